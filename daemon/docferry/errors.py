@@ -1,0 +1,53 @@
+"""
+All errors docferry raises on purpose.
+
+DocferryError
+├── UserError               the configuration or a request is wrong; shown without a traceback
+├── TemporaryError          the same call may succeed later (5xx, lock, damaged body); retried
+│   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
+│   └── ThrottledError      the store asks for less (SlowDown, 503): fewer at a time, then again
+├── PermanentError          the same call will fail again; a row that a person sees
+│   └── BlockedPathError    a file stands where a folder is needed, or the other way round
+└── StaleError              the world moved since the plan was made; plan again, never retry as is
+"""
+
+
+class DocferryError(Exception):
+    """
+    Base of every error docferry raises on purpose.
+
+    The message says what failed, on what, and what to do about it.
+    """
+
+
+class UserError(DocferryError):
+    """The configuration or a request is wrong. Shown without a traceback; exit code 2."""
+
+
+class TemporaryError(DocferryError):
+    """The same call may succeed later: 5xx, lock, damaged body. Retried with backoff."""
+
+
+class UnreachableError(TemporaryError):
+    """The whole side does not answer (refused, timed out, unmounted). Wait for the side."""
+
+
+class ThrottledError(TemporaryError):
+    """The store asks for less (SlowDown, 503). Do fewer at a time, then try again."""
+
+
+class PermanentError(DocferryError):
+    """The same call will fail again until a person acts. Shown in `docferry status`."""
+
+
+class BlockedPathError(PermanentError):
+    """
+    A file stands where a folder is needed, or a folder where a file is.
+
+    An object store can hold both `a` and `a/b`; a folder cannot. The engine answers
+    by giving the newcomer another local name (`core.paths.alias_for`).
+    """
+
+
+class StaleError(DocferryError):
+    """The world moved since the plan was made. Plan again; never repeat as is."""

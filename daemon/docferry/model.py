@@ -1,0 +1,268 @@
+"""
+The nouns of docferry: what a tree holds, what a plan asks for, what came of it.
+
+Values only. Nothing here reads a file, a socket, a clock or the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+Path: TypeAlias = str  # relative to the mirror, "/"-separated, valid UTF-8, never empty
+Key: TypeAlias = str  # an object's key below the mirror's prefix
+Sha256: TypeAlias = str  # 64 lower-case hex digits
+Token: TypeAlias = str  # opaque; differs whenever the content may differ
+Ulid: TypeAlias = str  # 26 characters, Crockford base 32
+
+#: The first segment that belongs to docferry itself on both sides. Nothing below it is mirrored.
+RESERVED = ".docferry"
+MARKER_PATH = ".docferry/mirror.json"  # proves that a side is itself
+ARCHIVE_PREFIX = ".docferry/versions/"  # + ULID: where displaced versions live
+
+
+class Side(StrEnum):
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+class Mode(StrEnum):
+    """Which way changes travel. A filter on operations, not another planner."""
+
+    TWO_WAY = "two-way"
+    PUSH = "push"  # local to remote only
+    PULL = "pull"  # remote to local only
+
+
+class Origin(StrEnum):
+    """Where a version first came to rest."""
+
+    LOCAL = "local"
+    STORE = "store"
+    DROP = "drop"
+    CONVERSION = "conversion"
+
+
+# What a side holds.
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What one side holds at one path, as last observed."""
+
+    token: Token  #: remote: the ETag without quotes; local: "<size>-<mtime_ns>-<inode>"
+    sha256: Sha256 | None  #: None: the content has not been read yet
+    size: int  #: bytes
+    changed_ns: int = 0  #: local: max(mtime, ctime) in ns since the epoch; remote: 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """
+    Nothing is known at *path*: unreadable, a symlink, a socket, a name that is not UTF-8.
+
+    With *below*, nothing is known about anything under it either. Nothing may be
+    decided about such paths; *reason* is shown to a person.
+    """
+
+    path: Path
+    reason: str
+    below: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedState:
+    """The last content both sides agreed on, and the token each side had for it: the merge base."""
+
+    sha256: Sha256
+    local_token: Token  #: "" where the local side is not known to have had it
+    remote_token: Token
+    version: Ulid
+    size: int  #: bytes
+
+
+#: What a walk or a listing yields, in the order of the paths' UTF-8 bytes.
+Entry: TypeAlias = tuple[Path, FileState] | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """
+    What travels with a content: user metadata on objects, mtime on files.
+
+    Read from the store these are claims of whoever wrote the object; what was
+    computed from the bytes always wins over them.
+    """
+
+    version: Ulid | None = None
+    sha256: Sha256 | None = None
+    mtime_ns: int | None = None  #: ns since the epoch
+    parent: Ulid | None = None  #: the version this one replaced
+    writer: str | None = None  #: id of the docferry instance that wrote it
+    path: Path | None = None  #: only on archived versions
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a side holds after a write."""
+
+    token: Token
+    sha256: Sha256
+    size: int  #: bytes
+
+
+# Operations. Each names what must still be true when it runs (expect_*); an
+# executor that finds otherwise raises StaleError and changes nothing.
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Make the remote hold what the local side holds."""
+
+    path: Path
+    source: FileState
+    expect_remote: Token | None  #: None: the key must not exist
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Make the local side hold what the remote holds."""
+
+    path: Path
+    source: FileState
+    expect_local: Token | None  #: None: the file must not exist
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLocal:
+    path: Path
+    expect_local: Token
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRemote:
+    path: Path
+    expect_remote: Token
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBoth:
+    """Both sides changed: give the local content a second name, then download over the path."""
+
+    path: Path
+    copy_path: Path
+    local: FileState
+    remote: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLocal:
+    """Read the local content to learn its SHA-256; the next plan decides."""
+
+    path: Path
+    expect_local: Token
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRemote:
+    """Fetch the remote content to learn its SHA-256; the next plan decides."""
+
+    path: Path
+    expect_remote: Token
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSynced:
+    """
+    Both sides already agree: only write down that they do.
+
+    *is_new_content*: the agreement is on a content the ledger has no version of here.
+    """
+
+    path: Path
+    sha256: Sha256
+    size: int
+    local_token: Token
+    remote_token: Token
+    is_new_content: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Both sides no longer have it: drop the synced entry."""
+
+    path: Path
+
+
+Read: TypeAlias = ReadLocal | ReadRemote
+Deletion: TypeAlias = DeleteLocal | DeleteRemote
+Operation: TypeAlias = (
+    Upload | Download | DeleteLocal | DeleteRemote | KeepBoth | Read | MarkSynced | Forget
+)
+
+
+# What came of it. The loop turns outcomes into ledger rows, many in one transaction.
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A content that came to rest at a path. Append-only."""
+
+    id: Ulid
+    mirror: str
+    path: Path
+    sha256: Sha256
+    size: int  #: bytes
+    mtime_ns: int | None
+    origin: Origin
+    parent: Ulid | None
+    etag: Token | None
+    created_at: datetime  #: aware, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What one operation changed, ready to be written down.
+
+    synced: the new agreement; None: there is none any more (deleted, forgotten).
+    version: the content that is new to the ledger; None: it was known.
+    archived: the displaced version and the side whose archive now holds it.
+    conflict_copy: the second name that KeepBoth gave to the local content.
+    """
+
+    operation: Operation
+    synced: SyncedState | None
+    version: VersionRow | None = None
+    archived: tuple[Ulid, Side] | None = None
+    conflict_copy: Path | None = None
+    moved_bytes: int = 0
+    took_s: float = 0.0
+
+
+class HoldState(StrEnum):
+    OPEN = "open"  # waits for a person
+    APPROVED = "approved"  # will be carried out by the daemon
+    DISCARDED = "discarded"  # the deletions were refused: the files come back
+    DONE = "done"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"  # waits for run_at
+    RUNNING = "running"  # until lease_until
+    DONE = "done"
+    DEAD = "dead"  # given up on, with its reason
+
+
+class MirrorHealth(StrEnum):
+    """One word for a mirror, for status, metrics and readiness."""
+
+    STARTING = "starting"
+    IN_STEP = "in-step"
+    WORKING = "working"
+    WAITING = "waiting"  # backoff, settling, or a problem with single files
+    BLOCKED = "blocked"  # a guard refuses: a side is not itself, or a hold is open
+    UNREACHABLE = "unreachable"

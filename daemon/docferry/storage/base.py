@@ -1,0 +1,163 @@
+"""
+What a side of a mirror can do. One contract, one test suite (tests/contract/).
+
+Paths are `model.Path` on both sides: the S3 side maps them to keys and back
+(`core.paths`). Everything below `.docferry/` is docferry's own: `scan` does not
+yield it, the engine never plans on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Protocol
+
+from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Unknown, Written
+
+#: Contents up to this size move in one request and are held in memory; larger
+#: ones move in parts of this size, a few at a time (or larger: S3 takes 10,000 parts).
+PART_BYTES = 16 * 1024 * 1024
+PARTS_AT_ONCE = 4
+
+
+class Content(ABC):
+    """
+    A content at rest that can be read more than once, at any offset.
+
+    Use it as a context manager. Reading raises StaleError when the content is no
+    longer the one that was asked for: never a mix of two contents.
+    """
+
+    size: int  #: bytes
+    attributes: Attributes  #: what the side says about it: claims, not facts
+
+    @abstractmethod
+    def part(self, offset: int, size: int) -> bytes:
+        """
+        Read exactly *size* bytes from *offset*. Thread-safe.
+
+        Raises:
+            StaleError: It changed or is gone.
+            TemporaryError: A short or broken answer.
+        """
+
+    @abstractmethod
+    def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
+        """Read it all, in order, in bounded memory (a remote one reads ahead)."""
+
+    @abstractmethod
+    def confirm(self) -> None:
+        """
+        Check, after the last read, that it is still what was asked for.
+
+        Raises:
+            StaleError: It changed while it was read: forget what was read.
+        """
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def sha256(self) -> Sha256:
+        """Read it all and hash it."""
+        digest = hashlib.sha256()
+        for part in self.parts():
+            digest.update(part)
+        return digest.hexdigest()
+
+    def __enter__(self) -> Content:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class Storage(Protocol):
+    """
+    A folder or a prefix.
+
+    Every method may raise UnreachableError (the side does not answer),
+    TemporaryError (again later) and PermanentError (a person must act).
+    """
+
+    def scan(self) -> Iterator[Entry]:
+        """
+        Yield everything the side holds, in the order of the paths' UTF-8 bytes.
+
+        Entries whose path differs from the key (`core.paths.is_odd`) are left out
+        here and yielded by `scan_odd` once `scan` is exhausted.
+
+        Raises:
+            UnreachableError, TemporaryError: The walk or listing did not finish. What
+                was not yielded is then unknown, not absent.
+        """
+        ...
+
+    def scan_odd(self) -> list[Entry]:
+        """Give the odd entries met by the last finished `scan`, sorted by path."""
+        ...
+
+    def stat(self, path: Path) -> FileState | Unknown | None:
+        """Look at one path now. None: it is known to be absent."""
+        ...
+
+    def read(self, path: Path, expect: Token) -> Content:
+        """
+        Open the content at *path*.
+
+        Raises:
+            StaleError: The side holds another content there, or none.
+        """
+        ...
+
+    def write(
+        self,
+        path: Path,
+        content: Content,
+        attributes: Attributes,
+        *,
+        expect: Token | None,
+        archive: Attributes | None = None,
+    ) -> Written:
+        """
+        Make *path* hold *content*, whole or not at all, durably.
+
+        What it displaces goes to the archive first, under `archive.version`; the path
+        is never empty. `attributes.sha256`, when given, is checked against the bytes.
+        `content.confirm()` is called before the new content becomes visible.
+
+        Args:
+            expect: The token of what is there now; None: nothing may be there.
+            archive: Names what is displaced; needed whenever *expect* is given.
+
+        Raises:
+            StaleError: The side, or the content, is not as expected; nothing changed.
+            BlockedPathError: A file stands where a folder is needed, or vice versa.
+        """
+        ...
+
+    def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
+        """
+        Move what is at *path* to the archive, under `archive.version`.
+
+        Raises:
+            StaleError: The side does not hold *expect* there; nothing changed.
+        """
+        ...
+
+    def read_archived(self, version: str) -> Content:
+        """
+        Open an archived version.
+
+        Raises:
+            StaleError: The archive of this side does not hold it.
+        """
+        ...
+
+    def read_marker(self) -> bytes | None:
+        """Give the side's marker (`.docferry/mirror.json`); None: it has none."""
+        ...
+
+    def write_marker(self, content: bytes) -> None:
+        """Write the side's marker, replacing the one it has."""
+        ...
