@@ -48,6 +48,10 @@ class BlockedPathError(PermanentError):
     by giving the newcomer another local name (`core.paths.alias_for`).
     """
 
+    def __init__(self, message: str, *, blocked_by: str = "") -> None:
+        super().__init__(message)
+        self.blocked_by = blocked_by  #: path of what stands in the way
+
 
 class StaleError(DocferryError):
     """The world moved since the plan was made. Plan again; never repeat as is."""

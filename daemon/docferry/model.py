@@ -266,3 +266,39 @@ class MirrorHealth(StrEnum):
     WAITING = "waiting"  # backoff, settling, or a problem with single files
     BLOCKED = "blocked"  # a guard refuses: a side is not itself, or a hold is open
     UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """One conversion that a rule calls for. Unique by (sha256, recipe)."""
+
+    rule: str
+    mirror: str
+    path: Path
+    version: Ulid
+    sha256: Sha256
+    recipe: str  #: hash of the converter, its version and its options
+    target_mirror: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A conversion as the ledger holds it."""
+
+    id: Ulid
+    rule: str
+    mirror: str
+    path: Path
+    version: Ulid
+    sha256: Sha256
+    recipe: str
+    target_mirror: str
+    created_at: datetime
+    state: JobState
+    attempts: int
+    run_at: datetime
+    lease_until: datetime | None
+    finished_at: datetime | None
+    last_error: str | None
+    result_path: Path | None
