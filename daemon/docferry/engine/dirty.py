@@ -1,0 +1,77 @@
+"""
+Which paths somebody should look at, and when. Safe for any thread.
+
+A path is a hint, never a fact. One that ends in "/" asks for everything below it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from docferry.model import Path
+
+
+@dataclass(slots=True)
+class _Mark:
+    due_s: float  # monotonic
+    since_s: float  # monotonic: when it was first marked
+
+
+class DirtyPaths:
+    """
+    Paths with the time from which they are due.
+
+    Args:
+        wake: Called after each mark, so that the loop looks at the clock anew.
+    """
+
+    def __init__(self, wake: threading.Event) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._marks: dict[Path, _Mark] = {}
+
+    def mark(self, path: Path, *, after_s: float = 0.0) -> None:
+        """Ask for a look at *path*, *after_s* seconds from now or sooner."""
+        now = time.monotonic()
+        with self._lock:
+            mark = self._marks.get(path)
+            if mark is None:
+                self._marks[path] = _Mark(now + after_s, now)
+            else:
+                mark.due_s = min(mark.due_s, now + after_s)
+        self._wake.set()
+
+    def put_off(self, path: Path, *, after_s: float, since_s: float | None = None) -> None:
+        """Ask for a look at *path* not sooner than *after_s* seconds from now."""
+        now = time.monotonic()
+        with self._lock:
+            mark = self._marks.setdefault(path, _Mark(0.0, now if since_s is None else since_s))
+            mark.due_s = max(mark.due_s, now + after_s)
+        self._wake.set()
+
+    def take_due(self, limit: int) -> dict[Path, float]:
+        """Remove and return up to *limit* due paths, each with the time it was first marked."""
+        now = time.monotonic()
+        with self._lock:
+            due = [path for path, mark in self._marks.items() if mark.due_s <= now][:limit]
+            return {path: self._marks.pop(path).since_s for path in due}
+
+    def next_due_s(self) -> float | None:
+        """Seconds until the next path is due; None: there is none."""
+        with self._lock:
+            if not self._marks:
+                return None
+            return max(0.0, min(mark.due_s for mark in self._marks.values()) - time.monotonic())
+
+    def oldest_age_s(self) -> float:
+        """Seconds since the longest waiting path was marked; 0 when nothing waits."""
+        with self._lock:
+            if not self._marks:
+                return 0.0
+            return time.monotonic() - min(mark.since_s for mark in self._marks.values())
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._marks)
