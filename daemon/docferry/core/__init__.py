@@ -1,0 +1,1 @@
+"""Every decision docferry takes. Pure: values in, values out; no I/O, no clock, no randomness."""
