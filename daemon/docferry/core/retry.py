@@ -1,0 +1,24 @@
+"""
+How long to wait before trying again.
+
+Exponential backoff with full jitter: after an outage, thousands of files do not come
+back all at once (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+"""
+
+from __future__ import annotations
+
+BASE_S = 1.0
+CAP_S = 300.0
+FLOOR_S = 0.1
+
+_DOUBLINGS = 16  # far beyond the cap; 2.0 ** attempts would overflow one day
+
+
+def delay_s(attempts: int, *, jitter: float) -> float:
+    """
+    Give the seconds to wait after *attempts* failures in a row (1: after the first).
+
+    *jitter* is random, in [0, 1): it chooses between the floor and 1, 2, 4 … 300 s.
+    """
+    ceiling_s = min(CAP_S, BASE_S * 2.0 ** min(max(attempts, 1) - 1, _DOUBLINGS))
+    return max(FLOOR_S, ceiling_s * jitter)
