@@ -231,6 +231,7 @@ class Outcome:
     synced: the new agreement; None: there is none any more (deleted, forgotten).
     version: the content that is new to the ledger; None: it was known.
     archived: the displaced version and the side whose archive now holds it.
+    displaced: the displaced content, where it is one that the ledger has no version of.
     conflict_copy: the second name that KeepBoth gave to the local content.
     """
 
@@ -238,6 +239,7 @@ class Outcome:
     synced: SyncedState | None
     version: VersionRow | None = None
     archived: tuple[Ulid, Side] | None = None
+    displaced: VersionRow | None = None
     conflict_copy: Path | None = None
     moved_bytes: int = 0
     took_s: float = 0.0

@@ -1,0 +1,1 @@
+"""Put the parts together: the daemon, and the same parts for single commands."""

@@ -1,0 +1,217 @@
+"""The daemon: build every object, start and stop them in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+
+from docferry import metrics
+from docferry.app.conversion import Conversions
+from docferry.app.drops import start_drops
+from docferry.app.figures import is_alive, mirror_figures, readiness
+from docferry.app.sides import LEDGER_NAME, Sides, StoreProbe, UlidSource, open_sides
+from docferry.config import Config
+from docferry.core.rules import jobs_for
+from docferry.engine.consider import Tools
+from docferry.engine.gate import Gate
+from docferry.engine.loop import MirrorLoop, Run
+from docferry.engine.timers import Timers
+from docferry.engine.watch import Watch
+from docferry.ledger import Ledger
+from docferry.ledger.lock import MirrorLock, StateLock
+from docferry.logs import get_logger
+from docferry.model import MirrorHealth, VersionRow
+from docferry.web.probes import Probes
+
+log = get_logger(__name__)
+
+#: How often the loops look whether a person has decided about a hold.
+HOLDS_EVERY_S = 2.0
+WATCH_CHECK_EVERY_S = 5.0
+STOP_WITHIN_S = 10.0
+_ONCE_STEP_S = 0.02
+
+
+class Daemon:
+    """
+    Everything that runs. A context manager: leaving it stops all, in the reverse order.
+
+    Raises:
+        UserError: Another daemon has the state directory or a folder, or the ledger is newer.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._on_exit = ExitStack()
+        self._new_ulid = UlidSource()
+        self.loops: dict[str, MirrorLoop] = {}
+        self._sides: dict[str, Sides] = {}
+        self._gates: dict[str, Gate] = {}
+        self._timers = Timers()
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Daemon:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._on_exit.close)
+            self._build()
+            on_failure.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        log.info("daemon.stopping")
+        self._on_exit.close()
+        log.info("daemon.stopped")
+
+    def run(self, *, once: bool) -> bool:
+        """
+        Work until `stop` is called; with *once*, until there is nothing left to do.
+
+        Returns:
+            Whether every mirror was in step at the end.
+        """
+        if once:
+            self._start_loops()
+            self._wait_until_quiet()
+        else:
+            self._start_watching()
+            self._start_loops()
+            self._start_timers()
+            self._start_probes()
+            start_drops(self._config, self._sides, self.loops, self._ledger, self._on_exit)
+            log.info("daemon.started", mirrors=sorted(self.loops))
+            self._stop.wait()
+        return all(
+            loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values()
+        )
+
+    def stop(self) -> None:
+        """Ask `run` to return. Safe in a signal handler."""
+        self._stop.set()
+
+    # Building.
+
+    def _build(self) -> None:
+        config, on_exit = self._config, self._on_exit
+        config.state_dir.mkdir(parents=True, exist_ok=True)
+        on_exit.enter_context(StateLock(config.state_dir))
+        self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
+        self._pool = ThreadPoolExecutor(config.transfers, thread_name_prefix="carry")
+        on_exit.callback(self._pool.shutdown, wait=True, cancel_futures=True)
+        self._conversions = Conversions(config, self._ledger, self._sides, self._new_ulid)
+        for name in config.mirrors:
+            self._build_mirror(name)
+        on_exit.callback(self._stop_loops)
+
+    def _build_mirror(self, name: str) -> None:
+        options = self._config.mirrors[name]
+        sides = open_sides(
+            self._config, name, self._ledger, self._new_ulid, connections=self._config.transfers
+        )
+        self._make_folder_of_new_mirror(name, sides)
+        self._on_exit.enter_context(MirrorLock(options.local))
+        sides.local.sweep_staging()
+        self._ledger.mirrors.put(
+            name,
+            store=options.store,
+            bucket=options.bucket,
+            prefix=options.prefix,
+            local=str(options.local),
+            mode=options.mode,
+        )
+        tools = Tools(
+            options,
+            self._ledger,
+            sides.local,
+            self._pool,
+            self._gates.setdefault(options.store, Gate(self._config.transfers)),
+            sides.aliases,
+            self._jobs_for,
+            self._new_ulid,
+            StoreProbe(sides, self._ledger),
+            self._conversions.wake,
+        )
+        self._sides[name] = sides
+        self.loops[name] = MirrorLoop(tools, sides.executor, sides.places)
+
+    def _jobs_for(self, version: VersionRow) -> tuple:  # type: ignore[type-arg]
+        return jobs_for(version, self._conversions.rules)
+
+    def _make_folder_of_new_mirror(self, name: str, sides: Sides) -> None:
+        # Only ever for a mirror that never ran: a folder that has vanished is not made anew.
+        row = self._ledger.mirrors.get(name)
+        if row is None or row.marker_id is None:
+            sides.options.local.mkdir(parents=True, exist_ok=True)
+
+    # Starting.
+
+    def _start_loops(self) -> None:
+        self._conversions.start(self._on_exit, self.loops)
+        for loop in self.loops.values():
+            loop.start()
+
+    def _start_watching(self) -> None:
+        for name, loop in self.loops.items():
+            options = self._config.mirrors[name]
+            watch = Watch(
+                options.local, loop.mark, partial(_rescan, loop), kind=options.watch
+            )
+            watch.start()
+            self._on_exit.callback(watch.stop)
+            self._timers.every(WATCH_CHECK_EVERY_S, f"watch-{name}", watch.check)
+
+    def _start_timers(self) -> None:
+        for name, loop in self.loops.items():
+            options = self._config.mirrors[name]
+            self._every(options.poll_s, name, loop, Run.POLL)
+            self._every(options.rescan_s, name, loop, Run.RESCAN)
+            self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+        self._timers.start()
+        self._on_exit.callback(self._timers.stop)
+
+    def _every(self, seconds: float, name: str, loop: MirrorLoop, run: Run) -> None:
+        self._timers.every(seconds, f"{run}-{name}", partial(loop.request, run))
+
+    def _start_probes(self) -> None:
+        if self._config.metrics_port == 0:
+            return
+        figures = metrics.LiveFigures(
+            lambda: mirror_figures(self.loops, self._ledger), self._ledger.jobs.counts
+        )
+        metrics.publish(figures)
+        self._on_exit.callback(metrics.withdraw, figures)
+        probes = Probes(
+            self._config.metrics_address,
+            self._config.metrics_port,
+            lambda: is_alive(self.loops),
+            lambda: readiness(self.loops),
+        )
+        probes.start()
+        self._on_exit.callback(probes.stop)
+
+    # Stopping.
+
+    def _stop_loops(self) -> None:
+        for loop in self.loops.values():
+            loop.stop()
+        deadline_s = time.monotonic() + STOP_WITHIN_S
+        for loop in self.loops.values():
+            if not loop.join(max(0.0, deadline_s - time.monotonic())):
+                log.warning("mirror.stuck", mirror=loop.name, after_s=STOP_WITHIN_S)
+
+    def _wait_until_quiet(self) -> None:
+        def is_over(loop: MirrorLoop) -> bool:
+            facts = loop.facts
+            gives_up = facts.health in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
+            return gives_up or loop.is_quiet()
+
+        while not self._stop.wait(_ONCE_STEP_S):
+            if all(map(is_over, self.loops.values())) and self._conversions.is_quiet():
+                return
+
+
+def _rescan(loop: MirrorLoop, reason: str) -> None:
+    log.warning("watch.lost", mirror=loop.name, reason=reason)
+    loop.request(Run.RESCAN)

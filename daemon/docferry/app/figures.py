@@ -1,0 +1,73 @@
+"""What the running daemon tells Prometheus and the probes about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from docferry.engine.health import Facts
+from docferry.ledger import Ledger
+from docferry.metrics import MirrorFigures
+from docferry.model import HoldState
+from docferry.web.probes import Readiness
+
+#: A loop that has not gone round for so long is stuck: the process wants a restart.
+STUCK_AFTER_S = 300.0
+
+
+class Loop(Protocol):
+    """What is asked of a mirror's loop."""
+
+    @property
+    def facts(self) -> Facts: ...
+    @property
+    def is_alive(self) -> bool: ...
+    @property
+    def went_round_s(self) -> float: ...
+
+
+def mirror_figures(loops: Mapping[str, Loop], ledger: Ledger) -> dict[str, MirrorFigures]:
+    """Give the figures of all mirrors, by name. Asks the ledger at each scrape."""
+    return {name: _figures(name, loop.facts, ledger) for name, loop in loops.items()}
+
+
+def readiness(loops: Mapping[str, Loop]) -> dict[str, Readiness]:
+    """Say of each mirror whether it has finished its first full run, and how it is."""
+    return {
+        name: Readiness(
+            is_ready=loop.facts.last_full_at is not None,
+            health=loop.facts.health,
+            reason=loop.facts.reason,
+        )
+        for name, loop in loops.items()
+    }
+
+
+def is_alive(loops: Mapping[str, Loop]) -> bool:
+    """Say whether every loop has gone round lately."""
+    now_s = time.monotonic()
+    return all(
+        loop.is_alive and now_s - loop.went_round_s < STUCK_AFTER_S for loop in loops.values()
+    )
+
+
+def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
+    holds = ledger.holds.all(name, (HoldState.OPEN,))
+    files, size_bytes = ledger.synced.count(name)
+    versions, version_bytes = ledger.versions.totals(name)
+    return MirrorFigures(
+        health=facts.health,
+        dirty_paths=facts.dirty,
+        oldest_unsynced_at=facts.oldest_dirty_at,
+        last_poll_at=facts.last_poll_at,
+        last_scan_at=facts.last_scan_at,
+        holds=len(holds),
+        held_deletions=sum(hold.count for hold in holds),
+        conflicts=len(ledger.conflicts.all(name)),
+        problems=len(ledger.problems.all(name)),
+        versions=versions,
+        version_bytes=version_bytes,
+        synced_files=files,
+        synced_bytes=size_bytes,
+    )

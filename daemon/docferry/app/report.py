@@ -1,0 +1,123 @@
+"""
+What docferry knows, put together for people and programs: `status`, `ls`, `log`.
+
+Read from the ledger, so that it can be asked while the daemon runs, while it does
+not, and when it hangs. What may be out of date says of when it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from docferry.config import Config
+from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
+from docferry.ledger.lock import is_held
+from docferry.model import HoldState, JobState, Path, SyncedState, VersionRow
+
+#: A daemon that has work writes its row every second; an idle one only when something changes.
+_MOST_PROBLEMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorReport:
+    """One mirror, as the ledger has it."""
+
+    name: str
+    row: MirrorRow | None  #: None: the daemon has never run it
+    files: int
+    size_bytes: int
+    problems: tuple[ProblemRow, ...]
+    holds: tuple[HoldRow, ...]
+    conflicts: tuple[ConflictRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """
+    The whole picture.
+
+    pid: of the running daemon; None: none runs, and every mirror's health is that of
+        the time it last ran.
+    """
+
+    at: datetime
+    pid: int | None
+    mirrors: tuple[MirrorReport, ...]
+    jobs: dict[JobState, int]
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether the daemon runs and every mirror is in step."""
+        return self.pid is not None and all(
+            mirror.row is not None and mirror.row.health == "in-step" for mirror in self.mirrors
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One file both sides agreed on."""
+
+    path: Path
+    state: SyncedState
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PathReport:
+    """The story of one path."""
+
+    mirror: str
+    path: Path
+    synced: SyncedState | None
+    versions: tuple[VersionRow, ...]
+    history: tuple[HistoryRow, ...]
+    problem: ProblemRow | None
+
+
+def status(config: Config, ledger: Ledger) -> Status:
+    """Put together how every configured mirror is."""
+    return Status(
+        at=datetime.now(UTC),
+        pid=is_held(config.state_dir),
+        mirrors=tuple(_mirror(name, ledger) for name in config.mirrors),
+        jobs=ledger.jobs.counts(),
+    )
+
+
+def files(ledger: Ledger, mirror: str, below: Path) -> list[FileReport]:
+    """List what both sides of *mirror* agreed on, at or below a path ("": everything)."""
+    problems = {row.path: row.message for row in ledger.problems.all(mirror)}
+    agreed = [*ledger.synced.scan(mirror), *ledger.synced.scan_odd(mirror)]
+    folder = below.rstrip("/") + "/"
+    return [
+        FileReport(path, state, problems.get(path))
+        for path, state in sorted(agreed)
+        if not below or path == below or path.startswith(folder)
+    ]
+
+
+def story(ledger: Ledger, mirror: str, path: Path) -> PathReport:
+    """Tell what happened to *path*, newest first."""
+    problems = [row for row in ledger.problems.all(mirror) if row.path == path]
+    return PathReport(
+        mirror,
+        path,
+        ledger.synced.get(mirror, [path]).get(path),
+        tuple(ledger.versions.of(mirror, path)),
+        tuple(ledger.history.of(mirror, path)),
+        problems[0] if problems else None,
+    )
+
+
+def _mirror(name: str, ledger: Ledger) -> MirrorReport:
+    count, size_bytes = ledger.synced.count(name)
+    return MirrorReport(
+        name,
+        ledger.mirrors.get(name),
+        count,
+        size_bytes,
+        tuple(ledger.problems.all(name)[:_MOST_PROBLEMS]),
+        tuple(ledger.holds.all(name, (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED))),
+        tuple(ledger.conflicts.all(name)),
+    )

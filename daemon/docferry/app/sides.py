@@ -1,0 +1,167 @@
+"""Build the two sides of a mirror, and what works on them, from the configuration."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ulid import ULID
+
+from docferry.config import Config, MirrorConfig, StoreConfig
+from docferry.engine.execute import Executor
+from docferry.engine.identity import Places
+from docferry.errors import UserError
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.metrics import STORE_PRECONDITIONS
+from docferry.model import Path, Sha256, SyncedState, Ulid
+from docferry.storage.local import LocalStorage
+from docferry.storage.probe import StoreProfile
+from docferry.storage.s3 import S3Options, S3Storage
+
+log = get_logger(__name__)
+
+LEDGER_NAME = "ledger.sqlite3"
+PRECONDITIONS = (
+    "conditional_create",
+    "conditional_replace",
+    "conditional_delete",
+    "conditional_copy",
+)
+
+
+class UlidSource:
+    """Gives ULIDs that strictly increase in this process, also when the clock steps back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def __call__(self) -> Ulid:
+        with self._lock:
+            # The next number after the last one, where the clock gives no greater.
+            self._last = max(int(ULID()), self._last + 1)
+            return str(ULID.from_int(self._last))
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both sides of one mirror, and the executor between them."""
+
+    options: MirrorConfig
+    local: LocalStorage
+    remote: S3Storage
+    places: Places
+    executor: Executor
+    aliases: dict[str, Path]
+
+
+def open_sides(
+    config: Config, mirror: str, ledger: Ledger, new_ulid: UlidSource, *, connections: int
+) -> Sides:
+    """Build the sides of *mirror*. Asks neither of them anything."""
+    options = mirror_named(config, mirror)
+    store = config.stores[options.store]
+    aliases = ledger.aliases.all(mirror)
+    local = LocalStorage(options.local)
+    remote = S3Storage(
+        _s3_options(store, connections), options.bucket, options.prefix, aliases=aliases
+    )
+    executor = Executor(
+        mirror,
+        local,
+        remote,
+        _Known(ledger),
+        writer=ledger.instance,
+        now=lambda: datetime.now(UTC),
+        new_ulid=new_ulid,
+    )
+    places = Places(local, remote, str(options.local), remote_name(options, store))
+    return Sides(options, local, remote, places, executor, aliases)
+
+
+def mirror_named(config: Config, mirror: str) -> MirrorConfig:
+    """
+    Raises:
+        UserError: There is no such mirror.
+    """
+    if mirror not in config.mirrors:
+        known = ", ".join(sorted(config.mirrors)) or "none"
+        raise UserError(f"there is no mirror {mirror!r} in the configuration; there is: {known}")
+    return config.mirrors[mirror]
+
+
+def remote_name(options: MirrorConfig, store: StoreConfig) -> str:
+    """Name the remote side as a person knows it."""
+    return f"s3://{options.bucket}/{options.prefix} on {store.endpoint_url or 'AWS'}"
+
+
+class StoreProbe:
+    """Learns once, when the store first answers, what it keeps to."""
+
+    def __init__(self, sides: Sides, ledger: Ledger) -> None:
+        self._sides = sides
+        self._ledger = ledger
+        self._is_done = False
+
+    def __call__(self) -> None:
+        """
+        Raises:
+            UnreachableError, PermanentError: The store does not answer, or not to us.
+        """
+        if self._is_done:
+            return
+        mirror = self._sides.options.name
+        profile = self._sides.remote.probe()
+        self._ledger.mirrors.put(mirror, profile=profile.to_dict())
+        self._tell(mirror, profile)
+        self._is_done = True
+
+    def _tell(self, mirror: str, profile: StoreProfile) -> None:
+        facts = profile.to_dict()
+        missing = [name for name in PRECONDITIONS if not facts[name]]
+        for name in PRECONDITIONS:
+            STORE_PRECONDITIONS.labels(mirror, name).set(bool(facts[name]))
+        log.info("store.probed", mirror=mirror, **facts)
+        if missing:
+            log.warning(
+                "store.weak",
+                mirror=mirror,
+                ignored=missing,
+                meaning="docferry looks before it writes; a change by others in between is "
+                "displaced to the archive at best",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The ledger, as the executor asks it."""
+
+    ledger: Ledger
+
+    def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None:
+        return self.ledger.synced.find_sha256(mirror, sha256)
+
+    def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
+        return self.ledger.intents.is_intended(mirror, path, version)
+
+
+def _s3_options(store: StoreConfig, connections: int) -> S3Options:
+    return S3Options(
+        endpoint_url=store.endpoint_url,
+        region=store.region,
+        verify_tls=store.verify_tls,
+        addressing_style=store.addressing_style,
+        access_key_id=store.access_key_id,
+        secret_access_key=_plain(store.secret_access_key),
+        session_token=_plain(store.session_token),
+        max_connections=connections,
+    )
+
+
+def _plain(secret: object) -> str | None:
+    if secret is None:
+        return None
+    reveal = getattr(secret, "get_secret_value", None)
+    return str(reveal()) if reveal is not None else str(secret)

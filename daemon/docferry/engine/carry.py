@@ -1,0 +1,175 @@
+"""
+Carry operations: into the pool, and from there into the ledger.
+
+Used by the loop thread alone. What finished is written down many at a time: one
+transaction for a batch of outcomes, one before for a batch of intents.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor as Pool
+from typing import Protocol
+
+from docferry.engine.execute import Executor, Learned, Task
+from docferry.engine.gate import Gate
+from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
+from docferry.model import Outcome, Path, Ulid, Upload
+
+#: Operations begun and not yet written down, at the most. Bounds memory.
+WINDOW = 512
+#: One transaction for so many outcomes, or for what came within so many seconds.
+BATCH = 256
+BATCH_S = 0.25
+
+
+class Result(Protocol):
+    """Who is told what came of a task. Called in the loop thread."""
+
+    def on_learned(self, task: Task, learned: Learned) -> None: ...
+    def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None: ...
+    def on_stale(self, task: Task, error: StaleError) -> None: ...
+    def on_failed(self, task: Task, error: DocferryError) -> None: ...
+
+
+class Carrier:
+    """Runs the operations of one mirror in a shared pool."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        pool: Pool,
+        gate: Gate,
+        result: Result,
+        *,
+        intend: Callable[[Sequence[tuple[Path, Ulid]]], None],
+        record: Callable[[Sequence[tuple[Task, Outcome]]], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._executor = executor
+        self._pool = pool
+        self._gate = gate
+        self._result = result
+        self._intend = intend
+        self._record = record
+        self._wake = wake
+        self._stopping = False
+        self._waiting: list[Task] = []  # not submitted: their intents are not durable yet
+        self._running = 0
+        self._finished: queue.SimpleQueue[tuple[Task, Outcome | Learned | BaseException]] = (
+            queue.SimpleQueue()
+        )
+        self._outcomes: list[tuple[Task, Outcome]] = []
+        self._oldest_s = 0.0
+        self._busy: set[Path] = set()
+
+    def is_busy(self, path: Path) -> bool:
+        """Say whether an operation on *path* is under way."""
+        return path in self._busy
+
+    @property
+    def under_way(self) -> int:
+        """Operations that are begun or waiting, or done and not written down."""
+        return self._running + len(self._waiting) + len(self._outcomes)
+
+    def add(self, task: Task) -> None:
+        """Take a task; waits while too many are under way."""
+        self._busy.add(task.operation.path)
+        self._waiting.append(task)
+        if len(self._waiting) >= BATCH:
+            self._submit()
+        while self._running >= WINDOW:
+            self._take_finished(wait=True)
+
+    def collect(self) -> None:
+        """Submit what waits, take what has finished, write down what is due. Never blocks long."""
+        self._submit()
+        self._take_finished(wait=False)
+        if not self._running or time.monotonic() - self._oldest_s > BATCH_S:
+            self._write_down()
+
+    def finish(self) -> None:
+        """Let what runs come to its end and write it down; begin nothing more."""
+        self._waiting.clear()
+        self._stopping = True
+        while self._running:
+            self._take_finished(wait=True)
+        self._write_down()
+
+    def _submit(self) -> None:
+        tasks, self._waiting = self._waiting, []
+        intents = [
+            (task.operation.path, task.version)
+            for task in tasks
+            if isinstance(task.operation, Upload)
+        ]
+        if intents:
+            self._intend(intents)
+        for task in tasks:
+            self._running += 1
+            self._pool.submit(self._run, task)
+
+    def _run(self, task: Task) -> None:
+        """Runs in the pool. Whatever happens, the loop is told."""
+        result: Outcome | Learned | BaseException = StaleError("docferry stops")
+        try:
+            with self._gate:
+                if not self._stopping:
+                    result = self._executor.execute(task)
+        except BaseException as error:  # noqa: BLE001  handed to the loop thread, which raises it
+            result = error
+        self._finished.put((task, result))
+        self._wake()
+
+    def _take_finished(self, *, wait: bool) -> None:
+        """Take all that has finished; with *wait*, at least one."""
+        while self._running:
+            try:
+                task, result = self._finished.get(block=wait, timeout=BATCH_S if wait else None)
+            except queue.Empty:
+                if self._outcomes:
+                    self._write_down()
+                if wait:
+                    continue
+                return
+            wait = False
+            self._running -= 1
+            self._sort(task, result)
+
+    def _sort(self, task: Task, result: Outcome | Learned | BaseException) -> None:
+        if isinstance(result, Outcome):
+            # Busy until it is written down: the ledger does not know of it yet.
+            if not self._outcomes:
+                self._oldest_s = time.monotonic()
+            self._outcomes.append((task, result))
+            if len(self._outcomes) >= BATCH:
+                self._write_down()
+            return
+        self._busy.discard(task.operation.path)
+        match result:
+            case Learned():
+                self._result.on_learned(task, result)
+            case StaleError():
+                self._result.on_stale(task, result)
+            case DocferryError():
+                if isinstance(result, ThrottledError):
+                    self._gate.slow_down()
+                self._result.on_failed(task, result)
+            case _:
+                raise result
+
+    def _write_down(self) -> None:
+        if not self._outcomes:
+            return
+        outcomes, self._outcomes = self._outcomes, []
+        self._busy.difference_update(task.operation.path for task, _ in outcomes)
+        try:
+            self._record(outcomes)
+        except TemporaryError as error:
+            # The change stands, the note is missing: the next look finds equal sides.
+            for task, _ in outcomes:
+                self._result.on_failed(task, error)
+            return
+        self._result.on_recorded(outcomes)

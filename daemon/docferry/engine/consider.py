@@ -1,0 +1,263 @@
+"""
+Turn what was seen into operations under way, for one mirror.
+
+The decision itself is `core.plan.decide`; here it meets the rest of the world: the
+filter, the mode, files that are still being written, paths that failed lately,
+and deletions that wait for a guard.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor as Pool
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from docferry.config import MirrorConfig
+
+from docferry.core.filters import Filter
+from docferry.core.merge import Difference, Seen, Unseen
+from docferry.core.paths import alias_for, is_reserved, key_of
+from docferry.core.plan import allows, decide
+from docferry.core.settle import Sighting, Taken, rest
+from docferry.engine.carry import Carrier
+from docferry.engine.deletions import Deletions
+from docferry.engine.dirty import DirtyPaths
+from docferry.engine.execute import Executor, Learned, LocalSide, Task
+from docferry.engine.gate import Gate
+from docferry.engine.problems import Problems
+from docferry.engine.tell import tell
+from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.model import (
+    DeleteLocal,
+    DeleteRemote,
+    FileState,
+    KeepBoth,
+    Key,
+    NewJob,
+    Operation,
+    Origin,
+    Outcome,
+    Path,
+    ReadLocal,
+    Ulid,
+    Upload,
+    VersionRow,
+)
+
+log = get_logger(__name__)
+
+#: A file that somebody has open for writing is looked at again after so long, or when
+#: the watcher says that it was closed.
+BUSY_AGAIN_S = 1.0
+#: After the world moved under an operation.
+STALE_AGAIN_S = 0.05
+#: A path blocked this often is no passing state: the newcomer gets another local name.
+BLOCKED_BEFORE_ALIAS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the loop and the planner of one mirror share."""
+
+    options: MirrorConfig
+    ledger: Ledger
+    local: LocalSide
+    pool: Pool
+    gate: Gate
+    aliases: dict[Key, Path]  #: shared with the remote side
+    jobs_for: Callable[[VersionRow], Sequence[NewJob]]
+    new_ulid: Callable[[], Ulid]
+    prepare: Callable[[], None]  #: learns what the store can do, if that is not known yet
+    on_jobs: Callable[[], None]
+
+
+class Planner:
+    """Decides about what is seen and sees the operations through. The loop thread's own."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        executor: Executor,
+        dirty: DirtyPaths,
+        deletions: Deletions,
+        wake: Callable[[], None],
+    ) -> None:
+        self._tools = tools
+        self._mirror = tools.options.name
+        self._filter = Filter(tools.options.include, tools.options.exclude)
+        self._dirty = dirty
+        self._deletions = deletions
+        self._sightings: dict[Path, Sighting] = {}
+        self._absent_since: dict[Path, float] = {}
+        self.origins: dict[Path, Origin] = {}  #: where a path came from, when it is known
+        self.problems = Problems(self._mirror, tools.ledger, dirty)
+        self.carrier = Carrier(
+            executor,
+            tools.pool,
+            tools.gate,
+            self,
+            intend=self._intend,
+            record=self._record,
+            wake=wake,
+        )
+        self.side_is_down: UnreachableError | None = None  #: set by an operation that found out
+
+    def consider(self, seen: Seen, *, is_snapshot: bool, since_s: float | None = None) -> None:
+        """
+        Decide about one path and set the operation on its way.
+
+        Args:
+            is_snapshot: Both sides were walked as a whole; a path that is absent is
+                gone, and not just between two steps of an editor's save.
+            since_s: When the change was noticed (monotonic), for the metrics.
+        """
+        if isinstance(seen, Unseen):
+            self.problems.unseen(seen)
+            return
+        path = seen.path
+        if not self.takes(path):
+            return
+        if self.carrier.is_busy(path):
+            self._dirty.mark(path, after_s=STALE_AGAIN_S)
+            return
+        operation = decide(path, seen.local, seen.remote, seen.synced)
+        if operation is None or not allows(self._tools.options.mode, operation):
+            self._rests(path)
+        elif not self.problems.is_too_early(seen) and self._is_ripe(
+            seen, operation, is_snapshot=is_snapshot, since_s=since_s
+        ):
+            self._begin(seen, operation, since_s)
+
+    def takes(self, path: Path) -> bool:
+        """Say whether *path* is one that this mirror mirrors."""
+        return not is_reserved(path) and self._filter.takes(path)
+
+    def carry_deletions(self, found: Sequence[Seen], wanted: dict[Path, Operation]) -> None:
+        """Carry out those of *wanted* which the three trees still call for."""
+        for seen in found:
+            if isinstance(seen, Unseen):
+                continue
+            operation = decide(seen.path, seen.local, seen.remote, seen.synced)
+            if operation is not None and operation == wanted.get(seen.path):
+                self.carrier.add(self._task(seen, operation, None))
+            else:
+                self._dirty.mark(seen.path)
+
+    # Before an operation.
+
+    def _begin(self, seen: Difference, operation: Operation, since_s: float | None) -> None:
+        if isinstance(operation, DeleteLocal | DeleteRemote):
+            assert seen.synced is not None  # only what was agreed on is ever deleted
+            self._deletions.park(operation, seen.synced.sha256)
+        else:
+            self.carrier.add(self._task(seen, operation, since_s))
+
+    def _task(self, seen: Difference, operation: Operation, since_s: float | None) -> Task:
+        origin = self.origins.get(seen.path, Origin.LOCAL)
+        return Task(operation, seen, self._tools.new_ulid(), origin, since_s)
+
+    def _is_ripe(
+        self, seen: Difference, operation: Operation, *, is_snapshot: bool, since_s: float | None
+    ) -> bool:
+        """Say whether what the operation takes for settled has settled; else look again later."""
+        wait_s: float | None = None
+        if isinstance(operation, Upload | ReadLocal | KeepBoth) and seen.local is not None:
+            wait_s = self._unrest_s(seen.path, seen.local)
+        elif isinstance(operation, DeleteRemote) and not is_snapshot:
+            wait_s = self._absence_s(seen.path)
+        if wait_s is None:
+            return True
+        self._dirty.put_off(seen.path, after_s=wait_s, since_s=since_s)
+        return False
+
+    def _unrest_s(self, path: Path, state: FileState) -> float | None:
+        """Seconds after which to look again at a file that still moves; None: it is at rest."""
+        settle_s = self._tools.options.settle_s
+        found = rest(
+            state,
+            self._sightings.get(path),
+            now_ns=time.time_ns(),
+            now_s=time.monotonic(),
+            settle_s=settle_s,
+        )
+        if not isinstance(found, Taken):
+            self._sightings[path] = found.sighting
+            return found.for_s
+        self._sightings.pop(path, None)
+        if self._tools.local.is_being_written(path):
+            return max(settle_s, BUSY_AGAIN_S)
+        return None
+
+    def _absence_s(self, path: Path) -> float | None:
+        """Seconds to wait until a missing file counts as deleted; None: it does."""
+        now_s = time.monotonic()
+        wait_s = self._absent_since.setdefault(path, now_s) + self._tools.options.settle_s - now_s
+        if wait_s > 0:
+            return wait_s
+        self._absent_since.pop(path, None)
+        return None
+
+    def _rests(self, path: Path) -> None:
+        self._sightings.pop(path, None)
+        self._absent_since.pop(path, None)
+        self.problems.mended({path})
+
+    # What came of it (carry.Result).
+
+    def on_learned(self, task: Task, learned: Learned) -> None:
+        self.consider(learned.seen, is_snapshot=True, since_s=task.since_s)
+
+    def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        for task, outcome in done:
+            tell(self._mirror, task, outcome)
+            if outcome.conflict_copy is not None:
+                self._dirty.mark(outcome.conflict_copy)
+            if outcome.synced is not None and outcome.synced.local_token == "":
+                self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
+            self.origins.pop(task.seen.path, None)
+        self.problems.mended({task.seen.path for task, _ in done})
+
+    def on_stale(self, task: Task, error: StaleError) -> None:
+        log.debug("operation.stale", mirror=self._mirror, path=task.seen.path, reason=str(error))
+        self._dirty.mark(task.seen.path, after_s=STALE_AGAIN_S)
+
+    def on_failed(self, task: Task, error: DocferryError) -> None:
+        path = task.seen.path
+        if isinstance(error, UnreachableError):
+            self.side_is_down = error
+            self._dirty.mark(path)
+            return
+        kind = type(task.operation).__name__
+        attempts = self.problems.failed(task.seen, error, kind=kind)
+        if isinstance(error, BlockedPathError) and attempts >= BLOCKED_BEFORE_ALIAS:
+            self._give_alias(path, error)
+
+    def _give_alias(self, path: Path, error: BlockedPathError) -> None:
+        """Give an object whose local name is blocked another one, for good."""
+        key = key_of(path)
+        alias = alias_for(key, blocked_by=error.blocked_by)
+        self._tools.ledger.aliases.add(self._mirror, key, alias)
+        self._tools.aliases[key] = alias
+        log.warning("path.aliased", mirror=self._mirror, path=path, alias=alias)
+        self._dirty.mark(alias)
+        self._dirty.mark(path)
+
+    # The ledger.
+
+    def _intend(self, uploads: Sequence[tuple[Path, Ulid]]) -> None:
+        self._tools.ledger.intents.add(self._mirror, uploads)
+
+    def _record(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        jobs: list[NewJob] = []
+        for _, outcome in done:
+            if outcome.version is not None:
+                jobs.extend(self._tools.jobs_for(outcome.version))
+        self._tools.ledger.record(
+            self._mirror, [outcome for _, outcome in done], jobs, at=datetime.now(UTC)
+        )
+        if jobs:
+            self._tools.on_jobs()

@@ -1,0 +1,108 @@
+"""
+Deletions wait here until a guard, or a person, lets them travel.
+
+They are parked in the ledger while a plan is made, judged together once everything
+else of the plan is done (a rename has then put its content elsewhere), and either
+carried out or turned into a hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from docferry.core.guards import DELETION_WINDOW, refuse_deletions
+from docferry.ledger import HoldRow, Ledger
+from docferry.logs import get_logger
+from docferry.model import DeleteLocal, Deletion, HoldState, Sha256, Side
+
+log = get_logger(__name__)
+
+_PARK_AT_ONCE = 1000
+
+
+class Deletions:
+    """The parked and the held deletions of one mirror. Used by its loop alone."""
+
+    def __init__(self, mirror: str, ledger: Ledger, limit: int) -> None:
+        self._mirror = mirror
+        self._ledger = ledger
+        self._limit = limit
+        self._unsaved: list[tuple[Deletion, Sha256]] = []
+        self._parked = 0
+        self._side: Side | None = None  # whose files are gone
+        ledger.holds.drop_parked(mirror)  # a plan that was cut off by the last stop
+
+    def park(self, deletion: Deletion, sha256: Sha256) -> None:
+        self._unsaved.append((deletion, sha256))
+        self._parked += 1
+        self._side = Side.REMOTE if isinstance(deletion, DeleteLocal) else Side.LOCAL
+        if len(self._unsaved) >= _PARK_AT_ONCE:
+            self._save()
+
+    @property
+    def parked(self) -> int:
+        return self._parked
+
+    def forget(self) -> None:
+        """Drop what is parked: the plan it belongs to did not finish."""
+        self._unsaved.clear()
+        self._parked, self._side = 0, None
+        self._ledger.holds.drop_parked(self._mirror)
+
+    def judge(self, now: datetime, *, is_complete: bool) -> Iterator[list[Deletion]]:
+        """
+        Yield the parked deletions that may travel, in groups; hold the others.
+
+        Args:
+            is_complete: The plan saw both sides whole, so a hold that it did not
+                find again is no longer needed.
+        """
+        self._save()
+        held = self._held()
+        reason = self._refuse(now, held)
+        if reason is not None:
+            self._hold(held, reason, now, is_complete=is_complete)
+        elif self._parked:
+            while group := self._ledger.holds.take_parked(self._mirror, 500):
+                yield group
+        elif is_complete and held is not None:
+            self._ledger.holds.finish(held.id, now)
+            log.info("hold.resolved", mirror=self._mirror, hold=held.id, deletions=held.count)
+        self._parked, self._side = 0, None
+
+    def _refuse(self, now: datetime, held: HoldRow | None) -> str | None:
+        if not self._parked:
+            return None
+        holds = self._ledger.holds
+        files, _ = self._ledger.synced.count(self._mirror)
+        return refuse_deletions(
+            lost=holds.parked_lost(self._mirror),
+            recent=self._ledger.history.deletions_since(self._mirror, now - DELETION_WINDOW),
+            limit=self._limit,
+            held=0 if held is None else held.count,
+            emptied=self._side if self._parked >= files else None,
+        )
+
+    def _hold(self, held: HoldRow | None, reason: str, now: datetime, *, is_complete: bool) -> None:
+        hold = self._ledger.holds.hold(
+            self._mirror, held.reason if held else reason, now, replace=is_complete
+        )
+        if held is None or held.count != hold.count:
+            log.error(
+                "hold.opened",
+                mirror=self._mirror,
+                hold=hold.id,
+                deletions=hold.count,
+                reason=hold.reason,
+                remedy=f"docferry holds show {hold.id}, then approve or discard it",
+            )
+
+    def _held(self) -> HoldRow | None:
+        found = self._ledger.holds.all(self._mirror, (HoldState.OPEN,), kind="deletions")
+        return found[0] if found else None
+
+    def _save(self) -> None:
+        if self._unsaved:
+            self._ledger.holds.park(self._mirror, self._unsaved)
+            self._unsaved = []

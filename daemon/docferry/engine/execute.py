@@ -1,0 +1,429 @@
+"""
+Carry out one operation: the imperative shell around the decision.
+
+Each operation changes one thing, checks first that the world is still as the
+plan saw it, and is written down last. A crash between the change and the note
+leaves two equal sides without a note; the next plan then only has to mark them synced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from docferry.core.merge import Difference
+from docferry.core.paths import conflict_copy_path
+from docferry.errors import StaleError, TemporaryError
+from docferry.model import (
+    Attributes,
+    DeleteLocal,
+    DeleteRemote,
+    Deletion,
+    Download,
+    Forget,
+    KeepBoth,
+    MarkSynced,
+    Operation,
+    Origin,
+    Outcome,
+    Path,
+    Read,
+    ReadLocal,
+    ReadRemote,
+    Sha256,
+    Side,
+    SyncedState,
+    Token,
+    Ulid,
+    Upload,
+    VersionRow,
+    Written,
+)
+from docferry.storage.base import Content, Storage
+
+#: From this size on, an upload first looks whether the bucket holds the content
+#: already (a rename, a copy): below it, asking costs as much as sending.
+COPY_FROM_BYTES = 64 * 1024
+
+
+class LocalSide(Storage, Protocol):
+    def is_being_written(self, path: Path) -> bool: ...
+
+
+class RemoteSide(Storage, Protocol):
+    def copy_within(
+        self, source: Path, source_token: Token, path: Path, attributes: Attributes
+    ) -> Written:
+        """
+        Copy an object inside the store.
+
+        Raises:
+            StaleError: The source is not *source_token* any more, or *path* is taken.
+        """
+        ...
+
+
+class KnownContents(Protocol):
+    """What the executor asks the ledger."""
+
+    def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None: ...
+
+    def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
+        """Say whether *version* is an upload of ours that was begun and never written down."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One operation on its way: why it is to be done, and under which new version."""
+
+    operation: Operation
+    seen: Difference  #: the three states it was decided from
+    version: Ulid  #: for the content that will be new to the ledger, if there is one
+    origin: Origin = Origin.LOCAL
+    since_s: float | None = None  #: monotonic; when the change was noticed
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A content was read: the same difference, now with the SHA-256 it lacked."""
+
+    seen: Difference
+
+
+class Executor:
+    """Carries out operations for one mirror. Thread-safe: it keeps no state."""
+
+    def __init__(
+        self,
+        mirror: str,
+        local: LocalSide,
+        remote: RemoteSide,
+        known: KnownContents,
+        *,
+        writer: str,
+        now: Callable[[], datetime],
+        new_ulid: Callable[[], Ulid],
+    ) -> None:
+        self._mirror = mirror
+        self._local = local
+        self._remote = remote
+        self._known = known
+        self._writer = writer
+        self._now = now
+        self._new_ulid = new_ulid
+
+    def execute(self, task: Task) -> Outcome | Learned:
+        """
+        Raises:
+            StaleError: The world moved since the plan; nothing was changed.
+            TemporaryError, PermanentError: It could not be done; nothing was changed.
+        """
+        started = time.monotonic()
+        result = self._execute(task)
+        if isinstance(result, Learned):
+            return result
+        return replace(result, took_s=time.monotonic() - started)
+
+    def _execute(self, task: Task) -> Outcome | Learned:
+        operation = task.operation
+        match operation:
+            case Upload():
+                return self._upload(task, operation)
+            case Download():
+                return self._download(task, operation)
+            case KeepBoth():
+                return self._keep_both(task, operation)
+            case DeleteLocal() | DeleteRemote():
+                return self._delete(task, operation)
+            case ReadLocal() | ReadRemote():
+                return self._read(task, operation)
+            case MarkSynced():
+                return self._mark_synced(task, operation)
+            case Forget():
+                return Outcome(operation, synced=None)
+            case _:
+                assert_never(operation)
+
+    # The two transfers.
+
+    def _upload(self, task: Task, operation: Upload) -> Outcome:
+        path, source = operation.path, operation.source
+        self._refuse_if_being_written(path)
+        base = task.seen.synced
+        with self._local.read(path, source.token) as content:
+            attributes = Attributes(
+                version=task.version,
+                sha256=source.sha256,
+                mtime_ns=content.attributes.mtime_ns,
+                parent=base.version if base else None,
+                writer=self._writer,
+                content_type=content.attributes.content_type,
+            )
+            written, moved = self._copy_or_send(operation, content, attributes, base)
+        outcome = self._agreed(task, written, source.token, written.token, attributes, task.origin)
+        if operation.expect_remote is not None and base is not None:
+            outcome = replace(outcome, archived=(base.version, Side.REMOTE))
+        return replace(outcome, moved_bytes=moved)
+
+    def _copy_or_send(
+        self,
+        operation: Upload,
+        content: Content,
+        attributes: Attributes,
+        base: SyncedState | None,
+    ) -> tuple[Written, int]:
+        path = operation.path
+        if operation.expect_remote is None and content.size >= COPY_FROM_BYTES:
+            sha256 = attributes.sha256 or content.sha256()
+            attributes = replace(attributes, sha256=sha256)
+            copied = self._copy_within(path, sha256, content, attributes)
+            if copied is not None:
+                return copied, 0
+        archive = _archive_of(path, base) if operation.expect_remote is not None else None
+        written = self._remote.write(
+            path, content, attributes, expect=operation.expect_remote, archive=archive
+        )
+        return written, content.size
+
+    def _copy_within(
+        self, path: Path, sha256: Sha256, content: Content, attributes: Attributes
+    ) -> Written | None:
+        """Let the store copy a content that it holds under another path (a rename)."""
+        found = self._known.find_sha256(self._mirror, sha256)
+        if found is None:
+            return None
+        source, state = found
+        if source == path or state.size != content.size:
+            return None
+        content.confirm()
+        try:
+            return self._remote.copy_within(source, state.remote_token, path, attributes)
+        except StaleError:
+            return None  # the other path has moved on: send the bytes
+
+    def _download(self, task: Task, operation: Download) -> Outcome:
+        path, source = operation.path, operation.source
+        base = task.seen.synced
+        with self._remote.read(path, source.token) as content:
+            adopted = self._adopted(task, content, source.token)
+            if adopted is not None:
+                return adopted
+            attributes = content.attributes
+            archive = _archive_of(path, base) if operation.expect_local is not None else None
+            written = self._local.write(
+                path,
+                content,
+                Attributes(mtime_ns=attributes.mtime_ns),
+                expect=operation.expect_local,
+                archive=archive,
+            )
+        outcome = self._agreed(task, written, written.token, source.token, attributes, Origin.STORE)
+        if operation.expect_local is not None and base is not None:
+            outcome = replace(outcome, archived=(base.version, Side.LOCAL))
+        return replace(outcome, moved_bytes=written.size)
+
+    def _keep_both(self, task: Task, operation: KeepBoth) -> Outcome:
+        """Copy first, then download over the path: it is never empty, and a crash repeats it."""
+        path, local = operation.path, operation.local
+        assert local.sha256 is not None
+        copy_path, mtime_ns = self._copy_aside(operation, local.sha256)
+        displaced = self._version(
+            self._new_ulid(), path, local.sha256, local.size, mtime_ns, task, Origin.LOCAL
+        )
+        with self._remote.read(path, operation.remote.token) as content:
+            attributes = content.attributes
+            written = self._local.write(
+                path,
+                content,
+                Attributes(mtime_ns=attributes.mtime_ns),
+                expect=local.token,
+                archive=Attributes(version=displaced.id, sha256=local.sha256, path=path),
+            )
+        outcome = self._agreed(
+            task, written, written.token, operation.remote.token, attributes, Origin.STORE
+        )
+        return replace(
+            outcome,
+            archived=(displaced.id, Side.LOCAL),
+            displaced=displaced,
+            conflict_copy=copy_path,
+            moved_bytes=written.size,
+        )
+
+    def _copy_aside(self, operation: KeepBoth, sha256: Sha256) -> tuple[Path, int | None]:
+        """Give the local content its second name; one that holds it already will do."""
+        copy_path = operation.copy_path
+        with self._local.read(operation.path, operation.local.token) as content:
+            mtime_ns = content.attributes.mtime_ns
+            attributes = Attributes(sha256=sha256, mtime_ns=mtime_ns)
+            for start in range(0, 64, 8):
+                if start:
+                    copy_path = conflict_copy_path(operation.path, sha256[start:])
+                if self._holds(copy_path, sha256):
+                    return copy_path, mtime_ns
+                try:
+                    self._local.write(copy_path, content, attributes, expect=None)
+                except StaleError:
+                    content.confirm()  # our own content moved: nothing to keep here
+                    continue  # the name is taken by another content
+                return copy_path, mtime_ns
+        raise TemporaryError(f"no free name for the conflict copy of {operation.path}")
+
+    def _holds(self, path: Path, sha256: Sha256) -> bool:
+        state = self._local.stat(path)
+        if state is None or not hasattr(state, "token"):
+            return False
+        with self._local.read(path, state.token) as content:
+            return content.sha256() == sha256
+
+    # The others.
+
+    def _delete(self, task: Task, operation: Deletion) -> Outcome:
+        """Look at the other side once more: what is there after all is not deleted here."""
+        path, base = operation.path, task.seen.synced
+        archive = _archive_of(path, base)
+        if isinstance(operation, DeleteLocal):
+            side, storage, other, token = (
+                Side.LOCAL,
+                self._local,
+                self._remote,
+                operation.expect_local,
+            )
+        else:
+            side, storage, other, token = (
+                Side.REMOTE,
+                self._remote,
+                self._local,
+                operation.expect_remote,
+            )
+        if other.stat(path) is not None:
+            raise StaleError(f"{path} is on the other side after all")
+        storage.delete(path, expect=token, archive=archive)
+        assert archive.version is not None
+        return Outcome(operation, synced=None, archived=(archive.version, side))
+
+    def _read(self, task: Task, operation: Read) -> Outcome | Learned:
+        path = operation.path
+        if isinstance(operation, ReadLocal):
+            self._refuse_if_being_written(path)
+            with self._local.read(path, operation.expect_local) as content:
+                return self._learn_local(task, content)
+        token = operation.expect_remote
+        with self._remote.read(path, token) as content:
+            return self._adopted(task, content, token) or self._learn_remote(task, content)
+
+    def _learn_local(self, task: Task, content: Content) -> Learned:
+        local = task.seen.local
+        assert local is not None
+        sha256 = content.sha256()
+        content.confirm()
+        return Learned(replace(task.seen, local=replace(local, sha256=sha256)))
+
+    def _learn_remote(self, task: Task, content: Content) -> Learned:
+        remote = task.seen.remote
+        assert remote is not None
+        sha256 = content.sha256()
+        content.confirm()
+        return Learned(replace(task.seen, remote=replace(remote, sha256=sha256)))
+
+    def _adopted(self, task: Task, content: Content, token: Token) -> Outcome | None:
+        """
+        Recognise an upload of our own whose note was lost (a crash, a lost answer).
+
+        The intent is durable before each PUT and names the version; the object carries
+        it. Such a content is what both sides last agreed on: without this, a local edit
+        made since would be a conflict in which the older content wins.
+        """
+        found, path = content.attributes, task.seen.path
+        if found.version is None or found.sha256 is None:
+            return None
+        if not self._known.is_intended(self._mirror, path, found.version):
+            return None
+        version = self._version(
+            found.version,
+            path,
+            found.sha256,
+            content.size,
+            found.mtime_ns,
+            task,
+            Origin.LOCAL,
+            token,
+        )
+        synced = SyncedState(found.sha256, "", token, found.version, content.size)
+        return Outcome(task.operation, synced, version)
+
+    def _mark_synced(self, task: Task, operation: MarkSynced) -> Outcome:
+        base = task.seen.synced
+        path, size = operation.path, operation.size
+        version = None
+        version_id = base.version if base is not None else task.version
+        if operation.is_new_content or base is None:
+            version_id = task.version
+            version = self._version(
+                version_id,
+                path,
+                operation.sha256,
+                size,
+                None,
+                task,
+                task.origin,
+                operation.remote_token,
+            )
+        synced = SyncedState(
+            operation.sha256, operation.local_token, operation.remote_token, version_id, size
+        )
+        return Outcome(operation, synced, version)
+
+    def _agreed(
+        self,
+        task: Task,
+        written: Written,
+        local_token: Token,
+        remote_token: Token,
+        attributes: Attributes,
+        origin: Origin,
+    ) -> Outcome:
+        path = task.operation.path
+        version = self._version(
+            task.version,
+            path,
+            written.sha256,
+            written.size,
+            attributes.mtime_ns,
+            task,
+            origin,
+            remote_token,
+        )
+        synced = SyncedState(written.sha256, local_token, remote_token, task.version, written.size)
+        return Outcome(task.operation, synced, version)
+
+    def _version(
+        self,
+        version: Ulid,
+        path: Path,
+        sha256: Sha256,
+        size: int,
+        mtime_ns: int | None,
+        task: Task,
+        origin: Origin,
+        etag: Token | None = None,
+    ) -> VersionRow:
+        parent = task.seen.synced.version if task.seen.synced is not None else None
+        return VersionRow(
+            version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
+        )
+
+    def _refuse_if_being_written(self, path: Path) -> None:
+        if self._local.is_being_written(path):
+            raise StaleError(f"{path} is open for writing")
+
+
+def _archive_of(path: Path, base: SyncedState | None) -> Attributes:
+    # Only a content that both sides agreed on is ever displaced by a plan, but for
+    # KeepBoth, which names its own.
+    assert base is not None
+    return Attributes(version=base.version, sha256=base.sha256, path=path)

@@ -1,0 +1,93 @@
+"""
+How a mirror is, in one word and one sentence, for people and for other processes.
+
+The row in the ledger is what `docferry status` shows; it is written when something
+changed, and at most once a second while work is going on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.model import MirrorHealth
+
+log = get_logger(__name__)
+
+_WRITE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the loop knows about its mirror right now."""
+
+    health: MirrorHealth = MirrorHealth.STARTING
+    reason: str | None = None
+    dirty: int = 0
+    oldest_dirty_at: datetime | None = None
+    last_poll_at: datetime | None = None
+    last_scan_at: datetime | None = None
+    last_full_at: datetime | None = None
+    progress: str | None = None  #: what a long run is at; None: no long run
+
+
+class Health:
+    """Publishes the facts about one mirror. Reading `facts` is safe from any thread."""
+
+    def __init__(self, mirror: str, ledger: Ledger) -> None:
+        self._mirror = mirror
+        self._ledger = ledger
+        self._written: Facts | None = None
+        self._written_s = 0.0
+        self.facts = Facts()
+        self.went_round_s = time.monotonic()  #: when the loop last showed life
+
+    def round(self) -> None:
+        """Note that the loop is alive."""
+        self.went_round_s = time.monotonic()
+
+    def note(self, **changes: object) -> None:
+        """Change some facts; a change of health is logged."""
+        before, self.facts = self.facts, replace(self.facts, **changes)  # type: ignore[arg-type]
+        if before.health is not self.facts.health:
+            self._log_change(before)
+        is_news = before.health is not self.facts.health or before.reason != self.facts.reason
+        self.publish(now=is_news)
+
+    def publish(self, *, now: bool = False) -> None:
+        """Write the row, if there is news and the last time is a while ago."""
+        if self.facts == self._written:
+            return
+        if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
+            return
+        facts = self.facts
+        since = {}
+        if self._written is None or self._written.health is not facts.health:
+            since = {"since": datetime.now(UTC)}
+        self._ledger.mirrors.put(
+            self._mirror,
+            health=facts.health,
+            reason=facts.reason,
+            dirty=facts.dirty,
+            oldest_dirty_at=facts.oldest_dirty_at,
+            last_poll_at=facts.last_poll_at,
+            last_scan_at=facts.last_scan_at,
+            last_full_at=facts.last_full_at,
+            progress=facts.progress,
+            updated_at=datetime.now(UTC),
+            **since,
+        )
+        self._written, self._written_s = facts, time.monotonic()
+
+    def _log_change(self, before: Facts) -> None:
+        facts = self.facts
+        trouble = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
+        if facts.health is MirrorHealth.BLOCKED:
+            log.error("mirror.blocked", mirror=self._mirror, reason=facts.reason)
+        elif facts.health is MirrorHealth.UNREACHABLE:
+            log.error("mirror.unreachable", mirror=self._mirror, reason=facts.reason)
+        elif before.health in trouble:
+            log.info("mirror.recovered", mirror=self._mirror, was=before.health)

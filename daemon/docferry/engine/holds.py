@@ -1,0 +1,91 @@
+"""Carry out what a person decided about a hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from docferry.core.guards import Refused
+from docferry.engine.identity import Places, mark_sides
+from docferry.ledger import HoldRow, Ledger
+from docferry.logs import get_logger
+from docferry.model import Deletion, Forget, HoldState, Outcome, Path
+
+log = get_logger(__name__)
+
+_AT_ONCE = 500
+
+
+class Marks(Protocol):
+    def mark(self, path: Path) -> None: ...
+
+
+def hold_identity(mirror: str, ledger: Ledger, refused: Refused) -> None:
+    """Open a hold for a side that is not itself, unless there is one already."""
+    if ledger.holds.hold_identity(mirror, refused.reason, datetime.now(UTC)):
+        log.error(
+            "hold.opened",
+            mirror=mirror,
+            reason=refused.reason,
+            remedy="docferry holds list, then approve or discard",
+        )
+
+
+def carry_out_decided(
+    mirror: str,
+    ledger: Ledger,
+    places: Places,
+    marks: Marks,
+    carry: Callable[[list[Deletion]], None],
+) -> bool:
+    """
+    Do what people decided since the last time; say whether there was anything.
+
+    Approved deletions travel if the trees still call for them. Discarded ones are
+    forgotten as agreements, so that the file comes back from the side that has it.
+    An approved identity hold joins both sides anew: nothing is deleted.
+    """
+    decided = ledger.holds.all(mirror, (HoldState.APPROVED, HoldState.DISCARDED))
+    for hold in decided:
+        if hold.state is HoldState.APPROVED:
+            log.info("hold.approved", mirror=mirror, hold=hold.id, deletions=hold.count)
+        else:
+            log.info("hold.discarded", mirror=mirror, hold=hold.id, deletions=hold.count)
+        if hold.kind == "identity":
+            _join_anew(mirror, hold, ledger, places)
+        else:
+            _carry_out(mirror, hold, ledger, marks, carry)
+        ledger.holds.finish(hold.id, datetime.now(UTC))
+    return bool(decided)
+
+
+def _carry_out(
+    mirror: str,
+    hold: HoldRow,
+    ledger: Ledger,
+    marks: Marks,
+    carry: Callable[[list[Deletion]], None],
+) -> None:
+    while group := ledger.holds.take_items(hold.id, _AT_ONCE):
+        if hold.state is HoldState.APPROVED:
+            carry(group)
+            continue
+        ledger.record(
+            mirror,
+            [Outcome(Forget(deletion.path), synced=None) for deletion in group],
+            at=datetime.now(UTC),
+        )
+        for deletion in group:
+            marks.mark(deletion.path)
+
+
+def _join_anew(mirror: str, hold: HoldRow, ledger: Ledger, places: Places) -> None:
+    if hold.state is not HoldState.APPROVED:
+        return
+    ledger.synced.forget_all(mirror)
+    row = ledger.mirrors.get(mirror)
+    # The two may never have run together: then the hold's own id serves as the marker's.
+    chosen = row.marker_id if row is not None and row.marker_id is not None else hold.id
+    mark_sides(places, chosen)
+    ledger.mirrors.put(mirror, marker_id=chosen)

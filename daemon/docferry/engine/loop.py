@@ -1,0 +1,380 @@
+"""
+The loop of one mirror: the only thread that decides about it.
+
+Hints come in from all sides (watcher, timers, other processes) and only mark paths
+or ask for a run. The loop looks at the three trees, decides, hands operations to
+the pool and writes down what came of them.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from docferry.core.guards import Refused
+from docferry.core.merge import Seen, Unseen, changed, merge
+from docferry.core.retry import delay_s
+from docferry.engine.consider import Planner, Tools
+from docferry.engine.deletions import Deletions
+from docferry.engine.dirty import DirtyPaths
+from docferry.engine.execute import Executor
+from docferry.engine.health import Facts, Health
+from docferry.engine.holds import carry_out_decided, hold_identity
+from docferry.engine.identity import Places, prove_sides
+from docferry.engine.look import expand, look_at
+from docferry.errors import DocferryError, UnreachableError
+from docferry.logs import get_logger
+from docferry.metrics import LOOP_FAILURES
+from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
+
+log = get_logger(__name__)
+
+#: More differences than this in a poll or a folder: a full run is cheaper.
+MOST_MARKS = 2000
+LOOK_AT_ONCE = 1000
+#: A side that does not answer is asked again at least this often.
+LONGEST_PAUSE_S = 60.0
+#: How often a long run stops for the paths that became dirty meanwhile.
+INTERLEAVE_S = 0.2
+
+
+class Run(StrEnum):
+    """What a hint can ask for."""
+
+    FULL = "full"  # walk and listing against the ledger
+    POLL = "poll"  # listing only
+    RESCAN = "rescan"  # walk only
+    HOLDS = "holds"  # a person may have decided
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """A side does not answer, or a guard refuses: nothing travels until *retry_s*."""
+
+    reason: str
+    attempts: int
+    retry_s: float  # monotonic
+
+
+class MirrorLoop:
+    """
+    Keeps one folder and one prefix the same.
+
+    `mark`, `request`, `stop` and `health` are for any thread; the rest is the loop's own.
+    """
+
+    def __init__(self, tools: Tools, executor: Executor, places: Places) -> None:
+        self.name = tools.options.name
+        self._tools = tools
+        self._places = places
+        self._ledger = tools.ledger
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._requests: set[Run] = {Run.FULL, Run.HOLDS}
+        self.dirty = DirtyPaths(self._wake)
+        self._deletions = Deletions(self.name, tools.ledger, tools.options.delete_limit)
+        self._planner = Planner(tools, executor, self.dirty, self._deletions, self._wake.set)
+        self._outage: _Outage | None = None
+        self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
+        self._interleaved_s = 0.0
+        self.health = Health(self.name, tools.ledger)
+        self._thread = threading.Thread(target=self._run, name=f"loop-{self.name}", daemon=True)
+
+    # For any thread.
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def mark(self, path: Path, origin: Origin | None = None) -> None:
+        """Hint that something changed at *path* ("folder/": at or below it)."""
+        if origin is not None:
+            self._planner.origins[path] = origin
+        self.dirty.mark(path)
+
+    def request(self, run: Run) -> None:
+        with self._lock:
+            self._requests.add(run)
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def facts(self) -> Facts:
+        return self.health.facts
+
+    @property
+    def went_round_s(self) -> float:
+        """When the loop last showed life (monotonic)."""
+        return self.health.went_round_s
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a full run has been completed since the start."""
+        return self.health.facts.last_full_at is not None
+
+    # The thread.
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._round()
+            except UnreachableError as error:
+                self._pause(error, MirrorHealth.UNREACHABLE)
+            except DocferryError as error:
+                self._pause(error, MirrorHealth.WAITING)
+            except Exception as error:  # one round of the loop
+                LOOP_FAILURES.labels(self.name).inc()
+                log.exception("loop.failed", mirror=self.name)
+                self._pause(error, MirrorHealth.WAITING)
+            self._wake.wait(self._sleep_s())
+        self._finish()
+
+    def _round(self) -> None:
+        self.health.round()
+        self._planner.carrier.collect()
+        if self._planner.side_is_down is not None:
+            error, self._planner.side_is_down = self._planner.side_is_down, None
+            raise error
+        if self._outage is not None and time.monotonic() < self._outage.retry_s:
+            if self._asked(Run.HOLDS):
+                self._decided_holds()
+            return
+        self._decided_holds()
+        self._asked_runs()
+        self._work_off_dirty()
+        self._judge_deletions()
+        self._tell_health()
+
+    def _asked_runs(self) -> None:
+        if self._outage is not None or not self.has_run:
+            self._requests.add(Run.FULL)
+        if not self._requests - {Run.HOLDS}:
+            return
+        if not self._prove():
+            return
+        asked = {run for run in Run if run is not Run.HOLDS and self._asked(run)}
+        if Run.FULL in asked:
+            self._full_run()
+            return
+        if Run.POLL in asked:
+            self._one_sided_run(Side.REMOTE)
+        if Run.RESCAN in asked:
+            self._one_sided_run(Side.LOCAL)
+
+    def _asked(self, run: Run) -> bool:
+        with self._lock:
+            if run not in self._requests:
+                return False
+            self._requests.discard(run)
+            return True
+
+    # Runs.
+
+    def _full_run(self) -> None:
+        """Read all three trees side by side and set everything on its way."""
+        self._deletions.forget()
+        began = datetime.now(UTC)
+        try:
+            for seen in self._all_trees():
+                self._planner.consider(seen, is_snapshot=True)
+                self._interleave()
+        except DocferryError:
+            self._deletions.forget()  # half a plan must not delete
+            self.request(Run.FULL)
+            raise
+        self._planner.problems.full_run_ended()
+        self._judge_complete = True
+        self._outage = None
+        self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
+        log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
+
+    def _all_trees(self) -> Iterator[Seen]:
+        local, remote, synced = self._places.local, self._places.remote, self._ledger.synced
+        yield from merge(local.scan(), remote.scan(), synced.scan(self.name))
+        # Names that are not the same on both sides sort differently: a merge of their own.
+        yield from merge(local.scan_odd(), remote.scan_odd(), synced.scan_odd(self.name))
+
+    def _one_sided_run(self, side: Side) -> None:
+        """Compare one side with the ledger; what differs becomes dirty."""
+        began = datetime.now(UTC)
+        storage, synced = self._places.side(side), self._ledger.synced
+        marks = 0
+        for entries, agreed in (
+            (storage.scan, synced.scan),
+            (storage.scan_odd, synced.scan_odd),
+        ):
+            for found in changed(side, entries(), agreed(self.name)):
+                if isinstance(found, Unknown):
+                    self._planner.problems.unseen(Unseen(side, found))
+                elif self._planner.takes(found):
+                    self.dirty.mark(found)
+                    marks += 1
+                self.health.round()
+            if marks > MOST_MARKS:
+                self.request(Run.FULL)
+                return
+        if side is Side.REMOTE:
+            self.health.note(last_poll_at=began)
+        else:
+            self.health.note(last_scan_at=began)
+        log.debug("run.done", mirror=self.name, run=side, took_s=_seconds_since(began))
+
+    def _work_off_dirty(self) -> None:
+        """Look at the dirty paths that are due."""
+        while not self._stopping.is_set() and (due := self.dirty.take_due(LOOK_AT_ONCE)):
+            try:
+                self._look_at(due)
+            except DocferryError:
+                for path in due:
+                    self.dirty.mark(path)
+                raise
+            self._planner.carrier.collect()
+
+    def _look_at(self, due: dict[Path, float]) -> None:
+        paths = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
+        if paths is None:
+            self.request(Run.FULL)
+            return
+        free = [path for path in paths if self._planner.takes(path)]
+        found = look_at(free, self.name, self._places, self._ledger, self._tools.pool)
+        for seen in found:
+            since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
+            self._planner.consider(seen, is_snapshot=False, since_s=since_s)
+        if self._judge_complete is None and self._deletions.parked:
+            self._judge_complete = False
+
+    def _interleave(self) -> None:
+        """In the middle of a long run: serve what became dirty, show life."""
+        if time.monotonic() - self._interleaved_s < INTERLEAVE_S:
+            return
+        self._interleaved_s = time.monotonic()
+        self.health.round()
+        if self._stopping.is_set():
+            raise _StoppedError("stopping")
+        self._planner.carrier.collect()
+        if self._planner.side_is_down is not None:
+            raise self._planner.side_is_down
+        self._work_off_dirty()
+        files, _ = self._ledger.synced.count(self.name)
+        self.health.note(health=MirrorHealth.WORKING, progress=f"{files} files in step so far")
+
+    # Deletions and holds.
+
+    def _judge_deletions(self) -> None:
+        """Once nothing else is under way, let the parked deletions travel or hold them."""
+        if self._judge_complete is None or self._planner.carrier.under_way:
+            return
+        if self._deletions.parked and not self._prove():
+            self._deletions.forget()
+            return
+        is_complete, self._judge_complete = self._judge_complete, None
+        for group in self._deletions.judge(datetime.now(UTC), is_complete=is_complete):
+            self._carry_deletions(group)
+
+    def _carry_deletions(self, group: list[Deletion]) -> None:
+        wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
+        seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.pool)
+        self._planner.carry_deletions(list(seen), wanted)
+        self._planner.carrier.collect()
+
+    def _decided_holds(self) -> None:
+        if carry_out_decided(self.name, self._ledger, self._places, self, self._carry_deletions):
+            self._outage = None
+
+    def _prove(self) -> bool:
+        """Check that both sides are themselves; if one is not, hold everything."""
+        self._tools.prepare()
+        row = self._ledger.mirrors.get(self.name)
+        known = row.marker_id if row is not None else None
+        proof = prove_sides(self._places, known, self._tools.new_ulid)
+        if isinstance(proof, Refused):
+            hold_identity(self.name, self._ledger, proof)
+            self._pause(DocferryError(proof.reason), MirrorHealth.BLOCKED)
+            return False
+        if proof.marker_id != known:
+            self._ledger.mirrors.put(self.name, marker_id=proof.marker_id)
+        return True
+
+    # How it is.
+
+    def _pause(self, error: Exception, health: MirrorHealth) -> None:
+        attempts = 1 if self._outage is None else self._outage.attempts + 1
+        wait_s = min(LONGEST_PAUSE_S, delay_s(attempts, jitter=random.random()))
+        self._outage = _Outage(str(error), attempts, time.monotonic() + wait_s)
+        self.health.note(health=health, reason=str(error), progress=None, **self._waiting())
+
+    def _tell_health(self) -> None:
+        if self._outage is not None:
+            return
+        health, reason = self._judge_health()
+        self.health.note(health=health, reason=reason, **self._waiting())
+
+    def _judge_health(self) -> tuple[MirrorHealth, str | None]:
+        held = self._ledger.holds.all(self.name, (HoldState.OPEN,))
+        if held:
+            return MirrorHealth.BLOCKED, held[0].reason
+        if self._planner.carrier.under_way or self._judge_complete is not None:
+            return MirrorHealth.WORKING, None
+        if problems := len(self._planner.problems):
+            return MirrorHealth.WAITING, f"{problems} files with a problem"
+        if waiting := len(self.dirty):
+            return MirrorHealth.WAITING, f"{waiting} files not yet at rest"
+        return MirrorHealth.IN_STEP, None
+
+    def _waiting(self) -> dict[str, object]:
+        waiting = len(self.dirty) + self._planner.carrier.under_way
+        oldest = None
+        if waiting:
+            oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
+            oldest = oldest.replace(microsecond=0)
+        return {"dirty": waiting, "oldest_dirty_at": oldest}
+
+    def is_quiet(self) -> bool:
+        """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
+        return (
+            self.has_run
+            and not self._requests
+            and not self._planner.carrier.under_way
+            and self._judge_complete is None
+            and len(self.dirty) <= len(self._planner.problems)
+        )
+
+    def _sleep_s(self) -> float | None:
+        if self._outage is not None:
+            return max(0.0, self._outage.retry_s - time.monotonic())
+        if self._requests - {Run.HOLDS}:
+            return 0.0
+        if self._judge_complete is not None and not self._planner.carrier.under_way:
+            return 0.0
+        due_s = self.dirty.next_due_s()
+        return 1.0 if due_s is None else min(due_s, 1.0)
+
+    def _finish(self) -> None:
+        """Write down what was done; what was not begun is found again at the next start."""
+        self._planner.carrier.finish()
+        self.health.publish(now=True)
+
+
+class _StoppedError(DocferryError):
+    """The daemon stops in the middle of a run."""
+
+
+def _seconds_since(began: datetime) -> float:
+    return round((datetime.now(UTC) - began).total_seconds(), 3)

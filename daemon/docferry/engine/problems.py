@@ -1,0 +1,132 @@
+"""
+What went wrong with single paths: when to try again, and what a person is told.
+
+The ledger holds the rows that people see; here is what the loop must know to
+leave a failing path alone until its time, or until somebody changes the file.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from docferry.core.merge import Difference, Unseen
+from docferry.core.retry import delay_s
+from docferry.engine.dirty import DirtyPaths
+from docferry.errors import DocferryError, PermanentError
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.metrics import ERRORS
+from docferry.model import Path
+
+log = get_logger(__name__)
+
+#: A failure that only a person can mend is tried again so often all the same.
+PERMANENT_RETRY_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    tokens: tuple[str | None, str | None]
+    attempts: int
+    retry_s: float  # monotonic
+
+
+class Problems:
+    """The failing paths of one mirror. Used by its loop alone."""
+
+    def __init__(self, mirror: str, ledger: Ledger, dirty: DirtyPaths) -> None:
+        self._mirror = mirror
+        self._ledger = ledger
+        self._dirty = dirty
+        self._failing: dict[Path, _Failing] = {}
+        self._shown = {row.path for row in ledger.problems.all(mirror)}
+        self._unseen: set[Path] = set()
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    def is_too_early(self, seen: Difference) -> bool:
+        """Say whether *seen* failed lately, is unchanged, and its time has not come."""
+        failing = self._failing.get(seen.path)
+        return (
+            failing is not None
+            and failing.tokens == _tokens(seen)
+            and time.monotonic() < failing.retry_s
+        )
+
+    def failed(self, seen: Difference, error: DocferryError, *, kind: str) -> int:
+        """Note a failure and when to try again; give the number of attempts so far."""
+        now = datetime.now(UTC)
+        before = self._failing.get(seen.path)
+        attempts = 1 if before is None else before.attempts + 1
+        wait_s = (
+            PERMANENT_RETRY_S
+            if isinstance(error, PermanentError)
+            else delay_s(attempts, jitter=random.random())
+        )
+        self._ledger.problems.put(
+            self._mirror,
+            seen.path,
+            kind=kind,
+            message=str(error),
+            at=now,
+            retry_at=now + timedelta(seconds=wait_s),
+        )
+        self._shown.add(seen.path)
+        self._failing[seen.path] = _Failing(_tokens(seen), attempts, time.monotonic() + wait_s)
+        self._dirty.put_off(seen.path, after_s=wait_s)
+        ERRORS.labels(self._mirror, type(error).__name__).inc()
+        tell = log.error if isinstance(error, PermanentError) else log.warning
+        tell(
+            "operation.failed",
+            mirror=self._mirror,
+            path=seen.path,
+            kind=kind,
+            error=str(error),
+            attempts=attempts,
+            retry_in_s=round(wait_s, 1),
+        )
+        return attempts
+
+    def unseen(self, what: Unseen) -> None:
+        """Note a path that could not be looked at. Nothing is decided about it."""
+        path = what.what.path
+        self._unseen.add(path)
+        if path in self._shown:
+            return
+        self._shown.add(path)
+        self._ledger.problems.put(
+            self._mirror,
+            path,
+            kind="unseen",
+            message=f"{what.side} side: {what.what.reason}",
+            at=datetime.now(UTC),
+            retry_at=None,
+        )
+        log.warning("path.unseen", mirror=self._mirror, path=path, reason=what.what.reason)
+
+    def mended(self, paths: set[Path]) -> None:
+        """Forget the problems of *paths*: they are as they should be."""
+        found = paths & self._shown
+        if found:
+            self._shown -= found
+            for path in found:
+                self._failing.pop(path, None)
+            self._ledger.problems.clear(self._mirror, sorted(found))
+
+    def full_run_ended(self) -> None:
+        """Forget what an earlier run could not see and this one did not complain about."""
+        rows = self._ledger.problems.all(self._mirror)
+        self.mended({row.path for row in rows if row.kind == "unseen"} - self._unseen)
+        self._unseen.clear()
+
+
+def _tokens(seen: Difference) -> tuple[str | None, str | None]:
+    return (
+        None if seen.local is None else seen.local.token,
+        None if seen.remote is None else seen.remote.token,
+    )
+

@@ -1,0 +1,64 @@
+"""Tell people, through the log and the metrics, what an operation changed."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from docferry.engine.execute import Task
+from docferry.logs import get_logger
+from docferry.metrics import (
+    CHANGE_TO_DISK_SECONDS,
+    DROP_TO_BUCKET_SECONDS,
+    OPERATION_BYTES,
+    OPERATION_SECONDS,
+    OPERATIONS,
+)
+from docferry.model import Download, Forget, KeepBoth, MarkSynced, Outcome, Upload
+
+log = get_logger(__name__)
+
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+_KINDS: dict[type, str] = {}
+
+
+def kind_of(operation: object) -> str:
+    """Name an operation as logs, metrics and the history do: `keep_both`."""
+    found = _KINDS.get(type(operation))
+    if found is None:
+        found = _KINDS[type(operation)] = _WORD_START.sub("_", type(operation).__name__).lower()
+    return found
+
+
+def tell(mirror: str, task: Task, outcome: Outcome) -> None:
+    """Log one outcome and count it."""
+    kind = kind_of(task.operation)
+    OPERATIONS.labels(mirror, kind, "done").inc()
+    OPERATION_SECONDS.labels(kind).observe(outcome.took_s)
+    if isinstance(task.operation, MarkSynced | Forget):
+        return  # nothing happened to a document
+    if outcome.moved_bytes:
+        direction = "up" if isinstance(task.operation, Upload) else "down"
+        OPERATION_BYTES.labels(mirror, direction).inc(outcome.moved_bytes)
+    if task.since_s is not None:
+        _observe_latency(mirror, task, task.since_s)
+    log.info(
+        "operation.done",
+        mirror=mirror,
+        kind=kind,
+        path=task.seen.path,
+        size_bytes=outcome.synced.size if outcome.synced else None,
+        took_s=round(outcome.took_s, 4),
+    )
+    if outcome.conflict_copy is not None:
+        log.warning(
+            "conflict.found", mirror=mirror, path=task.seen.path, copy=outcome.conflict_copy
+        )
+
+
+def _observe_latency(mirror: str, task: Task, since_s: float) -> None:
+    age_s = time.monotonic() - since_s
+    if isinstance(task.operation, Upload):
+        DROP_TO_BUCKET_SECONDS.labels(mirror).observe(age_s)
+    elif isinstance(task.operation, Download | KeepBoth):
+        CHANGE_TO_DISK_SECONDS.labels(mirror).observe(age_s)
