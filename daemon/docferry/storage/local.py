@@ -1,0 +1,307 @@
+"""
+A folder on this machine as one side of a mirror.
+
+Nothing is overwritten or unlinked in place. A new content is staged on the folder's own
+file system, hashed, fsynced, and only then given its name, in one step; what it
+displaces is looked at *after* it left its place, where nobody can change it any more
+(`storage.local_staging`). A person may do anything at any moment: it is noticed, and
+what they wrote is kept.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from docferry.errors import (
+    BlockedPathError,
+    StaleError,
+    UnreachableError,
+)
+from docferry.model import (
+    ARCHIVE_PREFIX,
+    MARKER_PATH,
+    RESERVED,
+    Attributes,
+    Entry,
+    FileState,
+    Path,
+    Token,
+    Unknown,
+    Written,
+)
+from docferry.storage.atomic import Place, Renames, fsync_folder
+from docferry.storage.base import Content
+from docferry.storage.local_content import LocalContent, state_of, token_of
+from docferry.storage.local_folder import Folder
+from docferry.storage.local_staging import NO_NEWCOMER, Staging, Swap, is_being_written
+from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk
+from docferry.storage.local_write import stage
+from docferry.storage.memory import BytesContent
+
+
+class LocalStorage:
+    """
+    A folder. Thread-safe, but one process at a time may write to it.
+
+    Only `write_marker` makes the folder `.docferry`; without it there is no `write`
+    and no `delete`: a mount point whose file system is missing takes no harm.
+
+    Args:
+        step: Called with the name of each step of a change; tests crash there.
+        renames: What the file system can do; tests take it away.
+    """
+
+    def __init__(
+        self,
+        root: pathlib.Path,
+        *,
+        step: Callable[[str], None] = lambda name: None,
+        renames: Renames | None = None,
+    ) -> None:
+        self.root = root
+        self._folder = Folder(root)
+        self._step = step
+        self._renames = renames or Renames()
+        self._odd: list[Entry] = []
+        # A few system calls long. Without it, two of our own writes to one path would
+        # take each other for strangers, and pruning would remove a folder just made.
+        self._changing = threading.Lock()
+
+    # Looking.
+
+    def scan(self) -> Iterator[Entry]:
+        odd: list[Entry] = []
+        with self._folder.open() as root_fd:
+            try:
+                yield from walk(root_fd, odd)
+                at_start, now = os.fstat(root_fd), self.root.stat()
+            except OSError as error:
+                raise UnreachableError(f"cannot list {self.root}: {error.strerror}") from error
+        if not os.path.samestat(at_start, now):
+            raise UnreachableError(f"{self.root} was replaced or mounted while it was listed")
+        self._odd = in_order(odd)
+
+    def scan_odd(self) -> list[Entry]:
+        return self._odd
+
+    def stat(self, path: Path) -> FileState | Unknown | None:
+        try:
+            found = self._look(path)
+        except BlockedPathError as error:
+            above = self.stat(error.blocked_by)
+            return Unknown(path, above.reason) if isinstance(above, Unknown) else None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            return Unknown(path, f"cannot be looked at: {error.strerror}")
+        if found is None:
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            mounted = found.st_dev != self.root.stat().st_dev
+            return Unknown(path, MOUNT, below=True) if mounted else None
+        if not stat.S_ISREG(found.st_mode):
+            return Unknown(path, kind_of(found.st_mode))
+        return state_of(found)
+
+    def is_being_written(self, path: Path) -> bool:
+        """Say whether somebody is known to have *path* open for writing."""
+        try:
+            with self._folder.open() as root_fd, self._folder.parent(root_fd, path) as parent:
+                return token_of(parent.place.look()) is not None and is_being_written(parent.place)
+        except (OSError, BlockedPathError):
+            return False
+
+    def free_bytes(self) -> int:
+        """Give the room that is left for docferry's user on the folder's file system."""
+        with self._folder.translated("."):
+            found = os.statvfs(self.root)
+        return found.f_bavail * found.f_frsize
+
+    # Reading.
+
+    def read(self, path: Path, expect: Token) -> Content:
+        content = self._open(path, expect, own=False)
+        if content is None:
+            raise StaleError(f"{path} is gone or another content than expected")
+        return content
+
+    def read_archived(self, version: str) -> Content:
+        content = None
+        if version.isascii() and version.isalnum():  # a ULID, not a way to somewhere else
+            content = self._open(ARCHIVE_PREFIX + version, expect=None, own=True)
+        if content is None:
+            raise StaleError(f"the archive of {self.root} does not hold version {version}")
+        return content
+
+    def read_marker(self) -> bytes | None:
+        content = self._open(MARKER_PATH, expect=None, own=True)
+        if content is None:
+            return None
+        with content:
+            return b"".join(content.parts())
+
+    # Changing.
+
+    def write(
+        self,
+        path: Path,
+        content: Content,
+        attributes: Attributes,
+        *,
+        expect: Token | None,
+        archive: Attributes | None = None,
+    ) -> Written:
+        swap = _swap(path, expect, archive) if expect is not None else None
+        with (
+            self._folder.translated(path),
+            self._folder.open() as root_fd,
+            self._staging(root_fd) as staging,
+        ):
+            before = self._look_first(root_fd, path, expect)
+            with staging.newcomer() as newcomer:
+                written = stage(newcomer, content, attributes, before)
+                self._step("staged")
+                with ExitStack() as stack:
+                    with self._changing:
+                        folder = self._folder.parent(root_fd, path, create=expect is None)
+                        parent = stack.enter_context(folder)
+                        if swap is None:
+                            self._create(newcomer, parent.place, path)
+                        else:
+                            staging.replace(newcomer, parent.place, swap.by(written.token))
+                        self._step("visible")
+                    if swap is not None:
+                        staging.fsync()
+                    parent.fsync()
+        return written
+
+    def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
+        swap = _swap(path, expect, archive)
+        with (
+            self._folder.translated(path),
+            self._folder.open() as root_fd,
+            self._staging(root_fd) as staging,
+            ExitStack() as stack,
+        ):
+            self._look_first(root_fd, path, expect)
+            with self._changing:
+                parent = stack.enter_context(self._folder.parent(root_fd, path))
+                staging.remove(parent.place, swap)
+                parent.prune()
+            staging.fsync()
+            parent.fsync()
+
+    def write_marker(self, content: bytes) -> None:
+        with self._folder.translated(MARKER_PATH), self._folder.open() as root_fd:
+            with suppress(FileExistsError):
+                os.mkdir(RESERVED, 0o700, dir_fd=root_fd)
+                fsync_folder(root_fd)
+            with self._staging(root_fd) as staging, staging.newcomer() as newcomer:
+                stage(newcomer, BytesContent(content), Attributes(), None)
+                newcomer.rename_over(Place(root_fd, MARKER_PATH))
+                staging.fsync()
+
+    def sweep_staging(self) -> list[Path]:
+        """
+        Finish or undo what a crash interrupted. Call it at start, before any change.
+
+        Returns:
+            Paths under which contents of persons were put that a crash had caught out of
+            their place (at the root, as conflict copies): tell a person.
+        """
+        with self._folder.translated(RESERVED), self._folder.open() as root_fd:
+            if Place(root_fd, RESERVED).look() is None:
+                return []
+            with self._staging(root_fd) as staging:
+                recovered = staging.sweep()
+                staging.fsync()
+                fsync_folder(root_fd)
+        return recovered
+
+    def _look(self, path: Path, *, own: bool = False) -> os.stat_result | None:
+        with self._folder.open() as root_fd:
+            try:
+                with self._folder.parent(root_fd, path, own=own) as parent:
+                    return parent.place.look()
+            except FileNotFoundError:
+                return None
+
+    def _open(self, path: Path, expect: Token | None, *, own: bool) -> Content | None:
+        """Open what is at *path* if it is *expect* (None: any regular file)."""
+
+        def look() -> os.stat_result | None:
+            with self._folder.translated(path):
+                return self._look(path, own=own)
+
+        with self._folder.translated(path), self._folder.open() as root_fd:
+            try:
+                with self._folder.parent(root_fd, path, own=own) as parent:
+                    # Look before opening: to open a FIFO or a device is to act on it.
+                    token = token_of(parent.place.look())
+                    if token is None or expect not in (None, token):
+                        return None
+                    content = LocalContent(parent.place.open(os.O_RDONLY), path, token, look)
+            except (FileNotFoundError, BlockedPathError):
+                return None
+        if content.is_as_opened():
+            return content
+        content.close()
+        return None
+
+    def _look_first(self, root_fd: int, path: Path, expect: Token | None) -> os.stat_result | None:
+        """Refuse before a byte is moved what would be refused at the end anyway."""
+        try:
+            with self._folder.parent(root_fd, path) as parent:
+                found = parent.place.look()
+                if expect is None:
+                    _refuse_if_taken(found, path)
+                elif token_of(found) != expect or is_being_written(parent.place):
+                    raise StaleError(f"{path} is gone, another content, or open for writing")
+        except (FileNotFoundError, BlockedPathError) as error:
+            if expect is not None:
+                raise StaleError(f"{path} is gone") from error
+            if isinstance(error, BlockedPathError):
+                raise
+            found = None
+        return found
+
+    def _create(self, newcomer: Place, target: Place, path: Path) -> None:
+        try:
+            self._renames.to_free_name(newcomer, target)
+        except FileExistsError:
+            _refuse_if_taken(target.look(), path)
+            raise  # gone again already: TemporaryError
+
+    @contextmanager
+    def _staging(self, root_fd: int) -> Iterator[Staging]:
+        try:
+            staging = Staging(root_fd, self._renames, self._step)
+        except FileNotFoundError as error:
+            raise UnreachableError(
+                f"{self.root} has no {RESERVED}: it is not the mirror's folder, or not mounted"
+            ) from error
+        with staging:
+            yield staging
+
+
+def _swap(path: Path, expect: Token, archive: Attributes | None) -> Swap:
+    if archive is None or archive.version is None:
+        raise ValueError(f"{path}: what is displaced needs a version to be archived under")
+    return Swap(archive.version, NO_NEWCOMER, expect, path)
+
+
+def _refuse_if_taken(found: os.stat_result | None, path: Path) -> None:
+    if found is None:
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise BlockedPathError(
+            f"a folder stands at {path}, where a file is to go: rename one of the two",
+            blocked_by=path,
+        )
+    raise StaleError(f"there is something at {path} already")

@@ -1,0 +1,169 @@
+"""
+A mirror's folder, entered step by step: never through a symbolic link, never out of it.
+
+Also the border at which an OSError becomes one of docferry's errors.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from docferry.core.paths import is_reserved
+from docferry.errors import (
+    BlockedPathError,
+    DocferryError,
+    PermanentError,
+    TemporaryError,
+    UnreachableError,
+)
+from docferry.model import Path
+from docferry.storage.atomic import Place, fsync_folder, open_folder
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_GONE = frozenset({errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.ENODEV})
+
+
+@dataclass(slots=True)
+class Parent:
+    """The open folder that a path is in, as a place, and the folders that lead to it."""
+
+    place: Place
+    fds: list[int]  #: the root first
+    names: list[str]  #: the names of fds[1:]
+    changed: set[int] = field(default_factory=set)  #: those that gained or lost a folder
+
+    def fsync(self) -> None:
+        """Make it last through a power cut: the path's name, and folders made or removed."""
+        for fd in {*self.changed, self.place.dir_fd}:
+            fsync_folder(fd)
+
+    def prune(self) -> None:
+        """Remove the folder, and those above it, as far as they are empty; never the root."""
+        for fd, name in zip(self.fds[-2::-1], self.names[::-1], strict=True):
+            try:
+                os.rmdir(name, dir_fd=fd)
+            except OSError:  # not empty, or not ours to remove: it stays
+                return
+            self.changed.add(fd)
+
+
+class Folder:
+    """The root of a mirror. It is opened anew each time: what is mounted there may change."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def open(self) -> Iterator[int]:
+        """
+        Open the root.
+
+        Raises:
+            UnreachableError: It is not there, or not a folder, or not ours to read.
+        """
+        try:
+            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UnreachableError(
+                f"cannot open the folder {self.root}: {error.strerror}. "
+                "Is it mounted, and may docferry read it?"
+            ) from error
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def parent(
+        self, root_fd: int, path: Path, *, create: bool = False, own: bool = False
+    ) -> Iterator[Parent]:
+        """
+        Open the folders that lead from the root to *path*; with *own*, below `.docferry` too.
+
+        Raises:
+            FileNotFoundError: One of them is not there (and *create* is not given).
+            BlockedPathError: Something else stands where a folder is needed.
+        """
+        *names, name = _segments(path, own=own)
+        with ExitStack() as stack:
+            fds = [root_fd]
+            parent = Parent(Place(root_fd, name), fds, names)
+            device = os.fstat(root_fd).st_dev if names else 0
+            for depth, folder in enumerate(names):
+                if create and _make(folder, fds[-1]):
+                    parent.changed.add(fds[-1])
+                fds.append(_enter(folder, fds[-1], "/".join(names[: depth + 1]), device))
+                stack.callback(os.close, fds[-1])
+            parent.place = Place(fds[-1], name)
+            yield parent
+
+    @contextmanager
+    def translated(self, path: Path) -> Iterator[None]:
+        """Turn an OSError about *path* into the error that says what to do about it."""
+        try:
+            yield
+        except OSError as error:
+            raise self.translate(error, path) from error
+
+    def translate(self, error: OSError, path: Path) -> DocferryError:
+        what, why, number = self.root / path, error.strerror, error.errno
+        if number in _FULL:
+            return TemporaryError(f"the disk of {self.root} is full ({why}): make room there")
+        if number == errno.EROFS:
+            return PermanentError(f"{self.root} is mounted read-only: mount it read-write")
+        if number in _REFUSED:
+            return PermanentError(
+                f"{what}: {why}. Give docferry's user the rights to read and write "
+                "it and its folder"
+            )
+        if number == errno.ENAMETOOLONG:
+            return PermanentError(f"{what}: the name is too long for this file system; shorten it")
+        if number == errno.EXDEV:
+            return PermanentError(
+                f"{what} is not on the file system of {self.root}: make a mirror of its own for it"
+            )
+        if number in _GONE:
+            return UnreachableError(f"{self.root} does not answer ({why}): is it mounted?")
+        return TemporaryError(f"{what}: {why}")
+
+
+def _segments(path: Path, *, own: bool) -> list[str]:
+    segments = path.split("/")
+    if "" in segments or "." in segments or ".." in segments or "\0" in path:
+        raise PermanentError(f"{path!r} is not a path inside a mirror")
+    if is_reserved(path) and not own:
+        raise PermanentError(f"{path!r} belongs to docferry itself: it is not mirrored")
+    return segments
+
+
+def _make(name: str, dir_fd: int) -> bool:
+    try:
+        os.mkdir(name, dir_fd=dir_fd)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _enter(name: str, dir_fd: int, path: Path, device: int) -> int:
+    try:
+        fd = open_folder(name, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise BlockedPathError(
+                f"{path} is not a folder, and a folder is needed there: rename one of the two",
+                blocked_by=path,
+            ) from error
+        raise
+    if os.fstat(fd).st_dev != device:
+        os.close(fd)
+        raise BlockedPathError(
+            f"another file system is mounted at {path}: make a mirror of its own for it",
+            blocked_by=path,
+        )
+    return fd

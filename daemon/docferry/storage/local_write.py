@@ -1,0 +1,76 @@
+"""Write a content beside its future place: whole, checked, dressed and on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import suppress
+
+from docferry.errors import TemporaryError
+from docferry.model import Attributes, Sha256, Written
+from docferry.storage.atomic import Place
+from docferry.storage.base import Content
+from docferry.storage.local_content import token_of
+
+#: What file systems and Python agree to be a time at all (year 2262). An mtime comes
+#: from an object's metadata: a stranger may have written anything there.
+_LATEST_NS = 2**63 - 1
+
+
+def stage(
+    place: Place, content: Content, attributes: Attributes, replaced: os.stat_result | None
+) -> Written:
+    """
+    Write *content* to *place*, which must be free. A rename will not change its token.
+
+    It gets the mtime of *attributes*, and the mode and, as far as we may, the owner of
+    the file that it is to replace.
+
+    Raises:
+        StaleError: The content changed while it was read.
+        TemporaryError: It is not of the promised length, or not `attributes.sha256`.
+    """
+    fd = place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        sha256, size = _copy(content, fd)
+        content.confirm()
+        if size != content.size:
+            raise TemporaryError(f"{size} bytes came of a content of {content.size}")
+        if attributes.sha256 not in (None, sha256):
+            raise TemporaryError(
+                f"the content came damaged: its SHA-256 is {sha256}, not {attributes.sha256}"
+            )
+        _dress(fd, attributes, replaced)
+        os.fsync(fd)
+        token = token_of(os.fstat(fd))
+    finally:
+        os.close(fd)
+    assert token is not None  # O_CREAT makes regular files
+    return Written(token, sha256, size)
+
+
+def _copy(content: Content, fd: int) -> tuple[Sha256, int]:
+    digest, size = hashlib.sha256(), 0
+    for part in content.parts():
+        digest.update(part)
+        size += len(part)
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        if size > content.size:
+            break
+    return digest.hexdigest(), size
+
+
+def _dress(fd: int, attributes: Attributes, replaced: os.stat_result | None) -> None:
+    if replaced is not None:
+        # Not ours to give away, or no owners on this file system: the content matters more.
+        with suppress(PermissionError):
+            os.fchown(fd, replaced.st_uid, replaced.st_gid)
+        with suppress(PermissionError):
+            # No set-user-ID: that was granted to the old content.
+            os.fchmod(fd, stat.S_IMODE(replaced.st_mode) & 0o777)
+    if attributes.mtime_ns is not None:
+        mtime_ns = max(-_LATEST_NS, min(attributes.mtime_ns, _LATEST_NS))
+        os.utime(fd, ns=(mtime_ns, mtime_ns))

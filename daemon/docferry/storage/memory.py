@@ -1,0 +1,199 @@
+"""
+A side in memory: the stand-in for a folder or a bucket in tests and dry runs.
+
+It keeps the promises of the real ones and no more: writes are conditional, a token
+changes whenever the content may have changed, a scan is a snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from docferry.core.paths import is_odd, is_reserved
+from docferry.errors import StaleError, TemporaryError
+from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Ulid, Written
+from docferry.storage.base import PART_BYTES, Content
+
+
+def sha256_of(content: bytes) -> Sha256:
+    return hashlib.sha256(content).hexdigest()
+
+
+class BytesContent(Content):
+    """Bytes as a content: what a test or docferry itself has at hand."""
+
+    def __init__(self, content: bytes, attributes: Attributes | None = None) -> None:
+        self._content = content
+        self.size = len(content)
+        self.attributes = attributes or Attributes()
+
+    def part(self, offset: int, size: int) -> bytes:
+        if offset + size > self.size:
+            raise StaleError(f"there are only {self.size} bytes")
+        return self._content[offset : offset + size]
+
+    def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
+        for offset in range(0, self.size, part_bytes):
+            yield self.part(offset, min(part_bytes, self.size - offset))
+
+    def confirm(self) -> None:
+        """Do nothing: bytes do not change."""
+
+    def close(self) -> None:
+        """Do nothing: bytes need no closing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a memory storage holds at one path, or archived under one version."""
+
+    content: bytes
+    token: Token
+    attributes: Attributes
+
+
+class MemoryStorage:
+    """
+    A folder or a bucket. Thread-safe.
+
+    Args:
+        knows_sha256: False: `scan` and `stat` tell no hash, like a folder, or a bucket
+            whose objects carry no checksum of ours.
+        step: Called with a name before and after each change; tests crash there, or
+            let a person act in the middle.
+    """
+
+    def __init__(
+        self, *, knows_sha256: bool = True, step: Callable[[str], None] = lambda name: None
+    ) -> None:
+        self.knows_sha256 = knows_sha256
+        self.step = step
+        self.files: dict[Path, Held] = {}
+        self.archive: dict[Ulid, Held] = {}
+        self.marker: bytes | None = None
+        self.open_for_writing: set[Path] = set()
+        self._changes = 0
+        self._odd: list[Entry] = []
+        self._lock = threading.RLock()
+
+    @property
+    def contents(self) -> dict[Path, bytes]:
+        """Give all that is held, by path: for tests to compare."""
+        return {path: held.content for path, held in self.files.items()}
+
+    def scan(self) -> Iterator[Entry]:
+        with self._lock:
+            entries = [(path, self._state(held)) for path, held in sorted(self.files.items())]
+        yield from (entry for entry in entries if not is_odd(entry[0]))
+        self._odd = [entry for entry in entries if is_odd(entry[0])]
+
+    def scan_odd(self) -> list[Entry]:
+        return self._odd
+
+    def stat(self, path: Path) -> FileState | None:
+        held = self.files.get(path)
+        return None if held is None else self._state(held)
+
+    def is_being_written(self, path: Path) -> bool:
+        return path in self.open_for_writing
+
+    def read(self, path: Path, expect: Token) -> Content:
+        with self._lock:
+            self._check(path, expect)
+            return _HeldContent(self.files[path], lambda: self._check(path, expect))
+
+    def read_archived(self, version: Ulid) -> Content:
+        held = self.archive.get(version)
+        if held is None:
+            raise StaleError(f"the archive does not hold version {version}")
+        return BytesContent(held.content, held.attributes)
+
+    def write(
+        self,
+        path: Path,
+        content: Content,
+        attributes: Attributes,
+        *,
+        expect: Token | None,
+        archive: Attributes | None = None,
+    ) -> Written:
+        if is_reserved(path):
+            raise ValueError(f"{path!r} belongs to docferry itself")
+        whole = b"".join(content.parts())
+        content.confirm()
+        if len(whole) != content.size:
+            raise TemporaryError(f"{len(whole)} bytes came of a content of {content.size}")
+        if attributes.sha256 not in (None, sha256_of(whole)):
+            raise TemporaryError("the content came damaged: not the SHA-256 that was announced")
+        self.step("before write")
+        with self._lock:
+            self._check(path, expect)
+            if expect is not None:
+                self._archive(path, archive)
+            token = self.user_write(path, whole, attributes)
+        self.step("after write")
+        return Written(token, sha256_of(whole), len(whole))
+
+    def copy_within(
+        self, source: Path, source_token: Token, path: Path, attributes: Attributes
+    ) -> Written:
+        """Copy inside the storage, as a bucket can: *path* must be free."""
+        with self.read(source, source_token) as content:
+            return self.write(path, content, attributes, expect=None)
+
+    def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
+        self.step("before delete")
+        with self._lock:
+            self._check(path, expect)
+            self._archive(path, archive)
+            del self.files[path]
+        self.step("after delete")
+
+    def read_marker(self) -> bytes | None:
+        return self.marker
+
+    def write_marker(self, content: bytes) -> None:
+        self.marker = content
+
+    # What a person or another program does, without asking anybody:
+
+    def user_write(self, path: Path, content: bytes, attributes: Attributes | None = None) -> Token:
+        with self._lock:
+            self._changes += 1
+            token = f"t{self._changes}"
+            self.files[path] = Held(content, token, attributes or Attributes())
+        return token
+
+    def user_delete(self, path: Path) -> None:
+        with self._lock:
+            del self.files[path]
+
+    def _check(self, path: Path, expect: Token | None) -> None:
+        held = self.files.get(path)
+        if (None if held is None else held.token) != expect:
+            raise StaleError(f"{path} is not as expected")
+
+    def _archive(self, path: Path, archive: Attributes | None) -> None:
+        if archive is None or archive.version is None:
+            raise ValueError(f"{path}: what is displaced needs a version to be archived under")
+        held = self.files[path]
+        mtime_ns = archive.mtime_ns or held.attributes.mtime_ns
+        self.archive[archive.version] = replace(
+            held, attributes=replace(archive, mtime_ns=mtime_ns)
+        )
+
+    def _state(self, held: Held) -> FileState:
+        sha256 = sha256_of(held.content) if self.knows_sha256 else None
+        return FileState(held.token, sha256, len(held.content))
+
+
+class _HeldContent(BytesContent):
+    def __init__(self, held: Held, check: Callable[[], None]) -> None:
+        super().__init__(held.content, held.attributes)
+        self._check = check
+
+    def confirm(self) -> None:
+        self._check()
