@@ -78,7 +78,7 @@ class Filter:
         return not (self._exclude.negates and self._is_below_excluded(path.rpartition("/")[0]))
 
     def _look_above(self, folder: Path) -> bool:
-        names = folder.split("/")
+        names = folder.split("/") if folder else []
         above = ("/".join(names[:depth]) for depth in range(1, len(names) + 1))
         return self._exclude is not None and any(self._exclude.match(f"{one}/") for one in above)
 
