@@ -1,0 +1,1 @@
+"""What runs: the loop of a mirror, and all that feeds it hints."""

@@ -1,0 +1,217 @@
+"""
+One inotify watch a directory: what the kernel says about a folder, as hints.
+
+This stands on watchdog's reader thread (`InotifyFD`) and its `WatchCallback` protocol,
+not on its `InotifyObserver`. The observer wants to tell renames from deletions; hints
+need not, and without pairing the two halves of a rename these faults of watchdog 7.1
+(read in its source, measured in tests/integration/test_watch.py) cannot arise:
+
+- an entry moved out of the tree holds back every event behind it for 0.5 s;
+- a directory moved out keeps reporting, under the path it no longer has;
+- ENOSPC below the root is swallowed: directories past the limit are silently unwatched;
+- after an overflow every watch is removed and added again, and each removal is itself
+  an event in the queue that just overflowed;
+- a directory met twice costs a RuntimeWarning as long as the list of all watches.
+
+The one rule that makes it complete: a directory is watched first, then read, then
+reported as "everything below may be new". What came before the watch is found by
+whoever looks below; what comes after is an event.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchDescriptor,
+)
+
+from docferry.core.paths import fault_in_name
+from docferry.model import RESERVED, Path
+
+#: No opens and no closes without a write: docferry's own reading would wake it for ever.
+_MASK = Mask(
+    InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_MODIFY
+    | InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_ATTRIB
+    | InotifyConstants.IN_MOVED_FROM
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_ONLYDIR
+)
+_APPEARED = Mask(
+    InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_ATTRIB
+)
+#: The directory went away, or was never readable: its parent's events tell if that changes.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG)
+
+_Folder = bytes  # relative to the root: b"" or ending in b"/"
+
+
+class WatchLimitError(Exception):
+    """The kernel grants no more inotify watches or instances to this user."""
+
+
+class InotifyTree:
+    """
+    Watches a folder and everything below it, except the top-level ".docferry".
+
+    *on_dirty* is called by the reader thread; see `engine.watch.Watch`.
+    """
+
+    def __init__(self, root: str, on_dirty: Callable[[Path], None]) -> None:
+        self._root = os.fsencode(root) + b"/"
+        self._on_dirty = on_dirty
+        self._lock = threading.RLock()  # taken before the reader's own lock, never after
+        self._folders: dict[WatchDescriptor, tuple[_Folder, CallbackId]] = {}
+        self._ids = itertools.count()
+        self._stopped = False
+        self._fault: str | None = None
+        try:
+            self._reader = InotifyFD()
+        except OSError as error:
+            raise WatchLimitError(error.strerror) from error
+
+    def start(self) -> None:
+        """
+        Watch every directory there is. What happens from now on is reported.
+
+        Raises:
+            WatchLimitError: Some directories cannot be watched. Stop it and poll instead.
+            OSError: The root cannot be watched: it is gone, or not readable.
+        """
+        self._reader.name = f"inotify {os.fsdecode(self._root)}"
+        self._reader.start()
+        self._watch_below(b"")
+        if not self._folders:
+            raise PermissionError(errno.EACCES, "it is not readable, or just went away")
+
+    def stop(self) -> None:
+        """Give all watches back; no hint is given afterwards."""
+        with self._lock:
+            self._stopped = True
+            self._folders.clear()
+        self._reader.stop()
+        if self._reader.is_alive() and self._reader is not threading.current_thread():
+            self._reader.join()
+
+    @property
+    def directories(self) -> int:
+        """How many directories are watched."""
+        return len(self._folders)
+
+    @property
+    def fault(self) -> str | None:
+        """Why it must be replaced by a new one; None: it sees everything."""
+        if self._fault is None and not self._reader.is_alive():
+            return "the thread that reads inotify events died"
+        return self._fault
+
+    # watchdog's WatchCallback: called by the reader thread.
+
+    def on_event(self, event: InotifyEvent) -> None:
+        """Turn one event into a hint, and follow directories that come and go."""
+        folder = self._folder_of(event.wd)
+        if folder is None:
+            return
+        if not event.name:
+            if folder == b"" and event.is_attrib:  # nobody above tells about the root
+                self._fault = "the folder's own permissions or owner changed"
+            return
+        if not _is_ours(folder, event.name):
+            return
+        path = folder + event.name
+        if event.mask & InotifyConstants.IN_ISDIR:
+            self._on_directory(event, path + b"/")
+        else:
+            self._on_dirty(os.fsdecode(path))
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """Forget a directory that is gone (removed, or its file system unmounted)."""
+        with self._lock:
+            folder, _ = self._folders.pop(wd, (None, None))
+        if folder == b"":
+            self._fault = "the folder was removed or unmounted"
+
+    def on_queue_overflow(self) -> None:
+        """Note that events were dropped, those of new directories perhaps among them."""
+        self._fault = "events were lost: the kernel's inotify queue overflowed"
+
+    def _folder_of(self, wd: WatchDescriptor) -> _Folder | None:
+        with self._lock:
+            folder, _ = self._folders.get(wd, (None, None))
+            return folder
+
+    def _on_directory(self, event: InotifyEvent, folder: _Folder) -> None:
+        if event.is_moved_from:
+            self._unwatch_below(folder)
+        elif event.mask & _APPEARED:
+            try:
+                self._watch_below(folder)
+            except WatchLimitError as error:
+                self._fault = str(error)
+        self._on_dirty(os.fsdecode(folder))
+
+    def _watch_below(self, top: _Folder) -> None:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            if self._watch(folder):
+                waiting.extend(self._folders_in(folder))
+
+    def _watch(self, folder: _Folder) -> bool:
+        """Watch one directory. False: it is not there any more, or not readable."""
+        with self._lock:
+            if self._stopped:
+                return False
+            # A new id each time: watchdog warns about an id it knows, and only with the
+            # new one in place can the old one go without losing events in between.
+            id_ = CallbackId(next(self._ids))
+            try:
+                wd = self._reader.add_callback(self._root + folder, _MASK, self, id_)
+            except OSError as error:
+                if error.errno in _NOT_THERE:
+                    return False
+                raise WatchLimitError(error.strerror) from error
+            if wd < 0:  # how watchdog 7.1 says EACCES
+                return False
+            before = self._folders.get(wd)
+            self._folders[wd] = (folder, id_)
+            if before is not None:
+                self._reader.remove_callbacks([(wd, before[1])])
+            return True
+
+    def _folders_in(self, folder: _Folder) -> Iterator[_Folder]:
+        try:
+            with os.scandir(self._root + folder) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:  # gone or unreadable: the storage's walk reports it
+            return
+        for name in names:
+            if _is_ours(folder, name):
+                yield folder + name + b"/"
+
+    def _unwatch_below(self, top: _Folder) -> None:
+        with self._lock:
+            gone = [
+                (wd, id_) for wd, (folder, id_) in self._folders.items() if folder.startswith(top)
+            ]
+            for wd, _ in gone:
+                del self._folders[wd]
+            self._reader.remove_callbacks(gone)
+
+
+def _is_ours(folder: _Folder, name: bytes) -> bool:
+    """Leave out what is docferry's own, and names that no key can spell."""
+    is_own = folder == b"" and name == os.fsencode(RESERVED)
+    return not is_own and fault_in_name(os.fsdecode(name)) is None

@@ -1,0 +1,129 @@
+"""Timers call again and again, whatever happens to a single call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from docferry.engine.timers import Timers
+
+PATIENCE_S = 10.0
+OFTEN_S = 0.02
+NEVER_S = 3600.0
+
+
+class Calls:
+    """Counts calls, and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._called = threading.Semaphore(0)
+
+    def __call__(self) -> None:
+        self.count += 1
+        self._called.release()
+
+    def wait_for(self, count: int) -> None:
+        for _ in range(count):
+            assert self._called.acquire(timeout=PATIENCE_S), "not called"
+
+
+@pytest.fixture
+def timers() -> Iterator[Timers]:
+    timers = Timers()
+    yield timers
+    timers.stop()
+
+
+def test_a_function_is_called_again_and_again(timers: Timers) -> None:
+    calls = Calls()
+    timers.every(OFTEN_S, "poll", calls, jitter_s=OFTEN_S)
+
+    timers.start()
+
+    calls.wait_for(3)
+
+
+def test_a_rare_timer_can_begin_at_once(timers: Timers) -> None:
+    calls = Calls()
+    timers.every(NEVER_S, "rescan", calls, at_once=True)
+
+    timers.start()
+
+    calls.wait_for(1)
+
+
+def test_a_failure_is_logged_and_the_next_call_comes(timers: Timers) -> None:
+    calls = Calls()
+
+    def fail() -> None:
+        calls()
+        raise RuntimeError("no luck")
+
+    timers.every(OFTEN_S, "poll", fail)
+
+    with capture_logs() as events:
+        timers.start()
+        calls.wait_for(3)
+        timers.stop()
+
+    failure = next(event for event in events if event["event"] == "timer.failed")
+    assert failure["timer"] == "poll"
+    assert str(failure["exc_info"]) == "no luck"
+
+
+def test_a_slow_call_neither_overlaps_with_itself_nor_holds_up_others(timers: Timers) -> None:
+    going_on = threading.Event()
+    others = Calls()
+    started = Calls()
+
+    def slow() -> None:
+        started()
+        going_on.wait(PATIENCE_S)
+
+    timers.every(OFTEN_S, "slow", slow)
+    timers.every(OFTEN_S, "other", others)
+    timers.start()
+    started.wait_for(1)
+    others.wait_for(5)
+
+    assert started.count == 1
+    going_on.set()
+    started.wait_for(1)
+
+
+def test_stopping_does_not_wait_for_a_call_under_way(timers: Timers) -> None:
+    going_on = threading.Event()
+    started, ended = Calls(), Calls()
+
+    def slow() -> None:
+        started()
+        going_on.wait(PATIENCE_S)
+        ended()
+
+    timers.every(OFTEN_S, "slow", slow)
+    timers.start()
+    started.wait_for(1)
+
+    timers.stop()
+
+    going_on.set()
+    ended.wait_for(1)
+
+
+def test_a_second_timer_of_a_name_replaces_the_first(timers: Timers) -> None:
+    first, second = Calls(), Calls()
+    timers.every(OFTEN_S, "poll", first)
+    timers.every(OFTEN_S, "poll", second)
+
+    timers.start()
+    second.wait_for(3)
+
+    assert first.count == 0
+
+
+def test_timers_that_never_started_can_be_stopped() -> None:
+    Timers().stop()
