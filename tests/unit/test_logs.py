@@ -1,0 +1,229 @@
+"""Logs: the closed list holds, secrets never show, each line is whole."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import logging
+import pathlib
+import re
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+import docferry
+from docferry.logs import EVENTS, configure, get_logger
+
+PACKAGE = pathlib.Path(docferry.__file__).parent
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, ours = root.handlers, root.level, structlog.get_config()
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.configure(**ours)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Broken(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError("No space left on device")
+
+
+def raise_with(message: str) -> None:
+    raise OSError(message)
+
+
+def logged(stream: io.StringIO) -> dict[str, object]:
+    """The one line that was written, as a mapping."""
+    (line,) = stream.getvalue().splitlines()
+    found: dict[str, object] = json.loads(line)
+    return found
+
+
+def log_calls(source: pathlib.Path) -> Iterator[tuple[str, ast.Call]]:
+    """Every call of a logger in *source*, with where it stands."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr=level, value=ast.Name(id=name) | ast.Attribute(attr=name))
+            ) if level in LEVELS and name in ("log", "_log", "logger", "_logger"):
+                yield f"{source.name}:{node.lineno}", node
+
+
+def test_every_event_that_is_logged_anywhere_is_on_the_list() -> None:
+    strays = [
+        f"{where}: {ast.unparse(call.args[0])}"
+        for source in PACKAGE.rglob("*.py")
+        for where, call in log_calls(source)
+        if not (isinstance(call.args[0], ast.Constant) and call.args[0].value in EVENTS)
+    ]
+
+    assert strays == []
+
+
+def test_the_search_for_events_finds_those_that_are_there() -> None:
+    found = [
+        call.args[0].value
+        for _, call in log_calls(PACKAGE / "web" / "probes.py")
+        if isinstance(call.args[0], ast.Constant)
+    ]
+
+    assert found == ["request.failed"]
+
+
+def test_events_read_noun_dot_verb() -> None:
+    assert [event for event in EVENTS if not re.fullmatch(r"[a-z]+\.[a-z]+", event)] == []
+
+
+def test_an_event_is_one_line_of_json_with_its_facts_as_fields() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    get_logger("here").info("operation.done", kind="upload", path="a b/ü.pdf", size_bytes=3)
+
+    line = logged(stream)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", str(line.pop("timestamp")))
+    assert line == {
+        "level": "info",
+        "event": "operation.done",
+        "module": "here",
+        "kind": "upload",
+        "path": "a b/ü.pdf",
+        "size_bytes": 3,
+    }
+
+
+def test_auto_means_columns_on_a_terminal_and_json_elsewhere() -> None:
+    terminal, file = Terminal(), io.StringIO()
+
+    for stream in (terminal, file):
+        configure("info", "auto", stream=stream)
+        get_logger("here").info("poll.done")
+
+    assert "\x1b[" in terminal.getvalue()
+    assert logged(file)["event"] == "poll.done"
+
+
+def test_what_is_below_the_level_is_not_written() -> None:
+    stream = io.StringIO()
+    configure("warning", "json", stream=stream)
+
+    get_logger("here").info("poll.done")
+
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["secret", "secret_access_key", "password", "Authorization", "api_key", "session_token"],
+)
+def test_a_field_that_is_named_like_a_secret_is_masked(key: str) -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    get_logger("here").info("store.probed", facts={key: "hush"}, **{key: "hush"})
+
+    assert "hush" not in stream.getvalue()
+    assert logged(stream)[key] == "***"
+
+
+def test_an_etag_is_no_secret() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    get_logger("here").info("operation.stale", remote_token="etag", key="a/b", keys=3)
+
+    assert logged(stream).items() >= {"remote_token": "etag", "key": "a/b", "keys": 3}.items()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET https://s3.example/b/k?X-Amz-Date=1&X-Amz-Signature=hush&partNumber=2",
+        "GET https://s3.example/b/k?X-Amz-Security-Token=hush",
+        "cannot connect to https://me:hush@s3.example/",
+        "sent Authorization: AWS4-HMAC-SHA256 Credential=hush, Signature=hush",
+        "{'Authorization': 'Bearer hush'}",
+    ],
+)
+def test_a_secret_inside_a_text_is_masked(text: str) -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    get_logger("here").info("store.unreachable", reason=text, nested=[{"urls": (text,)}])
+
+    assert "hush" not in stream.getvalue()
+    assert "s3.example" not in text or "s3.example" in stream.getvalue()
+
+
+def test_a_secret_inside_a_traceback_is_masked() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    try:
+        raise_with("https://s3.example/?X-Amz-Signature=" + "hu" + "sh")
+    except OSError:
+        get_logger("here").exception("loop.failed")
+
+    assert "hush" not in stream.getvalue()
+    assert "OSError" in str(logged(stream)["exception"])
+
+
+def test_libraries_are_heard_from_warnings_on_and_their_secrets_are_masked() -> None:
+    stream = io.StringIO()
+    configure("debug", "json", stream=stream)
+
+    logging.getLogger("urllib3.connectionpool").debug("Starting new connection")
+    logging.getLogger("botocore.retry").warning("Retry %s", "https://s/?X-Amz-Signature=hush")
+
+    line = logged(stream)
+    assert line.items() >= {"event": "library.warned", "module": "botocore.retry"}.items()
+    assert line["message"] == "Retry https://s/?X-Amz-Signature=***"
+
+
+def test_a_python_warning_is_an_event_too() -> None:
+    stream = io.StringIO()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        configure("info", "json", stream=stream)
+        warnings.warn("old ways", DeprecationWarning, stacklevel=1)
+        logging.captureWarnings(capture=False)
+
+    assert "old ways" in str(logged(stream)["message"])
+
+
+def test_a_file_name_cannot_steer_the_terminal() -> None:
+    terminal = Terminal()
+    configure("info", "console", stream=terminal)
+
+    get_logger("here").info("operation.done", path="evil\x1b]0;title\x07.pdf")
+
+    assert "evil\\x1b]0;title\\x07.pdf" in terminal.getvalue().replace("\\\\", "\\")
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    configure("info", "json", stream=Broken())
+
+    get_logger("here").info("operation.done")
+
+
+def test_nothing_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    get_logger("here").warning("store.throttled")
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "store.throttled" in captured.err
