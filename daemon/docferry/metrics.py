@@ -1,0 +1,238 @@
+"""
+What Prometheus sees of docferry.
+
+Two kinds. What happens is counted when it happens, on the objects below. What *is*
+(ages, health, counts of the ledger) is asked for at the moment of each scrape: a
+gauge that somebody forgets to update would go on telling an old truth.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    make_wsgi_app,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from docferry.errors import DocferryError
+from docferry.model import JobState, MirrorHealth
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+# A second series for each counter, only to say when the counter was made.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)
+
+#: Seconds: from a file that is seen at once to a morning's backlog.
+_WAITS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
+_WORK = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+def _counter(name: str, meaning: str, *labels: str) -> Counter:
+    return Counter(name, meaning, labels, namespace="docferry", registry=REGISTRY)
+
+
+def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
+    return Gauge(name, meaning, labels, namespace="docferry", registry=REGISTRY)
+
+
+def _histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+    return Histogram(
+        name, meaning, labels, namespace="docferry", registry=REGISTRY, buckets=buckets
+    )
+
+
+OPERATIONS = _counter(
+    "operations", "Operations, by how they ended (done, stale, failed).", "mirror", "kind", "result"
+)
+OPERATION_BYTES = _counter(
+    "operation_bytes", "Bytes of content that were moved (up, down).", "mirror", "direction"
+)
+OPERATION_SECONDS = _histogram("operation_seconds", "How long one took.", "kind", buckets=_WORK)
+ERRORS = _counter("errors", "Errors, by kind.", "mirror", "kind")
+LOOP_FAILURES = _counter("loop_failures", "Rounds of the loop that broke off: bugs.", "mirror")
+DROP_TO_BUCKET_SECONDS = _histogram(
+    "drop_to_bucket_seconds",
+    "From the moment a file's change was noticed to its object being readable.",
+    "mirror",
+    buckets=_WAITS,
+)
+CHANGE_TO_DISK_SECONDS = _histogram(
+    "change_to_disk_seconds",
+    "From the moment an object's change was noticed to the file being readable.",
+    "mirror",
+    buckets=_WAITS,
+)
+JOBS_ENDED = _counter("jobs_ended", "Conversions (done, failed, dead).", "rule", "result")
+JOB_SECONDS = _histogram("job_seconds", "How long a conversion took.", "rule", buckets=_WORK)
+STORE_PRECONDITIONS = _gauge(
+    "store_preconditions",
+    "1: the store keeps to it, as probed; 0: it does not.",
+    "mirror",
+    "feature",
+)
+SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
+
+
+def _installed_version() -> str:
+    try:
+        return version("docferry")
+    except PackageNotFoundError:  # run from the source tree
+        return "unknown"
+
+
+_BUILD = Info("build", "What runs.", namespace="docferry", registry=REGISTRY)
+_BUILD.info({"version": _installed_version(), "python": platform.python_version()})
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorFigures:
+    """What is true of one mirror right now."""
+
+    health: MirrorHealth = MirrorHealth.STARTING
+    dirty_paths: int = 0
+    oldest_unsynced_at: datetime | None = None  #: None: nothing waits
+    last_poll_at: datetime | None = None  #: the end of the last complete one; None: none yet
+    last_scan_at: datetime | None = None  #: the same
+    holds: int = 0
+    held_deletions: int = 0
+    conflicts: int = 0
+    problems: int = 0
+    versions: int = 0
+    version_bytes: int = 0
+    synced_files: int = 0
+    synced_bytes: int = 0
+
+
+class LiveFigures(Collector):
+    """
+    Asks for the figures of all mirrors, and for the jobs, whenever it is scraped.
+
+    Args:
+        mirrors: By mirror's name. Called in a scrape's thread.
+        jobs: How many jobs there are in each state.
+        now: The clock; for ages.
+    """
+
+    def __init__(
+        self,
+        mirrors: Callable[[], Mapping[str, MirrorFigures]],
+        jobs: Callable[[], Mapping[JobState, int]],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._mirrors = mirrors
+        self._jobs = jobs
+        self._now = now
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Name the metrics without asking for them: registering must not need a ledger."""
+        return [*_mirror_families({}, datetime.now(UTC)), _job_family({})]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        # What cannot be asked for is left out: no figure is better than an old one.
+        try:
+            yield from _mirror_families(self._mirrors(), self._now())
+            yield _job_family(self._jobs())
+        except DocferryError:
+            SCRAPE_FAILURES.inc()
+
+
+def publish(figures: LiveFigures) -> None:
+    """Have every scrape ask *figures* too."""
+    REGISTRY.register(figures)
+
+
+def withdraw(figures: LiveFigures) -> None:
+    REGISTRY.unregister(figures)
+
+
+def exposition() -> WSGIApplication:
+    """Give the application that answers a scrape, in the format that the scraper prefers."""
+    app: WSGIApplication = make_wsgi_app(REGISTRY)
+    return app
+
+
+_GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...] = (
+    ("dirty_paths", "Paths that wait to be looked at.", lambda f, _: f.dirty_paths),
+    (
+        "oldest_unsynced_change_seconds",
+        "Age of the oldest change that the other side does not have yet; 0: there is none.",
+        lambda f, now: _age_s(f.oldest_unsynced_at, now),
+    ),
+    (
+        "last_poll_timestamp_seconds",
+        "When the last complete listing ended; 0: never.",
+        lambda f, _: _timestamp(f.last_poll_at),
+    ),
+    (
+        "last_scan_timestamp_seconds",
+        "When the last complete walk of the folder ended; 0: never.",
+        lambda f, _: _timestamp(f.last_scan_at),
+    ),
+    ("holds", "Holds that wait for a person.", lambda f, _: f.holds),
+    ("held_deletions", "Deletions in those holds.", lambda f, _: f.held_deletions),
+    ("conflicts", "Conflicts that nobody has settled.", lambda f, _: f.conflicts),
+    ("problems", "Files that cannot be mirrored as they are.", lambda f, _: f.problems),
+    ("versions", "Versions on record.", lambda f, _: f.versions),
+    ("version_bytes", "Bytes of all versions on record.", lambda f, _: f.version_bytes),
+    ("synced_files", "Files that both sides agree on.", lambda f, _: f.synced_files),
+    ("synced_bytes", "Bytes of those files.", lambda f, _: f.synced_bytes),
+    (
+        "mirror_healthy",
+        "1: it works, or waits for single files; 0: blocked or unreachable.",
+        lambda f, _: f.health not in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE),
+    ),
+)
+
+
+def _mirror_families(
+    mirrors: Mapping[str, MirrorFigures], now: datetime
+) -> Iterator[GaugeMetricFamily]:
+    for name, meaning, value in _GAUGES:
+        family = GaugeMetricFamily(f"docferry_{name}", meaning, labels=["mirror"])
+        for mirror, figures in mirrors.items():
+            family.add_metric([mirror], float(value(figures, now)))
+        yield family
+    yield _health_family(mirrors)
+
+
+def _health_family(mirrors: Mapping[str, MirrorFigures]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "docferry_mirror_health", "1 for the word that applies.", labels=["mirror", "health"]
+    )
+    for mirror, figures in mirrors.items():
+        for health in MirrorHealth:
+            family.add_metric([mirror, health.value], float(figures.health is health))
+    return family
+
+
+def _job_family(jobs: Mapping[JobState, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily("docferry_jobs", "Conversions, by state.", labels=["state"])
+    for state in JobState:
+        family.add_metric([state.value], float(jobs.get(state, 0)))
+    return family
+
+
+def _age_s(at: datetime | None, now: datetime) -> float:
+    return 0.0 if at is None else max(0.0, (now - at).total_seconds())
+
+
+def _timestamp(at: datetime | None) -> float:
+    return 0.0 if at is None else at.timestamp()

@@ -1,0 +1,169 @@
+"""Metrics: names and labels as documented, ages told at the moment of the scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from docferry import metrics
+from docferry.errors import TemporaryError
+from docferry.metrics import REGISTRY, LiveFigures, MirrorFigures
+from docferry.model import JobState, MirrorHealth
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@contextmanager
+def published(figures: LiveFigures) -> Iterator[None]:
+    metrics.publish(figures)
+    try:
+        yield
+    finally:
+        metrics.withdraw(figures)
+
+
+def live(mirrors: Mapping[str, MirrorFigures], jobs: Mapping[JobState, int]) -> LiveFigures:
+    return LiveFigures(lambda: mirrors, lambda: jobs, lambda: NOW)
+
+
+def sample(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"docferry_{name}", labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("operations", {"mirror", "kind", "result"}),
+        ("operation_bytes", {"mirror", "direction"}),
+        ("operation_seconds", {"kind"}),
+        ("errors", {"mirror", "kind"}),
+        ("loop_failures", {"mirror"}),
+        ("drop_to_bucket_seconds", {"mirror"}),
+        ("change_to_disk_seconds", {"mirror"}),
+        ("store_preconditions", {"mirror", "feature"}),
+    ],
+)
+def test_what_is_counted_has_these_labels(name: str, labels: set[str]) -> None:
+    everything = (
+        metrics.OPERATIONS,
+        metrics.OPERATION_BYTES,
+        metrics.OPERATION_SECONDS,
+        metrics.ERRORS,
+        metrics.LOOP_FAILURES,
+        metrics.DROP_TO_BUCKET_SECONDS,
+        metrics.CHANGE_TO_DISK_SECONDS,
+        metrics.STORE_PRECONDITIONS,
+    )
+
+    found = {
+        family.name: set(metric._labelnames)
+        for metric in everything
+        for family in metric.describe()
+    }
+
+    assert found[f"docferry_{name}"] == labels
+
+
+def test_every_name_has_docferrys_prefix_or_is_about_the_process() -> None:
+    with published(live({"inbox": MirrorFigures()}, {})):
+        names = [family.name for family in REGISTRY.collect()]
+
+    assert [name for name in names if not name.startswith(("docferry_", "process_"))] == []
+    assert len(names) == len(set(names))
+
+
+def test_the_age_of_the_oldest_change_grows_between_scrapes_without_anybodys_help() -> None:
+    clock = [NOW]
+    mirrors = {"inbox": MirrorFigures(oldest_unsynced_at=NOW - timedelta(seconds=5))}
+    figures = LiveFigures(lambda: mirrors, dict, lambda: clock[0])
+
+    with published(figures):
+        first = sample("oldest_unsynced_change_seconds", mirror="inbox")
+        clock[0] += timedelta(seconds=30)
+        second = sample("oldest_unsynced_change_seconds", mirror="inbox")
+
+    assert (first, second) == (5.0, 35.0)
+
+
+def test_nothing_waiting_is_0_seconds_old_and_a_poll_that_never_was_is_at_0() -> None:
+    with published(live({"inbox": MirrorFigures()}, {})):
+        waiting = sample("oldest_unsynced_change_seconds", mirror="inbox")
+        poll = sample("last_poll_timestamp_seconds", mirror="inbox")
+
+    assert (waiting, poll) == (0.0, 0.0)
+
+
+def test_the_figures_of_each_mirror_are_told() -> None:
+    figures = MirrorFigures(
+        dirty_paths=1,
+        last_scan_at=NOW,
+        holds=2,
+        held_deletions=300,
+        conflicts=4,
+        problems=5,
+        versions=6,
+        version_bytes=60,
+        synced_files=7,
+        synced_bytes=70,
+    )
+    names = [
+        "dirty_paths",
+        "last_scan_timestamp_seconds",
+        "holds",
+        "held_deletions",
+        "conflicts",
+        "problems",
+        "versions",
+        "version_bytes",
+        "synced_files",
+        "synced_bytes",
+    ]
+
+    with published(live({"a": figures, "b": MirrorFigures()}, {})):
+        told = {name: sample(name, mirror="a") for name in names}
+        other = sample("dirty_paths", mirror="b")
+
+    assert list(told.values()) == [1, NOW.timestamp(), 2, 300, 4, 5, 6, 60, 7, 70]
+    assert other == 0
+
+
+@pytest.mark.parametrize("health", MirrorHealth)
+def test_exactly_one_word_of_a_mirrors_health_is_1(health: MirrorHealth) -> None:
+    with published(live({"inbox": MirrorFigures(health=health)}, {})):
+        words = {
+            word: sample("mirror_health", mirror="inbox", health=word.value)
+            for word in MirrorHealth
+        }
+        is_healthy = sample("mirror_healthy", mirror="inbox")
+
+    assert words == {word: float(word is health) for word in MirrorHealth}
+    assert is_healthy == (health not in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE))
+
+
+def test_jobs_are_told_for_every_state() -> None:
+    with published(live({}, {JobState.DEAD: 3})):
+        told = {state: sample("jobs", state=state.value) for state in JobState}
+
+    assert told == {"queued": 0, "running": 0, "done": 0, "dead": 3}
+
+
+def test_a_ledger_that_cannot_be_asked_leaves_the_rest_of_the_scrape_alone() -> None:
+    def locked() -> Mapping[str, MirrorFigures]:
+        raise TemporaryError("the ledger is locked")
+
+    with published(LiveFigures(locked, dict)):
+        failures = sample("scrape_failures_total") or 0.0
+        gone = sample("dirty_paths", mirror="inbox")
+        later = sample("scrape_failures_total") or 0.0
+
+    assert gone is None
+    assert later > failures
+
+
+def test_counters_have_no_second_series_for_their_birth() -> None:
+    metrics.OPERATIONS.labels("inbox", "upload", "done").inc()
+
+    assert sample("operations_created", mirror="inbox", kind="upload", result="done") is None
