@@ -1,0 +1,1 @@
+"""What docferry answers over HTTP."""
