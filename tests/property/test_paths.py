@@ -24,7 +24,7 @@ from docferry.core.paths import (
     path_of,
 )
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "600"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "300"))
 KEYS = int(os.environ.get("KEYS", "200000"))
 
 # fmt: off
