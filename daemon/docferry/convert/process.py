@@ -90,8 +90,8 @@ class Children:
         """Wait for *child*, end what it left behind, and tell whether its time ran out."""
         overdue = threading.Event()
         timer = threading.Timer(timeout_s, self._end_overdue, (child.pid, overdue))
-        timer.start()
         try:
+            timer.start()
             # WNOWAIT leaves it a zombie: until it is reaped no other process can be
             # given its id, and killing its group cannot hit a stranger.
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -101,7 +101,6 @@ class Children:
                 self._running.discard(child.pid)
             child.wait()
             timer.cancel()
-            timer.join()
         return overdue.is_set()
 
     def _end_overdue(self, pid: int, overdue: threading.Event) -> None:
