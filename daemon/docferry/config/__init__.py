@@ -1,0 +1,37 @@
+"""
+The configuration: a TOML file and environment variables become frozen options.
+
+    options     what can be configured: a class a table, a line a key
+    values      what a single value may be
+    tables      the file's tables; each checked by itself
+    environment DOCFERRY_… variables, laid over the file
+    credentials a file per secret
+    across      what no table shows alone: references, overlaps
+    faults      what is wrong, and what would be right
+    load        the whole way, from the path to the options
+"""
+
+from docferry.config.faults import ConfigError, Fault
+from docferry.config.load import DEFAULT_PATH, config_path, load
+from docferry.config.options import (
+    Config,
+    ConvertConfig,
+    DropConfig,
+    MirrorConfig,
+    SecretStr,
+    StoreConfig,
+)
+
+__all__ = [
+    "DEFAULT_PATH",
+    "Config",
+    "ConfigError",
+    "ConvertConfig",
+    "DropConfig",
+    "Fault",
+    "MirrorConfig",
+    "SecretStr",
+    "StoreConfig",
+    "config_path",
+    "load",
+]

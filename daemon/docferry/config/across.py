@@ -1,0 +1,151 @@
+"""What no table shows alone: names that are not there, folders and prefixes that overlap."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from urllib.parse import urlsplit
+
+from docferry.config.faults import Fault, did_you_mean, shown
+from docferry.config.tables import Table
+from docferry.core.filters import Filter
+from docferry.model import Mode
+
+#: What the names of a converter's results end with.
+RESULT_ENDS = {"markdown": ".md"}
+
+# Of today: a pattern such as "01*.md" is meant to catch results, and does.
+_A_ULID = "01KB0000000000000000000000"
+
+
+def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
+    """Check what holds between the tables. Values that are faulty already are passed over."""
+    faults += _dangling(tables, "mirror", "store", "store", refers_to="store")
+    faults += _dangling(tables, "drop", "into", "into", refers_to="mirror")
+    faults += _dangling(tables, "convert", "from", "from_mirror", refers_to="mirror")
+    faults += _dangling(tables, "convert", "to", "to_mirror", refers_to="mirror")
+    faults += _stuck(tables, "drop", "into", "into")
+    faults += _stuck(tables, "convert", "to", "to_mirror")
+    faults += _endless(tables)
+    faults += _overlapping_folders(tables)
+    faults += _overlapping_prefixes(tables)
+
+
+def _dangling(
+    tables: Sequence[Table], section: str, key: str, attribute: str, *, refers_to: str
+) -> Iterator[Fault]:
+    names = {table.name for table in tables if table.section == refers_to}
+    for table in _of(tables, section):
+        name = table.get(attribute, str)
+        if name is not None and name not in names:
+            wrong = f"is {shown(name)}, and there is no [{refers_to}.{name}]"
+            yield Fault(table.key_of(key), wrong, did_you_mean(name, names))
+
+
+def _stuck(tables: Sequence[Table], section: str, key: str, attribute: str) -> Iterator[Fault]:
+    """Find files put into a mirror that carries nothing up."""
+    pulling = {table.name for table in _of(tables, "mirror") if table.get("mode", str) == Mode.PULL}
+    for table in _of(tables, section):
+        name = table.get(attribute, str)
+        if name in pulling:
+            yield Fault(
+                table.key_of(key),
+                f"is {shown(name)}, whose mode is pull: what is put there never reaches the store",
+                "a mirror whose mode is two-way or push",
+            )
+
+
+def _endless(tables: Sequence[Table]) -> Iterator[Fault]:
+    """Find rules that would convert their own results."""
+    for table in _of(tables, "convert"):
+        mirror, patterns = table.get("from_mirror", str), table.get("patterns", tuple)
+        converter = table.get("converter", str)
+        if mirror is None or patterns is None or converter is None:
+            continue
+        result = _A_ULID + RESULT_ENDS[converter]
+        if mirror == table.get("to_mirror", str) and Filter(patterns).takes(result):
+            yield Fault(
+                table.key_of("patterns"),
+                f"matches the rule's own results ({result}), which go into the same mirror",
+                f'another mirror in "to", or patterns without "*{RESULT_ENDS[converter]}"',
+            )
+
+
+def _overlapping_folders(tables: Sequence[Table]) -> Iterator[Fault]:
+    """
+    Find folders that are, or lie in, one another.
+
+    A file in two mirrors would be two truths; the ledger in a mirror would be mirrored;
+    documents below state_dir would go when a person removes the state to start afresh.
+    """
+    for (mine, folder), (other, other_folder) in combinations(_folders(tables), 2):
+        real, other_real = os.path.realpath(folder), os.path.realpath(other_folder)
+        if real == other_real:
+            how = "is the same as"
+        elif _is_below(real, other_real):
+            how = "lies in"
+        elif _is_below(other_real, real):
+            how = "contains"
+        else:
+            continue
+        link = "" if real == str(folder) else f", which is {shown(real)}"
+        yield Fault(
+            mine,
+            f"is {shown(str(folder))}{link}: it {how} {other} ({shown(str(other_folder))})",
+            "a folder of its own, beside the other and not in it",
+        )
+
+
+def _folders(tables: Sequence[Table]) -> list[tuple[str, pathlib.Path]]:
+    """Give the keys and the folders, the later ones first: a fault is told of the later."""
+    keys = (("drop", "folder"), ("mirror", "local"), ("", "state_dir"))
+    return [
+        (table.key_of(key), folder)
+        for section, key in keys
+        for table in reversed(_of(tables, section))
+        if (folder := table.get(key, pathlib.Path)) is not None
+    ]
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def _overlapping_prefixes(tables: Sequence[Table]) -> Iterator[Fault]:
+    """Find mirrors that would hold the same objects."""
+    stores = {table.name: table for table in _of(tables, "store")}
+    for other, mine in combinations(_of(tables, "mirror"), 2):
+        prefix, other_prefix = mine.get("prefix", str), other.get("prefix", str)
+        bucket, other_bucket = _bucket(mine, stores), _bucket(other, stores)
+        if prefix is None or other_prefix is None or bucket is None or bucket != other_bucket:
+            continue
+        if prefix.startswith(other_prefix) or other_prefix.startswith(prefix):
+            yield Fault(
+                mine.key_of("prefix"),
+                f"is {shown(prefix)}, and {other.key_of('prefix')} is {shown(other_prefix)} "
+                f"of the same bucket {shown(mine.get('bucket', str))}",
+                'a prefix that is not below the other, nor above it ("" is above all)',
+            )
+
+
+def _bucket(mirror: Table, stores: dict[str, Table]) -> tuple[str, str] | None:
+    """Give what tells a bucket from all others; None: a fault is in the way."""
+    store, bucket = stores.get(mirror.get("store", str) or ""), mirror.get("bucket", str)
+    if store is None or bucket is None or "endpoint_url" not in store.sound:
+        return None
+    return _server(store.get("endpoint_url", str)), bucket
+
+
+def _server(endpoint: str | None) -> str:
+    """Tell servers apart. Buckets of AWS have one space of names, whatever the region."""
+    url = urlsplit(endpoint or "https://amazonaws.com")
+    host = url.hostname or ""
+    if host == "amazonaws.com" or host.endswith(".amazonaws.com"):
+        return "amazonaws.com"
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}{url.path}"
+
+
+def _of(tables: Sequence[Table], section: str) -> list[Table]:
+    return [table for table in tables if table.section == section]

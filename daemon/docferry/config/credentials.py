@@ -1,0 +1,80 @@
+"""
+A file per secret: `main.access_key_id` and so on in $CREDENTIALS_DIRECTORY.
+
+That is where systemd's LoadCredential= and container secrets put them. A store
+without such files is left to boto3's own chain: AWS_* variables, ~/.aws, roles.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from docferry.config.faults import Fault, did_you_mean
+from docferry.config.options import SecretStr
+from docferry.config.tables import Table
+
+_VARIABLE = "CREDENTIALS_DIRECTORY"
+_ID, _SECRET, _TOKEN = "access_key_id", "secret_access_key", "session_token"
+
+
+def read_credentials(
+    stores: Sequence[Table], environ: Mapping[str, str], faults: list[Fault]
+) -> None:
+    """Add to each store the secrets that have a file."""
+    directory = environ.get(_VARIABLE)
+    if not directory:
+        return
+    found = _read_all(pathlib.Path(directory), faults)
+    names = {store.name for store in stores}
+    for store, key in found:
+        if store not in names:
+            right = did_you_mean(store, names)
+            faults.append(Fault(f"${_VARIABLE}/{store}.{key}", f"there is no store {store}", right))
+    for table in stores:
+        secrets = {key: value for (store, key), value in found.items() if store == table.name}
+        for missing in _missing(secrets):
+            file = f"{table.name}.{missing}"
+            faults.append(
+                Fault(f"${_VARIABLE}/{file}", "is missing", f"{file} beside {table.name}.*")
+            )
+        table.sound |= {
+            key: value if key == _ID else SecretStr(value) for key, value in secrets.items()
+        }
+
+
+def _missing(secrets: Mapping[str, str]) -> list[str]:
+    return [key for key in (_ID, _SECRET) if key not in secrets] if secrets else []
+
+
+def _read_all(directory: pathlib.Path, faults: list[Fault]) -> dict[tuple[str, str], str]:
+    """Give the secrets by (store, key)."""
+    found = {}
+    try:
+        files = sorted(directory.iterdir())
+    except OSError as error:
+        faults.append(
+            Fault(f"${_VARIABLE}", f"cannot be listed: {error.strerror}", "a readable folder")
+        )
+        return {}
+    for file in files:
+        store, _, key = file.name.rpartition(".")
+        if store and key in (_ID, _SECRET, _TOKEN):
+            found[store, key] = _read(file, faults)
+    return found
+
+
+def _read(file: pathlib.Path, faults: list[Fault]) -> str:
+    key = f"${_VARIABLE}/{file.name}"
+    right = "a readable file with the secret and nothing else"
+    try:
+        secret = file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        faults.append(Fault(key, f"cannot be read: {error.strerror}", right))
+        return ""
+    except UnicodeDecodeError:
+        faults.append(Fault(key, "holds more than plain characters", right))
+        return ""
+    if not secret or any(character.isspace() for character in secret):
+        faults.append(Fault(key, "is empty or has blanks in it", right))
+    return secret

@@ -1,0 +1,105 @@
+"""The whole way, from the path of the file to the options: all faults at once."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from docferry.config.across import check_across
+from docferry.config.credentials import read_credentials
+from docferry.config.environment import override
+from docferry.config.faults import ConfigError, Fault
+from docferry.config.options import Config, ConvertConfig, DropConfig, MirrorConfig, StoreConfig
+from docferry.config.tables import Table, tables_in
+
+T = TypeVar("T")
+
+DEFAULT_PATH = pathlib.Path("/etc/docferry/docferry.toml")
+VARIABLE = "DOCFERRY_CONFIG"
+
+
+def config_path(option: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> pathlib.Path:
+    """Choose the file: what `--config` says, else $DOCFERRY_CONFIG, else /etc."""
+    return pathlib.Path(option or environ.get(VARIABLE) or DEFAULT_PATH)
+
+
+def load(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
+    """
+    Read the file, lay the environment over it, and check all of it.
+
+    Raises:
+        ConfigError: It cannot be used; has every fault, with what would be right.
+    """
+    faults: list[Fault] = []
+    tables = tables_in(_read(path), faults)
+    override(tables, environ, faults)
+    for table in tables:
+        table.read(faults)
+    read_credentials([table for table in tables if table.section == "store"], environ, faults)
+    check_across(tables, faults)
+    if faults:
+        raise ConfigError(path, faults)
+    return _config(tables)
+
+
+def _read(path: pathlib.Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        fault = Fault(
+            "the file",
+            "is not there",
+            f"a file named by --config FILE, else by ${VARIABLE}, else {DEFAULT_PATH}: "
+            "these three places are looked at, in this order",
+        )
+        raise ConfigError(path, [fault]) from error
+    except OSError as error:
+        fault = Fault("the file", f"cannot be read: {error.strerror}", "a readable file")
+        raise ConfigError(path, [fault]) from error
+    except UnicodeDecodeError as error:
+        fault = Fault("the file", f"is not UTF-8 at byte {error.start}", "text in UTF-8")
+        raise ConfigError(path, [fault]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, [_syntax_fault(str(error))]) from error
+
+
+def _syntax_fault(message: str) -> Fault:
+    """Read the place out of "Invalid value (at line 3, column 9)": there is no other access."""
+    what, _, where = message.partition(" (at ")
+    is_place = re.fullmatch(r"(line \d+, column \d+|end of document)\)", where)
+    return Fault(
+        where.rstrip(")") if is_place else "the file",
+        what if is_place else message,
+        "TOML: key = value, one a line; text in quotes; a table under its [header], and only once",
+    )
+
+
+def _config(tables: Sequence[Table]) -> Config:
+    stores = _made(StoreConfig, "store", tables)
+    top: Callable[..., Config] = Config
+    return top(
+        **tables[0].sound,
+        stores={store.name: store for store in stores},
+        mirrors={mirror.name: mirror for mirror in _made(MirrorConfig, "mirror", tables)},
+        drops={drop.name: drop for drop in _made(DropConfig, "drop", tables)},
+        converts=tuple(_made(ConvertConfig, "convert", tables)),
+        warnings=tuple(_warnings(stores)),
+    )
+
+
+def _made(options: Callable[..., T], section: str, tables: Sequence[Table]) -> list[T]:
+    return [options(**table.sound) for table in tables if table.section == section]
+
+
+def _warnings(stores: Sequence[StoreConfig]) -> list[str]:
+    return [
+        f"store.{store.name}.verify_tls is false: anyone between here and "
+        f"{store.endpoint_url or 'AWS'} can read and change the documents; "
+        "give the path of the CA's file instead"
+        for store in stores
+        if store.verify_tls is False
+    ]
