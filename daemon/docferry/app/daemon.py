@@ -23,7 +23,7 @@ from docferry.engine.watch import Watch
 from docferry.ledger import Ledger
 from docferry.ledger.lock import MirrorLock, StateLock
 from docferry.logs import get_logger
-from docferry.model import MirrorHealth, VersionRow
+from docferry.model import MirrorHealth, NewJob, VersionRow
 from docferry.web.probes import Probes
 
 log = get_logger(__name__)
@@ -100,7 +100,7 @@ class Daemon:
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
         self._pool = ThreadPoolExecutor(config.transfers, thread_name_prefix="carry")
         on_exit.callback(self._pool.shutdown, wait=True, cancel_futures=True)
-        self._conversions = Conversions(config, self._ledger, self._sides, self._new_ulid)
+        self._conversions = Conversions(config, self._ledger, self._sides)
         for name in config.mirrors:
             self._build_mirror(name)
         on_exit.callback(self._stop_loops)
@@ -136,7 +136,7 @@ class Daemon:
         self._sides[name] = sides
         self.loops[name] = MirrorLoop(tools, sides.executor, sides.places)
 
-    def _jobs_for(self, version: VersionRow) -> tuple:  # type: ignore[type-arg]
+    def _jobs_for(self, version: VersionRow) -> tuple[NewJob, ...]:
         return jobs_for(version, self._conversions.rules)
 
     def _make_folder_of_new_mirror(self, name: str, sides: Sides) -> None:
@@ -168,6 +168,8 @@ class Daemon:
             self._every(options.poll_s, name, loop, Run.POLL)
             self._every(options.rescan_s, name, loop, Run.RESCAN)
             self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+        if self._conversions.rules:
+            self._timers.every(60.0, "jobs", self._conversions.requeue_expired)
         self._timers.start()
         self._on_exit.callback(self._timers.stop)
 

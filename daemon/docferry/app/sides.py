@@ -92,6 +92,20 @@ def mirror_named(config: Config, mirror: str) -> MirrorConfig:
     return config.mirrors[mirror]
 
 
+def only_mirror(config: Config, mirror: str | None) -> str:
+    """
+    Name the mirror that is meant: the one asked for, or the only one there is.
+
+    Raises:
+        UserError: There is no such mirror, or there are several and none was named.
+    """
+    if mirror is not None:
+        return mirror_named(config, mirror).name
+    if len(config.mirrors) != 1:
+        raise UserError(f"which mirror? --mirror one of: {', '.join(sorted(config.mirrors))}")
+    return next(iter(config.mirrors))
+
+
 def remote_name(options: MirrorConfig, store: StoreConfig) -> str:
     """Name the remote side as a person knows it."""
     return f"s3://{options.bucket}/{options.prefix} on {store.endpoint_url or 'AWS'}"

@@ -9,7 +9,7 @@ leaves two equal sides without a note; the next plan then only has to mark them 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -50,7 +50,13 @@ COPY_FROM_BYTES = 64 * 1024
 
 
 class LocalSide(Storage, Protocol):
-    def is_being_written(self, path: Path) -> bool: ...
+    def is_being_written(self, path: Path) -> bool:
+        """Say whether somebody is known to have *path* open for writing."""
+        ...
+
+    def paths_below(self, folder: Path) -> Iterator[Path]:
+        """Yield the paths of what is below *folder* now, odd ones too, in no order."""
+        ...
 
 
 class RemoteSide(Storage, Protocol):
@@ -286,20 +292,13 @@ class Executor:
         """Look at the other side once more: what is there after all is not deleted here."""
         path, base = operation.path, task.seen.synced
         archive = _archive_of(path, base)
+        storage: Storage = self._local
+        other: Storage = self._remote
         if isinstance(operation, DeleteLocal):
-            side, storage, other, token = (
-                Side.LOCAL,
-                self._local,
-                self._remote,
-                operation.expect_local,
-            )
+            side, token = Side.LOCAL, operation.expect_local
         else:
-            side, storage, other, token = (
-                Side.REMOTE,
-                self._remote,
-                self._local,
-                operation.expect_remote,
-            )
+            side, token = Side.REMOTE, operation.expect_remote
+            storage, other = other, storage
         if other.stat(path) is not None:
             raise StaleError(f"{path} is on the other side after all")
         storage.delete(path, expect=token, archive=archive)

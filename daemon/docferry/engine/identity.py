@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from docferry.core.guards import Proven, Refused, Unmarked, marker, marker_id, prove
 from docferry.model import Side, Ulid
+from docferry.engine.execute import LocalSide, RemoteSide
 from docferry.storage.base import Storage
 
 
@@ -14,8 +15,8 @@ from docferry.storage.base import Storage
 class Places:
     """The two sides, with the names a person knows them by."""
 
-    local: Storage
-    remote: Storage
+    local: LocalSide
+    remote: RemoteSide
     local_name: str  #: the folder
     remote_name: str  #: "bucket/prefix on store"
 

@@ -53,8 +53,8 @@ def expand(
         if not mark.endswith("/"):
             paths[mark] = None
             continue
-        for entry in places.local.scan(mark):
-            paths[entry.path if isinstance(entry, Unknown) else entry[0]] = None
+        for path in places.local.paths_below(mark.rstrip("/")):
+            paths[path] = None
             if len(paths) > most:
                 return None
         for path in ledger.synced.below(mirror, mark.rstrip("/")):

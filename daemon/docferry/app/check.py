@@ -1,0 +1,167 @@
+"""Check what docferry depends on, before a person finds out at night: `docferry check`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Literal
+
+from docferry.app.sides import LEDGER_NAME, PRECONDITIONS, Sides, UlidSource, open_sides
+from docferry.config import Config, MirrorConfig
+from docferry.core.guards import Refused, marker_id, prove
+from docferry.engine.filesystems import kind_of, watch_limit
+from docferry.errors import DocferryError
+from docferry.ledger import Ledger
+
+#: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
+CLOCK_SKEW_S = 60.0
+FREE_BYTES = 1 << 30
+
+Kind = Literal["config", "store", "folder", "clock", "watch"]
+EXIT_CODES: dict[Kind, int] = {"config": 2, "store": 3, "folder": 4, "clock": 5, "watch": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    kind: Kind
+    subject: str  #: what was looked at
+    level: Literal["ok", "warning", "error"]
+    what: str  #: what was found
+    remedy: str = ""
+
+
+def check_all(config: Config) -> list[Finding]:
+    """Look at everything; never raises for what it finds."""
+    findings = [Finding("config", "configuration", "ok", "valid")]
+    findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
+    findings += _check_folder("state_dir", config.state_dir)
+    for drop in config.drops.values():
+        findings += _check_folder(f"drop {drop.name}", drop.folder)
+    with TemporaryDirectory(prefix="docferry-check-") as empty:
+        path = config.state_dir / LEDGER_NAME
+        is_there = path.exists()
+        with Ledger.open(path if is_there else Path(empty) / LEDGER_NAME, read_only=is_there) as ledger:
+            for name in config.mirrors:
+                sides = open_sides(config, name, ledger, UlidSource(), connections=2)
+                findings += _check_mirror(sides, ledger)
+    return findings
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Give the code of the first kind that is wrong, 0 if nothing is."""
+    wrong = {finding.kind for finding in findings if finding.level == "error"}
+    return next((code for kind, code in EXIT_CODES.items() if kind in wrong), 0)
+
+
+def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+    options = sides.options
+    name = f"mirror {options.name}"
+    yield from _check_folder(name, options.local)
+    yield from _check_watch(name, options)
+    try:
+        sides.remote.check_bucket()
+        profile = sides.remote.probe()
+    except DocferryError as error:
+        yield Finding("store", name, "error", str(error))
+        return
+    yield Finding("store", name, "ok", f"{sides.places.remote_name} answers")
+    facts = profile.to_dict()
+    ignored = [feature for feature in PRECONDITIONS if not facts[feature]]
+    if ignored:
+        yield Finding(
+            "store",
+            name,
+            "warning",
+            f"the store ignores {', '.join(ignored)}: docferry looks before it writes, and a "
+            "change by others in that moment can be overwritten",
+            "use a store with conditional writes, or let docferry alone write there",
+        )
+    if not profile.versioning:
+        yield Finding(
+            "store",
+            name,
+            "warning",
+            "the bucket has no versioning: what others overwrite twice between two polls "
+            "cannot be kept",
+            "turn bucket versioning on, or poll more often",
+        )
+    yield _check_clock(name, profile.clock_skew_s)
+    yield from _check_identity(name, sides, ledger)
+
+
+def _check_identity(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+    row = ledger.mirrors.get(sides.options.name)
+    try:
+        proof = prove(
+            marker_id(sides.local.read_marker()),
+            marker_id(sides.remote.read_marker()),
+            row.marker_id if row is not None else None,
+            where=(sides.places.local_name, sides.places.remote_name),
+        )
+    except DocferryError as error:
+        yield Finding("folder", name, "error", str(error))
+        return
+    if isinstance(proof, Refused):
+        yield Finding("folder", name, "error", proof.reason)
+
+
+def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
+    if not folder.is_dir():
+        yield Finding(
+            "folder", name, "warning", f"{folder} is not there yet", "the first run makes it"
+        ) if not folder.exists() else Finding(
+            "folder", name, "error", f"{folder} is no folder", "move the file out of the way"
+        )
+        return
+    try:
+        with NamedTemporaryFile(dir=folder, prefix=".docferry-check-"):
+            pass
+    except OSError as error:
+        remedy = f"let the user of docferry (uid {os.geteuid()}) read and write {folder}"
+        yield Finding("folder", name, "error", f"{folder}: {error.strerror}", remedy)
+        return
+    free = os.statvfs(folder)
+    free_bytes = free.f_bavail * free.f_frsize
+    if free_bytes < FREE_BYTES:
+        yield Finding(
+            "folder", name, "warning", f"{folder}: {free_bytes >> 20} MiB free", "free some space"
+        )
+    else:
+        yield Finding("folder", name, "ok", f"{folder} is there and can be written")
+
+
+def _check_watch(name: str, options: MirrorConfig) -> Iterator[Finding]:
+    if options.watch == "polling" or kind_of(options.local) == "polling":
+        yield Finding("watch", name, "ok", "the folder is polled: no inotify on its file system")
+        return
+    folders = sum(1 for _ in os.walk(options.local)) if options.local.is_dir() else 0
+    limit = watch_limit()
+    if limit is not None and folders > limit:
+        yield Finding(
+            "watch",
+            name,
+            "error",
+            f"{folders} folders, but only {limit} inotify watches",
+            f"sysctl fs.inotify.max_user_watches={max(524288, 2 * folders)}",
+        )
+    else:
+        yield Finding("watch", name, "ok", f"{folders} folders to watch, {limit} watches allowed")
+
+
+def _check_clock(name: str, skew_s: float | None) -> Finding:
+    if skew_s is None:
+        return Finding("clock", name, "warning", "the store tells no time")
+    if abs(skew_s) > CLOCK_SKEW_S:
+        return Finding(
+            "clock",
+            name,
+            "error",
+            f"this machine's clock differs from the store's by {skew_s:+.0f} s",
+            "set the clock (timedatectl set-ntp true)",
+        )
+    return Finding("clock", name, "ok", f"the clocks differ by {abs(skew_s):.0f} s")

@@ -1,0 +1,103 @@
+"""Conversions, wired: where a version's content is, where a result goes, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from docferry.app.sides import Sides
+from docferry.config import Config, ConvertConfig
+from docferry.convert import Converter, Limits, converter_named
+from docferry.core.filters import Filter
+from docferry.core.rules import Rule, recipe_for
+from docferry.engine.loop import MirrorLoop
+from docferry.engine.worker import Conversion, Worker, put_file
+from docferry.errors import StaleError
+from docferry.ledger import Ledger
+from docferry.model import JobRow, JobState, Origin, Path, Ulid
+from docferry.storage.base import Content
+
+WORKER_STOP_S = 5.0
+
+
+class Conversions:
+    """
+    The rules of the configuration and the worker that does their jobs.
+
+    Raises:
+        UserError: A rule names a converter that is not installed.
+    """
+
+    def __init__(self, config: Config, ledger: Ledger, sides: Mapping[str, Sides]) -> None:
+        self._ledger = ledger
+        self._sides = sides
+        self._loops: Mapping[str, MirrorLoop] = {}
+        made = {rule.name: converter_named(rule.converter) for rule in config.converts}
+        self._extensions = {name: converter.extension for name, converter in made.items()}
+        self.rules = tuple(_rule(options, made[options.name]) for options in config.converts)
+        self._worker = Worker(
+            ledger,
+            {rule.name: _conversion(rule, made[rule.name]) for rule in config.converts},
+            open_version=self._open_version,
+            put_result=self._put_result,
+            folder=config.state_dir / "work",
+        )
+
+    def start(self, on_exit: ExitStack, loops: Mapping[str, MirrorLoop]) -> None:
+        """Start the worker, if there is a rule; *on_exit* stops it."""
+        self._loops = loops
+        if self.rules:
+            self._worker.start()
+            on_exit.callback(self._worker.stop, WORKER_STOP_S)
+
+    def wake(self) -> None:
+        """There are new jobs."""
+        self._worker.wake()
+
+    def requeue_expired(self) -> None:
+        self._worker.requeue_expired()
+
+    def is_quiet(self) -> bool:
+        """Say whether no job waits or runs."""
+        if not self.rules:
+            return True
+        counts = self._ledger.jobs.counts()
+        return not counts[JobState.QUEUED] and not counts[JobState.RUNNING]
+
+    def _open_version(self, mirror: str, path: Path, version: Ulid) -> Content:
+        """Find the content: at its path while it is current, else in an archive."""
+        sides = self._sides[mirror]
+        synced = self._ledger.synced.get(mirror, [path]).get(path)
+        if synced is not None and synced.version == version:
+            try:
+                return sides.local.read(path, synced.local_token)
+            except StaleError:
+                return sides.remote.read(path, synced.remote_token)
+        try:
+            return sides.local.read_archived(version)
+        except StaleError:
+            return sides.remote.read_archived(version)
+
+    def _put_result(self, job: JobRow, content: bytes) -> Path:
+        """Put the result where a consumer can follow it: `<ULID of the source>.md`."""
+        path = job.version + self._extensions[job.rule]
+        loop = self._loops[job.target_mirror]
+        loop.mark(path, Origin.CONVERSION)  # before the watcher can take it for a person's
+        put_file(self._sides[job.target_mirror].local, path, content)
+        loop.mark(path)
+        return path
+
+
+def _rule(options: ConvertConfig, converter: Converter) -> Rule:
+    return Rule(
+        name=options.name,
+        from_mirror=options.from_mirror,
+        patterns=Filter(options.patterns, ()),
+        to_mirror=options.to_mirror,
+        recipe=recipe_for(converter.recipe(), options.to_mirror),
+    )
+
+
+def _conversion(options: ConvertConfig, converter: Converter) -> Conversion:
+    limits = Limits(timeout_s=options.timeout_s, memory_mib=options.memory_mib)
+    return Conversion(converter, limits, options.attempts)

@@ -1,0 +1,42 @@
+"""Make the plans of mirrors without a daemon: `docferry plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from tempfile import TemporaryDirectory
+from pathlib import Path
+
+from docferry.app.sides import LEDGER_NAME, UlidSource, mirror_named, open_sides
+from docferry.config import Config
+from docferry.engine.dry_run import DryRun, Rehearsal
+from docferry.ledger import Ledger
+
+
+def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
+    """
+    Give the plan of each mirror, by name.
+
+    Raises:
+        UserError: There is no such mirror.
+        UnreachableError: A side does not answer: there is no plan.
+    """
+    for name in mirrors:
+        mirror_named(config, name)
+    path = config.state_dir / LEDGER_NAME
+    if path.exists():
+        with Ledger.open(path, read_only=True) as ledger:
+            return _plans(config, mirrors, ledger)
+    # Before the first run there is nothing agreed: an empty ledger says just that.
+    with TemporaryDirectory(prefix="docferry-plan-") as empty:
+        with Ledger.open(Path(empty) / LEDGER_NAME) as ledger:
+            return _plans(config, mirrors, ledger)
+
+
+def _plans(config: Config, mirrors: Sequence[str], ledger: Ledger) -> dict[str, DryRun]:
+    new_ulid = UlidSource()
+    plans = {}
+    for name in mirrors:
+        sides = open_sides(config, name, ledger, new_ulid, connections=config.transfers)
+        rehearsal = Rehearsal(sides.options, sides.places, sides.local, ledger, sides.executor)
+        plans[name] = rehearsal.plan()
+    return plans

@@ -1,0 +1,89 @@
+"""The `docferry` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from docferry.errors import DocferryError, UserError
+
+if TYPE_CHECKING:
+    from docferry.config import Config
+    from docferry.ledger import Ledger
+
+# Imports of what is heavy (boto3, the ledger) stand in the commands: `docferry --help`
+# and a faulty configuration answer at once.
+
+EXIT_TROUBLE = 1  # it ran, and something is not as it should be
+EXIT_USER = 2  # the configuration or the request is wrong
+
+
+class Context:
+    """What every command shares: the configuration, read on first use."""
+
+    def __init__(self, config_option: Path | None) -> None:
+        self._option = config_option
+        self._config: Config | None = None
+
+    @property
+    def config(self) -> Config:
+        if self._config is None:
+            from docferry.config import config_path, load
+
+            self._config = load(config_path(self._option, os.environ), os.environ)
+        return self._config
+
+    @contextmanager
+    def ledger(self, *, read_only: bool = True) -> Iterator[Ledger]:
+        from docferry.app.sides import LEDGER_NAME
+        from docferry.ledger import Ledger
+
+        with Ledger.open(self.config.state_dir / LEDGER_NAME, read_only=read_only) as ledger:
+            yield ledger
+
+
+pass_context = click.make_pass_decorator(Context)
+as_json = click.option("--json", "is_json", is_flag=True, help="Answer as one JSON document.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_option",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration; else $DOCFERRY_CONFIG, else /etc/docferry/docferry.toml.",
+)
+@click.version_option(package_name="docferry")
+@click.pass_context
+def cli(click_context: click.Context, config_option: Path | None) -> None:
+    """Keep folders and S3 prefixes the same, both ways, and lose no version of anything."""
+    click_context.obj = Context(config_option)
+
+
+def main() -> None:
+    """Run the command line. Errors docferry expects are shown without a traceback."""
+    from docferry.cli import inspect, review, run
+
+    cli.add_command(run.run)
+    cli.add_command(run.check)
+    for command in (inspect.status, inspect.plan, inspect.ls, inspect.log):
+        cli.add_command(command)
+    cli.add_command(review.holds)
+    cli.add_command(review.conflicts)
+    try:
+        cli(prog_name="docferry")
+    except UserError as error:
+        click.secho(f"docferry: {error}", err=True)
+        sys.exit(EXIT_USER)
+    except DocferryError as error:
+        click.secho(f"docferry: {error}", err=True)
+        sys.exit(EXIT_TROUBLE)
+    except BrokenPipeError:
+        sys.stderr.close()  # `docferry ls | head`: nobody listens any more
+        sys.exit(EXIT_TROUBLE)

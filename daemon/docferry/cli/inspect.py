@@ -1,0 +1,186 @@
+"""Commands that look and change nothing: status, plan, ls, log."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli.output import ago, emit_json, emit_table, line, size
+
+if TYPE_CHECKING:
+    from docferry.app.report import MirrorReport, Status
+    from docferry.engine.dry_run import DryRun
+    from docferry.model import Operation
+
+_COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
+
+
+@click.command()
+@as_json
+@pass_context
+def status(context: Context, *, is_json: bool) -> None:
+    """Say what is in step, what waits, why, and since when. Exit code 1: not all is in step."""
+    from docferry.app.report import status as report_status
+
+    with context.ledger() as ledger:
+        report = report_status(context.config, ledger)
+    if is_json:
+        emit_json(report)
+    else:
+        _show_status(report)
+    sys.exit(0 if report.is_in_step else EXIT_TROUBLE)
+
+
+@click.command()
+@click.argument("mirrors", nargs=-1)
+@as_json
+@pass_context
+def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
+    """
+    Say what a run would do now, and do nothing.
+
+    Exit code 1: something would be refused or held back.
+    """
+    from docferry.app.rehearse import rehearse
+
+    plans = rehearse(context.config, mirrors or tuple(context.config.mirrors))
+    if is_json:
+        emit_json({name: _plan_facts(one) for name, one in plans.items()})
+    else:
+        for name, one in plans.items():
+            _show_plan(name, one)
+    sys.exit(EXIT_TROUBLE if any(one.refused or one.held_back for one in plans.values()) else 0)
+
+
+@click.command()
+@click.argument("mirror")
+@click.argument("path", default="")
+@as_json
+@pass_context
+def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
+    """List the files that both sides of MIRROR agreed on, at or below PATH."""
+    from docferry.app.report import files
+    from docferry.app.sides import mirror_named
+
+    mirror_named(context.config, mirror)
+    with context.ledger() as ledger:
+        found = files(ledger, mirror, path)
+    if is_json:
+        emit_json(found)
+        return
+    rows = ((f.path, size(f.state.size), f.state.version, f.problem) for f in found)
+    emit_table(f"{len(found)} files", ("path", "size", "version", "problem"), rows)
+
+
+@click.command()
+@click.argument("path")
+@click.option("--mirror", help="Needed where there are several.")
+@as_json
+@pass_context
+def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> None:
+    """Tell the story of PATH: what was done to it, when, and its versions."""
+    from docferry.app.report import story
+    from docferry.app.sides import only_mirror
+
+    with context.ledger() as ledger:
+        report = story(ledger, only_mirror(context.config, mirror), path)
+    if is_json:
+        emit_json(report)
+        return
+    if not report.history and not report.versions:
+        line(f"{report.mirror}: nothing is known of {path!r}")
+        sys.exit(EXIT_TROUBLE)
+    if report.problem is not None:
+        line(f"problem since {ago(report.problem.since)}: {report.problem.message}", colour="red")
+    happened = ((row.at, row.kind, row.version, row.note) for row in report.history)
+    emit_table(f"{report.mirror}: {path}", ("when", "what", "version", "note"), happened)
+    versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in report.versions)
+    emit_table("versions", ("version", "size", "origin", "sha256"), versions)
+
+
+# status
+
+
+def _show_status(report: Status) -> None:
+    if report.pid is None:
+        line("docferry is not running. What follows is how things were when it stopped.", colour="red")
+    else:
+        line(f"docferry is running (pid {report.pid})")
+    for mirror in report.mirrors:
+        _show_mirror(mirror, is_running=report.pid is not None)
+    waiting = {state: count for state, count in report.jobs.items() if count}
+    if waiting:
+        line("conversions: " + ", ".join(f"{count} {state}" for state, count in waiting.items()))
+
+
+def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
+    row = mirror.row
+    if row is None:
+        line(f"\n{mirror.name}: has never run", colour="yellow")
+        return
+    word = row.health.value if is_running else f"stopped (was {row.health.value})"
+    colour = _COLOURS.get(row.health.value, "red") if is_running else "yellow"
+    line(f"\n{mirror.name}: {word} since {ago(row.since)}", colour=colour)
+    line(f"  {row.local}  <->  s3://{row.bucket}/{row.prefix} ({row.mode})")
+    line(f"  {mirror.files} files, {size(mirror.size_bytes)} in step")
+    if row.reason:
+        line(f"  why: {row.reason}")
+    if row.progress and is_running:
+        line(f"  now: {row.progress}")
+    if row.dirty:
+        line(f"  waiting: {row.dirty} paths, the oldest since {ago(row.oldest_dirty_at)}")
+    line(f"  last poll {ago(row.last_poll_at)}, last scan {ago(row.last_scan_at)}")
+    _show_what_waits(mirror)
+
+
+def _show_what_waits(mirror: MirrorReport) -> None:
+    for hold in mirror.holds:
+        line(f"  hold {hold.id} ({hold.state}, {ago(hold.created_at)}): {hold.reason}", colour="red")
+        if hold.state == "open":
+            line(f"    see it: docferry holds show {hold.id}; decide: holds approve|discard {hold.id}")
+    for conflict in mirror.conflicts[:10]:
+        line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
+    for problem in mirror.problems[:10]:
+        line(f"  problem: {problem.path}: {problem.message} (since {ago(problem.since)})")
+    hidden = max(0, len(mirror.problems) - 10) + max(0, len(mirror.conflicts) - 10)
+    if hidden:
+        line(f"  and {hidden} more: docferry status --json")
+
+
+# plan
+
+
+def _plan_facts(one: DryRun) -> dict[str, object]:
+    return {
+        "operations": [_operation_facts(operation) for operation in one.operations],
+        "refused": one.refused,
+        "held_back": [_operation_facts(operation) for operation in one.held_back],
+        "hold_reason": one.hold_reason,
+        "waiting": [{"path": path, "why": why} for path, why in one.waiting],
+    }
+
+
+def _operation_facts(operation: Operation) -> dict[str, str]:
+    from docferry.engine.tell import kind_of
+
+    return {"kind": kind_of(operation), "path": operation.path}
+
+
+def _show_plan(name: str, one: DryRun) -> None:
+    if one.refused:
+        line(f"{name}: nothing would travel: {one.refused}", colour="red")
+        return
+    if not one.operations and not one.held_back and not one.waiting:
+        line(f"{name}: in step, nothing to do", colour="green")
+        return
+    rows = [(facts["kind"], facts["path"]) for facts in map(_operation_facts, one.operations)]
+    emit_table(f"{name}: {len(rows)} operations", ("what", "path"), rows)
+    if one.held_back:
+        line(f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red")
+        for operation in one.held_back[:20]:
+            line(f"  {_operation_facts(operation)['kind']} {operation.path}")
+    for path, why in one.waiting:
+        line(f"  waits: {path}: {why}", colour="yellow")

@@ -1,0 +1,112 @@
+"""Commands by which a person decides: holds and conflicts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from docferry.cli import Context, as_json, pass_context
+from docferry.cli.output import ago, emit_json, emit_table, line
+from docferry.model import HoldState
+
+
+@click.group()
+def holds() -> None:
+    """Deletions, or whole mirrors, that a guard held back until you decide."""
+
+
+@holds.command("list")
+@click.option("--all", "is_all", is_flag=True, help="Those over and done with too.")
+@as_json
+@pass_context
+def list_holds(context: Context, *, is_all: bool, is_json: bool) -> None:
+    """List the holds."""
+    states = tuple(HoldState) if is_all else tuple(s for s in HoldState if s is not HoldState.DONE)
+    with context.ledger() as ledger:
+        found = ledger.holds.all(None, states)
+    if is_json:
+        emit_json(found)
+        return
+    if not found:
+        line("nothing is held")
+        return
+    rows = ((h.id, h.mirror, h.state, h.count, ago(h.created_at), h.reason) for h in found)
+    emit_table("holds", ("hold", "mirror", "state", "deletions", "since", "why"), rows)
+
+
+@holds.command("show")
+@click.argument("hold", type=int)
+@click.option("--limit", default=100, show_default=True)
+@as_json
+@pass_context
+def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None:
+    """List the files that HOLD keeps from being deleted."""
+    with context.ledger() as ledger:
+        items = ledger.holds.items(hold, limit)
+    if is_json:
+        emit_json([{"kind": type(item).__name__, "path": item.path} for item in items])
+        return
+    emit_table(f"hold {hold}", ("what", "path"), ((type(i).__name__, i.path) for i in items))
+
+
+@holds.command()
+@click.argument("hold", type=int)
+@pass_context
+def approve(context: Context, hold: int) -> None:
+    """
+    Let HOLD go ahead.
+
+    Deletions are carried out (what is deleted stays in the archive). Where a side was
+    not itself, both sides are joined anew and nothing is deleted.
+    """
+    _decide(context, hold, HoldState.APPROVED)
+    line(f"hold {hold} is approved; the daemon carries it out within seconds of running")
+
+
+@holds.command()
+@click.argument("hold", type=int)
+@pass_context
+def discard(context: Context, hold: int) -> None:
+    """Refuse HOLD: the files come back from the side that still has them."""
+    _decide(context, hold, HoldState.DISCARDED)
+    line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
+
+
+@click.group()
+def conflicts() -> None:
+    """Files that were changed on both sides; both contents were kept."""
+
+
+@conflicts.command("list")
+@click.option("--all", "is_all", is_flag=True, help="Settled ones too.")
+@as_json
+@pass_context
+def list_conflicts(context: Context, *, is_all: bool, is_json: bool) -> None:
+    """List the conflicts."""
+    with context.ledger() as ledger:
+        found = ledger.conflicts.all(None, open_only=not is_all)
+    if is_json:
+        emit_json(found)
+        return
+    if not found:
+        line("no conflicts")
+        return
+    rows = ((c.id, c.mirror, c.path, c.copy_path, ago(c.created_at)) for c in found)
+    columns = ("conflict", "mirror", "path: the bucket's content", "the folder's content", "since")
+    emit_table("conflicts", columns, rows)
+
+
+@conflicts.command()
+@click.argument("conflict", type=int)
+@pass_context
+def settle(context: Context, conflict: int) -> None:
+    """Note that you have looked at CONFLICT and put things right. Changes no file."""
+    with context.ledger(read_only=False) as ledger:
+        ledger.conflicts.settle(conflict, datetime.now(UTC))
+    line(f"conflict {conflict} is settled")
+
+
+def _decide(context: Context, hold: int, state: HoldState) -> None:
+    with context.ledger(read_only=False) as ledger:
+        ledger.holds.decide(hold, state, datetime.now(UTC))

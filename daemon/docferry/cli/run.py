@@ -1,0 +1,71 @@
+"""Commands that work or look at everything: run, check."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli.output import emit_json, line
+
+if TYPE_CHECKING:
+    from docferry.app.check import Finding
+    from docferry.app.daemon import Daemon
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do what there is to do, then exit. Code 1: not in step.")
+@pass_context
+def run(context: Context, *, once: bool) -> None:
+    """Keep every configured mirror the same, until SIGTERM or Ctrl-C."""
+    from docferry import logs
+    from docferry.app.daemon import Daemon
+
+    config = context.config
+    logs.configure(config.log_level, config.log_format)
+    log = logs.get_logger(__name__)
+    for warning in config.warnings:
+        log.warning("config.warned", warning=warning)
+    with Daemon(config) as daemon:
+        _stop_on_signals(daemon)
+        is_in_step = daemon.run(once=once)
+    if once and not is_in_step:
+        sys.exit(EXIT_TROUBLE)
+
+
+@click.command()
+@as_json
+@pass_context
+def check(context: Context, *, is_json: bool) -> None:
+    """
+    Check configuration, stores, folders, clock and watch limits, each with its remedy.
+
+    Exit code: 0 all is well; 2 the configuration is wrong; 3 a store, 4 a folder,
+    5 the clock, 6 the watch limits (the first kind that is wrong, in this order).
+    """
+    from docferry.app.check import check_all, exit_code
+
+    findings = check_all(context.config)
+    if is_json:
+        emit_json(findings)
+    else:
+        for finding in findings:
+            _show(finding)
+    sys.exit(exit_code(findings))
+
+
+def _stop_on_signals(daemon: Daemon) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop())
+
+
+def _show(finding: Finding) -> None:
+    mark, colour = {"ok": ("ok", "green"), "warning": ("!!", "yellow")}.get(
+        finding.level, ("XX", "red")
+    )
+    line(f"{mark}  {finding.subject}: {finding.what}", colour=colour)
+    if finding.remedy:
+        line(f"    {finding.remedy}")
