@@ -307,11 +307,12 @@ def test_a_variable_wins_over_the_file(file: Written) -> None:
         ("DOCFERRY_MIRROR__DOCS__PREFX", "DOCFERRY_MIRROR__DOCS__PREFIX?"),
         ("DOCFERRY_MIRROR__DOSC__PREFIX", "DOCFERRY_MIRROR__DOCS__PREFIX?"),
         ("DOCFERRY_METRICS_PORT", "DOCFERRY_METRICS__PORT?"),
+        ("DOCFERRY_CONVERT__TEXT__NAME", "DOCFERRY_CONVERT__TEXT__"),
         ("DOCFERRY_STORE__MAIN__SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
     ],
 )
 def test_a_variable_that_sets_nothing_is_refused(file: Written, variable: str, right: str) -> None:
-    faults = file.faults(BASE, {variable: "sesame"})
+    faults = file.faults(BASE + OTHER + RULE, {variable: "sesame"})
 
     assert right in faults[variable].right
     assert "sesame" not in str(faults)

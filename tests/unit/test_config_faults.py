@@ -79,6 +79,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
     (BASE + "mode = 'both'", IN_DOCS + "mode", 'is "both"', '"two-way", "push" or "pull"'),
     (BASE + "poll = 'soon'", IN_DOCS + "poll", 'is "soon"', '"30s"'),
     (BASE + "poll = 0", IN_DOCS + "poll", "is 0", "from 0.1 s"),
+    (BASE + "poll = inf", IN_DOCS + "poll", "is Infinity", '"30s"'),
     (BASE + "poll = nan", IN_DOCS + "poll", "is NaN", '"30s"'),
     (BASE + "rescan = true", IN_DOCS + "rescan", "is true", '"30s"'),
     (BASE + "settle = -1", IN_DOCS + "settle", "is -1", "at most a year"),
@@ -161,6 +162,26 @@ def test_a_fault_brings_no_second_one_with_it(file: Written) -> None:
     content = STORE + DOCS.replace('"docs"', '"a//b"') + OTHER.replace("elsewhere", "documents")
 
     assert list(file.faults(content)) == ["mirror.docs.prefix"]
+
+
+def test_a_faulty_endpoint_is_not_taken_for_aws(file: Written) -> None:
+    stores = "[store.aws]\n[store.main]\nendpoint_url = 'nas'\n"
+    content = stores + DOCS + OTHER.replace("main", "aws").replace("elsewhere", "documents")
+
+    assert list(file.faults(content)) == ["store.main.endpoint_url"]
+
+
+def test_a_key_read_twice_is_told_of_once(file: Written) -> None:
+    with pytest.raises(ConfigError) as caught:
+        file.load(BASE + "[drop.scans]\nfolder = '/srv/scans'\n")
+
+    assert [fault.key for fault in caught.value.faults] == ["drop.scans.into"]
+
+
+def test_results_in_another_mirror_may_match_the_patterns(file: Written) -> None:
+    config = file.load(BASE + OTHER + RULE.replace("*.pdf", "*.md"))
+
+    assert config.converts[0].patterns == ("*.md",)
 
 
 # What overlaps.

@@ -7,7 +7,6 @@ A variable is always text, so numbers, true and false and lists are read from te
 from __future__ import annotations
 
 import ipaddress
-import math
 import pathlib
 import re
 import tomllib
@@ -129,7 +128,7 @@ def _seconds(value: object) -> float:
         match = _DURATION.fullmatch(value.strip().lower())
         if match and match[2] in _UNITS_S:
             return float(match[1]) * _UNITS_S[match[2]]
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise Wrong(f"is {shown(value)}")
 
