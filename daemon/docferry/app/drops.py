@@ -1,0 +1,85 @@
+"""Drop folders, wired to the mirrors they feed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from docferry.app.sides import Sides
+from docferry.config import Config, DropConfig
+from docferry.core.filters import Filter
+from docferry.core.paths import is_reserved
+from docferry.engine.drop import Destination, DropFolder
+from docferry.engine.loop import MirrorLoop
+from docferry.errors import StaleError
+from docferry.ledger import Ledger
+from docferry.model import Attributes, Origin, Path, Token
+from docferry.storage.base import Content
+
+
+def start_drops(
+    config: Config,
+    sides: Mapping[str, Sides],
+    loops: Mapping[str, MirrorLoop],
+    ledger: Ledger,
+    on_exit: ExitStack,
+) -> None:
+    """Start every drop folder; *on_exit* stops them. A folder that is missing is made."""
+    for drop in config.drops.values():
+        drop.folder.mkdir(parents=True, exist_ok=True)
+        feed = _Feed(drop, sides[drop.into], loops[drop.into], ledger)
+        folder = DropFolder(drop, feed.destination())
+        folder.start()
+        on_exit.callback(folder.stop)
+
+
+class _Feed:
+    """One drop folder's way into its mirror."""
+
+    def __init__(self, drop: DropConfig, sides: Sides, loop: MirrorLoop, ledger: Ledger) -> None:
+        self._drop = drop
+        self._mirror = drop.into
+        self._local = sides.local
+        self._filter = Filter(sides.options.include, sides.options.exclude)
+        self._loop = loop
+        self._ledger = ledger
+
+    def destination(self) -> Destination:
+        return Destination(
+            storage=self._local,
+            takes=lambda path: not is_reserved(path) and self._filter.takes(path),
+            is_safe=self._is_safe,
+            replace=self._replace,
+            on_placed=self._on_placed,
+            on_problem=self._on_problem,
+        )
+
+    def _is_safe(self, path: Path, token: Token) -> bool:
+        synced = self._ledger.synced.get(self._mirror, [path]).get(path)
+        return synced is not None and synced.local_token == token
+
+    def _replace(self, path: Path, content: Content, attributes: Attributes, token: Token) -> object:
+        synced = self._ledger.synced.get(self._mirror, [path]).get(path)
+        if synced is None or synced.local_token != token:
+            raise StaleError(f"{path} has changed since it was synced")
+        archive = Attributes(version=synced.version, sha256=synced.sha256, path=path)
+        return self._local.write(path, content, attributes, expect=token, archive=archive)
+
+    def _on_placed(self, path: Path) -> None:
+        self._loop.mark(path, Origin.DROP)
+
+    def _on_problem(self, path: Path, reason: str | None) -> None:
+        """Show what has to wait in a drop folder among its mirror's problems, by its full name."""
+        name = str(self._drop.folder / path)
+        if reason is None:
+            self._ledger.problems.clear(self._mirror, [name])
+            return
+        self._ledger.problems.put(
+            self._mirror,
+            name,
+            kind="drop",
+            message=reason,
+            at=datetime.now(UTC),
+            retry_at=None,
+        )
