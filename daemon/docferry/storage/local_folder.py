@@ -10,7 +10,7 @@ import errno
 import os
 import pathlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from docferry.core.paths import is_reserved
@@ -96,10 +96,17 @@ class Folder:
             parent = Parent(Place(root_fd, name), fds, names)
             device = os.fstat(root_fd).st_dev if names else 0
             for depth, folder in enumerate(names):
-                if create and _make(folder, fds[-1]):
+                above = "/".join(names[: depth + 1])
+                try:
+                    fd = _enter(folder, fds[-1], above, device)
+                except FileNotFoundError:
+                    if not create:
+                        raise
+                    _make(folder, fds[-1])
                     parent.changed.add(fds[-1])
-                fds.append(_enter(folder, fds[-1], "/".join(names[: depth + 1]), device))
-                stack.callback(os.close, fds[-1])
+                    fd = _enter(folder, fds[-1], above, device)
+                fds.append(fd)
+                stack.callback(os.close, fd)
             parent.place = Place(fds[-1], name)
             yield parent
 
@@ -142,12 +149,9 @@ def _segments(path: Path, *, own: bool) -> list[str]:
     return segments
 
 
-def _make(name: str, dir_fd: int) -> bool:
-    try:
+def _make(name: str, dir_fd: int) -> None:
+    with suppress(FileExistsError):
         os.mkdir(name, dir_fd=dir_fd)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _enter(name: str, dir_fd: int, path: Path, device: int) -> int:
