@@ -27,6 +27,8 @@ def watched(tmp_path: pathlib.Path) -> Iterator[Watched]:
 
 def test_an_overflowed_queue_asks_for_a_rescan(watched: Watched) -> None:
     watched.held.clear()  # the reader stands still in its first hint
+    (watched.root / "first").touch()
+    watched.wait_for("first")
     capacity = int(pathlib.Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     for n in range(capacity // 2 + 100):  # two events each: created, closed
         (watched.root / f"{n:06}").touch()

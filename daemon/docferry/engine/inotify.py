@@ -4,13 +4,13 @@ One inotify watch a directory: what the kernel says about a folder, as hints.
 This stands on watchdog's reader thread (`InotifyFD`) and its `WatchCallback` protocol,
 not on its `InotifyObserver`. The observer wants to tell renames from deletions; hints
 need not, and without pairing the two halves of a rename these faults of watchdog 7.1
-(read in its source, measured in tests/integration/test_watch.py) cannot arise:
+(all measured) cannot arise:
 
 - an entry moved out of the tree holds back every event behind it for 0.5 s;
 - a directory moved out keeps reporting, under the path it no longer has;
 - ENOSPC below the root is swallowed: directories past the limit are silently unwatched;
-- after an overflow every watch is removed and added again, and each removal is itself
-  an event in the queue that just overflowed;
+- after an overflow every watch is removed and added again; each removal is itself an
+  event, so that with 20,000 directories the queue overflows again, and so for ever;
 - a directory met twice costs a RuntimeWarning as long as the list of all watches.
 
 The one rule that makes it complete: a directory is watched first, then read, then

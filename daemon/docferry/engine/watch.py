@@ -111,7 +111,6 @@ class Watch:
             self._begin()
             if self._source is None and not was_watching:
                 return  # still not: said before
-        log.warning("watch.lost", folder=str(self._root), reason=reason)
         self._on_lost(reason)
 
     def _fault(self) -> str | None:

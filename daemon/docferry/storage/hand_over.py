@@ -1,0 +1,196 @@
+"""
+Move a settled file out of one folder into another. A crash leaves it in one of them, whole.
+
+On one file system that is a rename. Between two, the content is copied by `LocalStorage`,
+and `remove` takes the original away: it is looked at again *after* it left its place,
+where no saver can replace it any more:
+
+    .docferry/taken/<token>/<path>   has that token: it is safe elsewhere, and unlinked
+                                     anything else: somebody's new work, given back
+
+The name says which, so that `recover` can finish what a crash interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from docferry.errors import BlockedPathError, PermanentError, StaleError, UnreachableError
+from docferry.model import MARKER_PATH, RESERVED, Path, Token, Unknown
+from docferry.storage.atomic import Place, Renames
+from docferry.storage.local import LocalStorage
+from docferry.storage.local_content import token_of
+from docferry.storage.local_folder import Folder, Parent
+from docferry.storage.local_staging import is_being_written
+
+_TAKEN = f"{RESERVED}/taken"
+
+
+class HandOver:
+    """
+    From the folder *source* to the folder *target*. For one thread.
+
+    Args:
+        step: Called with the name of each step; tests crash there.
+    """
+
+    def __init__(
+        self,
+        source: pathlib.Path,
+        target: pathlib.Path,
+        *,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._source = Folder(source)
+        self._target = Folder(target)
+        self._renames = Renames()
+        self._step = step
+
+    def rename(self, path: Path, expect: Token, target: Path) -> bool:
+        """
+        Give the file the name *target* in the other folder, which must be free.
+
+        False: that is on another file system; nothing changed.
+
+        Raises:
+            StaleError: The file is not *expect* any more, or *target* is taken.
+            PermanentError: We may not.
+            UnreachableError: The target folder is not there, or not marked as a mirror's.
+        """
+        with _entered(self._source, path) as source:
+            _make_last(source.place, expect)
+            self._require_marker()
+            with _entered(self._target, target, create=True) as there:
+                try:
+                    self._renames.to_free_name(source.place, there.place)
+                except FileExistsError as error:
+                    raise _taken(there.place, target) from error
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    there.prune()
+                    return False
+                self._step("renamed")
+                there.fsync()
+            source.fsync()
+        return True
+
+    def require_removable(self, path: Path) -> None:
+        """
+        Make sure, before a content is brought away, that the original can be.
+
+        Raises:
+            PermanentError: Our user may not.
+        """
+        with _entered(self._source, path) as source:
+            fd = source.place.dir_fd
+            if not os.access(".", os.W_OK | os.X_OK, dir_fd=fd, effective_ids=True):
+                raise PermanentError(
+                    f"{self._source.root / path} cannot be moved away: give docferry's user the "
+                    "right to write its folder"
+                )
+
+    def remove(self, path: Path, expect: Token) -> None:
+        """
+        Unlink a file whose content is safe elsewhere.
+
+        Raises:
+            StaleError: It is another content by now, or open for writing: it stays.
+        """
+        with (
+            _entered(self._source, path) as source,
+            _entered(self._source, f"{_TAKEN}/{expect}/{path}", create=True, own=True) as aside,
+        ):
+            self._renames.to_free_name(source.place, aside.place)
+            self._step("aside")
+            self._settle(aside, source.place, expect)
+
+    def make_last(self, target: Path, expect: Token) -> None:
+        """
+        Make sure that a content in the other folder outlives a power cut.
+
+        Raises:
+            StaleError: It is not *expect* any more.
+        """
+        with _entered(self._target, target) as there:
+            _make_last(there.place, expect)
+            there.fsync()
+
+    def recover(self) -> None:
+        """Finish each `remove` that was interrupted. Call it at start, and now and then."""
+        taken = self._source.root / _TAKEN
+        with suppress(FileNotFoundError):
+            for token in sorted(os.listdir(taken)):  # noqa: PTH208  names, not paths
+                storage = LocalStorage(taken / token)
+                for entry in [*storage.scan(), *storage.scan_odd()]:
+                    path = entry.path if isinstance(entry, Unknown) else entry[0]
+                    self._recover_one(path, token)
+
+    def _recover_one(self, path: Path, token: Token) -> None:
+        with (
+            _entered(self._source, path, create=True) as original,
+            _entered(self._source, f"{_TAKEN}/{token}/{path}", own=True) as aside,
+            suppress(StaleError),
+        ):
+            self._settle(aside, original.place, token)
+
+    def _settle(self, aside: Parent, original: Place, expect: Token) -> None:
+        """Unlink what was put aside if it is *expect*, else give it back."""
+        is_safe = token_of(aside.place.look()) == expect and not is_being_written(aside.place)
+        if is_safe:
+            aside.place.unlink()
+        else:
+            with suppress(FileExistsError):  # a newer one is there: `recover` tries again
+                self._renames.to_free_name(aside.place, original)
+        self._step("settled")
+        aside.prune()
+        if not is_safe:
+            raise StaleError(f"{original.name} changed while it was moved: it was given back")
+
+    def _require_marker(self) -> None:
+        with self._target.open() as root_fd:
+            if Place(root_fd, MARKER_PATH).look() is None:
+                raise UnreachableError(
+                    f"{self._target.root} has no {MARKER_PATH}: it is not mounted, or its mirror "
+                    "has not run yet"
+                )
+
+
+@contextmanager
+def _entered(
+    folder: Folder, path: Path, *, create: bool = False, own: bool = False
+) -> Iterator[Parent]:
+    with folder.translated(path), folder.open() as root_fd:
+        try:
+            with folder.parent(root_fd, path, create=create, own=own) as parent:
+                yield parent
+        except FileNotFoundError as error:
+            raise StaleError(f"{folder.root / path} is gone") from error
+
+
+def _make_last(place: Place, expect: Token) -> None:
+    # Looked at before it is opened: to open a FIFO or a device is to act on it.
+    if token_of(place.look()) != expect:
+        raise StaleError(f"{place.name} is another content by now")
+    fd = place.open(os.O_RDONLY)
+    try:
+        os.fsync(fd)
+        if token_of(os.fstat(fd)) != expect:
+            raise StaleError(f"{place.name} is another content by now")
+    finally:
+        os.close(fd)
+
+
+def _taken(place: Place, path: Path) -> StaleError | BlockedPathError:
+    found = place.look()
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        return BlockedPathError(
+            f"a folder stands at {path}, where a file is to go: rename one of the two",
+            blocked_by=path,
+        )
+    return StaleError(f"there is something at {path} already")
