@@ -1,0 +1,294 @@
+"""
+Holds: what a guard refused, until a person decides.
+
+A hold of deletions keeps them from travelling; a hold of identity keeps a whole mirror
+still, because a side of it does not prove to be itself. Of each kind a mirror has one
+open hold at most.
+
+While a plan is made its deletions are parked here, so that memory stays flat and the
+guard can count them before the first one is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, func, null, select
+
+from docferry.errors import UserError
+from docferry.ledger.database import Database, Taken, Transaction, chunks
+from docferry.ledger.schema import deletion, hold, synced
+from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256, Side
+
+#: Paths that `HeldPaths` reads at a time.
+PAGE_ROWS = 5000
+Kind: TypeAlias = Literal["deletions", "identity"]
+
+_LAST = "\U0010ffff"  # comes after every path
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    id: int
+    mirror: str
+    kind: Kind
+    reason: str
+    state: HoldState
+    count: int  #: deletions, also when they are over and done with
+    created_at: datetime
+    decided_at: datetime | None
+
+
+_ROW = select(
+    hold.c.id,
+    hold.c.mirror,
+    hold.c.kind,
+    hold.c.reason,
+    hold.c.state,
+    hold.c.count,
+    hold.c.created_at,
+    hold.c.decided_at,
+)
+_DELETION = select(deletion.c.side, deletion.c.path, deletion.c.token)
+_IS_PARKED = deletion.c.hold.is_(null())
+_PARKED_AGAIN = Taken(("mirror", "path"), where=_IS_PARKED)
+
+
+class Holds:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def park(self, mirror: str, deletions: Sequence[tuple[Deletion, Sha256]]) -> None:
+        """Lay planned deletions aside, each with the content that both sides agreed on."""
+        rows = [
+            {
+                "mirror": mirror,
+                "path": planned.path,
+                "side": _side(planned),
+                "token": _token(planned),
+                "sha256": sha256,
+                "hold": None,
+            }
+            for planned, sha256 in deletions
+        ]
+        with self._database.writing() as tx:
+            tx.upsert(deletion, rows, _PARKED_AGAIN)
+
+    def parked(self, mirror: str) -> int:
+        with self._database.reading() as tx:
+            query = select(func.count()).where(deletion.c.mirror == mirror, _IS_PARKED)
+            return int(tx.value(query))
+
+    def parked_lost(self, mirror: str) -> int:
+        """
+        Count the parked deletions after which no path of the mirror has that content.
+
+        A renamed file is not lost: its new path has it. Copies that are all parked are
+        all lost.
+        """
+        planned = (
+            select(deletion.c.sha256, func.count().label("parked"))
+            .where(deletion.c.mirror == mirror, _IS_PARKED)
+            .group_by(deletion.c.sha256)
+            .subquery()
+        )
+        goes = select(deletion.c.path).where(
+            deletion.c.mirror == mirror, deletion.c.path == synced.c.path, _IS_PARKED
+        )
+        stays = select(synced.c.path).where(
+            synced.c.mirror == mirror, synced.c.sha256 == planned.c.sha256, ~goes.exists()
+        )
+        query = select(func.coalesce(func.sum(planned.c.parked), 0)).where(~stays.exists())
+        with self._database.reading() as tx:
+            return int(tx.value(query))
+
+    def take_parked(self, mirror: str, limit: int) -> list[Deletion]:
+        """Give up to *limit* parked deletions, by path, and forget them."""
+        return self._take([deletion.c.mirror == mirror, _IS_PARKED], limit)
+
+    def drop_parked(self, mirror: str) -> None:
+        """Forget what is parked: the next plan starts anew."""
+        with self._database.writing() as tx:
+            tx.delete(deletion, deletion.c.mirror == mirror, _IS_PARKED)
+
+    def hold(self, mirror: str, reason: str, at: datetime, *, replace: bool = True) -> HoldRow:
+        """
+        Turn everything parked into the mirror's open hold of deletions.
+
+        Where there is one already it keeps its id and age and gets the new reason. With
+        *replace* its deletions make room for the parked ones, else both are held.
+        """
+        with self._database.writing() as tx:
+            hold_id = _open_hold(tx, mirror, "deletions")
+            if hold_id is None:
+                hold_id = _insert_hold(tx, mirror, "deletions", reason, at)
+            tx.delete(deletion, deletion.c.hold == hold_id, *_making_room(mirror, replace=replace))
+            tx.update(deletion, {"hold": hold_id}, deletion.c.mirror == mirror, _IS_PARKED)
+            count = tx.value(select(func.count()).where(deletion.c.hold == hold_id))
+            tx.update(hold, {"reason": reason, "count": count}, hold.c.id == hold_id)
+            return _get(tx, hold_id)
+
+    def hold_identity(self, mirror: str, reason: str, at: datetime) -> bool:
+        """Open a hold of identity; False: there is one already, which gets the new reason."""
+        with self._database.writing() as tx:
+            hold_id = _open_hold(tx, mirror, "identity")
+            if hold_id is None:
+                _insert_hold(tx, mirror, "identity", reason, at)
+                return True
+            tx.update(hold, {"reason": reason}, hold.c.id == hold_id)
+            return False
+
+    def all(
+        self,
+        mirror: str | None = None,
+        states: Sequence[HoldState] = (HoldState.OPEN, HoldState.APPROVED),
+        *,
+        kind: Kind | None = None,
+    ) -> list[HoldRow]:
+        """Give the holds of *mirror*, or of all, in one of *states*, the oldest first."""
+        query = _ROW.where(hold.c.state.in_(states)).order_by(hold.c.id)
+        if mirror is not None:
+            query = query.where(hold.c.mirror == mirror)
+        if kind is not None:
+            query = query.where(hold.c.kind == kind)
+        with self._database.reading() as tx:
+            return tx.all(query, HoldRow)
+
+    def items(self, hold_id: int, limit: int = 1000) -> list[Deletion]:
+        """Give the first held deletions, by path; none once the hold is done."""
+        query = _DELETION.where(deletion.c.hold == hold_id).order_by(deletion.c.path).limit(limit)
+        with self._database.reading() as tx:
+            return [_deletion(*row) for row in tx.tuples(query)]
+
+    def take_items(self, hold_id: int, limit: int) -> list[Deletion]:
+        """Give up to *limit* held deletions, by path, and forget them; the count stays."""
+        return self._take([deletion.c.hold == hold_id], limit)
+
+    def decide(self, hold_id: int, state: HoldState, at: datetime) -> None:
+        """
+        Note what a person decided: APPROVED or DISCARDED.
+
+        Raises:
+            UserError: There is no such hold, or it was decided before.
+        """
+        with self._database.writing() as tx:
+            found = _get(tx, hold_id)
+            if found.state is not HoldState.OPEN:
+                raise UserError(f"hold {hold_id} is not open any more: it is {found.state}")
+            tx.update(hold, {"state": state, "decided_at": at}, hold.c.id == hold_id)
+
+    def finish(self, hold_id: int, at: datetime) -> None:
+        """Note that a hold is over, whatever was decided, and forget its deletions."""
+        with self._database.writing() as tx:
+            tx.delete(deletion, deletion.c.hold == hold_id)
+            tx.update(hold, {"state": HoldState.DONE, "finished_at": at}, hold.c.id == hold_id)
+
+    def held_paths(self, mirror: str) -> HeldPaths:
+        """Give the paths in open holds of *mirror*, for `path in held`."""
+        return HeldPaths(self._database, mirror)
+
+    def is_held(self, mirror: str, path: Path) -> bool:
+        return path in self.held_paths(mirror)
+
+    def _take(self, where: Sequence[ColumnElement[bool]], limit: int) -> list[Deletion]:
+        query = select(deletion.c.id, deletion.c.side, deletion.c.path, deletion.c.token)
+        with self._database.writing() as tx:
+            rows = tx.tuples(query.where(*where).order_by(deletion.c.path).limit(limit))
+            for chunk in chunks([row[0] for row in rows]):
+                tx.delete(deletion, deletion.c.id.in_(chunk))
+        return [_deletion(*row) for _, *row in rows]
+
+
+class HeldPaths:
+    """
+    The paths in open holds of a mirror.
+
+    Asked in the order of paths it reads each page once. It does not see what changes
+    after a page was read: get a new one for each plan.
+    """
+
+    def __init__(self, database: Database, mirror: str) -> None:
+        self._database = database
+        self._mirror = mirror
+        self._paths: frozenset[Path] = frozenset()
+        self._known: tuple[Path, Path] | None = None  #: first and last path of the page
+
+    def __contains__(self, path: Path) -> bool:
+        if self._known is None or not self._known[0] <= path <= self._known[1]:
+            self._read_from(path)
+        return path in self._paths
+
+    def _read_from(self, path: Path) -> None:
+        query = (
+            select(deletion.c.path)
+            .join_from(deletion, hold, deletion.c.hold == hold.c.id)
+            .where(hold.c.mirror == self._mirror, hold.c.state == HoldState.OPEN)
+            .where(deletion.c.path >= path)
+            .order_by(deletion.c.path)
+            .limit(PAGE_ROWS)
+        )
+        with self._database.reading() as tx:
+            paths = [row[0] for row in tx.tuples(query)]
+        self._paths = frozenset(paths)
+        self._known = (path, paths[-1] if len(paths) == PAGE_ROWS else _LAST)
+
+
+def _side(planned: Deletion) -> Side:
+    match planned:
+        case DeleteLocal():
+            return Side.LOCAL
+        case DeleteRemote():
+            return Side.REMOTE
+
+
+def _token(planned: Deletion) -> str:
+    match planned:
+        case DeleteLocal():
+            return planned.expect_local
+        case DeleteRemote():
+            return planned.expect_remote
+
+
+def _deletion(side: str, path: Path, token: str) -> Deletion:
+    match Side(side):
+        case Side.LOCAL:
+            return DeleteLocal(path, expect_local=token)
+        case Side.REMOTE:
+            return DeleteRemote(path, expect_remote=token)
+
+
+def _open_hold(tx: Transaction, mirror: str, kind: Kind) -> int | None:
+    query = select(hold.c.id).where(
+        hold.c.mirror == mirror, hold.c.kind == kind, hold.c.state == HoldState.OPEN
+    )
+    found: int | None = tx.value(query)
+    return found
+
+
+def _insert_hold(tx: Transaction, mirror: str, kind: Kind, reason: str, at: datetime) -> int:
+    row = {
+        "mirror": mirror,
+        "kind": kind,
+        "reason": reason,
+        "state": HoldState.OPEN,
+        "count": 0,
+        "created_at": at,
+    }
+    tx.insert(hold, [row])
+    return int(tx.value(select(func.max(hold.c.id))))  # nobody else writes meanwhile
+
+
+def _making_room(mirror: str, *, replace: bool) -> list[ColumnElement[bool]]:
+    """Give what narrows the held deletions to those that parked ones take the place of."""
+    parked = select(deletion.c.path).where(deletion.c.mirror == mirror, _IS_PARKED)
+    return [] if replace else [deletion.c.path.in_(parked)]
+
+
+def _get(tx: Transaction, hold_id: int) -> HoldRow:
+    found = tx.one(_ROW.where(hold.c.id == hold_id), HoldRow)
+    if found is None:
+        raise UserError(f"there is no hold {hold_id}")
+    return found

@@ -1,0 +1,36 @@
+"""
+Intents: uploads that were begun, durable before the first byte travels.
+
+After a lost answer or a crash they tell our own upload from a stranger's, until
+`Ledger.record` writes the version down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from docferry.ledger.database import Database
+from docferry.ledger.schema import intent
+from docferry.model import Path, Ulid
+
+
+class Intents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, mirror: str, uploads: Sequence[tuple[Path, Ulid]]) -> None:
+        """Note that these paths are about to be uploaded, each as that version."""
+        rows = [{"mirror": mirror, "path": path, "version": version} for path, version in uploads]
+        if rows:
+            with self._database.writing() as tx:
+                tx.insert_missing(intent, rows)
+
+    def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
+        """Tell whether this upload was begun and never written down."""
+        query = select(intent.c.version).where(
+            intent.c.mirror == mirror, intent.c.path == path, intent.c.version == version
+        )
+        with self._database.reading() as tx:
+            return tx.value(query) is not None

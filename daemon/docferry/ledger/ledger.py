@@ -1,0 +1,96 @@
+"""The ledger as the rest of docferry sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from docferry.errors import UserError
+from docferry.ledger import upgrade
+from docferry.ledger.aliases import Aliases
+from docferry.ledger.conflicts import Conflicts
+from docferry.ledger.database import Database
+from docferry.ledger.history import History
+from docferry.ledger.holds import Holds
+from docferry.ledger.intents import Intents
+from docferry.ledger.jobs import Jobs
+from docferry.ledger.mirrors import Mirrors
+from docferry.ledger.problems import Problems
+from docferry.ledger.record import record
+from docferry.ledger.schema import setting
+from docferry.ledger.synced import Synced
+from docferry.ledger.versions import Versions
+from docferry.model import NewJob, Outcome, Ulid
+
+
+class Ledger:
+    """
+    Every method opens and closes its own short transaction, and may be called from any thread.
+
+    Every method may raise TemporaryError (locked by another process for long, disk full)
+    and PermanentError (damaged file, no permission).
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Use `Ledger.open`."""
+        self._database = database
+        self.instance = _read_instance(database)  #: random, made once with the ledger
+        self.synced = Synced(database)
+        self.versions = Versions(database)
+        self.history = History(database)
+        self.intents = Intents(database)
+        self.aliases = Aliases(database)
+        self.problems = Problems(database)
+        self.holds = Holds(database)
+        self.conflicts = Conflicts(database)
+        self.mirrors = Mirrors(database)
+        self.jobs = Jobs(database)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Ledger:
+        """
+        Open the ledger at *path*; unless *read_only*, create or migrate it where needed.
+
+        Raises:
+            UserError: The schema is newer than this docferry; with *read_only* also: it is
+                older, or there is no ledger.
+        """
+        if read_only and not path.exists():
+            raise UserError(f"there is no ledger {path} yet; `docferry run` makes it")
+        with ExitStack() as on_failure:
+            database = Database(path, read_only=read_only)
+            on_failure.callback(database.close)
+            if read_only:
+                upgrade.check(database)
+            else:
+                upgrade.upgrade(database)
+            ledger = cls(database)
+            on_failure.pop_all()
+        return ledger
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def record(
+        self, mirror: str, outcomes: Sequence[Outcome], jobs: Sequence[NewJob] = (), *, at: datetime
+    ) -> None:
+        """Write down what operations changed, and the jobs that follow: all of it or nothing."""
+        record(self._database, mirror, outcomes, jobs, at=at)
+
+    def knows_version(self, version: Ulid) -> bool:
+        return self.versions.knows(version)
+
+
+def _read_instance(database: Database) -> str:
+    with database.reading() as tx:
+        return str(tx.value(select(setting.c.value).where(setting.c.key == "instance")))

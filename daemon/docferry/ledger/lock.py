@@ -1,0 +1,133 @@
+"""
+One docferry to a state directory, and one to a mirror's folder.
+
+The lock is the kernel's (flock): it ends with the process, however that ends. The pid
+in the file is only there to be shown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from docferry.errors import UserError
+from docferry.model import RESERVED
+
+_NAME = "lock"
+# `is_held` takes the lock for an instant to see whether it is free. A daemon that
+# starts at that instant must not take it for another daemon.
+_TRIES = 10
+_PAUSE_S = 0.02
+
+
+class _FileLock:
+    """
+    A lock on *file*, which is created where missing. Use it as a context manager.
+
+    Raises:
+        UserError: On entering: another process holds it, or it cannot be made.
+    """
+
+    def __init__(self, file: Path, place: str) -> None:
+        self._file = file
+        self._place = place  #: what is locked, as a person would say it
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        fd = self._open()
+        try:
+            self._claim(fd)
+        except UserError:
+            os.close(fd)
+            raise
+        self._fd = fd
+
+    def release(self) -> None:
+        # The file stays: whoever removed it could remove another process's lock.
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def _open(self) -> int:
+        try:
+            self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise UserError(
+                f"cannot lock {self._file}: {error.strerror}; check that the folder exists "
+                "and that docferry may write there"
+            ) from error
+
+    def _claim(self, fd: int) -> None:
+        if not _take(fd):
+            pid = _read_pid(fd) or "unknown"
+            raise UserError(f"docferry already runs on this {self._place} (pid {pid})")
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+
+class StateLock(_FileLock):
+    """The right to be the one daemon on a state directory."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__(state_dir / _NAME, "state directory")
+
+
+class MirrorLock(_FileLock):
+    """The right to be the one daemon that mirrors a folder."""
+
+    def __init__(self, local: Path) -> None:
+        super().__init__(local / RESERVED / _NAME, f"folder, {local}")
+
+
+def is_held(state_dir: Path) -> int | None:
+    """
+    Tell which process holds the state directory. None: nobody.
+
+    0 is a process that has not written its pid yet: compare with None.
+    """
+    try:
+        fd = os.open(state_dir / _NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(
+            f"cannot tell whether docferry runs on {state_dir}: {error.strerror}"
+        ) from error
+    try:
+        return None if _try_lock(fd, fcntl.LOCK_SH) else _read_pid(fd)
+    finally:
+        os.close(fd)
+
+
+def _take(fd: int) -> bool:
+    for _ in range(_TRIES):
+        if _try_lock(fd, fcntl.LOCK_EX):
+            return True
+        time.sleep(_PAUSE_S)
+    return False
+
+
+def _try_lock(fd: int, how: int) -> bool:
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise UserError(
+            f"cannot lock: {error.strerror}; docferry needs a file system with locks (flock)"
+        ) from error
+    return True
+
+
+def _read_pid(fd: int) -> int:
+    text = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,191 @@
+"""The note after the change: what operations did becomes rows, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, case, literal_column, null, true
+
+from docferry.core.paths import is_odd
+from docferry.ledger.database import Database, Taken, Transaction
+from docferry.ledger.history import kind_of
+from docferry.ledger.jobs import insert_jobs
+from docferry.ledger.schema import conflict, history, intent, problem, synced, version
+from docferry.model import (
+    NewJob,
+    Outcome,
+    Path,
+    ReadLocal,
+    ReadRemote,
+    Side,
+    SyncedState,
+    Ulid,
+)
+
+_SAME_PATH = Taken(("mirror", "path"))
+# Repeated after a crash it is the same conflict; after it was settled it is a new one.
+_SAME_CONFLICT = Taken(
+    ("mirror", "path", "copy_path"),
+    change={
+        "created_at": case(
+            (conflict.c.settled_at.is_(null()), conflict.c.created_at),
+            else_=literal_column("excluded.created_at"),
+        )
+    },
+)
+_FORGET = synced.delete().where(
+    synced.c.mirror == bindparam("of_mirror"), synced.c.path == bindparam("of_path")
+)
+_FULFIL = intent.delete().where(
+    intent.c.mirror == bindparam("of_mirror"),
+    intent.c.path == bindparam("of_path"),
+    intent.c.version == bindparam("of_version"),
+)
+_SOLVE = problem.delete().where(
+    problem.c.mirror == bindparam("of_mirror"), problem.c.path == bindparam("of_path")
+)
+_IS_THIS = version.c.id == bindparam("of_id")
+_ARCHIVE = {
+    Side.LOCAL: version.update().values(archived_local=true()).where(_IS_THIS),
+    Side.REMOTE: version.update().values(archived_remote=true()).where(_IS_THIS),
+}
+
+
+def record(
+    database: Database,
+    mirror: str,
+    outcomes: Sequence[Outcome],
+    jobs: Sequence[NewJob],
+    *,
+    at: datetime,
+) -> None:
+    """Write down *outcomes*, in their order, and *jobs*: everything or nothing."""
+    if not outcomes and not jobs:
+        return
+    with database.writing() as tx:
+        _record_synced(tx, mirror, outcomes)
+        _record_versions(tx, outcomes)
+        _fulfil_intents(tx, mirror, outcomes)
+        _record_archived(tx, outcomes)
+        _record_history(tx, mirror, outcomes, at)
+        _record_conflicts(tx, mirror, outcomes, at)
+        _solve_problems(tx, mirror, outcomes)
+        insert_jobs(tx, jobs)
+
+
+def _record_synced(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
+    last = _last_agreements(outcomes)
+    rows = [
+        {
+            "mirror": mirror,
+            "path": path,
+            "sha256": state.sha256,
+            "local_token": state.local_token,
+            "remote_token": state.remote_token,
+            "version": state.version,
+            "size": state.size,
+            "odd": is_odd(path),
+        }
+        for path, state in last.items()
+        if state is not None
+    ]
+    tx.upsert(synced, rows, _SAME_PATH)
+    tx.execute_many(_FORGET, [(mirror, path) for path, state in last.items() if state is None])
+
+
+def _last_agreements(outcomes: Sequence[Outcome]) -> dict[Path, SyncedState | None]:
+    """Give what each path ends with: the statements below run in no particular order."""
+    return {
+        outcome.operation.path: outcome.synced
+        for outcome in outcomes
+        # Reading a file changes no agreement: without a new one the old one stands.
+        if outcome.synced or not isinstance(outcome.operation, ReadLocal | ReadRemote)
+    }
+
+
+def _record_versions(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
+    rows = [
+        {
+            "id": row.id,
+            "mirror": row.mirror,
+            "path": row.path,
+            "sha256": row.sha256,
+            "size": row.size,
+            "mtime_ns": row.mtime_ns,
+            "origin": row.origin,
+            "parent": row.parent,
+            "etag": row.etag,
+            "created_at": row.created_at,
+            "archived_local": False,
+            "archived_remote": False,
+        }
+        for outcome in outcomes
+        for row in (outcome.displaced, outcome.version)
+        if row is not None
+    ]
+    # The id travels with the object: the same content, come back, is the same version.
+    tx.insert_missing(version, rows)
+
+
+def _fulfil_intents(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
+    recorded = [
+        (mirror, outcome.operation.path, outcome.synced.version)
+        for outcome in outcomes
+        if outcome.synced is not None
+    ]
+    tx.execute_many(_FULFIL, recorded)
+
+
+def _record_archived(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
+    archived = [outcome.archived for outcome in outcomes if outcome.archived]
+    for side, statement in _ARCHIVE.items():
+        tx.execute_many(statement, [(which,) for which, where in archived if where is side])
+
+
+def _record_history(
+    tx: Transaction, mirror: str, outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    rows = [
+        {
+            "at": at,
+            "mirror": mirror,
+            "path": outcome.operation.path,
+            "kind": kind_of(type(outcome.operation)),
+            "version": _version_of(outcome),
+            "moved_bytes": outcome.moved_bytes,
+            "took_s": outcome.took_s,
+            "note": outcome.conflict_copy,
+        }
+        for outcome in outcomes
+    ]
+    tx.insert(history, rows)
+
+
+def _version_of(outcome: Outcome) -> Ulid | None:
+    if outcome.version is not None:
+        return outcome.version.id
+    if outcome.synced is not None:
+        return outcome.synced.version
+    return outcome.archived[0] if outcome.archived else None
+
+
+def _record_conflicts(
+    tx: Transaction, mirror: str, outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    rows = [
+        {
+            "mirror": mirror,
+            "path": outcome.operation.path,
+            "copy_path": outcome.conflict_copy,
+            "created_at": at,
+            "settled_at": None,
+        }
+        for outcome in outcomes
+        if outcome.conflict_copy is not None
+    ]
+    tx.upsert(conflict, rows, _SAME_CONFLICT)
+
+
+def _solve_problems(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
+    tx.execute_many(_SOLVE, [(mirror, outcome.operation.path) for outcome in outcomes])

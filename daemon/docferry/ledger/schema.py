@@ -1,0 +1,231 @@
+"""
+The ledger's tables, as the code sees them: columns and their Python types.
+
+What the database holds (constraints, indexes) is made by the migrations; a test keeps
+the columns here and there the same. Times are stored as ISO 8601 text in UTC, always
+27 characters: readable in any database shell, and in the order of time as they stand.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from docferry.model import HoldState, JobState, MirrorHealth, Mode, Origin, Side
+
+E = TypeVar("E", bound=StrEnum)
+
+METADATA = MetaData()
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, stored as `2026-11-23T22:41:00.000000Z`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else instant_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Word(TypeDecorator[E], Generic[E]):
+    """One word of an enumeration."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[E]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
+        return None if value is None else self.words(value)
+
+
+class Shown(TypeDecorator[str]):
+    """Text for a person. It may name a file whose name is not UTF-8: that part is escaped."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.encode("utf-8", "backslashreplace").decode()
+
+
+def instant_text(at: datetime) -> str:
+    """Give *at* as the ledger stores it."""
+    if at.tzinfo is None:
+        raise ValueError(f"a time without a zone means nothing to the ledger: {at}")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _table(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, METADATA, *columns)
+
+
+setting = _table("setting", Column("key", Text, primary_key=True), Column("value", Text))
+
+mirror = _table(
+    "mirror",
+    Column("name", Text, primary_key=True),
+    Column("marker_id", Text),
+    Column("store", Text),
+    Column("bucket", Text),
+    Column("prefix", Text),
+    Column("local", Text),
+    Column("mode", Word(Mode)),
+    Column("health", Word(MirrorHealth)),
+    Column("reason", Shown),
+    Column("since", Instant),
+    Column("last_poll_at", Instant),
+    Column("last_scan_at", Instant),
+    Column("last_full_at", Instant),
+    Column("dirty", BigInteger),
+    Column("oldest_dirty_at", Instant),
+    Column("progress", Shown),
+    Column("profile", JSON),
+    Column("updated_at", Instant),
+)
+
+synced = _table(
+    "synced",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("sha256", Text),
+    Column("local_token", Text),
+    Column("remote_token", Text),
+    Column("version", Text),
+    Column("size", BigInteger),
+    Column("odd", Boolean),
+)
+
+version = _table(
+    "version",
+    Column("id", Text, primary_key=True),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("sha256", Text),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("origin", Word(Origin)),
+    Column("parent", Text),
+    Column("etag", Text),
+    Column("created_at", Instant),
+    Column("archived_local", Boolean),
+    Column("archived_remote", Boolean),
+)
+
+history = _table(
+    "history",
+    Column("id", Integer, primary_key=True),
+    Column("at", Instant),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("kind", Text),
+    Column("version", Text),
+    Column("moved_bytes", BigInteger),
+    Column("took_s", Float),
+    Column("note", Shown),
+)
+
+problem = _table(
+    "problem",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Shown, primary_key=True),
+    Column("kind", Text),
+    Column("message", Shown),
+    Column("since", Instant),
+    Column("attempts", Integer),
+    Column("retry_at", Instant),
+)
+
+conflict = _table(
+    "conflict",
+    Column("id", Integer, primary_key=True),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("copy_path", Text),
+    Column("created_at", Instant),
+    Column("settled_at", Instant),
+)
+
+hold = _table(
+    "hold",
+    Column("id", Integer, primary_key=True),
+    Column("mirror", Text),
+    Column("kind", Text),
+    Column("reason", Shown),
+    Column("state", Word(HoldState)),
+    Column("count", BigInteger),
+    Column("created_at", Instant),
+    Column("decided_at", Instant),
+    Column("finished_at", Instant),
+)
+
+#: Deletions that were planned but not carried out: parked (hold is NULL) or held.
+deletion = _table(
+    "deletion",
+    Column("id", Integer, primary_key=True),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("side", Word(Side)),
+    Column("token", Text),
+    Column("sha256", Text),
+    Column("hold", Integer),
+)
+
+#: Uploads that were begun and are not written down yet.
+intent = _table(
+    "intent",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+)
+
+alias = _table(
+    "alias",
+    Column("mirror", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("path", Text),
+)
+
+job = _table(
+    "job",
+    Column("id", Text, primary_key=True),
+    Column("rule", Text),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("version", Text),
+    Column("sha256", Text),
+    Column("recipe", Text),
+    Column("target_mirror", Text),
+    Column("created_at", Instant),
+    Column("state", Word(JobState)),
+    Column("attempts", Integer),
+    Column("run_at", Instant),
+    Column("lease_until", Instant),
+    Column("finished_at", Instant),
+    Column("last_error", Shown),
+    Column("result_path", Text),
+)

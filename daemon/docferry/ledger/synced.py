@@ -1,0 +1,107 @@
+"""The synced tree: the last content both sides of a mirror agreed on, path by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, false, func, select, true
+
+from docferry.ledger.database import Database, chunks
+from docferry.ledger.schema import synced
+from docferry.model import Path, Sha256, SyncedState
+
+#: Rows read at a time by `scan`: some 2 MB in memory, some 10 ms in one transaction.
+PAGE_ROWS = 5000
+
+# SQLite only takes an index of this table that holds all that the query names; else it
+# reads the whole mirror. Hence the subqueries for paths in `scan_odd` and `find_sha256`.
+_ROW = select(
+    synced.c.path,
+    synced.c.sha256,
+    synced.c.local_token,
+    synced.c.remote_token,
+    synced.c.version,
+    synced.c.size,
+)
+_PAGE = (
+    _ROW.where(
+        synced.c.mirror == bindparam("mirror"),
+        synced.c.path > bindparam("after"),
+        synced.c.odd.is_(false()),
+    )
+    .order_by(synced.c.path)
+    .limit(PAGE_ROWS)
+)
+
+
+class Synced:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def scan(self, mirror: str) -> Iterator[tuple[Path, SyncedState]]:
+        """
+        Yield every plain path (not `is_odd`) in the order of its UTF-8 bytes.
+
+        Read page by page, with no transaction open in between: what is recorded
+        meanwhile behind the current page is not seen, ahead of it mostly is.
+        """
+        after = ""
+        while True:
+            with self._database.reading() as tx:
+                rows = tx.tuples(_PAGE, mirror=mirror, after=after)
+            for path, *state in rows:
+                yield path, SyncedState(*state)
+            if len(rows) < PAGE_ROWS:
+                return
+            after = rows[-1][0]
+
+    def scan_odd(self, mirror: str) -> list[tuple[Path, SyncedState]]:
+        """Give every path that `is_odd`, in order: there are few."""
+        odd = select(synced.c.path).where(synced.c.mirror == mirror, synced.c.odd.is_(true()))
+        return self._read(_of(mirror).where(synced.c.path.in_(odd)).order_by(synced.c.path))
+
+    def get(self, mirror: str, paths: Sequence[Path]) -> dict[Path, SyncedState]:
+        """Give the agreements on *paths*; a path without one is left out."""
+        query = _of(mirror)
+        return {
+            path: state
+            for chunk in chunks(paths)
+            for path, state in self._read(query.where(synced.c.path.in_(chunk)))
+        }
+
+    def below(self, mirror: str, folder: Path) -> list[Path]:
+        """Give the paths under *folder*, in order, odd ones too. "" is the whole mirror."""
+        query = select(synced.c.path).where(synced.c.mirror == mirror).order_by(synced.c.path)
+        if folder:  # a range, so that the index serves it; "0" comes right after "/"
+            query = query.where(synced.c.path > f"{folder}/", synced.c.path < f"{folder}0")
+        with self._database.reading() as tx:
+            return [path for (path,) in tx.tuples(query)]
+
+    def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None:
+        """Give one path, the first, at which both sides agreed on this content."""
+        first = select(func.min(synced.c.path)).where(
+            synced.c.mirror == mirror, synced.c.sha256 == sha256
+        )
+        found = self._read(_of(mirror).where(synced.c.path == first.scalar_subquery()))
+        return found[0] if found else None
+
+    def count(self, mirror: str) -> tuple[int, int]:
+        """Give the number of files and the sum of their bytes."""
+        query = select(func.count(), func.coalesce(func.sum(synced.c.size), 0))
+        with self._database.reading() as tx:
+            [(files, size)] = tx.tuples(query.where(synced.c.mirror == mirror))
+        return files, size
+
+    def forget_all(self, mirror: str) -> None:
+        """Drop every agreement of *mirror*: its sides are joined anew, and nothing is deleted."""
+        with self._database.writing() as tx:
+            tx.delete(synced, synced.c.mirror == mirror)
+
+    def _read(self, query: Select[Any]) -> list[tuple[Path, SyncedState]]:
+        with self._database.reading() as tx:
+            return [(path, SyncedState(*state)) for path, *state in tx.tuples(query)]
+
+
+def _of(mirror: str) -> Select[Any]:
+    return _ROW.where(synced.c.mirror == mirror)

@@ -1,0 +1,96 @@
+"""Bring the ledger's schema to what this docferry knows, or refuse to touch it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from sqlalchemy import Connection, Text, column, inspect, select, table
+
+from docferry.errors import UserError
+from docferry.ledger.database import Database, Transaction
+from docferry.ledger.lock import is_held
+from docferry.ledger.schema import setting
+from docferry.logs import get_logger
+
+log = get_logger(__name__)
+
+#: The newest migration. Migrations are numbered, so that an unknown one can be told for newer.
+HEAD = "0001"
+
+_alembic_version = table("alembic_version", column("version_num", Text))
+
+
+def upgrade(database: Database) -> None:
+    """
+    Create or migrate the schema where needed, in one transaction.
+
+    Raises:
+        UserError: A newer docferry made it, it is no ledger at all, or another process
+            is using it as it is.
+    """
+    with database.writing() as tx:
+        found = _revision(tx, database.path)
+        _refuse_newer(found, database.path)
+        if found == HEAD:
+            return
+        _refuse_while_in_use(database.path)
+        _migrate(tx.connection)
+        # A random id: tells this ledger's own uploads from everybody else's.
+        tx.insert_missing(setting, [{"key": "instance", "value": secrets.token_hex(8)}])
+    log.info("ledger.migrated", path=str(database.path), was=found, schema=HEAD)
+
+
+def check(database: Database) -> None:
+    """
+    Make sure that the schema can be read as it is.
+
+    Raises:
+        UserError: It is newer or older than this docferry.
+    """
+    with database.reading() as tx:
+        found = _revision(tx, database.path)
+    _refuse_newer(found, database.path)
+    if found != HEAD:
+        raise UserError(
+            f"the ledger {database.path} is older than this docferry; start `docferry run` "
+            "once to bring it up to date"
+        )
+
+
+def _revision(tx: Transaction, path: Path) -> str | None:
+    """Give the migration that the database stands at; None: it is empty."""
+    tables = inspect(tx.connection).get_table_names()
+    if "alembic_version" in tables:
+        return str(tx.value(select(_alembic_version.c.version_num)))
+    if tables:
+        raise UserError(f"{path} is a database, but not a ledger; move it away")
+    return None
+
+
+def _refuse_newer(found: str | None, path: Path) -> None:
+    if found is not None and found > HEAD:
+        raise UserError(
+            f"the ledger {path} was written by a newer docferry (schema {found}, this one "
+            f"knows {HEAD}); install that docferry again, or restore an older ledger"
+        )
+
+
+def _refuse_while_in_use(path: Path) -> None:
+    pid = is_held(path.parent)
+    if pid not in (None, os.getpid()):
+        raise UserError(
+            f"the ledger {path} has to be brought up to date, but docferry runs on it "
+            f"(pid {pid}); stop it first"
+        )
+
+
+def _migrate(connection: Connection) -> None:
+    # Imported here: most starts find nothing to migrate.
+    from alembic import command
+    from alembic.config import Config
+
+    options = Config(attributes={"connection": connection})
+    options.set_main_option("script_location", "docferry.ledger:migrations")
+    command.upgrade(options, "head")
