@@ -92,10 +92,14 @@ def test_no_inotify_instance_left_falls_back_to_polling(tmp_path: pathlib.Path) 
 
 
 _SCRIPT_NO_INSTANCE = """
-pathlib.Path("/proc/sys/user/max_inotify_instances").write_text("0")
+instances = pathlib.Path("/proc/sys/user/max_inotify_instances")
+instances.write_text("0")
 watch.start()
 assert watch.state.kind == "polling", watch.state
 assert "max_user_instances" in watch.state.problem
+instances.write_text("100")
+watch.check()
+assert watch.state.kind == "inotify", watch.state
 """
 
 

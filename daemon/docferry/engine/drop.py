@@ -135,15 +135,19 @@ class DropFolder:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                self._round()
-            except DocferryError as error:  # the folder itself is out of reach
-                self._must_wait("", str(error))
-                self._dirty.put_off(_EVERYTHING, after_s=AGAIN_S)
+                self._round_or_wait()
             except Exception:  # one round of the loop
                 log.exception("loop.failed", drop=self._options.name)
                 self._dirty.put_off(_EVERYTHING, after_s=AGAIN_S)
             due_s = self._dirty.next_due_s()
             self._wake.wait(CHECK_S if due_s is None else min(CHECK_S, due_s))
+
+    def _round_or_wait(self) -> None:
+        try:
+            self._round()
+        except DocferryError as error:  # the folder itself is out of reach
+            self._dirty.put_off(_EVERYTHING, after_s=AGAIN_S)
+            self._must_wait("", str(error))
 
     def _round(self) -> None:
         now_s = time.monotonic()
@@ -295,17 +299,18 @@ class DropFolder:
     def _must_wait(self, path: Path, reason: str) -> None:
         if self._problems.get(path) == reason:
             return
-        self._problems[path] = reason
         log.warning("drop.waiting", drop=self._options.name, path=path, reason=reason)
         self._to.on_problem(path, reason)
+        self._problems[path] = reason
 
     def _forget(self, path: Path) -> None:
         self._sightings.pop(path, None)
         self._mended(path)
 
     def _mended(self, path: Path) -> None:
-        if self._problems.pop(path, None) is not None:
+        if path in self._problems:
             self._to.on_problem(path, None)
+            del self._problems[path]
 
 
 def target_of(path: Path, state: FileState, options: DropConfig) -> Path:

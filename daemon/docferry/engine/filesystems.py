@@ -18,9 +18,11 @@ _CHANGED_BY_OTHERS = frozenset(
     }
 )  # fmt: skip
 
-_WATCH_LIMITS = (
-    "/proc/sys/fs/inotify/max_user_watches",
-    "/proc/sys/user/max_inotify_watches",  # lower inside some containers
+#: The second of each pair is lower inside some containers.
+_WATCH_LIMITS = ("/proc/sys/fs/inotify/max_user_watches", "/proc/sys/user/max_inotify_watches")
+_INSTANCE_LIMITS = (
+    "/proc/sys/fs/inotify/max_user_instances",
+    "/proc/sys/user/max_inotify_instances",
 )
 
 
@@ -37,7 +39,12 @@ def kind_of(folder: pathlib.Path) -> Kind:
 
 def watch_limit() -> int:
     """Give how many directories this user may watch with inotify, in all programs together."""
-    return min(int(pathlib.Path(name).read_text()) for name in _WATCH_LIMITS if _exists(name))
+    return _least(_WATCH_LIMITS)
+
+
+def instance_limit() -> int:
+    """Give how many folders (mirrors, drop folders) this user may watch, in all programs."""
+    return _least(_INSTANCE_LIMITS)
 
 
 def _file_system_type(folder: pathlib.Path) -> str:
@@ -64,5 +71,6 @@ def type_in(mountinfo: str, mount_id: str) -> str:
     return ""
 
 
-def _exists(name: str) -> bool:
-    return pathlib.Path(name).exists()
+def _least(names: tuple[str, ...]) -> int:
+    files = [pathlib.Path(name) for name in names]
+    return min((int(file.read_text()) for file in files if file.exists()), default=0)

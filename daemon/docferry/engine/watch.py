@@ -18,7 +18,7 @@ from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHa
 from watchdog.observers.polling import PollingObserverVFS
 
 from docferry.core.paths import fault_in_name
-from docferry.engine.filesystems import Kind, kind_of, watch_limit
+from docferry.engine.filesystems import Kind, instance_limit, kind_of, watch_limit
 from docferry.engine.inotify import InotifyTree, WatchLimitError
 from docferry.logs import get_logger
 from docferry.model import RESERVED, Path
@@ -73,7 +73,7 @@ class Watch:
         self._lock = threading.RLock()
         self._source: InotifyTree | _PolledTree | None = None
         self._identity: tuple[int, int] | None = None
-        self._limit: int | None = None  # the one we ran into
+        self._limits: tuple[int, int] | None = None  # those we ran into
         self._problem: str | None = None
         self._is_running = False
 
@@ -121,12 +121,12 @@ class Watch:
             return "the folder is gone"
         if identity != self._identity:
             return "the folder was replaced by another one"
-        if self._limit is not None and self._limit != watch_limit():
-            return "the limit of inotify watches was changed"
+        if self._limits is not None and self._limits != (watch_limit(), instance_limit()):
+            return "the limits of inotify were changed"
         return self._source.fault
 
     def _begin(self) -> None:
-        self._limit = None
+        self._limits = None
         self._identity = _identity(self._root)  # before the watches: a swap is then seen later
         try:
             self._source, self._problem = self._watch_anew()
@@ -149,12 +149,12 @@ class Watch:
         return _started(_PolledTree(root, self._on_dirty, self._poll_s)), problem
 
     def _degraded(self, error: WatchLimitError) -> str:
-        self._limit = watch_limit()
+        self._limits = watches, instances = watch_limit(), instance_limit()
         problem = (
             f"{self._root} is polled every {self._poll_s:g} s, because the kernel grants no more "
-            f"inotify watches ({error}; max_user_watches is {self._limit}). Raise the limits: "
-            "sysctl fs.inotify.max_user_watches=1048576 fs.inotify.max_user_instances=1024; "
-            "no restart is needed"
+            f"inotify watches ({error}; this user may have {watches} of them, in {instances} "
+            "instances). Raise the limits: sysctl fs.inotify.max_user_watches=1048576 "
+            "fs.inotify.max_user_instances=1024; no restart is needed"
         )
         log.warning("watch.degraded", folder=str(self._root), reason=problem)
         return problem
