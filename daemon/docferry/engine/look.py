@@ -53,11 +53,14 @@ def expand(
         if not mark.endswith("/"):
             paths[mark] = None
             continue
-        for path in places.local.paths_below(mark.rstrip("/")):
+        folder = mark.rstrip("/")
+        if not folder:
+            return None
+        for path in places.local.paths_below(folder):
             paths[path] = None
             if len(paths) > most:
                 return None
-        for path in ledger.synced.below(mirror, mark.rstrip("/")):
+        for path in ledger.synced.below(mirror, folder):
             paths[path] = None
         if len(paths) > most:
             return None

@@ -90,6 +90,20 @@ class LocalStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
+    def paths_below(self, folder: Path) -> Iterator[Path]:
+        """Yield the paths of what is below *folder* now, odd ones too, in no order."""
+        odd: list[Entry] = []
+        with (
+            self._folder.translated(folder),
+            self._folder.open() as root_fd,
+            suppress(FileNotFoundError, BlockedPathError),
+            self._folder.parent(root_fd, f"{folder}/-") as parent,
+        ):
+            for found in (walk(parent.place.dir_fd, odd), odd):
+                for entry in found:
+                    path = entry.path if isinstance(entry, Unknown) else entry[0]
+                    yield f"{folder}/{path}"
+
     def stat(self, path: Path) -> FileState | Unknown | None:
         try:
             found = self._look(path)

@@ -93,6 +93,9 @@ class MemoryStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
+    def paths_below(self, folder: Path) -> Iterator[Path]:
+        yield from [path for path in self.files if path.startswith(f"{folder}/")]
+
     def stat(self, path: Path) -> FileState | None:
         held = self.files.get(path)
         return None if held is None else self._state(held)
