@@ -45,7 +45,9 @@ def check_all(config: Config) -> list[Finding]:
     with TemporaryDirectory(prefix="docferry-check-") as empty:
         path = config.state_dir / LEDGER_NAME
         is_there = path.exists()
-        with Ledger.open(path if is_there else Path(empty) / LEDGER_NAME, read_only=is_there) as ledger:
+        with Ledger.open(
+            path if is_there else Path(empty) / LEDGER_NAME, read_only=is_there
+        ) as ledger:
             for name in config.mirrors:
                 sides = open_sides(config, name, ledger, UlidSource(), connections=2)
                 findings += _check_mirror(sides, ledger)
@@ -112,10 +114,14 @@ def _check_identity(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding
 
 def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
     if not folder.is_dir():
-        yield Finding(
-            "folder", name, "warning", f"{folder} is not there yet", "the first run makes it"
-        ) if not folder.exists() else Finding(
-            "folder", name, "error", f"{folder} is no folder", "move the file out of the way"
+        yield (
+            Finding(
+                "folder", name, "warning", f"{folder} is not there yet", "the first run makes it"
+            )
+            if not folder.exists()
+            else Finding(
+                "folder", name, "error", f"{folder} is no folder", "move the file out of the way"
+            )
         )
         return
     try:

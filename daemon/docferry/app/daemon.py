@@ -83,9 +83,7 @@ class Daemon:
             start_drops(self._config, self._sides, self.loops, self._ledger, self._on_exit)
             log.info("daemon.started", mirrors=sorted(self.loops))
             self._stop.wait()
-        return all(
-            loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values()
-        )
+        return all(loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values())
 
     def stop(self) -> None:
         """Ask `run` to return. Safe in a signal handler."""
@@ -155,9 +153,7 @@ class Daemon:
     def _start_watching(self) -> None:
         for name, loop in self.loops.items():
             options = self._config.mirrors[name]
-            watch = Watch(
-                options.local, loop.mark, partial(_rescan, loop), kind=options.watch
-            )
+            watch = Watch(options.local, loop.mark, partial(_rescan, loop), kind=options.watch)
             watch.start()
             self._on_exit.callback(watch.stop)
             self._timers.every(WATCH_CHECK_EVERY_S, f"watch-{name}", watch.check)

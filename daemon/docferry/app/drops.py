@@ -59,7 +59,9 @@ class _Feed:
         synced = self._ledger.synced.get(self._mirror, [path]).get(path)
         return synced is not None and synced.local_token == token
 
-    def _replace(self, path: Path, content: Content, attributes: Attributes, token: Token) -> object:
+    def _replace(
+        self, path: Path, content: Content, attributes: Attributes, token: Token
+    ) -> object:
         synced = self._ledger.synced.get(self._mirror, [path]).get(path)
         if synced is None or synced.local_token != token:
             raise StaleError(f"{path} has changed since it was synced")

@@ -106,7 +106,10 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
 
 def _show_status(report: Status) -> None:
     if report.pid is None:
-        line("docferry is not running. What follows is how things were when it stopped.", colour="red")
+        line(
+            "docferry is not running. What follows is how things were when it stopped.",
+            colour="red",
+        )
     else:
         line(f"docferry is running (pid {report.pid})")
     for mirror in report.mirrors:
@@ -138,9 +141,13 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
 
 def _show_what_waits(mirror: MirrorReport) -> None:
     for hold in mirror.holds:
-        line(f"  hold {hold.id} ({hold.state}, {ago(hold.created_at)}): {hold.reason}", colour="red")
+        line(
+            f"  hold {hold.id} ({hold.state}, {ago(hold.created_at)}): {hold.reason}", colour="red"
+        )
         if hold.state == "open":
-            line(f"    see it: docferry holds show {hold.id}; decide: holds approve|discard {hold.id}")
+            line(
+                f"    see it: docferry holds show {hold.id}; decide: holds approve|discard {hold.id}"
+            )
     for conflict in mirror.conflicts[:10]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:10]:
@@ -179,7 +186,9 @@ def _show_plan(name: str, one: DryRun) -> None:
     rows = [(facts["kind"], facts["path"]) for facts in map(_operation_facts, one.operations)]
     emit_table(f"{name}: {len(rows)} operations", ("what", "path"), rows)
     if one.held_back:
-        line(f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red")
+        line(
+            f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red"
+        )
         for operation in one.held_back[:20]:
             line(f"  {_operation_facts(operation)['kind']} {operation.path}")
     for path, why in one.waiting:

@@ -38,7 +38,9 @@ def line(text: str = "", *, colour: str | None = None) -> None:
 
 def safe(text: str) -> str:
     """Make control characters visible: a file's name must not speak to the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return "".join(
+        char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
+    )
 
 
 def ago(at: datetime | None) -> str:

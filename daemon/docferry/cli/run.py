@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Do what there is to do, then exit. Code 1: not in step.")
+@click.option(
+    "--once", is_flag=True, help="Do what there is to do, then exit. Code 1: not in step."
+)
 @pass_context
 def run(context: Context, *, once: bool) -> None:
     """Keep every configured mirror the same, until SIGTERM or Ctrl-C."""

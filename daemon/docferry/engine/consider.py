@@ -177,6 +177,8 @@ class Planner:
     def _unrest_s(self, path: Path, state: FileState) -> float | None:
         """Seconds after which to look again at a file that still moves; None: it is at rest."""
         settle_s = self._tools.options.settle_s
+        if self.origins.get(path) in (Origin.DROP, Origin.CONVERSION):
+            settle_s = 0.0  # it was at rest before it was put here
         found = rest(
             state,
             self._sightings.get(path),

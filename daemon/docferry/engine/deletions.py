@@ -8,7 +8,7 @@ carried out or turned into a hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from docferry.core.guards import DELETION_WINDOW, refuse_deletions
@@ -50,17 +50,20 @@ class Deletions:
         self._parked, self._side = 0, None
         self._ledger.holds.drop_parked(self._mirror)
 
-    def judge(self, now: datetime, *, is_complete: bool) -> Iterator[list[Deletion]]:
+    def judge(
+        self, now: datetime, is_empty: Callable[[Side], bool], *, is_complete: bool
+    ) -> Iterator[list[Deletion]]:
         """
         Yield the parked deletions that may travel, in groups; hold the others.
 
         Args:
+            is_empty: Does that side hold no file at all?
             is_complete: The plan saw both sides whole, so a hold that it did not
                 find again is no longer needed.
         """
         self._save()
         held = self._held()
-        reason = self._refuse(now, held)
+        reason = self._refuse(now, held, is_empty)
         if reason is not None:
             self._hold(held, reason, now, is_complete=is_complete)
         elif self._parked:
@@ -71,8 +74,10 @@ class Deletions:
             log.info("hold.resolved", mirror=self._mirror, hold=held.id, deletions=held.count)
         self._parked, self._side = 0, None
 
-    def _refuse(self, now: datetime, held: HoldRow | None) -> str | None:
-        if not self._parked:
+    def _refuse(
+        self, now: datetime, held: HoldRow | None, is_empty: Callable[[Side], bool]
+    ) -> str | None:
+        if not self._parked or self._side is None:
             return None
         holds = self._ledger.holds
         files, _ = self._ledger.synced.count(self._mirror)
@@ -81,7 +86,7 @@ class Deletions:
             recent=self._ledger.history.deletions_since(self._mirror, now - DELETION_WINDOW),
             limit=self._limit,
             held=0 if held is None else held.count,
-            emptied=self._side if self._parked >= files else None,
+            emptied=self._side if self._parked >= files and is_empty(self._side) else None,
         )
 
     def _hold(self, held: HoldRow | None, reason: str, now: datetime, *, is_complete: bool) -> None:

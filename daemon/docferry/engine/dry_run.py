@@ -167,14 +167,19 @@ class Rehearsal:
             return held[0].reason
         files, _ = self._ledger.synced.count(self._mirror)
         gone = Side.REMOTE if isinstance(self._deletions[0][0], DeleteLocal) else Side.LOCAL
+        is_gone = len(self._deletions) >= files and self._is_empty(gone)
         since = datetime.now(UTC) - DELETION_WINDOW
         return refuse_deletions(
             lost=self._lost(),
             recent=self._ledger.history.deletions_since(self._mirror, since),
             limit=self._options.delete_limit,
             held=0,
-            emptied=gone if len(self._deletions) >= files else None,
+            emptied=gone if is_gone else None,
         )
+
+    def _is_empty(self, side: Side) -> bool:
+        storage = self._places.side(side)
+        return next(storage.scan(), None) is None and not storage.scan_odd()
 
     def _lost(self) -> int:
         """Count the deletions of contents that no other path would hold afterwards."""

@@ -10,7 +10,7 @@ from docferry.core.guards import Refused
 from docferry.engine.identity import Places, mark_sides
 from docferry.ledger import HoldRow, Ledger
 from docferry.logs import get_logger
-from docferry.model import Deletion, Forget, HoldState, Outcome, Path
+from docferry.model import Deletion, Forget, HoldState, Outcome, Path, Ulid
 
 log = get_logger(__name__)
 
@@ -38,6 +38,7 @@ def carry_out_decided(
     places: Places,
     marks: Marks,
     carry: Callable[[list[Deletion]], None],
+    new_ulid: Callable[[], Ulid],
 ) -> bool:
     """
     Do what people decided since the last time; say whether there was anything.
@@ -53,7 +54,7 @@ def carry_out_decided(
         else:
             log.info("hold.discarded", mirror=mirror, hold=hold.id, deletions=hold.count)
         if hold.kind == "identity":
-            _join_anew(mirror, hold, ledger, places)
+            _join_anew(mirror, hold, ledger, places, new_ulid)
         else:
             _carry_out(mirror, hold, ledger, marks, carry)
         ledger.holds.finish(hold.id, datetime.now(UTC))
@@ -80,12 +81,13 @@ def _carry_out(
             marks.mark(deletion.path)
 
 
-def _join_anew(mirror: str, hold: HoldRow, ledger: Ledger, places: Places) -> None:
+def _join_anew(
+    mirror: str, hold: HoldRow, ledger: Ledger, places: Places, new_ulid: Callable[[], Ulid]
+) -> None:
     if hold.state is not HoldState.APPROVED:
         return
     ledger.synced.forget_all(mirror)
     row = ledger.mirrors.get(mirror)
-    # The two may never have run together: then the hold's own id serves as the marker's.
-    chosen = row.marker_id if row is not None and row.marker_id is not None else hold.id
+    chosen = (row.marker_id if row is not None else None) or new_ulid()
     mark_sides(places, chosen)
     ledger.mirrors.put(mirror, marker_id=chosen)

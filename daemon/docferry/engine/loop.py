@@ -39,6 +39,8 @@ MOST_MARKS = 2000
 LOOK_AT_ONCE = 1000
 #: A side that does not answer is asked again at least this often.
 LONGEST_PAUSE_S = 60.0
+#: Deletions wait so long, at the most, for what may turn out to be the same files renamed.
+JUDGE_WITHIN_S = 10.0
 #: How often a long run stops for the paths that became dirty meanwhile.
 INTERLEAVE_S = 0.2
 
@@ -82,7 +84,10 @@ class MirrorLoop:
         self._planner = Planner(tools, executor, self.dirty, self._deletions, self._wake.set)
         self._outage: _Outage | None = None
         self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
+        self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._interleaved_s = 0.0
+        self._rounds = 0
+        self._in_round = False
         self.health = Health(self.name, tools.ledger)
         self._thread = threading.Thread(target=self._run, name=f"loop-{self.name}", daemon=True)
 
@@ -128,11 +133,26 @@ class MirrorLoop:
         """Whether a full run has been completed since the start."""
         return self.health.facts.last_full_at is not None
 
+    def is_quiet(self) -> bool:
+        """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
+        rounds = self._rounds
+        is_quiet = (
+            self.has_run
+            and not self._requests
+            and not self._planner.carrier.under_way
+            and self._judge_complete is None
+            and len(self.dirty) <= len(self._planner.problems)
+        )
+        # In the middle of a round, work is in nobody's list for a moment.
+        return is_quiet and not self._in_round and rounds == self._rounds
+
     # The thread.
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            self._in_round = True
+            self._rounds += 1
             try:
                 self._round()
             except UnreachableError as error:
@@ -143,6 +163,7 @@ class MirrorLoop:
                 LOOP_FAILURES.labels(self.name).inc()
                 log.exception("loop.failed", mirror=self.name)
                 self._pause(error, MirrorHealth.WAITING)
+            self._in_round = False
             self._wake.wait(self._sleep_s())
         self._finish()
 
@@ -152,14 +173,15 @@ class MirrorLoop:
         if self._planner.side_is_down is not None:
             error, self._planner.side_is_down = self._planner.side_is_down, None
             raise error
+        if self._asked(Run.HOLDS):
+            self._decided_holds()
         if self._outage is not None and time.monotonic() < self._outage.retry_s:
-            if self._asked(Run.HOLDS):
-                self._decided_holds()
             return
-        self._decided_holds()
         self._asked_runs()
         self._work_off_dirty()
+        self._planner.carrier.collect()
         self._judge_deletions()
+        self._planner.carrier.collect()
         self._tell_health()
 
     def _asked_runs(self) -> None:
@@ -281,12 +303,29 @@ class MirrorLoop:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
         if self._judge_complete is None or self._planner.carrier.under_way:
             return
+        if self._deletions.parked and self._may_be_renames():
+            return
         if self._deletions.parked and not self._prove():
             self._deletions.forget()
             return
         is_complete, self._judge_complete = self._judge_complete, None
-        for group in self._deletions.judge(datetime.now(UTC), is_complete=is_complete):
+        self._judge_by_s = None
+        for group in self._deletions.judge(
+            datetime.now(UTC), self._is_empty, is_complete=is_complete
+        ):
             self._carry_deletions(group)
+
+    def _may_be_renames(self) -> bool:
+        """Say whether files that are still settling may be the deleted ones under new names."""
+        now_s = time.monotonic()
+        if self._judge_by_s is None:
+            self._judge_by_s = now_s + JUDGE_WITHIN_S + 2 * self._tools.options.settle_s
+        return len(self.dirty) > len(self._planner.problems) and now_s < self._judge_by_s
+
+    def _is_empty(self, side: Side) -> bool:
+        """Ask a side whether it holds anything at all."""
+        storage = self._places.side(side)
+        return next(storage.scan(), None) is None and not storage.scan_odd()
 
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
@@ -295,7 +334,14 @@ class MirrorLoop:
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
-        if carry_out_decided(self.name, self._ledger, self._places, self, self._carry_deletions):
+        if carry_out_decided(
+            self.name,
+            self._ledger,
+            self._places,
+            self,
+            self._carry_deletions,
+            self._tools.new_ulid,
+        ):
             self._outage = None
 
     def _prove(self) -> bool:
@@ -346,23 +392,13 @@ class MirrorLoop:
             oldest = oldest.replace(microsecond=0)
         return {"dirty": waiting, "oldest_dirty_at": oldest}
 
-    def is_quiet(self) -> bool:
-        """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
-        return (
-            self.has_run
-            and not self._requests
-            and not self._planner.carrier.under_way
-            and self._judge_complete is None
-            and len(self.dirty) <= len(self._planner.problems)
-        )
-
     def _sleep_s(self) -> float | None:
         if self._outage is not None:
             return max(0.0, self._outage.retry_s - time.monotonic())
         if self._requests - {Run.HOLDS}:
             return 0.0
         if self._judge_complete is not None and not self._planner.carrier.under_way:
-            return 0.0
+            return 0.05
         due_s = self.dirty.next_due_s()
         return 1.0 if due_s is None else min(due_s, 1.0)
 

@@ -129,4 +129,3 @@ def _tokens(seen: Difference) -> tuple[str | None, str | None]:
         None if seen.local is None else seen.local.token,
         None if seen.remote is None else seen.remote.token,
     )
-
