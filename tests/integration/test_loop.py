@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from processes import wait_for
 
 from docferry.config import MirrorConfig
 from docferry.engine.consider import Tools
@@ -23,6 +22,7 @@ from docferry.ledger import Ledger
 from docferry.model import HoldState, MirrorHealth, Mode, Path, SyncedState
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import MemoryStorage
+from processes import wait_for
 
 
 class Known:

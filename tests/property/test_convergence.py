@@ -209,7 +209,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     def work_unchecked(self, order: int, between: Callable[[int], None]) -> bool:
         synced = sorted(self.notes.synced.items())
-        seen = [one for one in merge(self.local.scan(), self.remote.scan(), synced)]
+        seen = merge(self.local.scan(), self.remote.scan(), synced)
         tasks = [one for one in seen if isinstance(one, Difference)]
         random.Random(order).shuffle(tasks)  # the order within one plan must not matter
         for number, difference in enumerate(tasks):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from tempfile import TemporaryDirectory
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from docferry.app.sides import LEDGER_NAME, UlidSource, mirror_named, open_sides
 from docferry.config import Config
@@ -27,9 +27,11 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
         with Ledger.open(path, read_only=True) as ledger:
             return _plans(config, mirrors, ledger)
     # Before the first run there is nothing agreed: an empty ledger says just that.
-    with TemporaryDirectory(prefix="docferry-plan-") as empty:
-        with Ledger.open(Path(empty) / LEDGER_NAME) as ledger:
-            return _plans(config, mirrors, ledger)
+    with (
+        TemporaryDirectory(prefix="docferry-plan-") as empty,
+        Ledger.open(Path(empty) / LEDGER_NAME) as ledger,
+    ):
+        return _plans(config, mirrors, ledger)
 
 
 def _plans(config: Config, mirrors: Sequence[str], ledger: Ledger) -> dict[str, DryRun]:

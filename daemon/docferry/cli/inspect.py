@@ -146,7 +146,7 @@ def _show_what_waits(mirror: MirrorReport) -> None:
         )
         if hold.state == "open":
             line(
-                f"    see it: docferry holds show {hold.id}; decide: holds approve|discard {hold.id}"
+                f"    docferry holds show {hold.id}; then docferry holds approve|discard {hold.id}"
             )
     for conflict in mirror.conflicts[:10]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")

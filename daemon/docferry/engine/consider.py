@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
-
 from docferry.core.filters import Filter
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.paths import alias_for, is_reserved, key_of

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
-
 from docferry.core.filters import Filter
 from docferry.core.guards import (
     DELETION_WINDOW,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from docferry.core.guards import Proven, Refused, Unmarked, marker, marker_id, prove
-from docferry.model import Side, Ulid
 from docferry.engine.execute import LocalSide, RemoteSide
+from docferry.model import Side, Ulid
 from docferry.storage.base import Storage
 
 

@@ -1,0 +1,5 @@
+"""`python -m docferry` is the `docferry` command."""
+
+from docferry.cli import main
+
+main()
