@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, null, select
+from sqlalchemy import func, literal, null, select
 
 from docferry.errors import UserError
 from docferry.ledger.database import Database
-from docferry.ledger.schema import conflict
+from docferry.ledger.schema import Instant, conflict
 from docferry.model import Path
 
 
@@ -45,6 +45,6 @@ class Conflicts:
             UserError: There is no such conflict.
         """
         with self._database.writing() as tx:
-            settled_at = func.coalesce(conflict.c.settled_at, at)
+            settled_at = func.coalesce(conflict.c.settled_at, literal(at, Instant))
             if not tx.update(conflict, {"settled_at": settled_at}, conflict.c.id == conflict_id):
                 raise UserError(f"there is no conflict {conflict_id}")

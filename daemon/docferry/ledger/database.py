@@ -50,8 +50,8 @@ from docferry.ledger.faults import translate
 T = TypeVar("T")
 Row: TypeAlias = Mapping[str, object]
 
-#: How long a transaction waits for another process. Threads of this process queue instead.
 BUSY_S = 10.0
+_KEPT_OPEN = 4  # connections; more are opened when more threads ask at once
 IN_LIMIT = 1000  # values in one IN (...), far below what SQLite and PostgreSQL take
 
 
@@ -61,12 +61,13 @@ class Database:
 
     Args:
         read_only: No statement may write, and the file is not created.
+        busy_s: How long to wait for another process. Threads of this one queue instead.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, busy_s: float = BUSY_S) -> None:
         self.path = path
-        self._writer = _connect(path, "BEGIN IMMEDIATE", read_only=read_only, pool_size=1)
-        self._reader = _connect(path, "BEGIN", read_only=True, pool_size=4)
+        self._writer = _connect(path, "BEGIN IMMEDIATE", read_only=read_only, busy_s=busy_s)
+        self._reader = _connect(path, "BEGIN", read_only=True, busy_s=busy_s)
         self._write_lock = FairLock()
 
     @contextmanager
@@ -207,6 +208,11 @@ class FairLock:
         self._is_taken = False
         self._waiting: deque[threading.Event] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for it."""
+        return len(self._waiting)
+
     def __enter__(self) -> None:
         with self._mutex:
             if not self._is_taken:
@@ -228,9 +234,13 @@ class _Connections(dataset.Database):
     """dataset's database, with a way to give the thread's connection back in every case."""
 
     def release(self) -> None:
-        # dataset keeps the connection if BEGIN failed, and if COMMIT did (its rollback
-        # then does nothing): a write lock would be held for ever. The pool rolls back.
-        self._release_connection()
+        # A `with` block gives the connection back, unless BEGIN failed, or COMMIT did:
+        # dataset's rollback does nothing then, nor does closing the connection. It would
+        # go back to the pool with its transaction, and hold the write lock for ever.
+        left = self.connections.get(threading.get_ident())
+        if left is not None:
+            left.invalidate()
+            self._release_connection()
 
 
 def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
@@ -239,7 +249,7 @@ def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def _connect(path: Path, begin: str, *, read_only: bool, pool_size: int) -> _Connections:
+def _connect(path: Path, begin: str, *, read_only: bool, busy_s: float) -> _Connections:
     mode = "rw" if read_only else "rwc"
     pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"]
     if read_only:
@@ -249,14 +259,14 @@ def _connect(path: Path, begin: str, *, read_only: bool, pool_size: int) -> _Con
         return sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}",
             uri=True,
-            timeout=BUSY_S,
+            timeout=busy_s,
             isolation_level=None,  # we say BEGIN, not the driver
             check_same_thread=False,  # the pool lends a connection to one thread at a time
         )
 
     connections = _Connections(
         "sqlite:///ledger",  # only names the dialect: `connect` knows the file
-        engine_kwargs={"creator": connect, "pool_size": pool_size, "max_overflow": -1},
+        engine_kwargs={"creator": connect, "pool_size": _KEPT_OPEN, "max_overflow": -1},
         ensure_schema=False,
         row_type=dict,
         on_connect_statements=pragmas,  # and dataset adds journal_mode=WAL

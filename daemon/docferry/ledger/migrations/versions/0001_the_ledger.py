@@ -54,7 +54,6 @@ def _settings_and_mirrors() -> None:
         _number("dirty"),
         _text("oldest_dirty_at", null=True),
         _text("progress", null=True),
-        _text("progress", null=True),
         sa.Column("profile", sa.JSON(), nullable=False),
         _text("updated_at"),
         _one_of("mirror", "mode", "two-way", "push", "pull"),
@@ -98,13 +97,6 @@ def _agreements() -> None:
         _text("key", key=True),
         _text("path"),
         sa.UniqueConstraint("mirror", "path", name="alias_path"),
-    )
-    op.create_table(
-        "intent",
-        _text("mirror", key=True),
-        _text("path", key=True),
-        _text("version", key=True),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "intent",
@@ -180,14 +172,12 @@ def _holds() -> None:
         sa.Column("id", ID, primary_key=True),
         _text("mirror"),
         _text("kind"),
-        _text("kind"),
         _text("reason"),
         _text("state"),
         _number("count"),
         _text("created_at"),
         _text("decided_at", null=True),
         _text("finished_at", null=True),
-        _one_of("hold", "kind", "deletions", "identity"),
         _one_of("hold", "kind", "deletions", "identity"),
         _one_of("hold", "state", "open", "approved", "discarded", "done"),
     )

@@ -1,0 +1,64 @@
+"""One docferry to a state directory, one to a mirror's folder."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from docferry.errors import UserError
+from docferry.ledger.lock import MirrorLock, StateLock, is_held
+
+
+@pytest.mark.parametrize("kind", [StateLock, MirrorLock])
+def test_a_second_daemon_is_refused_and_told_of_the_first(
+    tmp_path: pathlib.Path, kind: type[StateLock] | type[MirrorLock]
+) -> None:
+    lock = kind(tmp_path)
+    with lock, pytest.raises(UserError, match=rf"already runs on this .*pid {os.getpid()}\)"):
+        kind(tmp_path).acquire()
+
+    with kind(tmp_path):  # free again
+        pass
+
+
+def test_the_state_is_held_as_long_as_the_lock(tmp_path: pathlib.Path) -> None:
+    lock = StateLock(tmp_path / "state")
+    before = is_held(tmp_path / "state")
+
+    lock.acquire()
+    during = is_held(tmp_path / "state")
+    lock.release()
+
+    assert (before, during, is_held(tmp_path / "state")) == (None, os.getpid(), None)
+
+
+def test_the_lock_of_a_process_ends_with_it(tmp_path: pathlib.Path) -> None:
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from docferry.ledger.lock import StateLock\n"
+        "StateLock(pathlib.Path(sys.argv[1])).acquire()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+
+    assert (tmp_path / "lock").read_text().strip().isdigit()
+    assert is_held(tmp_path) is None
+    with StateLock(tmp_path):
+        assert is_held(tmp_path) == os.getpid()
+
+
+def test_the_lock_of_a_mirror_lies_in_what_is_not_mirrored(tmp_path: pathlib.Path) -> None:
+    with MirrorLock(tmp_path):
+        assert (tmp_path / ".docferry" / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_cannot_have_a_lock_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(UserError, match=r"cannot lock .*/file/lock"):
+        StateLock(tmp_path / "file").acquire()

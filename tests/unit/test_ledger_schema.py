@@ -1,0 +1,148 @@
+"""Opening a ledger: created, found, migrated, refused."""
+
+from __future__ import annotations
+
+import pathlib
+import sqlite3
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from docferry.errors import PermanentError, UserError
+from docferry.ledger import Ledger, upgrade
+from docferry.ledger.lock import StateLock
+from docferry.ledger.schema import METADATA
+from docferry.model import HoldState, JobState, MirrorHealth, Mode, Origin, Side
+
+
+def change(path: pathlib.Path, sql: str) -> None:
+    raw = sqlite3.connect(path)
+    raw.execute(sql)
+    raw.commit()
+    raw.close()
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A ledger, closed."""
+    path = tmp_path / "ledger.sqlite3"
+    Ledger.open(path).close()
+    return path
+
+
+def test_a_ledger_keeps_its_instance(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with Ledger.open(path) as first, Ledger.open(path, read_only=True) as second:
+        same = first.instance == second.instance
+        with Ledger.open(tmp_path / "other.sqlite3") as other:
+            another = other.instance != first.instance
+
+    assert same
+    assert another
+
+
+def test_the_migrations_make_the_columns_that_the_code_knows(path: pathlib.Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    made = inspect(engine)
+
+    columns = {
+        table: [column["name"] for column in made.get_columns(table)]
+        for table in made.get_table_names()
+        if table != "alembic_version"
+    }
+    keys = {table: made.get_pk_constraint(table)["constrained_columns"] for table in columns}
+    engine.dispose()
+
+    known = METADATA.tables
+    assert {name: sorted(found) for name, found in columns.items()} == {
+        name: sorted(table.columns.keys()) for name, table in known.items()
+    }
+    assert keys == {name: table.primary_key.columns.keys() for name, table in known.items()}
+
+
+def test_the_last_migration_is_the_one_the_code_asks_for() -> None:
+    folder = pathlib.Path(upgrade.__file__).parent / "migrations" / "versions"
+
+    assert max(found.name for found in folder.glob("*.py")).startswith(f"{upgrade.HEAD}_")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("mirror", "mode", Mode),
+        ("mirror", "health", MirrorHealth),
+        ("version", "origin", Origin),
+        ("hold", "state", HoldState),
+        ("deletion", "side", Side),
+        ("job", "state", JobState),
+    ],
+)
+def test_every_word_of_the_model_is_allowed_and_no_other(
+    path: pathlib.Path, table: str, column: str, words: type[Mode]
+) -> None:
+    raw = sqlite3.connect(path)
+    [[made]] = raw.execute("SELECT sql FROM sqlite_master WHERE name = ?", [table])
+    raw.close()
+
+    allowed = ", ".join(f"'{word.value}'" for word in words)
+    assert f"CHECK ({column} IN ({allowed}))" in made
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_newer_schema_is_refused_and_left_alone(path: pathlib.Path, *, read_only: bool) -> None:
+    change(path, "UPDATE alembic_version SET version_num = '0999'")
+    before = path.read_bytes()
+
+    with pytest.raises(UserError, match=r"newer docferry .schema 0999"):
+        Ledger.open(path, read_only=read_only)
+
+    assert path.read_bytes() == before
+
+
+def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:
+    change(path, "UPDATE alembic_version SET version_num = '0000'")
+
+    with pytest.raises(UserError, match="older than this docferry; start `docferry run`"):
+        Ledger.open(path, read_only=True)
+
+
+def test_the_daemon_may_make_the_ledger_under_its_own_lock(tmp_path: pathlib.Path) -> None:
+    with StateLock(tmp_path), Ledger.open(tmp_path / "ledger.sqlite3") as ledger:
+        assert ledger.synced.count("docs") == (0, 0)
+
+
+def test_a_ledger_that_is_not_there_is_not_made_by_looking(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+
+    with pytest.raises(UserError, match="there is no ledger"):
+        Ledger.open(path, read_only=True)
+
+    assert not path.exists()
+
+
+def test_another_database_is_not_turned_into_a_ledger(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    change(path, "CREATE TABLE recipe (name TEXT)")
+
+    with pytest.raises(UserError, match="not a ledger"):
+        Ledger.open(path)
+
+
+def test_a_damaged_file_is_named_with_its_remedy(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"this is no database, whatever its name may say" * 100)
+
+    with pytest.raises(PermanentError, match=r"damaged .* from a backup"):
+        Ledger.open(path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(PermanentError, match="check that its folder exists"):
+        Ledger.open(tmp_path / "missing" / "ledger.sqlite3")
+
+
+def test_a_reading_ledger_does_not_write(path: pathlib.Path) -> None:
+    with (
+        Ledger.open(path, read_only=True) as ledger,
+        pytest.raises(PermanentError, match="readonly"),
+    ):
+        ledger.aliases.add("docs", "a", "b")

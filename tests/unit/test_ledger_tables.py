@@ -1,0 +1,220 @@
+"""The ledger's smaller tables: problems, conflicts, mirrors, jobs, aliases."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from docferry.errors import PermanentError, UserError
+from docferry.ledger import Ledger, ProblemRow
+from docferry.model import FileState, JobState, KeepBoth, MirrorHealth, Mode, Outcome
+from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of
+
+
+@pytest.fixture
+def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield ledger
+
+
+def test_a_problem_counts_its_attempts_and_keeps_its_age(ledger: Ledger) -> None:
+    attempts = [
+        ledger.problems.put("docs", "a", kind="x", message="first", at=NOW, retry_at=NOW),
+        ledger.problems.put("docs", "a", kind="y", message="2nd", at=NOW + MINUTE, retry_at=None),
+    ]
+
+    assert attempts == [1, 2]
+    assert ledger.problems.all() == [ProblemRow("docs", "a", "y", "2nd", NOW, 2, None)]
+
+
+def test_problems_are_cleared_by_mirror_and_path(ledger: Ledger) -> None:
+    for mirror, path in (("docs", ""), ("docs", "a"), ("docs", "b"), ("other", "a")):
+        ledger.problems.put(mirror, path, kind="x", message="no", at=NOW, retry_at=None)
+
+    ledger.problems.clear("docs", ["a", "missing", ""])
+    ledger.problems.clear("docs", [])
+
+    assert [(row.mirror, row.path) for row in ledger.problems.all()] == [
+        ("docs", "b"),
+        ("other", "a"),
+    ]
+    assert [row.mirror for row in ledger.problems.all("other")] == ["other"]
+
+
+def test_a_name_that_is_not_utf_8_can_have_a_problem_and_lose_it(ledger: Ledger) -> None:
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    ledger.problems.put("docs", name, kind="x", message=f"no: {name}", at=NOW, retry_at=None)
+
+    [row] = ledger.problems.all()
+    ledger.problems.clear("docs", [name])
+
+    assert (row.path, row.message) == ("caf\\udce9", "no: caf\\udce9")
+    assert ledger.problems.all() == []
+
+
+def test_a_conflict_is_listed_until_it_is_settled_and_the_first_time_counts(
+    ledger: Ledger,
+) -> None:
+    state = FileState("1-1-1", sha_of("a"), 1)
+    for path in ("a", "b"):
+        both = KeepBoth(path, f"{path}.conflict", state, state)
+        outcome = Outcome(both, agreed(path), conflict_copy=both.copy_path)
+        ledger.record("docs", [outcome], at=NOW)
+    first, second = ledger.conflicts.all("docs")
+
+    ledger.conflicts.settle(first.id, NOW + MINUTE)
+    ledger.conflicts.settle(first.id, NOW + 2 * MINUTE)
+
+    assert ledger.conflicts.all() == [second]
+    assert ledger.conflicts.all(open_only=False)[0].settled_at == NOW + MINUTE
+    assert ledger.conflicts.all("other") == []
+    with pytest.raises(UserError, match="no conflict 99"):
+        ledger.conflicts.settle(99, NOW)
+
+
+def make_mirror(ledger: Ledger, name: str = "docs") -> None:
+    ledger.mirrors.put(
+        name, store="s", bucket="b", prefix="p/", local="/srv/docs", mode=Mode.TWO_WAY
+    )
+
+
+def test_a_mirror_starts_with_its_place_and_gets_its_facts_bit_by_bit(ledger: Ledger) -> None:
+    before = datetime.now(UTC)
+    make_mirror(ledger)
+    fresh = ledger.mirrors.get("docs")
+
+    ledger.mirrors.put("docs", health=MirrorHealth.WORKING, dirty=3, oldest_dirty_at=NOW)
+    ledger.mirrors.put("docs", profile={"versioning": True, "name": "weed"}, progress="12 files")
+    row = ledger.mirrors.get("docs")
+
+    assert fresh is not None
+    assert (fresh.health, fresh.dirty, fresh.profile) == (MirrorHealth.STARTING, 0, {})
+    assert before <= fresh.since <= datetime.now(UTC)
+    assert row is not None
+    assert (row.store, row.bucket, row.prefix, row.local) == ("s", "b", "p/", "/srv/docs")
+    assert (row.mode, row.health, row.dirty) == (Mode.TWO_WAY, MirrorHealth.WORKING, 3)
+    assert (row.oldest_dirty_at, row.last_poll_at, row.marker_id) == (NOW, None, None)
+    assert (row.profile, row.progress) == ({"versioning": True, "name": "weed"}, "12 files")
+    assert row.updated_at is not None
+    assert row.updated_at >= fresh.since
+
+
+def test_mirrors_are_listed_by_name_and_unknown_ones_are_none(ledger: Ledger) -> None:
+    make_mirror(ledger, "b")
+    make_mirror(ledger, "a")
+
+    assert [row.name for row in ledger.mirrors.all()] == ["a", "b"]
+    assert ledger.mirrors.get("c") is None
+
+
+def test_a_fact_that_a_mirror_does_not_have_is_refused(ledger: Ledger) -> None:
+    make_mirror(ledger)
+
+    with pytest.raises(ValueError, match="table mirror has no column heallth"):
+        ledger.mirrors.put("docs", heallth=MirrorHealth.WORKING)
+    with pytest.raises(PermanentError, match="NOT NULL"):
+        ledger.mirrors.put("new", dirty=1)
+
+    assert ledger.mirrors.get("new") is None
+
+
+def test_a_job_is_queued_once_for_a_content_and_a_recipe(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("a"), new_job("a"), new_job("a", "r2")], at=NOW)
+    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
+
+    jobs = ledger.jobs.all()
+    assert sorted((job.path, job.recipe) for job in jobs) == [
+        ("a.docx", "r1"),
+        ("a.docx", "r2"),
+        ("b.docx", "r1"),
+    ]
+    assert {job.state for job in jobs} == {JobState.QUEUED}
+    assert len(ledger.jobs.all(limit=2)) == 2
+
+
+def test_the_job_that_is_due_longest_is_claimed_once(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
+    early = ledger.jobs.claim(NOW, NOW + MINUTE)
+    assert early is not None
+    ledger.jobs.again(early.id, NOW + 2 * MINUTE, "busy")
+
+    claimed = [ledger.jobs.claim(NOW + n * MINUTE, NOW + 9 * MINUTE) for n in (0, 1, 2, 2)]
+
+    assert [job and job.id == early.id for job in claimed] == [False, None, True, None]
+    again = claimed[2]
+    assert again is not None
+    assert (again.attempts, again.last_error) == (2, "busy")
+    assert (again.state, again.lease_until) == (JobState.RUNNING, NOW + 9 * MINUTE)
+
+
+def test_nothing_is_claimed_before_its_time(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("a")], at=NOW)
+
+    assert ledger.jobs.claim(NOW - MINUTE, NOW) is None
+
+
+def test_a_job_ends_done_or_dead_and_is_counted(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job(name) for name in "abcd"], at=NOW)
+    good, bad, running = (ledger.jobs.claim(NOW, NOW + MINUTE) for _ in range(3))
+    assert good
+    assert bad
+    assert running
+
+    ledger.jobs.finish(good.id, NOW + MINUTE, "out/a.md")
+    ledger.jobs.dead(bad.id, NOW + MINUTE, "not a document")
+
+    assert ledger.jobs.counts() == dict.fromkeys(JobState, 1)
+    [done], [dead] = ledger.jobs.all(JobState.DONE), ledger.jobs.all(JobState.DEAD)
+    assert (done.result_path, done.finished_at, done.lease_until) == (
+        "out/a.md",
+        NOW + MINUTE,
+        None,
+    )
+    assert (dead.last_error, dead.finished_at) == ("not a document", NOW + MINUTE)
+
+
+def test_a_job_whose_lease_ran_out_is_queued_again(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
+    lost = ledger.jobs.claim(NOW, NOW + MINUTE)
+    alive = ledger.jobs.claim(NOW, NOW + 3 * MINUTE)
+    assert lost
+    assert alive
+
+    assert ledger.jobs.requeue_expired(NOW + MINUTE) == 1
+
+    [queued] = ledger.jobs.all(JobState.QUEUED)
+    assert (queued.id, queued.attempts, queued.run_at) == (lost.id, 1, NOW + MINUTE)
+    assert queued.last_error == "the worker did not come back in time"
+
+
+def test_a_late_worker_can_finish_a_job_but_not_fail_it(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("a")], at=NOW)
+    job = ledger.jobs.claim(NOW, NOW)
+    assert job
+    ledger.jobs.requeue_expired(NOW)
+
+    ledger.jobs.dead(job.id, NOW, "too late")
+    ledger.jobs.again(job.id, NOW + MINUTE, "too late")
+    [queued] = ledger.jobs.all()
+    ledger.jobs.finish(job.id, NOW, None)
+
+    assert (queued.state, queued.run_at) == (JobState.QUEUED, NOW)
+    assert ledger.jobs.all()[0].state is JobState.DONE
+
+
+def test_an_alias_is_kept_by_key_and_can_be_changed(ledger: Ledger) -> None:
+    ledger.aliases.add("docs", "a", "%_~/a")
+    ledger.aliases.add("docs", "a", "%_~~/a")
+    ledger.aliases.add("other", "b", "%_~/b")
+
+    assert ledger.aliases.all("docs") == {"a": "%_~~/a"}
+
+
+def test_two_keys_never_share_an_alias(ledger: Ledger) -> None:
+    ledger.aliases.add("docs", "a", "same")
+
+    with pytest.raises(PermanentError, match="UNIQUE"):
+        ledger.aliases.add("docs", "b", "same")
