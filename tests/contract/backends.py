@@ -8,15 +8,20 @@ The storages that must keep the contract. Add an entry, and the whole suite runs
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ulid import ULID
 
+import servers
 from docferry.storage.base import Storage
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import MemoryStorage
+from docferry.storage.probe import StoreProfile
+from docferry.storage.s3 import S3Options, S3Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,41 @@ def _local(request: pytest.FixtureRequest) -> Storage:
     return LocalStorage(root)
 
 
+def s3_storage(server: servers.S3Server, prefix: str | None = None) -> S3Storage:
+    """Give a storage below a prefix of its own, which knows what *server* keeps to."""
+    prefix = f"{ULID()}/" if prefix is None else prefix
+    profile = _profile_of(server)
+    return S3Storage(s3_options(server), servers.BUCKET, prefix, profile=profile)
+
+
+def s3_options(server: servers.S3Server) -> S3Options:
+    return S3Options(
+        endpoint_url=server.endpoint_url,
+        access_key_id=servers.ACCESS_KEY_ID,
+        secret_access_key=servers.SECRET_ACCESS_KEY,
+    )
+
+
+@functools.cache
+def _profile_of(server: servers.S3Server) -> StoreProfile:
+    return S3Storage(s3_options(server), servers.BUCKET).probe()
+
+
+def _s3(name: str) -> Callable[[pytest.FixtureRequest], Storage]:
+    return lambda request: s3_storage(request.getfixturevalue(name))
+
+
+def _cautious(request: pytest.FixtureRequest) -> Storage:
+    """SeaweedFS, but nobody has looked yet what it keeps to."""
+    server = request.getfixturevalue("seaweedfs")
+    return S3Storage(s3_options(server), servers.BUCKET, f"{ULID()}/")
+
+
 BACKENDS = [
     Backend("memory", _memory),
     Backend("local", _local, keeps_attributes=False),
+    Backend("seaweedfs", _s3("seaweedfs")),
+    Backend("cautious", _cautious, is_atomic=False),
+    Backend("rclone", _s3("rclone"), is_atomic=False),
+    Backend("moto", _s3("moto")),
 ]

@@ -142,10 +142,12 @@ def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
 
 
 def _check_watch(name: str, options: MirrorConfig) -> Iterator[Finding]:
+    if not options.local.is_dir():
+        return
     if options.watch == "polling" or kind_of(options.local) == "polling":
         yield Finding("watch", name, "ok", "the folder is polled: no inotify on its file system")
         return
-    folders = sum(1 for _ in os.walk(options.local)) if options.local.is_dir() else 0
+    folders = sum(1 for _ in os.walk(options.local))
     limit = watch_limit()
     if limit is not None and folders > limit:
         yield Finding(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from docferry.app.sides import LEDGER_NAME, UlidSource, mirror_named, open_sides
+from docferry.app.sides import LEDGER_NAME, Sides, UlidSource, mirror_named, open_sides
 from docferry.config import Config
 from docferry.engine.dry_run import DryRun, Rehearsal
 from docferry.ledger import Ledger
+from docferry.storage.memory import MemoryStorage
 
 
 def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
@@ -39,6 +41,19 @@ def _plans(config: Config, mirrors: Sequence[str], ledger: Ledger) -> dict[str, 
     plans = {}
     for name in mirrors:
         sides = open_sides(config, name, ledger, new_ulid, connections=config.transfers)
-        rehearsal = Rehearsal(sides.options, sides.places, sides.local, ledger, sides.executor)
-        plans[name] = rehearsal.plan()
+        plans[name] = _rehearsal(_as_first_run(sides, ledger), ledger).plan()
     return plans
+
+
+def _as_first_run(sides: Sides, ledger: Ledger) -> Sides:
+    """Take a folder that the first run is going to make for an empty one."""
+    row = ledger.mirrors.get(sides.options.name)
+    is_new = row is None or row.marker_id is None
+    if sides.options.local.exists() or not is_new:
+        return sides
+    places = replace(sides.places, local=MemoryStorage())
+    return replace(sides, places=places)
+
+
+def _rehearsal(sides: Sides, ledger: Ledger) -> Rehearsal:
+    return Rehearsal(sides.options, sides.places, ledger, sides.executor)

@@ -25,7 +25,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor, Learned, LocalSide, Task
 from docferry.engine.gate import Gate
-from docferry.engine.problems import Problems
+from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.tell import tell
 from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
 from docferry.ledger import Ledger
@@ -52,8 +52,6 @@ log = get_logger(__name__)
 #: A file that somebody has open for writing is looked at again after so long, or when
 #: the watcher says that it was closed.
 BUSY_AGAIN_S = 1.0
-#: After the world moved under an operation.
-STALE_AGAIN_S = 0.05
 #: A path blocked this often is no passing state: the newcomer gets another local name.
 BLOCKED_BEFORE_ALIAS = 2
 
@@ -223,8 +221,7 @@ class Planner:
         self.problems.mended({task.seen.path for task, _ in done})
 
     def on_stale(self, task: Task, error: StaleError) -> None:
-        log.debug("operation.stale", mirror=self._mirror, path=task.seen.path, reason=str(error))
-        self._dirty.mark(task.seen.path, after_s=STALE_AGAIN_S)
+        self.problems.stale(task.seen.path, error)
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
         path = task.seen.path

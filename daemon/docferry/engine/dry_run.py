@@ -25,7 +25,7 @@ from docferry.core.merge import Difference, Seen, Unseen, merge
 from docferry.core.paths import is_reserved
 from docferry.core.plan import allows, decide
 from docferry.core.settle import Taken, rest
-from docferry.engine.execute import Executor, Learned, LocalSide, Task
+from docferry.engine.execute import Executor, Learned, Task
 from docferry.engine.identity import Places
 from docferry.errors import StaleError
 from docferry.ledger import Ledger
@@ -65,17 +65,12 @@ class Rehearsal:
     """Makes the plan of one mirror. *executor* is only asked to read."""
 
     def __init__(
-        self,
-        options: MirrorConfig,
-        places: Places,
-        local: LocalSide,
-        ledger: Ledger,
-        executor: Executor,
+        self, options: MirrorConfig, places: Places, ledger: Ledger, executor: Executor
     ) -> None:
         self._options = options
         self._mirror = options.name
         self._places = places
-        self._local = local
+        self._local = places.local
         self._ledger = ledger
         self._executor = executor
         self._filter = Filter(options.include, options.exclude)

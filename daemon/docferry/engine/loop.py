@@ -27,7 +27,7 @@ from docferry.engine.health import Facts, Health
 from docferry.engine.holds import carry_out_decided, hold_identity
 from docferry.engine.identity import Places, prove_sides
 from docferry.engine.look import expand, look_at
-from docferry.errors import DocferryError, UnreachableError
+from docferry.errors import DocferryError, PermanentError, UnreachableError
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
 from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
@@ -157,6 +157,8 @@ class MirrorLoop:
                 self._round()
             except UnreachableError as error:
                 self._pause(error, MirrorHealth.UNREACHABLE)
+            except PermanentError as error:
+                self._pause(error, MirrorHealth.BLOCKED)
             except DocferryError as error:
                 self._pause(error, MirrorHealth.WAITING)
             except Exception as error:  # one round of the loop

@@ -25,6 +25,10 @@ log = get_logger(__name__)
 
 #: A failure that only a person can mend is tried again so often all the same.
 PERMANENT_RETRY_S = 900.0
+#: A world that moves under an operation is looked at again soon, then less and less often,
+#: and from so many times in a row on a person is told.
+STALE_AGAIN_S = 0.05
+STALE_SHOWN_AFTER = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Problems:
         self._ledger = ledger
         self._dirty = dirty
         self._failing: dict[Path, _Failing] = {}
+        self._stale: dict[Path, int] = {}  # times in a row
         self._shown = {row.path for row in ledger.problems.all(mirror)}
         self._unseen: set[Path] = set()
 
@@ -91,6 +96,25 @@ class Problems:
         )
         return attempts
 
+    def stale(self, path: Path, error: DocferryError) -> None:
+        """Note that the world moved under an operation, and when to look again."""
+        times = self._stale[path] = self._stale.get(path, 0) + 1
+        wait_s = max(STALE_AGAIN_S, delay_s(times, jitter=0.5) if times > 2 else 0.0)
+        log.debug("operation.stale", mirror=self._mirror, path=path, reason=str(error))
+        self._dirty.put_off(path, after_s=wait_s)
+        if times < STALE_SHOWN_AFTER:
+            return
+        now = datetime.now(UTC)
+        self._shown.add(path)
+        self._ledger.problems.put(
+            self._mirror,
+            path,
+            kind="stale",
+            message=f"it keeps changing while docferry works on it: {error}",
+            at=now,
+            retry_at=now + timedelta(seconds=wait_s),
+        )
+
     def unseen(self, what: Unseen) -> None:
         """Note a path that could not be looked at. Nothing is decided about it."""
         path = what.what.path
@@ -110,6 +134,8 @@ class Problems:
 
     def mended(self, paths: set[Path]) -> None:
         """Forget the problems of *paths*: they are as they should be."""
+        for path in paths & self._stale.keys():
+            del self._stale[path]
         found = paths & self._shown
         if found:
             self._shown -= found
