@@ -263,3 +263,17 @@ def test_nothing_to_record_is_no_transaction(ledger: Ledger) -> None:
     ledger.close()
 
     ledger.record("docs", [], at=NOW)
+
+
+def test_a_renamed_content_does_not_count_as_deleted(ledger: Ledger) -> None:
+    old, new = uploaded("old", "same"), uploaded("new", "same")
+    assert old.synced is not None
+    assert new.synced is not None
+    same = dataclasses.replace(new.synced, sha256=old.synced.sha256)
+    removed = dataclasses.replace(deleted("old"), archived=(old.synced.version, Side.REMOTE))
+    ledger.record("docs", [old, dataclasses.replace(new, synced=same), removed], at=NOW)
+
+    assert ledger.history.deletions_since("docs", NOW) == 0
+
+    ledger.record("docs", [deleted("new")], at=NOW)
+    assert ledger.history.deletions_since("docs", NOW) == 2

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 
 from docferry import metrics
@@ -52,6 +53,7 @@ class Daemon:
         self._gates: dict[str, Gate] = {}
         self._timers = Timers()
         self._stop = threading.Event()
+        self.is_stopped = True  #: False: after the end a thread is still busy with a transfer
 
     def __enter__(self) -> Daemon:
         with ExitStack() as on_failure:
@@ -97,7 +99,7 @@ class Daemon:
         on_exit.enter_context(StateLock(config.state_dir))
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
         self._pool = ThreadPoolExecutor(config.transfers, thread_name_prefix="carry")
-        on_exit.callback(self._pool.shutdown, wait=True, cancel_futures=True)
+        on_exit.callback(self._pool.shutdown, wait=False, cancel_futures=True)
         self._conversions = Conversions(config, self._ledger, self._sides)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -156,7 +158,8 @@ class Daemon:
             watch = Watch(options.local, loop.mark, partial(_rescan, loop), kind=options.watch)
             watch.start()
             self._on_exit.callback(watch.stop)
-            self._timers.every(WATCH_CHECK_EVERY_S, f"watch-{name}", watch.check)
+            check = _WatchCheck(name, watch, self._ledger)
+            self._timers.every(WATCH_CHECK_EVERY_S, f"watch-{name}", check, at_once=True)
 
     def _start_timers(self) -> None:
         for name, loop in self.loops.items():
@@ -198,6 +201,7 @@ class Daemon:
         for loop in self.loops.values():
             if not loop.join(max(0.0, deadline_s - time.monotonic())):
                 log.warning("mirror.stuck", mirror=loop.name, after_s=STOP_WITHIN_S)
+                self.is_stopped = False
 
     def _wait_until_quiet(self) -> None:
         def is_over(loop: MirrorLoop) -> bool:
@@ -208,6 +212,29 @@ class Daemon:
         while not self._stop.wait(_ONCE_STEP_S):
             if all(map(is_over, self.loops.values())) and self._conversions.is_quiet():
                 return
+
+
+class _WatchCheck:
+    """Looks after a watch, and shows what is wrong with it among the mirror's problems."""
+
+    def __init__(self, mirror: str, watch: Watch, ledger: Ledger) -> None:
+        self._mirror = mirror
+        self._watch = watch
+        self._ledger = ledger
+        self._shown: str | None = ""  # not known: an earlier daemon's problem may stand there
+
+    def __call__(self) -> None:
+        self._watch.check()
+        problem = self._watch.state.problem
+        if problem == self._shown:
+            return
+        self._shown = problem
+        if problem is None:
+            self._ledger.problems.clear(self._mirror, [""])
+            return
+        self._ledger.problems.put(
+            self._mirror, "", kind="watch", message=problem, at=datetime.now(UTC), retry_at=None
+        )
 
 
 def _rescan(loop: MirrorLoop, reason: str) -> None:

@@ -29,6 +29,7 @@ def start_drops(
     for drop in config.drops.values():
         drop.folder.mkdir(parents=True, exist_ok=True)
         feed = _Feed(drop, sides[drop.into], loops[drop.into], ledger)
+        feed.forget_old_problems()
         folder = DropFolder(drop, feed.destination())
         folder.start()
         on_exit.callback(folder.stop)
@@ -54,6 +55,13 @@ class _Feed:
             on_placed=self._on_placed,
             on_problem=self._on_problem,
         )
+
+    def forget_old_problems(self) -> None:
+        """What an earlier daemon could not take, this one looks at anew."""
+        rows = self._ledger.problems.all(self._mirror)
+        folder = str(self._drop.folder)
+        old = [row.path for row in rows if row.kind == "drop" and row.path.startswith(folder)]
+        self._ledger.problems.clear(self._mirror, old)
 
     def _is_safe(self, path: Path, token: Token) -> bool:
         synced = self._ledger.synced.get(self._mirror, [path]).get(path)

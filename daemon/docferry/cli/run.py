@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -34,8 +35,13 @@ def run(context: Context, *, once: bool) -> None:
     with Daemon(config) as daemon:
         _stop_on_signals(daemon)
         is_in_step = daemon.run(once=once)
-    if once and not is_in_step:
-        sys.exit(EXIT_TROUBLE)
+    code = EXIT_TROUBLE if once and not is_in_step else 0
+    if not daemon.is_stopped:
+        # A long transfer is still under way, and the interpreter would wait for it. What
+        # is not written down is found again at the next start.
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 @click.command()

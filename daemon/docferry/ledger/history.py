@@ -10,7 +10,7 @@ from functools import cache
 from sqlalchemy import func, select
 
 from docferry.ledger.database import Database
-from docferry.ledger.schema import history
+from docferry.ledger.schema import history, synced, version
 from docferry.model import DeleteLocal, DeleteRemote, Path, Ulid
 
 
@@ -38,11 +38,24 @@ class History:
             return tx.all(query.order_by(history.c.id.desc()).limit(limit), HistoryRow)
 
     def deletions_since(self, mirror: str, since: datetime) -> int:
-        """Count the deletions carried out at *since* or later, on either side."""
-        query = select(func.count()).where(
-            history.c.mirror == mirror,
-            history.c.kind.in_([kind_of(DeleteLocal), kind_of(DeleteRemote)]),
-            history.c.at >= since,
+        """
+        Count the deletions carried out at *since* or later, on either side.
+
+        A content that some path of the mirror holds is not counted: it was renamed.
+        """
+        elsewhere = select(synced.c.path).where(
+            synced.c.mirror == mirror, synced.c.sha256 == version.c.sha256
+        )
+        query = (
+            select(func.count())
+            .select_from(history)
+            .join(version, version.c.id == history.c.version, isouter=True)
+            .where(
+                history.c.mirror == mirror,
+                history.c.kind.in_([kind_of(DeleteLocal), kind_of(DeleteRemote)]),
+                history.c.at >= since,
+                ~elsewhere.exists(),
+            )
         )
         with self._database.reading() as tx:
             return int(tx.value(query))
