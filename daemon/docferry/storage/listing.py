@@ -1,0 +1,141 @@
+"""
+List what is in a bucket below a prefix, and believe only what a store has said.
+
+A listing that breaks off, or that a proxy's log-in page stands in for, must never
+look like a bucket in which documents are missing.
+"""
+
+from __future__ import annotations
+
+import heapq
+import marshal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice
+from typing import IO, Any, TypeAlias
+
+from docferry.errors import TemporaryError
+from docferry.model import Token
+from docferry.storage.s3_metadata import token_of
+
+#: One page as a store sends it: ListObjectsV2's answer.
+Page: TypeAlias = Mapping[str, Any]
+FetchPage: TypeAlias = Callable[[str | None], Page]
+#: One object: its key, its ETag without quotes, its size in bytes.
+Listed: TypeAlias = tuple[str, Token, int]
+
+#: So many objects are sorted in memory, about 15 MB; of more, the rest waits in files.
+RUN_OBJECTS = 50_000
+_BATCH_OBJECTS = 1000
+
+
+class OutOfOrderError(TemporaryError):
+    """The store does not list in the order of UTF-8, as S3 promises. List again, and sort."""
+
+
+def list_objects(
+    fetch_page: FetchPage, prefix: str, *, is_in_order: bool, run_objects: int = RUN_OBJECTS
+) -> Iterator[list[Listed]]:
+    """
+    Give all objects whose key starts with *prefix*, some at a time, in the order of UTF-8.
+
+    The next page is fetched while one is used.
+
+    Args:
+        fetch_page: Fetches the first page (None), or the one after a continuation token.
+        is_in_order: The store lists in order. SeaweedFS does not: it walks its
+            folders, and gives "a/b/c" before "a/b-c". Then nothing is given before
+            the listing is complete and sorted.
+
+    Raises:
+        TemporaryError: A page is not a store's, or is damaged. What was not listed is
+            then unknown, not absent.
+        OutOfOrderError: Not in order, though *is_in_order*.
+    """
+    batches = _pages(fetch_page, prefix)
+    if not is_in_order:
+        batches = _sorted(batches, run_objects)
+    last = ""
+    for batch in batches:
+        for key, _, _ in batch:
+            # Python compares code points; UTF-8 keeps their order.
+            if key <= last:
+                _fail(key, last)
+            last = key
+        yield batch
+
+
+def _pages(fetch_page: FetchPage, prefix: str) -> Iterator[list[Listed]]:
+    with ThreadPoolExecutor(1, thread_name_prefix="list") as pool:
+        coming: Future[Page] | None = pool.submit(fetch_page, None)
+        while coming is not None:
+            page = coming.result()
+            after = _token_of_next(page)
+            coming = pool.submit(fetch_page, after) if after is not None else None
+            yield _objects_of(page, prefix)
+
+
+def _token_of_next(page: Page) -> str | None:
+    """Give the token of the page after *page*; None: it is the last one."""
+    # boto3 takes a 200 with an HTML page, or with nothing, for an empty listing.
+    if not page.get("Name") or not isinstance(page.get("IsTruncated"), bool):
+        raise TemporaryError(
+            "the listing is not one of an S3 store: is a proxy or a log-in page in between?"
+        )
+    if not page["IsTruncated"]:
+        return None
+    after = page.get("NextContinuationToken")
+    if not after:
+        raise TemporaryError("the listing breaks off: it says that there is more, but not where")
+    return str(after)
+
+
+def _objects_of(page: Page, prefix: str) -> list[Listed]:
+    try:
+        listed = [
+            (found["Key"], token_of(found["ETag"]), found["Size"])
+            for found in page.get("Contents", ())
+        ]
+    except KeyError as error:
+        raise TemporaryError(f"the listing is damaged: an object without {error}") from error
+    for key, _, _ in listed:
+        if not key.startswith(prefix):
+            raise TemporaryError(f"the listing is of something else: {key!r} is not in {prefix!r}")
+    return listed
+
+
+def _sorted(batches: Iterator[list[Listed]], run_objects: int) -> Iterator[list[Listed]]:
+    """Sort in bounded memory."""
+    runs: list[Iterator[Listed]] = []
+    run: list[Listed] = []
+    with ExitStack() as files:
+        for batch in batches:
+            run += batch
+            if len(run) >= run_objects:
+                file = files.enter_context(tempfile.TemporaryFile())
+                _spill(sorted(run), file)
+                runs.append(_spilled(file))
+                run = []
+        in_order = heapq.merge(*runs, sorted(run))
+        while batch := list(islice(in_order, _BATCH_OBJECTS)):
+            yield batch
+
+
+def _spill(run: list[Listed], file: IO[bytes]) -> None:
+    for start in range(0, len(run), _BATCH_OBJECTS):
+        marshal.dump(run[start : start + _BATCH_OBJECTS], file)
+    marshal.dump([], file)
+    file.seek(0)
+
+
+def _spilled(file: IO[bytes]) -> Iterator[Listed]:
+    while batch := marshal.load(file):
+        yield from batch
+
+
+def _fail(key: str, last: str) -> None:
+    if key == last:
+        raise TemporaryError(f"the listing names {key!r} twice")
+    raise OutOfOrderError(f"the store does not list in order: {key!r} after {last!r}")

@@ -1,0 +1,214 @@
+"""
+Find out what a store keeps to, by trying it on small objects of our own.
+
+Many stores that speak S3 take a precondition and do not look at it: `rclone serve s3`
+none at all, moto some. Where that is so docferry looks itself before it writes, and
+says that it cannot do better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from ulid import ULID
+
+from docferry.errors import DocferryError
+from docferry.model import RESERVED
+from docferry.storage.s3_client import S3Client
+from docferry.storage.s3_errors import status_of, translate
+from docferry.storage.s3_metadata import token_of
+
+PROBE_PREFIX = f"{RESERVED}/probe/"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProfile:
+    """What a store keeps to. True: seen to; False: it does not, or nobody has looked."""
+
+    conditional_create: bool = False  #: PUT with If-None-Match
+    conditional_replace: bool = False  #: PUT with If-Match
+    conditional_delete: bool = False  #: DELETE with If-Match
+    conditional_copy: bool = False  #: a copy with a condition on what is copied
+    conditional_copy_create: bool = False  #: a copy with If-None-Match on where it goes
+    conditional_multipart: bool = False  #: CompleteMultipartUpload with If-None-Match
+    lists_in_order: bool = False  #: of UTF-8, as S3 promises
+    versioning: bool = False  #: the bucket keeps versions of its own
+    etag_is_md5: bool = False  #: of objects that came in one request
+    sha256_checksums: bool = False  #: a body that is not of its checksum is refused
+    clock_skew_s: float | None = None  #: the store's clock minus ours
+    server: str = ""  #: what it calls itself
+
+    CAUTIOUS: ClassVar[StoreProfile]  #: believes nothing: always looks before it writes
+
+    def to_dict(self) -> dict[str, object]:
+        """Give it as JSON values, for the ledger."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StoreProfile:
+        """Read it back. What another release wrote and this one does not know is left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+StoreProfile.CAUTIOUS = StoreProfile()
+
+_WRONG_ETAG = '"00000000000000000000000000000000"'
+_BODY = b"docferry looks what this store keeps to\n"
+_MEANING = {"docferry-probe": "safe to delete"}
+
+
+def probe(client: S3Client, prefix: str) -> StoreProfile:
+    """
+    Try out the store below `<prefix>.docferry/probe/`, with 16 requests or fewer.
+
+    What is written for it is removed again.
+
+    Raises:
+        UnreachableError, TemporaryError, PermanentError: It does not answer, or not to us.
+    """
+    trial = _Trial(client, f"{prefix}{PROBE_PREFIX}{ULID()}")
+    try:
+        return trial.run()
+    finally:
+        trial.clean_up()
+
+
+class _Trial:
+    """One probe. Each method is one thing tried."""
+
+    def __init__(self, client: S3Client, key: str) -> None:
+        self._client = client
+        self._boto = client.connections.boto
+        # In this order, the wrong one, a store lists them that walks folders.
+        self._folder = f"{key}/"
+        self._key = f"{key}/a/b"
+        self._copy_key = f"{key}/a-b"
+
+    def run(self) -> StoreProfile:
+        sent_at = datetime.now(UTC)
+        first = self._call(self._boto.put_object, Key=self._key, Body=_BODY, Metadata=_MEANING)
+        answered_at = datetime.now(UTC)
+        etag = token_of(first.get("ETag", ""))
+        said = first["ResponseMetadata"]["HTTPHeaders"]
+        return StoreProfile(
+            conditional_create=self._refuses_put(IfNoneMatch="*"),
+            conditional_replace=self._refuses_put(IfMatch=_WRONG_ETAG),
+            conditional_copy=self._refuses_copy(self._copy_key, CopySourceIfMatch=_WRONG_ETAG)
+            and not self._refuses_copy(self._copy_key, CopySourceIfMatch=f'"{etag}"'),
+            conditional_copy_create=self._refuses_copy(self._key, IfNoneMatch="*"),
+            conditional_multipart=self._refuses_multipart(),
+            sha256_checksums=self._refuses_wrong_checksum(),
+            lists_in_order=self._lists_in_order(),
+            versioning=self._keeps_versions(),
+            etag_is_md5=etag == hashlib.md5(_BODY, usedforsecurity=False).hexdigest(),
+            clock_skew_s=_skew_s(said.get("date"), sent_at, answered_at),
+            server=str(said.get("server", "")),
+            # The last: it takes the object away.
+            conditional_delete=self._refuses_delete(),
+        )
+
+    def clean_up(self) -> None:
+        for key in (self._key, self._copy_key):
+            with suppress(DocferryError):  # small, in our own folder, and says what it is
+                self._client.delete(key)
+
+    def _refuses_put(self, **condition: str) -> bool:
+        return self._refuses(
+            self._boto.put_object, Key=self._key, Body=_BODY, Metadata=_MEANING, **condition
+        )
+
+    def _refuses_copy(self, target: str, **condition: str) -> bool:
+        return self._refuses(
+            self._boto.copy_object,
+            Key=target,
+            CopySource={"Bucket": self._client.bucket, "Key": self._key},
+            MetadataDirective="REPLACE",  # else AWS refuses a copy onto itself as such
+            Metadata=_MEANING,
+            **condition,
+        )
+
+    def _refuses_multipart(self) -> bool:
+        begun = self._call(self._boto.create_multipart_upload, Key=self._key, Metadata=_MEANING)
+        upload = {"Key": self._key, "UploadId": begun["UploadId"]}
+        part = self._call(self._boto.upload_part, **upload, PartNumber=1, Body=_BODY)
+        refused = self._refuses(
+            self._boto.complete_multipart_upload,
+            **upload,
+            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+            IfNoneMatch="*",
+        )
+        if refused:
+            self._call(self._boto.abort_multipart_upload, **upload)
+        return refused
+
+    def _refuses_wrong_checksum(self) -> bool:
+        wrong = b64encode(hashlib.sha256(b"something else").digest()).decode()
+        return self._refuses(
+            self._boto.put_object,
+            (400,),
+            Key=self._key,
+            Body=_BODY,
+            Metadata=_MEANING,
+            ChecksumSHA256=wrong,
+        )
+
+    def _keeps_versions(self) -> bool:
+        try:
+            return bool(self._call(self._boto.get_bucket_versioning).get("Status") == "Enabled")
+        except DocferryError:
+            return False  # unknown to the store, or not for us to know
+
+    def _refuses_delete(self) -> bool:
+        return self._refuses(self._boto.delete_object, Key=self._key, IfMatch=_WRONG_ETAG)
+
+    def _lists_in_order(self) -> bool:
+        page = self._client.list_page(self._folder, None)
+        keys = [found.get("Key") for found in page.get("Contents", ())]
+        return keys == [self._copy_key, self._key]
+
+    def _refuses(
+        self, request: Callable[..., Any], by: tuple[int, ...] = (409, 412), /, **arguments: Any
+    ) -> bool:
+        """Say whether the store refuses; False also where it does not know the condition."""
+        try:
+            request(Bucket=self._client.bucket, **arguments)
+        except ClientError as error:
+            if status_of(error) in by:
+                return True
+            if status_of(error) in (400, 405, 501):
+                return False
+            raise self._translated(error) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise self._translated(error) from error
+        return False
+
+    def _call(self, request: Callable[..., Any], **arguments: Any) -> Any:
+        return self._client.call(f"try {self._key}", request, **arguments)
+
+    def _translated(self, error: Exception) -> DocferryError:
+        return translate(error, f"try {self._key}", self._client.connections.endpoint_url)
+
+
+def _skew_s(date: str | None, sent_at: datetime, answered_at: datetime) -> float | None:
+    """Give how far the store's clock is ahead; HTTP tells whole seconds, cut off."""
+    if date is None:
+        return None
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
+    # What it said may be anything from `theirs` to a second more, at any moment in between.
+    earliest, latest = theirs - answered_at.timestamp(), theirs + 1 - sent_at.timestamp()
+    if earliest <= 0 <= latest:
+        return 0.0
+    return round(earliest if earliest > 0 else latest, 1)

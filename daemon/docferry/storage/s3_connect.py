@@ -1,0 +1,165 @@
+"""Connect to a store: the options, and boto3 and obstore set up to say the same."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import botocore.session
+import urllib3
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import NoCredentialsError
+from obstore.store import S3Store
+
+from docferry.storage.base import PARTS_AT_ONCE
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client as BotoClient
+    from obstore.store import ClientConfig, S3Credential
+
+#: botocore renews credentials that end in less than 10 minutes, obstore asks for new
+#: ones when 5 are left: so it asks every 5 minutes.
+_CREDENTIALS_LAST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Options:
+    """Where a store is and how to talk to it."""
+
+    endpoint_url: str | None = None  #: None: AWS, or what AWS_ENDPOINT_URL says
+    region: str = "us-east-1"
+    verify_tls: bool | str = True  #: or the path of a file of CA certificates
+    addressing_style: Literal["path", "virtual", "auto"] = "path"
+    access_key_id: str | None = None  #: None: boto3's own chain
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    max_connections: int = 16
+    connect_timeout_s: float = 5.0
+    timeout_s: float = 60.0  #: of silence, not for a large body as a whole
+    attempts: int = 2  #: for one request; whole operations are repeated by the engine
+
+
+class Connections:
+    """Both clients of one bucket, built when they are first used. Thread-safe."""
+
+    def __init__(self, options: S3Options, bucket: str) -> None:
+        self._options = options
+        self._bucket = bucket
+        self._lean: S3Store | None = None
+
+    @property
+    def endpoint_url(self) -> str:
+        return self.boto.meta.endpoint_url
+
+    @property
+    def boto(self) -> BotoClient:
+        return _connected(self._options).boto
+
+    @property
+    def lean(self) -> S3Store:
+        """obstore's client."""
+        if self._lean is None:
+            self._lean = self._make_lean()
+        return self._lean
+
+    def _make_lean(self) -> S3Store:
+        options, url = self._options, urlsplit(self.endpoint_url)
+        is_virtual = options.addressing_style == "virtual" or (
+            options.addressing_style == "auto" and options.endpoint_url is None
+        )
+        host = f"{self._bucket}.{url.netloc}" if is_virtual else url.netloc
+        return S3Store(
+            self._bucket,
+            config={
+                "endpoint": url._replace(netloc=host).geturl(),
+                "region": options.region,
+                "virtual_hosted_style_request": is_virtual,
+                "checksum_algorithm": "SHA256",  # it is computed for the signature anyway
+                "conditional_put": "etag",
+            },
+            client_options=self._lean_client_options(),
+            retry_config={"max_retries": 0},  # boto3 is the second attempt
+            credential_provider=self._credentials,
+        )
+
+    def _lean_client_options(self) -> ClientConfig:
+        options = self._options
+        client_options: ClientConfig = {
+            "allow_http": self.endpoint_url.startswith("http://"),
+            "allow_invalid_certificates": options.verify_tls is False,
+            "connect_timeout": timedelta(seconds=options.connect_timeout_s),
+            "read_timeout": timedelta(seconds=options.timeout_s),
+            "timeout": timedelta(hours=1),  # by default 30 s for a whole body
+        }
+        if isinstance(options.verify_tls, str):
+            client_options["root_certificate"] = FilePath(options.verify_tls).read_bytes()
+        return client_options
+
+    def _credentials(self) -> S3Credential:
+        found = _connected(self._options).session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        frozen = found.get_frozen_credentials()
+        ends = isinstance(found, RefreshableCredentials)
+        return {
+            "access_key_id": frozen.access_key or "",
+            "secret_access_key": frozen.secret_key or "",
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + _CREDENTIALS_LAST if ends else None,
+        }
+
+
+class _Connected(NamedTuple):
+    session: botocore.session.Session
+    boto: BotoClient
+
+
+_connecting = threading.Lock()
+_known: dict[S3Options, _Connected] = {}
+
+
+def _connected(options: S3Options) -> _Connected:
+    """Give the one boto3 client of a store, to all its mirrors: each takes 12 MB and 0.1 s."""
+    found = _known.get(options)
+    if found is None:
+        with _connecting:
+            found = _known.get(options) or _connect(options)
+            _known[options] = found
+    return found
+
+
+def _connect(options: S3Options) -> _Connected:
+    if options.verify_tls is False:
+        # One for each request, otherwise. `docferry` itself warns at every start.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    session = botocore.session.Session()
+    # dateutil takes 59 of the 75 microseconds that a listed key costs.
+    parsers = session.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=lambda text: text)
+    if options.access_key_id is not None:
+        session.set_credentials(
+            options.access_key_id, options.secret_access_key or "", options.session_token
+        )
+    client = session.create_client(
+        "s3",
+        region_name=options.region,
+        endpoint_url=options.endpoint_url,
+        verify=options.verify_tls,
+        config=Config(
+            # What AWS, MinIO, SeaweedFS, rclone and moto all understand.
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=options.connect_timeout_s,
+            read_timeout=options.timeout_s,
+            max_pool_connections=options.max_connections + 2 * PARTS_AT_ONCE,
+            retries={"total_max_attempts": options.attempts, "mode": "standard"},
+            s3={"addressing_style": options.addressing_style},
+        ),
+    )
+    return _Connected(session, cast("BotoClient", client))

@@ -1,0 +1,124 @@
+"""An object's content: whole in memory where it is small, read in parts where it is large."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal
+
+from docferry.errors import StaleError, TemporaryError
+from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
+from docferry.storage.s3_client import PART_PERMITS, Fetched, S3Client
+
+_IS_MD5 = re.compile(r"[0-9a-f]{32}")  # the ETag of a multipart upload is "...-7"
+
+
+class S3Content(Content):
+    """
+    One object as it was when it was opened.
+
+    Args:
+        etag_is_md5: The store gives the MD5 of the bytes as the ETag, where it looks so.
+    """
+
+    def __init__(self, client: S3Client, key: str, fetched: Fetched, *, etag_is_md5: bool) -> None:
+        self.size = fetched.head.size
+        self.attributes = fetched.head.attributes
+        self._client = client
+        self._key = key
+        self._token = fetched.head.token
+        self._body = fetched.body
+        self._etag_is_md5 = etag_is_md5 and _IS_MD5.fullmatch(self._token) is not None
+        self._is_of_one_answer = False
+        self._found: str | None = None  # the hash of what was last read to its end
+
+    def part(self, offset: int, size: int) -> bytes:
+        if offset + size > self.size:
+            raise StaleError(f"{self._key} has only {self.size} bytes")
+        if self._body is not None:
+            self._is_of_one_answer = True
+            return self._body[offset : offset + size]
+        return self._client.get_range(self._key, self._token, offset, size) if size else b""
+
+    def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
+        found = hashlib.new(self._algorithm, usedforsecurity=False)
+        for part in self._read(part_bytes):
+            found.update(part)
+            yield part
+        self._found = found.hexdigest()
+
+    def confirm(self) -> None:
+        """
+        Check what was read against what the store and the object itself say of it.
+
+        Raises:
+            StaleError: Another object is there.
+            TemporaryError: The bytes came damaged.
+        """
+        if not self._is_of_one_answer:
+            self._look_again()
+        expected = self.attributes.sha256 or (self._token if self._etag_is_md5 else None)
+        if None in (self._found, expected) or self._found == expected:
+            return
+        if self.attributes.sha256 is None or not self._is_only_the_claim_wrong():
+            raise TemporaryError(f"{self._key} came damaged: its hash is not {expected}")
+
+    def close(self) -> None:
+        """Do nothing: every request is a connection's loan."""
+
+    @property
+    def _algorithm(self) -> Literal["sha256", "md5"]:
+        return "md5" if self.attributes.sha256 is None and self._etag_is_md5 else "sha256"
+
+    def _is_only_the_claim_wrong(self) -> bool:
+        """
+        Tell damaged bytes from a claimed SHA-256 that is another content's.
+
+        Tools that edit an object in place, or copy it, take its metadata along.
+        """
+        again = hashlib.new("md5" if self._etag_is_md5 else "sha256", usedforsecurity=False)
+        if self._body is not None and not self._etag_is_md5:
+            self._body = self._client.get(self._key, self._token).body
+        for part in self._read(PART_BYTES):
+            again.update(part)
+        return again.hexdigest() == (self._token if self._etag_is_md5 else self._found)
+
+    def _look_again(self) -> None:
+        found = self._client.head(self._key)
+        if found is None or found.token != self._token:
+            raise StaleError(f"{self._key} is another content by now, or gone")
+
+    def _read(self, part_bytes: int) -> Iterator[bytes]:
+        if self._body is None:
+            yield from self._read_ahead(part_bytes)
+        else:
+            for offset in range(0, self.size, part_bytes):
+                yield self.part(offset, min(part_bytes, self.size - offset))
+
+    def _read_ahead(self, part_bytes: int) -> Iterator[bytes]:
+        """Fetch some parts at once and give them in order, in bounded memory."""
+        offsets = iter(range(0, self.size, part_bytes))
+        coming: deque[Future[bytes]] = deque()
+        pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
+        try:
+            while True:
+                # Only who holds no part waits for a permit: so nobody waits in a circle.
+                while len(coming) < PARTS_AT_ONCE and PART_PERMITS.acquire(blocking=not coming):
+                    offset = next(offsets, None)
+                    if offset is None:
+                        PART_PERMITS.release()
+                        break
+                    size = min(part_bytes, self.size - offset)
+                    coming.append(pool.submit(self.part, offset, size))
+                if not coming:
+                    return
+                yield coming[0].result()
+                coming.popleft()
+                PART_PERMITS.release()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            for _ in coming:
+                PART_PERMITS.release()

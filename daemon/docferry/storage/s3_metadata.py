@@ -1,0 +1,137 @@
+"""
+What travels with an object: `Attributes` as user metadata, and back.
+
+Header names are plain ones ("Content-Type") for what HTTP knows and lower-case ones
+without "x-amz-meta-" for user metadata (rclone gives them back in Title-Case).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from docferry.model import Attributes, Path, Token
+
+Headers = Mapping[str, str]
+
+CONTENT_HEADERS = {
+    "Content-Type": "ContentType",
+    "Content-Encoding": "ContentEncoding",
+    "Content-Disposition": "ContentDisposition",
+    "Content-Language": "ContentLanguage",
+    "Cache-Control": "CacheControl",
+}
+
+_OURS = "docferry-"
+_VERSION, _SHA256, _MTIME_NS = "docferry-version", "docferry-sha256", "docferry-mtime-ns"
+_PARENT, _WRITER = "docferry-parent", "docferry-writer"
+_PATH, _PATH_BASE64 = "docferry-path", "docferry-path-base64"
+#: S3 takes 2 KB of metadata. Base 64 makes less of a long path that is not ASCII.
+_LONG_PATH_CHARS = 1000
+
+_IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_IS_SHA256 = re.compile(r"[0-9a-f]{64}")
+_IS_NUMBER = re.compile(r"-?[0-9]{1,19}")
+_IS_WRITER = re.compile(r"[!-~]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    """An object without its body."""
+
+    token: Token  #: the ETag without its quotes
+    size: int  #: bytes
+    headers: Headers
+    modified_ns: int | None  #: Last-Modified, ns since the epoch
+
+    @property
+    def attributes(self) -> Attributes:
+        """What the object says about itself: claims. What reads like nonsense is left out."""
+        headers = self.headers
+        mtime_ns = _claim(headers, _MTIME_NS, _IS_NUMBER)
+        return Attributes(
+            version=_claim(headers, _VERSION, _IS_ULID),
+            sha256=_claim(headers, _SHA256, _IS_SHA256),
+            mtime_ns=self.modified_ns if mtime_ns is None else int(mtime_ns),
+            parent=_claim(headers, _PARENT, _IS_ULID),
+            writer=_claim(headers, _WRITER, _IS_WRITER),
+            path=_path_of(headers),
+            content_type=headers.get("Content-Type"),
+        )
+
+
+def token_of(etag: str) -> Token:
+    """Give the ETag without quotes: rclone lists it without and answers with them."""
+    return etag.removeprefix("W/").strip('"')
+
+
+def headers_of(attributes: Attributes) -> dict[str, str]:
+    """Give the headers that carry *attributes*. ASCII alone comes back from every store."""
+    values = {
+        "Content-Type": attributes.content_type,
+        _VERSION: attributes.version,
+        _SHA256: attributes.sha256,
+        _MTIME_NS: None if attributes.mtime_ns is None else str(attributes.mtime_ns),
+        _PARENT: attributes.parent,
+        _WRITER: attributes.writer,
+    }
+    headers = {name: value for name, value in values.items() if value is not None}
+    return headers if attributes.path is None else headers | _path_headers(attributes.path)
+
+
+def archive_headers(displaced: ObjectHead, archive: Attributes) -> dict[str, str]:
+    """Give the headers of *displaced* once it is archived: all it has, and what names it."""
+    headers = _that_can_be_sent(displaced.headers)
+    if displaced.modified_ns is not None:
+        headers.setdefault(_MTIME_NS, str(displaced.modified_ns))  # a copy has a later one
+    return headers | headers_of(archive)
+
+
+def copy_headers(source: ObjectHead, attributes: Attributes) -> dict[str, str]:
+    """Give the headers of a second object with the content of *source*."""
+    headers = _that_can_be_sent(source.headers)
+    theirs = {name: value for name, value in headers.items() if not name.startswith(_OURS)}
+    return theirs | headers_of(attributes)
+
+
+def clean(headers: Headers) -> dict[str, str]:
+    """Take out of *headers* what a store has put there by mistake."""
+    encodings = headers.get("Content-Encoding", "")
+    # SeaweedFS and versitygw (its issue 2398) keep the transport's token as the content's.
+    kept = [
+        each for each in map(str.strip, encodings.split(",")) if each not in ("", "aws-chunked")
+    ]
+    cleaned = {name: value for name, value in headers.items() if name != "Content-Encoding"}
+    return cleaned | ({"Content-Encoding": ", ".join(kept)} if kept else {})
+
+
+def _that_can_be_sent(headers: Headers) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in headers.items()
+        if value.isascii() and (name in CONTENT_HEADERS or name == name.lower())
+    }
+
+
+def _claim(headers: Headers, name: str, form: re.Pattern[str]) -> str | None:
+    value = headers.get(name)
+    return value if value is not None and form.fullmatch(value) else None
+
+
+def _path_headers(path: Path) -> dict[str, str]:
+    encoded = quote(path)
+    if len(encoded) <= _LONG_PATH_CHARS:
+        return {_PATH: encoded}
+    return {_PATH_BASE64: base64.urlsafe_b64encode(path.encode()).decode()}
+
+
+def _path_of(headers: Headers) -> Path | None:
+    try:
+        if _PATH_BASE64 in headers:
+            return base64.urlsafe_b64decode(headers[_PATH_BASE64]).decode() or None
+        return unquote(headers[_PATH], errors="strict") or None if _PATH in headers else None
+    except ValueError:
+        return None

@@ -1,0 +1,213 @@
+"""Move large contents: uploads in parts, and copies that the store makes in parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from docferry.errors import DocferryError
+from docferry.model import Sha256, Token
+from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
+from docferry.storage.s3_client import PART_PERMITS, S3Client, boto_headers, conditions
+from docferry.storage.s3_errors import no_answer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+T = TypeVar("T")
+
+MAX_PARTS = 10_000
+#: S3 copies objects up to this size in one request.
+COPY_BYTES = 5 * 1024**3
+_COPY_PART_BYTES = 1024**3
+
+
+class MultipartUpload:
+    """
+    An upload under way: nobody sees any of it before `complete`.
+
+    A context manager. Leaving it without `complete` takes the parts away again; what
+    a crash leaves behind is for the bucket's lifecycle rule
+    (AbortIncompleteMultipartUpload).
+    """
+
+    def __init__(self, client: S3Client, key: str, headers: dict[str, str]) -> None:
+        self._client = client
+        self._boto = client.connections.boto
+        self._key = key
+        self._doing = f"write {key}"
+        self._parts: list[CompletedPartTypeDef] = []
+        self._is_completed = False
+        begun = client.call(
+            self._doing, self._boto.create_multipart_upload, Key=key, **boto_headers(headers)
+        )
+        if not begun.get("UploadId"):
+            raise no_answer(self._doing, client.connections.endpoint_url)
+        self._id = begun["UploadId"]
+
+    def send(self, content: Content) -> Sha256:
+        """Send all parts, some at once, read in order. Gives the SHA-256 of what was read."""
+        digest = hashlib.sha256()
+
+        def bodies() -> Iterator[bytes]:
+            part_bytes = part_bytes_for(content.size)
+            for offset in range(0, content.size, part_bytes):
+                body = content.part(offset, min(part_bytes, content.size - offset))
+                digest.update(body)
+                yield body
+
+        self._in_parallel(bodies(), self._send_part)
+        return digest.hexdigest()
+
+    def copy(self, source: str, size: int, condition: Token | None, part_bytes: int) -> None:
+        """
+        Let the store copy *source* part by part.
+
+        Raises:
+            StaleError: It is not *condition*.
+        """
+
+        def copy_part(number: int, offset: int) -> Token:
+            last = min(offset + part_bytes, size) - 1
+            answer = self._client.call(
+                self._doing,
+                self._boto.upload_part_copy,
+                Key=self._key,
+                UploadId=self._id,
+                PartNumber=number,
+                CopySource={"Bucket": self._client.bucket, "Key": source},
+                CopySourceRange=f"bytes={offset}-{last}",
+                **source_conditions(condition),
+            )
+            return self._client.etag_in(answer.get("CopyPartResult", {}), self._doing)
+
+        self._in_parallel(iter(range(0, size, part_bytes)), copy_part)
+
+    def complete(self, condition: Token | None) -> Token:
+        """
+        Make the object appear.
+
+        Raises:
+            StaleError: *condition* does not hold. It may be tried again with another.
+        """
+        answer = self._client.call(
+            self._doing,
+            self._boto.complete_multipart_upload,
+            Key=self._key,
+            UploadId=self._id,
+            MultipartUpload={"Parts": self._parts},
+            **conditions(condition),
+        )
+        token = self._client.etag_in(answer, self._doing)
+        self._is_completed = True
+        return token
+
+    def __enter__(self) -> MultipartUpload:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._is_completed:
+            return
+        with suppress(DocferryError):  # what went wrong before is what counts
+            self._client.call(
+                self._doing, self._boto.abort_multipart_upload, Key=self._key, UploadId=self._id
+            )
+
+    def _send_part(self, number: int, body: bytes) -> Token:
+        answer = self._client.call(
+            self._doing,
+            self._boto.upload_part,
+            Key=self._key,
+            UploadId=self._id,
+            PartNumber=number,
+            Body=body,
+        )
+        return self._client.etag_in(answer, self._doing)
+
+    def _in_parallel(self, pieces: Iterator[T], request: Callable[[int, T], Token]) -> None:
+        """Send a request for each piece, with its part's number. The first failure ends it."""
+        under_way: deque[Future[Token]] = deque()
+        pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
+        try:
+            for number, piece in enumerate(_permitted(pieces), 1):
+                sent = pool.submit(request, number, piece)
+                sent.add_done_callback(lambda _: PART_PERMITS.release())
+                under_way.append(sent)
+                if len(under_way) == PARTS_AT_ONCE:
+                    self._note(under_way.popleft())
+            while under_way:
+                self._note(under_way.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _note(self, sent: Future[Token]) -> None:
+        etag = f'"{sent.result()}"'
+        self._parts.append({"PartNumber": len(self._parts) + 1, "ETag": etag})
+
+
+def copy_object(
+    client: S3Client,
+    source: str,
+    size: int,
+    target: str,
+    headers: dict[str, str],
+    *,
+    source_is: Token | None,
+    target_is: Token | None,
+    copy_bytes: int = COPY_BYTES,
+    part_bytes: int = _COPY_PART_BYTES,
+) -> Token:
+    """
+    Let the store copy an object, with *headers* instead of its own.
+
+    Args:
+        source_is, target_is: Conditions; None: the store would not look at them.
+
+    Raises:
+        StaleError: A condition does not hold, or *source* is gone.
+    """
+    if size > copy_bytes:
+        with MultipartUpload(client, target, headers) as upload:
+            upload.copy(source, size, source_is, part_bytes)
+            return upload.complete(target_is)
+    doing = f"copy {source} to {target}"
+    answer = client.call(
+        doing,
+        client.connections.boto.copy_object,
+        Key=target,
+        CopySource={"Bucket": client.bucket, "Key": source},
+        MetadataDirective="REPLACE",
+        **boto_headers(headers),
+        **source_conditions(source_is),
+        **conditions(target_is),
+    )
+    return client.etag_in(answer.get("CopyObjectResult", {}), doing)
+
+
+def part_bytes_for(size: int) -> int:
+    """Give the size of parts in which a content of *size* fits: PART_BYTES, or more."""
+    return max(PART_BYTES, -(-size // MAX_PARTS))
+
+
+def source_conditions(condition: Token | None) -> dict[str, str]:
+    """Give boto3's arguments for a condition on what is copied."""
+    return {} if condition is None else {"CopySourceIfMatch": f'"{condition}"'}
+
+
+def _permitted(pieces: Iterator[T]) -> Iterator[T]:
+    """Give each of *pieces* with a permit taken for it: a piece takes memory once it is read."""
+    while True:
+        PART_PERMITS.acquire()
+        piece = None
+        try:
+            piece = next(pieces, None)
+        finally:
+            if piece is None:
+                PART_PERMITS.release()
+        if piece is None:
+            return
+        yield piece

@@ -1,0 +1,210 @@
+"""
+Real S3 servers for tests: SeaweedFS, `rclone serve s3` and moto, as processes on loopback.
+
+SeaweedFS is the store as it should be; rclone ignores every precondition; moto ignores
+some. Each is a context manager that gives an `S3Server` once a document can be stored,
+and kills the process at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "documents"  # SeaweedFS runs out of volumes after about ten: prefixes, not buckets
+ACCESS_KEY_ID = "test-key"
+SECRET_ACCESS_KEY = "test-secret"
+
+_READY_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.02
+_STARTS = 3  # somebody else may take a free port before the server does
+
+
+class ServerError(Exception):
+    """A server did not come up; its output is in the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server shows over HTTPS: paths of PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running server with one bucket, `BUCKET`."""
+
+    name: str
+    endpoint_url: str
+    process: subprocess.Popen[bytes]
+
+    def client(self, *, verify: bool = True) -> S3Client:
+        """Give a plain client: the tool of somebody who does not know docferry."""
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY_ID,
+            aws_secret_access_key=SECRET_ACCESS_KEY,
+            verify=verify,
+            config=Config(
+                signature_version="s3v4",
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                connect_timeout=2,
+                read_timeout=20,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+    def make_bucket(self, name: str) -> None:
+        self.client().create_bucket(Bucket=name)
+
+
+@contextlib.contextmanager
+def seaweedfs(folder: Path) -> Iterator[S3Server]:
+    """Run `weed mini` with only its S3 gateway open, its files below *folder*."""
+    identities = folder / "identities.json"
+    credentials = {"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}
+    identity = {"name": "test", "credentials": [credentials], "actions": ["Admin"]}
+    identities.write_text(json.dumps({"identities": [identity]}))
+
+    def command(port: int) -> list[str]:
+        # Port and gRPC port (by default port + 10,000) of each part; no two servers may meet.
+        ports = [f"-{part}.port" for part in ("master", "volume", "filer")]
+        ports += [f"-{part}.port.grpc" for part in ("master", "volume", "filer", "s3", "admin")]
+        return [
+            _program("weed"),
+            "mini",
+            f"-dir={folder}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-s3.config={identities}",
+            f"-s3.port={port}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            *(f"{flag}={free}" for flag, free in zip(ports, _free_ports(len(ports)), strict=True)),
+            "-master.telemetry=false",  # it is on by default
+            "-webdav=false",
+            "-admin.ui=false",
+        ]
+
+    with _running("seaweedfs", command, folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def rclone(folder: Path, tls: Certificate | None = None) -> Iterator[S3Server]:
+    """Run `rclone serve s3` over *folder*; each bucket is a folder in it."""
+    root = folder / "root"
+    root.mkdir(exist_ok=True)
+
+    def command(port: int) -> list[str]:
+        certificate = [f"--cert={tls.certificate}", f"--key={tls.key}"] if tls else []
+        return [
+            _program("rclone"),
+            "serve",
+            "s3",
+            f"--config={folder / 'rclone.conf'}",
+            f"--cache-dir={folder / 'cache'}",
+            f"--addr=127.0.0.1:{port}",
+            f"--auth-key={ACCESS_KEY_ID},{SECRET_ACCESS_KEY}",
+            "--no-unicode-normalization",  # else NFC and NFD are one name
+            *certificate,
+            str(root),
+        ]
+
+    with _running("rclone", command, folder, scheme="https" if tls else "http") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def moto(folder: Path) -> Iterator[S3Server]:
+    """Run moto's server. It keeps everything in memory and believes any credentials."""
+
+    def command(port: int) -> list[str]:
+        return [_program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+
+    with _running("moto", command, folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(
+    name: str, command: Callable[[int], Sequence[str]], folder: Path, scheme: str = "http"
+) -> Iterator[S3Server]:
+    server = _started(name, command, folder, scheme)
+    try:
+        yield server
+    finally:
+        # Not SIGTERM: SeaweedFS takes four seconds to say goodbye.
+        server.process.kill()
+        server.process.wait()
+
+
+def _started(
+    name: str, command: Callable[[int], Sequence[str]], folder: Path, scheme: str
+) -> S3Server:
+    for attempt in range(1, _STARTS + 1):
+        (port,) = _free_ports(1)
+        output = folder / f"{name}.log"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                command(port), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        server = S3Server(name, f"{scheme}://127.0.0.1:{port}", process)
+        if _is_ready(server):
+            return server
+        process.kill()
+        process.wait()
+        if attempt == _STARTS:
+            raise ServerError(f"{name} did not come up:\n{output.read_text(errors='replace')}")
+    raise AssertionError
+
+
+def _is_ready(server: S3Server) -> bool:
+    """Wait until a document can be stored; False: the server ended, or took too long."""
+    client = server.client(verify=False)
+    deadline_s = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < deadline_s:
+        with contextlib.suppress(ClientError, BotoCoreError):
+            client.create_bucket(Bucket=BUCKET)
+        with contextlib.suppress(ClientError, BotoCoreError):
+            client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
+            client.delete_object(Bucket=BUCKET, Key="ready")
+            return True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(_LOOK_EVERY_S)
+            return False
+    return False
+
+
+def _program(name: str) -> str:
+    """Find a program that came with a package: it is next to the interpreter."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
