@@ -77,6 +77,7 @@ class Mirror:
             ledger=self.ledger,
             local=local,
             pool=self.pool,
+            looks=self.pool,
             gate=Gate(4),
             aliases={},
             jobs_for=lambda version: (),

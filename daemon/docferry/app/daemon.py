@@ -32,7 +32,8 @@ log = get_logger(__name__)
 #: How often the loops look whether a person has decided about a hold.
 HOLDS_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 5.0
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 8.0
+LOOKERS = 8
 _ONCE_STEP_S = 0.02
 
 
@@ -99,7 +100,9 @@ class Daemon:
         on_exit.enter_context(StateLock(config.state_dir))
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
         self._pool = ThreadPoolExecutor(config.transfers, thread_name_prefix="carry")
-        on_exit.callback(self._pool.shutdown, wait=False, cancel_futures=True)
+        self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
+        for pool in (self._looks, self._pool):
+            on_exit.callback(pool.shutdown, wait=False, cancel_futures=True)
         self._conversions = Conversions(config, self._ledger, self._sides)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -126,6 +129,7 @@ class Daemon:
             self._ledger,
             sides.local,
             self._pool,
+            self._looks,
             self._gates.setdefault(options.store, Gate(self._config.transfers)),
             sides.aliases,
             self._jobs_for,

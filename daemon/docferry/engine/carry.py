@@ -47,6 +47,7 @@ class Carrier:
         intend: Callable[[Sequence[tuple[Path, Ulid]]], None],
         record: Callable[[Sequence[tuple[Task, Outcome]]], None],
         wake: Callable[[], None],
+        on_wait: Callable[[], None],
     ) -> None:
         self._executor = executor
         self._pool = pool
@@ -55,6 +56,8 @@ class Carrier:
         self._intend = intend
         self._record = record
         self._wake = wake
+        self._on_wait = on_wait
+        self.done = 0  #: operations written down since the start
         self._stopping = False
         self._waiting: list[Task] = []  # not submitted: their intents are not durable yet
         self._running = 0
@@ -131,9 +134,10 @@ class Carrier:
             except queue.Empty:
                 if self._outcomes:
                     self._write_down()
-                if wait:
-                    continue
-                return
+                if not wait:
+                    return
+                self._on_wait()
+                continue
             wait = False
             self._running -= 1
             self._sort(task, result)
@@ -172,4 +176,5 @@ class Carrier:
             for task, _ in outcomes:
                 self._result.on_failed(task, error)
             return
+        self.done += len(outcomes)
         self._result.on_recorded(outcomes)

@@ -63,7 +63,8 @@ class Tools:
     options: MirrorConfig
     ledger: Ledger
     local: LocalSide
-    pool: Pool
+    pool: Pool  #: carries operations
+    looks: Pool  #: only looks, so that it never waits behind a long transfer
     gate: Gate
     aliases: dict[Key, Path]  #: shared with the remote side
     jobs_for: Callable[[VersionRow], Sequence[NewJob]]
@@ -82,6 +83,7 @@ class Planner:
         dirty: DirtyPaths,
         deletions: Deletions,
         wake: Callable[[], None],
+        on_wait: Callable[[], None],
     ) -> None:
         self._tools = tools
         self._mirror = tools.options.name
@@ -100,6 +102,7 @@ class Planner:
             intend=self._intend,
             record=self._record,
             wake=wake,
+            on_wait=on_wait,
         )
         self.side_is_down: UnreachableError | None = None  #: set by an operation that found out
 
@@ -118,6 +121,7 @@ class Planner:
         path = seen.path
         if not self.takes(path):
             return
+        self.problems.considered(path)
         if self.carrier.is_busy(path):
             self._dirty.mark(path, after_s=STALE_AGAIN_S)
             return

@@ -37,6 +37,8 @@ log = get_logger(__name__)
 #: More differences than this in a poll or a folder: a full run is cheaper.
 MOST_MARKS = 2000
 LOOK_AT_ONCE = 1000
+#: A loop that nobody wakes goes round this often, to show that it lives.
+IDLE_S = 5.0
 #: A side that does not answer is asked again at least this often.
 LONGEST_PAUSE_S = 60.0
 #: Deletions wait so long, at the most, for what may turn out to be the same files renamed.
@@ -81,14 +83,17 @@ class MirrorLoop:
         self._requests: set[Run] = {Run.FULL, Run.HOLDS}
         self.dirty = DirtyPaths(self._wake)
         self._deletions = Deletions(self.name, tools.ledger, tools.options.delete_limit)
-        self._planner = Planner(tools, executor, self.dirty, self._deletions, self._wake.set)
+        self.health = Health(self.name, tools.ledger)
+        self._planner = Planner(
+            tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
+        )
         self._outage: _Outage | None = None
         self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._interleaved_s = 0.0
+        self._is_finishing = False
         self._rounds = 0
         self._in_round = False
-        self.health = Health(self.name, tools.ledger)
         self._thread = threading.Thread(target=self._run, name=f"loop-{self.name}", daemon=True)
 
     # For any thread.
@@ -277,7 +282,7 @@ class MirrorLoop:
             self.request(Run.FULL)
             return
         free = [path for path in paths if self._planner.takes(path)]
-        found = look_at(free, self.name, self._places, self._ledger, self._tools.pool)
+        found = look_at(free, self.name, self._places, self._ledger, self._tools.looks)
         for seen in found:
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
@@ -289,15 +294,22 @@ class MirrorLoop:
         if time.monotonic() - self._interleaved_s < INTERLEAVE_S:
             return
         self._interleaved_s = time.monotonic()
-        self.health.round()
-        if self._stopping.is_set():
-            raise _StoppedError("stopping")
+        self._on_wait()
         self._planner.carrier.collect()
         if self._planner.side_is_down is not None:
             raise self._planner.side_is_down
         self._work_off_dirty()
-        files, _ = self._ledger.synced.count(self.name)
-        self.health.note(health=MirrorHealth.WORKING, progress=f"{files} files in step so far")
+        carrier = self._planner.carrier
+        self.health.note(
+            health=MirrorHealth.WORKING,
+            progress=f"{carrier.done} operations done, {carrier.under_way} under way",
+        )
+
+    def _on_wait(self) -> None:
+        """Show life, and end if asked to, where the loop waits for others."""
+        self.health.round()
+        if self._stopping.is_set() and not self._is_finishing:
+            raise _StoppedError("stopping")
 
     # Deletions and holds.
 
@@ -331,7 +343,7 @@ class MirrorLoop:
 
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
-        seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.pool)
+        seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.looks)
         self._planner.carry_deletions(list(seen), wanted)
         self._planner.carrier.collect()
 
@@ -402,10 +414,11 @@ class MirrorLoop:
         if self._judge_complete is not None and not self._planner.carrier.under_way:
             return 0.05
         due_s = self.dirty.next_due_s()
-        return 1.0 if due_s is None else min(due_s, 1.0)
+        return IDLE_S if due_s is None else min(due_s, IDLE_S)
 
     def _finish(self) -> None:
         """Write down what was done; what was not begun is found again at the next start."""
+        self._is_finishing = True
         self._planner.carrier.finish()
         self.health.publish(now=True)
 

@@ -25,6 +25,8 @@ log = get_logger(__name__)
 
 #: A failure that only a person can mend is tried again so often all the same.
 PERMANENT_RETRY_S = 900.0
+#: Kinds of problems that are not about a path of the mirror; others look after them.
+OTHERS_KINDS = ("drop", "watch")
 #: A world that moves under an operation is looked at again soon, then less and less often,
 #: and from so many times in a row on a person is told.
 STALE_AGAIN_S = 0.05
@@ -49,6 +51,7 @@ class Problems:
         self._stale: dict[Path, int] = {}  # times in a row
         self._shown = {row.path for row in ledger.problems.all(mirror)}
         self._unseen: set[Path] = set()
+        self._again: set[Path] = set()  # had a problem, and still differ
 
     def __len__(self) -> int:
         return len(self._shown)
@@ -61,6 +64,11 @@ class Problems:
             and failing.tokens == _tokens(seen)
             and time.monotonic() < failing.retry_s
         )
+
+    def considered(self, path: Path) -> None:
+        """Note that a path is not as agreed: a problem it has may still be there."""
+        if path in self._shown:
+            self._again.add(path)
 
     def failed(self, seen: Difference, error: DocferryError, *, kind: str) -> int:
         """Note a failure and when to try again; give the number of attempts so far."""
@@ -144,10 +152,13 @@ class Problems:
             self._ledger.problems.clear(self._mirror, sorted(found))
 
     def full_run_ended(self) -> None:
-        """Forget what an earlier run could not see and this one did not complain about."""
+        """Forget the problems of what is as agreed by now; a full run has looked at everything."""
         rows = self._ledger.problems.all(self._mirror)
-        self.mended({row.path for row in rows if row.kind == "unseen"} - self._unseen)
+        ours = {row.path for row in rows if row.kind not in OTHERS_KINDS}
+        self._shown |= ours
+        self.mended(ours - self._unseen - self._again)
         self._unseen.clear()
+        self._again.clear()
 
 
 def _tokens(seen: Difference) -> tuple[str | None, str | None]:
