@@ -134,6 +134,8 @@ class S3Storage:
 
     def describe(self, path: Path) -> tuple[FileState, Attributes] | None:
         """Look at one path now, with what the object says about itself: claims."""
+        if self._alias_instead_of(path) is not None:
+            return None
         key = self._key(path)
         head = self._client.head(key)
         if head is None or _is_folder(key, head.size):
@@ -173,6 +175,11 @@ class S3Storage:
     ) -> Written:
         if is_reserved(path):
             raise ValueError(f"{path!r} belongs to docferry itself")
+        alias = self._alias_instead_of(path)
+        if alias is not None:
+            raise PermanentError(
+                f"{path} has the key of the object that is kept here as {alias}: rename one of them"
+            )
         key = self._key(path)
         if not is_plain(key):
             self._refuse_what_the_store_cannot_hold(key, content.size)
@@ -375,6 +382,11 @@ class S3Storage:
                 self._client.delete(trial)
         if not is_held:
             raise PermanentError(f"the store cannot hold a key like {key!r}: rename the file")
+
+    def _alias_instead_of(self, path: Path) -> Path | None:
+        """Give the local name that the object with this path's key has; None: it is *path*."""
+        alias = self._aliases.get(key_of(path)) if self._aliases else None
+        return None if alias == path else alias
 
     def _key(self, path: Path) -> str:
         return self.prefix + key_of(path)
