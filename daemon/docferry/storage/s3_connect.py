@@ -17,6 +17,7 @@ from botocore.exceptions import NoCredentialsError
 from obstore.store import S3Store
 
 from docferry.storage.base import PARTS_AT_ONCE
+from docferry.storage.listing import lift_objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client as BotoClient
@@ -162,4 +163,5 @@ def _connect(options: S3Options) -> _Connected:
             s3={"addressing_style": options.addressing_style},
         ),
     )
+    client.meta.events.register("before-parse.s3.ListObjectsV2", lift_objects)
     return _Connected(session, cast("BotoClient", client))
