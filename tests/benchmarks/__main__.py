@@ -1,0 +1,49 @@
+"""`make bench`: measure, and print the table. A figure over its bound fails nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+
+from benchmarks.bed import Options, say
+from benchmarks.latency import latency
+from benchmarks.merging import merging
+from benchmarks.table import Figure, markdown, write_readme
+from benchmarks.transfers import large, pull, push
+from benchmarks.unchanged import idle, unchanged
+
+CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
+    "push": push,
+    "pull": pull,
+    "large": large,
+    "unchanged": unchanged,
+    "merge": merging,
+    "latency": latency,
+    "idle": idle,
+}
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    options = Options(runs=arguments.runs, is_quick=arguments.quick)
+    figures: list[Figure] = []
+    for name in arguments.only or CASES:
+        say(name)
+        figures += CASES[name](options)
+    table = markdown(figures)
+    print(table, end="")  # noqa: T201
+    if arguments.write:
+        write_readme(table)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=CASES, help="one case; repeatable")
+    parser.add_argument("--runs", type=int, default=5, help="of each tool; the median counts")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes: a look")
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
