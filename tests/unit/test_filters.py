@@ -132,3 +132,10 @@ def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
         Filter(exclude=["*.tmp", pattern])
 
     assert repr(pattern) in str(error.value)
+
+
+def test_an_alias_goes_by_the_name_it_stands_for() -> None:
+    taken = Filter(exclude=DEFAULT_EXCLUDES)
+
+    assert taken.takes("%_~/a.txt/b.txt")
+    assert not taken.takes("%_~/a.txt/b.tmp")

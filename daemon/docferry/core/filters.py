@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
 
+from docferry.core.paths import is_alias, key_of, path_of
 from docferry.errors import UserError
 from docferry.model import Path
 
@@ -67,7 +68,9 @@ class Filter:
         self._is_below_excluded = lru_cache(_FOLDERS_REMEMBERED)(self._look_above)
 
     def takes(self, path: Path) -> bool:
-        """Tell whether the file at *path* is mirrored."""
+        """Tell whether the file at *path* is mirrored; an alias goes by the name it stands for."""
+        if is_alias(path):
+            path = path_of(key_of(path))
         if self._include is not None and not self._include.match(path):
             return False
         if self._exclude is None:

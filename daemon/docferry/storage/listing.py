@@ -32,7 +32,8 @@ Listed: TypeAlias = tuple[str, Token, int]
 RUN_OBJECTS = 50_000
 _BATCH_OBJECTS = 1000
 
-_LISTED = "docferry.Listed"
+#: Where a page holds what was lifted out of it: (key, ETag, size), as they were sent.
+LISTED = "docferry.Listed"
 _URL = "url"
 
 
@@ -82,7 +83,7 @@ def lift_objects(
     """
     if response_dict["status_code"] != 200:
         return
-    customized_response_dict[_LISTED] = ()
+    customized_response_dict[LISTED] = ()
     try:
         page = ElementTree.fromstring(response_dict["body"])
     except ElementTree.ParseError:
@@ -93,7 +94,7 @@ def lift_objects(
     )
     found = page.findall(contents)
     is_encoded = page.findtext(f"{start}{brace}EncodingType") == _URL
-    customized_response_dict[_LISTED] = [
+    customized_response_dict[LISTED] = [
         (
             unquote_plus(each.findtext(key, "")) if is_encoded else each.findtext(key, ""),
             each.findtext(etag),
@@ -133,7 +134,7 @@ def _token_of_next(page: Page) -> str | None:
 
 def _objects_of(page: Page, prefix: str) -> list[Listed]:
     try:
-        listed = [(key, token_of(etag), int(size)) for key, etag, size in page[_LISTED]]
+        listed = [(key, token_of(etag), int(size)) for key, etag, size in page[LISTED]]
     except (TypeError, ValueError) as error:
         raise TemporaryError("the listing is damaged: an object without ETag or size") from error
     for key, _, _ in listed:

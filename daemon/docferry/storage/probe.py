@@ -23,6 +23,7 @@ from ulid import ULID
 
 from docferry.errors import DocferryError
 from docferry.model import RESERVED
+from docferry.storage.listing import LISTED
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_errors import status_of, translate
 from docferry.storage.s3_metadata import token_of
@@ -173,8 +174,7 @@ class _Trial:
 
     def _lists_in_order(self) -> bool:
         page = self._client.list_page(self._folder, None)
-        keys = [found.get("Key") for found in page.get("Contents", ())]
-        return keys == [self._copy_key, self._key]
+        return [key for key, _, _ in page[LISTED]] == [self._copy_key, self._key]
 
     def _refuses(
         self, request: Callable[..., Any], by: tuple[int, ...] = (409, 412), /, **arguments: Any
