@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -26,15 +27,19 @@ def run(context: Context, *, once: bool) -> None:
     """Keep every configured mirror the same, until SIGTERM or Ctrl-C."""
     from docferry import logs
     from docferry.app.daemon import Daemon
+    from docferry.cli.progress import bars
 
     config = context.config
-    logs.configure(config.log_level, config.log_format)
+    is_watched = once and sys.stdout.isatty() and config.log_format == "auto"
+    # Whoever looks on sees bars; then only trouble is worth a line between them.
+    logs.configure("warning" if is_watched else config.log_level, config.log_format)
     log = logs.get_logger(__name__)
     for warning in config.warnings:
         log.warning("config.warned", warning=warning)
     with Daemon(config) as daemon:
         _stop_on_signals(daemon)
-        is_in_step = daemon.run(once=once)
+        with bars(daemon) if is_watched else nullcontext():
+            is_in_step = daemon.run(once=once)
     code = EXIT_TROUBLE if once and not is_in_step else 0
     if not daemon.is_stopped:
         # A long transfer is still under way, and the interpreter would wait for it. What

@@ -134,6 +134,16 @@ class MirrorLoop:
         return self.health.went_round_s
 
     @property
+    def done(self) -> int:
+        """Operations carried out and written down since the start."""
+        return self._planner.carrier.done
+
+    @property
+    def waiting(self) -> int:
+        """Operations that are begun, and paths that wait to be looked at."""
+        return self._planner.carrier.under_way + len(self.dirty)
+
+    @property
     def has_run(self) -> bool:
         """Whether a full run has been completed since the start."""
         return self.health.facts.last_full_at is not None
@@ -399,7 +409,7 @@ class MirrorLoop:
         return MirrorHealth.IN_STEP, None
 
     def _waiting(self) -> dict[str, object]:
-        waiting = len(self.dirty) + self._planner.carrier.under_way
+        waiting = self.waiting
         oldest = None
         if waiting:
             oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
