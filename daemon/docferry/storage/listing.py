@@ -88,17 +88,15 @@ def lift_objects(
         page = ElementTree.fromstring(response_dict["body"])
     except ElementTree.ParseError:
         return  # boto3 says the same, in its own way
-    start, brace, name = page.tag.rpartition("}")  # "{namespace}ListBucketResult"
-    contents, key, etag, size = (
-        f"{start}{brace}{tag}" for tag in ("Contents", "Key", "ETag", "Size")
-    )
+    namespace = page.tag.removesuffix("ListBucketResult")
+    contents, key, etag, size = (namespace + tag for tag in ("Contents", "Key", "ETag", "Size"))
     found = page.findall(contents)
-    is_encoded = page.findtext(f"{start}{brace}EncodingType") == _URL
+    is_encoded = page.findtext(namespace + "EncodingType") == _URL
     customized_response_dict[LISTED] = [
         (
             unquote_plus(each.findtext(key, "")) if is_encoded else each.findtext(key, ""),
-            each.findtext(etag),
-            each.findtext(size),
+            each.findtext(etag, ""),
+            each.findtext(size, ""),
         )
         for each in found
     ]
@@ -135,9 +133,11 @@ def _token_of_next(page: Page) -> str | None:
 def _objects_of(page: Page, prefix: str) -> list[Listed]:
     try:
         listed = [(key, token_of(etag), int(size)) for key, etag, size in page[LISTED]]
-    except (TypeError, ValueError) as error:
-        raise TemporaryError("the listing is damaged: an object without ETag or size") from error
-    for key, _, _ in listed:
+    except ValueError as error:
+        raise TemporaryError("the listing is damaged: an object without a size") from error
+    for key, token, _ in listed:
+        if not token:
+            raise TemporaryError(f"the listing is damaged: {key!r} is without an ETag")
         if not key.startswith(prefix):
             raise TemporaryError(f"the listing is of something else: {key!r} is not in {prefix!r}")
     return listed

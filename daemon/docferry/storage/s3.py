@@ -8,18 +8,17 @@ the store keeps to it; where it does not (`storage.probe`), docferry looks right
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 
 from ulid import ULID
 
 from docferry.core.paths import is_odd, is_reserved, key_of, path_of
-from docferry.errors import DocferryError, PermanentError, StaleError, TemporaryError
+from docferry.errors import DocferryError, PermanentError, StaleError
 from docferry.model import (
-    ARCHIVE_PREFIX,
     MARKER_PATH,
     RESERVED,
     Attributes,
@@ -27,25 +26,18 @@ from docferry.model import (
     FileState,
     Key,
     Path,
-    Sha256,
     Token,
     Ulid,
-    Unknown,
     Written,
 )
-from docferry.storage.base import PART_BYTES, Content
+from docferry.storage.base import Content
 from docferry.storage.listing import Listed, OutOfOrderError, list_objects
 from docferry.storage.probe import PROBE_PREFIX, StoreProfile, probe
-from docferry.storage.s3_client import ABSENT, S3Client, is_plain
+from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
-from docferry.storage.s3_metadata import (
-    ObjectHead,
-    archive_headers,
-    copy_headers,
-    headers_of,
-)
-from docferry.storage.s3_multipart import MultipartUpload, copy_object
+from docferry.storage.s3_lean import is_plain
+from docferry.storage.s3_write import Writer, archive_key
 
 __all__ = ["S3Options", "S3Storage"]
 
@@ -77,7 +69,7 @@ class S3Storage:
         self.bucket = bucket
         self.prefix = prefix
         self.profile = profile
-        self._client = S3Client(options, bucket)
+        self._client = S3Client(options, bucket, prefix)
         self._aliases = {} if aliases is None else aliases
         self._odd: list[Entry] = []
 
@@ -90,7 +82,7 @@ class S3Storage:
         Raises:
             UnreachableError, PermanentError: It is not; the message says what to do.
         """
-        self._client.head_bucket()
+        self._client.find_bucket()
 
     def probe(self) -> StoreProfile:
         """Find out what the store keeps to, and go by it from now on."""
@@ -100,7 +92,7 @@ class S3Storage:
     # Looking.
 
     def scan(self) -> Iterator[Entry]:
-        odd: list[Entry] = []
+        odd: list[tuple[Path, FileState]] = []
         start, aliases = len(self.prefix), self._aliases
         own = self.prefix + RESERVED + "/"
         for batch in self._list(self.prefix):
@@ -114,7 +106,7 @@ class S3Storage:
                     odd.append((path, state))
                 else:
                     yield path, state
-        self._odd = sorted(odd, key=_path)
+        self._odd = [*sorted(odd, key=itemgetter(0))]
 
     def _list(self, prefix: str) -> Iterator[list[Listed]]:
         is_in_order = self.profile.lists_in_order
@@ -150,13 +142,14 @@ class S3Storage:
     def read_archived(self, version: Ulid) -> Content:
         if not (version.isascii() and version.isalnum()):  # a ULID, not a way to somewhere else
             raise StaleError(f"there is no version {version!r}")
-        return self._open(self._archive_key(version), None)
+        return self._open(archive_key(self.prefix, version), None)
 
     def read_marker(self) -> bytes | None:
         try:
-            return self._client.get(self.prefix + MARKER_PATH, None).body
+            body = self._client.get(self.prefix + MARKER_PATH, None).body
         except StaleError:
             return None
+        return b"" if body is None else body  # too large to be one
 
     def _open(self, key: str, expect: Token | None) -> Content:
         fetched = self._client.get(key, expect)
@@ -183,18 +176,10 @@ class S3Storage:
         key = self._key(path)
         if not is_plain(key):
             self._refuse_what_the_store_cannot_hold(key, content.size)
-        if content.size <= PART_BYTES:
-            return self._write_small(key, content, attributes, expect, archive)
-        return self._write_large(key, content, attributes, expect, archive)
+        return self._writer.write(key, content, attributes, expect, archive)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
-        key = self._key(path)
-        self._displace(key, expect, archive)
-        if self.profile.conditional_delete:
-            self._client.delete(key, expect)
-        else:
-            self._look_for(key, expect)
-            self._client.delete(key)
+        self._writer.delete(self._key(path), expect, archive)
 
     def copy_within(
         self, source: Path, source_token: Token, path: Path, attributes: Attributes
@@ -208,157 +193,14 @@ class S3Storage:
         Raises:
             StaleError: *source* is not *source_token* any more, or *path* is taken.
         """
-        if attributes.sha256 is None:
-            raise ValueError(f"{path}: a copy needs the SHA-256 of what is copied")
         source_key, key = self._key(source), self._key(path)
-        if not self.profile.conditional_copy or not is_plain(key):
-            raise StaleError(f"{source} cannot be copied safely here: send it instead")
-        head = self._look_for(source_key, source_token)
-        headers = copy_headers(head, attributes)
-
-        def send(condition: Token | None) -> Token:
-            return copy_object(
-                self._client,
-                source_key,
-                head.size,
-                key,
-                headers,
-                source_is=source_token,
-                target_is=condition,
-            )
-
-        token = self._create(key, send, is_kept=self.profile.conditional_copy_create)
-        return Written(token, attributes.sha256, head.size)
+        if not is_plain(key):
+            raise StaleError(f"{path} has an awkward key: send the content instead")
+        return self._writer.copy(source_key, source_token, key, attributes)
 
     def write_marker(self, content: bytes) -> None:
         headers = {"Content-Type": "application/json"}
         self._client.put(self.prefix + MARKER_PATH, content, headers, None)
-
-    # Writing.
-
-    def _write_small(
-        self,
-        key: str,
-        content: Content,
-        attributes: Attributes,
-        expect: Token | None,
-        archive: Attributes | None,
-    ) -> Written:
-        body = content.part(0, content.size) if content.size else b""
-        if len(body) != content.size:
-            raise TemporaryError(f"{len(body)} bytes came of a content of {content.size}")
-        sha256 = hashlib.sha256(body).hexdigest()
-        _refuse_damage(attributes.sha256, sha256)
-        content.confirm()
-        headers = headers_of(attributes) | headers_of(Attributes(sha256=sha256))
-
-        def send(condition: Token | None) -> Token:
-            return self._client.put(key, body, headers, condition)
-
-        if expect is None:
-            token = self._create(key, send, is_kept=self.profile.conditional_create)
-        else:
-            self._displace(key, expect, archive)
-            if self.profile.conditional_replace:
-                token = send(expect)
-            else:
-                self._look_for(key, expect)
-                token = send(None)
-        return Written(token, sha256, len(body))
-
-    def _write_large(
-        self,
-        key: str,
-        content: Content,
-        attributes: Attributes,
-        expect: Token | None,
-        archive: Attributes | None,
-    ) -> Written:
-        # S3 takes the metadata before the bytes.
-        sha256 = attributes.sha256 or content.sha256()
-        headers = headers_of(attributes) | headers_of(Attributes(sha256=sha256))
-        is_kept = self.profile.conditional_multipart
-        with MultipartUpload(self._client, key, headers) as upload:
-            _refuse_damage(sha256, upload.send(content))
-            content.confirm()
-            if expect is None:
-                token = self._create(key, upload.complete, is_kept=is_kept)
-            else:
-                self._displace(key, expect, archive)
-                self._look_for(key, expect)  # If-Match is not probed here
-                token = upload.complete(expect if is_kept else None)
-        found = self._client.head(key)  # rclone answers with one ETag and lists another
-        if found is not None and found.size == content.size:
-            claims = found.attributes
-            if (claims.sha256, claims.version) == (sha256, attributes.version):
-                token = found.token
-        return Written(token, sha256, content.size)
-
-    def _create(self, key: str, send: Callable[[Token | None], Token], *, is_kept: bool) -> Token:
-        """Send where nothing is."""
-        if is_kept:
-            try:
-                return send(ABSENT)
-            except StaleError:
-                # SeaweedFS says so also where a folder of that name was emptied.
-                if self._client.head(key) is not None:
-                    raise
-        elif self._client.head(key) is not None:
-            raise StaleError(f"there is something at {key} already")
-        return send(None)
-
-    def _displace(self, key: str, expect: Token, archive: Attributes | None) -> None:
-        """
-        Archive what is at *key*.
-
-        Raises:
-            StaleError: It is not *expect*; the archive is as it was.
-        """
-        if archive is None or archive.version is None:
-            raise ValueError(f"{key}: what is displaced needs a version to be archived under")
-        head = self._look_for(key, expect)
-        place = self._archive_key(archive.version)
-        is_kept = self.profile.conditional_copy
-        if not is_kept and self._holds_already(place, head, archive):
-            return
-        token = copy_object(
-            self._client,
-            key,
-            head.size,
-            place,
-            archive_headers(head, archive),
-            source_is=expect if is_kept else None,
-            target_is=None,
-        )
-        if not is_kept and token != expect:
-            self._check_archived(key, expect, place)
-
-    def _holds_already(self, place: str, head: ObjectHead, archive: Attributes) -> bool:
-        """Say whether an earlier try got so far. Without a condition, a copy might spoil it."""
-        held = self._client.head(place)
-        return (
-            held is not None
-            and held.size == head.size
-            and archive.sha256 is not None
-            and held.attributes.sha256 == archive.sha256
-        )
-
-    def _check_archived(self, key: str, expect: Token, place: str) -> None:
-        try:
-            self._look_for(key, expect)
-        except StaleError:
-            self._client.delete(place)  # somebody wrote before the copy: it may be theirs
-            raise
-
-    def _look_for(self, key: str, expect: Token) -> ObjectHead:
-        """
-        Raises:
-            StaleError: There is something else at *key*, or nothing.
-        """
-        head = self._client.head(key)
-        if head is None or head.token != expect:
-            raise StaleError(f"{key} is another content than expected, or gone")
-        return head
 
     def _refuse_what_the_store_cannot_hold(self, key: str, size: int) -> None:
         """
@@ -383,6 +225,10 @@ class S3Storage:
         if not is_held:
             raise PermanentError(f"the store cannot hold a key like {key!r}: rename the file")
 
+    @property
+    def _writer(self) -> Writer:
+        return Writer(self._client, self.prefix, self.profile)
+
     def _alias_instead_of(self, path: Path) -> Path | None:
         """Give the local name that the object with this path's key has; None: it is *path*."""
         alias = self._aliases.get(key_of(path)) if self._aliases else None
@@ -391,18 +237,6 @@ class S3Storage:
     def _key(self, path: Path) -> str:
         return self.prefix + key_of(path)
 
-    def _archive_key(self, version: Ulid) -> str:
-        return f"{self.prefix}{ARCHIVE_PREFIX}{version}"
-
 
 def _is_folder(key: str, size: int) -> bool:
     return size == 0 and key.endswith("/")
-
-
-def _refuse_damage(announced: Sha256 | None, found: Sha256) -> None:
-    if announced not in (None, found):
-        raise TemporaryError(f"the content came damaged: its SHA-256 is {found}, not {announced}")
-
-
-def _path(entry: Entry) -> Path:
-    return entry.path if isinstance(entry, Unknown) else entry[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
@@ -13,11 +15,14 @@ import botocore.session
 import urllib3
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from docferry.errors import PermanentError
 from docferry.storage.base import PARTS_AT_ONCE
 from docferry.storage.listing import lift_objects
+from docferry.storage.s3_errors import without_login
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client as BotoClient
@@ -65,7 +70,8 @@ class Connections:
     def lean(self) -> S3Store:
         """obstore's client."""
         if self._lean is None:
-            self._lean = self._make_lean()
+            with _set_up(self._options):
+                self._lean = self._make_lean()
         return self._lean
 
     def _make_lean(self) -> S3Store:
@@ -129,9 +135,22 @@ def _connected(options: S3Options) -> _Connected:
     found = _known.get(options)
     if found is None:
         with _connecting:
-            found = _known.get(options) or _connect(options)
-            _known[options] = found
+            found = _known.get(options)
+            if found is None:
+                with _set_up(options):
+                    found = _known[options] = _connect(options)
     return found
+
+
+@contextmanager
+def _set_up(options: S3Options) -> Iterator[None]:
+    """Say what is wrong with *options* where a client does not take them."""
+    try:
+        yield
+    except (BaseError, BotoCoreError, OSError, ValueError) as error:
+        where = without_login(options.endpoint_url or "AWS")
+        said = str(error).replace(options.endpoint_url or "AWS", where)  # it may hold a password
+        raise PermanentError(f"cannot set up a connection to {where}: {said}") from error
 
 
 def _connect(options: S3Options) -> _Connected:
@@ -163,5 +182,6 @@ def _connect(options: S3Options) -> _Connected:
             s3={"addressing_style": options.addressing_style},
         ),
     )
-    client.meta.events.register("before-parse.s3.ListObjectsV2", lift_objects)
+    # With the asterisk here it comes before botocore's own, which parse each page again.
+    client.meta.events.register("before-parse.*.ListObjectsV2", lift_objects)
     return _Connected(session, cast("BotoClient", client))

@@ -11,7 +11,8 @@ from typing import Literal
 
 from docferry.errors import StaleError, TemporaryError
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
-from docferry.storage.s3_client import PART_PERMITS, Fetched, S3Client
+from docferry.storage.s3_client import PART_PERMITS, S3Client
+from docferry.storage.s3_metadata import Fetched
 
 _IS_MD5 = re.compile(r"[0-9a-f]{32}")  # the ETag of a multipart upload is "...-7"
 

@@ -102,10 +102,18 @@ _CODES = {
 _STATUSES = {
     301: _REGION,
     401: _CODES["AccessDenied"],
-    403: _CODES["AccessDenied"],
+    403: _Meaning(
+        PermanentError,
+        "refused: compare the credentials, the bucket's policy and this machine's clock",
+    ),
+    404: _Meaning(
+        PermanentError,
+        "there is no such bucket: create it, or correct `bucket` or `endpoint_url`",
+    ),
     409: _MOVED,
     412: _MOVED,
     429: _LESS,
+    501: _Meaning(PermanentError, "the store has no such function"),
     503: _LESS,
     507: _Meaning(TemporaryError, "the store is full: give it room"),
 }

@@ -1,5 +1,5 @@
 """
-What travels with an object: `Attributes` as user metadata, and back.
+What an object is besides its bytes; `Attributes` as user metadata, and back.
 
 Header names are plain ones ("Content-Type") for what HTTP knows and lower-case ones
 without "x-amz-meta-" for user metadata (rclone gives them back in Title-Case).
@@ -16,6 +16,10 @@ from urllib.parse import quote, unquote
 from docferry.model import Attributes, Path, Token
 
 Headers = Mapping[str, str]
+
+#: As a condition of a write: nothing may be there. Any other condition is the ETag of
+#: what must be there; None: whatever is there.
+ABSENT: Token = "*"
 
 CONTENT_HEADERS = {
     "Content-Type": "ContentType",
@@ -61,6 +65,14 @@ class ObjectHead:
             path=_path_of(headers),
             content_type=headers.get("Content-Type"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole object, or only its head where it is larger than PART_BYTES."""
+
+    head: ObjectHead
+    body: bytes | None
 
 
 def token_of(etag: str) -> Token:

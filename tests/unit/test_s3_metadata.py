@@ -1,0 +1,115 @@
+"""What travels with an object arrives, and what a stranger claims is looked at first."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docferry.model import Attributes
+from docferry.storage.s3_metadata import (
+    Headers,
+    ObjectHead,
+    archive_headers,
+    clean,
+    copy_headers,
+    headers_of,
+    token_of,
+)
+
+VERSION, PARENT = "01JAAAAAAAAAAAAAAAAAAAAAAA", "01JBBBBBBBBBBBBBBBBBBBBBBB"
+SHA256 = "ab" * 32
+MODIFIED_NS = 5 * 10**9
+ALL = Attributes(
+    version=VERSION,
+    sha256=SHA256,
+    mtime_ns=-1,
+    parent=PARENT,
+    writer="some-instance",
+    path="Büro/50%_off.pdf",
+    content_type="application/pdf",
+)
+
+
+def head(headers: Headers) -> ObjectHead:
+    return ObjectHead("etag", 7, headers, MODIFIED_NS)
+
+
+def test_attributes_come_back() -> None:
+    assert head(headers_of(ALL)).attributes == ALL
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=400))
+def test_any_path_comes_back_and_leaves_room_for_the_rest(path: str) -> None:
+    headers = headers_of(Attributes(path=path))
+
+    assert head(headers).attributes.path == path
+    assert all(value.isascii() and value.isprintable() for value in headers.values())
+    assert sum(map(len, headers.values())) <= max(1000, len(path.encode()) * 4 // 3 + 4)
+
+
+def test_without_an_mtime_of_ours_an_object_is_as_old_as_the_store_says() -> None:
+    assert head({}).attributes == Attributes(mtime_ns=MODIFIED_NS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("docferry-version", "../../etc/passwd"),
+        ("docferry-version", "01JAAAAAAAAAAAAAAAAAAAAAAA\n"),
+        ("docferry-sha256", SHA256.upper()),
+        ("docferry-mtime-ns", "yesterday"),
+        ("docferry-mtime-ns", "9" * 40),
+        ("docferry-parent", ""),
+        ("docferry-writer", "x" * 65),
+        ("docferry-path", "%FF"),
+        ("docferry-path-base64", "!"),
+    ],
+)
+def test_what_reads_like_nonsense_is_left_out(name: str, value: str) -> None:
+    assert head({name: value}).attributes == Attributes(mtime_ns=MODIFIED_NS)
+
+
+def test_an_archived_object_keeps_what_it_has() -> None:
+    displaced = head(
+        headers_of(ALL) | {"owner": "somebody", "Content-Encoding": "gzip", "name": "caf\xe9"}
+    )
+
+    archived = archive_headers(displaced, Attributes(version=PARENT, path="a"))
+
+    found = head(archived).attributes
+    assert (found.version, found.path, found.sha256, found.mtime_ns) == (PARENT, "a", SHA256, -1)
+    assert (archived["owner"], archived["Content-Encoding"]) == ("somebody", "gzip")
+    assert "name" not in archived  # only ASCII can be sent
+
+
+def test_an_archived_object_of_a_stranger_keeps_its_age() -> None:
+    archived = archive_headers(head({}), Attributes(version=VERSION))
+
+    assert ObjectHead("etag", 7, archived, MODIFIED_NS + 1).attributes.mtime_ns == MODIFIED_NS
+
+
+def test_a_copy_is_dressed_anew() -> None:
+    source = head(headers_of(ALL) | {"owner": "somebody", "Content-Encoding": "gzip"})
+
+    copied = copy_headers(source, Attributes(version=PARENT, content_type="text/plain"))
+
+    assert copied == {
+        "owner": "somebody",
+        "Content-Encoding": "gzip",
+        "Content-Type": "text/plain",
+        "docferry-version": PARENT,
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("aws-chunked", None), ("aws-chunked,gzip", "gzip"), ("gzip", "gzip"), ("", None)],
+)
+def test_the_transports_encoding_is_not_the_contents(sent: str, kept: str | None) -> None:
+    assert clean({"Content-Encoding": sent}).get("Content-Encoding") == kept
+
+
+@pytest.mark.parametrize("etag", ['"abc-2"', "abc-2", 'W/"abc-2"'])
+def test_a_token_is_the_etag_without_its_quotes(etag: str) -> None:
+    assert token_of(etag) == "abc-2"
