@@ -34,6 +34,7 @@ from docferry.model import (
     DeleteRemote,
     Deletion,
     HoldState,
+    KeepBoth,
     Operation,
     Path,
     ReadLocal,
@@ -129,6 +130,16 @@ class Rehearsal:
             self._deletions.append((operation, seen.synced.sha256))
         else:
             self._operations.append(operation)
+            if isinstance(operation, KeepBoth):
+                self._carry_up(operation)
+
+    def _carry_up(self, conflict: KeepBoth) -> None:
+        """The local content's second name is a new file, which a run uploads as well."""
+        copy = Upload(conflict.copy_path, conflict.local, expect_remote=None)
+        # A copy that is there already has differences, or none, of its own.
+        is_new = self._local.stat(copy.path) is None
+        if is_new and self._filter.takes(copy.path) and allows(self._options.mode, copy):
+            self._operations.append(copy)
 
     def _moves(self, seen: Difference, operation: Operation) -> bool:
         if seen.local is None or not isinstance(operation, Upload | ReadLocal):
@@ -187,6 +198,11 @@ class Rehearsal:
         }
         for operation in self._operations:
             if isinstance(operation, Upload):
-                with self._local.read(operation.path, operation.source.token) as content:
-                    elsewhere.add(content.sha256())
+                elsewhere.add(self._sha256_of(operation))
         return sum(sha256 not in elsewhere for _, sha256 in self._deletions)
+
+    def _sha256_of(self, upload: Upload) -> Sha256:
+        if upload.source.sha256 is not None:
+            return upload.source.sha256
+        with self._local.read(upload.path, upload.source.token) as content:
+            return content.sha256()

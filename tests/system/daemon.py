@@ -1,0 +1,405 @@
+"""
+docferry as people have it: a configuration, folders and prefixes, the installed command.
+
+Nothing here knows docferry from within, but for the map between keys and local names:
+what it says is asked of its commands and its port, what it did is read from both sides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import servers
+from docferry.core.paths import key_of
+from processes import wait_for
+
+RESERVED = ".docferry"
+STOP_WITHIN_S = 10.0
+_COMMAND_WITHIN_S = 60.0
+
+
+class Mirror:
+    """One mirror, as people use it who know nothing of docferry: hands on both its sides."""
+
+    def __init__(self, name: str, folder: Path, server: servers.S3Server) -> None:
+        self.name = name
+        self.folder = folder
+        self.prefix = f"{name}-{uuid4().hex[:8]}/"
+        self._client = server.client()
+
+    # The folder.
+
+    def write(self, path: str, content: bytes) -> Path:
+        """Save a file the way a shell does: opened, written, closed."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return file
+
+    def files(self) -> dict[str, bytes]:
+        """Give what the folder holds, by key."""
+        found = {}
+        for above, folders, names in os.walk(self.folder):
+            if above == str(self.folder) and RESERVED in folders:
+                folders.remove(RESERVED)
+            for file in (Path(above, name) for name in names):
+                with suppress(FileNotFoundError):  # moved away while we look
+                    found[key_of(str(file.relative_to(self.folder)))] = file.read_bytes()
+        return found
+
+    def archived_files(self) -> list[bytes]:
+        """Give what the folder's archive keeps."""
+        archive = self.folder / RESERVED / "versions"
+        return [path.read_bytes() for path in archive.rglob("*") if path.is_file()]
+
+    # The bucket.
+
+    def put(self, key: str, content: bytes) -> str:
+        """Upload, as a stranger does; give the ETag."""
+        answer = self._client.put_object(Bucket=servers.BUCKET, Key=self.prefix + key, Body=content)
+        return answer["ETag"]
+
+    def get(self, key: str) -> bytes | None:
+        with suppress(self._client.exceptions.NoSuchKey):
+            found = self._client.get_object(Bucket=servers.BUCKET, Key=self.prefix + key)
+            return found["Body"].read()
+        return None
+
+    def head(self, key: str) -> Mapping[str, Any]:
+        """Give an object's headers."""
+        return self._client.head_object(Bucket=servers.BUCKET, Key=self.prefix + key)
+
+    def remove(self, *keys: str) -> None:
+        """Delete objects; one that starts with the archive's name is deleted like any other."""
+        for key in keys:
+            self._client.delete_object(Bucket=servers.BUCKET, Key=self.prefix + key)
+
+    def keys(self) -> list[str]:
+        """List the prefix, docferry's own objects too."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=servers.BUCKET, Prefix=self.prefix
+        )
+        found = (item["Key"] for page in pages for item in page.get("Contents", ()))
+        return [key.removeprefix(self.prefix) for key in found]
+
+    def objects(self) -> dict[str, bytes]:
+        """Give what the prefix holds, by key."""
+        keys = [key for key in self.keys() if not key.startswith(RESERVED + "/")]
+        found = ((key, self.get(key)) for key in keys)
+        return {key: content for key, content in found if content is not None}
+
+    def archived_objects(self) -> list[bytes]:
+        """Give what the prefix's archive keeps."""
+        keys = [key for key in self.keys() if key.startswith(f"{RESERVED}/versions/")]
+        return [content for key in keys if (content := self.get(key)) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What `docferry holds list --json` says of one."""
+
+    id: int
+    mirror: str
+    kind: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """What `docferry status --json` says of a mirror."""
+
+    health: str
+    reason: str | None
+    files: int
+    problems: dict[str, str]  #: message, by path
+    holds: list[Hold]
+    conflicts: list[tuple[str, str]]  #: path and copy
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `docferry plan --json` says of a mirror."""
+
+    operations: list[tuple[str, str]]  #: kind and path
+    refused: str | None
+    held_back: list[tuple[str, str]]
+    hold_reason: str | None
+    waiting: dict[str, str]  #: why, by path
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A running `docferry run`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    port: int
+
+    def health(self) -> dict[str, str]:
+        """Ask /readyz how each mirror is; nothing until it listens and all are ready."""
+        with suppress(urllib.error.URLError, ConnectionError):
+            answer = json.loads(self.fetch("/readyz"))
+            return {name: mirror["health"] for name, mirror in answer["mirrors"].items()}
+        return {}
+
+    def fetch(self, page: str) -> str:
+        """
+        Raises:
+            URLError: It does not listen, or answers with an error.
+        """
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{page}", timeout=10) as answer:
+            found: bytes = answer.read()
+        return found.decode()
+
+    def wait_for(self, what: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Look until it is so; a failure shows the end of the log."""
+
+        def is_so() -> bool:
+            if what():
+                return True
+            assert self.process.poll() is None, f"docferry ended: {self.process.returncode}"
+            return False
+
+        try:
+            wait_for(is_so, timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the log ends:\n{self.tail()}") from None
+
+    def wait_until(self, health: str, mirror: str = "docs", timeout_s: float = 30.0) -> None:
+        self.wait_for(lambda: self.health().get(mirror) == health, timeout_s)
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM) and give its exit code."""
+        self.process.terminate()
+        return self.process.wait(STOP_WITHIN_S)
+
+    def kill(self) -> None:
+        """End it without a word (SIGKILL)."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Give what it logged: all, or the events of one name."""
+        return events_of(self.log.read_text(), name)
+
+    def tail(self, lines: int = 30) -> str:
+        found = self.log.read_text(errors="replace").splitlines()[-lines:]
+        return "\n".join(line[:600] for line in found)
+
+
+class Site:
+    """
+    A configuration with its folders, and the command that works on it.
+
+    Args:
+        folder: An empty one, for all of it.
+        options: Lines for every [mirror.NAME].
+        more: Further tables.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        server: servers.S3Server,
+        *,
+        names: Sequence[str] = ("docs",),
+        options: str = "",
+        more: str = "",
+    ) -> None:
+        self.folder = folder
+        self.endpoint_url = server.endpoint_url
+        self.bucket = servers.BUCKET
+        self.config = folder / "docferry.toml"
+        self.state = folder / "state"
+        self.mirrors = {name: Mirror(name, folder / name, server) for name in names}
+        self.credentials = (servers.ACCESS_KEY_ID, servers.SECRET_ACCESS_KEY)
+        self.port = free_port()
+        self._started: list[Daemon] = []
+        self.configure(options=options, more=more)
+
+    @property
+    def docs(self) -> Mirror:
+        return self.mirrors["docs"]
+
+    def configure(self, *, options: str = "", more: str = "") -> None:
+        """Write the configuration anew. What is set here can be set again in *options*."""
+        text = f'state_dir = "{self.state}"\n[store.main]\nendpoint_url = "{self.endpoint_url}"\n'
+        text += f"[metrics]\nport = {self.port}\n"
+        for mirror in self.mirrors.values():
+            wanted = {
+                "store": '"main"',
+                "bucket": f'"{self.bucket}"',
+                "prefix": f'"{mirror.prefix}"',
+                "local": f'"{mirror.folder}"',
+                "poll": '"200ms"',
+                "settle": '"100ms"',
+            }
+            given = (line.partition("=") for line in options.splitlines())
+            wanted |= {key.strip(): value.strip() for key, _, value in given if key.strip()}
+            text += f"[mirror.{mirror.name}]\n"
+            text += "".join(f"{key} = {value}\n" for key, value in wanted.items())
+        self.config.write_text(text + more)
+
+    # The command.
+
+    def command(self, *arguments: str) -> list[str]:
+        beside = Path(sys.executable).with_name("docferry")
+        program = [str(beside)] if beside.exists() else [sys.executable, "-m", "docferry"]
+        return [*program, "--config", str(self.config), *arguments]
+
+    def environ(self) -> dict[str, str]:
+        key_id, secret = self.credentials
+        return os.environ | {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
+
+    def run(self, *arguments: str, code: int | None = 0) -> str:
+        """Run a command to its end and give what it prints. *code* None: any will do."""
+        ended = self.ended(*arguments)
+        if code is not None and ended.returncode != code:
+            raise AssertionError(f"{arguments}: {ended.returncode}\n{ended.stdout}{ended.stderr}")
+        return ended.stdout
+
+    def ended(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environ(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_WITHIN_S,
+            check=False,
+        )
+
+    def run_once(self, *, code: int = 0) -> list[dict[str, Any]]:
+        """Let docferry do what there is to do; give the events it logged."""
+        ended = self.ended("run", "--once")
+        assert ended.returncode == code, ended.stderr[-3000:]
+        return events_of(ended.stderr)
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json", code=None))
+
+    def status(self) -> dict[str, MirrorStatus]:
+        mirrors = self.json("status")["mirrors"]
+        return {mirror["name"]: _mirror_status(mirror) for mirror in mirrors}
+
+    def plan(self) -> dict[str, Plan]:
+        return {name: _plan(facts) for name, facts in self.json("plan").items()}
+
+    def holds(self) -> list[Hold]:
+        return [_hold(facts) for facts in self.json("holds", "list")]
+
+    @contextmanager
+    def ledger(self) -> Iterator[sqlite3.Connection]:
+        """Read the ledger itself, for what no command tells as a whole."""
+        name = f"file:{self.state / 'ledger.sqlite3'}?mode=ro"
+        with closing(sqlite3.connect(name, uri=True)) as connection:
+            yield connection
+
+    # The daemon.
+
+    def start(self) -> Daemon:
+        """Start the daemon and do not wait for it."""
+        log = self.folder / f"docferry-{len(self._started)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                self.command("run"),
+                env=self.environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self._started.append(Daemon(process, log, self.port))
+        return self._started[-1]
+
+    @contextmanager
+    def running(self, *, until: str | None = "in-step") -> Iterator[Daemon]:
+        """Have the daemon run, from when every mirror is in the health *until*."""
+        daemon = self.start()
+        try:
+            if until is not None:
+                for name in self.mirrors:
+                    daemon.wait_until(until, name)
+            yield daemon
+        finally:
+            if daemon.process.poll() is None:
+                daemon.stop()
+
+    def settle(self, daemon: Daemon, timeout_s: float = 30.0) -> None:
+        """Wait until both sides of every mirror hold the same, and docferry says so."""
+        for mirror in self.mirrors.values():
+            daemon.wait_for(lambda each=mirror: each.files() == each.objects(), timeout_s)  # type: ignore[misc]
+            daemon.wait_until("in-step", mirror.name, timeout_s)
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for daemon in self._started:
+            if daemon.process.poll() is None:
+                daemon.kill()
+
+
+def events_of(log: str, name: str | None = None) -> list[dict[str, Any]]:
+    """Read log lines; give all events, or those of one name."""
+    lines = [line for line in log.splitlines() if line.startswith("{")]
+    events = []
+    for line in lines:
+        with suppress(ValueError):  # the last line of a daemon that was killed
+            events.append(json.loads(line))
+    return [event for event in events if name in (None, event["event"])]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def empty(folder: Path) -> None:
+    """Take everything out of *folder*, docferry's own too."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _mirror_status(facts: dict[str, Any]) -> MirrorStatus:
+    row = facts["row"] or {"health": "never ran", "reason": None}
+    return MirrorStatus(
+        row["health"],
+        row["reason"],
+        facts["files"],
+        {problem["path"]: problem["message"] for problem in facts["problems"]},
+        [_hold(hold) for hold in facts["holds"]],
+        [(conflict["path"], conflict["copy_path"]) for conflict in facts["conflicts"]],
+    )
+
+
+def _hold(facts: dict[str, Any]) -> Hold:
+    return Hold(*(facts[name] for name in ("id", "mirror", "kind", "reason", "count")))
+
+
+def _plan(facts: dict[str, Any]) -> Plan:
+    return Plan(
+        [(each["kind"], each["path"]) for each in facts["operations"]],
+        facts["refused"],
+        [(each["kind"], each["path"]) for each in facts["held_back"]],
+        facts["hold_reason"],
+        {each["path"]: each["why"] for each in facts["waiting"]},
+    )
