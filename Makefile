@@ -24,7 +24,7 @@ check: .venv/.checks ## lint, formatting, types, layers
 	$(BIN)/lint-imports
 
 demo: .venv/.tests ## a folder and a real S3 server, mirrored before your eyes; Ctrl-C ends it
-	$(BIN)/docferry demo
+	$(BIN)/python tests/demo.py $(ARGS)
 
 bench: .venv/.tests ## measure against rclone and s5cmd; ARGS="--help" tells what there is
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
