@@ -127,6 +127,6 @@ def marker_id(content: bytes | None) -> str | None:
         return None
     try:
         found = json.loads(content)["id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"unreadable marker of {len(content)} bytes"
     return str(found)

@@ -1,0 +1,135 @@
+"""Guards: what proves that a side is itself, and which deletions wait for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from docferry.core.guards import (
+    Proof,
+    Proven,
+    Refused,
+    Unmarked,
+    marker,
+    marker_id,
+    prove,
+    refuse_deletions,
+)
+from docferry.model import Side
+
+WHERE = ("/srv/docs", "bucket/docs on store")
+BOTH = (Side.LOCAL, Side.REMOTE)
+
+
+def judge(local: str | None, remote: str | None, known: str | None) -> Proof:
+    return prove(local, remote, known, where=WHERE)
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "known", "expected"),
+    [
+        # The first time.
+        (None, None, None, Unmarked(None, BOTH)),
+        ("A", None, None, Unmarked("A", (Side.REMOTE,))),
+        (None, "A", None, Unmarked("A", (Side.LOCAL,))),
+        ("A", "A", None, Proven("A")),
+        ("A", "B", None, Refused),
+        # Later.
+        ("A", "A", "A", Proven("A")),
+        (None, None, "A", Refused),
+        (None, "A", "A", Refused),
+        ("A", None, "A", Refused),
+        ("B", "A", "A", Refused),
+        ("A", "B", "A", Refused),
+        ("B", "B", "A", Refused),  # both moved on without us: another mirror's sides
+        ("B", None, "A", Refused),
+        (None, "B", "A", Refused),
+        ("B", "C", "A", Refused),
+    ],
+)
+def test_sides_prove_themselves(
+    local: str | None, remote: str | None, known: str | None, expected: Proof | type[Refused]
+) -> None:
+    proof = judge(local, remote, known)
+
+    assert isinstance(proof, Refused) if expected is Refused else proof == expected
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "known", "named"),
+    [
+        (None, "A", "A", "the local side /srv/docs has lost its marker"),
+        ("A", None, "A", "the remote side bucket/docs on store has lost its marker"),
+        ("B", "A", "A", "the local side /srv/docs carries the marker of another mirror"),
+        ("A", "B", "A", "the remote side bucket/docs on store carries the marker of another"),
+        ("A", "B", None, "two different mirrors"),
+    ],
+)
+def test_a_refusal_names_the_side_and_the_way_out(
+    local: str | None, remote: str | None, known: str | None, named: str
+) -> None:
+    proof = judge(local, remote, known)
+
+    assert isinstance(proof, Refused)
+    assert named in proof.reason
+    assert "approve this hold" in proof.reason
+
+
+def deletions(
+    lost: int,
+    *,
+    recent: int = 0,
+    limit: int = 100,
+    held: int = 0,
+    emptied: Side | None = None,
+) -> str | None:
+    return refuse_deletions(lost=lost, recent=recent, limit=limit, held=held, emptied=emptied)
+
+
+@pytest.mark.parametrize(
+    ("lost", "recent", "limit"),
+    [(1, 0, 100), (100, 0, 100), (60, 40, 100), (0, 0, 0), (0, 100, 100)],
+)
+def test_a_few_deletions_travel(lost: int, recent: int, limit: int) -> None:
+    assert deletions(lost, recent=recent, limit=limit) is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "recent", "limit"), [(101, 0, 100), (1, 100, 100), (61, 40, 100), (1, 0, 0)]
+)
+def test_more_deletions_than_the_limit_wait(lost: int, recent: int, limit: int) -> None:
+    reason = deletions(lost, recent=recent, limit=limit)
+
+    assert reason is not None
+    assert reason.startswith(f"{lost} files would be deleted")
+    assert reason.endswith(f"delete_limit is {limit}")
+    assert ("in the last ten minutes" in reason) is (recent > 0)
+
+
+def test_while_some_are_held_every_further_deletion_waits() -> None:
+    assert deletions(1, held=3) == "1 more deletions while 3 are held"
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_side_without_any_file_deletes_nothing_however_few(side: Side) -> None:
+    assert deletions(1, emptied=side) == f"the {side} side holds no file any more"
+
+
+def test_a_marker_is_read_as_it_was_written() -> None:
+    assert marker_id(marker("01KAT0000000000000000000AA")) == "01KAT0000000000000000000AA"
+
+
+def test_no_marker_has_no_id() -> None:
+    assert marker_id(None) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[]", b"3", b"null", b'"id"', b'{"docferry": 1}', b"[" * 100_000],
+)
+def test_an_unreadable_marker_is_never_the_right_one(content: bytes) -> None:
+    found = marker_id(content)
+
+    assert found == f"unreadable marker of {len(content)} bytes"
+    assert isinstance(judge(found, "A", "A"), Refused)
+    assert isinstance(judge("A", found, "A"), Refused)
+    assert isinstance(judge(found, "A", None), Refused)
