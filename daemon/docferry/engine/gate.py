@@ -37,12 +37,13 @@ class Gate:
     ) -> None:
         with self._changed:
             self._inside -= 1
+            self._changed.notify()
             if error is None and self.limit < self.most:
                 self._since_change += 1
                 if self._since_change >= self.RAISE_AFTER:
                     self.limit += 1
                     self._since_change = 0
-            self._changed.notify()
+                    self._changed.notify()  # there is room for one more
 
     def slow_down(self) -> int:
         """Halve the limit; give the new one."""
