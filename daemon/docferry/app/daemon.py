@@ -208,13 +208,10 @@ class Daemon:
                 self.is_stopped = False
 
     def _wait_until_quiet(self) -> None:
-        def is_over(loop: MirrorLoop) -> bool:
-            facts = loop.facts
-            gives_up = facts.health in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
-            return gives_up or loop.is_quiet()
-
         while not self._stop.wait(_ONCE_STEP_S):
-            if all(map(is_over, self.loops.values())) and self._conversions.is_quiet():
+            loops = self.loops.values()
+            is_over = all(loop.has_given_up or loop.is_quiet() for loop in loops)
+            if is_over and self._conversions.is_quiet():
                 return
 
 

@@ -37,6 +37,8 @@ log = get_logger(__name__)
 #: More differences than this in a poll or a folder: a full run is cheaper.
 MOST_MARKS = 2000
 LOOK_AT_ONCE = 1000
+#: For a run that is to end: so many failures in a row are no passing trouble.
+ENOUGH_ATTEMPTS = 4
 #: A loop that nobody wakes goes round this often, to show that it lives.
 IDLE_S = 5.0
 #: A side that does not answer is asked again at least this often.
@@ -147,6 +149,13 @@ class MirrorLoop:
     def has_run(self) -> bool:
         """Whether a full run has been completed since the start."""
         return self.health.facts.last_full_at is not None
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether a guard refuses, or a side has failed several times in a row."""
+        return self.facts.health is MirrorHealth.BLOCKED or (
+            self._outage is not None and self._outage.attempts >= ENOUGH_ATTEMPTS
+        )
 
     def is_quiet(self) -> bool:
         """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
