@@ -1,0 +1,334 @@
+"""Each operation over storages in memory: what it changes, what it reports, when it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from docferry.engine.execute import COPY_FROM_BYTES, Learned
+from docferry.errors import StaleError
+from docferry.model import (
+    Attributes,
+    DeleteLocal,
+    DeleteRemote,
+    Download,
+    Forget,
+    KeepBoth,
+    MarkSynced,
+    Operation,
+    Origin,
+    ReadLocal,
+    ReadRemote,
+    Side,
+    SyncedState,
+    Upload,
+    VersionRow,
+)
+from docferry.storage.memory import sha256_of
+from unit.memory_mirror import NOW, EditedWhileRead, MemoryMirror
+
+MTIME_NS = 1_700_000_000_000_000_001
+LARGE = b"x" * COPY_FROM_BYTES
+
+
+@pytest.fixture
+def mirror() -> MemoryMirror:
+    return MemoryMirror()
+
+
+# What each operation changes.
+
+
+def test_a_new_file_goes_up_and_says_what_it_is(mirror: MemoryMirror) -> None:
+    token = mirror.local.user_write("p.txt", b"new", Attributes(mtime_ns=MTIME_NS))
+    task = mirror.task("p.txt")
+
+    outcome = mirror.do(task)
+
+    held = mirror.remote.files["p.txt"]
+    sha256 = sha256_of(b"new")
+    assert held.content == b"new"
+    assert held.attributes == Attributes(
+        version=task.version, sha256=sha256, mtime_ns=MTIME_NS, writer="this"
+    )
+    assert outcome.synced == SyncedState(sha256, token, held.token, task.version, 3)
+    assert outcome.version == VersionRow(
+        task.version, "docs", "p.txt", sha256, 3, MTIME_NS, Origin.LOCAL, None, held.token, NOW
+    )
+    assert (outcome.archived, outcome.moved_bytes) == (None, 3)
+    assert outcome.took_s > 0
+    assert mirror.remote.archive == {}
+
+
+def test_an_edit_goes_up_and_what_it_displaces_is_archived(mirror: MemoryMirror) -> None:
+    base = mirror.agree("p", b"old")
+    mirror.local.user_write("p", b"edited")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert mirror.remote.contents == {"p": b"edited"}
+    assert mirror.remote.archive[base.version].content == b"old"
+    assert mirror.remote.archive[base.version].attributes.path == "p"
+    assert outcome.archived == (base.version, Side.REMOTE)
+    assert outcome.version is not None
+    assert outcome.version.parent == base.version
+
+
+def test_a_new_object_comes_down_with_its_time(mirror: MemoryMirror) -> None:
+    token = mirror.remote.user_write("p", b"new", Attributes(mtime_ns=MTIME_NS))
+    task = mirror.task("p")
+
+    outcome = mirror.do(task)
+
+    held = mirror.local.files["p"]
+    sha256 = sha256_of(b"new")
+    assert (held.content, held.attributes.mtime_ns) == (b"new", MTIME_NS)
+    assert outcome.synced == SyncedState(sha256, held.token, token, task.version, 3)
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.STORE
+    assert (outcome.archived, outcome.moved_bytes) == (None, 3)
+
+
+def test_an_edit_comes_down_and_what_it_displaces_is_archived(mirror: MemoryMirror) -> None:
+    base = mirror.agree("p", b"old")
+    mirror.remote.user_write("p", b"edited")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert mirror.local.contents == {"p": b"edited"}
+    assert mirror.local.archive[base.version].content == b"old"
+    assert outcome.archived == (base.version, Side.LOCAL)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_deletion_moves_the_content_to_the_archive(mirror: MemoryMirror, side: Side) -> None:
+    base = mirror.agree("p", b"old")
+    sides = (mirror.remote, mirror.local)
+    gone, left = sides if side is Side.LOCAL else sides[::-1]
+    gone.user_delete("p")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert left.contents == {}
+    assert left.archive[base.version].content == b"old"
+    assert (outcome.synced, outcome.archived) == (None, (base.version, side))
+
+
+def test_marking_changes_nothing_but_the_tokens(mirror: MemoryMirror) -> None:
+    base = mirror.agree("p", b"same")
+    token = mirror.local.user_write("p", b"same")
+    task = mirror.task("p")
+    before = mirror.snapshot()
+
+    outcome = mirror.do(task)
+
+    assert isinstance(task.operation, MarkSynced)
+    assert mirror.snapshot() == before
+    assert outcome.synced == replace(base, local_token=token)
+    assert outcome.version is None
+
+
+def test_marking_a_content_that_is_new_to_the_ledger_gives_it_a_version(
+    mirror: MemoryMirror,
+) -> None:
+    mirror.local.user_write("p", b"same")
+    mirror.remote.user_write("p", b"same")
+    task = mirror.task("p")
+
+    outcome = mirror.do(task)
+
+    assert outcome.synced is not None
+    assert outcome.version is not None
+    assert outcome.synced.version == outcome.version.id == task.version
+
+
+def test_forgetting_changes_no_side(mirror: MemoryMirror) -> None:
+    mirror.agree("p", b"old")
+    mirror.local.user_delete("p")
+    mirror.remote.user_delete("p")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert (outcome.operation, outcome.synced, outcome.archived) == (Forget("p"), None, None)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_reading_a_content_only_tells_its_hash(mirror: MemoryMirror, side: Side) -> None:
+    mirror.local.user_write("p", b"mine")
+    mirror.remote.user_write("p", b"theirs")
+    seen, before = mirror.look("p"), mirror.snapshot()
+    assert seen.local is not None
+    assert seen.remote is not None
+
+    if side is Side.LOCAL:
+        operation: Operation = ReadLocal("p", seen.local.token)
+        expected = replace(seen, local=replace(seen.local, sha256=sha256_of(b"mine")))
+    else:
+        operation = ReadRemote("p", seen.remote.token)
+        expected = replace(seen, remote=replace(seen.remote, sha256=sha256_of(b"theirs")))
+
+    assert mirror.executor.execute(mirror.task_of(operation)) == Learned(expected)
+    assert mirror.snapshot() == before
+
+
+# A world that moved: StaleError, and nothing changed.
+
+
+def edit_local(mirror: MemoryMirror) -> None:
+    mirror.local.user_write("p", b"moved on here")
+
+
+def edit_remote(mirror: MemoryMirror) -> None:
+    mirror.remote.user_write("p", b"moved on there")
+
+
+def delete_local(mirror: MemoryMirror) -> None:
+    mirror.local.user_delete("p")
+
+
+def delete_remote(mirror: MemoryMirror) -> None:
+    mirror.remote.user_delete("p")
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "is_agreed", "expected", "move"),
+    [
+        (b"new", None, False, Upload, edit_local),
+        (b"new", None, False, Upload, delete_local),
+        (b"new", None, False, Upload, edit_remote),
+        (b"new", b"old", True, Upload, edit_local),
+        (b"new", b"old", True, Upload, delete_local),
+        (b"new", b"old", True, Upload, edit_remote),
+        (b"new", b"old", True, Upload, delete_remote),
+        (None, b"new", False, Download, edit_remote),
+        (None, b"new", False, Download, delete_remote),
+        (None, b"new", False, Download, edit_local),
+        (b"old", b"new", True, Download, edit_remote),
+        (b"old", b"new", True, Download, delete_remote),
+        (b"old", b"new", True, Download, edit_local),
+        (b"old", b"new", True, Download, delete_local),
+        (b"old", None, True, DeleteLocal, edit_local),
+        (b"old", None, True, DeleteLocal, delete_local),
+        (b"old", None, True, DeleteLocal, edit_remote),  # the other side has it after all
+        (None, b"old", True, DeleteRemote, edit_remote),
+        (None, b"old", True, DeleteRemote, delete_remote),
+        (None, b"old", True, DeleteRemote, edit_local),
+        (b"mine", b"theirs", True, KeepBoth, edit_local),
+        (b"mine", b"theirs", True, KeepBoth, delete_local),
+    ],
+)
+def test_a_world_that_moved_is_left_as_it_is(
+    mirror: MemoryMirror,
+    local: bytes | None,
+    remote: bytes | None,
+    is_agreed: bool,  # noqa: FBT001  a column of the table
+    expected: type[Operation],
+    move: Callable[[MemoryMirror], None],
+) -> None:
+    if is_agreed:
+        mirror.agree("p", b"old")
+    for side, content in ((mirror.local, local), (mirror.remote, remote)):
+        if content is None:
+            side.files.pop("p", None)
+        elif side.contents.get("p") != content:
+            side.user_write("p", content)
+    task = mirror.task("p")
+    assert isinstance(task.operation, expected)
+
+    move(mirror)
+    before = mirror.snapshot()
+    with pytest.raises(StaleError):
+        mirror.executor.execute(task)
+
+    assert mirror.snapshot() == before
+
+
+@pytest.mark.parametrize("move", [edit_remote, delete_remote])
+def test_a_conflict_whose_remote_moved_on_leaves_the_path_as_it_is(
+    mirror: MemoryMirror, move: Callable[[MemoryMirror], None]
+) -> None:
+    """The copy stays behind: the next plan finds it under the same name."""
+    mirror.local.user_write("p", b"mine")
+    mirror.remote.user_write("p", b"theirs")
+    task = mirror.task("p")
+
+    move(mirror)
+    with pytest.raises(StaleError):
+        mirror.executor.execute(task)
+
+    assert mirror.local.contents["p"] == b"mine"
+    assert mirror.local.archive == {}
+
+
+@pytest.mark.parametrize("operation", [ReadLocal, ReadRemote])
+def test_a_content_that_changed_while_it_was_read_teaches_nothing(
+    operation: type[ReadLocal | ReadRemote],
+) -> None:
+    mirror = MemoryMirror(EditedWhileRead(), EditedWhileRead())
+    side = mirror.local if operation is ReadLocal else mirror.remote
+    task = mirror.task_of(operation("p", side.user_write("p", b"before")))
+
+    with pytest.raises(StaleError):
+        mirror.executor.execute(task)
+
+
+@pytest.mark.parametrize("content", [b"before", LARGE], ids=["sent", "copied"])
+def test_what_changed_while_it_went_up_is_not_put_there(content: bytes) -> None:
+    mirror = MemoryMirror(EditedWhileRead(knows_sha256=False))
+    mirror.agree("other", content)
+    mirror.local.user_write("p", content)
+    task = mirror.task("p")
+
+    with pytest.raises(StaleError):
+        mirror.executor.execute(task)
+
+    assert set(mirror.remote.files) == {"other"}
+
+
+def test_an_upload_is_agreed_on_with_the_token_it_had_before_it_went(
+    mirror: MemoryMirror,
+) -> None:
+    """A token looked up afterwards would be that of an edit made meanwhile."""
+    token = mirror.local.user_write("p", b"sent")
+
+    def edit(name: str) -> None:
+        if name == "after write":
+            mirror.local.user_write("p", b"edited meanwhile")
+
+    mirror.remote.step = edit
+    outcome = mirror.do(mirror.task("p"))
+
+    assert outcome.synced is not None
+    assert outcome.synced.local_token == token
+
+
+def test_a_download_is_agreed_on_with_the_token_that_was_read(mirror: MemoryMirror) -> None:
+    token = mirror.remote.user_write("p", b"read")
+
+    def edit(name: str) -> None:
+        if name == "after write":
+            mirror.remote.user_write("p", b"edited meanwhile")
+
+    mirror.local.step = edit
+    outcome = mirror.do(mirror.task("p"))
+
+    assert outcome.synced is not None
+    assert outcome.synced.remote_token == token
+
+
+@pytest.mark.parametrize("operation", [Upload, ReadLocal])
+def test_a_file_that_is_being_written_is_left_alone(
+    mirror: MemoryMirror, operation: type[Operation]
+) -> None:
+    token = mirror.local.user_write("p", b"half")
+    mirror.local.open_for_writing.add("p")
+    task = mirror.task("p")
+    if operation is ReadLocal:
+        task = mirror.task_of(ReadLocal("p", token))
+
+    with pytest.raises(StaleError, match="open for writing"):
+        mirror.executor.execute(task)
+
+    assert mirror.remote.files == {}
