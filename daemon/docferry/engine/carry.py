@@ -61,6 +61,7 @@ class Carrier:
         self._stopping = False
         self._waiting: list[Task] = []  # not submitted: their intents are not durable yet
         self._running = 0
+        self._is_taking = False
         self._finished: queue.SimpleQueue[tuple[Task, Outcome | Learned | BaseException]] = (
             queue.SimpleQueue()
         )
@@ -81,6 +82,8 @@ class Carrier:
         """Take a task; waits while too many are under way."""
         self._busy.add(task.operation.path)
         self._waiting.append(task)
+        if self._is_taking:
+            return  # it follows from one that has finished; waits would nest without end
         if len(self._waiting) >= BATCH:
             self._submit()
         while self._running >= WINDOW:
@@ -102,14 +105,14 @@ class Carrier:
         self._write_down()
 
     def _submit(self) -> None:
-        tasks, self._waiting = self._waiting, []
         intents = [
             (task.operation.path, task.version)
-            for task in tasks
+            for task in self._waiting
             if isinstance(task.operation, Upload)
         ]
         if intents:
-            self._intend(intents)
+            self._intend(intents)  # where it fails, they wait on
+        tasks, self._waiting = self._waiting, []
         for task in tasks:
             self._running += 1
             self._pool.submit(self._run, task)
@@ -140,7 +143,11 @@ class Carrier:
                 continue
             wait = False
             self._running -= 1
-            self._sort(task, result)
+            self._is_taking = True
+            try:
+                self._sort(task, result)
+            finally:
+                self._is_taking = False
 
     def _sort(self, task: Task, result: Outcome | Learned | BaseException) -> None:
         if isinstance(result, Outcome):

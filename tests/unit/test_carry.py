@@ -1,0 +1,289 @@
+"""Carrying operations: what is durable first, what stays busy how long, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from docferry.engine.carry import BATCH, WINDOW, Carrier
+from docferry.engine.execute import Learned, Task
+from docferry.engine.gate import Gate
+from docferry.errors import (
+    DocferryError,
+    PermanentError,
+    StaleError,
+    TemporaryError,
+    ThrottledError,
+)
+from docferry.model import FileState, Outcome, Path, ReadLocal, Ulid, Upload
+from unit.memory_mirror import HeldPool, MemoryMirror
+
+
+class Bench:
+    """A carrier whose pool runs on demand; it is told, and notes, everything in order."""
+
+    def __init__(self) -> None:
+        self.mirror = MemoryMirror()
+        self.pool = HeldPool()
+        self.gate = Gate(8)
+        self.events: list[str] = []
+        self.errors: list[DocferryError] = []
+        self.ledger_error: TemporaryError | None = None
+        self.follow_up: Callable[[Learned], Task] | None = None
+        self.waits: Callable[[], None] = self.pool.run
+        self.carrier = Carrier(
+            self.mirror.executor,
+            self.pool,
+            self.gate,
+            self,
+            intend=self.intend,
+            record=self.record,
+            wake=lambda: None,
+            on_wait=lambda: self.waits(),
+        )
+        self.mirror.remote.step = self.events.append
+
+    def add(self, path: Path, content: bytes = b"content") -> Task:
+        """Put a new file there and give the carrier its upload."""
+        self.mirror.local.user_write(path, content)
+        task = self.mirror.task(path)
+        self.carrier.add(task)
+        return task
+
+    def intend(self, uploads: Sequence[tuple[Path, Ulid]]) -> None:
+        if self.ledger_error is not None:
+            raise self.ledger_error
+        self.events += [f"intend {path}" for path, _ in uploads]
+        self.mirror.intents.update(uploads)
+
+    def record(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        if self.ledger_error is not None:
+            raise self.ledger_error
+        self.events.append("record " + " ".join(task.operation.path for task, _ in done))
+
+    # carry.Result
+
+    def on_learned(self, task: Task, learned: Learned) -> None:
+        self.events.append(f"learned {task.operation.path}")
+        if self.follow_up is not None:
+            self.carrier.add(self.follow_up(learned))
+
+    def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        self.events += [f"recorded {task.operation.path}" for task, _ in done]
+
+    def on_stale(self, task: Task, error: StaleError) -> None:
+        self.events.append(f"stale {task.operation.path}")
+
+    def on_failed(self, task: Task, error: DocferryError) -> None:
+        self.events.append(f"failed {task.operation.path}")
+        self.errors.append(error)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def fail_with(error: BaseException) -> Callable[[str], None]:
+    def fail(name: str) -> None:
+        raise error
+
+    return fail
+
+
+def test_the_intent_comes_first_the_change_next_the_note_last(bench: Bench) -> None:
+    bench.add("p")
+
+    bench.carrier.collect()
+    bench.pool.run()
+    bench.carrier.collect()
+
+    expected = ["intend p", "before write", "after write", "record p", "recorded p"]
+    assert bench.events == expected
+    assert bench.carrier.done == 1
+
+
+def test_a_path_is_busy_until_it_is_written_down(bench: Bench) -> None:
+    bench.add("p")
+    busy = [bench.carrier.is_busy("p")]
+    bench.carrier.collect()
+    busy.append(bench.carrier.is_busy("p"))
+    bench.pool.run()
+    busy.append(bench.carrier.is_busy("p"))
+
+    bench.carrier.collect()
+
+    assert busy == [True, True, True]
+    assert not bench.carrier.is_busy("p")
+    assert bench.carrier.under_way == 0
+
+
+def test_what_has_finished_is_written_down_together_while_the_rest_runs(bench: Bench) -> None:
+    for path in ("a", "b", "c"):
+        bench.add(path)
+    bench.carrier.collect()
+
+    bench.pool.run(2)
+    bench.carrier.collect()
+
+    assert "record a b" in bench.events
+    assert bench.carrier.is_busy("c")
+    assert bench.carrier.under_way == 1
+
+
+def test_an_intent_that_cannot_be_noted_sends_nothing_and_is_tried_again(bench: Bench) -> None:
+    bench.add("p")
+    bench.ledger_error = TemporaryError("the ledger is locked")
+
+    for _ in range(2):
+        with pytest.raises(TemporaryError, match="locked"):
+            bench.carrier.collect()
+    assert bench.pool.submitted == []
+    assert bench.carrier.is_busy("p")
+
+    bench.ledger_error = None
+    bench.carrier.collect()
+    bench.pool.run()
+    bench.carrier.collect()
+
+    assert bench.mirror.remote.contents == {"p": b"content"}
+    assert not bench.carrier.is_busy("p")
+
+
+def test_a_note_that_cannot_be_written_is_reported_and_the_path_is_free_again(
+    bench: Bench,
+) -> None:
+    bench.add("p")
+    bench.carrier.collect()
+    bench.pool.run()
+
+    bench.ledger_error = TemporaryError("the disk is full")
+    bench.carrier.collect()
+
+    assert bench.errors == [bench.ledger_error]
+    assert bench.events[-1] == "failed p"
+    assert not bench.carrier.is_busy("p")
+    assert bench.carrier.done == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (StaleError("moved"), "stale p"),
+        (TemporaryError("again"), "failed p"),
+        (PermanentError("never"), "failed p"),
+    ],
+)
+def test_what_went_wrong_is_told_and_the_path_is_free_again(
+    bench: Bench, error: DocferryError, event: str
+) -> None:
+    bench.mirror.remote.step = fail_with(error)
+    bench.add("p")
+
+    bench.carrier.collect()
+    bench.pool.run()
+    bench.carrier.collect()
+
+    assert bench.events == ["intend p", event]
+    assert not bench.carrier.is_busy("p")
+
+
+@pytest.mark.parametrize(
+    ("error", "limit"), [(ThrottledError("slow down"), 4), (TemporaryError("again"), 8)]
+)
+def test_a_store_that_asks_for_less_gets_less_at_a_time(
+    bench: Bench, error: DocferryError, limit: int
+) -> None:
+    bench.mirror.remote.step = fail_with(error)
+    bench.add("p")
+
+    bench.carrier.collect()
+    bench.pool.run()
+    bench.carrier.collect()
+
+    assert bench.gate.limit == limit
+
+
+def test_a_bug_in_an_operation_reaches_the_loop(bench: Bench) -> None:
+    bench.mirror.remote.step = fail_with(ZeroDivisionError("a bug"))
+    bench.add("p")
+    bench.carrier.collect()
+    bench.pool.run()
+
+    with pytest.raises(ZeroDivisionError):
+        bench.carrier.collect()
+
+    assert not bench.carrier.is_busy("p")
+
+
+def test_at_the_end_what_was_done_is_written_down_and_nothing_is_begun(bench: Bench) -> None:
+    bench.add("done")
+    bench.carrier.collect()
+    bench.pool.run()
+    bench.add("waiting")
+
+    bench.carrier.finish()
+
+    assert bench.mirror.remote.contents == {"done": b"content"}
+    assert "record done" in bench.events
+    assert bench.carrier.under_way == 0
+    assert bench.pool.submitted == []
+
+
+def test_what_the_pool_had_not_begun_is_not_begun_at_the_end(bench: Bench) -> None:
+    bench.add("first")
+    bench.add("second")
+    bench.carrier.collect()
+    bench.pool.run(1)
+
+    bench.carrier.finish()
+
+    assert bench.mirror.remote.contents == {"first": b"content"}
+    assert "stale second" in bench.events
+
+
+def test_a_full_window_waits_and_writes_down_meanwhile(bench: Bench) -> None:
+    waited: list[int] = []
+
+    def run_some() -> None:
+        waited.append(bench.carrier.under_way)
+        bench.pool.run(WINDOW // 2)
+
+    bench.waits = run_some
+    for number in range(WINDOW + BATCH):
+        bench.add(f"{number:04}")
+
+    assert waited[0] == WINDOW
+    assert bench.carrier.under_way <= WINDOW + BATCH
+    assert bench.carrier.done >= BATCH
+
+
+def test_contents_that_were_read_lead_to_the_next_step_however_many_they_are(
+    bench: Bench,
+) -> None:
+    """
+    Each follow-up once waited for the one after it, deeper and deeper, until Python gave up.
+
+    For that the window had to be full but for one, and a whole batch to come on top.
+    """
+    release = iter([1])
+    bench.waits = lambda: bench.pool.run(next(release, None))
+    bench.follow_up = lambda learned: bench.mirror.task_of(
+        Upload(learned.seen.path, _known(learned), None), learned.seen
+    )
+    for number in range(2 * WINDOW):
+        path = f"{number:04}"
+        token = bench.mirror.local.user_write(path, b"content")
+        bench.carrier.add(bench.mirror.task_of(ReadLocal(path, token)))
+
+    while bench.carrier.under_way:
+        bench.carrier.collect()
+        bench.pool.run()
+
+    assert len(bench.mirror.remote.files) == bench.carrier.done == 2 * WINDOW
+
+
+def _known(learned: Learned) -> FileState:
+    assert learned.seen.local is not None
+    return learned.seen.local
