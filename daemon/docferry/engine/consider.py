@@ -49,9 +49,6 @@ from docferry.model import (
 
 log = get_logger(__name__)
 
-#: A file that somebody has open for writing is looked at again after so long, or when
-#: the watcher says that it was closed.
-BUSY_AGAIN_S = 1.0
 #: A path blocked this often is no passing state: the newcomer gets another local name.
 BLOCKED_BEFORE_ALIAS = 2
 
@@ -128,9 +125,10 @@ class Planner:
         operation = decide(path, seen.local, seen.remote, seen.synced)
         if operation is None or not allows(self._tools.options.mode, operation):
             self._rests(path)
-        elif not self.problems.is_too_early(seen) and self._is_ripe(
-            seen, operation, is_snapshot=is_snapshot, since_s=since_s
-        ):
+        elif wait_s := self.problems.wait_s(seen):
+            # The hint that led here took the place of the mark for the next try.
+            self._dirty.put_off(path, after_s=wait_s, since_s=since_s)
+        elif self._is_ripe(seen, operation, is_snapshot=is_snapshot, since_s=since_s):
             self._begin(seen, operation, since_s)
 
     def takes(self, path: Path) -> bool:
@@ -191,9 +189,7 @@ class Planner:
             self._sightings[path] = found.sighting
             return found.for_s
         self._sightings.pop(path, None)
-        if self._tools.local.is_being_written(path):
-            return max(settle_s, BUSY_AGAIN_S)
-        return None
+        return None  # whether somebody has it open for writing is seen when it is opened
 
     def _absence_s(self, path: Path) -> float | None:
         """Seconds to wait until a missing file counts as deleted; None: it does."""

@@ -58,14 +58,12 @@ class Problems:
     def __len__(self) -> int:
         return len(self._shown)
 
-    def is_too_early(self, seen: Difference) -> bool:
-        """Say whether *seen* failed lately, is unchanged, and its time has not come."""
+    def wait_s(self, seen: Difference) -> float:
+        """Seconds for which *seen* is to be left alone: it failed lately and is unchanged."""
         failing = self._failing.get(seen.path)
-        return (
-            failing is not None
-            and failing.tokens == _tokens(seen)
-            and time.monotonic() < failing.retry_s
-        )
+        if failing is None or failing.tokens != _tokens(seen):
+            return 0.0
+        return max(0.0, failing.retry_s - time.monotonic())
 
     def considered(self, path: Path) -> None:
         """Note that a path is not as agreed: a problem it has may still be there."""
