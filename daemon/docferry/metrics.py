@@ -12,6 +12,7 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,12 @@ STORE_PRECONDITIONS = _gauge(
     "feature",
 )
 SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
+
+
+@cache
+def operation_meters(mirror: str, kind: str) -> tuple[Counter, Histogram]:
+    """Give what counts and times done operations: found by labels once, not every time."""
+    return OPERATIONS.labels(mirror, kind, "done"), OPERATION_SECONDS.labels(kind)
 
 
 def _installed_version() -> str:

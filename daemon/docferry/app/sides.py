@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ from docferry.storage.s3 import S3Options, S3Storage
 
 log = get_logger(__name__)
 
+RANDOM_BITS = 80  # of a ULID's 128; before them stands the time in milliseconds
 LEDGER_NAME = "ledger.sqlite3"
 PRECONDITIONS = (
     "conditional_create",
@@ -39,9 +41,11 @@ class UlidSource:
         self._last = 0
 
     def __call__(self) -> Ulid:
+        now_ms = time.time_ns() // 1_000_000
         with self._lock:
-            # The next number after the last one, where the clock gives no greater.
-            self._last = max(int(ULID()), self._last + 1)
+            # Within a millisecond, or where the clock has stepped back, the next number.
+            is_later = now_ms > self._last >> RANDOM_BITS
+            self._last = int(ULID()) if is_later else self._last + 1
             return str(ULID.from_int(self._last))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from typing import Protocol
 
@@ -23,6 +23,10 @@ WINDOW = 512
 #: One transaction for so many outcomes, or for what came within so many seconds.
 BATCH = 256
 BATCH_S = 0.25
+#: Of at least so many tasks, those with small files go to the pool in groups.
+MANY = 128
+GROUP = 4
+SMALL_BYTES = 64 * 1024
 
 
 class Result(Protocol):
@@ -113,9 +117,13 @@ class Carrier:
         if intents:
             self._intend(intents)  # where it fails, they wait on
         tasks, self._waiting = self._waiting, []
+        self._running += len(tasks)
+        for group in _grouped(tasks):
+            self._pool.submit(self._run_all, group)
+
+    def _run_all(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
-            self._running += 1
-            self._pool.submit(self._run, task)
+            self._run(task)
 
     def _run(self, task: Task) -> None:
         """Runs in the pool. Whatever happens, the loop is told."""
@@ -185,3 +193,22 @@ class Carrier:
             return
         self.done += len(outcomes)
         self._result.on_recorded(outcomes)
+
+
+def _grouped(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+    """Hand small files over to the pool some at a time: that costs as much as for one."""
+    group: list[Task] = []
+    for task in tasks:
+        if len(tasks) < MANY or _size_of(task) > SMALL_BYTES:
+            yield [task]
+            continue
+        group.append(task)
+        if len(group) == GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _size_of(task: Task) -> int:
+    return max((side.size for side in (task.seen.local, task.seen.remote) if side), default=0)

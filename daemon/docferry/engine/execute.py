@@ -158,7 +158,6 @@ class Executor:
 
     def _upload(self, task: Task, operation: Upload) -> Outcome:
         path, source = operation.path, operation.source
-        self._refuse_if_being_written(path)
         base = task.seen.synced
         with self._local.read(path, source.token) as content:
             attributes = Attributes(
@@ -308,7 +307,6 @@ class Executor:
     def _read(self, task: Task, operation: Read) -> Outcome | Learned:
         path = operation.path
         if isinstance(operation, ReadLocal):
-            self._refuse_if_being_written(path)
             with self._local.read(path, operation.expect_local) as content:
                 return self._learn_local(task, content)
         token = operation.expect_remote
@@ -415,10 +413,6 @@ class Executor:
         return VersionRow(
             version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
         )
-
-    def _refuse_if_being_written(self, path: Path) -> None:
-        if self._local.is_being_written(path):
-            raise StaleError(f"{path} is open for writing")
 
 
 def _archive_of(path: Path, base: SyncedState | None) -> Attributes:

@@ -11,8 +11,7 @@ from docferry.metrics import (
     CHANGE_TO_DISK_SECONDS,
     DROP_TO_BUCKET_SECONDS,
     OPERATION_BYTES,
-    OPERATION_SECONDS,
-    OPERATIONS,
+    operation_meters,
 )
 from docferry.model import Download, Forget, KeepBoth, MarkSynced, Outcome, Upload
 
@@ -33,8 +32,9 @@ def kind_of(operation: object) -> str:
 def tell(mirror: str, task: Task, outcome: Outcome) -> None:
     """Log one outcome and count it."""
     kind = kind_of(task.operation)
-    OPERATIONS.labels(mirror, kind, "done").inc()
-    OPERATION_SECONDS.labels(kind).observe(outcome.took_s)
+    done, seconds = operation_meters(mirror, kind)
+    done.inc()
+    seconds.observe(outcome.took_s)
     if isinstance(task.operation, MarkSynced | Forget):
         return  # nothing happened to a document
     if outcome.moved_bytes:

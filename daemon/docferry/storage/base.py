@@ -106,7 +106,8 @@ class Storage(Protocol):
         Open the content at *path*.
 
         Raises:
-            StaleError: The side holds another content there, or none.
+            StaleError: The side holds another content there, or none, or somebody is
+                known to have it open for writing.
         """
         ...
 

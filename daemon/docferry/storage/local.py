@@ -143,6 +143,9 @@ class LocalStorage:
         content = self._open(path, expect, own=False)
         if content is None:
             raise StaleError(f"{path} is gone or another content than expected")
+        if content.is_being_written():
+            content.close()
+            raise StaleError(f"{path} is open for writing: it is taken once it is closed")
         return content
 
     def read_archived(self, version: str) -> Content:
@@ -246,7 +249,7 @@ class LocalStorage:
             except FileNotFoundError:
                 return None
 
-    def _open(self, path: Path, expect: Token | None, *, own: bool) -> Content | None:
+    def _open(self, path: Path, expect: Token | None, *, own: bool) -> LocalContent | None:
         """Open what is at *path* if it is *expect* (None: any regular file)."""
 
         def look() -> os.stat_result | None:

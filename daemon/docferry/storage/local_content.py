@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import Attributes, FileState, Token
+from docferry.storage.atomic import has_writer
 from docferry.storage.base import PART_BYTES, Content
 
 
@@ -72,6 +73,10 @@ class LocalContent(Content):
     def is_as_opened(self) -> bool:
         """Say whether the open file still is the one that was looked at."""
         return token_of(os.fstat(self._fd)) == self._token
+
+    def is_being_written(self) -> bool:
+        """Say whether somebody is known to have the file open for writing."""
+        return has_writer(self._fd) is True
 
     def close(self) -> None:
         if self._fd >= 0:

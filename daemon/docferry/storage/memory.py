@@ -106,6 +106,8 @@ class MemoryStorage:
     def read(self, path: Path, expect: Token) -> Content:
         with self._lock:
             self._check(path, expect)
+            if path in self.open_for_writing:
+                raise StaleError(f"{path} is open for writing")
             return _HeldContent(self.files[path], lambda: self._check(path, expect))
 
     def read_archived(self, version: Ulid) -> Content:
