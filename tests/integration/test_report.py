@@ -1,0 +1,239 @@
+"""What docferry knows, put together from a real ledger."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from docferry.app.report import FileReport, files, status, story
+from docferry.config import Config, MirrorConfig
+from docferry.ledger import Ledger
+from docferry.ledger.lock import StateLock
+from docferry.model import (
+    DeleteRemote,
+    FileState,
+    HoldState,
+    JobState,
+    KeepBoth,
+    MirrorHealth,
+    Mode,
+    Outcome,
+)
+from ledger_rows import (
+    MINUTE,
+    NOW,
+    agreed,
+    deleted,
+    fresh_ledger,
+    new_job,
+    uploaded,
+    version,
+)
+
+
+@pytest.fixture
+def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def config(tmp_path: pathlib.Path) -> Config:
+    names = ("docs", "processed")
+    mirrors = {name: MirrorConfig(name, "store", "bucket", tmp_path / name) for name in names}
+    return Config(state_dir=tmp_path, mirrors=mirrors)
+
+
+def run_once(ledger: Ledger, mirror: str, health: MirrorHealth = MirrorHealth.IN_STEP) -> None:
+    """Leave the row that a daemon would have left."""
+    ledger.mirrors.put(
+        mirror, store="store", bucket="bucket", prefix="", local="/srv", mode=Mode.TWO_WAY
+    )
+    ledger.mirrors.put(mirror, health=health, since=NOW)
+
+
+def kept_both(path: str, copy_path: str) -> Outcome:
+    state = FileState("token", None, 1)
+    operation = KeepBoth(path, copy_path, state, state)
+    return Outcome(operation, agreed(path), version(path), conflict_copy=copy_path)
+
+
+# status
+
+
+def test_before_the_first_run_every_mirror_is_listed_and_nothing_is_claimed(
+    config: Config, ledger: Ledger
+) -> None:
+    report = status(config, ledger)
+
+    assert [(mirror.name, mirror.row, mirror.files) for mirror in report.mirrors] == [
+        ("docs", None, 0),
+        ("processed", None, 0),
+    ]
+    assert report.pid is None
+    assert not report.is_in_step
+    assert (datetime.now(UTC) - report.at).total_seconds() < 60
+
+
+def test_all_is_in_step_only_while_a_daemon_runs(config: Config, ledger: Ledger) -> None:
+    for name in config.mirrors:
+        run_once(ledger, name)
+
+    with StateLock(config.state_dir):
+        running = status(config, ledger)
+    stopped = status(config, ledger)
+
+    assert running.pid is not None
+    assert running.is_in_step
+    assert stopped.pid is None
+    assert not stopped.is_in_step
+
+
+@pytest.mark.parametrize(
+    "health", [health for health in MirrorHealth if health is not MirrorHealth.IN_STEP]
+)
+def test_one_mirror_that_is_not_in_step_is_enough(
+    config: Config, ledger: Ledger, health: MirrorHealth
+) -> None:
+    run_once(ledger, "docs")
+    run_once(ledger, "processed", health)
+
+    with StateLock(config.state_dir):
+        assert not status(config, ledger).is_in_step
+
+
+def test_a_configured_mirror_that_never_ran_is_not_in_step(config: Config, ledger: Ledger) -> None:
+    run_once(ledger, "docs")
+
+    with StateLock(config.state_dir):
+        assert not status(config, ledger).is_in_step
+
+
+def test_a_mirror_is_reported_with_its_files_and_all_that_waits_for_a_person(
+    config: Config, ledger: Ledger
+) -> None:
+    run_once(ledger, "docs")
+    ledger.record("docs", [uploaded("a"), uploaded("b"), kept_both("c", "c.conflict")], at=NOW)
+    ledger.problems.put("docs", "d", kind="Upload", message="refused", at=NOW, retry_at=None)
+    ledger.problems.put("other", "x", kind="Upload", message="refused", at=NOW, retry_at=None)
+    ledger.holds.park("docs", [(DeleteRemote("a", "etag"), agreed("a").sha256)])
+    ledger.holds.hold("docs", "too many", NOW)
+
+    docs, processed = status(config, ledger).mirrors
+
+    assert (docs.files, docs.size_bytes) == (3, 30)
+    assert [problem.path for problem in docs.problems] == ["d"]
+    assert [(hold.reason, hold.count) for hold in docs.holds] == [("too many", 1)]
+    assert [(found.path, found.copy_path) for found in docs.conflicts] == [("c", "c.conflict")]
+    assert (processed.files, processed.problems, processed.holds) == (0, (), ())
+
+
+def test_a_hold_is_shown_until_it_is_carried_out_a_conflict_until_it_is_settled(
+    config: Config, ledger: Ledger
+) -> None:
+    ledger.holds.park("docs", [(DeleteRemote("a", "etag"), agreed("a").sha256)])
+    hold = ledger.holds.hold("docs", "too many", NOW)
+    ledger.record("docs", [kept_both("c", "c.conflict")], at=NOW)
+
+    ledger.holds.decide(hold.id, HoldState.APPROVED, NOW)
+    approved = status(config, ledger).mirrors[0]
+    ledger.holds.finish(hold.id, NOW)
+    ledger.conflicts.settle(approved.conflicts[0].id, NOW)
+    done = status(config, ledger).mirrors[0]
+
+    assert [shown.state for shown in approved.holds] == [HoldState.APPROVED]
+    assert (done.holds, done.conflicts) == ((), ())
+
+
+def test_conversions_are_counted_by_their_state(config: Config, ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
+    ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
+
+    jobs = status(config, ledger).jobs
+
+    assert (jobs[JobState.QUEUED], jobs[JobState.RUNNING]) == (1, 1)
+
+
+def test_the_report_only_reads(config: Config, ledger: Ledger, tmp_path: pathlib.Path) -> None:
+    ledger.record("docs", [uploaded("a")], at=NOW)
+
+    with Ledger.open(tmp_path / "ledger.sqlite3", read_only=True) as reader:
+        report = status(config, reader)
+
+    assert report.mirrors[0].files == 1
+
+
+# ls
+
+
+@pytest.fixture
+def stocked(ledger: Ledger) -> Ledger:
+    paths = ("b", "a/2", "a/1", "a-b", "a/%_/odd")
+    ledger.record("docs", [uploaded(path) for path in paths], at=NOW)
+    ledger.record("other", [uploaded("a/other")], at=NOW)
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [
+        ("", ["a-b", "a/%_/odd", "a/1", "a/2", "b"]),
+        ("a", ["a/%_/odd", "a/1", "a/2"]),
+        ("a/", ["a/%_/odd", "a/1", "a/2"]),
+        ("a/1", ["a/1"]),
+        ("b", ["b"]),
+        ("c", []),
+    ],
+)
+def test_files_are_listed_at_or_below_a_path_odd_names_in_their_place(
+    stocked: Ledger, below: str, expected: list[str]
+) -> None:
+    assert [report.path for report in files(stocked, "docs", below)] == expected
+
+
+def test_a_file_is_listed_with_what_is_wrong_with_it(stocked: Ledger) -> None:
+    stocked.problems.put("docs", "b", kind="Upload", message="refused", at=NOW, retry_at=None)
+
+    assert files(stocked, "docs", "b") == [FileReport("b", agreed("b"), "refused")]
+    assert [report.problem for report in files(stocked, "docs", "a/1")] == [None]
+
+
+# log
+
+
+def test_the_story_of_a_path_is_told_newest_first(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("p", "older")], at=NOW)
+    ledger.record("docs", [uploaded("p", "newer")], at=NOW + MINUTE)
+    ledger.record("docs", [deleted("p"), uploaded("q")], at=NOW + 2 * MINUTE)
+
+    report = story(ledger, "docs", "p")
+
+    assert report.synced is None
+    assert [row.kind for row in report.history] == ["delete_remote", "upload", "upload"]
+    assert {row.sha256 for row in report.versions} == {
+        agreed("p", "older").sha256,
+        agreed("p", "newer").sha256,
+    }
+    assert report.problem is None
+
+
+def test_the_story_says_what_is_agreed_and_what_is_wrong(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("p")], at=NOW)
+    ledger.problems.put("docs", "p", kind="Upload", message="refused", at=NOW, retry_at=None)
+
+    report = story(ledger, "docs", "p")
+
+    assert report.synced == agreed("p")
+    assert report.problem is not None
+    assert report.problem.message == "refused"
+
+
+def test_an_unknown_path_has_no_story(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("another")], at=NOW)
+
+    report = story(ledger, "docs", "p")
+
+    assert (report.synced, report.versions, report.history) == (None, (), ())
