@@ -119,6 +119,25 @@ def test_a_path_is_busy_until_it_is_written_down(bench: Bench) -> None:
     assert bench.carrier.under_way == 0
 
 
+def test_what_is_done_is_busy_as_long_as_it_is_not_written_down(bench: Bench) -> None:
+    """Looked at meanwhile, it would differ from what the ledger says."""
+    bench.add("done")
+    token = bench.mirror.local.user_write("read", b"content")
+    bench.carrier.add(bench.mirror.task_of(ReadLocal("read", token)))
+    busy: list[bool] = []
+
+    def look(learned: Learned) -> Task:
+        busy.append(bench.carrier.is_busy("done"))
+        return bench.mirror.task("read")
+
+    bench.follow_up = look
+    bench.carrier.collect()
+    bench.pool.run()
+    bench.carrier.collect()
+
+    assert busy == [True]
+
+
 def test_what_has_finished_is_written_down_together_while_the_rest_runs(bench: Bench) -> None:
     for path in ("a", "b", "c"):
         bench.add(path)

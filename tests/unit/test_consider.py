@@ -217,6 +217,19 @@ def test_an_intent_is_durable_before_its_upload_is_begun(desk: Desk) -> None:
     assert intended[0]
 
 
+def test_nothing_is_agreed_on_before_it_is_done(desk: Desk) -> None:
+    """A crash between the two must leave work to do, not a note of what never was."""
+    desk.mirror.local.user_write("p", b"p")
+    failing(desk, TemporaryError("the process dies here"))
+
+    desk.consider("p")
+    desk.planner.carrier.collect()
+    before = desk.ledger.synced.get("docs", ["p"])
+    desk.work()
+
+    assert before == desk.ledger.synced.get("docs", ["p"]) == {}
+
+
 def test_an_operation_that_found_the_world_moved_is_planned_anew(desk: Desk) -> None:
     desk.mirror.local.user_write("p", b"planned")
     desk.consider("p")
@@ -411,6 +424,23 @@ def test_a_deletion_that_is_called_for_no_more_is_not_carried_out(desk: Desk) ->
     desk.work()
 
     assert desk.mirror.remote.contents["p"] == b"edited since"
+    assert len(desk.dirty) == 1
+
+
+def test_a_deletion_held_before_both_sides_were_joined_anew_is_not_carried_out(
+    desk: Desk,
+) -> None:
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
+    desk.ledger.synced.forget_all("docs")
+    desk.mirror.synced.clear()
+
+    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
+    assert desk.mirror.remote.archive == {}
     assert len(desk.dirty) == 1
 
 
