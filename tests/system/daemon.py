@@ -40,7 +40,8 @@ class Mirror:
         self.name = name
         self.folder = folder
         self.prefix = f"{name}-{uuid4().hex[:8]}/"
-        self._client = server.client()
+        self.options = ""  #: lines for its table in the configuration
+        self.client = server.client()
 
     # The folder.
 
@@ -71,27 +72,27 @@ class Mirror:
 
     def put(self, key: str, content: bytes) -> str:
         """Upload, as a stranger does; give the ETag."""
-        answer = self._client.put_object(Bucket=servers.BUCKET, Key=self.prefix + key, Body=content)
+        answer = self.client.put_object(Bucket=servers.BUCKET, Key=self.prefix + key, Body=content)
         return answer["ETag"]
 
     def get(self, key: str) -> bytes | None:
-        with suppress(self._client.exceptions.NoSuchKey):
-            found = self._client.get_object(Bucket=servers.BUCKET, Key=self.prefix + key)
+        with suppress(self.client.exceptions.NoSuchKey):
+            found = self.client.get_object(Bucket=servers.BUCKET, Key=self.prefix + key)
             return found["Body"].read()
         return None
 
     def head(self, key: str) -> Mapping[str, Any]:
         """Give an object's headers."""
-        return self._client.head_object(Bucket=servers.BUCKET, Key=self.prefix + key)
+        return self.client.head_object(Bucket=servers.BUCKET, Key=self.prefix + key)
 
     def remove(self, *keys: str) -> None:
         """Delete objects; one that starts with the archive's name is deleted like any other."""
         for key in keys:
-            self._client.delete_object(Bucket=servers.BUCKET, Key=self.prefix + key)
+            self.client.delete_object(Bucket=servers.BUCKET, Key=self.prefix + key)
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """List the prefix, docferry's own objects too."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
+        pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=servers.BUCKET, Prefix=self.prefix
         )
         found = (item["Key"] for page in pages for item in page.get("Contents", ()))
@@ -99,13 +100,13 @@ class Mirror:
 
     def objects(self) -> dict[str, bytes]:
         """Give what the prefix holds, by key."""
-        keys = [key for key in self.keys() if not key.startswith(RESERVED + "/")]
+        keys = [key for key in self.all_keys() if not key.startswith(RESERVED + "/")]
         found = ((key, self.get(key)) for key in keys)
         return {key: content for key, content in found if content is not None}
 
     def archived_objects(self) -> list[bytes]:
         """Give what the prefix's archive keeps."""
-        keys = [key for key in self.keys() if key.startswith(f"{RESERVED}/versions/")]
+        keys = [key for key in self.all_keys() if key.startswith(f"{RESERVED}/versions/")]
         return [content for key in keys if (content := self.get(key)) is not None]
 
 
@@ -198,6 +199,10 @@ class Daemon:
         """Give what it logged: all, or the events of one name."""
         return events_of(self.log.read_text(), name)
 
+    def lines(self) -> int:
+        """Count the lines of its log: it goes on."""
+        return self.log.read_bytes().count(b"\n")
+
     def tail(self, lines: int = 30) -> str:
         found = self.log.read_text(errors="replace").splitlines()[-lines:]
         return "\n".join(line[:600] for line in found)
@@ -250,7 +255,8 @@ class Site:
                 "poll": '"200ms"',
                 "settle": '"100ms"',
             }
-            given = (line.partition("=") for line in options.splitlines())
+            lines = f"{options}\n{mirror.options}".splitlines()
+            given = (line.partition("=") for line in lines)
             wanted |= {key.strip(): value.strip() for key, _, value in given if key.strip()}
             text += f"[mirror.{mirror.name}]\n"
             text += "".join(f"{key} = {value}\n" for key, value in wanted.items())
