@@ -9,19 +9,28 @@ and kills the process at the end.
 from __future__ import annotations
 
 import contextlib
+import http.server
+import ipaddress
 import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import boto3
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,6 +38,9 @@ if TYPE_CHECKING:
 BUCKET = "documents"  # SeaweedFS runs out of volumes after about ten: prefixes, not buckets
 ACCESS_KEY_ID = "test-key"
 SECRET_ACCESS_KEY = "test-secret"
+
+#: Answers one request, whatever its method.
+Answer: TypeAlias = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 _READY_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.02
@@ -45,6 +57,7 @@ class Certificate:
 
     certificate: Path
     key: Path
+    ca: Path  #: who vouches for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,82 @@ def moto(folder: Path) -> Iterator[S3Server]:
 
 
 @contextlib.contextmanager
+def answering(answer: Answer) -> Iterator[str]:
+    """Run something that speaks HTTP and answers each request by *answer*. Gives its URL."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # says "100 Continue": boto3 waits a second for that
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer(self)
+            self.close_connection = True
+
+        do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(_LOOK_EVERY_S,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """Listen, take connections, and never say a word. Gives the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def make_certificate(folder: Path, *, ends_in: timedelta = timedelta(days=1)) -> Certificate:
+    """Make a CA of our own and what it vouches for: a server at 127.0.0.1."""
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a private CA")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a store")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    is_ca = x509.BasicConstraints(ca=True, path_length=None)
+    ca = _builder(ca_name, ca_key, timedelta(days=1)).issuer_name(ca_name)
+    leaf = _builder(name, key, ends_in).issuer_name(ca_name)
+    made = Certificate(folder / "certificate.pem", folder / "key.pem", folder / "ca.pem")
+    for path, signed in (
+        (made.ca, ca.add_extension(is_ca, critical=True).sign(ca_key, hashes.SHA256())),
+        (
+            made.certificate,
+            leaf.add_extension(address, critical=False).sign(ca_key, hashes.SHA256()),
+        ),
+    ):
+        path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    made.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return made
+
+
+def _builder(
+    name: x509.Name, key: ec.EllipticCurvePrivateKey, ends_in: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(min(now, now + ends_in) - timedelta(days=1))
+        .not_valid_after(now + ends_in)
+    )
+
+
+@contextlib.contextmanager
 def _running(
     name: str, command: Callable[[int], Sequence[str]], folder: Path, scheme: str = "http"
 ) -> Iterator[S3Server]:
@@ -183,6 +272,7 @@ def _started(
 def _is_ready(server: S3Server) -> bool:
     """Wait until a document can be stored; False: the server ended, or took too long."""
     client = server.client(verify=False)
+    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     deadline_s = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline_s:
         with contextlib.suppress(ClientError, BotoCoreError):

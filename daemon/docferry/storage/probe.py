@@ -26,7 +26,6 @@ from docferry.model import RESERVED
 from docferry.storage.listing import LISTED
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_errors import status_of, translate
-from docferry.storage.s3_metadata import token_of
 
 PROBE_PREFIX = f"{RESERVED}/probe/"
 
@@ -99,7 +98,7 @@ class _Trial:
         sent_at = datetime.now(UTC)
         first = self._call(self._boto.put_object, Key=self._key, Body=_BODY, Metadata=_MEANING)
         answered_at = datetime.now(UTC)
-        etag = token_of(first.get("ETag", ""))
+        etag = self._client.etag_in(first, f"try {self._key}")
         said = first["ResponseMetadata"]["HTTPHeaders"]
         return StoreProfile(
             conditional_create=self._refuses_put(IfNoneMatch="*"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -34,6 +35,7 @@ from docferry.storage.s3_metadata import (
 )
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3.type_defs import (
         GetObjectOutputTypeDef,
         HeadObjectOutputTypeDef,
@@ -130,10 +132,11 @@ class S3Client:
             IfMatch=f'"{expect}"',
             Range=f"bytes={offset}-{offset + size - 1}",
         )
-        head = self._head_of(answer, doing)
-        if head.token != expect:
-            raise StaleError(f"{key} is another content than expected")
-        return self._body_of(answer, doing, size)
+        with closing(answer["Body"]) as stream:
+            head = self._head_of(answer, doing)
+            if head.token != expect:
+                raise StaleError(f"{key} is another content than expected")
+            return self._all_of(stream, doing, size)
 
     def put(self, key: str, body: bytes, headers: dict[str, str], condition: Token | None) -> Token:
         """
@@ -205,11 +208,10 @@ class S3Client:
             Key=key,
             **conditions(expect),
         )
-        head = self._head_of(answer, doing)
-        if head.size > PART_BYTES:
-            answer["Body"].close()
-            return Fetched(head, None)
-        return Fetched(head, self._body_of(answer, doing, head.size))
+        with closing(answer["Body"]) as stream:
+            head = self._head_of(answer, doing)
+            is_small = head.size <= PART_BYTES
+            return Fetched(head, self._all_of(stream, doing, head.size) if is_small else None)
 
     def _put_with_boto(
         self, key: str, body: bytes, headers: dict[str, str], condition: Token | None
@@ -240,10 +242,9 @@ class S3Client:
             token, answer["ContentLength"], clean(metadata | headers), _http_date_ns(modified)
         )
 
-    def _body_of(self, answer: GetObjectOutputTypeDef, doing: str, size: int) -> bytes:
+    def _all_of(self, stream: StreamingBody, doing: str, size: int) -> bytes:
         try:
-            with answer["Body"] as stream:
-                body = stream.read()
+            body = stream.read()
         except BotoCoreError as error:
             raise self._translated(error, doing) from error
         if len(body) != size:

@@ -113,6 +113,8 @@ _STATUSES = {
     409: _MOVED,
     412: _MOVED,
     429: _LESS,
+    # botocore says so, too, where a 200 is not XML.
+    500: _Meaning(TemporaryError, "the store has trouble of its own, or a proxy answers for it"),
     501: _Meaning(PermanentError, "the store has no such function"),
     503: _LESS,
     507: _Meaning(TemporaryError, "the store is full: give it room"),

@@ -20,7 +20,7 @@ from docferry.storage.s3_errors import translate
 from docferry.storage.s3_metadata import ABSENT, Fetched, ObjectHead, clean, token_of
 
 if TYPE_CHECKING:
-    from obstore import GetResult, PutMode
+    from obstore import GetOptions, GetResult, PutMode
 
 #: obstore's time limit is for the whole of an upload, boto3's for each step. Over a thin
 #: line a large body takes long and is no fault: it goes through boto3.
@@ -45,9 +45,9 @@ def get(connections: Connections, key: str, expect: Token | None) -> Fetched | N
     if not is_plain(key):
         return None
     store = connections.lean
-    condition = f'"{expect}"' if expect is not None else None
+    options: GetOptions = {} if expect is None else {"if_match": f'"{expect}"'}
     try:
-        result = obstore.get(store, key, options={"if_match": condition})
+        result = obstore.get(store, key, options=options)
         head = _head_of(result)
         if head is None:
             return None
