@@ -12,6 +12,7 @@ import contextlib
 import http.server
 import ipaddress
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -100,10 +101,14 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
     identity = {"name": "test", "credentials": [credentials], "actions": ["Admin"]}
     identities.write_text(json.dumps({"identities": [identity]}))
 
+    # Port and gRPC port (by default port + 10,000) of each part; no two servers may meet.
+    flags = [f"-{part}.port" for part in ("master", "volume", "filer")]
+    flags += [f"-{part}.port.grpc" for part in ("master", "volume", "filer", "s3", "admin")]
+    used: list[int] = []
+
     def command(port: int) -> list[str]:
-        # Port and gRPC port (by default port + 10,000) of each part; no two servers may meet.
-        ports = [f"-{part}.port" for part in ("master", "volume", "filer")]
-        ports += [f"-{part}.port.grpc" for part in ("master", "volume", "filer", "s3", "admin")]
+        ports = _free_ports(len(flags))
+        used.extend([port, *ports])
         return [
             _program("weed"),
             "mini",
@@ -114,14 +119,19 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
             f"-s3.port={port}",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
-            *(f"{flag}={free}" for flag, free in zip(ports, _free_ports(len(ports)), strict=True)),
+            *(f"{flag}={free}" for flag, free in zip(flags, ports, strict=True)),
             "-master.telemetry=false",  # it is on by default
             "-webdav=false",
             "-admin.ui=false",
         ]
 
-    with _running("seaweedfs", command, folder) as server:
-        yield server
+    try:
+        with _running("seaweedfs", command, folder) as server:
+            yield server
+    finally:
+        for free in used:  # it leaves its sockets where only it decides
+            for left in Path("/tmp").glob(f"seaweedfs-*-{free}.sock"):
+                left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -257,7 +267,12 @@ def _started(
         output = folder / f"{name}.log"
         with output.open("wb") as log:
             process = subprocess.Popen(
-                command(port), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command(port),
+                cwd=folder,
+                env={**os.environ, "TMPDIR": str(folder)},  # SeaweedFS writes its logs there
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         server = S3Server(name, f"{scheme}://127.0.0.1:{port}", process)
         if _is_ready(server):

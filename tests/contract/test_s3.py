@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from ulid import ULID
 
 from contract.backends import s3_options, s3_storage
-from docferry.core.paths import key_of, path_of
+from contract.strangers import CONTENT, SHA256, Stranger, paths, put
 from docferry.errors import PermanentError, StaleError, TemporaryError
-from docferry.model import Attributes, Entry, Path, Token, Written
+from docferry.model import Attributes, Token
 from docferry.storage.base import PART_BYTES
 from docferry.storage.memory import BytesContent
 from docferry.storage.probe import StoreProfile
@@ -26,8 +25,6 @@ from docferry.storage.s3_connect import Connections
 from docferry.storage.s3_multipart import copy_object, part_bytes_for
 from servers import BUCKET, S3Server
 
-CONTENT = b"a document"
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MTIME_NS = 1_234_567_890_123_456_700
 
 WEAK = StoreProfile(etag_is_md5=True, lists_in_order=True)
@@ -59,34 +56,6 @@ def server(request: pytest.FixtureRequest) -> S3Server:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, S3Server)
     return found
-
-
-class Stranger:
-    """Somebody with another tool, below the prefix of *storage*."""
-
-    def __init__(self, server: S3Server, storage: S3Storage) -> None:
-        self._client = server.client()
-        self._prefix = storage.prefix
-
-    def put(self, key: str, content: bytes = CONTENT, **arguments: Any) -> str:
-        full_key = self._prefix + key
-        answer = self._client.put_object(Bucket=BUCKET, Key=full_key, Body=content, **arguments)
-        return answer["ETag"].strip('"')
-
-    def get(self, key: str) -> Any:
-        return self._client.get_object(Bucket=BUCKET, Key=self._prefix + key)
-
-    def listed(self) -> list[str]:
-        page = self._client.list_objects_v2(Bucket=BUCKET, Prefix=self._prefix)
-        return [found["Key"].removeprefix(self._prefix) for found in page.get("Contents", [])]
-
-
-def put(storage: S3Storage, path: Path, content: bytes = CONTENT) -> Written:
-    return storage.write(path, BytesContent(content), Attributes(), expect=None)
-
-
-def paths(entries: list[Entry] | Iterator[Entry]) -> list[Path]:
-    return [entry[0] for entry in entries if isinstance(entry, tuple)]
 
 
 @contextmanager
@@ -456,59 +425,3 @@ def test_parts_grow_where_there_would_be_too_many() -> None:
     assert part_bytes_for(PART_BYTES + 1) == PART_BYTES
     assert part_bytes_for(5 * 1024**4) * 10_000 >= 5 * 1024**4
     assert part_bytes_for(5 * 1024**4) < 5 * 1024**3
-
-
-# Odd keys.
-
-ODD_KEYS = ["a//b", "/a", "a/./b", "a/../b", "..", "a\tb", "a/", "50%_off", "a\\b", "x%_41"]
-
-
-def test_odd_keys_have_local_names_and_keep_their_objects(moto: S3Server) -> None:
-    storage = s3_storage(moto)
-    stranger = Stranger(moto, storage)
-    tokens = {key: stranger.put(key, key.encode()) for key in ODD_KEYS}
-
-    assert paths(storage.scan()) == []
-    odd = {entry[0]: entry[1] for entry in storage.scan_odd() if isinstance(entry, tuple)}
-
-    assert list(odd) == sorted(odd)
-    assert {key_of(path): state.token for path, state in odd.items()} == tokens
-    for path, state in odd.items():
-        assert storage.stat(path) == state
-        with storage.read(path, state.token) as content:
-            assert b"".join(content.parts()) == key_of(path).encode()
-
-
-def test_an_odd_key_is_written_where_the_store_can_hold_it(moto: S3Server) -> None:
-    storage = s3_storage(moto)
-
-    first = put(storage, "a/%_/b")
-    archive = Attributes(version=str(ULID()))
-    second = storage.write(
-        "a/%_/b", BytesContent(b"2"), Attributes(), expect=first.token, archive=archive
-    )
-    assert "a//b" in Stranger(moto, storage).listed()
-    storage.delete("a/%_/b", expect=second.token, archive=Attributes(version=str(ULID())))
-
-    assert [key for key in Stranger(moto, storage).listed() if "versions" not in key] == []
-
-
-@pytest.mark.parametrize("path", ["a/%_/b", "a/%_2E%_2E/b", "a/%_", "a%_5Cb"])
-def test_an_odd_key_that_the_store_would_change_is_refused(seaweedfs: S3Server, path: Path) -> None:
-    storage = s3_storage(seaweedfs)
-    assert key_of(path) != path
-
-    with pytest.raises(PermanentError):
-        put(storage, path)
-
-    assert Stranger(seaweedfs, storage).listed() == []
-
-
-def test_an_empty_file_is_not_written_as_a_folders_marker(moto: S3Server) -> None:
-    with pytest.raises(PermanentError, match="marker"):
-        put(s3_storage(moto), "a/%_", b"")
-
-
-def test_a_name_that_is_too_long_for_the_store_is_refused(seaweedfs: S3Server) -> None:
-    with pytest.raises(PermanentError, match="shorten"):
-        put(s3_storage(seaweedfs), path_of("x" * 300))

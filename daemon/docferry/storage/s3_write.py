@@ -148,14 +148,15 @@ class Writer:
 
     def _create(self, key: str, send: Callable[[Token | None], Token], *, is_kept: bool) -> Token:
         """Send where nothing is."""
-        if is_kept:
+        for _ in range(2 if is_kept else 0):
             try:
                 return send(ABSENT)
             except StaleError:
-                # SeaweedFS says so also where a folder of that name was emptied.
+                # SeaweedFS says so, every time, also where a folder of that name was emptied.
+                # Twice: elsewhere somebody may just be writing, and not be visible yet.
                 if self.client.head(key) is not None:
                     raise
-        elif self.client.head(key) is not None:
+        if self.client.head(key) is not None:
             raise StaleError(f"there is something at {key} already")
         return send(None)
 
