@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from collections.abc import Callable, Mapping
 
 from benchmarks.bed import Options, say
@@ -24,7 +26,11 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
 
 
 def main() -> None:
+    # As an exception, so that servers are ended and folders removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arguments = _parser().parse_args()
+    if arguments.write and (arguments.only or arguments.quick):
+        sys.exit("--write takes the whole table: neither --only nor --quick")
     options = Options(runs=arguments.runs, is_quick=arguments.quick)
     figures: list[Figure] = []
     for name in arguments.only or CASES:

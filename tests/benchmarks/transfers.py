@@ -43,12 +43,11 @@ def large(options: Options) -> list[Figure]:
     """Move one large file, and a quarter of it: memory must not know the difference."""
     size_mib = options.size(1024, 128)
     up, down, quarter_up, quarter_down = Costs(), Costs(), Costs(), Costs()
-    for number in range(options.runs):
+    for _ in range(options.runs):
         with bed() as here:
             _large(here, size_mib, up, down)
-        if number == 0:
-            with bed() as here:
-                _large(here, size_mib // 4, quarter_up, quarter_down)
+        with bed() as here:
+            _large(here, size_mib // 4, quarter_up, quarter_down)
     name = f"a file of {size_mib} MiB"
     return [
         *_figures(f"{name} up", up, wall=1.1),
