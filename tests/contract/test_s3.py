@@ -212,6 +212,35 @@ def test_a_listing_of_many_pages_comes_in_order(seaweedfs: S3Server) -> None:
     assert paths(storage.scan()) == sorted(names)
 
 
+def test_the_same_listing_is_known_again_and_any_change_is_noticed(server: S3Server) -> None:
+    storage = s3_storage(server)
+    stranger = Stranger(server, storage)
+    stranger.put("a")
+    was_known_before = storage.is_as_scanned()
+    list(storage.scan())
+    is_known = storage.is_as_scanned()
+    stranger.put("b/c")
+    is_known_after_a_change = storage.is_as_scanned()
+    list(storage.scan())
+    stranger.put("a", b"the same key, another content")
+
+    assert (was_known_before, is_known, is_known_after_a_change) == (False, True, False)
+    assert not storage.is_as_scanned()
+
+
+def test_a_listing_of_many_pages_is_known_again(seaweedfs: S3Server) -> None:
+    storage = s3_storage(seaweedfs)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: put(storage, f"{n}"), range(1100)))
+    list(storage.scan())
+
+    is_known = storage.is_as_scanned()
+    put(storage, "zzz")
+
+    assert is_known
+    assert not storage.is_as_scanned()
+
+
 def test_a_store_that_turns_out_to_walk_folders_is_sorted_the_next_time(
     seaweedfs: S3Server,
 ) -> None:

@@ -92,6 +92,7 @@ class MirrorLoop:
         self._outage: _Outage | None = None
         self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
         self._judge_by_s: float | None = None  # monotonic: no longer than this
+        self._agreed_listing: int | None = None  #: operations done when a poll found no change
         self._interleaved_s = 0.0
         self._is_finishing = False
         self._rounds = 0
@@ -238,6 +239,7 @@ class MirrorLoop:
     def _full_run(self) -> None:
         """Read all three trees side by side and set everything on its way."""
         self._deletions.forget()
+        self._agreed_listing = None
         began = datetime.now(UTC)
         try:
             for seen in self._all_trees():
@@ -262,6 +264,9 @@ class MirrorLoop:
     def _one_sided_run(self, side: Side) -> None:
         """Compare one side with the ledger; what differs becomes dirty."""
         began = datetime.now(UTC)
+        if side is Side.REMOTE and self._is_listing_known():
+            self.health.note(last_poll_at=began)
+            return
         storage, synced = self._places.side(side), self._ledger.synced
         marks = 0
         for entries, agreed in (
@@ -279,10 +284,18 @@ class MirrorLoop:
                 self.request(Run.FULL)
                 return
         if side is Side.REMOTE:
+            self._agreed_listing = None if marks else self._planner.carrier.done
             self.health.note(last_poll_at=began)
         else:
             self.health.note(last_scan_at=began)
         log.debug("run.done", mirror=self.name, run=side, took_s=_seconds_since(began))
+
+    def _is_listing_known(self) -> bool:
+        """Say whether the bucket lists what the last poll saw, and nothing was done since."""
+        return (
+            self._agreed_listing == self._planner.carrier.done
+            and self._places.remote.is_as_scanned()
+        )
 
     def _work_off_dirty(self) -> None:
         """Look at the dirty paths that are due."""
@@ -376,6 +389,7 @@ class MirrorLoop:
             self._tools.new_ulid,
         ):
             self._outage = None
+            self._agreed_listing = None
 
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""

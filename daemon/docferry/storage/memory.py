@@ -93,6 +93,9 @@ class MemoryStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
+    def is_as_scanned(self) -> bool:
+        return False  # nothing is saved by asking
+
     def paths_below(self, folder: Path) -> Iterator[Path]:
         yield from [path for path in self.files if path.startswith(f"{folder}/")]
 

@@ -31,7 +31,14 @@ from docferry.model import (
     Written,
 )
 from docferry.storage.base import Content
-from docferry.storage.listing import Listed, OutOfOrderError, list_objects
+from docferry.storage.listing import (
+    DIGEST,
+    Listed,
+    OutOfOrderError,
+    Page,
+    is_same_listing,
+    list_objects,
+)
 from docferry.storage.probe import PROBE_PREFIX, StoreProfile, probe
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_connect import S3Options
@@ -72,6 +79,7 @@ class S3Storage:
         self._client = S3Client(options, bucket, prefix)
         self._aliases = {} if aliases is None else aliases
         self._odd: list[Entry] = []
+        self._digests: list[bytes] = []  # of the pages of the last finished scan
 
     # The store itself.
 
@@ -95,7 +103,8 @@ class S3Storage:
         odd: list[tuple[Path, FileState]] = []
         start, aliases = len(self.prefix), self._aliases
         own = self.prefix + RESERVED + "/"
-        for batch in self._list(self.prefix):
+        digests: list[bytes] = []
+        for batch in self._list(self.prefix, digests):
             for full_key, token, size in batch:
                 if full_key.startswith(own) or _is_folder(full_key, size):
                     continue
@@ -107,10 +116,19 @@ class S3Storage:
                 else:
                     yield path, state
         self._odd = [*sorted(odd, key=itemgetter(0))]
+        self._digests = digests
 
-    def _list(self, prefix: str) -> Iterator[list[Listed]]:
+    def is_as_scanned(self) -> bool:
+        """Say whether the store lists exactly what the last finished `scan` saw: cheap to ask."""
+        return is_same_listing(partial(self._client.list_page, self.prefix), self._digests)
+
+    def _list(self, prefix: str, digests: list[bytes]) -> Iterator[list[Listed]]:
+        def fetch_page(after: str | None) -> Page:
+            page = self._client.list_page(prefix, after)
+            digests.append(page[DIGEST])
+            return page
+
         is_in_order = self.profile.lists_in_order
-        fetch_page = partial(self._client.list_page, prefix)
         try:
             yield from list_objects(fetch_page, prefix, is_in_order=is_in_order)
         except OutOfOrderError:
@@ -215,7 +233,7 @@ class S3Storage:
         trial = folder + key.removeprefix(self.prefix)
         try:
             self._client.put(trial, _TRIAL, {}, None)
-            found = [key for batch in self._list(folder) for key, _, _ in batch]
+            found = [key for batch in self._list(folder, []) for key, _, _ in batch]
             is_held = found == [trial] and self._client.get(trial, None).body == _TRIAL
         except StaleError:
             is_held = False
