@@ -39,12 +39,13 @@ class Known:
 class Mirror:
     """A mirror under test: a person's hands on both sides, and its loop."""
 
-    def __init__(self, folder: pathlib.Path, delete_limit: int) -> None:
+    def __init__(self, folder: pathlib.Path, delete_limit: int, mode: Mode) -> None:
         self.root = folder / "docs"
         self.root.mkdir()
         self.state = folder / "ledger.sqlite3"
         self.remote = MemoryStorage(knows_sha256=False)
         self.limit = delete_limit
+        self.mode = mode
         self.ledger = Ledger.open(self.state)
         self.ledger.mirrors.put(
             "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
@@ -62,6 +63,7 @@ class Mirror:
             local=self.root,
             settle_s=0.0,
             delete_limit=self.limit,
+            mode=self.mode,
         )
         executor = Executor(
             "docs",
@@ -133,8 +135,8 @@ class Mirror:
 def new_mirror(tmp_path: pathlib.Path) -> Iterator[Callable[..., Mirror]]:
     made: list[Mirror] = []
 
-    def make(delete_limit: int = 100) -> Mirror:
-        made.append(Mirror(tmp_path, delete_limit))
+    def make(delete_limit: int = 100, mode: Mode = Mode.TWO_WAY) -> Mirror:
+        made.append(Mirror(tmp_path, delete_limit, mode))
         return made[-1]
 
     yield make
@@ -329,3 +331,20 @@ def test_a_folder_mark_looks_at_everything_below(new_mirror: Callable[..., Mirro
     mirror.loop.mark("d/")
 
     wait_for(lambda: mirror.remote.contents == {"d/new": b"new", "keep": b"keep"})
+
+
+def test_what_the_mode_leaves_alone_is_said_and_not_called_in_step(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(mode=Mode.PUSH)
+    (mirror.root / "a").write_bytes(b"a")
+    mirror.start()
+    mirror.remote.user_write("a", b"by a stranger")
+    mirror.remote.user_write("b", b"by a stranger too")
+
+    mirror.run()
+
+    assert mirror.files == {"a": b"a"}
+    problems = {row.path: row.kind for row in mirror.ledger.problems.all("docs")}
+    assert problems == {"a": "mode", "b": "mode"}
+    assert mirror.health is MirrorHealth.WAITING

@@ -68,6 +68,7 @@ def test_no_test_sleeps() -> None:
     sleeps = [
         f"{path.relative_to(ROOT)}:{call.lineno}"
         for path in modules("tests")
+        if "benchmarks" not in path.parts  # what is idle is measured by letting time pass
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "sleep"
     ]

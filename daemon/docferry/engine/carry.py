@@ -23,6 +23,8 @@ WINDOW = 512
 #: One transaction for so many outcomes, or for what came within so many seconds.
 BATCH = 256
 BATCH_S = 0.25
+#: While fewer than these run, what has finished need not wait for company.
+FEW = 32
 #: Of at least so many tasks, those with small files go to the pool in groups.
 MANY = 128
 GROUP = 4
@@ -97,7 +99,7 @@ class Carrier:
         """Submit what waits, take what has finished, write down what is due. Never blocks long."""
         self._submit()
         self._take_finished(wait=False)
-        if not self._running or time.monotonic() - self._oldest_s > BATCH_S:
+        if self._running < FEW or time.monotonic() - self._oldest_s > BATCH_S:
             self._write_down()
 
     def finish(self) -> None:
@@ -143,10 +145,9 @@ class Carrier:
             try:
                 task, result = self._finished.get(block=wait, timeout=BATCH_S if wait else None)
             except queue.Empty:
-                if self._outcomes:
-                    self._write_down()
                 if not wait:
                     return
+                self._write_down()
                 self._on_wait()
                 continue
             wait = False

@@ -123,8 +123,11 @@ class Planner:
             self._dirty.mark(path, after_s=STALE_AGAIN_S)
             return
         operation = decide(path, seen.local, seen.remote, seen.synced)
-        if operation is None or not allows(self._tools.options.mode, operation):
+        mode = self._tools.options.mode
+        if operation is None:
             self._rests(path)
+        elif not allows(mode, operation):
+            self.problems.left_alone(path, mode, operation)
         elif wait_s := self.problems.wait_s(seen):
             # The hint that led here took the place of the mark for the next try.
             self._dirty.put_off(path, after_s=wait_s, since_s=since_s)

@@ -72,6 +72,11 @@ class DirtyPaths:
                 return 0.0
             return time.monotonic() - min(mark.since_s for mark in self._marks.values())
 
+    def paths(self) -> list[Path]:
+        """Give what waits, in no order."""
+        with self._lock:
+            return list(self._marks)
+
     def __len__(self) -> int:
         with self._lock:
             return len(self._marks)

@@ -166,7 +166,7 @@ class MirrorLoop:
             and not self._requests
             and not self._planner.carrier.under_way
             and self._judge_complete is None
-            and len(self.dirty) <= len(self._planner.problems)
+            and not self._is_anything_on_its_way()
         )
         # In the middle of a round, work is in nobody's list for a moment.
         return is_quiet and not self._in_round and rounds == self._rounds
@@ -366,7 +366,7 @@ class MirrorLoop:
         now_s = time.monotonic()
         if self._judge_by_s is None:
             self._judge_by_s = now_s + JUDGE_WITHIN_S + 2 * self._tools.options.settle_s
-        return len(self.dirty) > len(self._planner.problems) and now_s < self._judge_by_s
+        return self._is_anything_on_its_way() and now_s < self._judge_by_s
 
     def _is_empty(self, side: Side) -> bool:
         """Ask a side whether it holds anything at all."""
@@ -438,6 +438,11 @@ class MirrorLoop:
             oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
             oldest = oldest.replace(microsecond=0)
         return {"dirty": waiting, "oldest_dirty_at": oldest}
+
+    def _is_anything_on_its_way(self) -> bool:
+        """Say whether a path waits that has not failed: one that settles, or was just noticed."""
+        is_retrying = self._planner.problems.is_retrying
+        return not all(map(is_retrying, self.dirty.paths()))
 
     def _sleep_s(self) -> float | None:
         if self._outage is not None:

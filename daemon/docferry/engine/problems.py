@@ -19,7 +19,7 @@ from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import ERRORS
-from docferry.model import Path
+from docferry.model import DeleteRemote, Mode, Operation, Path, Upload
 
 log = get_logger(__name__)
 
@@ -84,7 +84,7 @@ class Problems:
             at=now,
             retry_at=now + timedelta(seconds=wait_s),
         )
-        self._shown.add(seen.path)
+        self._show(seen.path)
         self._failing[seen.path] = _Failing(_tokens(seen), attempts, time.monotonic() + wait_s)
         self._dirty.put_off(seen.path, after_s=wait_s)
         ERRORS.labels(self._mirror, type(error).__name__).inc()
@@ -109,7 +109,7 @@ class Problems:
         if times < STALE_SHOWN_AFTER:
             return
         now = datetime.now(UTC)
-        self._shown.add(path)
+        self._show(path)
         self._ledger.problems.put(
             self._mirror,
             path,
@@ -118,6 +118,25 @@ class Problems:
             at=now,
             retry_at=now + timedelta(seconds=wait_s),
         )
+
+    def left_alone(self, path: Path, mode: Mode, operation: Operation) -> None:
+        """Note that the sides differ at *path* and that the mirror's mode leaves it so."""
+        if path in self._shown:
+            return
+        self._show(path)
+        side = "folder" if isinstance(operation, Upload | DeleteRemote) else "bucket"
+        self._ledger.problems.put(
+            self._mirror,
+            path,
+            kind="mode",
+            message=f"it was changed in the {side}, and mode {mode.value} leaves that as it is",
+            at=datetime.now(UTC),
+            retry_at=None,
+        )
+
+    def is_retrying(self, path: Path) -> bool:
+        """Say whether *path* waits for its next try, so that nobody need wait for it."""
+        return path in self._failing or self._stale.get(path, 0) >= STALE_SHOWN_AFTER
 
     def unseen(self, what: Unseen) -> None:
         """Note a path that could not be looked at. Nothing is decided about it."""
@@ -146,6 +165,10 @@ class Problems:
             for path in found:
                 self._failing.pop(path, None)
             self._ledger.problems.clear(self._mirror, sorted(found))
+
+    def _show(self, path: Path) -> None:
+        self._shown.add(path)
+        self._again.add(path)  # it was looked at: the end of a full run does not mend it
 
     def full_run_ended(self) -> None:
         """Forget the problems of what is as agreed by now; a full run has looked at everything."""
