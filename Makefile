@@ -9,7 +9,7 @@ LOCKS := packaging/requirements
 UV    ?= $(BIN)/uv
 
 .DELETE_ON_ERROR:
-.PHONY: help test check demo bench soak lock clean
+.PHONY: help test check demo bench soak faults lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -40,6 +40,9 @@ lock: $(if $(filter $(BIN)/%,$(UV)),.venv/.checks) ## write the locks anew from 
 	$(COMPILE) --extra=markdown --group=test --constraints=$(LOCKS).lock --output-file=$(LOCKS)-test.lock pyproject.toml
 	$(COMPILE) --group=check --constraints=$(LOCKS)-test.lock --output-file=$(LOCKS)-check.lock
 	@! grep -nE '://|^ *--(index|extra|find|trusted)|@ ' $(LOCKS)*.lock || { echo 'a lock names a place' >&2; exit 1; }
+
+faults: .venv/.tests ## plant known faults one by one: each must be caught; ARGS="hold rename" picks some
+	$(BIN)/python tests/planted_faults.py $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

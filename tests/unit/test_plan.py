@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from docferry.core.paths import conflict_copy_path
@@ -33,8 +35,10 @@ L_TOUCH, R_TOUCH = FileState("l1", OLD, 3), FileState("r1", OLD, 3)
 L_EDIT, R_EDIT = FileState("l1", NEW, 4), FileState("r1", OTHER, 5)
 L_UNREAD, R_UNREAD = FileState("l1", None, 4), FileState("r1", None, 5)
 R_SAME_EDIT = FileState("r1", NEW, 4)
+R_EQUAL_SIZE = FileState("r1", OTHER, 4)
 
 BOTH = KeepBoth("p", conflict_copy_path("p", NEW), L_EDIT, R_EDIT)
+BOTH_EQUAL_SIZE = replace(BOTH, remote=R_EQUAL_SIZE)
 
 
 def mark(
@@ -71,6 +75,7 @@ def row(
         row("edited here", L_EDIT, R_SAME, SYNCED, Upload("p", L_EDIT, "r0")),
         row("edited here, touched there", L_EDIT, R_TOUCH, SYNCED, Upload("p", L_EDIT, "r1")),
         row("a conflict", L_EDIT, R_EDIT, SYNCED, BOTH),
+        row("a conflict of equal sizes", L_EDIT, R_EQUAL_SIZE, SYNCED, BOTH_EQUAL_SIZE),
         row(
             "the same edit on both sides",
             L_EDIT,
