@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+_SERVERS = (b"weed", b"rclone", b"moto_server")
+
 
 def wait_for(what: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Look until it is so."""
@@ -24,8 +26,20 @@ def children_of(parent: int | None = None) -> list[int]:
     return [pid for pid, state, above in _processes() if above == wanted and state != "Z"]
 
 
+def converting() -> list[int]:
+    """Give the living children of this process, but for the session's test servers."""
+    return [pid for pid in children_of() if not any(name in _command_of(pid) for name in _SERVERS)]
+
+
 def is_gone(wanted: int) -> bool:
     return not any(pid == wanted and state != "Z" for pid, state, _ in _processes())
+
+
+def _command_of(pid: int) -> bytes:
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
 
 
 def _processes() -> list[tuple[int, str, int]]:

@@ -20,7 +20,7 @@ from docferry.convert import (
 from docferry.convert.markdown import MarkdownConverter
 from docferry.convert.process import Children
 from docferry.errors import TemporaryError, UserError
-from processes import children_of, is_gone, wait_for
+from processes import children_of, converting, is_gone, wait_for
 from samples import make
 
 LIMITS = Limits(timeout_s=60)
@@ -133,7 +133,7 @@ def test_a_conversion_that_takes_too_long_is_ended(tmp_path: pathlib.Path) -> No
     with pytest.raises(ConversionError, match=r"longer than 0\.05 s"):
         MarkdownConverter().convert(source, limits=Limits(timeout_s=0.05))
 
-    assert children_of() == []
+    assert converting() == []
 
 
 def test_a_conversion_that_needs_too_much_memory_is_ended(tmp_path: pathlib.Path) -> None:
@@ -155,14 +155,14 @@ def test_stopping_ends_a_running_conversion_and_starts_no_more(tmp_path: pathlib
 
     with ThreadPoolExecutor() as pool:
         running = pool.submit(converter.convert, source, limits=LIMITS)
-        wait_for(lambda: bool(children_of()))
+        wait_for(lambda: bool(converting()))
         converter.stop()
 
         with pytest.raises(ConversionStoppedError):
             running.result(timeout=20)
     with pytest.raises(ConversionStoppedError):
         converter.convert(source, limits=LIMITS)
-    assert children_of() == []
+    assert converting() == []
 
 
 def test_nothing_is_left_in_the_folder_but_the_document(tmp_path: pathlib.Path) -> None:
@@ -206,8 +206,8 @@ def test_a_child_that_started_others_is_ended_with_them(tmp_path: pathlib.Path) 
 
     with ThreadPoolExecutor() as pool:
         running = pool.submit(children.run, python(code), folder=tmp_path, timeout_s=60)
-        wait_for(lambda: any(children_of(child) for child in children_of()))
-        (grandchild,) = [pid for child in children_of() for pid in children_of(child)]
+        wait_for(lambda: any(children_of(child) for child in converting()))
+        (grandchild,) = [pid for child in converting() for pid in children_of(child)]
         children.stop()
 
         with pytest.raises(ConversionStoppedError):

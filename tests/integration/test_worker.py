@@ -33,7 +33,7 @@ from docferry.model import (
 from docferry.storage.base import Content
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent
-from processes import children_of, wait_for
+from processes import converting, wait_for
 from samples import make
 
 LIMITS = Limits(timeout_s=60)
@@ -233,8 +233,8 @@ def test_stopping_ends_the_conversion_and_the_next_start_does_it_again(bench: Be
     bench.add(1, "large.xlsx", make.xlsx(rows))
 
     with bench.working():
-        wait_for(lambda: bool(children_of()))
-    stopped, children = bench.job(), children_of()
+        wait_for(lambda: bool(converting()))
+    stopped, children = bench.job(), converting()
     with bench.working():
         wait_for(lambda: bench.job().state is JobState.DONE)
 

@@ -235,6 +235,7 @@ class Site:
         self.mirrors = {name: Mirror(name, folder / name, server) for name in names}
         self.credentials = (servers.ACCESS_KEY_ID, servers.SECRET_ACCESS_KEY)
         self.port = free_port()
+        self.wrapper: tuple[str, ...] = ()  #: stands before the command: `setpriv ...`
         self._started: list[Daemon] = []
         self.configure(options=options, more=more)
 
@@ -267,7 +268,7 @@ class Site:
     def command(self, *arguments: str) -> list[str]:
         beside = Path(sys.executable).with_name("docferry")
         program = [str(beside)] if beside.exists() else [sys.executable, "-m", "docferry"]
-        return [*program, "--config", str(self.config), *arguments]
+        return [*self.wrapper, *program, "--config", str(self.config), *arguments]
 
     def environ(self) -> dict[str, str]:
         key_id, secret = self.credentials

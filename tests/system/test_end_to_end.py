@@ -191,10 +191,11 @@ def test_push_sends_and_never_takes_and_pull_takes_and_never_sends(new_site: New
         site.docs.write("mine", b"mine")
         site.docs.put("theirs", b"theirs")
 
-        site.run_once()
+        site.run_once(code=1)  # what the mode leaves alone is not in step, and said
 
         assert site.docs.files().keys() == in_folder
         assert site.docs.objects().keys() == in_bucket
+        assert len(site.status()["docs"].problems) == 1
 
 
 def test_a_file_edited_on_both_sides_is_kept_twice_and_shown_until_it_is_settled(
