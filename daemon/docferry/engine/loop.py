@@ -403,6 +403,9 @@ class MirrorLoop:
             return False
         if proof.marker_id != known:
             self._ledger.mirrors.put(self.name, marker_id=proof.marker_id)
+        for hold in self._ledger.holds.all(self.name, (HoldState.OPEN,), kind="identity"):
+            self._ledger.holds.finish(hold.id, datetime.now(UTC))  # it is itself again
+            log.info("hold.resolved", mirror=self.name, hold=hold.id)
         return True
 
     # How it is.
