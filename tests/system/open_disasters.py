@@ -1,4 +1,4 @@
-"""Not collected yet: to be worked through. Disasters that look like deletions: nothing is deleted, a person is told and decides."""
+"""Disasters that look like deletions: nothing is deleted, a person is told and decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Not collected yet: to be worked through.
+"""
 Trouble: what fails is named with its remedy, all else goes on, and it heals by itself.
 
 As root nothing is forbidden: there docferry runs without the capabilities that make it so.
