@@ -11,12 +11,13 @@ import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
+from itertools import groupby
 from typing import Protocol
 
 from docferry.engine.execute import Executor, Learned, Task
 from docferry.engine.gate import Gate
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
-from docferry.model import Outcome, Path, Ulid, Upload
+from docferry.model import Download, Outcome, Path, Ulid, Upload
 
 #: Operations begun and not yet written down, at the most. Bounds memory.
 WINDOW = 512
@@ -27,7 +28,7 @@ BATCH_S = 0.25
 FEW = 32
 #: Of at least so many tasks, those with small files go to the pool in groups.
 MANY = 128
-GROUP = 4
+GROUP = 8
 SMALL_BYTES = 64 * 1024
 
 
@@ -124,20 +125,31 @@ class Carrier:
             self._pool.submit(self._run_all, group)
 
     def _run_all(self, tasks: Sequence[Task]) -> None:
-        for task in tasks:
-            self._run(task)
+        for is_new, batch in groupby(tasks, _is_new_here):
+            if is_new:
+                self._run(list(batch))
+            else:
+                for task in batch:
+                    self._run([task])
 
-    def _run(self, task: Task) -> None:
+    def _run(self, batch: Sequence[Task]) -> None:
         """Runs in the pool. Whatever happens, the loop is told."""
-        result: Outcome | Learned | BaseException = StaleError("docferry stops")
+        results: Sequence[Outcome | Learned | BaseException]
+        results = [StaleError("docferry stops")] * len(batch)
         try:
             with self._gate:
                 if not self._stopping:
-                    result = self._executor.execute(task)
+                    results = self._execute(batch)
         except BaseException as error:  # noqa: BLE001  handed to the loop thread, which raises it
-            result = error
-        self._finished.put((task, result))
+            results = [error] * len(batch)
+        for each in zip(batch, results, strict=True):
+            self._finished.put(each)
         self._wake()
+
+    def _execute(self, batch: Sequence[Task]) -> Sequence[Outcome | Learned | DocferryError]:
+        if len(batch) > 1:
+            return self._executor.download_new(batch)
+        return [self._executor.execute(batch[0])]
 
     def _take_finished(self, *, wait: bool) -> None:
         """Take all that has finished; with *wait*, at least one."""
@@ -209,6 +221,11 @@ def _grouped(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
             group = []
     if group:
         yield group
+
+
+def _is_new_here(task: Task) -> bool:
+    operation = task.operation
+    return isinstance(operation, Download) and operation.expect_local is None
 
 
 def _size_of(task: Task) -> int:

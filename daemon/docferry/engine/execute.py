@@ -9,14 +9,15 @@ leaves two equal sides without a note; the next plan then only has to mark them 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
 from docferry.core.merge import Difference
 from docferry.core.paths import conflict_copy_path
-from docferry.errors import StaleError, TemporaryError
+from docferry.errors import DocferryError, StaleError, TemporaryError, UnreachableError
 from docferry.model import (
     Attributes,
     DeleteLocal,
@@ -42,7 +43,7 @@ from docferry.model import (
     VersionRow,
     Written,
 )
-from docferry.storage.base import Content, Storage
+from docferry.storage.base import Content, NewFile, Storage
 
 #: From this size on, an upload first looks whether the bucket holds the content
 #: already (a rename, a copy): below it, asking costs as much as sending.
@@ -56,6 +57,10 @@ class LocalSide(Storage, Protocol):
 
     def paths_below(self, folder: Path) -> Iterator[Path]:
         """Yield the paths of what is below *folder* now, odd ones too, in no order."""
+        ...
+
+    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
+        """Do as `write` does where nothing is expected, for several files at a lower cost."""
         ...
 
 
@@ -137,6 +142,35 @@ class Executor:
         if isinstance(result, Learned):
             return result
         return replace(result, took_s=time.monotonic() - started)
+
+    def download_new(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
+        """
+        Carry out downloads of small files that are new here, together.
+
+        Args:
+            tasks: Each with a Download that expects nothing here. All contents are in
+                memory at once.
+
+        Returns:
+            For each its outcome, or the error that `execute` would have raised.
+        """
+        started = time.monotonic()
+        with ExitStack() as opened:
+            found = self._fetch_all(tasks, opened)
+            arrived = [
+                NewFile(task.seen.path, one, Attributes(mtime_ns=one.attributes.mtime_ns))
+                for task, one in zip(tasks, found, strict=True)
+                if isinstance(one, Content)
+            ]
+            written = iter(self._local.create(arrived))
+        took_s = (time.monotonic() - started) / len(tasks)
+        results: list[Outcome | DocferryError] = []
+        for task, one in zip(tasks, found, strict=True):
+            result = self._arrived(task, one, next(written)) if isinstance(one, Content) else one
+            if isinstance(result, Outcome):
+                result = replace(result, took_s=took_s)
+            results.append(result)
+        return results
 
     def _execute(self, task: Task) -> Outcome | Learned:
         operation = task.operation
@@ -230,9 +264,40 @@ class Executor:
                 expect=operation.expect_local,
                 archive=archive,
             )
-        outcome = self._agreed(task, written, written.token, source.token, attributes, Origin.STORE)
+        outcome = self._downloaded(task, attributes, written)
         if operation.expect_local is not None and base is not None:
             outcome = replace(outcome, archived=(base.version, Side.LOCAL))
+        return outcome
+
+    def _fetch_all(
+        self, tasks: Sequence[Task], opened: ExitStack
+    ) -> list[Content | Outcome | DocferryError]:
+        """Open the remote contents of new files; what is known for an upload of ours is done."""
+        found: list[Content | Outcome | DocferryError] = []
+        for task in tasks:
+            if found and isinstance(found[-1], UnreachableError):
+                found.append(found[-1])  # the next ones would wait as long, for nothing
+                continue
+            assert isinstance(task.operation, Download)
+            token = task.operation.source.token
+            try:
+                content = opened.enter_context(self._remote.read(task.seen.path, token))
+                found.append(self._adopted(task, content, token) or content)
+            except DocferryError as error:
+                found.append(error)
+        return found
+
+    def _arrived(
+        self, task: Task, content: Content, written: Written | DocferryError
+    ) -> Outcome | DocferryError:
+        if isinstance(written, DocferryError):
+            return written
+        return self._downloaded(task, content.attributes, written)
+
+    def _downloaded(self, task: Task, attributes: Attributes, written: Written) -> Outcome:
+        assert isinstance(task.operation, Download)
+        etag = task.operation.source.token
+        outcome = self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
         return replace(outcome, moved_bytes=written.size)
 
     def _keep_both(self, task: Task, operation: KeepBoth) -> Outcome:

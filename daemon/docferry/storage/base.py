@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Unknown, Written
@@ -70,6 +71,15 @@ class Content(ABC):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A content on its way to a path where nothing is."""
+
+    path: Path
+    content: Content
+    attributes: Attributes
 
 
 class Storage(Protocol):

@@ -15,11 +15,12 @@ import os
 import pathlib
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from docferry.errors import (
     BlockedPathError,
+    DocferryError,
     StaleError,
     UnreachableError,
 )
@@ -36,8 +37,9 @@ from docferry.model import (
     Written,
 )
 from docferry.storage.atomic import Place, Renames, fsync_folder
-from docferry.storage.base import Content
+from docferry.storage.base import Content, NewFile
 from docferry.storage.local_content import LocalContent, state_of, token_of
+from docferry.storage.local_create import Creation
 from docferry.storage.local_folder import Folder
 from docferry.storage.local_staging import NO_NEWCOMER, Staging, Swap, is_being_written
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk
@@ -174,7 +176,12 @@ class LocalStorage:
         expect: Token | None,
         archive: Attributes | None = None,
     ) -> Written:
-        swap = _swap(path, expect, archive) if expect is not None else None
+        if expect is None:
+            [result] = self.create([NewFile(path, content, attributes)])
+            if isinstance(result, DocferryError):
+                raise result
+            return result
+        swap = _swap(path, expect, archive)
         with (
             self._folder.translated(path),
             self._folder.open() as root_fd,
@@ -186,17 +193,32 @@ class LocalStorage:
                 self._step("staged")
                 with ExitStack() as stack:
                     with self._changing:
-                        folder = self._folder.parent(root_fd, path, create=expect is None)
-                        parent = stack.enter_context(folder)
-                        if swap is None:
-                            self._create(newcomer, parent.place, path)
-                        else:
-                            staging.replace(newcomer, parent.place, swap.by(written.token))
+                        parent = stack.enter_context(self._folder.parent(root_fd, path))
+                        staging.replace(newcomer, parent.place, swap.by(written.token))
                         self._step("visible")
-                    if swap is not None:
-                        staging.fsync()
+                    staging.fsync()
                     parent.fsync()
         return written
+
+    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
+        """
+        Do as `write` does where nothing is expected, for several files.
+
+        Returns:
+            For each what it came to, or the error that `write` would have raised.
+        """
+        try:
+            with (
+                self._folder.translated(RESERVED),
+                self._folder.open() as root_fd,
+                self._staging(root_fd) as staging,
+            ):
+                creation = Creation(
+                    self._folder, root_fd, staging, self._renames, self._changing, self._step
+                )
+                return creation.run(files)
+        except DocferryError as error:  # the folder itself is out of reach
+            return [error] * len(files)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
         swap = _swap(path, expect, archive)
@@ -271,29 +293,16 @@ class LocalStorage:
         content.close()
         return None
 
-    def _look_first(self, root_fd: int, path: Path, expect: Token | None) -> os.stat_result | None:
+    def _look_first(self, root_fd: int, path: Path, expect: Token) -> os.stat_result | None:
         """Refuse before a byte is moved what would be refused at the end anyway."""
         try:
             with self._folder.parent(root_fd, path) as parent:
                 found = parent.place.look()
-                if expect is None:
-                    _refuse_if_taken(found, path)
-                elif token_of(found) != expect or is_being_written(parent.place):
+                if token_of(found) != expect or is_being_written(parent.place):
                     raise StaleError(f"{path} is gone, another content, or open for writing")
         except (FileNotFoundError, BlockedPathError) as error:
-            if expect is not None:
-                raise StaleError(f"{path} is gone") from error
-            if isinstance(error, BlockedPathError):
-                raise
-            found = None
+            raise StaleError(f"{path} is gone") from error
         return found
-
-    def _create(self, newcomer: Place, target: Place, path: Path) -> None:
-        try:
-            self._renames.to_free_name(newcomer, target)
-        except FileExistsError:
-            _refuse_if_taken(target.look(), path)
-            raise  # gone again already: TemporaryError
 
     @contextmanager
     def _staging(self, root_fd: int) -> Iterator[Staging]:
@@ -311,14 +320,3 @@ def _swap(path: Path, expect: Token, archive: Attributes | None) -> Swap:
     if archive is None or archive.version is None:
         raise ValueError(f"{path}: what is displaced needs a version to be archived under")
     return Swap(archive.version, NO_NEWCOMER, expect, path)
-
-
-def _refuse_if_taken(found: os.stat_result | None, path: Path) -> None:
-    if found is None:
-        return
-    if stat.S_ISDIR(found.st_mode):
-        raise BlockedPathError(
-            f"a folder stands at {path}, where a file is to go: rename one of the two",
-            blocked_by=path,
-        )
-    raise StaleError(f"there is something at {path} already")

@@ -15,6 +15,7 @@ was due when the crash came is taken by the sweep at the next start:
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import secrets
 import stat
@@ -30,6 +31,7 @@ from docferry.storage.local_content import token_of
 
 NO_NEWCOMER = "none"  #: the newcomer of a deletion
 _LINK = "link"  # the staged file is a second name of what is to be displaced
+_RUN, _NUMBERS = secrets.token_hex(8), itertools.count()  # a name of its own for each newcomer
 _TAIL_BYTES = 80  # with two tokens, a ULID and a random part a name stays below 255 bytes
 
 
@@ -73,30 +75,29 @@ class Staging:
         self._root_fd = root_fd
         self._renames = renames
         self._step = step
+        self._versions_fd: int | None = None
         with ExitStack() as stack:
             self._own_fd = open_folder(RESERVED, dir_fd=root_fd)
             stack.callback(os.close, self._own_fd)
             self._staging_fd = _open_or_make("staging", self._own_fd)
             stack.callback(os.close, self._staging_fd)
-            self._versions_fd = _open_or_make("versions", self._own_fd)
-            stack.callback(os.close, self._versions_fd)
-            self._close = stack.pop_all().close
+            self._opened = stack.pop_all()
 
     def __enter__(self) -> Staging:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._close()
+        self._opened.close()
 
     def fsync(self) -> None:
         """Make the archive, and the names in `.docferry`, last through a power cut."""
-        fsync_folder(self._versions_fd)
+        fsync_folder(self._open_archive())
         fsync_folder(self._own_fd)
 
     @contextmanager
     def newcomer(self) -> Iterator[Place]:
         """Give a free name for a content on its way in, and remove what is left if it fails."""
-        place = Place(self._staging_fd, secrets.token_hex(8) + ".new")
+        place = Place(self._staging_fd, f"{_RUN}-{next(_NUMBERS)}.new")
         try:
             yield place
         except (OSError, DocferryError):
@@ -116,6 +117,7 @@ class Staging:
             StaleError: Something else is there, or somebody writes to it; it was left
                 there, or is beside it now if its name was taken meanwhile.
         """
+        self._open_archive()
         staged = Place(self._staging_fd, swap.name())
         newcomer.rename_over(staged)
         self._step("named")
@@ -140,6 +142,7 @@ class Staging:
         Raises:
             StaleError: As for `replace`.
         """
+        self._open_archive()
         staged = Place(self._staging_fd, swap.name())
         try:
             target.rename_over(staged)
@@ -169,6 +172,13 @@ class Staging:
             else:
                 recovered.append(self._put_beside(staged, Place(self._root_fd, swap.path)))
         return recovered
+
+    def _open_archive(self) -> int:
+        """Open the archive, before anything is displaced: what only comes in does without."""
+        if self._versions_fd is None:
+            self._versions_fd = _open_or_make("versions", self._own_fd)
+            self._opened.callback(os.close, self._versions_fd)
+        return self._versions_fd
 
     def _settle(self, staged: Place, swap: Swap, target: Place) -> None:
         """Look at what was displaced: archive it if it is what was to go, else give it back."""
@@ -206,13 +216,13 @@ class Staging:
         One of the same version and size is the same content, archived before; one of
         another size is damaged, but not ours to throw away.
         """
-        place = Place(self._versions_fd, version)
+        place = Place(self._open_archive(), version)
         try:
             self._renames.to_free_name(staged, place)
         except FileExistsError:
             before, now = place.look(), staged.look()
             if before is not None and now is not None and before.st_size != now.st_size:
-                aside = Place(self._versions_fd, f"{version}.{secrets.token_hex(4)}")
+                aside = Place(self._open_archive(), f"{version}.{secrets.token_hex(4)}")
                 self._renames.to_free_name(place, aside)
             staged.rename_over(place)
         self._step("archived")
