@@ -8,6 +8,7 @@ import json
 import logging
 import pathlib
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -15,7 +16,7 @@ import pytest
 import structlog
 
 import docferry
-from docferry.logs import EVENTS, configure, get_logger
+from docferry.logs import EVENTS, at_once, configure, get_logger
 
 PACKAGE = pathlib.Path(docferry.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -104,6 +105,62 @@ def test_an_event_is_one_line_of_json_with_its_facts_as_fields() -> None:
         "path": "a b/ü.pdf",
         "size_bytes": 3,
     }
+
+
+class Writes(io.StringIO):
+    """Counts what is written at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def write(self, text: str, /) -> int:
+        self.texts.append(text)
+        return super().write(text)
+
+
+def test_what_is_logged_at_once_is_written_in_one_go_and_in_order() -> None:
+    stream = Writes()
+    configure("info", "json", stream=stream)
+    log = get_logger("here")
+
+    with at_once():
+        log.info("job.done", job=1)
+        with at_once():
+            log.info("job.done", job=2)
+        assert stream.texts == []
+    log.info("job.done", job=3)
+
+    assert [text.count("\n") for text in stream.texts] == [2, 1]
+    assert [json.loads(line)["job"] for line in stream.getvalue().splitlines()] == [1, 2, 3]
+
+
+def test_what_was_logged_before_an_error_is_written_all_the_same() -> None:
+    stream = Writes()
+    configure("info", "json", stream=stream)
+
+    def log_and_fail() -> None:
+        with at_once():
+            get_logger("here").info("job.done", job=1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        log_and_fail()
+
+    assert json.loads(stream.getvalue())["job"] == 1
+
+
+def test_what_other_threads_log_meanwhile_does_not_wait() -> None:
+    stream = Writes()
+    configure("info", "json", stream=stream)
+
+    with at_once():
+        get_logger("here").info("job.done", job=1)
+        other = threading.Thread(target=lambda: get_logger("there").info("job.done", job=2))
+        other.start()
+        other.join()
+
+        assert [json.loads(text)["job"] for text in stream.texts] == [2]
 
 
 def test_auto_means_columns_on_a_terminal_and_json_elsewhere() -> None:

@@ -29,7 +29,7 @@ from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.tell import tell
 from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
 from docferry.ledger import Ledger
-from docferry.logs import get_logger
+from docferry.logs import at_once, get_logger
 from docferry.model import (
     DeleteLocal,
     DeleteRemote,
@@ -214,8 +214,10 @@ class Planner:
         self.consider(learned.seen, is_snapshot=True, since_s=task.since_s)
 
     def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        with at_once():
+            for task, outcome in done:
+                tell(self._mirror, task, outcome)
         for task, outcome in done:
-            tell(self._mirror, task, outcome)
             if outcome.conflict_copy is not None:
                 self._dirty.mark(outcome.conflict_copy)
             if outcome.synced is not None and outcome.synced.local_token == "":
