@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,9 +61,14 @@ class Content(ABC):
 
     def sha256(self) -> Sha256:
         """Read it all and hash it."""
+        return self.read_into(lambda part: None)
+
+    def read_into(self, take: Callable[[bytes], object]) -> Sha256:
+        """Read it all, in order, in bounded memory, hand each part to *take*, and hash it."""
         digest = hashlib.sha256()
         for part in self.parts():
             digest.update(part)
+            take(part)
         return digest.hexdigest()
 
     def __enter__(self) -> Content:

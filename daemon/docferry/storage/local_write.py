@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from contextlib import suppress
@@ -51,9 +50,10 @@ def stage(
 
 
 def _copy(content: Content, fd: int) -> tuple[Sha256, int]:
-    digest, size = hashlib.sha256(), 0
-    for part in content.parts():
-        digest.update(part)
+    size = 0
+
+    def write(part: bytes) -> None:
+        nonlocal size
         rest = memoryview(part)
         while rest:
             rest = rest[os.write(fd, rest) :]
@@ -62,8 +62,10 @@ def _copy(content: Content, fd: int) -> tuple[Sha256, int]:
             os.posix_fadvise(fd, size, len(part), os.POSIX_FADV_DONTNEED)
         size += len(part)
         if size > content.size:
-            break
-    return digest.hexdigest(), size
+            raise TemporaryError(f"{size} bytes came of a content of {content.size}")
+
+    sha256 = content.read_into(write)
+    return sha256, size
 
 
 def _dress(fd: int, attributes: Attributes, replaced: os.stat_result | None) -> None:
