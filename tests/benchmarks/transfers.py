@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import servers
 from benchmarks.bed import Bed, Costs, Options, bed, forget, make_files
@@ -35,7 +34,7 @@ def pull(options: Options) -> list[Figure]:
         here.s5cmd(make_files(here.folder / "local", count, 4096), "docs").run()
         for number in range(options.runs):
             costs.add("docferry", _pull(here, number))
-            costs.add("rclone", here.rclone("docs", _empty(here.folder / "pulled")).run())
+            costs.add("rclone", here.rclone("docs", here.new_folder("rclone", number)).run())
     return _figures(f"first pull of {count:,} x 4 KiB", costs, wall=1.0, cpu=1.0)
 
 
@@ -60,7 +59,8 @@ def large(options: Options) -> list[Figure]:
 def _pull(here: Bed, number: int) -> Cost:
     """Pull into a new folder, from a prefix that docferry has never seen."""
     here.client.delete_object(Bucket=servers.BUCKET, Key=f"docs/{_MARKER}")
-    tool = here.docferry(f"pull-{number}", _empty(here.folder / "pulled"), "docs")
+    folder = here.new_folder("docferry", number)
+    tool = here.docferry(f"pull-{number}", folder, "docs")
     try:
         return tool.run()
     finally:
@@ -78,13 +78,7 @@ def _large(here: Bed, size_mib: int, up: Costs, down: Costs) -> None:
     up.add("rclone", here.rclone(local, "rclone").run())
     shutil.rmtree(local)
     down.add("docferry", _pull(here, 0))
-    down.add("rclone", here.rclone("rclone", _empty(here.folder / "pulled")).run())
-
-
-def _empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder
+    down.add("rclone", here.rclone("rclone", here.new_folder("rclone", 0)).run())
 
 
 def _figures(what: str, costs: Costs, *, wall: float, cpu: float | None = None) -> list[Figure]:
