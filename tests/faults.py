@@ -31,6 +31,7 @@ CONSIDER = ("unit/test_consider.py",)
 LISTING = ("unit/test_listing.py",)
 LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
+DURABLE = ("system/test_durable.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
 
 FAULTS = (
@@ -424,5 +425,34 @@ FAULTS = (
         "    with database.writing() as tx:\n"
         "        _record_versions(tx, outcomes)\n        _fulfil",
         ("unit/test_ledger_record.py",),
+    ),
+    # On the way to the disk.
+    Fault(
+        "a download gets its name before its bytes are on the disk",
+        "storage/local_write.py",
+        "        os.fsync(fd)\n",
+        "",
+        DURABLE,
+    ),
+    Fault(
+        "a download is noted before its name is on the disk",
+        "storage/local_create.py",
+        '(fault := self._attempt(above or ".", parent.fsync))',
+        '(fault := self._attempt(above or ".", lambda: None))',
+        DURABLE,
+    ),
+    Fault(
+        "of several new files one's error is taken for another's",
+        "engine/execute.py",
+        "            written = iter(self._local.create(arrived))\n",
+        "            written = iter(self._local.create(arrived)[::-1])\n",
+        EXECUTE,
+    ),
+    Fault(
+        "new files of which one cannot come leave its staged bytes behind",
+        "storage/local_create.py",
+        "                newcomer.unlink()\n",
+        "                pass\n",
+        ("unit/test_local_create.py",),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from docferry.engine.carry import BATCH, WINDOW, Carrier
+from docferry.engine.carry import BATCH, GROUP, MANY, WINDOW, Carrier
 from docferry.engine.execute import Learned, Task
 from docferry.engine.gate import Gate
 from docferry.errors import (
@@ -306,3 +306,27 @@ def test_contents_that_were_read_lead_to_the_next_step_however_many_they_are(
 def _known(learned: Learned) -> FileState:
     assert learned.seen.local is not None
     return learned.seen.local
+
+
+def test_many_new_files_come_in_groups_and_each_is_told_of_by_itself(bench: Bench) -> None:
+    paths = [f"{number:03}.txt" for number in range(MANY)]
+    for path in paths:
+        bench.mirror.remote.user_write(path, path.encode())
+    tasks = [bench.mirror.task(path) for path in paths]
+    del bench.mirror.remote.files["007.txt"]
+    bench.events.clear()
+
+    for task in tasks:
+        bench.carrier.add(task)
+    bench.carrier.collect()
+    groups = len(bench.pool.submitted)
+    bench.pool.run()
+    bench.carrier.collect()
+
+    assert groups == MANY // GROUP
+    assert "stale 007.txt" in bench.events
+    assert [event for event in bench.events if event.startswith("recorded")] == [
+        f"recorded {path}" for path in paths if path != "007.txt"
+    ]
+    assert bench.mirror.local.contents.keys() == {*paths} - {"007.txt"}
+    assert bench.carrier.under_way == 0

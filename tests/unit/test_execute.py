@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from docferry.engine.execute import COPY_FROM_BYTES, Learned
-from docferry.errors import StaleError
+from docferry.errors import StaleError, UnreachableError
 from docferry.model import (
     Attributes,
     DeleteLocal,
@@ -19,6 +19,7 @@ from docferry.model import (
     MarkSynced,
     Operation,
     Origin,
+    Outcome,
     ReadLocal,
     ReadRemote,
     Side,
@@ -26,7 +27,8 @@ from docferry.model import (
     Upload,
     VersionRow,
 )
-from docferry.storage.memory import sha256_of
+from docferry.storage.base import Content
+from docferry.storage.memory import MemoryStorage, sha256_of
 from unit.memory_mirror import NOW, EditedWhileRead, MemoryMirror
 
 MTIME_NS = 1_700_000_000_000_000_001
@@ -332,3 +334,89 @@ def test_a_file_that_is_being_written_is_left_alone(
         mirror.executor.execute(task)
 
     assert mirror.remote.files == {}
+
+
+# Several new files at once.
+
+
+def test_new_files_that_come_together_are_each_agreed_on(mirror: MemoryMirror) -> None:
+    for path in ("a.txt", "b.txt"):
+        mirror.remote.user_write(path, path.encode(), Attributes(mtime_ns=MTIME_NS))
+    tasks = [mirror.task("a.txt"), mirror.task("b.txt")]
+
+    outcomes = mirror.executor.download_new(tasks)
+
+    alone = MemoryMirror()
+    for path in ("a.txt", "b.txt"):
+        alone.remote.user_write(path, path.encode(), Attributes(mtime_ns=MTIME_NS))
+    expected = [alone.do(alone.task(path)) for path in ("a.txt", "b.txt")]
+    assert mirror.local.contents == alone.local.contents
+    assert [without_time(outcome) for outcome in outcomes] == [
+        without_time(outcome) for outcome in expected
+    ]
+
+
+def test_of_new_files_that_come_together_one_may_fail(mirror: MemoryMirror) -> None:
+    for path in ("a.txt", "gone.txt", "taken.txt", "b.txt"):
+        mirror.remote.user_write(path, path.encode())
+    tasks = [mirror.task(path) for path in ("a.txt", "gone.txt", "taken.txt", "b.txt")]
+    del mirror.remote.files["gone.txt"]
+    mirror.local.user_write("taken.txt", b"somebody's own")
+
+    results = mirror.executor.download_new(tasks)
+
+    assert [type(result) for result in results] == [Outcome, StaleError, StaleError, Outcome]
+    assert mirror.local.contents == {
+        "a.txt": b"a.txt",
+        "taken.txt": b"somebody's own",
+        "b.txt": b"b.txt",
+    }
+
+
+def test_when_the_store_is_gone_nobody_waits_for_each_file_of_a_group(
+    mirror: MemoryMirror,
+) -> None:
+    asked = []
+
+    class Gone(MemoryStorage):
+        def read(self, path: str, expect: str) -> Content:
+            asked.append(path)
+            raise UnreachableError("the store does not answer")
+
+    for path in ("a.txt", "b.txt", "c.txt"):
+        mirror.remote.user_write(path, path.encode())
+    tasks = [mirror.task(path) for path in ("a.txt", "b.txt", "c.txt")]
+    gone = MemoryMirror(remote=Gone())
+
+    results = gone.executor.download_new(tasks)
+
+    assert [type(result) for result in results] == [UnreachableError] * 3
+    assert asked == ["a.txt"]
+    assert gone.local.contents == {}
+
+
+def test_an_upload_of_ours_whose_note_was_lost_is_known_among_new_files(
+    mirror: MemoryMirror,
+) -> None:
+    ours = Attributes(version="V" * 26, sha256=sha256_of(b"ours"), writer="this")
+    mirror.remote.user_write("ours.txt", b"ours", ours)
+    mirror.remote.user_write("new.txt", b"new")
+    mirror.intents.add(("ours.txt", "V" * 26))
+    tasks = [mirror.task("ours.txt"), mirror.task("new.txt")]
+
+    adopted, arrived = mirror.executor.download_new(tasks)
+
+    assert isinstance(adopted, Outcome)
+    assert adopted.synced is not None
+    assert (adopted.synced.version, adopted.synced.local_token) == ("V" * 26, "")
+    assert isinstance(arrived, Outcome)
+    assert mirror.local.contents == {"new.txt": b"new"}
+
+
+def without_time(outcome: object) -> Outcome:
+    assert isinstance(outcome, Outcome)
+    return replace(outcome, took_s=0.0, synced=without_tokens(outcome.synced))
+
+
+def without_tokens(state: SyncedState | None) -> SyncedState | None:
+    return state and replace(state, local_token="", remote_token="")

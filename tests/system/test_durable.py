@@ -1,0 +1,84 @@
+"""What outlives a power cut: the order in which a download reaches the disk."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from system.daemon import Site
+
+_TRACE = ("strace", "-f", "-y", "-qq", "-s", "5000", "-e", "trace=fsync,renameat2,pwrite64")
+#: `[pid 7] fsync(9</folder/name>) = 0`; a call that was interrupted by another thread's comes
+#: in two lines, of which the second ends it.
+_SYNCED = re.compile(r"^(\d+) +fsync\(\d+<([^>]+)>")
+_RENAMED = re.compile(r'^(\d+) +renameat2\(\d+<([^>]+)>, "([^"]+)", \d+<([^>]+)>, "([^"]+)"')
+_NOTED = re.compile(r'^(\d+) +pwrite64\(\d+<([^>]+/ledger\.sqlite3-wal)>, "(.*)"')
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. \w+ resumed>")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A system call that has come to its end: what was synced, named or written."""
+
+    what: str
+    target: str = ""  #: the name it got, or the text that was written; "": it was synced
+
+
+@pytest.mark.tools("strace")
+def test_a_download_is_on_the_disk_before_its_name_and_its_name_before_the_note(
+    site: Site, tmp_path: Path
+) -> None:
+    docs = site.docs
+    names = ["a.txt", "folder/b.txt", "folder/c.txt"]
+    for name in names:
+        docs.put(name, name.encode())
+    trace = tmp_path / "trace"
+    site.wrapper = (*_TRACE, "-o", str(trace))
+
+    site.run_once()
+
+    calls = calls_in(trace.read_text())
+    assert docs.files() == docs.objects()
+    for name in names:
+        file = docs.folder / name
+        named = next(at for at, call in enumerate(calls) if call.target == str(file))
+        assert Call(calls[named].what) in calls[:named]
+        noted = next(
+            at
+            for at, call in enumerate(calls)
+            if call.what.endswith("-wal") and name in call.target
+        )
+        assert Call(str(file.parent)) in calls[named:noted]
+
+
+def calls_in(trace: str) -> list[Call]:
+    """Give what a trace shows, each call where it ended."""
+    begun: dict[str, Call] = {}
+    calls = []
+    for line in trace.splitlines():
+        call = _call_in(line)
+        if call is None:
+            continue
+        thread, what = call
+        if what is None:
+            calls.append(begun.pop(thread))
+        elif line.endswith("<unfinished ...>"):
+            begun[thread] = what
+        else:
+            calls.append(what)
+    return calls
+
+
+def _call_in(line: str) -> tuple[str, Call | None] | None:
+    if found := _SYNCED.match(line):
+        return found[1], Call(found[2])
+    if found := _RENAMED.match(line):
+        return found[1], Call(f"{found[2]}/{found[3]}", f"{found[4]}/{found[5]}")
+    if found := _NOTED.match(line):
+        return found[1], Call(found[2], found[3])
+    if found := _RESUMED.match(line):
+        return found[1], None
+    return None
