@@ -25,6 +25,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor, Learned, LocalSide, Task
 from docferry.engine.gate import Gate
+from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.tell import tell
 from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
@@ -68,6 +69,9 @@ class Tools:
     new_ulid: Callable[[], Ulid]
     prepare: Callable[[], None]  #: learns what the store can do, if that is not known yet
     on_jobs: Callable[[], None]
+    patience: Patience | None = None  #: None: the usual
+    #: Called when all is known but what a rehearsal has not read yet.
+    before_judging: Callable[[], None] = lambda: None
 
 
 class Planner:
@@ -90,7 +94,10 @@ class Planner:
         self._sightings: dict[Path, Sighting] = {}
         self._absent_since: dict[Path, float] = {}
         self.origins: dict[Path, Origin] = {}  #: where a path came from, when it is known
-        self.problems = Problems(self._mirror, tools.ledger, dirty)
+        self.patience = tools.patience or Patience.usual(tools.options.settle_s)
+        self.problems = Problems(
+            self._mirror, tools.ledger, dirty, blocked_retry_s=self.patience.blocked_s
+        )
         self.carrier = Carrier(
             executor,
             tools.pool,
@@ -197,7 +204,7 @@ class Planner:
     def _absence_s(self, path: Path) -> float | None:
         """Seconds to wait until a missing file counts as deleted; None: it does."""
         now_s = time.monotonic()
-        wait_s = self._absent_since.setdefault(path, now_s) + self._tools.options.settle_s - now_s
+        wait_s = self._absent_since.setdefault(path, now_s) + self.patience.absence_s - now_s
         if wait_s > 0:
             return wait_s
         self._absent_since.pop(path, None)

@@ -8,17 +8,14 @@ the pool and writes down what came of them.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen, changed, merge
-from docferry.core.retry import delay_s
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
@@ -27,6 +24,7 @@ from docferry.engine.health import Facts, Health
 from docferry.engine.holds import carry_out_decided, hold_identity
 from docferry.engine.identity import Places, prove_sides
 from docferry.engine.look import expand, look_at
+from docferry.engine.outage import Outage
 from docferry.errors import DocferryError, PermanentError, UnreachableError
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
@@ -37,14 +35,10 @@ log = get_logger(__name__)
 #: More differences than this in a poll or a folder: a full run is cheaper.
 MOST_MARKS = 2000
 LOOK_AT_ONCE = 1000
-#: For a run that is to end: so many failures in a row are no passing trouble.
-ENOUGH_ATTEMPTS = 4
 #: A loop that nobody wakes goes round this often, to show that it lives.
 IDLE_S = 5.0
-#: A side that does not answer is asked again at least this often.
-LONGEST_PAUSE_S = 60.0
-#: Deletions wait so long, at the most, for what may turn out to be the same files renamed.
-JUDGE_WITHIN_S = 10.0
+#: `work_off` waits for what is due so soon: a second look, or what others are about to finish.
+SOON_S = 0.2
 #: How often a long run stops for the paths that became dirty meanwhile.
 INTERLEAVE_S = 0.2
 
@@ -56,15 +50,6 @@ class Run(StrEnum):
     POLL = "poll"  # listing only
     RESCAN = "rescan"  # walk only
     HOLDS = "holds"  # a person may have decided
-
-
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    """A side does not answer, or a guard refuses: nothing travels until *retry_s*."""
-
-    reason: str
-    attempts: int
-    retry_s: float  # monotonic
 
 
 class MirrorLoop:
@@ -89,7 +74,7 @@ class MirrorLoop:
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
         )
-        self._outage: _Outage | None = None
+        self._outage = Outage()
         self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._agreed_listing: int | None = None  #: operations done when a poll found no change
@@ -154,21 +139,23 @@ class MirrorLoop:
     @property
     def has_given_up(self) -> bool:
         """Whether a guard refuses, or a side has failed several times in a row."""
-        return self.facts.health is MirrorHealth.BLOCKED or (
-            self._outage is not None and self._outage.attempts >= ENOUGH_ATTEMPTS
-        )
+        # An open hold of deletions also blocks, but all the other work goes on.
+        is_blocked = self.facts.health is MirrorHealth.BLOCKED
+        return self._outage.is_on and (is_blocked or self._outage.is_lasting)
 
     def is_quiet(self) -> bool:
         """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
         rounds = self._rounds
+        if self._in_round:  # then work is in nobody's list for a moment
+            return False
         is_quiet = (
             self.has_run
             and not self._requests
             and not self._planner.carrier.under_way
             and self._judge_complete is None
             and not self._is_anything_on_its_way()
+            and not any(map(self._planner.problems.is_blocked, self.dirty.paths()))
         )
-        # In the middle of a round, work is in nobody's list for a moment.
         return is_quiet and not self._in_round and rounds == self._rounds
 
     # The thread.
@@ -202,7 +189,7 @@ class MirrorLoop:
             raise error
         if self._asked(Run.HOLDS):
             self._decided_holds()
-        if self._outage is not None and time.monotonic() < self._outage.retry_s:
+        if self._outage.wait_s:
             return
         self._asked_runs()
         self._work_off_dirty()
@@ -212,7 +199,7 @@ class MirrorLoop:
         self._tell_health()
 
     def _asked_runs(self) -> None:
-        if self._outage is not None or not self.has_run:
+        if self._outage.is_on or not self.has_run:
             self._requests.add(Run.FULL)
         if not self._requests - {Run.HOLDS}:
             return
@@ -251,7 +238,7 @@ class MirrorLoop:
             raise
         self._planner.problems.full_run_ended()
         self._judge_complete = True
-        self._outage = None
+        self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
         log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
 
@@ -365,7 +352,7 @@ class MirrorLoop:
         """Say whether files that are still settling may be the deleted ones under new names."""
         now_s = time.monotonic()
         if self._judge_by_s is None:
-            self._judge_by_s = now_s + JUDGE_WITHIN_S + 2 * self._tools.options.settle_s
+            self._judge_by_s = now_s + self._planner.patience.renames_s
         return self._is_anything_on_its_way() and now_s < self._judge_by_s
 
     def _is_empty(self, side: Side) -> bool:
@@ -411,13 +398,11 @@ class MirrorLoop:
     # How it is.
 
     def _pause(self, error: Exception, health: MirrorHealth) -> None:
-        attempts = 1 if self._outage is None else self._outage.attempts + 1
-        wait_s = min(LONGEST_PAUSE_S, delay_s(attempts, jitter=random.random()))
-        self._outage = _Outage(str(error), attempts, time.monotonic() + wait_s)
+        self._outage.note()
         self.health.note(health=health, reason=str(error), progress=None, **self._waiting())
 
     def _tell_health(self) -> None:
-        if self._outage is not None:
+        if self._outage.is_on:
             return
         health, reason = self._judge_health()
         self.health.note(health=health, reason=reason, **self._waiting())
@@ -448,8 +433,8 @@ class MirrorLoop:
         return not all(map(is_retrying, self.dirty.paths()))
 
     def _sleep_s(self) -> float | None:
-        if self._outage is not None:
-            return max(0.0, self._outage.retry_s - time.monotonic())
+        if self._outage.is_on:
+            return self._outage.wait_s
         if self._requests - {Run.HOLDS}:
             return 0.0
         if self._judge_complete is not None and not self._planner.carrier.under_way:
