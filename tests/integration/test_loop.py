@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -203,6 +204,24 @@ def test_a_deletion_travels_and_the_content_is_archived(
 
     assert mirror.files == mirror.remote.contents == {"c": b"c"}
     assert [held.content for held in mirror.remote.archive.values()] == [b"a"]
+
+
+@pytest.mark.parametrize("run", [Run.FULL, Run.POLL])
+def test_a_file_that_was_only_touched_is_deleted_as_well(
+    new_mirror: Callable[..., Mirror], run: Run
+) -> None:
+    """It was read, parked, looked at, read again, parked again: for ever."""
+    mirror = new_mirror()
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    os.utime(mirror.root / "a", ns=(1, 1))
+    mirror.remote.user_delete("a")
+
+    mirror.run(run)
+
+    assert mirror.files == {"b": b"b"}
+    assert mirror.health is MirrorHealth.IN_STEP
 
 
 def test_more_deletions_than_allowed_are_held_until_approved(

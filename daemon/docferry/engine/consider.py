@@ -93,6 +93,7 @@ class Planner:
         self._deletions = deletions
         self._sightings: dict[Path, Sighting] = {}
         self._absent_since: dict[Path, float] = {}
+        self._let_through: dict[Path, Operation | None] = {}  #: deletions past the guard
         self.origins: dict[Path, Origin] = {}  #: where a path came from, when it is known
         self.patience = tools.patience or Patience.usual(tools.options.settle_s)
         self.problems = Problems(
@@ -153,13 +154,17 @@ class Planner:
             operation = decide(seen.path, seen.local, seen.remote, seen.synced)
             if operation is not None and operation == wanted.get(seen.path):
                 self.carrier.add(self._task(seen, operation, None))
+            elif isinstance(operation, ReadLocal):  # touched: read again whether it was edited
+                self._let_through[seen.path] = wanted.get(seen.path)
+                self.carrier.add(self._task(seen, operation, None))
             else:
                 self._dirty.mark(seen.path)
 
     # Before an operation.
 
     def _begin(self, seen: Difference, operation: Operation, since_s: float | None) -> None:
-        if isinstance(operation, DeleteLocal | DeleteRemote):
+        is_let_through = operation == self._let_through.get(seen.path)
+        if isinstance(operation, DeleteLocal | DeleteRemote) and not is_let_through:
             assert seen.synced is not None  # only what was agreed on is ever deleted
             self._deletions.park(operation, seen.synced.sha256)
         else:
@@ -219,6 +224,7 @@ class Planner:
 
     def on_learned(self, task: Task, learned: Learned) -> None:
         self.consider(learned.seen, is_snapshot=True, since_s=task.since_s)
+        self._let_through.pop(task.seen.path, None)
 
     def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None:
         for task, outcome in done:
@@ -231,10 +237,12 @@ class Planner:
         self.problems.mended({task.seen.path for task, _ in done})
 
     def on_stale(self, task: Task, error: StaleError) -> None:
+        self._let_through.pop(task.seen.path, None)
         self.problems.stale(task.seen.path, error)
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
         path = task.seen.path
+        self._let_through.pop(path, None)
         if isinstance(error, UnreachableError):
             self.side_is_down = error
             self._dirty.mark(path)

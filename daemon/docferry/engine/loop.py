@@ -152,11 +152,20 @@ class MirrorLoop:
             self.has_run
             and not self._requests
             and not self._planner.carrier.under_way
-            and self._judge_complete is None
+            and not self._is_to_be_judged
             and not self._is_anything_on_its_way()
             and not any(map(self._planner.problems.is_blocked, self.dirty.paths()))
         )
         return is_quiet and not self._in_round and rounds == self._rounds
+
+    def _is_nothing_due(self, *, within_s: float) -> bool:
+        due_s = self.dirty.next_due_s()
+        return (
+            not self._requests
+            and not self._planner.carrier.under_way
+            and not self._is_to_be_judged
+            and (due_s is None or due_s > within_s)
+        )
 
     # The thread.
 
@@ -305,8 +314,6 @@ class MirrorLoop:
         for seen in found:
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
-        if self._judge_complete is None and self._deletions.parked:
-            self._judge_complete = False
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""
@@ -334,9 +341,11 @@ class MirrorLoop:
 
     def _judge_deletions(self) -> None:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
+        if self._judge_complete is None and self._deletions.parked:
+            self._judge_complete = False
         if self._judge_complete is None or self._planner.carrier.under_way:
             return
-        if self._deletions.parked and self._may_be_renames():
+        if self._deletions.is_anything_at_stake and self._may_be_renames():
             return
         if self._deletions.parked and not self._prove():
             self._deletions.forget()
@@ -347,6 +356,10 @@ class MirrorLoop:
             datetime.now(UTC), self._is_empty, is_complete=is_complete
         ):
             self._carry_deletions(group)
+
+    @property
+    def _is_to_be_judged(self) -> bool:
+        return self._judge_complete is not None or self._deletions.parked > 0
 
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
@@ -411,7 +424,7 @@ class MirrorLoop:
         held = self._ledger.holds.all(self.name, (HoldState.OPEN,))
         if held:
             return MirrorHealth.BLOCKED, held[0].reason
-        if self._planner.carrier.under_way or self._judge_complete is not None:
+        if self._planner.carrier.under_way or self._is_to_be_judged:
             return MirrorHealth.WORKING, None
         if problems := len(self._planner.problems):
             return MirrorHealth.WAITING, f"{problems} files with a problem"
@@ -437,7 +450,7 @@ class MirrorLoop:
             return self._outage.wait_s
         if self._requests - {Run.HOLDS}:
             return 0.0
-        if self._judge_complete is not None and not self._planner.carrier.under_way:
+        if self._is_to_be_judged and not self._planner.carrier.under_way:
             return 0.05
         due_s = self.dirty.next_due_s()
         return IDLE_S if due_s is None else min(due_s, IDLE_S)
