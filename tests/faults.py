@@ -158,8 +158,8 @@ FAULTS = (
     Fault(
         "the sides are not asked who they are",
         "engine/loop.py",
-        "        if not self._prove():\n            return\n        asked",
-        "        asked",
+        "        if not self._prove():\n            return\n        if self._outage",
+        "        if self._outage",
         ("integration/test_loop.py::test_a_folder_that_lost_its_marker_stops_everything",),
     ),
     Fault(
@@ -209,6 +209,20 @@ FAULTS = (
         "engine/consider.py",
         "            if operation is not None and operation == wanted.get(seen.path):\n",
         "            operation = wanted.get(seen.path)\n            if operation is not None:\n",
+        CONSIDER,
+    ),
+    Fault(
+        "an approved hold is carried out on a side that is not itself",
+        "engine/loop.py",
+        "        if self._prove():  # else as soon",
+        "        if True:  # else as soon",
+        ("integration/test_loop.py",),
+    ),
+    Fault(
+        "a held deletion is carried out though the mode leaves it alone by now",
+        "engine/consider.py",
+        "        return operation if is_allowed else None\n",
+        "        return operation\n",
         CONSIDER,
     ),
     # What is taken.

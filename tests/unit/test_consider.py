@@ -444,6 +444,23 @@ def test_a_deletion_held_before_both_sides_were_joined_anew_is_not_carried_out(
     assert len(desk.dirty) == 1
 
 
+@pytest.mark.parametrize("change", [{"mode": Mode.PULL}, {"exclude": ("p",)}])
+def test_a_held_deletion_is_not_carried_out_where_the_configuration_says_otherwise_by_now(
+    new_desk: Callable[..., Desk], change: dict[str, object]
+) -> None:
+    desk = new_desk()
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
+    desk.options = replace(desk.options, **change)  # type: ignore[arg-type]
+    desk.planner = desk.new_planner()
+
+    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
+
+
 def test_a_deletion_is_not_carried_out_while_its_side_cannot_be_seen(desk: Desk) -> None:
     desk.agree("p", "other")
     token = desk.mirror.synced["p"].remote_token

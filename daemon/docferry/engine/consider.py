@@ -151,7 +151,7 @@ class Planner:
         for seen in found:
             if isinstance(seen, Unseen):
                 continue
-            operation = decide(seen.path, seen.local, seen.remote, seen.synced)
+            operation = self._called_for(seen)
             if operation is not None and operation == wanted.get(seen.path):
                 self.carrier.add(self._task(seen, operation, None))
             elif isinstance(operation, ReadLocal):  # touched: read again whether it was edited
@@ -161,6 +161,14 @@ class Planner:
                 self._dirty.mark(seen.path)
 
     # Before an operation.
+
+    def _called_for(self, seen: Difference) -> Operation | None:
+        """Decide anew: also the filter and the mode may have been changed while it was held."""
+        if not self.takes(seen.path):
+            return None
+        operation = decide(seen.path, seen.local, seen.remote, seen.synced)
+        is_allowed = operation is not None and allows(self._tools.options.mode, operation)
+        return operation if is_allowed else None
 
     def _begin(self, seen: Difference, operation: Operation, since_s: float | None) -> None:
         is_let_through = operation == self._let_through.get(seen.path)

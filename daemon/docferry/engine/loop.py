@@ -21,7 +21,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health
-from docferry.engine.holds import carry_out_decided, hold_identity
+from docferry.engine.holds import carry_out_decided, decided_holds, hold_identity, join_decided
 from docferry.engine.identity import Places, prove_sides
 from docferry.engine.look import expand, look_at
 from docferry.engine.outage import Outage
@@ -214,6 +214,8 @@ class MirrorLoop:
             return
         if not self._prove():
             return
+        if self._outage.is_on:
+            self._carry_out_decided()
         asked = {run for run in Run if run is not Run.HOLDS and self._asked(run)}
         if Run.FULL in asked:
             self._full_run()
@@ -380,16 +382,16 @@ class MirrorLoop:
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
-        if carry_out_decided(
-            self.name,
-            self._ledger,
-            self._places,
-            self,
-            self._carry_deletions,
-            self._tools.new_ulid,
-        ):
-            self._outage = None
-            self._agreed_listing = None
+        if join_decided(self.name, self._ledger, self._places, self._tools.new_ulid):
+            self._outage.end()
+        if self._outage.wait_s or not decided_holds(self.name, self._ledger, "deletions"):
+            return
+        if self._prove():  # else as soon as it can, before the full run that comes then
+            self._carry_out_decided()
+
+    def _carry_out_decided(self) -> None:
+        carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._agreed_listing = None
 
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""
