@@ -309,6 +309,34 @@ def test_an_object_whose_name_stays_blocked_gets_another_one(desk: Desk) -> None
     assert desk.ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
 
 
+def test_of_two_new_objects_that_cannot_both_keep_their_names_the_first_keeps_it(
+    desk: Desk,
+) -> None:
+    """Whichever was down first kept it: a plan could not say which."""
+    desk.mirror.remote.user_write("a", b"a file")
+    desk.mirror.remote.user_write("a/b", b"below it")
+
+    desk.consider("a", "a/b")
+
+    assert desk.planner.carrier.under_way == 1
+    assert desk.dirty.paths() == ["a/b"]
+
+
+def test_a_newcomer_waits_for_the_deletion_of_what_is_in_its_way(desk: Desk) -> None:
+    desk.agree("a", "other")
+    desk.mirror.remote.user_delete("a")
+    desk.mirror.remote.user_write("a/b", b"below it")
+    desk.consider("a")
+    failing(desk, BlockedPathError("a is a file", blocked_by="a"))
+
+    for _ in range(BLOCKED_BEFORE_ALIAS + 1):
+        desk.mirror.remote.user_write("a/b", b"once more")
+        desk.consider("a/b")
+        desk.work()
+
+    assert desk.ledger.aliases.all("docs") == {}
+
+
 # Deletions.
 
 

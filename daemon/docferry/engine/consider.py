@@ -34,6 +34,7 @@ from docferry.logs import get_logger
 from docferry.model import (
     DeleteLocal,
     DeleteRemote,
+    Download,
     FileState,
     KeepBoth,
     Key,
@@ -191,6 +192,8 @@ class Planner:
             wait_s = self._unrest_s(seen.path, seen.local)
         elif isinstance(operation, DeleteRemote) and not is_snapshot:
             wait_s = self._absence_s(seen.path)
+        elif isinstance(operation, Download) and self.carrier.is_busy_above(seen.path):
+            wait_s = STALE_AGAIN_S  # of `a` and `a/b` the first keeps its name, every time
         if wait_s is None:
             return True
         self._dirty.put_off(seen.path, after_s=wait_s, since_s=since_s)
@@ -257,8 +260,16 @@ class Planner:
             return
         kind = type(task.operation).__name__
         attempts = self.problems.failed(task.seen, error, kind=kind)
-        if isinstance(error, BlockedPathError) and attempts >= BLOCKED_BEFORE_ALIAS:
+        if (
+            isinstance(error, BlockedPathError)
+            and attempts >= BLOCKED_BEFORE_ALIAS
+            and not self._is_on_its_way_out(error.blocked_by)
+        ):
             self._give_alias(path, error)
+
+    def _is_on_its_way_out(self, path: Path) -> bool:
+        """Say whether a file at *path*, or below, is going to be deleted, or may be."""
+        return self._deletions.is_parked(path) or self.carrier.is_busy_below(path)
 
     def _give_alias(self, path: Path, error: BlockedPathError) -> None:
         """Give an object whose local name is blocked another one, for good."""
