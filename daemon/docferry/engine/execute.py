@@ -357,7 +357,9 @@ class Executor:
             token,
         )
         synced = SyncedState(found.sha256, "", token, found.version, content.size)
-        return Outcome(task.operation, synced, version)
+        # Whatever it was opened for, nothing travelled: an agreement was written down late.
+        marked = MarkSynced(path, found.sha256, content.size, "", token, is_new_content=True)
+        return Outcome(marked, synced, version)
 
     def _mark_synced(self, task: Task, operation: MarkSynced) -> Outcome:
         base = task.seen.synced
