@@ -24,8 +24,15 @@ _PARK_AT_ONCE = 1000
 class Deletions:
     """The parked and the held deletions of one mirror. Used by its loop alone."""
 
-    def __init__(self, mirror: str, ledger: Ledger, limit: int) -> None:
+    def __init__(
+        self,
+        mirror: str,
+        ledger: Ledger,
+        limit: int,
+        before_judging: Callable[[], None] = lambda: None,
+    ) -> None:
         self._mirror = mirror
+        self._before_judging = before_judging
         self._ledger = ledger
         self._limit = limit
         self._unsaved: list[tuple[Deletion, Sha256]] = []
@@ -72,6 +79,8 @@ class Deletions:
                 find again is no longer needed.
         """
         self._save()
+        if self._parked:
+            self._before_judging()
         held = self._held()
         reason = self._refuse(now, held, is_empty)
         if reason is not None:

@@ -58,6 +58,14 @@ class LocalSide(Storage, Protocol):
         """Yield the paths of what is below *folder* now, odd ones too, in no order."""
         ...
 
+    def blocker(self, path: Path) -> Path | None:
+        """
+        Name what is in the way of a new file at *path*.
+
+        A file where a folder is needed, or *path* itself where a folder is. None: nothing.
+        """
+        ...
+
 
 class RemoteSide(Storage, Protocol):
     def is_as_scanned(self) -> bool:

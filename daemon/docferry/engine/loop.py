@@ -69,7 +69,9 @@ class MirrorLoop:
         self._lock = threading.Lock()
         self._requests: set[Run] = {Run.FULL, Run.HOLDS}
         self.dirty = DirtyPaths(self._wake)
-        self._deletions = Deletions(self.name, tools.ledger, tools.options.delete_limit)
+        self._deletions = Deletions(
+            self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
+        )
         self.health = Health(self.name, tools.ledger)
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
@@ -88,6 +90,20 @@ class MirrorLoop:
 
     def start(self) -> None:
         self._thread.start()
+
+    def work_off(self) -> None:
+        """
+        Go round in the caller's thread, instead of `start`, until nothing more is due soon.
+
+        Raises:
+            DocferryError: A side does not answer, or not to us.
+        """
+        while True:
+            self._wake.clear()
+            self._round()
+            if self._outage.is_on or self._is_nothing_due(within_s=SOON_S):
+                return
+            self._wake.wait(self._sleep_s())
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
