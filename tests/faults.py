@@ -33,6 +33,7 @@ LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
 DURABLE = ("system/test_durable.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
+PLANNED = ("property/test_plan_and_run.py",)
 
 FAULTS = (
     # The decision.
@@ -159,8 +160,8 @@ FAULTS = (
     Fault(
         "the sides are not asked who they are",
         "engine/loop.py",
-        "        if not self._prove():\n            return\n        asked",
-        "        asked",
+        "        if not self._prove():\n            return\n        if self._outage",
+        "        if self._outage",
         ("integration/test_loop.py::test_a_folder_that_lost_its_marker_stops_everything",),
     ),
     Fault(
@@ -210,6 +211,20 @@ FAULTS = (
         "engine/consider.py",
         "            if operation is not None and operation == wanted.get(seen.path):\n",
         "            operation = wanted.get(seen.path)\n            if operation is not None:\n",
+        CONSIDER,
+    ),
+    Fault(
+        "an approved hold is carried out on a side that is not itself",
+        "engine/loop.py",
+        "        if self._prove():  # else as soon",
+        "        if True:  # else as soon",
+        ("integration/test_loop.py",),
+    ),
+    Fault(
+        "a held deletion is carried out though the mode leaves it alone by now",
+        "engine/consider.py",
+        "        return operation if is_allowed else None\n",
+        "        return operation\n",
         CONSIDER,
     ),
     # What is taken.
@@ -368,6 +383,56 @@ FAULTS = (
         "                return send(ABSENT)\n",
         "                return send(None)\n",
         ("contract/test_storage.py::test_a_path_that_is_taken_is_not_created[moto]",),
+    ),
+    # The plan.
+    Fault(
+        "a plan takes an upload of ours for a stranger's",
+        "engine/dry_run.py",
+        "        if path in self._announced:\n",
+        "        if False:\n",
+        PLANNED,
+    ),
+    Fault(
+        "a plan does not see that a file was only renamed",
+        "engine/dry_run.py",
+        "            before_judging=self._read_what_may_be_renamed,\n",
+        "",
+        PLANNED,
+    ),
+    Fault(
+        "a plan does not see that a name is taken",
+        "engine/dry_run.py",
+        "        if blocker is not None:\n",
+        "        if False:\n",
+        PLANNED,
+    ),
+    Fault(
+        "a plan knows no deletions of a moment ago",
+        "ledger/scratch.py",
+        "kind IN {_DELETIONS} AND at >= :since",
+        "kind IN {_DELETIONS} AND at < :since",
+        PLANNED,
+    ),
+    Fault(
+        "a plan does not know what a person decided",
+        "ledger/scratch.py",
+        "state IN ('open', 'approved', 'discarded')",
+        "state IN ('open')",
+        PLANNED,
+    ),
+    Fault(
+        "a plan forgets what it has deleted so far",
+        "engine/imagined.py",
+        "            self._changed[path] = None\n",
+        "            pass\n",
+        PLANNED,
+    ),
+    Fault(
+        "a run ends at the first hold and leaves the rest undone",
+        "engine/loop.py",
+        "        return self._outage.is_on and (is_blocked",
+        "        return is_blocked or (self._outage.is_on and (is_blocked",
+        PLANNED,
     ),
     # Names.
     Fault(

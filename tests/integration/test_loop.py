@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from docferry.errors import UnreachableError
 from docferry.ledger import Ledger
 from docferry.model import HoldState, MirrorHealth, Mode, Path, SyncedState
 from docferry.storage.local import LocalStorage
-from docferry.storage.memory import MemoryStorage
 from processes import wait_for
+from whole_mirror import Bucket
 
 
 class Known:
@@ -43,7 +44,8 @@ class Mirror:
         self.root = folder / "docs"
         self.root.mkdir()
         self.state = folder / "ledger.sqlite3"
-        self.remote = MemoryStorage(knows_sha256=False)
+        self.aliases: dict[str, Path] = {}
+        self.remote = Bucket(self.aliases)
         self.limit = delete_limit
         self.mode = mode
         self.ledger = Ledger.open(self.state)
@@ -81,7 +83,7 @@ class Mirror:
             pool=self.pool,
             looks=self.pool,
             gate=Gate(4),
-            aliases={},
+            aliases=self.aliases,
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,
             prepare=lambda: None,
@@ -205,6 +207,24 @@ def test_a_deletion_travels_and_the_content_is_archived(
     assert [held.content for held in mirror.remote.archive.values()] == [b"a"]
 
 
+@pytest.mark.parametrize("run", [Run.FULL, Run.POLL])
+def test_a_file_that_was_only_touched_is_deleted_as_well(
+    new_mirror: Callable[..., Mirror], run: Run
+) -> None:
+    """It was read, parked, looked at, read again, parked again: for ever."""
+    mirror = new_mirror()
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    os.utime(mirror.root / "a", ns=(1, 1))
+    mirror.remote.user_delete("a")
+
+    mirror.run(run)
+
+    assert mirror.files == {"b": b"b"}
+    assert mirror.health is MirrorHealth.IN_STEP
+
+
 def test_more_deletions_than_allowed_are_held_until_approved(
     new_mirror: Callable[..., Mirror],
 ) -> None:
@@ -242,6 +262,61 @@ def test_a_discarded_hold_brings_the_files_back(new_mirror: Callable[..., Mirror
 
     wait_for(lambda: mirror.files == {"a": b"a", "b": b"b"})
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def test_an_approved_deletion_waits_for_a_side_that_is_not_itself(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    mirror.remote.user_delete("a")
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+    marker, mirror.remote.marker = mirror.remote.marker, None
+
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: any(hold.kind == "identity" for hold in mirror.ledger.holds.all("docs")))
+
+    assert set(mirror.files) == {"a", "b"}
+
+    mirror.remote.marker = marker
+    wait_for(lambda: set(mirror.files) == {"b"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def test_an_open_hold_is_no_reason_to_give_up_the_other_work(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    """`docferry run --once` ended in the middle of it: a plan said more than was done."""
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    mirror.remote.user_delete("a")
+
+    mirror.run()
+
+    assert mirror.health is MirrorHealth.BLOCKED
+    assert mirror.loop.is_quiet()
+    assert not mirror.loop.has_given_up
+
+
+def test_it_is_not_quiet_while_a_newcomers_name_is_taken(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    (mirror.root / "a").write_bytes(b"a file")
+    mirror.remote.user_write("a/b", b"below it")
+
+    mirror.loop.start()
+    wait_for(lambda: bool(mirror.ledger.problems.all("docs")))
+    assert not mirror.loop.is_quiet()
+    mirror.settle()
+
+    assert mirror.ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
 
 
 def test_an_emptied_bucket_deletes_nothing(new_mirror: Callable[..., Mirror]) -> None:

@@ -309,6 +309,34 @@ def test_an_object_whose_name_stays_blocked_gets_another_one(desk: Desk) -> None
     assert desk.ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
 
 
+def test_of_two_new_objects_that_cannot_both_keep_their_names_the_first_keeps_it(
+    desk: Desk,
+) -> None:
+    """Whichever was down first kept it: a plan could not say which."""
+    desk.mirror.remote.user_write("a", b"a file")
+    desk.mirror.remote.user_write("a/b", b"below it")
+
+    desk.consider("a", "a/b")
+
+    assert desk.planner.carrier.under_way == 1
+    assert desk.dirty.paths() == ["a/b"]
+
+
+def test_a_newcomer_waits_for_the_deletion_of_what_is_in_its_way(desk: Desk) -> None:
+    desk.agree("a", "other")
+    desk.mirror.remote.user_delete("a")
+    desk.mirror.remote.user_write("a/b", b"below it")
+    desk.consider("a")
+    failing(desk, BlockedPathError("a is a file", blocked_by="a"))
+
+    for _ in range(BLOCKED_BEFORE_ALIAS + 1):
+        desk.mirror.remote.user_write("a/b", b"once more")
+        desk.consider("a/b")
+        desk.work()
+
+    assert desk.ledger.aliases.all("docs") == {}
+
+
 # Deletions.
 
 
@@ -442,6 +470,23 @@ def test_a_deletion_held_before_both_sides_were_joined_anew_is_not_carried_out(
     assert "p" in desk.mirror.remote.files
     assert desk.mirror.remote.archive == {}
     assert len(desk.dirty) == 1
+
+
+@pytest.mark.parametrize("change", [{"mode": Mode.PULL}, {"exclude": ("p",)}])
+def test_a_held_deletion_is_not_carried_out_where_the_configuration_says_otherwise_by_now(
+    new_desk: Callable[..., Desk], change: dict[str, object]
+) -> None:
+    desk = new_desk()
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
+    desk.options = replace(desk.options, **change)  # type: ignore[arg-type]
+    desk.planner = desk.new_planner()
+
+    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
 
 
 def test_a_deletion_is_not_carried_out_while_its_side_cannot_be_seen(desk: Desk) -> None:

@@ -10,7 +10,16 @@ import pytest
 from docferry.core.paths import conflict_copy_path
 from docferry.engine.execute import COPY_FROM_BYTES, Learned, Task
 from docferry.errors import StaleError, TemporaryError
-from docferry.model import Attributes, Download, KeepBoth, Origin, ReadRemote, Side, SyncedState
+from docferry.model import (
+    Attributes,
+    Download,
+    KeepBoth,
+    MarkSynced,
+    Origin,
+    ReadRemote,
+    Side,
+    SyncedState,
+)
 from docferry.storage.memory import sha256_of
 from unit.memory_mirror import MemoryMirror
 
@@ -171,6 +180,7 @@ def test_what_was_ours_is_not_brought_back_after_it_was_deleted_here(
     outcome = mirror.do(task)
 
     assert isinstance(task.operation, Download)
+    assert isinstance(outcome.operation, MarkSynced)  # told as what it was: nothing came down
     assert outcome.synced == replace(synced, local_token="")
     assert mirror.local.files == {}
 

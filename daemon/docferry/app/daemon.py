@@ -13,7 +13,7 @@ from docferry import metrics
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, mirror_figures, readiness
-from docferry.app.sides import LEDGER_NAME, Sides, StoreProbe, UlidSource, open_sides
+from docferry.app.sides import LEDGER_NAME, Sides, StoreProbe, UlidSource, note_mirror, open_sides
 from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
@@ -116,14 +116,7 @@ class Daemon:
         self._make_folder_of_new_mirror(name, sides)
         self._on_exit.enter_context(MirrorLock(options.local))
         sides.local.sweep_staging()
-        self._ledger.mirrors.put(
-            name,
-            store=options.store,
-            bucket=options.bucket,
-            prefix=options.prefix,
-            local=str(options.local),
-            mode=options.mode,
-        )
+        note_mirror(self._ledger, options)
         tools = Tools(
             options,
             self._ledger,

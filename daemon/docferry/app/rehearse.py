@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor as Pool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from docferry.app.sides import LEDGER_NAME, Sides, UlidSource, mirror_named, open_sides
+from docferry.app.sides import (
+    LEDGER_NAME,
+    Known,
+    Sides,
+    UlidSource,
+    mirror_named,
+    note_mirror,
+    open_sides,
+)
 from docferry.config import Config
+from docferry.core.guards import DELETION_WINDOW
 from docferry.engine.dry_run import DryRun, Rehearsal
+from docferry.engine.identity import Places
 from docferry.ledger import Ledger
+from docferry.ledger.scratch import Scratch
 from docferry.storage.memory import MemoryStorage
 
 
@@ -24,36 +38,39 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
     """
     for name in mirrors:
         mirror_named(config, name)
-    path = config.state_dir / LEDGER_NAME
-    if path.exists():
-        with Ledger.open(path, read_only=True) as ledger:
-            return _plans(config, mirrors, ledger)
-    # Before the first run there is nothing agreed: an empty ledger says just that.
     with (
-        TemporaryDirectory(prefix="docferry-plan-") as empty,
-        Ledger.open(Path(empty) / LEDGER_NAME) as ledger,
+        TemporaryDirectory(prefix="docferry-plan-") as folder,
+        Scratch.open(Path(folder) / LEDGER_NAME) as scratch,
+        ThreadPoolExecutor(config.transfers, thread_name_prefix="rehearse") as pool,
     ):
-        return _plans(config, mirrors, ledger)
+        # Before the first run nothing is agreed: an empty ledger says just that.
+        if (path := config.state_dir / LEDGER_NAME).exists():
+            since = datetime.now(UTC) - DELETION_WINDOW
+            with Ledger.open(path, read_only=True) as ledger:
+                scratch.take_over(ledger, mirrors, deletions_since=since)
+        return {name: _plan(config, name, scratch, pool) for name in mirrors}
 
 
-def _plans(config: Config, mirrors: Sequence[str], ledger: Ledger) -> dict[str, DryRun]:
+def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
     new_ulid = UlidSource()
-    plans = {}
-    for name in mirrors:
-        sides = open_sides(config, name, ledger, new_ulid, connections=config.transfers)
-        plans[name] = _rehearsal(_as_first_run(sides, ledger), ledger).plan()
-    return plans
+    sides = open_sides(config, name, scratch, new_ulid, connections=config.transfers)
+    places = _as_first_run(sides, scratch)
+    note_mirror(scratch, sides.options)
+    return Rehearsal(
+        sides.options,
+        places,
+        scratch,
+        Known(scratch),
+        aliases=sides.aliases,
+        pool=pool,
+        new_ulid=new_ulid,
+    ).plan()
 
 
-def _as_first_run(sides: Sides, ledger: Ledger) -> Sides:
+def _as_first_run(sides: Sides, ledger: Ledger) -> Places:
     """Take a folder that the first run is going to make for an empty one."""
     row = ledger.mirrors.get(sides.options.name)
     is_new = row is None or row.marker_id is None
     if sides.options.local.exists() or not is_new:
-        return sides
-    places = replace(sides.places, local=MemoryStorage())
-    return replace(sides, places=places)
-
-
-def _rehearsal(sides: Sides, ledger: Ledger) -> Rehearsal:
-    return Rehearsal(sides.options, sides.places, ledger, sides.executor)
+        return sides.places
+    return replace(sides.places, local=MemoryStorage())

@@ -76,13 +76,25 @@ def open_sides(
         mirror,
         local,
         remote,
-        _Known(ledger),
+        Known(ledger),
         writer=ledger.instance,
         now=lambda: datetime.now(UTC),
         new_ulid=new_ulid,
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))
     return Sides(options, local, remote, places, executor, aliases)
+
+
+def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:
+    """Let the ledger know the mirror as it is configured now."""
+    ledger.mirrors.put(
+        options.name,
+        store=options.store,
+        bucket=options.bucket,
+        prefix=options.prefix,
+        local=str(options.local),
+        mode=options.mode,
+    )
 
 
 def mirror_named(config: Config, mirror: str) -> MirrorConfig:
@@ -153,7 +165,7 @@ class StoreProbe:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """The ledger, as the executor asks it."""
 
     ledger: Ledger

@@ -13,7 +13,6 @@ from docferry.cli.output import ago, emit_json, emit_table, line, size
 if TYPE_CHECKING:
     from docferry.app.report import MirrorReport, Status
     from docferry.engine.dry_run import DryRun
-    from docferry.model import Operation
 
 _COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
 
@@ -42,10 +41,13 @@ def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
     """
     Say what a run would do now, and do nothing.
 
+    What conversions and drop folders would bring along meanwhile is not in it.
     Exit code 1: something would be refused or held back.
     """
+    from docferry import logs
     from docferry.app.rehearse import rehearse
 
+    logs.configure("critical")  # what a rehearsal would log did not happen
     plans = rehearse(context.config, mirrors or tuple(context.config.mirrors))
     if is_json:
         emit_json({name: _plan_facts(one) for name, one in plans.items()})
@@ -161,35 +163,38 @@ def _show_what_waits(mirror: MirrorReport) -> None:
 
 
 def _plan_facts(one: DryRun) -> dict[str, object]:
+    from docferry.engine.tell import kind_of
+
     return {
-        "operations": [_operation_facts(operation) for operation in one.operations],
+        "operations": [{"kind": step.kind, "path": step.path} for step in one.operations],
         "refused": one.refused,
-        "held_back": [_operation_facts(operation) for operation in one.held_back],
+        "held_back": [
+            {"kind": kind_of(deletion), "path": deletion.path} for deletion in one.held_back
+        ],
         "hold_reason": one.hold_reason,
         "waiting": [{"path": path, "why": why} for path, why in one.waiting],
+        "left_alone": [{"path": path, "why": why} for path, why in one.left_alone],
     }
 
 
-def _operation_facts(operation: Operation) -> dict[str, str]:
+def _show_plan(name: str, one: DryRun) -> None:
     from docferry.engine.tell import kind_of
 
-    return {"kind": kind_of(operation), "path": operation.path}
-
-
-def _show_plan(name: str, one: DryRun) -> None:
     if one.refused:
         line(f"{name}: nothing would travel: {one.refused}", colour="red")
         return
-    if not one.operations and not one.held_back and not one.waiting:
+    if not (one.operations or one.held_back or one.waiting or one.left_alone):
         line(f"{name}: in step, nothing to do", colour="green")
         return
-    rows = [(facts["kind"], facts["path"]) for facts in map(_operation_facts, one.operations)]
+    rows = [(step.kind, step.path) for step in one.operations]
     emit_table(f"{name}: {len(rows)} operations", ("what", "path"), rows)
     if one.held_back:
         line(
             f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red"
         )
-        for operation in one.held_back[:20]:
-            line(f"  {_operation_facts(operation)['kind']} {operation.path}")
+        for deletion in one.held_back[:20]:
+            line(f"  {kind_of(deletion)} {deletion.path}")
     for path, why in one.waiting:
         line(f"  waits: {path}: {why}", colour="yellow")
+    for path, why in one.left_alone:
+        line(f"  left alone: {path}: {why}", colour="yellow")

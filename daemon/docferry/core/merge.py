@@ -137,11 +137,17 @@ def _as_agreed(
     )
 
 
+def place_of(entry: Entry) -> str:
+    """Give the place of *entry* in the order: a whole unknown subtree's is its first path's."""
+    if isinstance(entry, Unknown):
+        return entry.path + "/" if entry.below else entry.path
+    return entry[0]
+
+
 def _keyed(entries: Iterable[Entry]) -> Iterator[tuple[Path, FileState | Unknown]]:
-    """Give what is unknown its place: a whole subtree where its first path would be."""
     for entry in entries:
         if isinstance(entry, Unknown):
-            yield (entry.path + "/" if entry.below else entry.path), entry
+            yield place_of(entry), entry
         else:
             yield entry
 

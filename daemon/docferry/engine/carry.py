@@ -80,6 +80,15 @@ class Carrier:
         """Say whether an operation on *path* is under way."""
         return path in self._busy
 
+    def is_busy_above(self, path: Path) -> bool:
+        """Say whether an operation on what would have to be a folder of *path* is under way."""
+        names = path.split("/")
+        return any("/".join(names[:depth]) in self._busy for depth in range(1, len(names)))
+
+    def is_busy_below(self, path: Path) -> bool:
+        """Say whether an operation on *path*, or on a file below it, is under way."""
+        return any(f"{busy}/".startswith(f"{path}/") for busy in self._busy)
+
     @property
     def under_way(self) -> int:
         """Operations that are begun or waiting, or done and not written down."""

@@ -25,6 +25,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor, Learned, LocalSide, Task
 from docferry.engine.gate import Gate
+from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.tell import tell
 from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
@@ -33,6 +34,7 @@ from docferry.logs import at_once, get_logger
 from docferry.model import (
     DeleteLocal,
     DeleteRemote,
+    Download,
     FileState,
     KeepBoth,
     Key,
@@ -68,6 +70,9 @@ class Tools:
     new_ulid: Callable[[], Ulid]
     prepare: Callable[[], None]  #: learns what the store can do, if that is not known yet
     on_jobs: Callable[[], None]
+    patience: Patience | None = None  #: None: the usual
+    #: Called when all is known but what a rehearsal has not read yet.
+    before_judging: Callable[[], None] = lambda: None
 
 
 class Planner:
@@ -89,8 +94,12 @@ class Planner:
         self._deletions = deletions
         self._sightings: dict[Path, Sighting] = {}
         self._absent_since: dict[Path, float] = {}
+        self._let_through: dict[Path, Operation | None] = {}  #: deletions past the guard
         self.origins: dict[Path, Origin] = {}  #: where a path came from, when it is known
-        self.problems = Problems(self._mirror, tools.ledger, dirty)
+        self.patience = tools.patience or Patience.usual(tools.options.settle_s)
+        self.problems = Problems(
+            self._mirror, tools.ledger, dirty, blocked_retry_s=self.patience.blocked_s
+        )
         self.carrier = Carrier(
             executor,
             tools.pool,
@@ -143,16 +152,28 @@ class Planner:
         for seen in found:
             if isinstance(seen, Unseen):
                 continue
-            operation = decide(seen.path, seen.local, seen.remote, seen.synced)
+            operation = self._called_for(seen)
             if operation is not None and operation == wanted.get(seen.path):
+                self.carrier.add(self._task(seen, operation, None))
+            elif isinstance(operation, ReadLocal):  # touched: read again whether it was edited
+                self._let_through[seen.path] = wanted.get(seen.path)
                 self.carrier.add(self._task(seen, operation, None))
             else:
                 self._dirty.mark(seen.path)
 
     # Before an operation.
 
+    def _called_for(self, seen: Difference) -> Operation | None:
+        """Decide anew: also the filter and the mode may have been changed while it was held."""
+        if not self.takes(seen.path):
+            return None
+        operation = decide(seen.path, seen.local, seen.remote, seen.synced)
+        is_allowed = operation is not None and allows(self._tools.options.mode, operation)
+        return operation if is_allowed else None
+
     def _begin(self, seen: Difference, operation: Operation, since_s: float | None) -> None:
-        if isinstance(operation, DeleteLocal | DeleteRemote):
+        is_let_through = operation == self._let_through.get(seen.path)
+        if isinstance(operation, DeleteLocal | DeleteRemote) and not is_let_through:
             assert seen.synced is not None  # only what was agreed on is ever deleted
             self._deletions.park(operation, seen.synced.sha256)
         else:
@@ -171,6 +192,8 @@ class Planner:
             wait_s = self._unrest_s(seen.path, seen.local)
         elif isinstance(operation, DeleteRemote) and not is_snapshot:
             wait_s = self._absence_s(seen.path)
+        elif isinstance(operation, Download) and self.carrier.is_busy_above(seen.path):
+            wait_s = STALE_AGAIN_S  # of `a` and `a/b` the first keeps its name, every time
         if wait_s is None:
             return True
         self._dirty.put_off(seen.path, after_s=wait_s, since_s=since_s)
@@ -197,7 +220,7 @@ class Planner:
     def _absence_s(self, path: Path) -> float | None:
         """Seconds to wait until a missing file counts as deleted; None: it does."""
         now_s = time.monotonic()
-        wait_s = self._absent_since.setdefault(path, now_s) + self._tools.options.settle_s - now_s
+        wait_s = self._absent_since.setdefault(path, now_s) + self.patience.absence_s - now_s
         if wait_s > 0:
             return wait_s
         self._absent_since.pop(path, None)
@@ -212,6 +235,7 @@ class Planner:
 
     def on_learned(self, task: Task, learned: Learned) -> None:
         self.consider(learned.seen, is_snapshot=True, since_s=task.since_s)
+        self._let_through.pop(task.seen.path, None)
 
     def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None:
         with at_once():
@@ -226,18 +250,28 @@ class Planner:
         self.problems.mended({task.seen.path for task, _ in done})
 
     def on_stale(self, task: Task, error: StaleError) -> None:
+        self._let_through.pop(task.seen.path, None)
         self.problems.stale(task.seen.path, error)
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
         path = task.seen.path
+        self._let_through.pop(path, None)
         if isinstance(error, UnreachableError):
             self.side_is_down = error
             self._dirty.mark(path)
             return
         kind = type(task.operation).__name__
         attempts = self.problems.failed(task.seen, error, kind=kind)
-        if isinstance(error, BlockedPathError) and attempts >= BLOCKED_BEFORE_ALIAS:
+        if (
+            isinstance(error, BlockedPathError)
+            and attempts >= BLOCKED_BEFORE_ALIAS
+            and not self._is_on_its_way_out(error.blocked_by)
+        ):
             self._give_alias(path, error)
+
+    def _is_on_its_way_out(self, path: Path) -> bool:
+        """Say whether a file at *path*, or below, is going to be deleted, or may be."""
+        return self._deletions.is_parked(path) or self.carrier.is_busy_below(path)
 
     def _give_alias(self, path: Path, error: BlockedPathError) -> None:
         """Give an object whose local name is blocked another one, for good."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from docferry.core.guards import DELETION_WINDOW, refuse_deletions
 from docferry.ledger import HoldRow, Ledger
 from docferry.logs import get_logger
-from docferry.model import DeleteLocal, Deletion, HoldState, Sha256, Side
+from docferry.model import DeleteLocal, Deletion, HoldState, Path, Sha256, Side
 
 log = get_logger(__name__)
 
@@ -24,8 +24,15 @@ _PARK_AT_ONCE = 1000
 class Deletions:
     """The parked and the held deletions of one mirror. Used by its loop alone."""
 
-    def __init__(self, mirror: str, ledger: Ledger, limit: int) -> None:
+    def __init__(
+        self,
+        mirror: str,
+        ledger: Ledger,
+        limit: int,
+        before_judging: Callable[[], None] = lambda: None,
+    ) -> None:
         self._mirror = mirror
+        self._before_judging = before_judging
         self._ledger = ledger
         self._limit = limit
         self._unsaved: list[tuple[Deletion, Sha256]] = []
@@ -43,6 +50,16 @@ class Deletions:
     @property
     def parked(self) -> int:
         return self._parked
+
+    @property
+    def is_anything_at_stake(self) -> bool:
+        """Whether the next judgement can let a deletion travel, or end a hold."""
+        return self._parked > 0 or self._held() is not None
+
+    def is_parked(self, path: Path) -> bool:
+        """Say whether the deletion of *path*, or of a file below it, waits to be judged."""
+        self._save()
+        return self._ledger.holds.is_parked(self._mirror, path)
 
     def forget(self) -> None:
         """Drop what is parked: the plan it belongs to did not finish."""
@@ -62,6 +79,8 @@ class Deletions:
                 find again is no longer needed.
         """
         self._save()
+        if self._parked:
+            self._before_judging()
         held = self._held()
         reason = self._refuse(now, held, is_empty)
         if reason is not None:

@@ -63,6 +63,14 @@ class LocalSide(Storage, Protocol):
         """Do as `write` does where nothing is expected, for several files at a lower cost."""
         ...
 
+    def blocker(self, path: Path) -> Path | None:
+        """
+        Name what is in the way of a new file at *path*.
+
+        A file where a folder is needed, or *path* itself where a folder is. None: nothing.
+        """
+        ...
+
 
 class RemoteSide(Storage, Protocol):
     def is_as_scanned(self) -> bool:
@@ -422,7 +430,9 @@ class Executor:
             token,
         )
         synced = SyncedState(found.sha256, "", token, found.version, content.size)
-        return Outcome(task.operation, synced, version)
+        # Whatever it was opened for, nothing travelled: an agreement was written down late.
+        marked = MarkSynced(path, found.sha256, content.size, "", token, is_new_content=True)
+        return Outcome(marked, synced, version)
 
     def _mark_synced(self, task: Task, operation: MarkSynced) -> Outcome:
         base = task.seen.synced

@@ -8,25 +8,23 @@ the pool and writes down what came of them.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen, changed, merge
-from docferry.core.retry import delay_s
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health
-from docferry.engine.holds import carry_out_decided, hold_identity
+from docferry.engine.holds import carry_out_decided, decided_holds, hold_identity, join_decided
 from docferry.engine.identity import Places, prove_sides
 from docferry.engine.look import expand, look_at
+from docferry.engine.outage import Outage
 from docferry.errors import DocferryError, PermanentError, UnreachableError
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
@@ -37,14 +35,10 @@ log = get_logger(__name__)
 #: More differences than this in a poll or a folder: a full run is cheaper.
 MOST_MARKS = 2000
 LOOK_AT_ONCE = 1000
-#: For a run that is to end: so many failures in a row are no passing trouble.
-ENOUGH_ATTEMPTS = 4
 #: A loop that nobody wakes goes round this often, to show that it lives.
 IDLE_S = 5.0
-#: A side that does not answer is asked again at least this often.
-LONGEST_PAUSE_S = 60.0
-#: Deletions wait so long, at the most, for what may turn out to be the same files renamed.
-JUDGE_WITHIN_S = 10.0
+#: `work_off` waits for what is due so soon: a second look, or what others are about to finish.
+SOON_S = 0.2
 #: How often a long run stops for the paths that became dirty meanwhile.
 INTERLEAVE_S = 0.2
 
@@ -56,15 +50,6 @@ class Run(StrEnum):
     POLL = "poll"  # listing only
     RESCAN = "rescan"  # walk only
     HOLDS = "holds"  # a person may have decided
-
-
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    """A side does not answer, or a guard refuses: nothing travels until *retry_s*."""
-
-    reason: str
-    attempts: int
-    retry_s: float  # monotonic
 
 
 class MirrorLoop:
@@ -84,12 +69,14 @@ class MirrorLoop:
         self._lock = threading.Lock()
         self._requests: set[Run] = {Run.FULL, Run.HOLDS}
         self.dirty = DirtyPaths(self._wake)
-        self._deletions = Deletions(self.name, tools.ledger, tools.options.delete_limit)
+        self._deletions = Deletions(
+            self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
+        )
         self.health = Health(self.name, tools.ledger)
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
         )
-        self._outage: _Outage | None = None
+        self._outage = Outage()
         self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._agreed_listing: int | None = None  #: operations done when a poll found no change
@@ -103,6 +90,20 @@ class MirrorLoop:
 
     def start(self) -> None:
         self._thread.start()
+
+    def work_off(self) -> None:
+        """
+        Go round in the caller's thread, instead of `start`, until nothing more is due soon.
+
+        Raises:
+            DocferryError: A side does not answer, or not to us.
+        """
+        while True:
+            self._wake.clear()
+            self._round()
+            if self._outage.is_on or self._is_nothing_due(within_s=SOON_S):
+                return
+            self._wake.wait(self._sleep_s())
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
@@ -154,22 +155,33 @@ class MirrorLoop:
     @property
     def has_given_up(self) -> bool:
         """Whether a guard refuses, or a side has failed several times in a row."""
-        return self.facts.health is MirrorHealth.BLOCKED or (
-            self._outage is not None and self._outage.attempts >= ENOUGH_ATTEMPTS
-        )
+        # An open hold of deletions also blocks, but all the other work goes on.
+        is_blocked = self.facts.health is MirrorHealth.BLOCKED
+        return self._outage.is_on and (is_blocked or self._outage.is_lasting)
 
     def is_quiet(self) -> bool:
         """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
         rounds = self._rounds
+        if self._in_round:  # then work is in nobody's list for a moment
+            return False
         is_quiet = (
             self.has_run
             and not self._requests
             and not self._planner.carrier.under_way
-            and self._judge_complete is None
+            and not self._is_to_be_judged
             and not self._is_anything_on_its_way()
+            and not any(map(self._planner.problems.is_blocked, self.dirty.paths()))
         )
-        # In the middle of a round, work is in nobody's list for a moment.
         return is_quiet and not self._in_round and rounds == self._rounds
+
+    def _is_nothing_due(self, *, within_s: float) -> bool:
+        due_s = self.dirty.next_due_s()
+        return (
+            not self._requests
+            and not self._planner.carrier.under_way
+            and not self._is_to_be_judged
+            and (due_s is None or due_s > within_s)
+        )
 
     # The thread.
 
@@ -202,7 +214,7 @@ class MirrorLoop:
             raise error
         if self._asked(Run.HOLDS):
             self._decided_holds()
-        if self._outage is not None and time.monotonic() < self._outage.retry_s:
+        if self._outage.wait_s:
             return
         self._asked_runs()
         self._work_off_dirty()
@@ -212,12 +224,14 @@ class MirrorLoop:
         self._tell_health()
 
     def _asked_runs(self) -> None:
-        if self._outage is not None or not self.has_run:
+        if self._outage.is_on or not self.has_run:
             self._requests.add(Run.FULL)
         if not self._requests - {Run.HOLDS}:
             return
         if not self._prove():
             return
+        if self._outage.is_on:
+            self._carry_out_decided()
         asked = {run for run in Run if run is not Run.HOLDS and self._asked(run)}
         if Run.FULL in asked:
             self._full_run()
@@ -251,7 +265,7 @@ class MirrorLoop:
             raise
         self._planner.problems.full_run_ended()
         self._judge_complete = True
-        self._outage = None
+        self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
         log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
 
@@ -318,8 +332,6 @@ class MirrorLoop:
         for seen in found:
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
-        if self._judge_complete is None and self._deletions.parked:
-            self._judge_complete = False
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""
@@ -347,9 +359,11 @@ class MirrorLoop:
 
     def _judge_deletions(self) -> None:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
+        if self._judge_complete is None and self._deletions.parked:
+            self._judge_complete = False
         if self._judge_complete is None or self._planner.carrier.under_way:
             return
-        if self._deletions.parked and self._may_be_renames():
+        if self._deletions.is_anything_at_stake and self._may_be_renames():
             return
         if self._deletions.parked and not self._prove():
             self._deletions.forget()
@@ -361,11 +375,15 @@ class MirrorLoop:
         ):
             self._carry_deletions(group)
 
+    @property
+    def _is_to_be_judged(self) -> bool:
+        return self._judge_complete is not None or self._deletions.parked > 0
+
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
         now_s = time.monotonic()
         if self._judge_by_s is None:
-            self._judge_by_s = now_s + JUDGE_WITHIN_S + 2 * self._tools.options.settle_s
+            self._judge_by_s = now_s + self._planner.patience.renames_s
         return self._is_anything_on_its_way() and now_s < self._judge_by_s
 
     def _is_empty(self, side: Side) -> bool:
@@ -380,16 +398,16 @@ class MirrorLoop:
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
-        if carry_out_decided(
-            self.name,
-            self._ledger,
-            self._places,
-            self,
-            self._carry_deletions,
-            self._tools.new_ulid,
-        ):
-            self._outage = None
-            self._agreed_listing = None
+        if join_decided(self.name, self._ledger, self._places, self._tools.new_ulid):
+            self._outage.end()
+        if self._outage.wait_s or not decided_holds(self.name, self._ledger, "deletions"):
+            return
+        if self._prove():  # else as soon as it can, before the full run that comes then
+            self._carry_out_decided()
+
+    def _carry_out_decided(self) -> None:
+        carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._agreed_listing = None
 
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""
@@ -411,13 +429,11 @@ class MirrorLoop:
     # How it is.
 
     def _pause(self, error: Exception, health: MirrorHealth) -> None:
-        attempts = 1 if self._outage is None else self._outage.attempts + 1
-        wait_s = min(LONGEST_PAUSE_S, delay_s(attempts, jitter=random.random()))
-        self._outage = _Outage(str(error), attempts, time.monotonic() + wait_s)
+        self._outage.note()
         self.health.note(health=health, reason=str(error), progress=None, **self._waiting())
 
     def _tell_health(self) -> None:
-        if self._outage is not None:
+        if self._outage.is_on:
             return
         health, reason = self._judge_health()
         self.health.note(health=health, reason=reason, **self._waiting())
@@ -426,7 +442,7 @@ class MirrorLoop:
         held = self._ledger.holds.all(self.name, (HoldState.OPEN,))
         if held:
             return MirrorHealth.BLOCKED, held[0].reason
-        if self._planner.carrier.under_way or self._judge_complete is not None:
+        if self._planner.carrier.under_way or self._is_to_be_judged:
             return MirrorHealth.WORKING, None
         if problems := len(self._planner.problems):
             return MirrorHealth.WAITING, f"{problems} files with a problem"
@@ -448,11 +464,11 @@ class MirrorLoop:
         return not all(map(is_retrying, self.dirty.paths()))
 
     def _sleep_s(self) -> float | None:
-        if self._outage is not None:
-            return max(0.0, self._outage.retry_s - time.monotonic())
+        if self._outage.is_on:
+            return self._outage.wait_s
         if self._requests - {Run.HOLDS}:
             return 0.0
-        if self._judge_complete is not None and not self._planner.carrier.under_way:
+        if self._is_to_be_judged and not self._planner.carrier.under_way:
             return 0.05
         due_s = self.dirty.next_due_s()
         return IDLE_S if due_s is None else min(due_s, IDLE_S)

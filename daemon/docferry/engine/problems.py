@@ -25,8 +25,6 @@ log = get_logger(__name__)
 
 #: A failure that only a person can mend is tried again so often all the same.
 PERMANENT_RETRY_S = 900.0
-#: A file in the way of a folder may be on its way out: then this is enough.
-BLOCKED_RETRY_S = 3.0
 #: Kinds of problems that are not about a path of the mirror; others look after them.
 OTHERS_KINDS = ("drop", "watch")
 #: A world that moves under an operation is looked at again soon, then less and less often,
@@ -40,13 +38,17 @@ class _Failing:
     tokens: tuple[str | None, str | None]
     attempts: int
     retry_s: float  # monotonic
+    is_blocked: bool
 
 
 class Problems:
     """The failing paths of one mirror. Used by its loop alone."""
 
-    def __init__(self, mirror: str, ledger: Ledger, dirty: DirtyPaths) -> None:
+    def __init__(
+        self, mirror: str, ledger: Ledger, dirty: DirtyPaths, *, blocked_retry_s: float
+    ) -> None:
         self._mirror = mirror
+        self._blocked_retry_s = blocked_retry_s
         self._ledger = ledger
         self._dirty = dirty
         self._failing: dict[Path, _Failing] = {}
@@ -75,7 +77,7 @@ class Problems:
         now = datetime.now(UTC)
         before = self._failing.get(seen.path)
         attempts = 1 if before is None else before.attempts + 1
-        wait_s = _wait_s(error, attempts)
+        wait_s = self._wait_s(error, attempts)
         self._ledger.problems.put(
             self._mirror,
             seen.path,
@@ -85,7 +87,12 @@ class Problems:
             retry_at=now + timedelta(seconds=wait_s),
         )
         self._show(seen.path)
-        self._failing[seen.path] = _Failing(_tokens(seen), attempts, time.monotonic() + wait_s)
+        self._failing[seen.path] = _Failing(
+            _tokens(seen),
+            attempts,
+            time.monotonic() + wait_s,
+            is_blocked=isinstance(error, BlockedPathError),
+        )
         self._dirty.put_off(seen.path, after_s=wait_s)
         ERRORS.labels(self._mirror, type(error).__name__).inc()
         tell = log.error if isinstance(error, PermanentError) else log.warning
@@ -138,6 +145,11 @@ class Problems:
         """Say whether *path* waits for its next try, so that nobody need wait for it."""
         return path in self._failing or self._stale.get(path, 0) >= STALE_SHOWN_AFTER
 
+    def is_blocked(self, path: Path) -> bool:
+        """Say whether what stands in the way of *path* is being waited for: not for long."""
+        failing = self._failing.get(path)
+        return failing is not None and failing.is_blocked
+
     def unseen(self, what: Unseen) -> None:
         """Note a path that could not be looked at. Nothing is decided about it."""
         path = what.what.path
@@ -179,13 +191,12 @@ class Problems:
         self._unseen.clear()
         self._again.clear()
 
-
-def _wait_s(error: DocferryError, attempts: int) -> float:
-    if isinstance(error, BlockedPathError):
-        return BLOCKED_RETRY_S
-    if isinstance(error, PermanentError):
-        return PERMANENT_RETRY_S
-    return delay_s(attempts, jitter=random.random())
+    def _wait_s(self, error: DocferryError, attempts: int) -> float:
+        if isinstance(error, BlockedPathError):
+            return self._blocked_retry_s
+        if isinstance(error, PermanentError):
+            return PERMANENT_RETRY_S
+        return delay_s(attempts, jitter=random.random())
 
 
 def _tokens(seen: Difference) -> tuple[str | None, str | None]:

@@ -31,14 +31,15 @@ def kind_of(operation: object) -> str:
 
 def tell(mirror: str, task: Task, outcome: Outcome) -> None:
     """Log one outcome and count it."""
-    kind = kind_of(task.operation)
+    operation = outcome.operation
+    kind = kind_of(operation)
     done, seconds = operation_meters(mirror, kind)
     done.inc()
     seconds.observe(outcome.took_s)
-    if isinstance(task.operation, MarkSynced | Forget):
+    if isinstance(operation, MarkSynced | Forget):
         return  # nothing happened to a document
     if outcome.moved_bytes:
-        direction = "up" if isinstance(task.operation, Upload) else "down"
+        direction = "up" if isinstance(operation, Upload) else "down"
         OPERATION_BYTES.labels(mirror, direction).inc(outcome.moved_bytes)
     if task.since_s is not None:
         _observe_latency(mirror, task, task.since_s)

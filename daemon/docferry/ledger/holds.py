@@ -82,6 +82,15 @@ class Holds:
             query = select(func.count()).where(deletion.c.mirror == mirror, _IS_PARKED)
             return int(tx.value(query))
 
+    def is_parked(self, mirror: str, path: Path) -> bool:
+        """Tell whether the deletion of *path*, or of a file below it, is parked."""
+        at_or_below = (deletion.c.path == path) | (
+            (deletion.c.path > f"{path}/") & (deletion.c.path < f"{path}0")
+        )
+        query = select(deletion.c.id).where(deletion.c.mirror == mirror, _IS_PARKED, at_or_below)
+        with self._database.reading() as tx:
+            return tx.value(query) is not None
+
     def parked_lost(self, mirror: str) -> int:
         """
         Count the parked deletions after which no path of the mirror has that content.

@@ -27,6 +27,12 @@ class Intents:
             with self._database.writing() as tx:
                 tx.insert_missing(intent, rows)
 
+    def paths(self, mirror: str) -> frozenset[Path]:
+        """Give the paths with uploads that were begun and never written down."""
+        query = select(intent.c.path).where(intent.c.mirror == mirror).distinct()
+        with self._database.reading() as tx:
+            return frozenset(path for (path,) in tx.tuples(query))
+
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         """Tell whether this upload was begun and never written down."""
         query = select(intent.c.version).where(

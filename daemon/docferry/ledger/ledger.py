@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import select
 
@@ -51,7 +52,7 @@ class Ledger:
         self.jobs = Jobs(database)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Ledger:
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
         """
         Open the ledger at *path*; unless *read_only*, create or migrate it where needed.
 
@@ -75,7 +76,11 @@ class Ledger:
     def close(self) -> None:
         self._database.close()
 
-    def __enter__(self) -> Ledger:
+    @property
+    def path(self) -> Path:
+        return self._database.path
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

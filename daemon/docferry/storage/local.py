@@ -133,6 +133,17 @@ class LocalStorage:
         except (OSError, BlockedPathError):
             return False
 
+    def blocker(self, path: Path) -> Path | None:
+        """Name what is in the way of a new file at *path*; None: nothing."""
+        try:
+            with self._folder.translated(path), self._folder.open() as root_fd:
+                self._look_first(root_fd, path, expect=None)
+        except BlockedPathError as error:
+            return error.blocked_by
+        except StaleError:  # a file: that is for the writer to find
+            return None
+        return None
+
     def free_bytes(self) -> int:
         """Give the room that is left for docferry's user on the folder's file system."""
         with self._folder.translated("."):

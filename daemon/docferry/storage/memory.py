@@ -99,6 +99,9 @@ class MemoryStorage:
     def paths_below(self, folder: Path) -> Iterator[Path]:
         yield from [path for path in self.files if path.startswith(f"{folder}/")]
 
+    def blocker(self, path: Path) -> Path | None:
+        return None  # as in a bucket, `a` can be beside `a/b`
+
     def stat(self, path: Path) -> FileState | None:
         held = self.files.get(path)
         return None if held is None else self._state(held)
