@@ -27,7 +27,8 @@ GUARDS = ("unit/test_guards.py",)
 EXECUTE = ("unit/test_execute.py",)
 CONTENTS = ("unit/test_execute_contents.py",)
 CARRY = ("unit/test_carry.py",)
-CONSIDER = ("unit/test_consider.py",)
+CONSIDER = ("unit/test_consider.py", "unit/test_deletions.py")
+LOOP = "integration/test_loop.py"
 LISTING = ("unit/test_listing.py",)
 LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
@@ -210,6 +211,73 @@ FAULTS = (
         "            if operation is not None and operation == wanted.get(seen.path):\n",
         "            operation = wanted.get(seen.path)\n            if operation is not None:\n",
         CONSIDER,
+    ),
+    Fault(
+        "approved deletions do not ask the sides who they are",
+        "engine/loop.py",
+        "        if self._outage is not None or not self._prove():\n"
+        "            return  # asked for again",
+        "        if self._outage is not None:\n            return  # asked for again",
+        (f"{LOOP}::test_approved_deletions_wait_until_both_sides_are_themselves",),
+    ),
+    Fault(
+        "what a person has just decided about is held a second time",
+        "ledger/holds.py",
+        "            was_dropped = _drop_decided(tx, mirror)\n",
+        "            was_dropped = 0\n",
+        ("unit/test_ledger_holds.py",),
+    ),
+    Fault(
+        "a decision that is not carried out yet is called in step",
+        "engine/loop.py",
+        "        if holds:\n            self.request(Run.HOLDS)\n"
+        "            return MirrorHealth.WORKING, None\n",
+        "",
+        (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
+    ),
+    Fault(
+        "a file that came back stays in its hold",
+        "engine/consider.py",
+        "            self._deletions.spare(path)\n",
+        "            pass\n",
+        CONSIDER,
+    ),
+    Fault(
+        "a file that was touched leaves its hold unread",
+        "engine/consider.py",
+        "(operation, DeleteLocal | DeleteRemote | ReadLocal | ReadRemote)",
+        "(operation, DeleteLocal | DeleteRemote)",
+        CONSIDER,
+    ),
+    Fault(
+        "a hold is not looked at again",
+        "engine/loop.py",
+        "        for path in held:  # it may be back, and as agreed\n"
+        "            self.dirty.mark(path)\n",
+        "",
+        (f"{LOOP}::test_a_hold_ends_when_the_files_are_back",),
+    ),
+    Fault(
+        "a hold keeps a reason that is not so any more",
+        "engine/deletions.py",
+        "        hold = self._ledger.holds.hold(self._mirror, reason, now",
+        "        reason = held.reason if held else reason\n"
+        "        hold = self._ledger.holds.hold(self._mirror, reason, now",
+        CONSIDER,
+    ),
+    Fault(
+        "a full run believes a path that moved while it read",
+        "engine/consider.py",
+        "        self._dirty.mark(seen.path)\n        return True\n",
+        "        return False\n",
+        CONSIDER,
+    ),
+    Fault(
+        "a mount point without its file system is claimed",
+        "ledger/lock.py",
+        "    def _make_folder(self) -> None:\n        pass\n",
+        "",
+        ("unit/test_ledger_lock.py",),
     ),
     # What is taken.
     Fault(

@@ -24,10 +24,17 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health
-from docferry.engine.holds import carry_out_decided, hold_identity
+from docferry.engine.holds import (
+    carry_out_decided,
+    decided_holds,
+    hold_identity,
+    join_decided,
+    release_identity,
+)
 from docferry.engine.identity import Places, prove_sides
-from docferry.engine.look import expand, look_at
+from docferry.engine.look import expand, is_empty, look_at
 from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
 from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
@@ -154,9 +161,9 @@ class MirrorLoop:
     @property
     def has_given_up(self) -> bool:
         """Whether a guard refuses, or a side has failed several times in a row."""
-        return self.facts.health is MirrorHealth.BLOCKED or (
-            self._outage is not None and self._outage.attempts >= ENOUGH_ATTEMPTS
-        )
+        # An open hold of deletions also blocks, but all the other work goes on.
+        is_blocked = self.facts.health is MirrorHealth.BLOCKED
+        return self._outage is not None and (is_blocked or self._outage.attempts >= ENOUGH_ATTEMPTS)
 
     def is_quiet(self) -> bool:
         """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
@@ -241,14 +248,18 @@ class MirrorLoop:
         self._deletions.forget()
         self._agreed_listing = None
         began = datetime.now(UTC)
+        self._planner.run_begins()
         try:
             for seen in self._all_trees():
-                self._planner.consider(seen, is_snapshot=True)
+                if not self._planner.is_outdated(seen):
+                    self._planner.consider(seen, is_snapshot=True)
                 self._interleave()
         except DocferryError:
             self._deletions.forget()  # half a plan must not delete
             self.request(Run.FULL)
             raise
+        finally:
+            self._planner.run_ended()
         self._planner.problems.full_run_ended()
         self._judge_complete = True
         self._outage = None
@@ -283,6 +294,12 @@ class MirrorLoop:
             if marks > MOST_MARKS:
                 self.request(Run.FULL)
                 return
+        held = self._deletions.gone_from(side, MOST_MARKS + 1)
+        if len(held) > MOST_MARKS:
+            self.request(Run.FULL)
+            return
+        for path in held:  # it may be back, and as agreed
+            self.dirty.mark(path)
         if side is Side.REMOTE:
             self._agreed_listing = None if marks else self._planner.carrier.done
             self.health.note(last_poll_at=began)
@@ -318,7 +335,7 @@ class MirrorLoop:
         for seen in found:
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
-        if self._judge_complete is None and self._deletions.parked:
+        if self._judge_complete is None and self._deletions.are_waiting:
             self._judge_complete = False
 
     def _interleave(self) -> None:
@@ -354,10 +371,15 @@ class MirrorLoop:
         if self._deletions.parked and not self._prove():
             self._deletions.forget()
             return
+        if decided_holds(self.name, self._ledger, "deletions"):
+            self.request(Run.HOLDS)  # they go first, and then count
+            return
         is_complete, self._judge_complete = self._judge_complete, None
         self._judge_by_s = None
         for group in self._deletions.judge(
-            datetime.now(UTC), self._is_empty, is_complete=is_complete
+            datetime.now(UTC),
+            lambda side: is_empty(self._places.side(side), self._planner.takes),
+            is_complete=is_complete,
         ):
             self._carry_deletions(group)
 
@@ -368,11 +390,6 @@ class MirrorLoop:
             self._judge_by_s = now_s + JUDGE_WITHIN_S + 2 * self._tools.options.settle_s
         return self._is_anything_on_its_way() and now_s < self._judge_by_s
 
-    def _is_empty(self, side: Side) -> bool:
-        """Ask a side whether it holds anything at all."""
-        storage = self._places.side(side)
-        return next(storage.scan(), None) is None and not storage.scan_odd()
-
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
         seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.looks)
@@ -380,16 +397,19 @@ class MirrorLoop:
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
-        if carry_out_decided(
-            self.name,
-            self._ledger,
-            self._places,
-            self,
-            self._carry_deletions,
-            self._tools.new_ulid,
-        ):
+        """Carry out what people decided: deletions only while both sides are themselves."""
+        if join_decided(self.name, self._ledger, self._places, self._tools.new_ulid):
             self._outage = None
             self._agreed_listing = None
+            self.request(Run.FULL)
+        if not decided_holds(self.name, self._ledger, "deletions"):
+            return
+        if self._outage is not None or not self._prove():
+            return  # asked for again once the side is itself again
+        self._deletions.forget()  # what is to be deleted beside them is found anew
+        carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._agreed_listing = None
+        self.request(Run.FULL)
 
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""
@@ -403,9 +423,8 @@ class MirrorLoop:
             return False
         if proof.marker_id != known:
             self._ledger.mirrors.put(self.name, marker_id=proof.marker_id)
-        for hold in self._ledger.holds.all(self.name, (HoldState.OPEN,), kind="identity"):
-            self._ledger.holds.finish(hold.id, datetime.now(UTC))  # it is itself again
-            log.info("hold.resolved", mirror=self.name, hold=hold.id)
+            self._tools.prepare()  # a new folder can be claimed only now that it has a marker
+        release_identity(self.name, self._ledger)
         return True
 
     # How it is.
@@ -423,9 +442,13 @@ class MirrorLoop:
         self.health.note(health=health, reason=reason, **self._waiting())
 
     def _judge_health(self) -> tuple[MirrorHealth, str | None]:
-        held = self._ledger.holds.all(self.name, (HoldState.OPEN,))
-        if held:
-            return MirrorHealth.BLOCKED, held[0].reason
+        holds = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
+        for hold in holds:
+            if hold.state is HoldState.OPEN:
+                return MirrorHealth.BLOCKED, hold.reason
+        if holds:
+            self.request(Run.HOLDS)
+            return MirrorHealth.WORKING, None
         if self._planner.carrier.under_way or self._judge_complete is not None:
             return MirrorHealth.WORKING, None
         if problems := len(self._planner.problems):
