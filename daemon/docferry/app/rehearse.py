@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from docferry.app.sides import LEDGER_NAME, Sides, UlidSource, mirror_named, open_sides
 from docferry.config import Config
 from docferry.engine.dry_run import DryRun, Rehearsal
+from docferry.errors import PermanentError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.storage.memory import MemoryStorage
 
@@ -20,7 +21,6 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
 
     Raises:
         UserError: There is no such mirror.
-        UnreachableError: A side does not answer: there is no plan.
     """
     for name in mirrors:
         mirror_named(config, name)
@@ -41,7 +41,11 @@ def _plans(config: Config, mirrors: Sequence[str], ledger: Ledger) -> dict[str, 
     plans = {}
     for name in mirrors:
         sides = open_sides(config, name, ledger, new_ulid, connections=config.transfers)
-        plans[name] = _rehearsal(_as_first_run(sides, ledger), ledger).plan()
+        try:
+            plans[name] = _rehearsal(_as_first_run(sides, ledger), ledger).plan()
+        except (TemporaryError, PermanentError) as error:
+            # A side that does not answer keeps its own mirror still, and no other.
+            plans[name] = DryRun(refused=str(error))
     return plans
 
 
