@@ -1,356 +1,295 @@
-"""Disasters that look like deletions: nothing is deleted, a person is told and decides."""
+"""A side that is not itself: nothing travels, a person is told, and it heals by itself."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from typing import TypeAlias
 
 import pytest
 
+from processes import wait_for
 from system.conftest import NewSite
-from system.daemon import RESERVED, Daemon, Hold, Mirror, Site, empty
+from system.daemon import Site
+from system.disasters import (
+    FILES,
+    LIMIT,
+    Disaster,
+    assert_held,
+    assert_in_step,
+    assert_logged,
+    assert_planned,
+    bring_the_folder_back,
+    empty_both_sides,
+    empty_the_folder,
+    empty_the_prefix,
+    filled,
+    find_the_marker,
+    holds_of,
+    in_step,
+    leave_an_empty_mount_point,
+    link_the_folder_to_an_empty_one,
+    lose_the_marker,
+    lose_the_twin,
+    mount_the_folder_of_another_mirror,
+    put_the_twin_back,
+    put_the_twin_of_another_mirror,
+    snapshot,
+    take_the_folder_away,
+    wait_until_blocked,
+)
 
-FILES = {f"folder/{number:02}.txt": f"document {number}".encode() for number in range(12)}
-LIMIT = "delete_limit = 5\n"
-
-Disaster: TypeAlias = Callable[[Mirror], None]
+DISASTERS = {
+    "empty-mount": Disaster(
+        leave_an_empty_mount_point, ("local side", "lost its marker"), bring_the_folder_back
+    ),
+    "linked": Disaster(
+        link_the_folder_to_an_empty_one, ("local side", "lost its marker"), bring_the_folder_back
+    ),
+    "wrong-mount": Disaster(
+        mount_the_folder_of_another_mirror, ("local side", "another mirror"), bring_the_folder_back
+    ),
+    "no-marker": Disaster(lose_the_marker, ("local side", "lost its marker"), find_the_marker),
+    "no-twin": Disaster(lose_the_twin, ("remote side", "lost its marker"), put_the_twin_back),
+    "wrong-twin": Disaster(
+        put_the_twin_of_another_mirror, ("remote side", "another mirror"), put_the_twin_back
+    ),
+    "emptied-folder": Disaster(empty_the_folder, ("local side", "lost its marker")),
+    "emptied-prefix": Disaster(empty_the_prefix, ("remote side", "lost its marker")),
+    "both-emptied": Disaster(empty_both_sides, ("local side", "lost its marker")),
+}
+UNDONE = {name for name, disaster in DISASTERS.items() if disaster.undo}
 
 
 @pytest.fixture
 def site(new_site: NewSite) -> Site:
-    """Twelve documents on both sides; more than five deletions wait for a person."""
-    site = new_site(options=LIMIT)
-    for path, content in FILES.items():
-        site.docs.write(path, content)
-    site.run_once()
-    assert site.docs.objects() == FILES
-    return site
+    return in_step(new_site)
 
 
-# What can happen to a folder and to a bucket.
+def test_while_docferry_is_down_no_disaster_deletes_or_moves_anything(new_site: NewSite) -> None:
+    site = in_step(new_site, DISASTERS)
+    for name, disaster in DISASTERS.items():
+        disaster.do(site.mirrors[name])
+    before = snapshot(site.mirrors)
+    planned, told = site.plan(), site.ended("plan")
+
+    events = site.run_once(code=1)
+
+    assert snapshot(site.mirrors) == before
+    assert list(site.mirrors["empty-mount"].folder.iterdir()) == []
+    holds = assert_held(site, DISASTERS)
+    assert {hold.kind for hold in holds.values()} == {"identity"}
+    assert_logged(events, holds)
+    assert_planned(planned, holds)
+    assert site.plan() == planned
+    assert told.returncode == 1
+    for name, hold in holds.items():
+        assert f"{name}: nothing would travel: {hold.reason}" in told.stdout
 
 
-def replace_by_an_empty_folder(docs: Mirror) -> None:
-    """As if its disk were not mounted any more."""
-    docs.folder.rename(docs.folder.with_name("unmounted"))
-    docs.folder.mkdir()
-
-
-def bring_the_folder_back(docs: Mirror) -> None:
-    shutil.rmtree(docs.folder)
-    docs.folder.with_name("unmounted").rename(docs.folder)
-
-
-def take_the_folder_away(docs: Mirror) -> None:
-    docs.folder.rename(docs.folder.with_name("unmounted"))
-
-
-def empty_the_folder(docs: Mirror) -> None:
-    empty(docs.folder)
-
-
-def delete_all_files(docs: Mirror) -> None:
-    for path in docs.folder.iterdir():
-        if path.name != RESERVED:
-            shutil.rmtree(path)
-
-
-def delete_most_files(docs: Mirror) -> None:
-    for path in list(FILES)[:-2]:
-        (docs.folder / path).unlink()
-
-
-def empty_the_prefix(docs: Mirror) -> None:
-    docs.remove(*docs.all_keys())
-
-
-def remove_all_objects(docs: Mirror) -> None:
-    docs.remove(*FILES)
-
-
-def remove_most_objects(docs: Mirror) -> None:
-    docs.remove(*list(FILES)[:-2])
-
-
-LOST_IDENTITY = [
-    pytest.param(replace_by_an_empty_folder, "local side", id="empty-mount"),
-    pytest.param(empty_the_folder, "local side", id="emptied-folder"),
-    pytest.param(empty_the_prefix, "remote side", id="emptied-bucket"),
-]
-IN_THE_FOLDER = [
-    pytest.param(delete_all_files, "the local side holds no file any more", id="all-files"),
-    pytest.param(delete_most_files, "10 files would be deleted", id="most-files"),
-]
-IN_THE_BUCKET = [
-    pytest.param(remove_all_objects, "the remote side holds no file any more", id="all-objects"),
-    pytest.param(remove_most_objects, "10 files would be deleted", id="most-objects"),
-]
-
-
-# A side that is not itself: everything stands still.
-
-
-@pytest.mark.parametrize(("disaster", "side"), LOST_IDENTITY)
-def test_a_side_that_lost_its_marker_deletes_nothing_on_the_other(
-    site: Site, disaster: Disaster, side: str
-) -> None:
-    disaster(site.docs)
-    planned = site.plan()["docs"]
-
-    site.run_once(code=1)
-
-    assert FILES in (site.docs.files(), site.docs.objects())
-    assert planned.operations == []
-    assert planned.refused is not None
-    assert_told(site, side, "marker")
-    assert planned.refused == site.status()["docs"].reason
-
-
-@pytest.mark.parametrize(("disaster", "side"), LOST_IDENTITY)
-def test_a_side_that_loses_its_marker_while_docferry_runs_deletes_nothing(
-    site: Site, disaster: Disaster, side: str
-) -> None:
+def test_while_docferry_runs_no_disaster_deletes_anything_and_all_heal(new_site: NewSite) -> None:
+    site = filled(new_site, DISASTERS)
     with site.running() as daemon:
-        disaster(site.docs)
+        with daemon.paused():
+            for name, disaster in DISASTERS.items():
+                disaster.do(site.mirrors[name])
+            before = snapshot(site.mirrors)
+        wait_until_blocked(site, daemon, DISASTERS)
+        holds = assert_held(site, DISASTERS)
+        assert_logged(daemon.events(), holds)
+        assert_planned(site.plan(), holds)
+        assert snapshot(site.mirrors) == before
 
-        daemon.wait_until("blocked")
+        for name, disaster in DISASTERS.items():
+            if disaster.undo:
+                disaster.undo(site.mirrors[name])
+            else:
+                said = site.asked("holds", "approve", str(holds[name].id))
+                assert "nothing is deleted" in said.stdout
 
-        assert FILES in (site.docs.files(), site.docs.objects())
-        assert_told(site, side, "marker")
-        assert_logged(daemon, side)
-
-
-@pytest.mark.parametrize(("disaster", "side"), LOST_IDENTITY)
-def test_to_approve_a_lost_marker_joins_the_sides_anew_and_deletes_nothing(
-    site: Site, disaster: Disaster, side: str
-) -> None:
-    disaster(site.docs)
-    with site.running(until="blocked") as daemon:
-        site.run("holds", "approve", str(the_hold(site).id))
-
-        daemon.wait_until("in-step")
-
-        assert site.docs.files() == site.docs.objects() == FILES
-        assert site.holds() == []
+        assert_in_step(site, daemon, DISASTERS)
+        for name in DISASTERS:
+            assert site.mirrors[name].files() == ({} if name == "both-emptied" else FILES)
+            resolved = [event["hold"] for event in daemon.events("hold.resolved")]
+            assert (holds[name].id in resolved) is (name in UNDONE)
 
 
 def test_to_discard_a_lost_marker_leaves_everything_as_it_is(site: Site) -> None:
-    replace_by_an_empty_folder(site.docs)
+    leave_an_empty_mount_point(site.mirrors["docs"])
     with site.running(until="blocked") as daemon:
-        first = the_hold(site)
+        first = holds_of(site)["docs"]
 
         said = site.run("holds", "discard", str(first.id))
 
         daemon.wait_for(lambda: [hold.id for hold in site.holds()] == [first.id + 1])
-        assert "come back" not in said  # until the side is itself again, nothing travels
+        assert "nothing travels until that side is itself again" in said
         assert daemon.health() == {"docs": "blocked"}
         assert (site.docs.files(), site.docs.objects()) == ({}, FILES)
 
 
-def test_a_folder_that_is_mounted_again_heals_by_itself(site: Site) -> None:
-    replace_by_an_empty_folder(site.docs)
-    with site.running(until="blocked") as daemon:
+def test_a_folder_that_is_gone_stops_its_own_mirror_and_heals(new_site: NewSite) -> None:
+    site = in_step(new_site, ["docs", "other"])
+    take_the_folder_away(site.docs)
+    planned = site.plan()
+    with site.running(until=None) as daemon:
+        daemon.wait_until("unreachable")
+        site.mirrors["other"].write("new.txt", b"new")
+        daemon.wait_for(lambda: site.mirrors["other"].get("new.txt") == b"new")
+
+        assert site.docs.objects() == FILES
+        assert not site.docs.folder.exists()
+        assert planned["docs"].refused == site.status()["docs"].reason
+        assert f"cannot open the folder {site.docs.folder}" in (planned["docs"].refused or "")
+        assert (planned["other"].refused, planned["other"].operations) == (None, [])
+
         bring_the_folder_back(site.docs)
 
-        daemon.wait_until("in-step", timeout_s=90)
-
-        assert site.docs.files() == site.docs.objects() == FILES
-        assert site.holds() == []
+        assert_in_step(site, daemon, ["docs", "other"])
+        assert site.docs.files() == FILES
 
 
-def test_a_folder_that_is_gone_deletes_nothing_and_heals_when_it_is_back(site: Site) -> None:
-    with site.running() as daemon:
-        take_the_folder_away(site.docs)
-        daemon.wait_for(lambda: daemon.health()["docs"] in ("blocked", "unreachable"))
-        assert site.docs.objects() == FILES
-        assert str(site.docs.folder) in (site.status()["docs"].reason or "")
-
-        site.docs.folder.with_name("unmounted").rename(site.docs.folder)
-
-        daemon.wait_until("in-step", timeout_s=90)
-        assert site.docs.files() == site.docs.objects() == FILES
+# A configuration that is wrong.
 
 
 def test_a_mistyped_prefix_deletes_nothing_and_moves_nothing(site: Site) -> None:
     right = site.docs.prefix
     site.docs.prefix = right.replace("docs-", "dosc-")
     site.configure(options=LIMIT)
-    assert site.plan()["docs"].refused is not None
+    planned = site.plan()
 
     site.run_once(code=1)
 
-    assert site.docs.files() == FILES
-    assert site.docs.all_keys() == []
-    assert_told(site, "remote side", site.docs.prefix)
+    assert (site.docs.files(), site.docs.all_keys()) == (FILES, [])
+    says = ("remote side", site.docs.prefix, "lost its marker")
+    assert_planned(planned, assert_held(site, {"docs": Disaster(empty_the_prefix, says)}))
     site.docs.prefix = right
     site.configure(options=LIMIT)
+    assert site.plan()["docs"].operations == []
     site.run_once()
     assert site.docs.files() == site.docs.objects() == FILES
     assert site.holds() == []
 
 
-def test_a_folder_of_another_mirror_is_refused(new_site: NewSite, site: Site) -> None:
-    other = new_site()
-    other.docs.write("other.txt", b"of the other mirror")
-    other.run_once()
-    site.docs.folder = other.docs.folder
-    site.configure()
+def test_the_same_prefix_spelt_otherwise_is_the_same(site: Site) -> None:
+    bare = site.docs.prefix.rstrip("/")
+    for spelt in (bare, f"/{bare}/"):
+        site.configure(options=f'{LIMIT}prefix = "{spelt}"')
+
+        planned = site.plan()["docs"]
+
+        assert (planned.refused, planned.operations, planned.held_back) == (None, [], [])
+
+
+def test_the_places_of_another_mirror_are_refused(new_site: NewSite) -> None:
+    site = in_step(new_site, ["folder", "prefix", "other"])
+    other = site.mirrors.pop("other")
+    before = snapshot({"other": other})
+    site.mirrors["folder"].folder = other.folder
+    site.mirrors["prefix"].prefix = other.prefix
+    site.configure(options=LIMIT)
+    planned = site.plan()
 
     site.run_once(code=1)
 
-    assert site.docs.objects() == FILES
-    assert other.docs.files() == {"other.txt": b"of the other mirror"}
-    assert_told(site, "local side", "another mirror")
+    assert snapshot({"other": other}) == before
+    assert site.mirrors["folder"].objects() == site.mirrors["prefix"].files() == FILES
+    says = {
+        "folder": ("local side", "another mirror", str(other.folder)),
+        "prefix": ("remote side", "another mirror", other.prefix),
+    }
+    disasters = {name: Disaster(empty_the_prefix, words) for name, words in says.items()}
+    assert_planned(planned, assert_held(site, disasters))
 
 
-# Many deletions: they wait, and the rest goes on.
+@pytest.mark.parametrize("lost", ["state", "name"])
+def test_a_ledger_that_knows_nothing_deletes_nothing(site: Site, lost: str) -> None:
+    (site.docs.folder / "folder/00.txt").unlink()
+    site.docs.remove("folder/01.txt")
+    site.docs.write("folder/02.txt", b"edited")
+    if lost == "state":
+        shutil.rmtree(site.state)
+    else:
+        site.docs.name = "papers"
+        site.mirrors = {"papers": site.docs}
+        site.configure(options="delete_limit = 0")
+    (mirror,) = site.mirrors.values()
+    wait_for(lambda: not site.plan()[mirror.name].waiting)  # until what was edited is at rest
+    planned = site.plan()[mirror.name]
+
+    site.run_once()
+
+    assert planned.held_back == []
+    assert {kind for kind, _ in planned.operations} == {
+        "upload",
+        "download",
+        "keep_both",
+        "mark_synced",
+    }
+    assert mirror.files() == mirror.objects()
+    assert set(FILES.values()) | {b"edited"} == set(mirror.files().values())
 
 
-@pytest.mark.parametrize(("disaster", "reason"), IN_THE_FOLDER)
-def test_many_files_deleted_in_the_folder_are_not_deleted_in_the_bucket(
-    site: Site, disaster: Disaster, reason: str
-) -> None:
-    disaster(site.docs)
-    gone = FILES.keys() - site.docs.files().keys()
+def test_a_ledger_restored_from_an_old_backup_deletes_nothing(site: Site) -> None:
+    backup = site.folder / "backup"
+    shutil.copytree(site.state, backup)
+    site.docs.write("folder/00.txt", b"edited since")
+    site.docs.write("new.txt", b"new since")
+    (site.docs.folder / "folder/01.txt").unlink()
+    site.run_once()
+    held = site.docs.files()
+    shutil.rmtree(site.state)
+    shutil.copytree(backup, site.state)
     planned = site.plan()["docs"]
 
-    site.run_once(code=1)
+    site.run_once()
 
-    assert site.docs.objects() == FILES
-    assert {path for _, path in planned.held_back} == gone
-    assert planned.operations == []
-    assert planned.hold_reason == the_hold(site).reason
-    assert_told(site, reason)
-    assert site.plan()["docs"].held_back == planned.held_back
+    assert planned.held_back == []
+    assert {kind for kind, _ in planned.operations} == {"mark_synced", "forget"}
+    assert site.docs.files() == site.docs.objects() == held
 
 
-@pytest.mark.parametrize(("disaster", "reason"), IN_THE_BUCKET)
-def test_many_objects_removed_from_the_bucket_are_not_deleted_in_the_folder(
-    site: Site, disaster: Disaster, reason: str
-) -> None:
-    disaster(site.docs)
-    gone = FILES.keys() - site.docs.objects().keys()
-    planned = site.plan()["docs"]
-
-    site.run_once(code=1)
-
-    assert site.docs.files() == FILES
-    assert {path for _, path in planned.held_back} == gone
-    assert planned.operations == []
-    assert planned.hold_reason == the_hold(site).reason
-    assert_told(site, reason)
+# A folder in another place, or as it once was.
 
 
-@pytest.mark.parametrize(("disaster", "reason"), IN_THE_FOLDER + IN_THE_BUCKET)
-def test_many_deletions_while_docferry_runs_wait_and_everything_else_goes_on(
-    site: Site, disaster: Disaster, reason: str
-) -> None:
+def test_a_folder_that_moved_and_is_linked_goes_on(new_site: NewSite) -> None:
+    site = filled(new_site)
     with site.running() as daemon:
-        disaster(site.docs)
-        daemon.wait_until("blocked")
+        with daemon.paused():
+            elsewhere = site.docs.folder.with_name("elsewhere")
+            shutil.copytree(site.docs.folder, elsewhere)
+            shutil.rmtree(site.docs.folder)
+            site.docs.folder.symlink_to(elsewhere)
+
         site.docs.write("new.txt", b"new")
         daemon.wait_for(lambda: site.docs.get("new.txt") == b"new")
 
-        everything = site.docs.files() | site.docs.objects()
-
-        assert everything == FILES | {"new.txt": b"new"}
-        assert_told(site)
-        assert_logged(daemon)
-        assert {hold.kind for hold in site.holds()} == {"deletions"}
+        assert_in_step(site, daemon, ["docs"])
+        assert site.docs.objects() == FILES | {"new.txt": b"new"}
 
 
-@pytest.mark.parametrize(("disaster", "reason"), IN_THE_FOLDER + IN_THE_BUCKET)
-def test_approved_deletions_are_carried_out_and_the_archive_has_the_files(
-    site: Site, disaster: Disaster, reason: str
-) -> None:
-    disaster(site.docs)
-    kept = {**site.docs.files(), **site.docs.objects()}
-    kept = {path: kept[path] for path in site.docs.files() if path in site.docs.objects()}
-    with site.running(until="blocked") as daemon:
-        site.run("holds", "approve", str(the_hold(site).id))
-
-        daemon.wait_until("in-step")
-
-        assert site.docs.files() == site.docs.objects() == kept
-        assert site.holds() == []
-    archived = {*site.docs.archived_files(), *site.docs.archived_objects()}
-    assert archived >= set(FILES.values()) - set(kept.values())
-
-
-@pytest.mark.parametrize(("disaster", "reason"), IN_THE_FOLDER + IN_THE_BUCKET)
-def test_after_discarded_deletions_the_files_come_back(
-    site: Site, disaster: Disaster, reason: str
-) -> None:
-    disaster(site.docs)
-    with site.running(until="blocked") as daemon:
-        site.run("holds", "discard", str(the_hold(site).id))
-
-        daemon.wait_until("in-step")
-
-        assert site.docs.files() == site.docs.objects() == FILES
-        assert site.holds() == []
-
-
-def test_a_hold_is_gone_when_the_files_are_back_by_themselves(site: Site) -> None:
-    delete_most_files(site.docs)
-    with site.running(until="blocked") as daemon:
-        for path, content in FILES.items():
-            site.docs.write(path, content)
-
-        daemon.wait_for(lambda: site.docs.files() == site.docs.objects() == FILES)
-
-    site.run_once()
-    assert site.holds() == []
-
-
-def test_files_that_were_only_renamed_are_no_deletions(site: Site) -> None:
-    (site.docs.folder / "folder").rename(site.docs.folder / "renamed")
-    wanted = {path.replace("folder/", "renamed/"): content for path, content in FILES.items()}
+def test_a_subfolder_that_became_a_link_deletes_nothing_and_is_shown(site: Site) -> None:
+    folder = site.docs.folder / "folder"
+    folder.rename(site.folder / "elsewhere")
+    folder.symlink_to(site.folder / "elsewhere")
     planned = site.plan()["docs"]
 
-    site.run_once()
+    site.run_once(code=1)
 
-    assert planned.hold_reason is None
-    assert site.docs.objects() == wanted
-
-
-def test_a_changed_filter_deletes_nothing(site: Site) -> None:
-    site.configure(options='exclude = ["folder/"]\ndelete_limit = 0\n')
-    planned = site.plan()["docs"]
-
-    site.run_once()
-
+    assert site.docs.objects() == FILES
     assert (planned.operations, planned.held_back) == ([], [])
-    assert site.docs.files() == site.docs.objects() == FILES
-    site.configure(options='include = ["*.pdf"]\ndelete_limit = 0\n')
+    problems = site.status()["docs"].problems
+    assert planned.waiting.keys() == problems.keys() == {"folder"}
+    assert "symbolic link" in problems["folder"]
+
+
+def test_a_folder_restored_from_an_old_backup_loses_nothing(site: Site) -> None:
+    backup = site.folder / "backup"
+    shutil.copytree(site.docs.folder, backup)
+    site.docs.write("folder/00.txt", b"edited since")
+    site.docs.write("new.txt", b"new since")
     site.run_once()
+    shutil.rmtree(site.docs.folder)
+    shutil.copytree(backup, site.docs.folder)
+
+    site.run_once()
+
     assert site.docs.files() == site.docs.objects() == FILES
-    site.configure(options=LIMIT)
-    assert site.plan()["docs"].operations == []
-
-
-def the_hold(site: Site) -> Hold:
-    (hold,) = site.holds()
-    return hold
-
-
-def assert_told(site: Site, *words: str) -> None:
-    """See that the mirror is said to be blocked, why, and what to do, in all places."""
-    status = site.status()["docs"]
-    hold = the_hold(site)
-    told = site.run("status", code=1)
-    assert status.health == "blocked"
-    assert [each.id for each in status.holds] == [hold.id]
-    for word in words:
-        assert word in hold.reason
-    assert hold.reason in told.replace("\n", " ")
-    assert "docferry holds" in told
-    assert site.ended("plan").returncode == 1
-
-
-def assert_logged(daemon: Daemon, *words: str) -> None:
-    opened = daemon.events("hold.opened")[-1]
-    assert "docferry holds" in opened["remedy"]
-    assert [word for word in words if word not in opened["reason"]] == []
-    assert daemon.events("mirror.blocked")
+    assert {b"edited since", b"new since"} <= set(site.docs.archived_objects())
