@@ -146,6 +146,20 @@ def test_a_folder_that_is_gone_stops_its_own_mirror_and_heals(new_site: NewSite)
         assert site.docs.files() == FILES
 
 
+def test_a_folder_in_which_another_daemon_works_is_refused(new_site: NewSite) -> None:
+    site, second = filled(new_site), new_site()
+    with site.running() as daemon:
+        second.docs.folder = site.docs.folder
+        second.configure()
+
+        ended = second.ended("run", "--once")
+
+        assert ended.returncode == 2
+        assert f"already runs on this folder, {site.docs.folder}" in ended.stderr
+        assert f"pid {daemon.process.pid}" in ended.stderr
+        assert second.docs.all_keys() == []
+
+
 # A configuration that is wrong.
 
 
