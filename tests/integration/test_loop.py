@@ -2,148 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import pathlib
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 import pytest
 
-from docferry.config import MirrorConfig
-from docferry.engine.consider import Tools
-from docferry.engine.execute import Executor
-from docferry.engine.gate import Gate
-from docferry.engine.identity import Places
-from docferry.engine.loop import MirrorLoop, Run
+from docferry.engine.loop import Run
 from docferry.errors import UnreachableError
-from docferry.ledger import Ledger
-from docferry.model import HoldState, MirrorHealth, Mode, Path, SyncedState
-from docferry.storage.local import LocalStorage
+from docferry.model import MirrorHealth, Mode
+from looped_mirror import Mirror
 from processes import wait_for
-from whole_mirror import Bucket
-
-
-class Known:
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def find_sha256(self, mirror: str, sha256: str) -> tuple[Path, SyncedState] | None:
-        return self._ledger.synced.find_sha256(mirror, sha256)
-
-    def is_intended(self, mirror: str, path: Path, version: str) -> bool:
-        return self._ledger.intents.is_intended(mirror, path, version)
-
-
-class Mirror:
-    """A mirror under test: a person's hands on both sides, and its loop."""
-
-    def __init__(self, folder: pathlib.Path, delete_limit: int, mode: Mode) -> None:
-        self.root = folder / "docs"
-        self.root.mkdir()
-        self.state = folder / "ledger.sqlite3"
-        self.aliases: dict[str, Path] = {}
-        self.remote = Bucket(self.aliases)
-        self.limit = delete_limit
-        self.mode = mode
-        self.ledger = Ledger.open(self.state)
-        self.ledger.mirrors.put(
-            "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
-        )
-        self.pool = ThreadPoolExecutor(4)
-        self.numbers = itertools.count(1)
-        self.loop = self.new_loop()
-
-    def new_loop(self) -> MirrorLoop:
-        local = LocalStorage(self.root)
-        options = MirrorConfig(
-            name="docs",
-            store="s",
-            bucket="b",
-            local=self.root,
-            settle_s=0.0,
-            delete_limit=self.limit,
-            mode=self.mode,
-        )
-        executor = Executor(
-            "docs",
-            local,
-            self.remote,
-            Known(self.ledger),
-            writer="this",
-            now=lambda: datetime.now(UTC),
-            new_ulid=self.new_ulid,
-        )
-        tools = Tools(
-            options=options,
-            ledger=self.ledger,
-            local=local,
-            pool=self.pool,
-            looks=self.pool,
-            gate=Gate(4),
-            aliases=self.aliases,
-            jobs_for=lambda version: (),
-            new_ulid=self.new_ulid,
-            prepare=lambda: None,
-            on_jobs=lambda: None,
-        )
-        return MirrorLoop(tools, executor, Places(local, self.remote, str(self.root), "s3://b"))
-
-    def new_ulid(self) -> str:
-        return f"{next(self.numbers):026d}"
-
-    def start(self) -> None:
-        self.loop.start()
-        self.settle()
-
-    def restart(self) -> None:
-        self.stop()
-        self.loop = self.new_loop()
-
-    def stop(self) -> None:
-        self.loop.stop()
-        assert self.loop.join(10)
-
-    def settle(self) -> None:
-        wait_for(lambda: self.loop.is_quiet() or self.health is MirrorHealth.BLOCKED)
-        wait_for(lambda: self.health is not MirrorHealth.WORKING)
-
-    def run(self, run: Run = Run.FULL) -> None:
-        self.loop.request(run)
-        self.settle()
-
-    @property
-    def health(self) -> MirrorHealth:
-        return self.loop.facts.health
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        return {
-            str(path.relative_to(self.root)): path.read_bytes()
-            for path in self.root.rglob("*")
-            if path.is_file() and ".docferry" not in path.parts
-        }
-
-    def close(self) -> None:
-        if self.loop.is_alive:
-            self.stop()
-        self.pool.shutdown()
-        self.ledger.close()
-
-
-@pytest.fixture
-def new_mirror(tmp_path: pathlib.Path) -> Iterator[Callable[..., Mirror]]:
-    made: list[Mirror] = []
-
-    def make(delete_limit: int = 100, mode: Mode = Mode.TWO_WAY) -> Mirror:
-        made.append(Mirror(tmp_path, delete_limit, mode))
-        return made[-1]
-
-    yield make
-    for mirror in made:
-        mirror.close()
 
 
 def test_both_sides_become_the_same(new_mirror: Callable[..., Mirror]) -> None:
@@ -225,85 +93,6 @@ def test_a_file_that_was_only_touched_is_deleted_as_well(
     assert mirror.health is MirrorHealth.IN_STEP
 
 
-def test_more_deletions_than_allowed_are_held_until_approved(
-    new_mirror: Callable[..., Mirror],
-) -> None:
-    mirror = new_mirror(delete_limit=2)
-    for number in range(5):
-        (mirror.root / f"f{number}").write_bytes(b"%d" % number)
-    mirror.start()
-    for number in range(3):
-        mirror.remote.user_delete(f"f{number}")
-
-    mirror.run()
-
-    [hold] = mirror.ledger.holds.all("docs")
-    assert hold.count == 3
-    assert len(mirror.files) == 5
-    assert mirror.health is MirrorHealth.BLOCKED
-
-    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
-    mirror.loop.request(Run.HOLDS)
-    wait_for(lambda: len(mirror.files) == 2)
-    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
-
-
-def test_a_discarded_hold_brings_the_files_back(new_mirror: Callable[..., Mirror]) -> None:
-    mirror = new_mirror(delete_limit=0)
-    (mirror.root / "a").write_bytes(b"a")
-    (mirror.root / "b").write_bytes(b"b")
-    mirror.start()
-    (mirror.root / "a").unlink()
-    mirror.run()
-    [hold] = mirror.ledger.holds.all("docs")
-
-    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
-    mirror.loop.request(Run.HOLDS)
-
-    wait_for(lambda: mirror.files == {"a": b"a", "b": b"b"})
-    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
-
-
-def test_an_approved_deletion_waits_for_a_side_that_is_not_itself(
-    new_mirror: Callable[..., Mirror],
-) -> None:
-    mirror = new_mirror(delete_limit=0)
-    for name in ("a", "b"):
-        (mirror.root / name).write_bytes(name.encode())
-    mirror.start()
-    mirror.remote.user_delete("a")
-    mirror.run()
-    [hold] = mirror.ledger.holds.all("docs")
-    marker, mirror.remote.marker = mirror.remote.marker, None
-
-    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
-    mirror.loop.request(Run.HOLDS)
-    wait_for(lambda: any(hold.kind == "identity" for hold in mirror.ledger.holds.all("docs")))
-
-    assert set(mirror.files) == {"a", "b"}
-
-    mirror.remote.marker = marker
-    wait_for(lambda: set(mirror.files) == {"b"})
-    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
-
-
-def test_an_open_hold_is_no_reason_to_give_up_the_other_work(
-    new_mirror: Callable[..., Mirror],
-) -> None:
-    """`docferry run --once` ended in the middle of it: a plan said more than was done."""
-    mirror = new_mirror(delete_limit=0)
-    for name in ("a", "b"):
-        (mirror.root / name).write_bytes(name.encode())
-    mirror.start()
-    mirror.remote.user_delete("a")
-
-    mirror.run()
-
-    assert mirror.health is MirrorHealth.BLOCKED
-    assert mirror.loop.is_quiet()
-    assert not mirror.loop.has_given_up
-
-
 def test_it_is_not_quiet_while_a_newcomers_name_is_taken(
     new_mirror: Callable[..., Mirror],
 ) -> None:
@@ -317,40 +106,6 @@ def test_it_is_not_quiet_while_a_newcomers_name_is_taken(
     mirror.settle()
 
     assert mirror.ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
-
-
-def test_an_emptied_bucket_deletes_nothing(new_mirror: Callable[..., Mirror]) -> None:
-    mirror = new_mirror()
-    (mirror.root / "a").write_bytes(b"a")
-    mirror.start()
-    mirror.remote.user_delete("a")
-
-    mirror.run(Run.POLL)
-
-    assert mirror.files == {"a": b"a"}
-    [hold] = mirror.ledger.holds.all("docs")
-    assert "no file" in hold.reason
-
-
-def test_a_folder_that_lost_its_marker_stops_everything(new_mirror: Callable[..., Mirror]) -> None:
-    mirror = new_mirror()
-    (mirror.root / "a").write_bytes(b"a")
-    mirror.start()
-    mirror.stop()
-    shutil.rmtree(mirror.root)
-    mirror.root.mkdir()
-    mirror.loop = mirror.new_loop()
-
-    mirror.loop.start()
-    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
-
-    assert mirror.remote.contents == {"a": b"a"}
-    [hold] = mirror.ledger.holds.all("docs")
-    assert hold.kind == "identity"
-
-    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
-    mirror.loop.request(Run.HOLDS)
-    wait_for(lambda: mirror.files == {"a": b"a"})
 
 
 def test_a_store_that_is_gone_for_a_while_heals_by_itself(

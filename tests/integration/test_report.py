@@ -136,6 +136,7 @@ def test_a_hold_is_shown_until_it_is_carried_out_a_conflict_until_it_is_settled(
 ) -> None:
     ledger.holds.park("docs", [(DeleteRemote("a", "etag"), agreed("a").sha256)])
     hold = ledger.holds.hold("docs", "too many", NOW)
+    assert hold is not None
     ledger.record("docs", [kept_both("c", "c.conflict")], at=NOW)
 
     ledger.holds.decide(hold.id, HoldState.APPROVED, NOW)

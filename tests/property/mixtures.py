@@ -254,6 +254,7 @@ def _hold(held: Held, mirror: WholeMirror) -> None:
     mirror.ledger.holds.park(mirror.name, deletions)
     now = datetime.now(UTC)
     hold = mirror.ledger.holds.hold(mirror.name, "from before", now)
+    assert hold is not None  # nobody has decided about these before
     if held.state is not HoldState.OPEN:
         mirror.ledger.holds.decide(hold.id, held.state, now)
 

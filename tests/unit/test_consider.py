@@ -3,99 +3,20 @@
 from __future__ import annotations
 
 import pathlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from docferry.config import MirrorConfig
-from docferry.core.merge import Difference, Unseen
-from docferry.engine.consider import BLOCKED_BEFORE_ALIAS, Planner, Tools
-from docferry.engine.deletions import Deletions
-from docferry.engine.dirty import DirtyPaths
-from docferry.engine.gate import Gate
+from docferry.core.merge import Unseen
+from docferry.engine.consider import BLOCKED_BEFORE_ALIAS
 from docferry.engine.problems import PERMANENT_RETRY_S
 from docferry.errors import BlockedPathError, PermanentError, TemporaryError, UnreachableError
-from docferry.ledger import Ledger
-from docferry.model import DeleteRemote, Deletion, HoldState, Mode, Path, Side, Unknown
+from docferry.model import Mode, Path, Side, Unknown
 from ledger_rows import fresh_ledger
-from unit.memory_mirror import HeldPool, MemoryMirror
-
-LONG_AGO_NS = 1
-LONG_S = 1000.0
-
-
-class Desk:
-    """A planner over a mirror in memory, with a real ledger and a pool that runs on demand."""
-
-    def __init__(self, ledger: Ledger, options: MirrorConfig) -> None:
-        self.ledger = ledger
-        self.mirror = MemoryMirror()
-        self.pool = HeldPool()
-        self.dirty = DirtyPaths(threading.Event())
-        self.deletions = Deletions("docs", ledger, options.delete_limit)
-        self.options = options
-        self.planner = self.new_planner()
-
-    def new_planner(self) -> Planner:
-        tools = Tools(
-            options=self.options,
-            ledger=self.ledger,
-            local=self.mirror.local,
-            pool=self.pool,
-            looks=self.pool,
-            gate=Gate(4),
-            aliases={},
-            jobs_for=lambda version: (),
-            new_ulid=self.mirror.new_ulid,
-            prepare=lambda: None,
-            on_jobs=lambda: None,
-        )
-        return Planner(
-            tools,
-            self.mirror.executor,
-            self.dirty,
-            self.deletions,
-            lambda: None,
-            lambda: None,
-        )
-
-    def look(self, path: Path, *, changed_ns: int = LONG_AGO_NS) -> Difference:
-        seen = self.mirror.look(path)
-        if seen.local is None:
-            return seen
-        return replace(seen, local=replace(seen.local, changed_ns=changed_ns))
-
-    def consider(self, *paths: Path, is_snapshot: bool = True) -> None:
-        for path in paths:
-            self.planner.consider(self.look(path), is_snapshot=is_snapshot)
-
-    def work(self) -> None:
-        """Carry out all that was begun, with what follows from it."""
-        carrier = self.planner.carrier
-        while carrier.under_way:
-            carrier.collect()
-            self.pool.run()
-        self.mirror.synced = dict(self.ledger.synced.scan("docs"))
-
-    def judge(self) -> list[Deletion]:
-        """Give the deletions that may travel."""
-        sides = {Side.LOCAL: self.mirror.local, Side.REMOTE: self.mirror.remote}
-        groups = self.deletions.judge(
-            datetime.now(UTC), lambda side: not sides[side].files, is_complete=True
-        )
-        return [deletion for group in groups for deletion in group]
-
-    def agree(self, *paths: Path) -> None:
-        """Let both sides hold *paths*, and the ledger know it."""
-        for path in paths:
-            self.mirror.local.user_write(path, path.encode())
-        self.consider(*paths)
-        self.work()
-        assert set(paths) <= set(self.mirror.synced)
+from unit.desk import LONG_S, Desk
 
 
 @pytest.fixture
@@ -196,6 +117,23 @@ def test_a_path_on_which_work_is_under_way_is_looked_at_later(desk: Desk) -> Non
 
     assert desk.planner.carrier.under_way == 1
     assert len(desk.dirty) == 1
+
+
+def test_a_path_that_moves_when_a_full_run_begins_is_looked_at_by_itself(desk: Desk) -> None:
+    """The run may read one tree before the operation, and another after it."""
+    desk.mirror.local.user_write("moves", b"1")
+    desk.consider("moves")
+    desk.planner.run_begins()
+    seen = desk.look("moves")
+    desk.consider("looked at meanwhile", is_snapshot=False)
+
+    outdated = [desk.planner.is_outdated(desk.look(p)) for p in ("looked at meanwhile", "rests")]
+
+    assert desk.planner.is_outdated(seen)
+    assert outdated == [True, False]
+    assert set(desk.dirty.paths()) == {"moves", "looked at meanwhile"}
+    desk.planner.run_ended()
+    assert not desk.planner.is_outdated(seen)
 
 
 # Around an operation.
@@ -335,166 +273,3 @@ def test_a_newcomer_waits_for_the_deletion_of_what_is_in_its_way(desk: Desk) -> 
         desk.work()
 
     assert desk.ledger.aliases.all("docs") == {}
-
-
-# Deletions.
-
-
-def test_a_deletion_waits_until_it_is_judged(desk: Desk) -> None:
-    desk.agree("p", "other")
-    desk.mirror.local.user_delete("p")
-
-    desk.consider("p")
-    desk.work()
-
-    assert "p" in desk.mirror.remote.files
-    assert [one.path for one in desk.judge()] == ["p"]
-
-
-def test_a_file_missing_between_two_looks_may_be_an_editors_save(
-    new_desk: Callable[..., Desk],
-) -> None:
-    desk = new_desk()
-    desk.agree("p", "other")
-    desk.options = replace(desk.options, settle_s=LONG_S)
-    desk.planner = desk.new_planner()
-    desk.mirror.local.user_delete("p")
-
-    desk.consider("p", is_snapshot=False)
-
-    assert desk.judge() == []
-    assert desk.dirty.next_due_s() == pytest.approx(LONG_S, abs=5)
-
-
-def test_more_deletions_than_the_limit_become_a_hold(new_desk: Callable[..., Desk]) -> None:
-    desk = new_desk(delete_limit=2)
-    desk.agree("a", "b", "c", "stays")
-    for path in ("a", "b", "c"):
-        desk.mirror.local.user_delete(path)
-
-    desk.consider("a", "b", "c")
-
-    assert desk.judge() == []
-    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
-    assert hold.count == 3
-
-
-def test_deletions_shortly_before_count_too(new_desk: Callable[..., Desk]) -> None:
-    desk = new_desk(delete_limit=2)
-    desk.agree("a", "b", "c", "stays")
-    travelled: list[Path] = []
-    for path in ("a", "b", "c"):
-        desk.mirror.local.user_delete(path)
-        desk.consider(path)
-        allowed = {one.path: one for one in desk.judge()}
-        travelled += allowed
-        desk.planner.carry_deletions([desk.look(each) for each in allowed], dict(allowed))
-        desk.work()
-
-    assert travelled == ["a", "b"]
-    assert set(desk.mirror.remote.files) == {"c", "stays"}
-
-
-def test_a_renamed_file_is_no_loss(new_desk: Callable[..., Desk]) -> None:
-    desk = new_desk(delete_limit=0)
-    desk.agree("old", "other")
-    desk.mirror.local.user_delete("old")
-    desk.mirror.local.user_write("new", b"old")
-
-    desk.consider("new", "old")
-    desk.work()
-
-    assert [one.path for one in desk.judge()] == ["old"]
-
-
-@pytest.mark.parametrize("side", Side)
-def test_a_side_that_holds_nothing_any_more_deletes_nothing(desk: Desk, side: Side) -> None:
-    desk.agree("p")
-    gone = desk.mirror.local if side is Side.LOCAL else desk.mirror.remote
-    gone.user_delete("p")
-
-    desk.consider("p")
-
-    assert desk.judge() == []
-    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
-    assert hold.reason == f"the {side} side holds no file any more"
-
-
-def test_what_was_parked_by_a_plan_that_broke_off_is_never_carried_out(desk: Desk) -> None:
-    desk.agree("p", "other")
-    desk.mirror.local.user_delete("p")
-    desk.consider("p")
-
-    desk.deletions.forget()
-
-    assert desk.judge() == []
-
-
-def test_what_was_parked_before_a_crash_is_never_carried_out(desk: Desk) -> None:
-    desk.agree("p", "other")
-    planned = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
-    desk.ledger.holds.park("docs", [(planned, desk.mirror.synced["p"].sha256)])
-
-    Deletions("docs", desk.ledger, limit=100)
-
-    assert desk.ledger.holds.parked("docs") == 0
-
-
-def test_a_deletion_that_is_called_for_no_more_is_not_carried_out(desk: Desk) -> None:
-    """A hold may be approved days later: the trees decide, not the plan of then."""
-    desk.agree("p", "other")
-    desk.mirror.local.user_delete("p")
-    desk.consider("p")
-    wanted = {one.path: one for one in desk.judge()}
-    desk.mirror.remote.user_write("p", b"edited since")
-
-    desk.planner.carry_deletions([desk.look("p")], dict(wanted))
-    desk.work()
-
-    assert desk.mirror.remote.contents["p"] == b"edited since"
-    assert len(desk.dirty) == 1
-
-
-def test_a_deletion_held_before_both_sides_were_joined_anew_is_not_carried_out(
-    desk: Desk,
-) -> None:
-    desk.agree("p", "other")
-    desk.mirror.local.user_delete("p")
-    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
-    desk.ledger.synced.forget_all("docs")
-    desk.mirror.synced.clear()
-
-    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
-    desk.work()
-
-    assert "p" in desk.mirror.remote.files
-    assert desk.mirror.remote.archive == {}
-    assert len(desk.dirty) == 1
-
-
-@pytest.mark.parametrize("change", [{"mode": Mode.PULL}, {"exclude": ("p",)}])
-def test_a_held_deletion_is_not_carried_out_where_the_configuration_says_otherwise_by_now(
-    new_desk: Callable[..., Desk], change: dict[str, object]
-) -> None:
-    desk = new_desk()
-    desk.agree("p", "other")
-    desk.mirror.local.user_delete("p")
-    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
-    desk.options = replace(desk.options, **change)  # type: ignore[arg-type]
-    desk.planner = desk.new_planner()
-
-    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
-    desk.work()
-
-    assert "p" in desk.mirror.remote.files
-
-
-def test_a_deletion_is_not_carried_out_while_its_side_cannot_be_seen(desk: Desk) -> None:
-    desk.agree("p", "other")
-    token = desk.mirror.synced["p"].remote_token
-    unseen = Unseen(Side.LOCAL, Unknown("p", "locked"))
-
-    desk.planner.carry_deletions([unseen], {"p": DeleteRemote("p", token)})
-    desk.work()
-
-    assert "p" in desk.mirror.remote.files

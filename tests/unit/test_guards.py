@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from docferry.core.guards import (
+    DELETION_WINDOW,
     Proof,
     Proven,
     Refused,
     Unmarked,
+    counts_since,
     marker,
     marker_id,
     prove,
@@ -79,10 +83,12 @@ def deletions(
     *,
     recent: int = 0,
     limit: int = 100,
-    held: int = 0,
+    is_holding: bool = False,
     emptied: Side | None = None,
 ) -> str | None:
-    return refuse_deletions(lost=lost, recent=recent, limit=limit, held=held, emptied=emptied)
+    return refuse_deletions(
+        lost=lost, recent=recent, limit=limit, is_holding=is_holding, emptied=emptied
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,13 +106,28 @@ def test_more_deletions_than_the_limit_wait(lost: int, recent: int, limit: int) 
     reason = deletions(lost, recent=recent, limit=limit)
 
     assert reason is not None
-    assert reason.startswith(f"{lost} files would be deleted")
+    assert reason.startswith(f"{lost} file")
+    assert ("1 file would" in reason) is (lost == 1)
     assert reason.endswith(f"delete_limit is {limit}")
-    assert ("in the last ten minutes" in reason) is (recent > 0)
+    assert ("within ten minutes" in reason) is (recent > 0)
 
 
 def test_while_some_are_held_every_further_deletion_waits() -> None:
-    assert deletions(1, held=3) == "1 more deletions while 3 are held"
+    reason = deletions(1, is_holding=True)
+
+    assert reason == "1 file would be deleted, and what was held before is not decided yet"
+
+
+def test_a_hold_keeps_the_reason_it_was_opened_for() -> None:
+    assert deletions(6, is_holding=True, limit=5) == deletions(6, limit=5)
+
+
+def test_while_a_hold_is_open_what_counted_then_counts_on() -> None:
+    opened = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
+    now = opened + timedelta(hours=9)
+
+    assert counts_since(now, None) == now - DELETION_WINDOW
+    assert counts_since(now, opened) == opened - DELETION_WINDOW
 
 
 @pytest.mark.parametrize("side", Side)

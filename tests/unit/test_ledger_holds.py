@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from docferry.errors import UserError
-from docferry.ledger import Ledger
-from docferry.ledger.holds import PAGE_ROWS
-from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256
+from docferry.ledger import HoldRow, Ledger
+from docferry.ledger.holds import Planned
+from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256, Side
 from ledger_rows import MINUTE, NOW, fresh_ledger, sha_of, uploaded
 
 
@@ -23,6 +24,14 @@ def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
 
 def planned(path: Path, content: str = "") -> tuple[Deletion, Sha256]:
     return DeleteRemote(path, expect_remote=f"etag-{path}"), sha_of(content or path)
+
+
+def hold_parked(
+    ledger: Ledger, mirror: str, reason: str, at: datetime, *, replace: bool = True
+) -> HoldRow:
+    held = ledger.holds.hold(mirror, reason, at, replace=replace)
+    assert held is not None
+    return held
 
 
 def agree(ledger: Ledger, *files: tuple[Path, str]) -> None:
@@ -63,7 +72,7 @@ def test_a_path_is_parked_once_with_what_was_planned_last(ledger: Ledger) -> Non
 
 def test_dropping_what_is_parked_leaves_holds_and_other_mirrors(ledger: Ledger) -> None:
     ledger.holds.park("docs", [planned("held")])
-    hold = ledger.holds.hold("docs", "too many", NOW)
+    hold = hold_parked(ledger, "docs", "too many", NOW)
     ledger.holds.park("docs", [planned("a")])
     ledger.holds.park("other", [planned("a")])
 
@@ -95,13 +104,13 @@ def test_lost_is_what_no_other_path_keeps(
 
     ledger.holds.park("docs", [planned(path, content) for path, content in parked])
 
-    assert ledger.holds.parked_lost("docs") == lost
+    assert ledger.holds.planned("docs", None).lost == lost
 
 
 def test_a_hold_takes_everything_parked_and_waits_for_a_decision(ledger: Ledger) -> None:
     ledger.holds.park("docs", [planned("b"), planned("a")])
 
-    hold = ledger.holds.hold("docs", "2 deletions, 1 is the limit", NOW)
+    hold = hold_parked(ledger, "docs", "2 deletions, 1 is the limit", NOW)
 
     assert (hold.mirror, hold.kind, hold.state, hold.count) == (
         "docs",
@@ -126,11 +135,11 @@ def test_an_open_hold_is_renewed_and_keeps_its_age(
     ledger: Ledger, *, replace: bool, paths: list[str]
 ) -> None:
     ledger.holds.park("docs", [planned("a"), planned("b")])
-    first = ledger.holds.hold("docs", "2 deletions", NOW)
+    first = hold_parked(ledger, "docs", "2 deletions", NOW)
     newer = DeleteRemote("b", expect_remote="newer")
     ledger.holds.park("docs", [(newer, sha_of("b")), planned("c")])
 
-    second = ledger.holds.hold("docs", "more deletions", NOW + MINUTE, replace=replace)
+    second = hold_parked(ledger, "docs", "more deletions", NOW + MINUTE, replace=replace)
 
     assert (second.id, second.created_at) == (first.id, NOW)
     assert (second.count, second.reason) == (len(paths), "more deletions")
@@ -142,11 +151,11 @@ def test_an_open_hold_is_renewed_and_keeps_its_age(
 
 def test_a_decided_hold_is_never_renewed(ledger: Ledger) -> None:
     ledger.holds.park("docs", [planned("a")])
-    first = ledger.holds.hold("docs", "many", NOW)
+    first = hold_parked(ledger, "docs", "many", NOW)
     ledger.holds.decide(first.id, HoldState.APPROVED, NOW)
     ledger.holds.park("docs", [planned("b")])
 
-    second = ledger.holds.hold("docs", "many", NOW)
+    second = hold_parked(ledger, "docs", "many", NOW)
 
     assert second.id != first.id
     assert ledger.holds.items(first.id) == [planned("a")[0]]
@@ -155,7 +164,7 @@ def test_a_decided_hold_is_never_renewed(ledger: Ledger) -> None:
 @pytest.mark.parametrize("decision", [HoldState.APPROVED, HoldState.DISCARDED])
 def test_a_hold_is_decided_carried_out_and_done(ledger: Ledger, decision: HoldState) -> None:
     ledger.holds.park("docs", [planned(path) for path in "abc"])
-    hold = ledger.holds.hold("docs", "many", NOW)
+    hold = hold_parked(ledger, "docs", "many", NOW)
 
     ledger.holds.decide(hold.id, decision, NOW + MINUTE)
     [decided] = ledger.holds.all("docs", (decision,))
@@ -172,7 +181,7 @@ def test_a_hold_is_decided_carried_out_and_done(ledger: Ledger, decision: HoldSt
 
 def test_a_hold_is_decided_only_once(ledger: Ledger) -> None:
     ledger.holds.park("docs", [planned("a")])
-    hold = ledger.holds.hold("docs", "many", NOW)
+    hold = hold_parked(ledger, "docs", "many", NOW)
     ledger.holds.decide(hold.id, HoldState.DISCARDED, NOW)
 
     with pytest.raises(UserError, match="not open any more: it is discarded"):
@@ -185,37 +194,75 @@ def test_a_hold_is_decided_only_once(ledger: Ledger) -> None:
 
 def test_a_mirror_has_one_open_hold_of_identity(ledger: Ledger) -> None:
     ledger.holds.park("docs", [planned("a")])
-    deletions = ledger.holds.hold("docs", "many", NOW)
+    deletions = hold_parked(ledger, "docs", "many", NOW)
 
     opened = [ledger.holds.hold_identity("docs", reason, NOW) for reason in ("one", "two")]
 
-    assert opened == [True, False]
+    assert opened == [deletions.id + 1, None]
     [identity] = ledger.holds.all("docs", kind="identity")
     assert (identity.kind, identity.reason, identity.count) == ("identity", "two", 0)
     assert ledger.holds.all("docs", kind="deletions") == [deletions]
     assert ledger.holds.items(deletions.id) == [planned("a")[0]]
 
 
-def test_held_are_the_paths_of_open_holds_of_the_mirror(ledger: Ledger) -> None:
-    ledger.holds.park("docs", [planned("a"), planned("c")])
-    ledger.holds.park("other", [planned("b")])
-    assert not ledger.holds.is_held("docs", "a")
+def test_a_hold_weighs_with_what_comes_on_top_of_it(ledger: Ledger) -> None:
+    agree(ledger, ("a", "1"), ("b", "2"), ("c", "3"), ("copy of c", "3"))
+    ledger.holds.park("docs", [planned("a", "1"), planned("c", "3")])
+    hold = hold_parked(ledger, "docs", "many", NOW)
+    ledger.holds.park("docs", [planned("a", "1"), planned("copy of c", "3")])
+    gone_there = DeleteLocal("b", expect_local="1-1-1")
+    ledger.holds.park("docs", [(gone_there, sha_of("2"))])
 
-    hold = ledger.holds.hold("docs", "many", NOW)
-    held = ledger.holds.held_paths("docs")
+    alone, together = ledger.holds.planned("docs", None), ledger.holds.planned("docs", hold.id)
 
-    assert [path for path in ("c", "b", "a", "d", "c") if path in held] == ["c", "a", "c"]
-    assert not ledger.holds.is_held("other", "a")
+    assert alone == Planned(count=3, lost=2, gone_from=(Side.LOCAL, Side.REMOTE))
+    assert together == Planned(count=4, lost=4, gone_from=(Side.LOCAL, Side.REMOTE))
+
+
+def test_nothing_that_waits_weighs_nothing(ledger: Ledger) -> None:
+    assert ledger.holds.planned("docs", None) == Planned(count=0, lost=0, gone_from=())
+
+
+def test_what_is_not_to_be_deleted_any_more_leaves_the_open_hold(ledger: Ledger) -> None:
+    ledger.holds.park("docs", [planned(path) for path in "abc"])
+    hold = hold_parked(ledger, "docs", "many", NOW)
+    ledger.holds.park("docs", [planned("a")])
+
+    ledger.holds.release("docs", ["a", "c", "not held"])
+
+    assert ledger.holds.items(hold.id) == [planned("b")[0]]
+    assert ledger.holds.all("docs")[0].count == 1
+    assert ledger.holds.parked("docs") == 1
     ledger.holds.decide(hold.id, HoldState.APPROVED, NOW)
-    assert not ledger.holds.is_held("docs", "a")
+    ledger.holds.release("docs", ["b"])
+    assert ledger.holds.items(hold.id) == [planned("b")[0]]
 
 
-def test_held_paths_are_told_right_across_pages(ledger: Ledger) -> None:
-    paths = [f"{number:06}" for number in range(PAGE_ROWS + 2)]
-    ledger.holds.park("docs", [planned(path) for path in paths])
-    ledger.holds.hold("docs", "many", NOW)
-    held = ledger.holds.held_paths("docs")
+def test_what_a_person_decided_about_is_neither_held_again_nor_free_to_travel(
+    ledger: Ledger,
+) -> None:
+    ledger.holds.park("docs", [planned("a"), planned("b")])
+    first = hold_parked(ledger, "docs", "many", NOW)
+    ledger.holds.park("docs", [planned("a"), planned("b")])
+    ledger.holds.decide(first.id, HoldState.DISCARDED, NOW)
 
-    assert all(path in held for path in paths)
-    assert not any(path + "x" in held for path in paths[PAGE_ROWS - 3 :])
-    assert paths[0] in held
+    nothing = ledger.holds.hold("docs", "many", NOW)
+    ledger.holds.park("docs", [planned("b"), planned("new")])
+    still_open = ledger.holds.to_judge("docs")
+
+    assert (nothing, still_open) == (None, None)
+    assert ledger.holds.take_parked("docs", 10) == [planned("new")[0]]
+    assert ledger.holds.all("docs", (HoldState.OPEN,)) == []
+    assert [one.path for one in ledger.holds.items(first.id)] == ["a", "b"]
+
+
+def test_a_side_is_asked_only_for_what_it_did_not_have(ledger: Ledger) -> None:
+    ledger.holds.park("docs", [planned("a"), planned("b")])
+    ledger.holds.park("docs", [(DeleteLocal("c", expect_local="1-1-1"), sha_of("c"))])
+    hold_parked(ledger, "docs", "many", NOW)
+    ledger.holds.park("docs", [planned("parked")])
+
+    assert sorted(ledger.holds.gone_from("docs", Side.LOCAL, 10)) == ["a", "b"]
+    assert ledger.holds.gone_from("docs", Side.REMOTE, 10) == ["c"]
+    assert len(ledger.holds.gone_from("docs", Side.LOCAL, 1)) == 1
+    assert ledger.holds.gone_from("other", Side.LOCAL, 10) == []

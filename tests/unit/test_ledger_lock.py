@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from docferry.errors import UserError
+from docferry.errors import PermanentError, UserError
 from docferry.ledger.lock import MirrorLock, StateLock, is_held
 
 
@@ -17,6 +17,7 @@ from docferry.ledger.lock import MirrorLock, StateLock, is_held
 def test_a_second_daemon_is_refused_and_told_of_the_first(
     tmp_path: pathlib.Path, kind: type[StateLock] | type[MirrorLock]
 ) -> None:
+    (tmp_path / ".docferry").mkdir()
     lock = kind(tmp_path)
     with lock, pytest.raises(UserError, match=rf"already runs on this .*pid {os.getpid()}\)"):
         kind(tmp_path).acquire()
@@ -53,6 +54,7 @@ def test_the_lock_of_a_process_ends_with_it(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_lock_of_a_mirror_lies_in_what_is_not_mirrored(tmp_path: pathlib.Path) -> None:
+    (tmp_path / ".docferry").mkdir()
     with MirrorLock(tmp_path):
         assert (tmp_path / ".docferry" / "lock").read_text() == f"{os.getpid()}\n"
 
@@ -62,3 +64,19 @@ def test_a_folder_that_cannot_have_a_lock_is_named(tmp_path: pathlib.Path) -> No
 
     with pytest.raises(UserError, match=r"cannot lock .*/file/lock"):
         StateLock(tmp_path / "file").acquire()
+
+
+def test_a_place_that_is_not_the_mirrors_folder_gets_no_lock_and_takes_no_harm(
+    tmp_path: pathlib.Path,
+) -> None:
+    mount_point, vanished = tmp_path / "mount point", tmp_path / "vanished"
+    mount_point.mkdir()
+
+    for folder in (mount_point, vanished):
+        lock = MirrorLock(folder)
+        assert not lock.has_place
+        with pytest.raises(PermanentError, match=r"cannot lock .*/\.docferry/lock"):
+            lock.acquire()
+
+    assert list(mount_point.iterdir()) == []
+    assert not vanished.exists()

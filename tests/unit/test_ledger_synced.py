@@ -121,7 +121,8 @@ def test_no_question_about_a_few_rows_reads_a_whole_mirror(
         ledger.versions.of("docs", "a")
         ledger.history.of("docs", "a")
         ledger.history.deletions_since("docs", NOW)
-        ledger.holds.parked_lost("docs")
+        ledger.holds.planned("docs", None)
+        ledger.holds.planned("docs", 1)
         ledger.jobs.claim(NOW, NOW)
     finally:
         event.remove(Engine, "before_cursor_execute", note)

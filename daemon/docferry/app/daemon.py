@@ -13,7 +13,16 @@ from docferry import metrics
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, mirror_figures, readiness
-from docferry.app.sides import LEDGER_NAME, Sides, StoreProbe, UlidSource, note_mirror, open_sides
+from docferry.app.sides import (
+    LEDGER_NAME,
+    FolderClaim,
+    Preparation,
+    Sides,
+    StoreProbe,
+    UlidSource,
+    note_mirror,
+    open_sides,
+)
 from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
@@ -22,7 +31,7 @@ from docferry.engine.loop import MirrorLoop, Run
 from docferry.engine.timers import Timers
 from docferry.engine.watch import Watch
 from docferry.ledger import Ledger
-from docferry.ledger.lock import MirrorLock, StateLock
+from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth, NewJob, VersionRow
 from docferry.web.probes import Probes
@@ -114,8 +123,9 @@ class Daemon:
             self._config, name, self._ledger, self._new_ulid, connections=self._config.transfers
         )
         self._make_folder_of_new_mirror(name, sides)
-        self._on_exit.enter_context(MirrorLock(options.local))
-        sides.local.sweep_staging()
+        claim = FolderClaim(sides)
+        self._on_exit.callback(claim.release)
+        claim.at_start()
         note_mirror(self._ledger, options)
         tools = Tools(
             options,
@@ -127,7 +137,7 @@ class Daemon:
             sides.aliases,
             self._jobs_for,
             self._new_ulid,
-            StoreProbe(sides, self._ledger),
+            Preparation(claim, StoreProbe(sides, self._ledger)),
             self._conversions.wake,
         )
         self._sides[name] = sides

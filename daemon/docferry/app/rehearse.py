@@ -20,11 +20,13 @@ from docferry.app.sides import (
     open_sides,
 )
 from docferry.config import Config
-from docferry.core.guards import DELETION_WINDOW
+from docferry.core.guards import counts_since
 from docferry.engine.dry_run import DryRun, Rehearsal
 from docferry.engine.identity import Places
+from docferry.errors import PermanentError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.scratch import Scratch
+from docferry.model import HoldState
 from docferry.storage.memory import MemoryStorage
 
 
@@ -34,7 +36,6 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
 
     Raises:
         UserError: There is no such mirror.
-        UnreachableError: A side does not answer: there is no plan.
     """
     for name in mirrors:
         mirror_named(config, name)
@@ -45,10 +46,18 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
     ):
         # Before the first run nothing is agreed: an empty ledger says just that.
         if (path := config.state_dir / LEDGER_NAME).exists():
-            since = datetime.now(UTC) - DELETION_WINDOW
             with Ledger.open(path, read_only=True) as ledger:
-                scratch.take_over(ledger, mirrors, deletions_since=since)
+                scratch.take_over(ledger, mirrors, deletions_since=_count_since(ledger))
         return {name: _plan(config, name, scratch, pool) for name in mirrors}
+
+
+def _count_since(ledger: Ledger) -> datetime:
+    """Give the time from which deletions count for any mirror."""
+    now = datetime.now(UTC)
+    held = ledger.holds.all(states=(HoldState.OPEN,), kind="deletions")
+    return min(
+        (counts_since(now, hold.created_at) for hold in held), default=counts_since(now, None)
+    )
 
 
 def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
@@ -56,7 +65,7 @@ def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
     sides = open_sides(config, name, scratch, new_ulid, connections=config.transfers)
     places = _as_first_run(sides, scratch)
     note_mirror(scratch, sides.options)
-    return Rehearsal(
+    rehearsal = Rehearsal(
         sides.options,
         places,
         scratch,
@@ -64,7 +73,12 @@ def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
         aliases=sides.aliases,
         pool=pool,
         new_ulid=new_ulid,
-    ).plan()
+    )
+    try:
+        return rehearsal.plan()
+    except (TemporaryError, PermanentError) as error:
+        # A side that does not answer keeps its own mirror still, and no other.
+        return DryRun(refused=str(error))
 
 
 def _as_first_run(sides: Sides, ledger: Ledger) -> Places:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from docferry.cli import Context, as_json, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line
 from docferry.model import HoldState
+
+if TYPE_CHECKING:
+    from docferry.ledger.holds import Kind
 
 
 @click.group()
@@ -41,11 +45,16 @@ def list_holds(context: Context, *, is_all: bool, is_json: bool) -> None:
 @as_json
 @pass_context
 def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None:
-    """List the files that HOLD keeps from being deleted."""
+    """Say why HOLD was opened, and list the files that it keeps from being deleted."""
     with context.ledger() as ledger:
+        found = ledger.holds.get(hold)
         items = ledger.holds.items(hold, limit)
     if is_json:
         emit_json([{"kind": type(item).__name__, "path": item.path} for item in items])
+        return
+    line(f"{found.mirror}: {found.reason}")
+    if found.kind == "identity":
+        line("nothing is to be deleted; until that side is itself again nothing travels")
         return
     emit_table(f"hold {hold}", ("what", "path"), ((type(i).__name__, i.path) for i in items))
 
@@ -60,17 +69,25 @@ def approve(context: Context, hold: int) -> None:
     Deletions are carried out (what is deleted stays in the archive). Where a side was
     not itself, both sides are joined anew and nothing is deleted.
     """
-    _decide(context, hold, HoldState.APPROVED)
-    line(f"hold {hold} is approved; the daemon carries it out within seconds of running")
+    if _decide(context, hold, HoldState.APPROVED) == "identity":
+        line(f"hold {hold} is approved: both sides are joined anew, and nothing is deleted")
+    else:
+        line(f"hold {hold} is approved; the daemon carries it out within seconds of running")
 
 
 @holds.command()
 @click.argument("hold", type=int)
 @pass_context
 def discard(context: Context, hold: int) -> None:
-    """Refuse HOLD: the files come back from the side that still has them."""
-    _decide(context, hold, HoldState.DISCARDED)
-    line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
+    """
+    Refuse HOLD: the files come back from the side that still has them.
+
+    Where a side is not itself, nothing travels until it is, whatever you decide.
+    """
+    if _decide(context, hold, HoldState.DISCARDED) == "identity":
+        line(f"hold {hold} is discarded; nothing travels until that side is itself again")
+    else:
+        line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
 
 
 @click.group()
@@ -107,6 +124,6 @@ def settle(context: Context, conflict: int) -> None:
     line(f"conflict {conflict} is settled")
 
 
-def _decide(context: Context, hold: int, state: HoldState) -> None:
+def _decide(context: Context, hold: int, state: HoldState) -> Kind:
     with context.ledger(read_only=False) as ledger:
-        ledger.holds.decide(hold, state, datetime.now(UTC))
+        return ledger.holds.decide(hold, state, datetime.now(UTC)).kind

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from docferry.model import Side
@@ -89,27 +89,39 @@ def _prove_first_time(local: str | None, remote: str | None, where: tuple[str, s
 
 
 def refuse_deletions(
-    *, lost: int, recent: int, limit: int, held: int, emptied: Side | None
+    *, lost: int, recent: int, limit: int, is_holding: bool, emptied: Side | None
 ) -> str | None:
     """
     Say why these deletions must wait for a person; None: they may travel.
 
     Args:
-        lost: Planned deletions of contents that no other path of the mirror holds
-            (a rename deletes nothing).
-        recent: Deletions already carried out within DELETION_WINDOW.
+        lost: Deletions, planned or held, of contents that no other path of the mirror
+            holds (a rename deletes nothing).
+        recent: Deletions already carried out within DELETION_WINDOW (`counts_since`).
         limit: The mirror's `delete_limit`.
-        held: Deletions that an open hold of this mirror already keeps back.
+        is_holding: Is a hold of this mirror open? Then every further deletion waits.
         emptied: The side that holds nothing any more, if there is one.
     """
     if emptied is not None:
         return f"the {emptied} side holds no file any more"
-    if held:
-        return f"{lost} more deletions while {held} are held"
+    what = "1 file would be deleted" if lost == 1 else f"{lost} files would be deleted"
     if lost + recent > limit:
-        already = f", after {recent} in the last ten minutes" if recent else ""
-        return f"{lost} files would be deleted{already}; delete_limit is {limit}"
+        already = f", after {recent} within ten minutes" if recent else ""
+        return f"{what}{already}; delete_limit is {limit}"
+    if is_holding:
+        return f"{what}, and what was held before is not decided yet"
     return None
+
+
+def counts_since(now: datetime, held_since: datetime | None) -> datetime:
+    """
+    Give the time from which deletions count as recent.
+
+    Args:
+        held_since: When the mirror's open hold was opened; None: there is none. What it
+            was opened for stays true while it waits, however long that takes.
+    """
+    return (held_since or now) - DELETION_WINDOW
 
 
 def marker(marker_id: str) -> bytes:

@@ -89,6 +89,10 @@ class Carrier:
         """Say whether an operation on *path*, or on a file below it, is under way."""
         return any(f"{busy}/".startswith(f"{path}/") for busy in self._busy)
 
+    def busy_paths(self) -> set[Path]:
+        """Give the paths with an operation under way."""
+        return set(self._busy)
+
     @property
     def under_way(self) -> int:
         """Operations that are begun or waiting, or done and not written down."""

@@ -23,10 +23,11 @@ from docferry.core.settle import Sighting, Taken, rest
 from docferry.engine.carry import Carrier
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
-from docferry.engine.execute import Executor, Learned, LocalSide, Task
+from docferry.engine.execute import Executor, Learned, Task
 from docferry.engine.gate import Gate
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
+from docferry.engine.sides import LocalSide
 from docferry.engine.tell import tell
 from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
 from docferry.ledger import Ledger
@@ -44,6 +45,7 @@ from docferry.model import (
     Outcome,
     Path,
     ReadLocal,
+    ReadRemote,
     Ulid,
     Upload,
     VersionRow,
@@ -68,7 +70,7 @@ class Tools:
     aliases: dict[Key, Path]  #: shared with the remote side
     jobs_for: Callable[[VersionRow], Sequence[NewJob]]
     new_ulid: Callable[[], Ulid]
-    prepare: Callable[[], None]  #: learns what the store can do, if that is not known yet
+    prepare: Callable[[], None]  #: claims the folder and probes the store, if that is still to do
     on_jobs: Callable[[], None]
     patience: Patience | None = None  #: None: the usual
     #: Called when all is known but what a rehearsal has not read yet.
@@ -111,6 +113,25 @@ class Planner:
             on_wait=on_wait,
         )
         self.side_is_down: UnreachableError | None = None  #: set by an operation that found out
+        self._moving: set[Path] | None = None  # while a full run goes on
+
+    def run_begins(self) -> None:
+        """Note what moves already: a full run may read one tree before and another after."""
+        self._moving = self.carrier.busy_paths()
+
+    def is_outdated(self, seen: Seen) -> bool:
+        """
+        Say whether a full run may have seen *seen* in part before, in part after an operation.
+
+        Such a path is looked at by itself; one that was deleted meanwhile would be held.
+        """
+        if isinstance(seen, Unseen) or seen.path not in (self._moving or ()):
+            return False
+        self._dirty.mark(seen.path)
+        return True
+
+    def run_ended(self) -> None:
+        self._moving = None
 
     def consider(self, seen: Seen, *, is_snapshot: bool, since_s: float | None = None) -> None:
         """
@@ -127,11 +148,15 @@ class Planner:
         path = seen.path
         if not self.takes(path):
             return
+        if not is_snapshot and self._moving is not None:
+            self._moving.add(path)
         self.problems.considered(path)
         if self.carrier.is_busy(path):
             self._dirty.mark(path, after_s=STALE_AGAIN_S)
             return
         operation = decide(path, seen.local, seen.remote, seen.synced)
+        if not isinstance(operation, DeleteLocal | DeleteRemote | ReadLocal | ReadRemote):
+            self._deletions.spare(path)
         mode = self._tools.options.mode
         if operation is None:
             self._rests(path)

@@ -3,7 +3,8 @@ Deletions wait here until a guard, or a person, lets them travel.
 
 They are parked in the ledger while a plan is made, judged together once everything
 else of the plan is done (a rename has then put its content elsewhere), and either
-carried out or turned into a hold.
+carried out or turned into a hold. While a hold is open it is kept true: what is not to be
+deleted any more leaves it, what is new comes into it, and its reason is that of what it holds.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from docferry.core.guards import DELETION_WINDOW, refuse_deletions
+from docferry.core.guards import counts_since, refuse_deletions
 from docferry.ledger import HoldRow, Ledger
+from docferry.ledger.holds import Planned
 from docferry.logs import get_logger
-from docferry.model import DeleteLocal, Deletion, HoldState, Path, Sha256, Side
+from docferry.model import Deletion, HoldState, Path, Sha256, Side
 
 log = get_logger(__name__)
 
@@ -37,34 +39,56 @@ class Deletions:
         self._limit = limit
         self._unsaved: list[tuple[Deletion, Sha256]] = []
         self._parked = 0
-        self._side: Side | None = None  # whose files are gone
+        self._returned: list[Path] = []  # held, and not to be deleted any more
         ledger.holds.drop_parked(mirror)  # a plan that was cut off by the last stop
+        self.is_holding = bool(ledger.holds.all(mirror, (HoldState.OPEN,), kind="deletions"))
 
     def park(self, deletion: Deletion, sha256: Sha256) -> None:
         self._unsaved.append((deletion, sha256))
         self._parked += 1
-        self._side = Side.REMOTE if isinstance(deletion, DeleteLocal) else Side.LOCAL
         if len(self._unsaved) >= _PARK_AT_ONCE:
             self._save()
+
+    def spare(self, path: Path) -> None:
+        """
+        Note that *path* is not to be deleted: if it is held, it leaves the hold.
+
+        Held or not: what becomes of it may make the hold's reason another, so it is judged anew.
+        """
+        if self.is_holding:
+            self._returned.append(path)
+            if len(self._returned) >= _PARK_AT_ONCE:
+                self._save()
 
     @property
     def parked(self) -> int:
         return self._parked
 
     @property
+    def are_waiting(self) -> bool:
+        """Whether there is anything new to judge."""
+        return bool(self._parked or self._returned)
+
+    @property
     def is_anything_at_stake(self) -> bool:
         """Whether the next judgement can let a deletion travel, or end a hold."""
-        return self._parked > 0 or self._held() is not None
+        return self.are_waiting or self.is_holding
 
     def is_parked(self, path: Path) -> bool:
         """Say whether the deletion of *path*, or of a file below it, waits to be judged."""
         self._save()
         return self._ledger.holds.is_parked(self._mirror, path)
 
+    def gone_from(self, side: Side, limit: int) -> list[Path]:
+        """Give up to *limit* paths that are held because *side* did not have them any more."""
+        if not self.is_holding:
+            return []
+        return self._ledger.holds.gone_from(self._mirror, side, limit)
+
     def forget(self) -> None:
         """Drop what is parked: the plan it belongs to did not finish."""
         self._unsaved.clear()
-        self._parked, self._side = 0, None
+        self._parked = 0
         self._ledger.holds.drop_parked(self._mirror)
 
     def judge(
@@ -81,38 +105,42 @@ class Deletions:
         self._save()
         if self._parked:
             self._before_judging()
-        held = self._held()
-        reason = self._refuse(now, held, is_empty)
+        held = self._ledger.holds.to_judge(self._mirror)
+        on_top_of = None if held is None or is_complete else held.id
+        planned = self._ledger.holds.planned(self._mirror, on_top_of)
+        reason = self._refuse(now, planned, held, is_empty)
         if reason is not None:
             self._hold(held, reason, now, is_complete=is_complete)
-        elif self._parked:
+        elif planned.count:
             while group := self._ledger.holds.take_parked(self._mirror, 500):
                 yield group
-        elif is_complete and held is not None:
+        elif held is not None:
             self._ledger.holds.finish(held.id, now)
             log.info("hold.resolved", mirror=self._mirror, hold=held.id, deletions=held.count)
-        self._parked, self._side = 0, None
+        self.is_holding = reason is not None
+        self._parked = 0
 
     def _refuse(
-        self, now: datetime, held: HoldRow | None, is_empty: Callable[[Side], bool]
+        self,
+        now: datetime,
+        planned: Planned,
+        held: HoldRow | None,
+        is_empty: Callable[[Side], bool],
     ) -> str | None:
-        if not self._parked or self._side is None:
+        if not planned.count:
             return None
-        holds = self._ledger.holds
-        files, _ = self._ledger.synced.count(self._mirror)
+        since = counts_since(now, None if held is None else held.created_at)
         return refuse_deletions(
-            lost=holds.parked_lost(self._mirror),
-            recent=self._ledger.history.deletions_since(self._mirror, now - DELETION_WINDOW),
+            lost=planned.lost,
+            recent=self._ledger.history.deletions_since(self._mirror, since),
             limit=self._limit,
-            held=0 if held is None else held.count,
-            emptied=self._side if self._parked >= files and is_empty(self._side) else None,
+            is_holding=held is not None,
+            emptied=next(filter(is_empty, planned.gone_from), None),
         )
 
     def _hold(self, held: HoldRow | None, reason: str, now: datetime, *, is_complete: bool) -> None:
-        hold = self._ledger.holds.hold(
-            self._mirror, held.reason if held else reason, now, replace=is_complete
-        )
-        if held is None or held.count != hold.count:
+        hold = self._ledger.holds.hold(self._mirror, reason, now, replace=is_complete)
+        if hold is not None and (held is None or held.count < hold.count):
             log.error(
                 "hold.opened",
                 mirror=self._mirror,
@@ -122,11 +150,10 @@ class Deletions:
                 remedy=f"docferry holds show {hold.id}, then approve or discard it",
             )
 
-    def _held(self) -> HoldRow | None:
-        found = self._ledger.holds.all(self._mirror, (HoldState.OPEN,), kind="deletions")
-        return found[0] if found else None
-
     def _save(self) -> None:
         if self._unsaved:
             self._ledger.holds.park(self._mirror, self._unsaved)
             self._unsaved = []
+        if self._returned:
+            self._ledger.holds.release(self._mirror, self._returned)
+            self._returned = []

@@ -8,21 +8,22 @@ therefore comes from the same lines of code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
-from docferry.core.guards import DELETION_WINDOW
+from docferry.core.guards import counts_since
 from docferry.engine.consider import Tools
-from docferry.engine.execute import Executor, KnownContents, Task
+from docferry.engine.execute import Executor, Task
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.engine.imagined import ImaginedBucket, ImaginedFolder
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.patience import Patience
-from docferry.errors import BlockedPathError
+from docferry.engine.sides import KnownContents
+from docferry.errors import BlockedPathError, DocferryError
 from docferry.ledger.scratch import Scratch
 from docferry.model import (
     Attributes,
@@ -156,9 +157,11 @@ class Rehearsal:
 
         A run knows them by then, because it moved them.
         """
-        since = datetime.now(UTC) - DELETION_WINDOW
+        holds = self._ledger.holds.all(self._mirror, (HoldState.OPEN,), kind="deletions")
+        since = counts_since(datetime.now(UTC), holds[0].created_at if holds else None)
         recent = self._ledger.history.deletions_since(self._mirror, since)
-        if self._ledger.holds.parked(self._mirror) + recent <= self._limit:
+        parked = self._ledger.holds.parked(self._mirror)
+        if not holds and parked + recent <= self._limit:
             return
         sizes = self._ledger.sizes_of_deleted(self._mirror, since)
         for side in (self._folder, self._bucket):
@@ -202,6 +205,16 @@ class Imagining(Executor):
         self._folder = local
         self._bucket = remote
         self._announced = announced
+
+    def download_new(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
+        return [self._download_one(task) for task in tasks]
+
+    def _download_one(self, task: Task) -> Outcome | DocferryError:
+        assert isinstance(task.operation, Download)
+        try:
+            return self._download(task, task.operation)
+        except DocferryError as error:
+            return error
 
     def _upload(self, task: Task, operation: Upload) -> Outcome:
         path, source = operation.path, operation.source

@@ -9,14 +9,15 @@ leaves two equal sides without a note; the next plan then only has to mark them 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from docferry.core.merge import Difference
 from docferry.core.paths import conflict_copy_path
+from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
 from docferry.errors import DocferryError, StaleError, TemporaryError, UnreachableError
 from docferry.model import (
     Attributes,
@@ -48,55 +49,6 @@ from docferry.storage.base import Content, NewFile, Storage
 #: From this size on, an upload first looks whether the bucket holds the content
 #: already (a rename, a copy): below it, asking costs as much as sending.
 COPY_FROM_BYTES = 64 * 1024
-
-
-class LocalSide(Storage, Protocol):
-    def is_being_written(self, path: Path) -> bool:
-        """Say whether somebody is known to have *path* open for writing."""
-        ...
-
-    def paths_below(self, folder: Path) -> Iterator[Path]:
-        """Yield the paths of what is below *folder* now, odd ones too, in no order."""
-        ...
-
-    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
-        """Do as `write` does where nothing is expected, for several files at a lower cost."""
-        ...
-
-    def blocker(self, path: Path) -> Path | None:
-        """
-        Name what is in the way of a new file at *path*.
-
-        A file where a folder is needed, or *path* itself where a folder is. None: nothing.
-        """
-        ...
-
-
-class RemoteSide(Storage, Protocol):
-    def is_as_scanned(self) -> bool:
-        """Say whether a scan would yield exactly what the last finished one did."""
-        ...
-
-    def copy_within(
-        self, source: Path, source_token: Token, path: Path, attributes: Attributes
-    ) -> Written:
-        """
-        Copy an object inside the store.
-
-        Raises:
-            StaleError: The source is not *source_token* any more, or *path* is taken.
-        """
-        ...
-
-
-class KnownContents(Protocol):
-    """What the executor asks the ledger."""
-
-    def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None: ...
-
-    def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
-        """Say whether *version* is an upload of ours that was begun and never written down."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 from docferry.core.guards import Refused
 from docferry.engine.identity import Places, mark_sides
 from docferry.ledger import HoldRow, Ledger
-from docferry.ledger.holds import Kind
+from docferry.ledger.holds import DECIDED, Kind
 from docferry.logs import get_logger
 from docferry.model import Deletion, Forget, HoldState, Outcome, Path, Ulid
 
@@ -24,25 +24,35 @@ class Marks(Protocol):
 
 def hold_identity(mirror: str, ledger: Ledger, refused: Refused) -> None:
     """Open a hold for a side that is not itself, unless there is one already."""
-    if ledger.holds.hold_identity(mirror, refused.reason, datetime.now(UTC)):
+    hold = ledger.holds.hold_identity(mirror, refused.reason, datetime.now(UTC))
+    if hold is not None:
         log.error(
             "hold.opened",
             mirror=mirror,
+            hold=hold,
             reason=refused.reason,
-            remedy="docferry holds list, then approve or discard",
+            remedy=f"mend what the reason says, or docferry holds approve {hold}",
         )
+
+
+def release_identity(mirror: str, ledger: Ledger) -> None:
+    """End the hold of a side that is itself again."""
+    for hold in ledger.holds.all(mirror, (HoldState.OPEN,), kind="identity"):
+        ledger.holds.finish(hold.id, datetime.now(UTC))
+        log.info("hold.resolved", mirror=mirror, hold=hold.id)
 
 
 def decided_holds(mirror: str, ledger: Ledger, kind: Kind) -> list[HoldRow]:
     """Give the holds about which people have decided, and nothing was done yet."""
-    return ledger.holds.all(mirror, (HoldState.APPROVED, HoldState.DISCARDED), kind=kind)
+    return ledger.holds.all(mirror, DECIDED, kind=kind)
 
 
 def join_decided(mirror: str, ledger: Ledger, places: Places, new_ulid: Callable[[], Ulid]) -> bool:
     """
     Do what people decided about holds of identity; say whether there was any.
 
-    An approved one joins both sides anew: nothing is deleted.
+    An approved one joins both sides anew: nothing is deleted. A discarded one changes
+    nothing: while a side is not itself, the next look at it opens another.
     """
     decided = decided_holds(mirror, ledger, "identity")
     for hold in decided:

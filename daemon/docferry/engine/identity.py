@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from docferry.core.guards import Proven, Refused, Unmarked, marker, marker_id, prove
-from docferry.engine.execute import LocalSide, RemoteSide
+from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.model import Side, Ulid
 from docferry.storage.base import Storage
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from docferry.core.merge import place_of
 from docferry.core.paths import is_odd
-from docferry.engine.execute import LocalSide
-from docferry.errors import StaleError
+from docferry.engine.sides import LocalSide
+from docferry.errors import DocferryError, StaleError
 from docferry.model import (
     Attributes,
     Entry,
@@ -26,7 +26,7 @@ from docferry.model import (
     Unknown,
     Written,
 )
-from docferry.storage.base import PART_BYTES, Content, Storage
+from docferry.storage.base import PART_BYTES, Content, NewFile, Storage, create_each
 
 _LONG_AGO_NS = 1  # in a run it would settle first, and then be taken
 
@@ -171,6 +171,9 @@ class ImaginedFolder(ImaginedSide):
         for path, imagined in [*self._changed.items()]:
             if imagined is not None and path.startswith(f"{folder}/"):
                 yield path
+
+    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
+        return create_each(self, files)
 
     def put(
         self,

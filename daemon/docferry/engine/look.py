@@ -4,13 +4,14 @@ Look at paths: the three trees for a handful of them, and what a folder mark sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.engine.identity import Places
 from docferry.ledger import Ledger
 from docferry.model import FileState, Path, Side, Unknown
+from docferry.storage.base import Storage
 
 #: Below this many paths it is quicker to ask one after the other than to use the pool.
 _FEW = 4
@@ -38,6 +39,22 @@ def look_at(
             yield Unseen(Side.REMOTE, remote)
         else:
             yield Difference(path, local, remote, synced.get(path))
+
+
+def is_empty(storage: Storage, takes: Callable[[Path], bool]) -> bool:
+    """
+    Say whether a side holds no file that the mirror takes. What a filter leaves out, such
+    as a file manager's droppings in an emptied folder, is no file of the mirror.
+
+    Raises:
+        UnreachableError: The side does not answer.
+    """
+    # The odd ones are known when the scan has come to its end.
+    for entries in (storage.scan, storage.scan_odd):
+        for entry in entries():
+            if isinstance(entry, Unknown) or takes(entry[0]):
+                return False
+    return True
 
 
 def expand(

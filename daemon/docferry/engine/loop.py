@@ -21,11 +21,18 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health
-from docferry.engine.holds import carry_out_decided, decided_holds, hold_identity, join_decided
+from docferry.engine.holds import (
+    carry_out_decided,
+    decided_holds,
+    hold_identity,
+    join_decided,
+    release_identity,
+)
 from docferry.engine.identity import Places, prove_sides
-from docferry.engine.look import expand, look_at
+from docferry.engine.look import expand, is_empty, look_at
 from docferry.engine.outage import Outage
 from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
 from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
@@ -255,14 +262,18 @@ class MirrorLoop:
         self._deletions.forget()
         self._agreed_listing = None
         began = datetime.now(UTC)
+        self._planner.run_begins()
         try:
             for seen in self._all_trees():
-                self._planner.consider(seen, is_snapshot=True)
+                if not self._planner.is_outdated(seen):
+                    self._planner.consider(seen, is_snapshot=True)
                 self._interleave()
         except DocferryError:
             self._deletions.forget()  # half a plan must not delete
             self.request(Run.FULL)
             raise
+        finally:
+            self._planner.run_ended()
         self._planner.problems.full_run_ended()
         self._judge_complete = True
         self._outage.end()
@@ -297,6 +308,12 @@ class MirrorLoop:
             if marks > MOST_MARKS:
                 self.request(Run.FULL)
                 return
+        held = self._deletions.gone_from(side, MOST_MARKS + 1)
+        if len(held) > MOST_MARKS:
+            self.request(Run.FULL)
+            return
+        for path in held:  # it may be back, and as agreed
+            self.dirty.mark(path)
         if side is Side.REMOTE:
             self._agreed_listing = None if marks else self._planner.carrier.done
             self.health.note(last_poll_at=began)
@@ -359,7 +376,7 @@ class MirrorLoop:
 
     def _judge_deletions(self) -> None:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
-        if self._judge_complete is None and self._deletions.parked:
+        if self._judge_complete is None and self._deletions.are_waiting:
             self._judge_complete = False
         if self._judge_complete is None or self._planner.carrier.under_way:
             return
@@ -368,16 +385,21 @@ class MirrorLoop:
         if self._deletions.parked and not self._prove():
             self._deletions.forget()
             return
+        if decided_holds(self.name, self._ledger, "deletions"):
+            self.request(Run.HOLDS)  # they go first, and then count
+            return
         is_complete, self._judge_complete = self._judge_complete, None
         self._judge_by_s = None
         for group in self._deletions.judge(
-            datetime.now(UTC), self._is_empty, is_complete=is_complete
+            datetime.now(UTC),
+            lambda side: is_empty(self._places.side(side), self._planner.takes),
+            is_complete=is_complete,
         ):
             self._carry_deletions(group)
 
     @property
     def _is_to_be_judged(self) -> bool:
-        return self._judge_complete is not None or self._deletions.parked > 0
+        return self._judge_complete is not None or self._deletions.are_waiting
 
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
@@ -386,11 +408,6 @@ class MirrorLoop:
             self._judge_by_s = now_s + self._planner.patience.renames_s
         return self._is_anything_on_its_way() and now_s < self._judge_by_s
 
-    def _is_empty(self, side: Side) -> bool:
-        """Ask a side whether it holds anything at all."""
-        storage = self._places.side(side)
-        return next(storage.scan(), None) is None and not storage.scan_odd()
-
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
         seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.looks)
@@ -398,16 +415,23 @@ class MirrorLoop:
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
+        """Carry out what people decided: deletions only while both sides are themselves."""
         if join_decided(self.name, self._ledger, self._places, self._tools.new_ulid):
             self._outage.end()
+            self._agreed_listing = None
+            self.request(Run.FULL)
         if self._outage.wait_s or not decided_holds(self.name, self._ledger, "deletions"):
             return
         if self._prove():  # else as soon as it can, before the full run that comes then
             self._carry_out_decided()
 
     def _carry_out_decided(self) -> None:
+        if not decided_holds(self.name, self._ledger, "deletions"):
+            return
+        self._deletions.forget()  # what is to be deleted beside them is found anew
         carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
         self._agreed_listing = None
+        self.request(Run.FULL)
 
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""
@@ -421,9 +445,8 @@ class MirrorLoop:
             return False
         if proof.marker_id != known:
             self._ledger.mirrors.put(self.name, marker_id=proof.marker_id)
-        for hold in self._ledger.holds.all(self.name, (HoldState.OPEN,), kind="identity"):
-            self._ledger.holds.finish(hold.id, datetime.now(UTC))  # it is itself again
-            log.info("hold.resolved", mirror=self.name, hold=hold.id)
+            self._tools.prepare()  # a new folder can be claimed only now that it has a marker
+        release_identity(self.name, self._ledger)
         return True
 
     # How it is.
@@ -439,9 +462,13 @@ class MirrorLoop:
         self.health.note(health=health, reason=reason, **self._waiting())
 
     def _judge_health(self) -> tuple[MirrorHealth, str | None]:
-        held = self._ledger.holds.all(self.name, (HoldState.OPEN,))
-        if held:
-            return MirrorHealth.BLOCKED, held[0].reason
+        holds = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
+        for hold in holds:
+            if hold.state is HoldState.OPEN:
+                return MirrorHealth.BLOCKED, hold.reason
+        if holds:
+            self.request(Run.HOLDS)
+            return MirrorHealth.WORKING, None
         if self._planner.carrier.under_way or self._is_to_be_judged:
             return MirrorHealth.WORKING, None
         if problems := len(self._planner.problems):

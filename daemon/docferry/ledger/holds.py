@@ -14,20 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, func, null, select
+from sqlalchemy import ColumnElement, Select, func, null, or_, select
 
 from docferry.errors import UserError
 from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.schema import deletion, hold, synced
 from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256, Side
 
-#: Paths that `HeldPaths` reads at a time.
-PAGE_ROWS = 5000
 Kind: TypeAlias = Literal["deletions", "identity"]
 
-_LAST = "\U0010ffff"  # comes after every path
+DECIDED = (HoldState.APPROVED, HoldState.DISCARDED)  #: and not carried out yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,15 @@ class HoldRow:
     count: int  #: deletions, also when they are over and done with
     created_at: datetime
     decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the deletions that wait to be judged amount to."""
+
+    count: int
+    lost: int  #: after that many of them no path of the mirror has the content
+    gone_from: tuple[Side, ...]  #: sides that do not have the files any more
 
 
 _ROW = select(
@@ -79,8 +86,7 @@ class Holds:
 
     def parked(self, mirror: str) -> int:
         with self._database.reading() as tx:
-            query = select(func.count()).where(deletion.c.mirror == mirror, _IS_PARKED)
-            return int(tx.value(query))
+            return int(tx.value(_parked(mirror)))
 
     def is_parked(self, mirror: str, path: Path) -> bool:
         """Tell whether the deletion of *path*, or of a file below it, is parked."""
@@ -91,28 +97,30 @@ class Holds:
         with self._database.reading() as tx:
             return tx.value(query) is not None
 
-    def parked_lost(self, mirror: str) -> int:
+    def planned(self, mirror: str, hold_id: int | None) -> Planned:
         """
-        Count the parked deletions after which no path of the mirror has that content.
+        Weigh the parked deletions, together with those of a hold if one is given.
 
-        A renamed file is not lost: its new path has it. Copies that are all parked are
-        all lost.
+        A renamed file is not lost: its new path has it. Copies that all go are all lost.
         """
-        planned = (
-            select(deletion.c.sha256, func.count().label("parked"))
-            .where(deletion.c.mirror == mirror, _IS_PARKED)
+        candidate = [deletion.c.mirror == mirror, _waits_in(hold_id)]
+        content = (
+            select(deletion.c.sha256, func.count(deletion.c.path.distinct()).label("paths"))
+            .where(*candidate)
             .group_by(deletion.c.sha256)
             .subquery()
         )
-        goes = select(deletion.c.path).where(
-            deletion.c.mirror == mirror, deletion.c.path == synced.c.path, _IS_PARKED
-        )
+        goes = select(deletion.c.path).where(*candidate, deletion.c.path == synced.c.path)
         stays = select(synced.c.path).where(
-            synced.c.mirror == mirror, synced.c.sha256 == planned.c.sha256, ~goes.exists()
+            synced.c.mirror == mirror, synced.c.sha256 == content.c.sha256, ~goes.exists()
         )
-        query = select(func.coalesce(func.sum(planned.c.parked), 0)).where(~stays.exists())
+        lost = select(func.coalesce(func.sum(content.c.paths), 0)).where(~stays.exists())
         with self._database.reading() as tx:
-            return int(tx.value(query))
+            count = tx.value(select(func.count(deletion.c.path.distinct())).where(*candidate))
+            sides = tx.tuples(select(deletion.c.side).where(*candidate).distinct())
+            goes_on = {Side(side) for (side,) in sides}
+            gone_from = tuple(side for side in Side if goes_on - {side})
+            return Planned(int(count), int(tx.value(lost)), gone_from)
 
     def take_parked(self, mirror: str, limit: int) -> list[Deletion]:
         """Give up to *limit* parked deletions, by path, and forget them."""
@@ -123,32 +131,73 @@ class Holds:
         with self._database.writing() as tx:
             tx.delete(deletion, deletion.c.mirror == mirror, _IS_PARKED)
 
-    def hold(self, mirror: str, reason: str, at: datetime, *, replace: bool = True) -> HoldRow:
+    def to_judge(self, mirror: str) -> HoldRow | None:
+        """
+        Give the open hold of deletions; None: there is none.
+
+        What a person has decided about, and the daemon is still to carry out, is parked
+        no more: it is not held a second time, nor does it travel against the decision.
+        """
+        with self._database.writing() as tx:
+            _drop_decided(tx, mirror)
+            hold_id = _open_hold(tx, mirror, "deletions")
+            return None if hold_id is None else _get(tx, hold_id)
+
+    def hold(
+        self, mirror: str, reason: str, at: datetime, *, replace: bool = True
+    ) -> HoldRow | None:
         """
         Turn everything parked into the mirror's open hold of deletions.
 
         Where there is one already it keeps its id and age and gets the new reason. With
         *replace* its deletions make room for the parked ones, else both are held.
+
+        Returns:
+            None: A person has just decided about all that was parked.
         """
         with self._database.writing() as tx:
+            was_dropped = _drop_decided(tx, mirror)
             hold_id = _open_hold(tx, mirror, "deletions")
             if hold_id is None:
+                if was_dropped and not tx.value(_parked(mirror)):
+                    return None
                 hold_id = _insert_hold(tx, mirror, "deletions", reason, at)
             tx.delete(deletion, deletion.c.hold == hold_id, *_making_room(mirror, replace=replace))
             tx.update(deletion, {"hold": hold_id}, deletion.c.mirror == mirror, _IS_PARKED)
-            count = tx.value(select(func.count()).where(deletion.c.hold == hold_id))
-            tx.update(hold, {"reason": reason, "count": count}, hold.c.id == hold_id)
+            _count(tx, hold_id)
+            tx.update(hold, {"reason": reason}, hold.c.id == hold_id)
             return _get(tx, hold_id)
 
-    def hold_identity(self, mirror: str, reason: str, at: datetime) -> bool:
-        """Open a hold of identity; False: there is one already, which gets the new reason."""
+    def release(self, mirror: str, paths: Sequence[Path]) -> None:
+        """Take *paths* out of the open hold of deletions: they are not to be deleted any more."""
+        with self._database.writing() as tx:
+            hold_id = _open_hold(tx, mirror, "deletions")
+            if hold_id is None:
+                return
+            for chunk in chunks(paths):
+                tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
+            _count(tx, hold_id)
+
+    def gone_from(self, mirror: str, side: Side, limit: int) -> list[Path]:
+        """Give up to *limit* paths of the open hold that *side* did not have any more."""
+        query = (
+            select(deletion.c.path)
+            .join_from(deletion, hold, deletion.c.hold == hold.c.id)
+            .where(hold.c.mirror == mirror, hold.c.state == HoldState.OPEN)
+            .where(deletion.c.side != side)
+            .limit(limit)
+        )
+        with self._database.reading() as tx:
+            return [row[0] for row in tx.tuples(query)]
+
+    def hold_identity(self, mirror: str, reason: str, at: datetime) -> int | None:
+        """Open a hold of identity; None: there is one already, which gets the new reason."""
         with self._database.writing() as tx:
             hold_id = _open_hold(tx, mirror, "identity")
             if hold_id is None:
-                _insert_hold(tx, mirror, "identity", reason, at)
-                return True
+                return _insert_hold(tx, mirror, "identity", reason, at)
             tx.update(hold, {"reason": reason}, hold.c.id == hold_id)
-            return False
+            return None
 
     def all(
         self,
@@ -176,9 +225,17 @@ class Holds:
         """Give up to *limit* held deletions, by path, and forget them; the count stays."""
         return self._take([deletion.c.hold == hold_id], limit)
 
-    def decide(self, hold_id: int, state: HoldState, at: datetime) -> None:
+    def get(self, hold_id: int) -> HoldRow:
         """
-        Note what a person decided: APPROVED or DISCARDED.
+        Raises:
+            UserError: There is no such hold.
+        """
+        with self._database.reading() as tx:
+            return _get(tx, hold_id)
+
+    def decide(self, hold_id: int, state: HoldState, at: datetime) -> HoldRow:
+        """
+        Note what a person decided, APPROVED or DISCARDED, and give the hold as it is now.
 
         Raises:
             UserError: There is no such hold, or it was decided before.
@@ -188,19 +245,13 @@ class Holds:
             if found.state is not HoldState.OPEN:
                 raise UserError(f"hold {hold_id} is not open any more: it is {found.state}")
             tx.update(hold, {"state": state, "decided_at": at}, hold.c.id == hold_id)
+            return _get(tx, hold_id)
 
     def finish(self, hold_id: int, at: datetime) -> None:
         """Note that a hold is over, whatever was decided, and forget its deletions."""
         with self._database.writing() as tx:
             tx.delete(deletion, deletion.c.hold == hold_id)
             tx.update(hold, {"state": HoldState.DONE, "finished_at": at}, hold.c.id == hold_id)
-
-    def held_paths(self, mirror: str) -> HeldPaths:
-        """Give the paths in open holds of *mirror*, for `path in held`."""
-        return HeldPaths(self._database, mirror)
-
-    def is_held(self, mirror: str, path: Path) -> bool:
-        return path in self.held_paths(mirror)
 
     def _take(self, where: Sequence[ColumnElement[bool]], limit: int) -> list[Deletion]:
         query = select(deletion.c.id, deletion.c.side, deletion.c.path, deletion.c.token)
@@ -209,40 +260,6 @@ class Holds:
             for chunk in chunks([row[0] for row in rows]):
                 tx.delete(deletion, deletion.c.id.in_(chunk))
         return [_deletion(*row) for _, *row in rows]
-
-
-class HeldPaths:
-    """
-    The paths in open holds of a mirror.
-
-    Asked in the order of paths it reads each page once. It does not see what changes
-    after a page was read: get a new one for each plan.
-    """
-
-    def __init__(self, database: Database, mirror: str) -> None:
-        self._database = database
-        self._mirror = mirror
-        self._paths: frozenset[Path] = frozenset()
-        self._known: tuple[Path, Path] | None = None  #: first and last path of the page
-
-    def __contains__(self, path: Path) -> bool:
-        if self._known is None or not self._known[0] <= path <= self._known[1]:
-            self._read_from(path)
-        return path in self._paths
-
-    def _read_from(self, path: Path) -> None:
-        query = (
-            select(deletion.c.path)
-            .join_from(deletion, hold, deletion.c.hold == hold.c.id)
-            .where(hold.c.mirror == self._mirror, hold.c.state == HoldState.OPEN)
-            .where(deletion.c.path >= path)
-            .order_by(deletion.c.path)
-            .limit(PAGE_ROWS)
-        )
-        with self._database.reading() as tx:
-            paths = [row[0] for row in tx.tuples(query)]
-        self._paths = frozenset(paths)
-        self._known = (path, paths[-1] if len(paths) == PAGE_ROWS else _LAST)
 
 
 def _side(planned: Deletion) -> Side:
@@ -288,6 +305,34 @@ def _insert_hold(tx: Transaction, mirror: str, kind: Kind, reason: str, at: date
     }
     tx.insert(hold, [row])
     return int(tx.value(select(func.max(hold.c.id))))  # nobody else writes meanwhile
+
+
+def _parked(mirror: str) -> Select[Any]:
+    return select(func.count()).where(deletion.c.mirror == mirror, _IS_PARKED)
+
+
+def _waits_in(hold_id: int | None) -> ColumnElement[bool]:
+    """Tell the deletions that are parked, or in that hold."""
+    return _IS_PARKED if hold_id is None else or_(_IS_PARKED, deletion.c.hold == hold_id)
+
+
+def _drop_decided(tx: Transaction, mirror: str) -> int:
+    """Forget what is parked and stands in a hold that was decided about; say how many."""
+    other = deletion.alias()
+    decided = (
+        select(other.c.path)
+        .join_from(other, hold, other.c.hold == hold.c.id)
+        .where(hold.c.mirror == mirror, hold.c.state.in_(DECIDED))
+    )
+    return tx.delete(
+        deletion, deletion.c.mirror == mirror, _IS_PARKED, deletion.c.path.in_(decided)
+    )
+
+
+def _count(tx: Transaction, hold_id: int) -> None:
+    """Write down how many deletions a hold has now."""
+    count = tx.value(select(func.count()).where(deletion.c.hold == hold_id))
+    tx.update(hold, {"count": count}, hold.c.id == hold_id)
 
 
 def _making_room(mirror: str, *, replace: bool) -> list[ColumnElement[bool]]:

@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-from docferry.errors import UserError
+from docferry.errors import DocferryError, PermanentError, UserError
 from docferry.model import RESERVED
 
 _NAME = "lock"
@@ -29,6 +29,8 @@ class _FileLock:
     Raises:
         UserError: On entering: another process holds it, or it cannot be made.
     """
+
+    _cannot_be_made: type[DocferryError] = UserError
 
     def __init__(self, file: Path, place: str) -> None:
         self._file = file
@@ -58,13 +60,16 @@ class _FileLock:
 
     def _open(self) -> int:
         try:
-            self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._make_folder()
             return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise UserError(
+            raise self._cannot_be_made(
                 f"cannot lock {self._file}: {error.strerror}; check that the folder exists "
                 "and that docferry may write there"
             ) from error
+
+    def _make_folder(self) -> None:
+        self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
 
     def _claim(self, fd: int) -> None:
         if not _take(fd):
@@ -82,10 +87,33 @@ class StateLock(_FileLock):
 
 
 class MirrorLock(_FileLock):
-    """The right to be the one daemon that mirrors a folder."""
+    """
+    The right to be the one daemon that mirrors a folder.
+
+    It lies in the folder's `.docferry` and does not make that: a mount point whose file
+    system is missing takes no harm, and a folder that has vanished is not made anew.
+
+    Raises:
+        UserError: On entering: another process holds it.
+        PermanentError: On entering: it cannot be made.
+    """
+
+    _cannot_be_made = PermanentError
 
     def __init__(self, local: Path) -> None:
         super().__init__(local / RESERVED / _NAME, f"folder, {local}")
+        self._folder = local / RESERVED
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the folder is one that docferry has worked in."""
+        try:
+            return self._folder.is_dir()
+        except OSError:  # it does not answer, or not to us
+            return False
+
+    def _make_folder(self) -> None:
+        pass
 
 
 def is_held(state_dir: Path) -> int | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from docferry.errors import DocferryError
 from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Unknown, Written
 
 #: Contents up to this size move in one request and are held in memory; larger
@@ -177,3 +178,14 @@ class Storage(Protocol):
     def write_marker(self, content: bytes) -> None:
         """Write the side's marker, replacing the one it has."""
         ...
+
+
+def create_each(storage: Storage, files: Sequence[NewFile]) -> list[Written | DocferryError]:
+    """Write new files one by one, where several at once are no cheaper."""
+    results: list[Written | DocferryError] = []
+    for file in files:
+        try:
+            results.append(storage.write(file.path, file.content, file.attributes, expect=None))
+        except DocferryError as error:
+            results.append(error)
+    return results

@@ -39,7 +39,7 @@ from docferry.model import (
 from docferry.storage.atomic import Place, Renames, fsync_folder
 from docferry.storage.base import Content, NewFile
 from docferry.storage.local_content import LocalContent, state_of, token_of
-from docferry.storage.local_create import Creation
+from docferry.storage.local_create import Creation, refuse_if_taken
 from docferry.storage.local_folder import Folder
 from docferry.storage.local_staging import NO_NEWCOMER, Staging, Swap, is_being_written
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk
@@ -136,8 +136,13 @@ class LocalStorage:
     def blocker(self, path: Path) -> Path | None:
         """Name what is in the way of a new file at *path*; None: nothing."""
         try:
-            with self._folder.translated(path), self._folder.open() as root_fd:
-                self._look_first(root_fd, path, expect=None)
+            with (
+                self._folder.translated(path),
+                self._folder.open() as root_fd,
+                suppress(FileNotFoundError),
+                self._folder.parent(root_fd, path) as parent,
+            ):
+                refuse_if_taken(parent.place.look(), path)
         except BlockedPathError as error:
             return error.blocked_by
         except StaleError:  # a file: that is for the writer to find

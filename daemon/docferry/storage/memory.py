@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from docferry.core.paths import is_odd, is_reserved
 from docferry.errors import DocferryError, StaleError, TemporaryError
 from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Ulid, Written
-from docferry.storage.base import PART_BYTES, Content, NewFile
+from docferry.storage.base import PART_BYTES, Content, NewFile, create_each
 
 
 def sha256_of(content: bytes) -> Sha256:
@@ -156,7 +156,7 @@ class MemoryStorage:
             return self.write(path, content, attributes, expect=None)
 
     def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
-        return [self._create(file) for file in files]
+        return create_each(self, files)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
         self.step("before delete")
@@ -198,12 +198,6 @@ class MemoryStorage:
         self.archive[archive.version] = replace(
             held, attributes=replace(archive, mtime_ns=mtime_ns)
         )
-
-    def _create(self, file: NewFile) -> Written | DocferryError:
-        try:
-            return self.write(file.path, file.content, file.attributes, expect=None)
-        except DocferryError as error:
-            return error
 
     def _state(self, held: Held) -> FileState:
         sha256 = sha256_of(held.content) if self.knows_sha256 else None

@@ -1,0 +1,299 @@
+"""Faults of decisions: who changed what, what is believed, what may be deleted."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+PLAN = ("unit/test_plan.py",)
+MERGE = ("unit/test_merge.py",)
+GUARDS = ("unit/test_guards.py",)
+CONSIDER = ("unit/test_consider.py", "unit/test_deletions.py")
+LOOP = "integration/test_loop_holds.py"
+LISTING = ("unit/test_listing.py",)
+LOCAL = ("unit/test_local_storage.py",)
+AT_REST = ("unit/test_local_at_rest.py",)
+
+DECIDING = (
+    # The decision.
+    Fault(
+        "what appeared while docferry was down is deleted",
+        "core/plan.py",
+        "    if synced is None or _is_edited(remote, synced.remote_token, synced):\n",
+        "    if synced is not None and _is_edited(remote, synced.remote_token, synced):\n",
+        PLAN,
+    ),
+    Fault(
+        "a deletion beats an edit",
+        "core/plan.py",
+        "    if synced is None or _is_edited(local, synced.local_token, synced):\n"
+        "        return Upload(path, local, expect_remote=None)\n",
+        "    if synced is None:\n        return Upload(path, local, expect_remote=None)\n",
+        PLAN,
+    ),
+    Fault(
+        "in a conflict the last one to look wins",
+        "core/plan.py",
+        "    return KeepBoth(path, conflict_copy_path(path, local.sha256), local, remote)\n",
+        "    return Upload(path, local, expect_remote=remote.token)\n",
+        PLAN,
+    ),
+    Fault(
+        "contents of the same size are the same",
+        "core/plan.py",
+        "    if local.sha256 == remote.sha256:\n",
+        "    if local.size == remote.size or local.sha256 == remote.sha256:\n",
+        PLAN,
+    ),
+    Fault(
+        "a mode that only pushes deletes here",
+        "core/plan.py",
+        "isinstance(operation, Download | DeleteLocal | KeepBoth)",
+        "isinstance(operation, Download | KeepBoth)",
+        PLAN,
+    ),
+    # The three trees.
+    Fault(
+        "a folder that could not be read is an empty one (full run)",
+        "core/merge.py",
+        "        elif not _as_agreed(here, there, base) and not path.startswith(unseen):\n",
+        "        elif not _as_agreed(here, there, base):\n",
+        MERGE,
+    ),
+    Fault(
+        "a folder that could not be read is an empty one (one side)",
+        "core/merge.py",
+        "            if not agreed_path.startswith(unseen):\n                yield agreed_path\n",
+        "            yield agreed_path\n",
+        MERGE,
+    ),
+    Fault(
+        "a file that could not be looked at is absent",
+        "core/merge.py",
+        "        if isinstance(here, Unknown) or isinstance(there, Unknown):\n",
+        "        here = None if isinstance(here, Unknown) and not here.below else here\n"
+        "        if isinstance(here, Unknown) or isinstance(there, Unknown):\n",
+        MERGE,
+    ),
+    Fault(
+        "a listing out of order is believed",
+        "core/merge.py",
+        "        if path <= last:\n",
+        "        if False:\n",
+        MERGE,
+    ),
+    # Listing and walking.
+    Fault(
+        "a listing that breaks off is complete",
+        "storage/listing.py",
+        "    if not after:\n"
+        '        raise TemporaryError("the listing breaks off: it says that there is more, but not'
+        ' where")\n',
+        "    if not after:\n        return None\n",
+        LISTING,
+    ),
+    Fault(
+        "a log-in page is an empty bucket",
+        "storage/listing.py",
+        '    if not page.get("Name") or not isinstance(page.get("IsTruncated"), bool):\n',
+        "    if False:\n",
+        LISTING,
+    ),
+    Fault(
+        "a folder that cannot be entered is skipped",
+        "storage/local_walk.py",
+        "            except FileNotFoundError:\n                continue\n"
+        "            except OSError as error:\n",
+        "            except OSError as error:\n                continue\n",
+        LOCAL,
+    ),
+    Fault(
+        "a folder swapped during the walk is believed",
+        "storage/local.py",
+        "        if not os.path.samestat(at_start, now):\n",
+        "        if False:\n",
+        LOCAL,
+    ),
+    Fault(
+        "settling ignores ctime",
+        "storage/local_walk.py",
+        "mtime if mtime > ctime else ctime",
+        "mtime",
+        AT_REST,
+    ),
+    # Guards.
+    Fault(
+        "a marker that is gone is not missed",
+        "core/guards.py",
+        "        if found is None:\n            return Refused(\n",
+        "        if found is None:\n            continue\n            return Refused(\n",
+        GUARDS,
+    ),
+    Fault(
+        "another mirror's marker is as good",
+        "core/guards.py",
+        "        if found != known:\n",
+        "        if False:\n",
+        GUARDS,
+    ),
+    Fault(
+        "the sides are not asked who they are",
+        "engine/loop.py",
+        "        if not self._prove():\n            return\n        if self._outage",
+        "        if self._outage",
+        ("integration/test_loop_holds.py::test_a_folder_that_lost_its_marker_stops_everything",),
+    ),
+    Fault(
+        "delete_limit is ignored",
+        "engine/deletions.py",
+        "            limit=self._limit,\n",
+        "            limit=10**9,\n",
+        CONSIDER,
+    ),
+    Fault(
+        "deletions slip through the limit one by one",
+        "core/guards.py",
+        "    if lost + recent > limit:\n",
+        "    if lost > limit:\n",
+        (*GUARDS, *CONSIDER),
+    ),
+    Fault(
+        "an emptied side empties the other",
+        "core/guards.py",
+        "    if emptied is not None:\n",
+        "    if False:\n",
+        (*GUARDS, *CONSIDER),
+    ),
+    Fault(
+        "deletions do not wait for the guard",
+        "engine/consider.py",
+        "            self._deletions.park(operation, seen.synced.sha256)\n",
+        "            self.carrier.add(self._task(seen, operation, since_s))\n",
+        CONSIDER,
+    ),
+    Fault(
+        "deletions planned before a crash travel after it",
+        "engine/deletions.py",
+        "        ledger.holds.drop_parked(mirror)  # a plan that was cut off by the last stop\n",
+        "",
+        CONSIDER,
+    ),
+    Fault(
+        "a rename counts as a loss",
+        "ledger/holds.py",
+        ".where(~stays.exists())",
+        "",
+        CONSIDER,
+    ),
+    Fault(
+        "an approved hold is carried out without looking again",
+        "engine/consider.py",
+        "            if operation is not None and operation == wanted.get(seen.path):\n",
+        "            operation = wanted.get(seen.path)\n            if operation is not None:\n",
+        CONSIDER,
+    ),
+    Fault(
+        "an approved hold is carried out on a side that is not itself",
+        "engine/loop.py",
+        "        if self._prove():  # else as soon",
+        "        if True:  # else as soon",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
+        "a held deletion is carried out though the mode leaves it alone by now",
+        "engine/consider.py",
+        "        return operation if is_allowed else None\n",
+        "        return operation\n",
+        CONSIDER,
+    ),
+    Fault(
+        "what a person has just decided about is held a second time",
+        "ledger/holds.py",
+        "            was_dropped = _drop_decided(tx, mirror)\n",
+        "            was_dropped = 0\n",
+        ("unit/test_ledger_holds.py",),
+    ),
+    Fault(
+        "a decision that is not carried out yet is called in step",
+        "engine/loop.py",
+        "        if holds:\n            self.request(Run.HOLDS)\n"
+        "            return MirrorHealth.WORKING, None\n",
+        "",
+        (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
+    ),
+    Fault(
+        "a file that came back stays in its hold",
+        "engine/consider.py",
+        "            self._deletions.spare(path)\n",
+        "            pass\n",
+        CONSIDER,
+    ),
+    Fault(
+        "a file that was touched leaves its hold unread",
+        "engine/consider.py",
+        "(operation, DeleteLocal | DeleteRemote | ReadLocal | ReadRemote)",
+        "(operation, DeleteLocal | DeleteRemote)",
+        CONSIDER,
+    ),
+    Fault(
+        "a hold is not looked at again",
+        "engine/loop.py",
+        "        for path in held:  # it may be back, and as agreed\n"
+        "            self.dirty.mark(path)\n",
+        "",
+        (f"{LOOP}::test_a_hold_ends_when_the_files_are_back",),
+    ),
+    Fault(
+        "a hold keeps a reason that is not so any more",
+        "engine/deletions.py",
+        "        hold = self._ledger.holds.hold(self._mirror, reason, now",
+        "        reason = held.reason if held else reason\n"
+        "        hold = self._ledger.holds.hold(self._mirror, reason, now",
+        CONSIDER,
+    ),
+    Fault(
+        "a full run believes a path that moved while it read",
+        "engine/consider.py",
+        "        self._dirty.mark(seen.path)\n        return True\n",
+        "        return False\n",
+        CONSIDER,
+    ),
+    Fault(
+        "a mount point without its file system is claimed",
+        "ledger/lock.py",
+        "    def _make_folder(self) -> None:\n        pass\n",
+        "",
+        ("unit/test_ledger_lock.py",),
+    ),
+    # What is taken.
+    Fault(
+        "what a filter leaves out counts as deleted",
+        "engine/consider.py",
+        "        if not self.takes(path):\n            return\n        if not is_snapshot and",
+        "        if not self.takes(path):\n"
+        "            seen = Difference(path, None, seen.remote, seen.synced)\n"
+        "        if not is_snapshot and",
+        CONSIDER,
+    ),
+    Fault(
+        "a file is taken while it still moves",
+        "engine/consider.py",
+        "        if not isinstance(found, Taken):\n",
+        "        if False:\n",
+        CONSIDER,
+    ),
+    Fault(
+        "a file is read while somebody writes it",
+        "storage/local.py",
+        "        if content.is_being_written():\n",
+        "        if False:\n",
+        AT_REST,
+    ),
+    Fault(
+        "an early hint loses the next try",
+        "engine/consider.py",
+        "            self._dirty.put_off(path, after_s=wait_s, since_s=since_s)\n"
+        "        elif self._is_ripe",
+        "            pass\n        elif self._is_ripe",
+        CONSIDER,
+    ),
+)

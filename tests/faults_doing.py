@@ -1,0 +1,277 @@
+"""Faults of deeds: operations, storages, the plan, names, the note after the change."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+EXECUTE = ("unit/test_execute.py",)
+CONTENTS = ("unit/test_execute_contents.py",)
+CARRY = ("unit/test_carry.py",)
+CONSIDER = ("unit/test_consider.py", "unit/test_deletions.py")
+DURABLE = ("system/test_durable.py",)
+LOCAL_CHANGES = ("unit/test_local_changes.py",)
+PLANNED = ("property/test_plan_and_run.py",)
+
+DOING = (
+    # Operations.
+    Fault(
+        "an upload goes over whatever is there by now",
+        "engine/execute.py",
+        "        written = self._remote.write(\n",
+        "        there = self._remote.stat(path)\n"
+        "        operation = replace(operation, expect_remote=there.token if there else None)\n"
+        "        archive = archive or (Attributes(version=self._new_ulid()) if there else None)\n"
+        "        written = self._remote.write(\n",
+        EXECUTE,
+    ),
+    Fault(
+        "a conflict overwrites first and copies afterwards",
+        "engine/execute.py",
+        "        copy_path, mtime_ns = self._copy_aside(operation, local.sha256)\n",
+        "        from docferry.storage.memory import BytesContent\n"
+        "        with self._local.read(path, local.token) as kept:\n"
+        "            mine = b''.join(kept.parts())\n"
+        "        copy_path, mtime_ns = operation.copy_path, None\n"
+        "        version = Attributes(version=self._new_ulid())\n"
+        "        with self._remote.read(path, operation.remote.token) as content:\n"
+        "            gone = dict(expect=local.token, archive=version)\n"
+        "            self._local.write(path, content, version, **gone)\n"
+        "        self._local.write(copy_path, BytesContent(mine), Attributes(), expect=None)\n"
+        "        local = replace(local, token=self._local.stat(path).token)\n",
+        ("unit/test_execute_contents.py::test_the_copy_is_there_before_the_path_changes",),
+    ),
+    Fault(
+        "a conflict keeps no copy",
+        "engine/execute.py",
+        "        copy_path, mtime_ns = self._copy_aside(operation, local.sha256)\n",
+        "        copy_path, mtime_ns = operation.copy_path, None\n",
+        CONTENTS,
+    ),
+    Fault(
+        "a conflict copy takes the place of another file",
+        "engine/execute.py",
+        "                    continue  # the name is taken by another content\n",
+        "                    pass\n",
+        CONTENTS,
+    ),
+    Fault(
+        "the token is read after the transfer",
+        "engine/execute.py",
+        "self._agreed(task, written, source.token, written.token, attributes, task.origin)",
+        "self._agreed(task, written, self._local.stat(path).token, written.token, attributes,"
+        " task.origin)",
+        EXECUTE,
+    ),
+    Fault(
+        "what was read is not confirmed",
+        "engine/execute.py",
+        "        content.confirm()\n"
+        "        return Learned(replace(task.seen, local=replace(local, sha256=sha256)))\n",
+        "        return Learned(replace(task.seen, local=replace(local, sha256=sha256)))\n",
+        EXECUTE,
+    ),
+    Fault(
+        "a rename is copied by a hash that was not confirmed",
+        "engine/execute.py",
+        "        content.confirm()\n        try:\n            return self._remote.copy_within",
+        "        try:\n            return self._remote.copy_within",
+        EXECUTE,
+    ),
+    Fault(
+        "a deletion does not look at the other side again",
+        "engine/execute.py",
+        "        if other.stat(path) is not None:\n",
+        "        if False:\n",
+        EXECUTE,
+    ),
+    Fault(
+        "whatever carries our name is ours",
+        "engine/execute.py",
+        "        if not self._known.is_intended(self._mirror, path, found.version):\n",
+        "        if found.writer != self._writer:\n",
+        CONTENTS,
+    ),
+    # Storages.
+    Fault(
+        "an edit displaces without the archive",
+        "storage/local_staging.py",
+        "        try:\n            self._archive(staged, swap.version)\n        except OSError:\n"
+        "            self._give_back(staged, swap, target)\n            raise\n",
+        "        staged.unlink()\n",
+        ("contract/test_storage.py::test_a_displaced_content_is_in_the_archive[local]",),
+    ),
+    Fault(
+        "what is displaced is not looked at",
+        "storage/local_staging.py",
+        "        if not _is_expected(staged, swap):\n            self._give_back",
+        "        if False:\n            self._give_back",
+        LOCAL_CHANGES,
+    ),
+    Fault(
+        "what changed on the way is put in place",
+        "storage/local_write.py",
+        "        content.confirm()\n",
+        "",
+        (
+            "contract/test_storage.py::test_an_unfinished_content_never_becomes_visible[local-Moving-large]",
+        ),
+    ),
+    Fault(
+        "a damaged content is put in place",
+        "storage/local_write.py",
+        "        if attributes.sha256 not in (None, sha256):\n",
+        "        if False:\n",
+        ("contract/test_storage.py::test_a_damaged_content_is_refused[local-large]",),
+    ),
+    Fault(
+        "an object displaces without the archive",
+        "storage/s3_write.py",
+        "            self._displace(key, expect, archive)\n"
+        "            if self.profile.conditional_replace:\n",
+        "            if self.profile.conditional_replace:\n",
+        ("contract/test_storage.py::test_a_displaced_content_is_in_the_archive[moto]",),
+    ),
+    Fault(
+        "a new object takes the place of another one",
+        "storage/s3_write.py",
+        "                return send(ABSENT)\n",
+        "                return send(None)\n",
+        ("contract/test_storage.py::test_a_path_that_is_taken_is_not_created[moto]",),
+    ),
+    # The plan.
+    Fault(
+        "a plan takes an upload of ours for a stranger's",
+        "engine/dry_run.py",
+        "        if path in self._announced:\n",
+        "        if False:\n",
+        PLANNED,
+    ),
+    Fault(
+        "a plan does not see that a file was only renamed",
+        "engine/dry_run.py",
+        "            before_judging=self._read_what_may_be_renamed,\n",
+        "",
+        PLANNED,
+    ),
+    Fault(
+        "a plan does not see that a name is taken",
+        "engine/dry_run.py",
+        "        if blocker is not None:\n",
+        "        if False:\n",
+        PLANNED,
+    ),
+    Fault(
+        "a plan knows no deletions of a moment ago",
+        "ledger/scratch.py",
+        "kind IN {_DELETIONS} AND at >= :since",
+        "kind IN {_DELETIONS} AND at < :since",
+        PLANNED,
+    ),
+    Fault(
+        "a plan does not know what a person decided",
+        "ledger/scratch.py",
+        "state IN ('open', 'approved', 'discarded')",
+        "state IN ('open')",
+        PLANNED,
+    ),
+    Fault(
+        "a plan forgets what it has deleted so far",
+        "engine/imagined.py",
+        "            self._changed[path] = None\n",
+        "            pass\n",
+        PLANNED,
+    ),
+    Fault(
+        "a run ends at the first hold and leaves the rest undone",
+        "engine/loop.py",
+        "        return self._outage.is_on and (is_blocked",
+        "        return is_blocked or (self._outage.is_on and (is_blocked",
+        PLANNED,
+    ),
+    # Names.
+    Fault(
+        'the key ".." leads out of the folder',
+        "core/paths.py",
+        r'_UNUSABLE = re.compile(r"\0|(?<![^/])(?:\.{0,2}(?![^/])|%_~+/)")',
+        r'_UNUSABLE = re.compile(r"\0|(?<![^/])(?:\.{0,1}(?![^/])|%_~+/)")',
+        ("unit/test_paths.py",),
+    ),
+    Fault(
+        "two keys share a local name",
+        "core/paths.py",
+        "_is_usable(name) and not _belongs_to_another(name) else",
+        "_is_usable(name) else",
+        ("property/test_paths.py",),
+    ),
+    # The note after the change.
+    Fault(
+        "the note comes before the change",
+        "engine/consider.py",
+        "            self.carrier.add(self._task(seen, operation, since_s))\n\n",
+        "            task = self._task(seen, operation, since_s)\n"
+        "            if isinstance(operation, Upload):\n"
+        "                source, version = operation.source, task.version\n"
+        '                synced = SyncedState("", source.token, "", version, source.size)\n'
+        "                self._record([(task, Outcome(operation, synced))])\n"
+        "            self.carrier.add(task)\n\n",
+        CONSIDER,
+    ),
+    Fault(
+        "uploads are not announced",
+        "engine/carry.py",
+        "            self._intend(intents)  # where it fails, they wait on\n",
+        "            pass\n",
+        CARRY,
+    ),
+    Fault(
+        "a path is free again before its note is written",
+        "engine/carry.py",
+        "            # Busy until it is written down: the ledger does not know of it yet.\n",
+        "            self._busy.discard(task.operation.path)\n",
+        CARRY,
+    ),
+    Fault(
+        "a note that could not be written counts as written",
+        "engine/carry.py",
+        "                self._result.on_failed(task, error)\n            return\n",
+        "                pass\n",
+        CARRY,
+    ),
+    Fault(
+        "an outcome is written down in two transactions",
+        "ledger/record.py",
+        "        _record_versions(tx, outcomes)\n        _fulfil",
+        "    with database.writing() as tx:\n"
+        "        _record_versions(tx, outcomes)\n        _fulfil",
+        ("unit/test_ledger_record.py",),
+    ),
+    # On the way to the disk.
+    Fault(
+        "a download gets its name before its bytes are on the disk",
+        "storage/local_write.py",
+        "        os.fsync(fd)\n",
+        "",
+        DURABLE,
+    ),
+    Fault(
+        "a download is noted before its name is on the disk",
+        "storage/local_create.py",
+        '(fault := self._attempt(above or ".", parent.fsync))',
+        '(fault := self._attempt(above or ".", lambda: None))',
+        DURABLE,
+    ),
+    Fault(
+        "of several new files one's error is taken for another's",
+        "engine/execute.py",
+        "            written = iter(self._local.create(arrived))\n",
+        "            written = iter(self._local.create(arrived)[::-1])\n",
+        EXECUTE,
+    ),
+    Fault(
+        "new files of which one cannot come leave its staged bytes behind",
+        "storage/local_create.py",
+        "                newcomer.unlink()\n",
+        "                pass\n",
+        ("unit/test_local_create.py",),
+    ),
+)

@@ -1,0 +1,238 @@
+"""One mirror's loop before a guard: what is held, what a person decides, what comes of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from docferry.engine.loop import Run
+from docferry.model import HoldState, MirrorHealth, Side
+from looped_mirror import Mirror
+from processes import wait_for
+
+
+def test_more_deletions_than_allowed_are_held_until_approved(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=2)
+    for number in range(5):
+        (mirror.root / f"f{number}").write_bytes(b"%d" % number)
+    mirror.start()
+    for number in range(3):
+        mirror.remote.user_delete(f"f{number}")
+
+    mirror.run()
+
+    [hold] = mirror.ledger.holds.all("docs")
+    assert hold.count == 3
+    assert len(mirror.files) == 5
+    assert mirror.health is MirrorHealth.BLOCKED
+
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: len(mirror.files) == 2)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def test_a_discarded_hold_brings_the_files_back(new_mirror: Callable[..., Mirror]) -> None:
+    mirror = new_mirror(delete_limit=0)
+    (mirror.root / "a").write_bytes(b"a")
+    (mirror.root / "b").write_bytes(b"b")
+    mirror.start()
+    (mirror.root / "a").unlink()
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+
+    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+
+    wait_for(lambda: mirror.files == {"a": b"a", "b": b"b"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+@pytest.mark.parametrize("decision", [HoldState.APPROVED, HoldState.DISCARDED])
+@pytest.mark.parametrize("where", Side)
+def test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done(
+    new_mirror: Callable[..., Mirror], where: Side, decision: HoldState
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    if where is Side.LOCAL:
+        (mirror.root / "a").unlink()
+    else:
+        mirror.remote.user_delete("a")
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+
+    mirror.ledger.holds.decide(hold.id, decision, datetime.now(UTC))
+    mirror.loop.request(Run.POLL)  # it goes round before it has heard of the decision
+
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    stays = {"b": b"b"} if decision is HoldState.APPROVED else {"a": b"a", "b": b"b"}
+    assert mirror.files == mirror.remote.contents == stays
+    assert [each.id for each in mirror.ledger.holds.all("docs", tuple(HoldState))] == [hold.id]
+
+
+def test_approved_deletions_wait_until_both_sides_are_themselves(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    (mirror.root / "a").unlink()
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+    mirror.stop()
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    marker = mirror.root / ".docferry/mirror.json"
+    marker.rename(mirror.root.parent / "marker")
+    mirror.loop = mirror.new_loop()
+
+    mirror.loop.start()
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
+
+    assert mirror.remote.contents == {"a": b"a", "b": b"b"}
+    assert mirror.ledger.holds.all("docs", (HoldState.APPROVED,))
+    (mirror.root.parent / "marker").rename(marker)
+    wait_for(lambda: mirror.remote.contents == {"b": b"b"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+@pytest.mark.parametrize("where", Side)
+def test_a_hold_ends_when_the_files_are_back(
+    new_mirror: Callable[..., Mirror], where: Side
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    if where is Side.LOCAL:
+        (mirror.root / "a").rename(mirror.root.parent / "a")
+    else:
+        mirror.remote.user_delete("a")
+    mirror.run()
+    assert mirror.health is MirrorHealth.BLOCKED
+
+    if where is Side.LOCAL:
+        (mirror.root.parent / "a").rename(mirror.root / "a")
+    else:
+        mirror.remote.user_write("a", b"a")
+    mirror.loop.request(Run.RESCAN if where is Side.LOCAL else Run.POLL)
+
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs") == []
+    assert mirror.files == mirror.remote.contents == {"a": b"a", "b": b"b"}
+
+
+def test_a_hold_says_what_is_so_now(new_mirror: Callable[..., Mirror]) -> None:
+    mirror = new_mirror(delete_limit=0)
+    (mirror.root / "a").write_bytes(b"a")
+    mirror.start()
+    (mirror.root / "a").unlink()
+    mirror.run()
+    assert [hold.reason for hold in mirror.ledger.holds.all("docs")] == [
+        "the local side holds no file any more"
+    ]
+
+    (mirror.root / "new").write_bytes(b"new")
+    mirror.loop.mark("new")
+
+    wait_for(lambda: "new" in mirror.remote.contents)
+    now = "1 file would be deleted; delete_limit is 0"
+    wait_for(lambda: [hold.reason for hold in mirror.ledger.holds.all("docs")] == [now])
+    wait_for(lambda: mirror.loop.facts.reason == now)
+
+
+def test_a_run_that_is_to_end_does_all_else_before_a_hold_ends_it(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    (mirror.root / "a").unlink()
+    mirror.run()
+
+    assert mirror.health is MirrorHealth.BLOCKED
+    assert not mirror.loop.has_given_up
+    wait_for(mirror.loop.is_quiet)
+
+
+def test_an_approved_deletion_waits_for_a_side_that_is_not_itself(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    mirror.remote.user_delete("a")
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+    marker, mirror.remote.marker = mirror.remote.marker, None
+
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: any(hold.kind == "identity" for hold in mirror.ledger.holds.all("docs")))
+
+    assert set(mirror.files) == {"a", "b"}
+
+    mirror.remote.marker = marker
+    wait_for(lambda: set(mirror.files) == {"b"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def test_an_open_hold_is_no_reason_to_give_up_the_other_work(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    """`docferry run --once` ended in the middle of it: a plan said more than was done."""
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    mirror.remote.user_delete("a")
+
+    mirror.run()
+
+    assert mirror.health is MirrorHealth.BLOCKED
+    assert mirror.loop.is_quiet()
+    assert not mirror.loop.has_given_up
+
+
+def test_an_emptied_bucket_deletes_nothing(new_mirror: Callable[..., Mirror]) -> None:
+    mirror = new_mirror()
+    (mirror.root / "a").write_bytes(b"a")
+    mirror.start()
+    mirror.remote.user_delete("a")
+
+    mirror.run(Run.POLL)
+
+    assert mirror.files == {"a": b"a"}
+    [hold] = mirror.ledger.holds.all("docs")
+    assert "no file" in hold.reason
+
+
+def test_a_folder_that_lost_its_marker_stops_everything(new_mirror: Callable[..., Mirror]) -> None:
+    mirror = new_mirror()
+    (mirror.root / "a").write_bytes(b"a")
+    mirror.start()
+    mirror.stop()
+    shutil.rmtree(mirror.root)
+    mirror.root.mkdir()
+    mirror.loop = mirror.new_loop()
+
+    mirror.loop.start()
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
+
+    assert mirror.remote.contents == {"a": b"a"}
+    [hold] = mirror.ledger.holds.all("docs")
+    assert hold.kind == "identity"
+
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: mirror.files == {"a": b"a"})

@@ -1,0 +1,90 @@
+"""A planner at its desk: a mirror in memory, a real ledger, and work that is done on demand."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from docferry.config import MirrorConfig
+from docferry.core.merge import Difference
+from docferry.engine.consider import Planner, Tools
+from docferry.engine.deletions import Deletions
+from docferry.engine.dirty import DirtyPaths
+from docferry.engine.gate import Gate
+from docferry.ledger import Ledger
+from docferry.model import Deletion, Path, Side
+from unit.memory_mirror import HeldPool, MemoryMirror
+
+LONG_AGO_NS = 1
+LONG_S = 1000.0
+
+
+class Desk:
+    """A planner over a mirror in memory, with a real ledger and a pool that runs on demand."""
+
+    def __init__(self, ledger: Ledger, options: MirrorConfig) -> None:
+        self.ledger = ledger
+        self.mirror = MemoryMirror()
+        self.pool = HeldPool()
+        self.dirty = DirtyPaths(threading.Event())
+        self.deletions = Deletions("docs", ledger, options.delete_limit)
+        self.options = options
+        self.planner = self.new_planner()
+
+    def new_planner(self) -> Planner:
+        tools = Tools(
+            options=self.options,
+            ledger=self.ledger,
+            local=self.mirror.local,
+            pool=self.pool,
+            looks=self.pool,
+            gate=Gate(4),
+            aliases={},
+            jobs_for=lambda version: (),
+            new_ulid=self.mirror.new_ulid,
+            prepare=lambda: None,
+            on_jobs=lambda: None,
+        )
+        return Planner(
+            tools,
+            self.mirror.executor,
+            self.dirty,
+            self.deletions,
+            lambda: None,
+            lambda: None,
+        )
+
+    def look(self, path: Path, *, changed_ns: int = LONG_AGO_NS) -> Difference:
+        seen = self.mirror.look(path)
+        if seen.local is None:
+            return seen
+        return replace(seen, local=replace(seen.local, changed_ns=changed_ns))
+
+    def consider(self, *paths: Path, is_snapshot: bool = True) -> None:
+        for path in paths:
+            self.planner.consider(self.look(path), is_snapshot=is_snapshot)
+
+    def work(self) -> None:
+        """Carry out all that was begun, with what follows from it."""
+        carrier = self.planner.carrier
+        while carrier.under_way:
+            carrier.collect()
+            self.pool.run()
+        self.mirror.synced = dict(self.ledger.synced.scan("docs"))
+
+    def judge(self, *, is_complete: bool = True) -> list[Deletion]:
+        """Give the deletions that may travel."""
+        sides = {Side.LOCAL: self.mirror.local, Side.REMOTE: self.mirror.remote}
+        groups = self.deletions.judge(
+            datetime.now(UTC), lambda side: not sides[side].files, is_complete=is_complete
+        )
+        return [deletion for group in groups for deletion in group]
+
+    def agree(self, *paths: Path) -> None:
+        """Let both sides hold *paths*, and the ledger know it."""
+        for path in paths:
+            self.mirror.local.user_write(path, path.encode())
+        self.consider(*paths)
+        self.work()
+        assert set(paths) <= set(self.mirror.synced)

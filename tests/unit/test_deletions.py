@@ -1,0 +1,260 @@
+"""Deletions: what is parked, judged, held, and what makes a hold grow, shrink and end."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from docferry.config import MirrorConfig
+from docferry.core.filters import Filter
+from docferry.core.merge import Unseen
+from docferry.engine.deletions import Deletions
+from docferry.engine.look import is_empty
+from docferry.model import DeleteRemote, HoldState, Mode, Path, Side, Unknown
+from docferry.storage.memory import MemoryStorage
+from ledger_rows import fresh_ledger
+from unit.desk import LONG_S, Desk
+
+
+@pytest.fixture
+def new_desk(tmp_path: pathlib.Path) -> Iterator[Callable[..., Desk]]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        options = MirrorConfig(name="docs", store="s", bucket="b", local=tmp_path, settle_s=0.0)
+        yield lambda **others: Desk(ledger, replace(options, **others))
+
+
+@pytest.fixture
+def desk(new_desk: Callable[..., Desk]) -> Desk:
+    return new_desk()
+
+
+def test_a_deletion_waits_until_it_is_judged(desk: Desk) -> None:
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+
+    desk.consider("p")
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
+    assert [one.path for one in desk.judge()] == ["p"]
+
+
+def test_a_file_missing_between_two_looks_may_be_an_editors_save(
+    new_desk: Callable[..., Desk],
+) -> None:
+    desk = new_desk()
+    desk.agree("p", "other")
+    desk.options = replace(desk.options, settle_s=LONG_S)
+    desk.planner = desk.new_planner()
+    desk.mirror.local.user_delete("p")
+
+    desk.consider("p", is_snapshot=False)
+
+    assert desk.judge() == []
+    assert desk.dirty.next_due_s() == pytest.approx(LONG_S, abs=5)
+
+
+def test_more_deletions_than_the_limit_become_a_hold(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk(delete_limit=2)
+    desk.agree("a", "b", "c", "stays")
+    for path in ("a", "b", "c"):
+        desk.mirror.local.user_delete(path)
+
+    desk.consider("a", "b", "c")
+
+    assert desk.judge() == []
+    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
+    assert hold.count == 3
+
+
+def test_deletions_shortly_before_count_too(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk(delete_limit=2)
+    desk.agree("a", "b", "c", "stays")
+    travelled: list[Path] = []
+    for path in ("a", "b", "c"):
+        desk.mirror.local.user_delete(path)
+        desk.consider(path)
+        allowed = {one.path: one for one in desk.judge()}
+        travelled += allowed
+        desk.planner.carry_deletions([desk.look(each) for each in allowed], dict(allowed))
+        desk.work()
+
+    assert travelled == ["a", "b"]
+    assert set(desk.mirror.remote.files) == {"c", "stays"}
+
+
+def test_a_renamed_file_is_no_loss(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk(delete_limit=0)
+    desk.agree("old", "other")
+    desk.mirror.local.user_delete("old")
+    desk.mirror.local.user_write("new", b"old")
+
+    desk.consider("new", "old")
+    desk.work()
+
+    assert [one.path for one in desk.judge()] == ["old"]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_side_that_holds_nothing_any_more_deletes_nothing(desk: Desk, side: Side) -> None:
+    desk.agree("p")
+    gone = desk.mirror.local if side is Side.LOCAL else desk.mirror.remote
+    gone.user_delete("p")
+
+    desk.consider("p")
+
+    assert desk.judge() == []
+    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
+    assert hold.reason == f"the {side} side holds no file any more"
+
+
+def test_what_the_mirror_does_not_take_makes_no_side_full() -> None:
+    side = MemoryStorage()
+    takes = Filter(exclude=["*.tmp"]).takes
+
+    side.user_write("left.tmp", b"by an editor")
+    with_droppings = is_empty(side, takes)
+    side.user_write("document", b"1")
+
+    assert with_droppings
+    assert not is_empty(side, takes)
+
+
+def test_what_is_not_to_be_deleted_any_more_leaves_its_hold(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk(delete_limit=1)
+    desk.agree("back", "edited there", "still gone", "stays")
+    contents = dict(desk.mirror.local.contents)
+    for path in ("back", "edited there", "still gone"):
+        desk.mirror.local.user_delete(path)
+    desk.consider("back", "edited there", "still gone")
+    assert desk.judge() == []
+
+    desk.mirror.local.user_write("back", contents["back"])
+    desk.mirror.remote.user_write("edited there", b"edited")
+    desk.consider("back", "edited there", "still gone", is_snapshot=False)
+    desk.work()
+
+    assert desk.judge(is_complete=False) == []
+    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
+    assert [item.path for item in desk.ledger.holds.items(hold.id)] == ["still gone"]
+    assert hold.reason == "1 file would be deleted, and what was held before is not decided yet"
+    desk.mirror.local.user_write("still gone", contents["still gone"])
+    desk.consider("still gone", is_snapshot=False)
+    desk.work()
+    assert desk.judge(is_complete=False) == []
+    assert desk.ledger.holds.all("docs", (HoldState.OPEN,)) == []
+
+
+def test_a_touched_file_that_is_gone_there_stays_held(new_desk: Callable[..., Desk]) -> None:
+    """Until its content is read it looks edited, and an edit beats a deletion."""
+    desk = new_desk(delete_limit=0)
+    desk.agree("p", "other")
+    content = desk.mirror.local.contents["p"]
+    desk.mirror.remote.user_delete("p")
+    desk.consider("p")
+    assert desk.judge() == []
+
+    desk.mirror.local.user_write("p", content)
+    desk.consider("p", is_snapshot=False)
+
+    assert desk.judge(is_complete=False) == []
+    assert [hold.count for hold in desk.ledger.holds.all("docs", (HoldState.OPEN,))] == [1]
+
+
+def test_what_comes_on_top_of_a_hold_is_told_with_it(new_desk: Callable[..., Desk]) -> None:
+    desk = new_desk(delete_limit=1)
+    desk.agree("a", "b", "c", "stays")
+    for path in ("a", "b"):
+        desk.mirror.local.user_delete(path)
+    desk.consider("a", "b")
+    assert desk.judge() == []
+
+    desk.mirror.local.user_delete("c")
+    desk.consider("c", is_snapshot=False)
+
+    assert desk.judge(is_complete=False) == []
+    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
+    assert (hold.count, hold.reason) == (3, "3 files would be deleted; delete_limit is 1")
+
+
+def test_what_was_parked_by_a_plan_that_broke_off_is_never_carried_out(desk: Desk) -> None:
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    desk.consider("p")
+
+    desk.deletions.forget()
+
+    assert desk.judge() == []
+
+
+def test_what_was_parked_before_a_crash_is_never_carried_out(desk: Desk) -> None:
+    desk.agree("p", "other")
+    planned = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
+    desk.ledger.holds.park("docs", [(planned, desk.mirror.synced["p"].sha256)])
+
+    Deletions("docs", desk.ledger, limit=100)
+
+    assert desk.ledger.holds.parked("docs") == 0
+
+
+def test_a_deletion_that_is_called_for_no_more_is_not_carried_out(desk: Desk) -> None:
+    """A hold may be approved days later: the trees decide, not the plan of then."""
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    desk.consider("p")
+    wanted = {one.path: one for one in desk.judge()}
+    desk.mirror.remote.user_write("p", b"edited since")
+
+    desk.planner.carry_deletions([desk.look("p")], dict(wanted))
+    desk.work()
+
+    assert desk.mirror.remote.contents["p"] == b"edited since"
+    assert len(desk.dirty) == 1
+
+
+def test_a_deletion_held_before_both_sides_were_joined_anew_is_not_carried_out(
+    desk: Desk,
+) -> None:
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
+    desk.ledger.synced.forget_all("docs")
+    desk.mirror.synced.clear()
+
+    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
+    assert desk.mirror.remote.archive == {}
+    assert len(desk.dirty) == 1
+
+
+@pytest.mark.parametrize("change", [{"mode": Mode.PULL}, {"exclude": ("p",)}])
+def test_a_held_deletion_is_not_carried_out_where_the_configuration_says_otherwise_by_now(
+    new_desk: Callable[..., Desk], change: dict[str, object]
+) -> None:
+    desk = new_desk()
+    desk.agree("p", "other")
+    desk.mirror.local.user_delete("p")
+    wanted = DeleteRemote("p", desk.mirror.synced["p"].remote_token)
+    desk.options = replace(desk.options, **change)  # type: ignore[arg-type]
+    desk.planner = desk.new_planner()
+
+    desk.planner.carry_deletions([desk.look("p")], {"p": wanted})
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
+
+
+def test_a_deletion_is_not_carried_out_while_its_side_cannot_be_seen(desk: Desk) -> None:
+    desk.agree("p", "other")
+    token = desk.mirror.synced["p"].remote_token
+    unseen = Unseen(Side.LOCAL, Unknown("p", "locked"))
+
+    desk.planner.carry_deletions([unseen], {"p": DeleteRemote("p", token)})
+    desk.work()
+
+    assert "p" in desk.mirror.remote.files
