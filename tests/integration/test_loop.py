@@ -81,6 +81,7 @@ class Mirror:
             pool=self.pool,
             looks=self.pool,
             gate=Gate(4),
+            look_gate=Gate(4),
             aliases={},
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,

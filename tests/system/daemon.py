@@ -153,11 +153,19 @@ class Daemon:
     port: int
 
     def health(self) -> dict[str, str]:
-        """Ask /readyz how each mirror is; nothing until it listens and all are ready."""
-        with suppress(urllib.error.URLError, ConnectionError):
-            answer = json.loads(self.fetch("/readyz"))
-            return {name: mirror["health"] for name, mirror in answer["mirrors"].items()}
-        return {}
+        """Ask how each mirror is; nothing until it listens."""
+        return {name: mirror["health"] for name, mirror in self.readiness().items()}
+
+    def readiness(self) -> dict[str, dict[str, Any]]:
+        """Give what /readyz says of each mirror; nothing until it listens."""
+        try:
+            text = self.fetch("/readyz")
+        except urllib.error.HTTPError as error:  # not all are ready yet
+            text = error.read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            return {}
+        mirrors: dict[str, dict[str, Any]] = json.loads(text)["mirrors"]
+        return mirrors
 
     def fetch(self, page: str) -> str:
         """
@@ -229,6 +237,7 @@ class Site:
     ) -> None:
         self.folder = folder
         self.endpoint_url = server.endpoint_url
+        self.store_options = ""  #: lines for [store.main]
         self.bucket = servers.BUCKET
         self.config = folder / "docferry.toml"
         self.state = folder / "state"
@@ -246,7 +255,7 @@ class Site:
     def configure(self, *, options: str = "", more: str = "") -> None:
         """Write the configuration anew. What is set here can be set again in *options*."""
         text = f'state_dir = "{self.state}"\n[store.main]\nendpoint_url = "{self.endpoint_url}"\n'
-        text += f"[metrics]\nport = {self.port}\n"
+        text += f"{self.store_options}\n[metrics]\nport = {self.port}\n"
         for mirror in self.mirrors.values():
             wanted = {
                 "store": '"main"',

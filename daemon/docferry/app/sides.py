@@ -131,6 +131,7 @@ class StoreProbe:
         if self._is_done:
             return
         mirror = self._sides.options.name
+        self._sides.remote.check_bucket()  # the probe's first PUT would make it on SeaweedFS
         profile = self._sides.remote.probe()
         self._ledger.mirrors.put(mirror, profile=profile.to_dict())
         self._tell(mirror, profile)

@@ -27,7 +27,13 @@ from docferry.engine.execute import Executor, Learned, LocalSide, Task
 from docferry.engine.gate import Gate
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.tell import tell
-from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
+from docferry.errors import (
+    BlockedPathError,
+    DocferryError,
+    StaleError,
+    ThrottledError,
+    UnreachableError,
+)
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.model import (
@@ -62,7 +68,8 @@ class Tools:
     local: LocalSide
     pool: Pool  #: carries operations
     looks: Pool  #: only looks, so that it never waits behind a long transfer
-    gate: Gate
+    gate: Gate  #: how many operations the store bears at a time
+    look_gate: Gate  #: how many looks
     aliases: dict[Key, Path]  #: shared with the remote side
     jobs_for: Callable[[VersionRow], Sequence[NewJob]]
     new_ulid: Callable[[], Ulid]
@@ -149,6 +156,11 @@ class Planner:
             else:
                 self._dirty.mark(seen.path)
 
+    def throttled(self) -> None:
+        """Do less at a time: the store asks for it."""
+        self._tools.gate.slow_down()
+        self._tell_throttled()
+
     # Before an operation.
 
     def _begin(self, seen: Difference, operation: Operation, since_s: float | None) -> None:
@@ -228,6 +240,8 @@ class Planner:
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
         path = task.seen.path
+        if isinstance(error, ThrottledError):
+            self._tell_throttled()  # the carrier does fewer at a time already
         if isinstance(error, UnreachableError):
             self.side_is_down = error
             self._dirty.mark(path)
@@ -236,6 +250,11 @@ class Planner:
         attempts = self.problems.failed(task.seen, error, kind=kind)
         if isinstance(error, BlockedPathError) and attempts >= BLOCKED_BEFORE_ALIAS:
             self._give_alias(path, error)
+
+    def _tell_throttled(self) -> None:
+        self._tools.look_gate.slow_down()
+        store, limit = self._tools.options.store, self._tools.gate.limit
+        log.warning("store.throttled", mirror=self._mirror, store=store, at_a_time=limit)
 
     def _give_alias(self, path: Path, error: BlockedPathError) -> None:
         """Give an object whose local name is blocked another one, for good."""

@@ -38,6 +38,7 @@ from docferry.model import (
     SyncedState,
     Token,
     Ulid,
+    Unknown,
     Upload,
     VersionRow,
     Written,
@@ -54,8 +55,8 @@ class LocalSide(Storage, Protocol):
         """Say whether somebody is known to have *path* open for writing."""
         ...
 
-    def paths_below(self, folder: Path) -> Iterator[Path]:
-        """Yield the paths of what is below *folder* now, odd ones too, in no order."""
+    def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:
+        """Yield what is below *folder* now, odd paths too, in no order, and what cannot be told."""
         ...
 
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from docferry.errors import TemporaryError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
@@ -63,7 +64,13 @@ class Health:
             return
         if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
             return
-        facts = self.facts
+        self._written_s = time.monotonic()
+        try:
+            self._write(self.facts)
+        except TemporaryError as error:  # the mirroring goes on; the row is tried again
+            log.error("ledger.failed", mirror=self._mirror, reason=str(error))  # noqa: TRY400
+
+    def _write(self, facts: Facts) -> None:
         since = {}
         if self._written is None or self._written.health is not facts.health:
             since = {"since": datetime.now(UTC)}
@@ -80,7 +87,7 @@ class Health:
             updated_at=datetime.now(UTC),
             **since,
         )
-        self._written, self._written_s = facts, time.monotonic()
+        self._written = facts
 
     def _log_change(self, before: Facts) -> None:
         facts = self.facts

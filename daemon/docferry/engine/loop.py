@@ -11,14 +11,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen, changed, merge
-from docferry.core.retry import delay_s
+from docferry.core.outage import Outage, outage_after
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
@@ -27,7 +26,7 @@ from docferry.engine.health import Facts, Health
 from docferry.engine.holds import carry_out_decided, hold_identity
 from docferry.engine.identity import Places, prove_sides
 from docferry.engine.look import expand, look_at
-from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.errors import DocferryError, PermanentError, ThrottledError, UnreachableError
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
 from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
@@ -41,8 +40,6 @@ LOOK_AT_ONCE = 1000
 ENOUGH_ATTEMPTS = 4
 #: A loop that nobody wakes goes round this often, to show that it lives.
 IDLE_S = 5.0
-#: A side that does not answer is asked again at least this often.
-LONGEST_PAUSE_S = 60.0
 #: Deletions wait so long, at the most, for what may turn out to be the same files renamed.
 JUDGE_WITHIN_S = 10.0
 #: How often a long run stops for the paths that became dirty meanwhile.
@@ -56,15 +53,6 @@ class Run(StrEnum):
     POLL = "poll"  # listing only
     RESCAN = "rescan"  # walk only
     HOLDS = "holds"  # a person may have decided
-
-
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    """A side does not answer, or a guard refuses: nothing travels until *retry_s*."""
-
-    reason: str
-    attempts: int
-    retry_s: float  # monotonic
 
 
 class MirrorLoop:
@@ -89,7 +77,7 @@ class MirrorLoop:
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
         )
-        self._outage: _Outage | None = None
+        self._outage: Outage | None = None  #: nothing travels now
         self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._agreed_listing: int | None = None  #: operations done when a poll found no change
@@ -174,12 +162,13 @@ class MirrorLoop:
     # The thread.
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
+        while not self._is_stopped():
             self._in_round = True
             self._rounds += 1
             try:
                 self._round()
+            except _StoppedError:
+                break
             except UnreachableError as error:
                 self._pause(error, MirrorHealth.UNREACHABLE)
             except PermanentError as error:
@@ -193,6 +182,10 @@ class MirrorLoop:
             self._in_round = False
             self._wake.wait(self._sleep_s())
         self._finish()
+
+    def _is_stopped(self) -> bool:
+        self._wake.clear()  # first: who stops it between the two wakes it, too
+        return self._stopping.is_set()
 
     def _round(self) -> None:
         self.health.round()
@@ -240,6 +233,7 @@ class MirrorLoop:
         """Read all three trees side by side and set everything on its way."""
         self._deletions.forget()
         self._agreed_listing = None
+        self._planner.problems.walk_begins()
         began = datetime.now(UTC)
         try:
             for seen in self._all_trees():
@@ -267,6 +261,8 @@ class MirrorLoop:
         if side is Side.REMOTE and self._is_listing_known():
             self.health.note(last_poll_at=began)
             return
+        if side is Side.LOCAL:
+            self._planner.problems.walk_begins()
         storage, synced = self._places.side(side), self._ledger.synced
         marks = 0
         for entries, agreed in (
@@ -279,7 +275,7 @@ class MirrorLoop:
                 elif self._planner.takes(found):
                     self.dirty.mark(found)
                     marks += 1
-                self.health.round()
+                self._on_wait()
             if marks > MOST_MARKS:
                 self.request(Run.FULL)
                 return
@@ -287,6 +283,7 @@ class MirrorLoop:
             self._agreed_listing = None if marks else self._planner.carrier.done
             self.health.note(last_poll_at=began)
         else:
+            self._planner.problems.walk_ended()
             self.health.note(last_scan_at=began)
         log.debug("run.done", mirror=self.name, run=side, took_s=_seconds_since(began))
 
@@ -309,17 +306,26 @@ class MirrorLoop:
             self._planner.carrier.collect()
 
     def _look_at(self, due: dict[Path, float]) -> None:
-        paths = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
-        if paths is None:
+        for folder in (mark for mark in due if mark.endswith("/")):
+            self._planner.problems.try_again_below(folder)
+            if self._planner.problems.is_unseen_at(folder):
+                self.request(Run.RESCAN)
+        found = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
+        if found is None:
             self.request(Run.FULL)
             return
-        free = [path for path in paths if self._planner.takes(path)]
-        found = look_at(free, self.name, self._places, self._ledger, self._tools.looks)
-        for seen in found:
+        for what in found.unseen:
+            self._planner.problems.unseen(Unseen(Side.LOCAL, what))
+        for seen in self._looks([path for path in found.paths if self._planner.takes(path)]):
+            self._on_wait()
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
         if self._judge_complete is None and self._deletions.parked:
             self._judge_complete = False
+
+    def _looks(self, paths: Sequence[Path]) -> Iterator[Seen]:
+        pool, gate = self._tools.looks, self._tools.look_gate
+        return look_at(paths, self.name, self._places, self._ledger, pool, gate)
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""
@@ -375,8 +381,7 @@ class MirrorLoop:
 
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
-        seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.looks)
-        self._planner.carry_deletions(list(seen), wanted)
+        self._planner.carry_deletions(list(self._looks(list(wanted))), wanted)
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
@@ -411,9 +416,13 @@ class MirrorLoop:
     # How it is.
 
     def _pause(self, error: Exception, health: MirrorHealth) -> None:
-        attempts = 1 if self._outage is None else self._outage.attempts + 1
-        wait_s = min(LONGEST_PAUSE_S, delay_s(attempts, jitter=random.random()))
-        self._outage = _Outage(str(error), attempts, time.monotonic() + wait_s)
+        if isinstance(error, ThrottledError):
+            self._planner.throttled()
+        self._outage = outage_after(
+            self._outage, str(error), now_s=time.monotonic(), jitter=random.random()
+        )
+        if health is MirrorHealth.WAITING and self.facts.reason != str(error):
+            log.warning("run.failed", mirror=self.name, reason=str(error))
         self.health.note(health=health, reason=str(error), progress=None, **self._waiting())
 
     def _tell_health(self) -> None:
@@ -460,7 +469,10 @@ class MirrorLoop:
     def _finish(self) -> None:
         """Write down what was done; what was not begun is found again at the next start."""
         self._is_finishing = True
-        self._planner.carrier.finish()
+        try:
+            self._planner.carrier.finish()
+        except DocferryError as error:  # what is not written down is found again
+            log.warning("run.failed", mirror=self.name, reason=str(error))
         self.health.publish(now=True)
 
 

@@ -7,12 +7,14 @@ in the file is only there to be shown.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from docferry.errors import UserError
+from docferry.errors import DocferryError, UnreachableError, UserError
 from docferry.model import RESERVED
 
 _NAME = "lock"
@@ -30,19 +32,19 @@ class _FileLock:
         UserError: On entering: another process holds it, or it cannot be made.
     """
 
+    _cannot: type[DocferryError] = UserError
+
     def __init__(self, file: Path, place: str) -> None:
         self._file = file
         self._place = place  #: what is locked, as a person would say it
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        fd = self._open()
-        try:
-            self._claim(fd)
-        except UserError:
-            os.close(fd)
-            raise
-        self._fd = fd
+        if self._fd is None:
+            try:
+                self._fd = self._claimed(os.O_RDONLY)
+            except OSError:  # NFS locks only what is open for writing
+                self._fd = self._claimed(os.O_RDWR)
 
     def release(self) -> None:
         # The file stays: whoever removed it could remove another process's lock.
@@ -56,12 +58,22 @@ class _FileLock:
     def __exit__(self, *exc_info: object) -> None:
         self.release()
 
-    def _open(self) -> int:
+    def _claimed(self, flags: int) -> int:
+        # A file that is open for writing keeps its file system from being remounted read-only.
+        fd = self._open(flags)
+        try:
+            self._claim(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _open(self, flags: int) -> int:
         try:
             self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            return os.open(self._file, flags | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise UserError(
+            raise self._cannot(
                 f"cannot lock {self._file}: {error.strerror}; check that the folder exists "
                 "and that docferry may write there"
             ) from error
@@ -70,8 +82,8 @@ class _FileLock:
         if not _take(fd):
             pid = _read_pid(fd) or "unknown"
             raise UserError(f"docferry already runs on this {self._place} (pid {pid})")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # read-only: whoever is refused sees an older pid
+            self._file.write_text(f"{os.getpid()}\n")
 
 
 class StateLock(_FileLock):
@@ -82,7 +94,15 @@ class StateLock(_FileLock):
 
 
 class MirrorLock(_FileLock):
-    """The right to be the one daemon that mirrors a folder."""
+    """
+    The right to be the one daemon that mirrors a folder.
+
+    Raises:
+        UserError: On entering: another process holds it.
+        UnreachableError: On entering: it cannot be made. The folder may come back.
+    """
+
+    _cannot = UnreachableError
 
     def __init__(self, local: Path) -> None:
         super().__init__(local / RESERVED / _NAME, f"folder, {local}")
@@ -122,6 +142,8 @@ def _try_lock(fd: int, how: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
+        if error.errno == errno.EBADF:
+            raise
         raise UserError(
             f"cannot lock: {error.strerror}; docferry needs a file system with locks (flock)"
         ) from error
