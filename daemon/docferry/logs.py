@@ -39,6 +39,7 @@ EVENTS = frozenset(
         # a mirror and its two sides
         "mirror.blocked",
         "mirror.recovered",
+        "mirror.silent",
         "mirror.started",
         "mirror.stopped",
         "mirror.stuck",

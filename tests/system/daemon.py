@@ -291,7 +291,8 @@ class Site:
         return ended.stdout
 
     def ended(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        """Run a command to its end. A traceback is for developers: nobody must meet one."""
+        ended = subprocess.run(
             self.command(*arguments),
             env=self.environ(),
             stdin=subprocess.DEVNULL,
@@ -300,6 +301,8 @@ class Site:
             timeout=_COMMAND_WITHIN_S,
             check=False,
         )
+        assert "Traceback" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+        return ended
 
     def run_once(self, *, code: int = 0) -> list[dict[str, Any]]:
         """Let docferry do what there is to do; give the events it logged."""
@@ -363,10 +366,12 @@ class Site:
             daemon.wait_until("in-step", mirror.name, timeout_s)
 
     def close(self) -> None:
-        """Leave no process behind."""
+        """Leave no process behind; none of them may have met a bug."""
         for daemon in self._started:
             if daemon.process.poll() is None:
                 daemon.kill()
+        for daemon in self._started:
+            assert "Traceback" not in daemon.log.read_text(errors="replace"), daemon.tail()
 
 
 def events_of(log: str, name: str | None = None) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -326,6 +328,18 @@ def metric(text: str, name: str, label: str) -> float:
     lines = [line for line in text.splitlines() if line.startswith(name + "{") and label in line]
     assert len(lines) == 1, (name, lines)
     return float(lines[0].rpartition(" ")[2])
+
+
+def test_sigterm_ends_it_whichever_thread_the_kernel_gives_it_to(site: Site) -> None:
+    """Python's handlers run in the main thread alone, and that one was not woken."""
+    with site.running() as daemon:
+        pid = daemon.process.pid
+        others = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+        others.remove(pid)
+
+        assert ctypes.CDLL(None).tgkill(pid, others[0], signal.SIGTERM) == 0
+
+        assert daemon.process.wait(STOP_WITHIN_S) == 0
 
 
 def test_sigterm_ends_it_within_ten_seconds_in_the_middle_of_work(site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 import proxy
 import servers
-from system.daemon import Site, free_port
+from system.daemon import Mirror, Site, free_port
 from system.trouble import (
     CHECK_CLOCK,
     CHECK_STORE,
@@ -252,24 +253,67 @@ def test_a_store_that_is_gone_for_a_while_is_named_and_it_heals(
         assert daemon.events("mirror.recovered")
 
 
-def test_a_store_that_hangs_deletes_nothing_and_status_still_answers(
+@contextmanager
+def hanging(server: servers.S3Server) -> Iterator[None]:
+    """Let a store take requests and answer none."""
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_store_that_hangs_is_named_deletes_nothing_and_keeps_nobody_from_stopping(
     own_server: servers.S3Server, tmp_path: Path
 ) -> None:
     with site_on(own_server, tmp_path / "site") as site, site.running() as daemon:
         site.docs.write("a.txt", b"a")
         heals(daemon, site)
-        own_server.process.send_signal(signal.SIGSTOP)
-        try:
+        with hanging(own_server):
             site.docs.write("b.txt", b"b")
-
+            is_named(daemon, site, "waiting", "no answer for", own_server.endpoint_url)
             assert site.json("status")["pid"] == daemon.process.pid
             assert daemon.fetch("/healthz") == "alive\n"
+            assert daemon.events("mirror.silent")
+
             assert daemon.stop() == 0  # within ten seconds, though a request hangs
+
             assert site.docs.files() == {"a.txt": b"a", "b.txt": b"b"}
-        finally:
-            own_server.process.send_signal(signal.SIGCONT)
         site.run_once()
         assert site.docs.objects() == {"a.txt": b"a", "b.txt": b"b"}
+
+
+def test_a_store_that_hangs_keeps_no_mirror_of_another_store_waiting(
+    own_server: servers.S3Server, server: servers.S3Server, tmp_path: Path
+) -> None:
+    other = Mirror("other", tmp_path / "other", server)
+    table = f"""
+        [store.other]
+        endpoint_url = "{server.endpoint_url}"
+        [mirror.other]
+        store = "other"
+        bucket = "{servers.BUCKET}"
+        prefix = "{other.prefix}"
+        local = "{other.folder}"
+        poll = "200ms"
+        settle = "100ms"
+    """
+    with site_on(own_server, tmp_path / "site") as site:
+        site.configure(more=table)
+        with site.running() as daemon:
+            daemon.wait_until("in-step", "other")
+            with hanging(own_server):
+                for number in range(100):  # more than there are threads
+                    site.docs.write(f"{number}.txt", b"waits")
+                is_named(daemon, site, "waiting", "no answer for")
+
+                other.write("mine.txt", b"mine")
+                other.put("theirs.txt", b"theirs")
+
+                daemon.wait_for(lambda: other.files() == other.objects() != {"mine.txt": b"mine"})
+                daemon.wait_until("in-step", "other")
+            heals(daemon, site)
+            assert len(site.docs.objects()) == 100
 
 
 # Over TLS.

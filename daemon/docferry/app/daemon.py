@@ -34,6 +34,7 @@ log = get_logger(__name__)
 #: How often the loops look whether a person has decided about a hold.
 HOLDS_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 5.0
+SILENCE_EVERY_S = 2.0
 #: After the last of it, `docferry run` ends whatever still waits for an answer.
 STOP_WITHIN_S = 6.0
 LOOKERS = 8
@@ -175,6 +176,7 @@ class Daemon:
             self._every(options.poll_s, name, loop, Run.POLL)
             self._every(options.rescan_s, name, loop, Run.RESCAN)
             self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+            self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         if self._conversions.rules:
             self._timers.every(60.0, "jobs", self._conversions.requeue_expired)
         self._timers.start()

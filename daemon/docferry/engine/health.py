@@ -7,6 +7,7 @@ changed, and at most once a second while work is going on.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,10 @@ from docferry.model import MirrorHealth
 
 log = get_logger(__name__)
 
+#: A side that lets the loop wait longer for one answer is named: it may hang.
+SILENT_S = 5.0
 _WRITE_EVERY_S = 1.0
+_TROUBLE = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Health:
         self._ledger = ledger
         self._written: Facts | None = None
         self._written_s = 0.0
+        self._lock = threading.RLock()
+        self._told_silence_since_s = 0.0
         self.facts = Facts()
         self.went_round_s = time.monotonic()  #: when the loop last showed life
 
@@ -52,18 +58,35 @@ class Health:
 
     def note(self, **changes: object) -> None:
         """Change some facts; a change of health is logged."""
-        before, self.facts = self.facts, replace(self.facts, **changes)  # type: ignore[arg-type]
-        if before.health is not self.facts.health:
-            self._log_change(before)
-        is_news = before.health is not self.facts.health or before.reason != self.facts.reason
-        self.publish(now=is_news)
+        with self._lock:
+            before = self.facts
+            self.facts = replace(before, **changes)  # type: ignore[arg-type]
+            if before.health is not self.facts.health:
+                self._log_change(before)
+            is_news = before.health is not self.facts.health or before.reason != self.facts.reason
+            self.publish(now=is_news)
+
+    def tell_silence(self, places: str) -> None:
+        """Say so where the loop has waited long for one of *places*. For any thread."""
+        with self._lock:
+            since_s = self.went_round_s
+            silent_s = time.monotonic() - since_s
+            if silent_s <= SILENT_S or self.facts.health in _TROUBLE:
+                return
+            reason = f"no answer for {silent_s:.0f} s from one of its sides: {places}"
+            if self._told_silence_since_s != since_s:
+                log.warning("mirror.silent", mirror=self._mirror, reason=reason)
+                self._told_silence_since_s = since_s
+            self.note(health=MirrorHealth.WAITING, reason=reason)
 
     def publish(self, *, now: bool = False) -> None:
         """Write the row, if there is news and the last time is a while ago."""
-        if self.facts == self._written:
-            return
-        if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
-            return
+        with self._lock:
+            is_due = now or time.monotonic() - self._written_s >= _WRITE_EVERY_S
+            if is_due and self.facts != self._written:
+                self._try_to_write()
+
+    def _try_to_write(self) -> None:
         self._written_s = time.monotonic()
         try:
             self._write(self.facts)
@@ -91,10 +114,9 @@ class Health:
 
     def _log_change(self, before: Facts) -> None:
         facts = self.facts
-        trouble = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
         if facts.health is MirrorHealth.BLOCKED:
             log.error("mirror.blocked", mirror=self._mirror, reason=facts.reason)
         elif facts.health is MirrorHealth.UNREACHABLE:
             log.error("mirror.unreachable", mirror=self._mirror, reason=facts.reason)
-        elif before.health in trouble:
+        elif before.health in _TROUBLE:
             log.info("mirror.recovered", mirror=self._mirror, was=before.health)

@@ -107,6 +107,11 @@ class MirrorLoop:
         self._stopping.set()
         self._wake.set()
 
+    def tell_silence(self) -> None:
+        """Say so where a side lets the loop wait for an answer. For a timer."""
+        if self._in_round:
+            self.health.tell_silence(f"{self._places.local_name}, {self._places.remote_name}")
+
     def join(self, timeout_s: float) -> bool:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
