@@ -31,6 +31,7 @@ from processes import wait_for
 RESERVED = ".docferry"
 STOP_WITHIN_S = 10.0
 _COMMAND_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.05  # a look costs the test as much as the daemon's work
 
 
 class Mirror:
@@ -186,7 +187,7 @@ class Daemon:
             return False
 
         try:
-            wait_for(is_so, timeout_s)
+            wait_for(is_so, timeout_s, every_s=_LOOK_EVERY_S)
         except AssertionError as error:
             raise AssertionError(f"{error}; the log ends:\n{self.tail()}") from None
 

@@ -26,6 +26,12 @@ def problem(site: Site, path: str) -> str:
     return site.status()["docs"].problems.get(path, "")
 
 
+def problems(site: Site) -> dict[str, str]:
+    """Give what is wrong with single paths, without asking for the whole status again and again."""
+    with site.ledger() as ledger:
+        return dict(ledger.execute("select path, message from problem"))
+
+
 def is_named(daemon: Daemon, site: Site, health: str, *says: str) -> None:
     """Wait until the mirror is in *health* for a reason that says all this, in status too."""
 
@@ -44,7 +50,7 @@ def heals(daemon: Daemon, site: Site) -> None:
     """Wait until both sides hold the same, and docferry says so and has nothing to complain of."""
     daemon.wait_until("in-step", timeout_s=HEALS_WITHIN_S)  # before, nobody may be there to ask
     site.settle(daemon, HEALS_WITHIN_S)
-    daemon.wait_for(lambda: site.status()["docs"].problems == {})
+    daemon.wait_for(lambda: problems(site) == {})
 
 
 @contextmanager

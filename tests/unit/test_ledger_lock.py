@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from docferry.errors import UserError
+from docferry.errors import UnreachableError, UserError
 from docferry.ledger.lock import MirrorLock, StateLock, is_held
 
 
@@ -62,3 +63,24 @@ def test_a_folder_that_cannot_have_a_lock_is_named(tmp_path: pathlib.Path) -> No
 
     with pytest.raises(UserError, match=r"cannot lock .*/file/lock"):
         StateLock(tmp_path / "file").acquire()
+
+
+def test_a_lock_keeps_no_file_system_from_being_remounted_read_only(tmp_path: pathlib.Path) -> None:
+    """The kernel refuses that while a file is open for writing."""
+    with MirrorLock(tmp_path):
+        file = tmp_path / ".docferry" / "lock"
+        fds = pathlib.Path("/proc/self/fd").iterdir()
+        [flags] = [fcntl.fcntl(int(fd.name), fcntl.F_GETFL) for fd in fds if is_at(fd, file)]
+
+    assert flags & os.O_ACCMODE == os.O_RDONLY
+
+
+def is_at(fd: pathlib.Path, file: pathlib.Path) -> bool:
+    return fd.exists() and fd.samefile(file)
+
+
+def test_a_folder_that_is_away_is_no_users_error(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(UnreachableError, match=r"cannot lock .*/file/\.docferry/lock"):
+        MirrorLock(tmp_path / "file").acquire()

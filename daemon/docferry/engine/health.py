@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from docferry.errors import TemporaryError
+from docferry.errors import DocferryError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
@@ -90,7 +90,7 @@ class Health:
         self._written_s = time.monotonic()
         try:
             self._write(self.facts)
-        except TemporaryError as error:  # the mirroring goes on; the row is tried again
+        except DocferryError as error:  # the mirroring goes on; the row is tried again
             log.error("ledger.failed", mirror=self._mirror, reason=str(error))  # noqa: TRY400
 
     def _write(self, facts: Facts) -> None:
