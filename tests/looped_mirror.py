@@ -12,7 +12,8 @@ from docferry.engine.consider import Tools
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
-from docferry.engine.loop import MirrorLoop, Run
+from docferry.engine.loop import MirrorLoop
+from docferry.engine.runs import Run
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode, Path, SyncedState
 from docferry.storage.local import LocalStorage
@@ -47,6 +48,7 @@ class Mirror:
             "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
         )
         self.pool = ThreadPoolExecutor(4)
+        self.look_gate = Gate(4)
         self.numbers = itertools.count(1)
         self.loop = self.new_loop()
 
@@ -77,6 +79,7 @@ class Mirror:
             pool=self.pool,
             looks=self.pool,
             gate=Gate(4),
+            look_gate=self.look_gate,
             aliases=self.aliases,
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,

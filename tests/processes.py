@@ -12,12 +12,12 @@ from contextlib import suppress
 _SERVERS = (b"weed", b"rclone", b"moto_server")
 
 
-def wait_for(what: Callable[[], bool], timeout_s: float = 30.0, *, step_s: float = 0.01) -> None:
-    """Look until it is so, every *step_s* seconds."""
+def wait_for(what: Callable[[], bool], timeout_s: float = 30.0, *, every_s: float = 0.01) -> None:
+    """Look until it is so, *every_s* seconds."""
     deadline = time.monotonic() + timeout_s
     while not what():
         assert time.monotonic() < deadline, "it never came to be"
-        threading.Event().wait(step_s)
+        threading.Event().wait(every_s)
 
 
 def children_of(parent: int | None = None) -> list[int]:

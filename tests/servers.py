@@ -206,30 +206,39 @@ def silent() -> Iterator[str]:
 
 def make_certificate(folder: Path, *, ends_in: timedelta = timedelta(days=1)) -> Certificate:
     """Make a CA of our own and what it vouches for: a server at 127.0.0.1."""
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    [made] = make_certificates(folder, ends_in)
+    return made
+
+
+def make_certificates(folder: Path, *ends_in: timedelta) -> list[Certificate]:
+    """Make a CA of our own and several certificates, one for each time to live."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a private CA")])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a store")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     is_ca = x509.BasicConstraints(ca=True, path_length=None)
     ca = _builder(ca_name, ca_key, timedelta(days=1)).issuer_name(ca_name)
-    leaf = _builder(name, key, ends_in).issuer_name(ca_name)
-    made = Certificate(folder / "certificate.pem", folder / "key.pem", folder / "ca.pem")
-    for path, signed in (
-        (made.ca, ca.add_extension(is_ca, critical=True).sign(ca_key, hashes.SHA256())),
-        (
-            made.certificate,
-            leaf.add_extension(address, critical=False).sign(ca_key, hashes.SHA256()),
-        ),
-    ):
-        path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    made.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+    ca_path = folder / "ca.pem"
+    ca_path.write_bytes(_signed(ca.add_extension(is_ca, critical=True), ca_key))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a store")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = []
+    for number, lives in enumerate(ends_in):
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = _builder(name, key, lives).issuer_name(ca_name)
+        paths = folder / f"certificate-{number}.pem", folder / f"key-{number}.pem"
+        paths[0].write_bytes(_signed(leaf.add_extension(address, critical=False), ca_key))
+        paths[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
         )
-    )
+        made.append(Certificate(*paths, ca_path))
     return made
+
+
+def _signed(certificate: x509.CertificateBuilder, by: ec.EllipticCurvePrivateKey) -> bytes:
+    return certificate.sign(by, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def _builder(

@@ -208,7 +208,7 @@ class WholeMirror:
         loop = self._loop()
         loop.start()
         try:
-            wait_for(lambda: loop.has_given_up or loop.is_quiet(), step_s=0.001)
+            wait_for(lambda: loop.has_given_up or loop.is_quiet(), every_s=0.001)
         finally:
             loop.stop()
             assert loop.join(10)
@@ -258,6 +258,7 @@ class WholeMirror:
             pool=self._pool,
             looks=self._pool,
             gate=Gate(4),
+            look_gate=Gate(4),
             aliases=self.aliases,
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,

@@ -32,6 +32,7 @@ EVENTS = frozenset(
         "daemon.started",
         "daemon.stopped",
         "daemon.stopping",
+        "ledger.failed",
         "ledger.migrated",
         "library.failed",
         "library.warned",
@@ -40,6 +41,7 @@ EVENTS = frozenset(
         # a mirror and its two sides
         "mirror.blocked",
         "mirror.recovered",
+        "mirror.silent",
         "mirror.started",
         "mirror.stopped",
         "mirror.stuck",
@@ -47,6 +49,7 @@ EVENTS = frozenset(
         "poll.done",
         "poll.failed",
         "run.done",
+        "run.failed",
         "scan.done",
         "scan.failed",
         "store.probed",

@@ -168,6 +168,25 @@ def test_trouble_of_the_store_is_told_by_its_kind(
     assert all(SECRET not in str(error) for error in found.values())
 
 
+def test_a_key_that_is_too_long_to_be_asked_for_is_no_object() -> None:
+    """AWS answers 400, without a word; the mirror must not stop for one long name."""
+    page = b"<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        if request.command == "HEAD":
+            send(request, 400, b"")
+        else:
+            send(request, 200, page)
+
+    with servers.answering(answer) as url:
+        storage = storage_at(url)
+        found = storage.stat("x" * 200 + "/" + "y" * 200 + "/z" * 400)
+
+        with pytest.raises(PermanentError, match="400"):
+            storage.stat("short")
+    assert found is None
+
+
 # Bodies that are not what they should be.
 
 

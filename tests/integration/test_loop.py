@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from docferry.engine.loop import Run
-from docferry.errors import UnreachableError
-from docferry.model import MirrorHealth, Mode
+from docferry.engine.runs import Run
+from docferry.errors import PermanentError, ThrottledError, UnreachableError
+from docferry.model import FileState, MirrorHealth, Mode, Path
 from looped_mirror import Mirror
 from processes import wait_for
+from whole_mirror import Bucket
 
 
 def test_both_sides_become_the_same(new_mirror: Callable[..., Mirror]) -> None:
@@ -178,3 +180,56 @@ def test_what_the_mode_leaves_alone_is_said_and_not_called_in_step(
     problems = {row.path: row.kind for row in mirror.ledger.problems.all("docs")}
     assert problems == {"a": "mode", "b": "mode"}
     assert mirror.health is MirrorHealth.WAITING
+
+
+def test_what_fails_below_a_folder_is_tried_again_once_the_folder_changed(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    """Else it would wait for its next turn, up to a quarter of an hour."""
+    mirror = new_mirror()
+    (mirror.root / "d").mkdir()
+    (mirror.root / "d/a").write_bytes(b"a")
+    mirror.remote.step = refuse
+    mirror.start()
+    [row] = mirror.ledger.problems.all("docs")
+    assert row.retry_at is not None
+
+    mirror.remote.step = lambda name: None
+    mirror.loop.mark("d/")
+    wait_for(lambda: mirror.remote.contents == {"d/a": b"a"})
+
+    assert datetime.now(UTC) < row.retry_at
+
+
+def refuse(name: str) -> None:
+    raise PermanentError("refused")
+
+
+class Throttling(Bucket):
+    """A store that bears few looks at a time: the first *times* are one too many."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__({})
+        self.times = times
+
+    def stat(self, path: Path) -> FileState | None:
+        if self.times:
+            self.times -= 1
+            raise ThrottledError("the store asks for fewer requests")
+        return super().stat(path)
+
+
+def test_a_look_that_was_one_too_many_makes_fewer_at_a_time(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    mirror.remote = Throttling(times=1)
+    mirror.loop = mirror.new_loop()
+    mirror.start()
+
+    for name in "abcdef":
+        (mirror.root / name).write_bytes(name.encode())
+        mirror.loop.mark(name)
+
+    wait_for(lambda: len(mirror.remote.contents) == 6)
+    assert mirror.look_gate.limit == mirror.look_gate.most // 2

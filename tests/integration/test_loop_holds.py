@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from docferry.engine.loop import Run
+from docferry.engine.runs import Run
 from docferry.model import HoldState, MirrorHealth, Side
 from looped_mirror import Mirror
 from processes import wait_for
@@ -185,23 +185,6 @@ def test_an_approved_deletion_waits_for_a_side_that_is_not_itself(
     mirror.remote.marker = marker
     wait_for(lambda: set(mirror.files) == {"b"})
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
-
-
-def test_an_open_hold_is_no_reason_to_give_up_the_other_work(
-    new_mirror: Callable[..., Mirror],
-) -> None:
-    """`docferry run --once` ended in the middle of it: a plan said more than was done."""
-    mirror = new_mirror(delete_limit=0)
-    for name in ("a", "b"):
-        (mirror.root / name).write_bytes(name.encode())
-    mirror.start()
-    mirror.remote.user_delete("a")
-
-    mirror.run()
-
-    assert mirror.health is MirrorHealth.BLOCKED
-    assert mirror.loop.is_quiet()
-    assert not mirror.loop.has_given_up
 
 
 def test_an_emptied_bucket_deletes_nothing(new_mirror: Callable[..., Mirror]) -> None:

@@ -35,6 +35,7 @@ from processes import wait_for
 RESERVED = ".docferry"
 STOP_WITHIN_S = 10.0
 _COMMAND_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.05  # a look costs the test as much as the daemon's work
 
 
 class Mirror:
@@ -157,18 +158,20 @@ class Daemon:
     port: int
 
     def health(self) -> dict[str, str]:
-        """Ask /readyz how each mirror is; nothing until it listens."""
-        with suppress(urllib.error.URLError, ConnectionError):
-            answer = json.loads(self._ready())
-            return {name: mirror["health"] for name, mirror in answer["mirrors"].items()}
-        return {}
+        """Ask how each mirror is; nothing until it listens."""
+        return {name: mirror["health"] for name, mirror in self.readiness().items()}
 
-    def _ready(self) -> str:
+    def readiness(self) -> dict[str, dict[str, Any]]:
+        """Give what /readyz says of each mirror; nothing until it listens."""
         try:
-            return self.fetch("/readyz")
-        except urllib.error.HTTPError as error:  # 503: a mirror has not had its first full run
+            text = self.fetch("/readyz")
+        except urllib.error.HTTPError as error:  # not all are ready yet
             with error:
-                return error.read().decode()
+                text = error.read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            return {}
+        mirrors: dict[str, dict[str, Any]] = json.loads(text)["mirrors"]
+        return mirrors
 
     def fetch(self, page: str) -> str:
         """
@@ -189,7 +192,7 @@ class Daemon:
             return False
 
         try:
-            wait_for(is_so, timeout_s)
+            wait_for(is_so, timeout_s, every_s=_LOOK_EVERY_S)
         except AssertionError as error:
             raise AssertionError(f"{error}; the log ends:\n{self.tail()}") from None
 
@@ -251,6 +254,7 @@ class Site:
     ) -> None:
         self.folder = folder
         self.endpoint_url = server.endpoint_url
+        self.store_options = ""  #: lines for [store.main]
         self.bucket = servers.BUCKET
         self.config = folder / "docferry.toml"
         self.state = folder / "state"
@@ -268,7 +272,7 @@ class Site:
     def configure(self, *, options: str = "", more: str = "") -> None:
         """Write the configuration anew. What is set here can be set again in *options*."""
         text = f'state_dir = "{self.state}"\n[store.main]\nendpoint_url = "{self.endpoint_url}"\n'
-        text += f"[metrics]\nport = {self.port}\n"
+        text += f"{self.store_options}\n[metrics]\nport = {self.port}\n"
         for mirror in self.mirrors.values():
             wanted = {
                 "store": '"main"',
@@ -304,7 +308,8 @@ class Site:
         return ended.stdout
 
     def ended(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        """Run a command to its end. A traceback is for developers: nobody must meet one."""
+        ended = subprocess.run(
             self.command(*arguments),
             env=self.environ(),
             stdin=subprocess.DEVNULL,
@@ -313,6 +318,8 @@ class Site:
             timeout=_COMMAND_WITHIN_S,
             check=False,
         )
+        assert "Traceback" not in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+        return ended
 
     def run_once(self, *, code: int = 0) -> list[dict[str, Any]]:
         """Let docferry do what there is to do; give the events it logged."""
@@ -397,10 +404,12 @@ class Site:
             daemon.wait_until("in-step", mirror.name, timeout_s=timeout_s)
 
     def close(self) -> None:
-        """Leave no process behind."""
+        """Leave no process behind; none of them may have met a bug."""
         for daemon in self._started:
             if daemon.process.poll() is None:
                 daemon.kill()
+        for daemon in self._started:
+            assert "Traceback" not in daemon.log.read_text(errors="replace"), daemon.tail()
 
 
 def events_of(log: str, name: str | None = None) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ class Desk:
             pool=self.pool,
             looks=self.pool,
             gate=Gate(4),
+            look_gate=Gate(4),
             aliases={},
             jobs_for=lambda version: (),
             new_ulid=self.mirror.new_ulid,

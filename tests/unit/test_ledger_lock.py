@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -80,3 +81,18 @@ def test_a_place_that_is_not_the_mirrors_folder_gets_no_lock_and_takes_no_harm(
 
     assert list(mount_point.iterdir()) == []
     assert not vanished.exists()
+
+
+def test_a_lock_keeps_no_file_system_from_being_remounted_read_only(tmp_path: pathlib.Path) -> None:
+    """The kernel refuses that while a file is open for writing."""
+    file = tmp_path / ".docferry" / "lock"
+    file.parent.mkdir()
+    with MirrorLock(tmp_path):
+        fds = pathlib.Path("/proc/self/fd").iterdir()
+        [flags] = [fcntl.fcntl(int(fd.name), fcntl.F_GETFL) for fd in fds if is_at(fd, file)]
+
+    assert flags & os.O_ACCMODE == os.O_RDONLY
+
+
+def is_at(fd: pathlib.Path, file: pathlib.Path) -> bool:
+    return fd.exists() and fd.samefile(file)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from docferry.core.retry import CAP_S, FLOOR_S, delay_s
+from docferry.core.retry import (
+    BLOCKED_S,
+    CAP_S,
+    FLOOR_S,
+    PERMANENT_CAP_S,
+    delay_s,
+    retry_after_s,
+)
+from docferry.errors import BlockedPathError, DocferryError, PermanentError, TemporaryError
 
 
 @pytest.mark.parametrize(
@@ -25,3 +33,21 @@ def test_the_same_failure_spreads_over_the_whole_range() -> None:
     delays = [delay_s(7, jitter=step / 10) for step in range(10)]
 
     assert delays == pytest.approx([FLOOR_S, 6.4, 12.8, 19.2, 25.6, 32, 38.4, 44.8, 51.2, 57.6])
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "shortest_s", "longest_s"),
+    [
+        (TemporaryError(""), 1, FLOOR_S, 1),
+        (TemporaryError(""), 20, FLOOR_S, CAP_S),
+        (PermanentError(""), 1, 7.5, 15),
+        (PermanentError(""), 4, 60, 120),
+        (PermanentError(""), 100_000, PERMANENT_CAP_S / 2, PERMANENT_CAP_S),
+        (BlockedPathError("", blocked_by="a"), 7, BLOCKED_S, BLOCKED_S),
+    ],
+)
+def test_what_only_a_person_can_mend_waits_longer_and_never_for_ever(
+    error: DocferryError, attempts: int, shortest_s: float, longest_s: float
+) -> None:
+    assert retry_after_s(error, attempts, jitter=0.0) == shortest_s
+    assert retry_after_s(error, attempts, jitter=0.9999) == pytest.approx(longest_s, rel=0.001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from docferry.config import Config, MirrorConfig
 from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
 from docferry.errors import DocferryError
-from docferry.ledger import Ledger
+from docferry.ledger import Ledger, MirrorRow
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
@@ -63,13 +64,20 @@ def exit_code(findings: Sequence[Finding]) -> int:
 def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
     options = sides.options
     name = f"mirror {options.name}"
-    yield from _check_folder(name, options.local)
+    row = ledger.mirrors.get(options.name)
+    is_new = row is None or row.marker_id is None
+    if is_new or options.local.exists():  # one that is gone says so below
+        yield from _check_folder(name, options.local)
     yield from _check_watch(name, options)
     try:
         sides.remote.check_bucket()
         profile = sides.remote.probe()
     except DocferryError as error:
-        yield Finding("store", name, "error", str(error))
+        # A store refuses whose clock is far off, and not every one says that this is why.
+        clock = _check_clock(name, sides.remote.skew_s)
+        yield Finding("clock" if clock.level == "error" else "store", name, "error", str(error))
+        if clock.level == "error":
+            yield clock
         return
     yield Finding("store", name, "ok", f"{sides.places.remote_name} answers")
     facts = profile.to_dict()
@@ -93,11 +101,11 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
             "turn bucket versioning on, or poll more often",
         )
     yield _check_clock(name, profile.clock_skew_s)
-    yield from _check_identity(name, sides, ledger)
+    if options.local.exists() or not is_new:
+        yield from _check_identity(name, sides, row)
 
 
-def _check_identity(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]:
-    row = ledger.mirrors.get(sides.options.name)
+def _check_identity(name: str, sides: Sides, row: MirrorRow | None) -> Iterator[Finding]:
     try:
         proof = prove(
             marker_id(sides.local.read_marker()),
@@ -129,6 +137,8 @@ def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
             pass
     except OSError as error:
         remedy = f"let the user of docferry (uid {os.geteuid()}) read and write {folder}"
+        if error.errno == errno.EROFS:
+            remedy = f"mount the file system of {folder} read-write"
         yield Finding("folder", name, "error", f"{folder}: {error.strerror}", remedy)
         return
     free = os.statvfs(folder)

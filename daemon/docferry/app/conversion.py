@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from docferry.app.sides import Sides
@@ -16,8 +16,6 @@ from docferry.errors import StaleError
 from docferry.ledger import Ledger
 from docferry.model import JobRow, JobState, Origin, Path, Ulid
 from docferry.storage.base import Content
-
-WORKER_STOP_S = 5.0
 
 
 class Conversions:
@@ -43,12 +41,17 @@ class Conversions:
             folder=config.state_dir / "work",
         )
 
-    def start(self, on_exit: ExitStack, loops: Mapping[str, MirrorLoop]) -> None:
+    def start(
+        self,
+        on_exit: ExitStack,
+        loops: Mapping[str, MirrorLoop],
+        time_left_s: Callable[[], float],
+    ) -> None:
         """Start the worker, if there is a rule; *on_exit* stops it."""
         self._loops = loops
         if self.rules:
             self._worker.start()
-            on_exit.callback(self._worker.stop, WORKER_STOP_S)
+            on_exit.callback(lambda: self._worker.stop(time_left_s()))
 
     def wake(self) -> None:
         """There are new jobs."""

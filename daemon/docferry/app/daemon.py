@@ -13,21 +13,14 @@ from docferry import metrics
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, mirror_figures, readiness
-from docferry.app.sides import (
-    LEDGER_NAME,
-    FolderClaim,
-    Preparation,
-    Sides,
-    StoreProbe,
-    UlidSource,
-    note_mirror,
-    open_sides,
-)
+from docferry.app.prepare import Preparation
+from docferry.app.sides import LEDGER_NAME, Sides, UlidSource, note_mirror, open_sides
 from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
 from docferry.engine.gate import Gate
-from docferry.engine.loop import MirrorLoop, Run
+from docferry.engine.loop import MirrorLoop
+from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
 from docferry.engine.watch import Watch
 from docferry.ledger import Ledger
@@ -41,7 +34,9 @@ log = get_logger(__name__)
 #: How often the loops look whether a person has decided about a hold.
 HOLDS_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 5.0
-STOP_WITHIN_S = 8.0
+SILENCE_EVERY_S = 2.0
+#: After the last of it, `docferry run` ends whatever still waits for an answer.
+STOP_WITHIN_S = 6.0
 LOOKERS = 8
 _ONCE_STEP_S = 0.02
 
@@ -60,10 +55,10 @@ class Daemon:
         self._new_ulid = UlidSource()
         self.loops: dict[str, MirrorLoop] = {}
         self._sides: dict[str, Sides] = {}
-        self._gates: dict[str, Gate] = {}
+        self._threads: dict[str, _Threads] = {}
         self._timers = Timers()
         self._stop = threading.Event()
-        self.is_stopped = True  #: False: after the end a thread is still busy with a transfer
+        self._stop_by_s = 0.0  # monotonic; set when the end begins
 
     def __enter__(self) -> Daemon:
         with ExitStack() as on_failure:
@@ -74,6 +69,9 @@ class Daemon:
 
     def __exit__(self, *exc_info: object) -> None:
         log.info("daemon.stopping")
+        self._stop_by_s = time.monotonic() + STOP_WITHIN_S
+        for loop in self.loops.values():
+            loop.stop()  # now: it need not wait for the end of what is stopped before it
         self._on_exit.close()
         log.info("daemon.stopped")
 
@@ -92,7 +90,7 @@ class Daemon:
             self._start_loops()
             self._start_timers()
             self._start_probes()
-            start_drops(self._config, self._sides, self.loops, self._ledger, self._on_exit)
+            self._start_drops()
             log.info("daemon.started", mirrors=sorted(self.loops))
             self._stop.wait()
         return all(loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values())
@@ -105,13 +103,8 @@ class Daemon:
 
     def _build(self) -> None:
         config, on_exit = self._config, self._on_exit
-        config.state_dir.mkdir(parents=True, exist_ok=True)
         on_exit.enter_context(StateLock(config.state_dir))
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
-        self._pool = ThreadPoolExecutor(config.transfers, thread_name_prefix="carry")
-        self._looks = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
-        for pool in (self._looks, self._pool):
-            on_exit.callback(pool.shutdown, wait=False, cancel_futures=True)
         self._conversions = Conversions(config, self._ledger, self._sides)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -122,22 +115,23 @@ class Daemon:
         sides = open_sides(
             self._config, name, self._ledger, self._new_ulid, connections=self._config.transfers
         )
-        self._make_folder_of_new_mirror(name, sides)
-        claim = FolderClaim(sides)
-        self._on_exit.callback(claim.release)
-        claim.at_start()
         note_mirror(self._ledger, options)
+        preparation = Preparation(sides, self._ledger)
+        self._on_exit.callback(preparation.release)
+        preparation.at_start()
+        threads = self._threads_of(options.store)
         tools = Tools(
             options,
             self._ledger,
             sides.local,
-            self._pool,
-            self._looks,
-            self._gates.setdefault(options.store, Gate(self._config.transfers)),
+            threads.carry,
+            threads.look,
+            threads.gate,
+            threads.look_gate,
             sides.aliases,
             self._jobs_for,
             self._new_ulid,
-            Preparation(claim, StoreProbe(sides, self._ledger)),
+            preparation,
             self._conversions.wake,
         )
         self._sides[name] = sides
@@ -146,16 +140,16 @@ class Daemon:
     def _jobs_for(self, version: VersionRow) -> tuple[NewJob, ...]:
         return jobs_for(version, self._conversions.rules)
 
-    def _make_folder_of_new_mirror(self, name: str, sides: Sides) -> None:
-        # Only ever for a mirror that never ran: a folder that has vanished is not made anew.
-        row = self._ledger.mirrors.get(name)
-        if row is None or row.marker_id is None:
-            sides.options.local.mkdir(parents=True, exist_ok=True)
+    def _threads_of(self, store: str) -> _Threads:
+        if store not in self._threads:
+            self._threads[store] = threads = _Threads(self._config.transfers)
+            self._on_exit.callback(threads.shutdown)
+        return self._threads[store]
 
     # Starting.
 
     def _start_loops(self) -> None:
-        self._conversions.start(self._on_exit, self.loops)
+        self._conversions.start(self._on_exit, self.loops, self._time_left_s)
         for loop in self.loops.values():
             loop.start()
 
@@ -174,6 +168,7 @@ class Daemon:
             self._every(options.poll_s, name, loop, Run.POLL)
             self._every(options.rescan_s, name, loop, Run.RESCAN)
             self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+            self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         if self._conversions.rules:
             self._timers.every(60.0, "jobs", self._conversions.requeue_expired)
         self._timers.start()
@@ -181,6 +176,11 @@ class Daemon:
 
     def _every(self, seconds: float, name: str, loop: MirrorLoop, run: Run) -> None:
         self._timers.every(seconds, f"{run}-{name}", partial(loop.request, run))
+
+    def _start_drops(self) -> None:
+        start_drops(
+            self._config, self._sides, self.loops, self._ledger, self._on_exit, self._time_left_s
+        )
 
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:
@@ -203,12 +203,12 @@ class Daemon:
 
     def _stop_loops(self) -> None:
         for loop in self.loops.values():
-            loop.stop()
-        deadline_s = time.monotonic() + STOP_WITHIN_S
-        for loop in self.loops.values():
-            if not loop.join(max(0.0, deadline_s - time.monotonic())):
+            if not loop.join(self._time_left_s()):
                 log.warning("mirror.stuck", mirror=loop.name, after_s=STOP_WITHIN_S)
-                self.is_stopped = False
+
+    def _time_left_s(self) -> float:
+        """Say how long whoever is to end may still take: one time for all of them."""
+        return max(0.0, self._stop_by_s - time.monotonic())
 
     def _wait_until_quiet(self) -> None:
         while not self._stop.wait(_ONCE_STEP_S):
@@ -216,6 +216,24 @@ class Daemon:
             is_over = all(loop.has_given_up or loop.is_quiet() for loop in loops)
             if is_over and self._conversions.is_quiet():
                 return
+
+
+class _Threads:
+    """
+    The threads of one store, and how many of them may work at a time.
+
+    Of one store: where it hangs, all of them may wait for an answer for minutes.
+    """
+
+    def __init__(self, transfers: int) -> None:
+        self.carry = ThreadPoolExecutor(transfers, thread_name_prefix="carry")
+        self.look = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
+        self.gate = Gate(transfers)
+        self.look_gate = Gate(LOOKERS)
+
+    def shutdown(self) -> None:
+        for pool in (self.carry, self.look):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _WatchCheck:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from docferry.app.sides import Sides
 from docferry.config import Config, DropConfig
@@ -24,15 +25,21 @@ def start_drops(
     loops: Mapping[str, MirrorLoop],
     ledger: Ledger,
     on_exit: ExitStack,
+    time_left_s: Callable[[], float],
 ) -> None:
     """Start every drop folder; *on_exit* stops them. A folder that is missing is made."""
     for drop in config.drops.values():
-        drop.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # it says itself, and again, that it cannot be opened
+            drop.folder.mkdir(parents=True, exist_ok=True)
         feed = _Feed(drop, sides[drop.into], loops[drop.into], ledger)
         feed.forget_old_problems()
         folder = DropFolder(drop, feed.destination())
         folder.start()
-        on_exit.callback(folder.stop)
+        on_exit.callback(partial(_stop, folder, time_left_s))
+
+
+def _stop(folder: DropFolder, time_left_s: Callable[[], float]) -> None:
+    folder.stop(time_left_s())
 
 
 class _Feed:

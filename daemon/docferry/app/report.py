@@ -7,6 +7,8 @@ not, and when it hangs. What may be out of date says of when it is.
 
 from __future__ import annotations
 
+import os
+import pathlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -39,18 +41,22 @@ class Status:
 
     pid: of the running daemon; None: none runs, and every mirror's health is that of
         the time it last ran.
+    trouble: why the rest may be out of date; None: it is not.
     """
 
     at: datetime
     pid: int | None
+    trouble: str | None
     mirrors: tuple[MirrorReport, ...]
     jobs: dict[JobState, int]
 
     @property
     def is_in_step(self) -> bool:
         """Whether the daemon runs and every mirror is in step."""
-        return self.pid is not None and all(
-            mirror.row is not None and mirror.row.health == "in-step" for mirror in self.mirrors
+        return (
+            self.pid is not None
+            and self.trouble is None
+            and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
         )
 
 
@@ -80,6 +86,7 @@ def status(config: Config, ledger: Ledger) -> Status:
     return Status(
         at=datetime.now(UTC),
         pid=is_held(config.state_dir),
+        trouble=_trouble(config.state_dir),
         mirrors=tuple(_mirror(name, ledger) for name in config.mirrors),
         jobs=ledger.jobs.counts(),
     )
@@ -107,6 +114,15 @@ def story(ledger: Ledger, mirror: str, path: Path) -> PathReport:
         tuple(ledger.versions.of(mirror, path)),
         tuple(ledger.history.of(mirror, path)),
         problems[0] if problems else None,
+    )
+
+
+def _trouble(state_dir: pathlib.Path) -> str | None:
+    if os.statvfs(state_dir).f_bavail:
+        return None
+    return (
+        f"the disk of {state_dir} is full: docferry cannot write down how things are, and what "
+        "follows may be out of date. Free some space"
     )
 
 

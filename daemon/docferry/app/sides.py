@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,9 +12,8 @@ from ulid import ULID
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.engine.execute import Executor
 from docferry.engine.identity import Places
-from docferry.errors import PermanentError, TemporaryError, UserError
+from docferry.errors import UserError
 from docferry.ledger import Ledger
-from docferry.ledger.lock import MirrorLock
 from docferry.logs import get_logger
 from docferry.metrics import STORE_PRECONDITIONS
 from docferry.model import Path, Sha256, SyncedState, Ulid
@@ -129,48 +127,6 @@ def remote_name(options: MirrorConfig, store: StoreConfig) -> str:
     return f"s3://{options.bucket}/{options.prefix} on {store.endpoint_url or 'AWS'}"
 
 
-class FolderClaim:
-    """
-    Makes this daemon the one that works in a mirror's folder, once the folder is there.
-
-    Without `.docferry` it is not there: new, not mounted, or another place. Then nothing is
-    claimed, and nothing is made in it.
-    """
-
-    def __init__(self, sides: Sides) -> None:
-        self._local = sides.local
-        self._lock = MirrorLock(sides.options.local)
-        self._is_held = False
-
-    def at_start(self) -> None:
-        """
-        Raises:
-            UserError: Another daemon works in the folder.
-        """
-        with suppress(PermanentError, TemporaryError):  # the loop meets it again, and tells of it
-            self._take()
-
-    def take(self) -> None:
-        """
-        Raises:
-            UnreachableError, PermanentError: The folder cannot be had.
-        """
-        try:
-            self._take()
-        except UserError as error:
-            raise PermanentError(str(error)) from error
-
-    def release(self) -> None:
-        self._lock.release()
-
-    def _take(self) -> None:
-        if self._is_held or not self._lock.has_place:
-            return
-        self._lock.acquire()
-        self._is_held = True
-        self._local.sweep_staging()
-
-
 class StoreProbe:
     """Learns once, when the store first answers, what it keeps to."""
 
@@ -187,6 +143,7 @@ class StoreProbe:
         if self._is_done:
             return
         mirror = self._sides.options.name
+        self._sides.remote.check_bucket()  # the probe's first PUT would make it on SeaweedFS
         profile = self._sides.remote.probe()
         self._ledger.mirrors.put(mirror, profile=profile.to_dict())
         self._tell(mirror, profile)
@@ -206,22 +163,6 @@ class StoreProbe:
                 meaning="docferry looks before it writes; a change by others in between is "
                 "displaced to the archive at best",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What is to be done once for each side, as soon as it answers."""
-
-    claim: FolderClaim
-    probe: StoreProbe
-
-    def __call__(self) -> None:
-        """
-        Raises:
-            UnreachableError, PermanentError: A side does not answer, or not to us.
-        """
-        self.claim.take()
-        self.probe()
 
 
 @dataclass(frozen=True, slots=True)

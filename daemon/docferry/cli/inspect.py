@@ -114,6 +114,8 @@ def _show_status(report: Status) -> None:
         )
     else:
         line(f"docferry is running (pid {report.pid})")
+    if report.trouble is not None:
+        line(report.trouble, colour="red")
     for mirror in report.mirrors:
         _show_mirror(mirror, is_running=report.pid is not None)
     waiting = {state: count for state, count in report.jobs.items() if count}

@@ -29,7 +29,13 @@ from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
 from docferry.engine.tell import tell
-from docferry.errors import BlockedPathError, DocferryError, StaleError, UnreachableError
+from docferry.errors import (
+    BlockedPathError,
+    DocferryError,
+    StaleError,
+    ThrottledError,
+    UnreachableError,
+)
 from docferry.ledger import Ledger
 from docferry.logs import at_once, get_logger
 from docferry.model import (
@@ -66,7 +72,8 @@ class Tools:
     local: LocalSide
     pool: Pool  #: carries operations
     looks: Pool  #: only looks, so that it never waits behind a long transfer
-    gate: Gate
+    gate: Gate  #: how many operations the store bears at a time
+    look_gate: Gate  #: how many looks
     aliases: dict[Key, Path]  #: shared with the remote side
     jobs_for: Callable[[VersionRow], Sequence[NewJob]]
     new_ulid: Callable[[], Ulid]
@@ -186,6 +193,11 @@ class Planner:
             else:
                 self._dirty.mark(seen.path)
 
+    def throttled(self) -> None:
+        """Do less at a time: the store asks for it."""
+        self._tools.gate.slow_down()
+        self._tell_throttled()
+
     # Before an operation.
 
     def _called_for(self, seen: Difference) -> Operation | None:
@@ -281,6 +293,8 @@ class Planner:
     def on_failed(self, task: Task, error: DocferryError) -> None:
         path = task.seen.path
         self._let_through.pop(path, None)
+        if isinstance(error, ThrottledError):
+            self._tell_throttled()  # the carrier does fewer at a time already
         if isinstance(error, UnreachableError):
             self.side_is_down = error
             self._dirty.mark(path)
@@ -297,6 +311,11 @@ class Planner:
     def _is_on_its_way_out(self, path: Path) -> bool:
         """Say whether a file at *path*, or below, is going to be deleted, or may be."""
         return self._deletions.is_parked(path) or self.carrier.is_busy_below(path)
+
+    def _tell_throttled(self) -> None:
+        self._tools.look_gate.slow_down()
+        store, limit = self._tools.options.store, self._tools.gate.limit
+        log.warning("store.throttled", mirror=self._mirror, store=store, at_a_time=limit)
 
     def _give_alias(self, path: Path, error: BlockedPathError) -> None:
         """Give an object whose local name is blocked another one, for good."""

@@ -116,6 +116,7 @@ class Rehearsal:
             pool=pool,
             looks=pool,
             gate=Gate(_AT_ONCE),
+            look_gate=Gate(_AT_ONCE),
             aliases=aliases,
             jobs_for=lambda version: (),
             new_ulid=new_ulid,

@@ -7,17 +7,22 @@ changed, and at most once a second while work is going on.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from docferry.errors import DocferryError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
 
 log = get_logger(__name__)
 
+#: A side that lets the loop wait longer for one answer is named: it may hang.
+SILENT_S = 5.0
 _WRITE_EVERY_S = 1.0
+_TROUBLE = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,27 @@ class Facts:
     progress: str | None = None  #: what a long run is at; None: no long run
 
 
+def judge(
+    *, held: str | None, is_working: bool, problems: int, unsettled: int
+) -> tuple[MirrorHealth, str | None]:
+    """
+    Say how a mirror is that answers, and why.
+
+    Args:
+        held: The reason of its open hold.
+        problems, unsettled: Files with a problem; files not yet at rest.
+    """
+    if held is not None:
+        return MirrorHealth.BLOCKED, held
+    if is_working:
+        return MirrorHealth.WORKING, None
+    if problems:
+        return MirrorHealth.WAITING, f"{problems} files with a problem"
+    if unsettled:
+        return MirrorHealth.WAITING, f"{unsettled} files not yet at rest"
+    return MirrorHealth.IN_STEP, None
+
+
 class Health:
     """Publishes the facts about one mirror. Reading `facts` is safe from any thread."""
 
@@ -42,6 +68,8 @@ class Health:
         self._ledger = ledger
         self._written: Facts | None = None
         self._written_s = 0.0
+        self._lock = threading.RLock()
+        self._told_silence_since_s = 0.0
         self.facts = Facts()
         self.went_round_s = time.monotonic()  #: when the loop last showed life
 
@@ -51,19 +79,42 @@ class Health:
 
     def note(self, **changes: object) -> None:
         """Change some facts; a change of health is logged."""
-        before, self.facts = self.facts, replace(self.facts, **changes)  # type: ignore[arg-type]
-        if before.health is not self.facts.health:
-            self._log_change(before)
-        is_news = before.health is not self.facts.health or before.reason != self.facts.reason
-        self.publish(now=is_news)
+        with self._lock:
+            before = self.facts
+            self.facts = replace(before, **changes)  # type: ignore[arg-type]
+            if before.health is not self.facts.health:
+                self._log_change(before)
+            is_news = before.health is not self.facts.health or before.reason != self.facts.reason
+            self.publish(now=is_news)
+
+    def tell_silence(self, places: str) -> None:
+        """Say so where the loop has waited long for one of *places*. For any thread."""
+        with self._lock:
+            since_s = self.went_round_s
+            silent_s = time.monotonic() - since_s
+            if silent_s <= SILENT_S or self.facts.health in _TROUBLE:
+                return
+            reason = f"no answer for {silent_s:.0f} s from one of its sides: {places}"
+            if self._told_silence_since_s != since_s:
+                log.warning("mirror.silent", mirror=self._mirror, reason=reason)
+                self._told_silence_since_s = since_s
+            self.note(health=MirrorHealth.WAITING, reason=reason)
 
     def publish(self, *, now: bool = False) -> None:
         """Write the row, if there is news and the last time is a while ago."""
-        if self.facts == self._written:
-            return
-        if not now and time.monotonic() - self._written_s < _WRITE_EVERY_S:
-            return
-        facts = self.facts
+        with self._lock:
+            is_due = now or time.monotonic() - self._written_s >= _WRITE_EVERY_S
+            if is_due and self.facts != self._written:
+                self._try_to_write()
+
+    def _try_to_write(self) -> None:
+        self._written_s = time.monotonic()
+        try:
+            self._write(self.facts)
+        except DocferryError as error:  # the mirroring goes on; the row is tried again
+            log.error("ledger.failed", mirror=self._mirror, reason=str(error))  # noqa: TRY400
+
+    def _write(self, facts: Facts) -> None:
         since = {}
         if self._written is None or self._written.health is not facts.health:
             since = {"since": datetime.now(UTC)}
@@ -80,14 +131,13 @@ class Health:
             updated_at=datetime.now(UTC),
             **since,
         )
-        self._written, self._written_s = facts, time.monotonic()
+        self._written = facts
 
     def _log_change(self, before: Facts) -> None:
         facts = self.facts
-        trouble = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
         if facts.health is MirrorHealth.BLOCKED:
             log.error("mirror.blocked", mirror=self._mirror, reason=facts.reason)
         elif facts.health is MirrorHealth.UNREACHABLE:
             log.error("mirror.unreachable", mirror=self._mirror, reason=facts.reason)
-        elif before.health in trouble:
+        elif before.health in _TROUBLE:
             log.info("mirror.recovered", mirror=self._mirror, was=before.health)

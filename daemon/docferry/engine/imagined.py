@@ -166,7 +166,7 @@ class ImaginedFolder(ImaginedSide):
     def is_being_written(self, path: Path) -> bool:
         return path not in self._changed and self._folder.is_being_written(path)
 
-    def paths_below(self, folder: Path) -> Iterator[Path]:
+    def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:
         yield from (p for p in self._folder.paths_below(folder) if p not in self._changed)
         for path, imagined in [*self._changed.items()]:
             if imagined is not None and path.startswith(f"{folder}/"):

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
+from dataclasses import dataclass
 
-from docferry.core.merge import Difference, Seen, Unseen
+from docferry.core.merge import Difference, Seen, Unseen, changed, merge
+from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.ledger import Ledger
 from docferry.model import FileState, Path, Side, Unknown
@@ -17,20 +19,54 @@ from docferry.storage.base import Storage
 _FEW = 4
 
 
+def all_trees(mirror: str, places: Places, ledger: Ledger) -> Iterator[Seen]:
+    """
+    Yield every path at which the three trees are not as agreed.
+
+    Raises:
+        UnreachableError, TemporaryError: A walk or a listing did not finish.
+    """
+    local, remote, synced = places.local, places.remote, ledger.synced
+    yield from merge(local.scan(), remote.scan(), synced.scan(mirror))
+    # Names that are not the same on both sides sort differently: a merge of their own.
+    yield from merge(local.scan_odd(), remote.scan_odd(), synced.scan_odd(mirror))
+
+
+def changed_on(side: Side, mirror: str, places: Places, ledger: Ledger) -> Iterator[Path | Unknown]:
+    """
+    Yield the paths at which one side alone is not as agreed.
+
+    Raises:
+        UnreachableError, TemporaryError: The walk or the listing did not finish.
+    """
+    storage, synced = places.side(side), ledger.synced
+    yield from changed(side, storage.scan(), synced.scan(mirror))
+    yield from changed(side, storage.scan_odd(), synced.scan_odd(mirror))
+
+
 def look_at(
-    paths: Sequence[Path], mirror: str, places: Places, ledger: Ledger, pool: Pool
+    paths: Sequence[Path], mirror: str, places: Places, ledger: Ledger, pool: Pool, gate: Gate
 ) -> Iterator[Seen]:
     """
     Yield what the three trees hold at each of *paths*, as agreed or not.
 
+    Args:
+        gate: How many looks the store bears at a time.
+
     Raises:
         UnreachableError: A side does not answer.
+        ThrottledError: The store bears fewer.
     """
+
+    def stat(path: Path) -> FileState | Unknown | None:
+        with gate:
+            return places.remote.stat(path)
+
     synced = ledger.synced.get(mirror, paths)
     if len(paths) < _FEW:
-        remotes: Iterator[FileState | Unknown | None] = map(places.remote.stat, paths)
+        remotes: Iterator[FileState | Unknown | None] = map(stat, paths)
     else:
-        remotes = pool.map(places.remote.stat, paths)
+        remotes = pool.map(stat, paths)
     for path, remote in zip(paths, remotes, strict=True):
         local = places.local.stat(path)
         if isinstance(local, Unknown):
@@ -57,15 +93,24 @@ def is_empty(storage: Storage, takes: Callable[[Path], bool]) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """What marks stand for."""
+
+    paths: list[Path]
+    unseen: list[Unknown]  #: what is not known: nothing is said about the paths below it
+
+
 def expand(
     marks: Sequence[Path], mirror: str, places: Places, ledger: Ledger, *, most: int
-) -> list[Path] | None:
+) -> Expanded | None:
     """
     Turn marks into paths: "folder/" stands for all that is, or was, below it.
 
     None: there are more than *most*; a full run is cheaper.
     """
     paths: dict[Path, None] = {}
+    unseen: list[Unknown] = []
     for mark in marks:
         if not mark.endswith("/"):
             paths[mark] = None
@@ -73,12 +118,16 @@ def expand(
         folder = mark.rstrip("/")
         if not folder:
             return None
-        for path in places.local.paths_below(folder):
-            paths[path] = None
-            if len(paths) > most:
+        for found in places.local.paths_below(folder):
+            if isinstance(found, Unknown):
+                unseen.append(found)
+            else:
+                paths[found] = None
+            if len(paths) + len(unseen) > most:
                 return None
         for path in ledger.synced.below(mirror, folder):
             paths[path] = None
         if len(paths) > most:
             return None
-    return list(paths)
+    hidden = tuple(f"{what.path}/" for what in unseen if what.below)
+    return Expanded([path for path in paths if not path.startswith(hidden)], unseen)

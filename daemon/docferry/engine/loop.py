@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 from docferry.core.guards import Refused
-from docferry.core.merge import Seen, Unseen, changed, merge
+from docferry.core.merge import Seen, Unseen
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
-from docferry.engine.health import Facts, Health
+from docferry.engine.health import Facts, Health, judge
 from docferry.engine.holds import (
     carry_out_decided,
     decided_holds,
@@ -29,9 +28,10 @@ from docferry.engine.holds import (
     release_identity,
 )
 from docferry.engine.identity import Places, prove_sides
-from docferry.engine.look import expand, is_empty, look_at
+from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
-from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.engine.runs import Requests, Run
+from docferry.errors import DocferryError, PermanentError, ThrottledError, UnreachableError
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
@@ -50,15 +50,6 @@ SOON_S = 0.2
 INTERLEAVE_S = 0.2
 
 
-class Run(StrEnum):
-    """What a hint can ask for."""
-
-    FULL = "full"  # walk and listing against the ledger
-    POLL = "poll"  # listing only
-    RESCAN = "rescan"  # walk only
-    HOLDS = "holds"  # a person may have decided
-
-
 class MirrorLoop:
     """
     Keeps one folder and one prefix the same.
@@ -73,8 +64,7 @@ class MirrorLoop:
         self._ledger = tools.ledger
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._requests: set[Run] = {Run.FULL, Run.HOLDS}
+        self._requests = Requests(self._wake)
         self.dirty = DirtyPaths(self._wake)
         self._deletions = Deletions(
             self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
@@ -108,7 +98,9 @@ class MirrorLoop:
         while True:
             self._wake.clear()
             self._round()
-            if self._outage.is_on or self._is_nothing_due(within_s=SOON_S):
+            due_s = self.dirty.next_due_s()
+            is_nothing_due = due_s is None or due_s > SOON_S
+            if self._outage.is_on or (self._is_idle and is_nothing_due):
                 return
             self._wake.wait(self._sleep_s())
 
@@ -119,13 +111,16 @@ class MirrorLoop:
         self.dirty.mark(path)
 
     def request(self, run: Run) -> None:
-        with self._lock:
-            self._requests.add(run)
-        self._wake.set()
+        self._requests.add(run)
 
     def stop(self) -> None:
         self._stopping.set()
         self._wake.set()
+
+    def tell_silence(self) -> None:
+        """Say so where a side lets the loop wait for an answer. For a timer."""
+        if self._in_round:
+            self.health.tell_silence(f"{self._places.local_name}, {self._places.remote_name}")
 
     def join(self, timeout_s: float) -> bool:
         self._thread.join(timeout_s)
@@ -173,32 +168,27 @@ class MirrorLoop:
             return False
         is_quiet = (
             self.has_run
-            and not self._requests
-            and not self._planner.carrier.under_way
-            and not self._is_to_be_judged
+            and self._is_idle
             and not self._is_anything_on_its_way()
             and not any(map(self._planner.problems.is_blocked, self.dirty.paths()))
         )
         return is_quiet and not self._in_round and rounds == self._rounds
 
-    def _is_nothing_due(self, *, within_s: float) -> bool:
-        due_s = self.dirty.next_due_s()
-        return (
-            not self._requests
-            and not self._planner.carrier.under_way
-            and not self._is_to_be_judged
-            and (due_s is None or due_s > within_s)
-        )
+    @property
+    def _is_idle(self) -> bool:
+        is_working = self._planner.carrier.under_way > 0 or self._is_to_be_judged
+        return len(self._requests) == 0 and not is_working
 
     # The thread.
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
+        while not self._is_stopped():
             self._in_round = True
             self._rounds += 1
             try:
                 self._round()
+            except _StoppedError:
+                break
             except UnreachableError as error:
                 self._pause(error, MirrorHealth.UNREACHABLE)
             except PermanentError as error:
@@ -213,13 +203,17 @@ class MirrorLoop:
             self._wake.wait(self._sleep_s())
         self._finish()
 
+    def _is_stopped(self) -> bool:
+        self._wake.clear()  # first: who stops it between the two wakes it, too
+        return self._stopping.is_set()
+
     def _round(self) -> None:
         self.health.round()
         self._planner.carrier.collect()
         if self._planner.side_is_down is not None:
             error, self._planner.side_is_down = self._planner.side_is_down, None
             raise error
-        if self._asked(Run.HOLDS):
+        if self._requests.take(Run.HOLDS):
             self._decided_holds()
         if self._outage.wait_s:
             return
@@ -233,13 +227,13 @@ class MirrorLoop:
     def _asked_runs(self) -> None:
         if self._outage.is_on or not self.has_run:
             self._requests.add(Run.FULL)
-        if not self._requests - {Run.HOLDS}:
+        if not self._requests.are_for_a_run:
             return
         if not self._prove():
             return
         if self._outage.is_on:
             self._carry_out_decided()
-        asked = {run for run in Run if run is not Run.HOLDS and self._asked(run)}
+        asked = {run for run in Run if run is not Run.HOLDS and self._requests.take(run)}
         if Run.FULL in asked:
             self._full_run()
             return
@@ -248,23 +242,17 @@ class MirrorLoop:
         if Run.RESCAN in asked:
             self._one_sided_run(Side.LOCAL)
 
-    def _asked(self, run: Run) -> bool:
-        with self._lock:
-            if run not in self._requests:
-                return False
-            self._requests.discard(run)
-            return True
-
     # Runs.
 
     def _full_run(self) -> None:
         """Read all three trees side by side and set everything on its way."""
         self._deletions.forget()
         self._agreed_listing = None
+        self._planner.problems.walk_begins()
         began = datetime.now(UTC)
         self._planner.run_begins()
         try:
-            for seen in self._all_trees():
+            for seen in all_trees(self.name, self._places, self._ledger):
                 if not self._planner.is_outdated(seen):
                     self._planner.consider(seen, is_snapshot=True)
                 self._interleave()
@@ -280,36 +268,21 @@ class MirrorLoop:
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
         log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
 
-    def _all_trees(self) -> Iterator[Seen]:
-        local, remote, synced = self._places.local, self._places.remote, self._ledger.synced
-        yield from merge(local.scan(), remote.scan(), synced.scan(self.name))
-        # Names that are not the same on both sides sort differently: a merge of their own.
-        yield from merge(local.scan_odd(), remote.scan_odd(), synced.scan_odd(self.name))
-
     def _one_sided_run(self, side: Side) -> None:
         """Compare one side with the ledger; what differs becomes dirty."""
         began = datetime.now(UTC)
-        if side is Side.REMOTE and self._is_listing_known():
-            self.health.note(last_poll_at=began)
+        is_known = self._agreed_listing == self._planner.carrier.done
+        if side is Side.REMOTE and is_known and self._places.remote.is_as_scanned():
+            self.health.note(last_poll_at=began)  # as the last poll saw it; nothing done since
             return
-        storage, synced = self._places.side(side), self._ledger.synced
+        if side is Side.LOCAL:
+            self._planner.problems.walk_begins()
         marks = 0
-        for entries, agreed in (
-            (storage.scan, synced.scan),
-            (storage.scan_odd, synced.scan_odd),
-        ):
-            for found in changed(side, entries(), agreed(self.name)):
-                if isinstance(found, Unknown):
-                    self._planner.problems.unseen(Unseen(side, found))
-                elif self._planner.takes(found):
-                    self.dirty.mark(found)
-                    marks += 1
-                self.health.round()
-            if marks > MOST_MARKS:
-                self.request(Run.FULL)
-                return
+        for path in self._changed_on(side):
+            self.dirty.mark(path)
+            marks += 1
         held = self._deletions.gone_from(side, MOST_MARKS + 1)
-        if len(held) > MOST_MARKS:
+        if max(marks, len(held)) > MOST_MARKS:
             self.request(Run.FULL)
             return
         for path in held:  # it may be back, and as agreed
@@ -318,15 +291,17 @@ class MirrorLoop:
             self._agreed_listing = None if marks else self._planner.carrier.done
             self.health.note(last_poll_at=began)
         else:
+            self._planner.problems.walk_ended()
             self.health.note(last_scan_at=began)
         log.debug("run.done", mirror=self.name, run=side, took_s=_seconds_since(began))
 
-    def _is_listing_known(self) -> bool:
-        """Say whether the bucket lists what the last poll saw, and nothing was done since."""
-        return (
-            self._agreed_listing == self._planner.carrier.done
-            and self._places.remote.is_as_scanned()
-        )
+    def _changed_on(self, side: Side) -> Iterator[Path]:
+        for found in changed_on(side, self.name, self._places, self._ledger):
+            self._on_wait()
+            if isinstance(found, Unknown):
+                self._planner.problems.unseen(Unseen(side, found))
+            elif self._planner.takes(found):
+                yield found
 
     def _work_off_dirty(self) -> None:
         """Look at the dirty paths that are due."""
@@ -340,15 +315,24 @@ class MirrorLoop:
             self._planner.carrier.collect()
 
     def _look_at(self, due: dict[Path, float]) -> None:
-        paths = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
-        if paths is None:
+        for folder in (mark for mark in due if mark.endswith("/")):
+            self._planner.problems.try_again_below(folder)
+            if self._planner.problems.is_unseen_at(folder):
+                self.request(Run.RESCAN)
+        found = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
+        if found is None:
             self.request(Run.FULL)
             return
-        free = [path for path in paths if self._planner.takes(path)]
-        found = look_at(free, self.name, self._places, self._ledger, self._tools.looks)
-        for seen in found:
+        for what in found.unseen:
+            self._planner.problems.unseen(Unseen(Side.LOCAL, what))
+        for seen in self._looks([path for path in found.paths if self._planner.takes(path)]):
+            self._on_wait()
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
+
+    def _looks(self, paths: Sequence[Path]) -> Iterator[Seen]:
+        pool, gate = self._tools.looks, self._tools.look_gate
+        return look_at(paths, self.name, self._places, self._ledger, pool, gate)
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""
@@ -410,8 +394,7 @@ class MirrorLoop:
 
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
-        seen = look_at(list(wanted), self.name, self._places, self._ledger, self._tools.looks)
-        self._planner.carry_deletions(list(seen), wanted)
+        self._planner.carry_deletions(list(self._looks(list(wanted))), wanted)
         self._planner.carrier.collect()
 
     def _decided_holds(self) -> None:
@@ -452,7 +435,11 @@ class MirrorLoop:
     # How it is.
 
     def _pause(self, error: Exception, health: MirrorHealth) -> None:
+        if isinstance(error, ThrottledError):
+            self._planner.throttled()
         self._outage.note()
+        if health is MirrorHealth.WAITING and self.facts.reason != str(error):
+            log.warning("run.failed", mirror=self.name, reason=str(error))
         self.health.note(health=health, reason=str(error), progress=None, **self._waiting())
 
     def _tell_health(self) -> None:
@@ -463,27 +450,22 @@ class MirrorLoop:
 
     def _judge_health(self) -> tuple[MirrorHealth, str | None]:
         holds = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
-        for hold in holds:
-            if hold.state is HoldState.OPEN:
-                return MirrorHealth.BLOCKED, hold.reason
-        if holds:
+        is_working = self._planner.carrier.under_way > 0 or self._is_to_be_judged
+        if any(hold.state is not HoldState.OPEN for hold in holds):
             self.request(Run.HOLDS)
-            return MirrorHealth.WORKING, None
-        if self._planner.carrier.under_way or self._is_to_be_judged:
-            return MirrorHealth.WORKING, None
-        if problems := len(self._planner.problems):
-            return MirrorHealth.WAITING, f"{problems} files with a problem"
-        if waiting := len(self.dirty):
-            return MirrorHealth.WAITING, f"{waiting} files not yet at rest"
-        return MirrorHealth.IN_STEP, None
+            is_working = True
+        return judge(
+            held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
+            is_working=is_working,
+            problems=len(self._planner.problems),
+            unsettled=len(self.dirty),
+        )
 
     def _waiting(self) -> dict[str, object]:
         waiting = self.waiting
-        oldest = None
-        if waiting:
-            oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
-            oldest = oldest.replace(microsecond=0)
-        return {"dirty": waiting, "oldest_dirty_at": oldest}
+        oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
+        oldest_at = oldest.replace(microsecond=0) if waiting else None
+        return {"dirty": waiting, "oldest_dirty_at": oldest_at}
 
     def _is_anything_on_its_way(self) -> bool:
         """Say whether a path waits that has not failed: one that settles, or was just noticed."""
@@ -493,7 +475,7 @@ class MirrorLoop:
     def _sleep_s(self) -> float | None:
         if self._outage.is_on:
             return self._outage.wait_s
-        if self._requests - {Run.HOLDS}:
+        if self._requests.are_for_a_run:
             return 0.0
         if self._is_to_be_judged and not self._planner.carrier.under_way:
             return 0.05
@@ -503,7 +485,10 @@ class MirrorLoop:
     def _finish(self) -> None:
         """Write down what was done; what was not begun is found again at the next start."""
         self._is_finishing = True
-        self._planner.carrier.finish()
+        try:
+            self._planner.carrier.finish()
+        except DocferryError as error:  # what is not written down is found again
+            log.warning("run.failed", mirror=self.name, reason=str(error))
         self.health.publish(now=True)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from docferry.core.merge import Difference, Unseen
-from docferry.core.retry import delay_s
+from docferry.core.retry import delay_s, retry_after_s
 from docferry.engine.dirty import DirtyPaths
 from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
@@ -23,8 +23,9 @@ from docferry.model import DeleteRemote, Mode, Operation, Path, Upload
 
 log = get_logger(__name__)
 
-#: A failure that only a person can mend is tried again so often all the same.
-PERMANENT_RETRY_S = 900.0
+#: A touched file is tried again out of turn: not sooner, though, for each try so far. Our own
+#: failing try may be what touched it.
+TOUCHED_AFTER_S = 1.0
 #: Kinds of problems that are not about a path of the mirror; others look after them.
 OTHERS_KINDS = ("drop", "watch")
 #: A world that moves under an operation is looked at again soon, then less and less often,
@@ -36,7 +37,9 @@ STALE_SHOWN_AFTER = 6
 @dataclass(frozen=True, slots=True)
 class _Failing:
     tokens: tuple[str | None, str | None]
+    changed_ns: int
     attempts: int
+    failed_s: float  # monotonic
     retry_s: float  # monotonic
     is_blocked: bool
 
@@ -53,8 +56,10 @@ class Problems:
         self._dirty = dirty
         self._failing: dict[Path, _Failing] = {}
         self._stale: dict[Path, int] = {}  # times in a row
-        self._shown = {row.path for row in ledger.problems.all(mirror)}
-        self._unseen: set[Path] = set()
+        rows = ledger.problems.all(mirror)
+        self._shown = {row.path for row in rows if row.kind not in OTHERS_KINDS}
+        self._unseen: set[Path] = set()  # shown as such
+        self._unseen_now: set[Path] = set()  # met since the last walk began
         self._again: set[Path] = set()  # had a problem, and still differ
 
     def __len__(self) -> int:
@@ -65,7 +70,17 @@ class Problems:
         failing = self._failing.get(seen.path)
         if failing is None or failing.tokens != _tokens(seen):
             return 0.0
-        return max(0.0, failing.retry_s - time.monotonic())
+        retry_s = failing.retry_s
+        if failing.changed_ns != _changed_ns(seen):  # its mode or owner, perhaps
+            retry_s = min(retry_s, failing.failed_s + failing.attempts * TOUCHED_AFTER_S)
+        return max(0.0, retry_s - time.monotonic())
+
+    def try_again_below(self, folder: Path) -> None:
+        """Let what fails below *folder* ("": anywhere) be tried at once: it may be mended."""
+        for path, failing in self._failing.items():
+            if path.startswith(folder):
+                self._failing[path] = replace(failing, retry_s=0.0)
+                self._dirty.mark(path)
 
     def considered(self, path: Path) -> None:
         """Note that a path is not as agreed: a problem it has may still be there."""
@@ -87,10 +102,14 @@ class Problems:
             retry_at=now + timedelta(seconds=wait_s),
         )
         self._show(seen.path)
+        self._unseen.discard(seen.path)
+        now_s = time.monotonic()
         self._failing[seen.path] = _Failing(
             _tokens(seen),
+            _changed_ns(seen),
             attempts,
-            time.monotonic() + wait_s,
+            now_s,
+            now_s + wait_s,
             is_blocked=isinstance(error, BlockedPathError),
         )
         self._dirty.put_off(seen.path, after_s=wait_s)
@@ -153,9 +172,10 @@ class Problems:
     def unseen(self, what: Unseen) -> None:
         """Note a path that could not be looked at. Nothing is decided about it."""
         path = what.what.path
-        self._unseen.add(path)
-        if path in self._shown:
+        self._unseen_now.add(path)
+        if path in self._unseen:
             return
+        self._unseen.add(path)
         self._shown.add(path)
         self._ledger.problems.put(
             self._mirror,
@@ -174,6 +194,7 @@ class Problems:
         found = paths & self._shown
         if found:
             self._shown -= found
+            self._unseen -= found
             for path in found:
                 self._failing.pop(path, None)
             self._ledger.problems.clear(self._mirror, sorted(found))
@@ -182,21 +203,31 @@ class Problems:
         self._shown.add(path)
         self._again.add(path)  # it was looked at: the end of a full run does not mend it
 
+    def is_unseen_at(self, folder: Path) -> bool:
+        """Say whether something at or below *folder*, which ends in "/", could not be looked at."""
+        return any(f"{path}/".startswith(folder) for path in self._unseen)
+
+    def walk_begins(self) -> None:
+        """Note that the whole folder is looked at anew: so is what fails."""
+        self._unseen_now.clear()
+        self.try_again_below("")
+
+    def walk_ended(self) -> None:
+        """Forget what could not be looked at and is not met any more."""
+        self.mended(self._unseen - self._unseen_now)
+
     def full_run_ended(self) -> None:
         """Forget the problems of what is as agreed by now; a full run has looked at everything."""
         rows = self._ledger.problems.all(self._mirror)
         ours = {row.path for row in rows if row.kind not in OTHERS_KINDS}
         self._shown |= ours
-        self.mended(ours - self._unseen - self._again)
-        self._unseen.clear()
+        self.mended(ours - self._unseen_now - self._again)
         self._again.clear()
 
     def _wait_s(self, error: DocferryError, attempts: int) -> float:
         if isinstance(error, BlockedPathError):
             return self._blocked_retry_s
-        if isinstance(error, PermanentError):
-            return PERMANENT_RETRY_S
-        return delay_s(attempts, jitter=random.random())
+        return retry_after_s(error, attempts, jitter=random.random())
 
 
 def _tokens(seen: Difference) -> tuple[str | None, str | None]:
@@ -204,3 +235,7 @@ def _tokens(seen: Difference) -> tuple[str | None, str | None]:
         None if seen.local is None else seen.local.token,
         None if seen.remote is None else seen.remote.token,
     )
+
+
+def _changed_ns(seen: Difference) -> int:
+    return 0 if seen.local is None else seen.local.changed_ns

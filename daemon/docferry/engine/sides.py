@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from docferry.errors import DocferryError
-from docferry.model import Attributes, Path, Sha256, SyncedState, Token, Ulid, Written
+from docferry.model import Attributes, Path, Sha256, SyncedState, Token, Ulid, Unknown, Written
 from docferry.storage.base import NewFile, Storage
 
 
@@ -15,8 +15,8 @@ class LocalSide(Storage, Protocol):
         """Say whether somebody is known to have *path* open for writing."""
         ...
 
-    def paths_below(self, folder: Path) -> Iterator[Path]:
-        """Yield the paths of what is below *folder* now, odd ones too, in no order."""
+    def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:
+        """Yield what is below *folder* now, odd paths too, in no order, and what cannot be told."""
         ...
 
     def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:

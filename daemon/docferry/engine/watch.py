@@ -72,7 +72,7 @@ class Watch:
         self._poll_s = poll_s
         self._lock = threading.RLock()
         self._source: InotifyTree | _PolledTree | None = None
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[int, int, bool] | None = None
         self._limits: tuple[int, int] | None = None  # those we ran into
         self._problem: str | None = None
         self._is_running = False
@@ -120,7 +120,7 @@ class Watch:
         if identity is None:
             return "the folder is gone"
         if identity != self._identity:
-            return "the folder was replaced by another one"
+            return "the folder was replaced by another one, or mounted with other options"
         if self._limits is not None and self._limits != (watch_limit(), instance_limit()):
             return "the limits of inotify were changed"
         return self._source.fault
@@ -217,10 +217,15 @@ def _started(source: InotifyTree | _PolledTree) -> InotifyTree | _PolledTree:
     return source
 
 
-def _identity(folder: pathlib.Path) -> tuple[int, int] | None:
-    """Tell one folder from another at the same place. None: it is not there."""
+def _identity(folder: pathlib.Path) -> tuple[int, int, bool] | None:
+    """
+    Tell one folder from another at the same place. None: it is not there.
+
+    Whether it is mounted read-only belongs to it: what could not be written then can now.
+    """
     try:
         found = folder.stat()
+        is_read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, is_read_only

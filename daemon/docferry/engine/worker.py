@@ -141,6 +141,9 @@ class Worker:
                 job = self._claim()
                 if job is not None:
                     self._do(job)
+            except DocferryError as error:
+                log.warning("worker.failed", job=job and job.id, reason=str(error))
+                job = None
             except Exception:  # one job, here: the ledger could not be asked or told
                 log.exception("worker.failed", job=job and job.id)
                 job = None  # its lease brings it back

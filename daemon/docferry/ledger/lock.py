@@ -7,9 +7,11 @@ in the file is only there to be shown.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from docferry.errors import DocferryError, PermanentError, UserError
@@ -38,13 +40,11 @@ class _FileLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        fd = self._open()
-        try:
-            self._claim(fd)
-        except UserError:
-            os.close(fd)
-            raise
-        self._fd = fd
+        if self._fd is None:
+            try:
+                self._fd = self._claimed(os.O_RDONLY)
+            except OSError:  # NFS locks only what is open for writing
+                self._fd = self._claimed(os.O_RDWR)
 
     def release(self) -> None:
         # The file stays: whoever removed it could remove another process's lock.
@@ -58,10 +58,20 @@ class _FileLock:
     def __exit__(self, *exc_info: object) -> None:
         self.release()
 
-    def _open(self) -> int:
+    def _claimed(self, flags: int) -> int:
+        # A file that is open for writing keeps its file system from being remounted read-only.
+        fd = self._open(flags)
+        try:
+            self._claim(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _open(self, flags: int) -> int:
         try:
             self._make_folder()
-            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            return os.open(self._file, flags | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise self._cannot_be_made(
                 f"cannot lock {self._file}: {error.strerror}; check that the folder exists "
@@ -75,8 +85,8 @@ class _FileLock:
         if not _take(fd):
             pid = _read_pid(fd) or "unknown"
             raise UserError(f"docferry already runs on this {self._place} (pid {pid})")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # read-only: whoever is refused sees an older pid
+            self._file.write_text(f"{os.getpid()}\n")
 
 
 class StateLock(_FileLock):
@@ -150,6 +160,8 @@ def _try_lock(fd: int, how: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
+        if error.errno == errno.EBADF:
+            raise
         raise UserError(
             f"cannot lock: {error.strerror}; docferry needs a file system with locks (flock)"
         ) from error

@@ -17,6 +17,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 
 from docferry.errors import (
     BlockedPathError,
@@ -42,7 +43,7 @@ from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_create import Creation, refuse_if_taken
 from docferry.storage.local_folder import Folder
 from docferry.storage.local_staging import NO_NEWCOMER, Staging, Swap, is_being_written
-from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk
+from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
 
@@ -92,19 +93,19 @@ class LocalStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
-    def paths_below(self, folder: Path) -> Iterator[Path]:
-        """Yield the paths of what is below *folder* now, odd ones too, in no order."""
+    def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:
+        """Yield what is below *folder* now, odd paths too, in no order, and what cannot be told."""
         odd: list[Entry] = []
-        with (
-            self._folder.translated(folder),
-            self._folder.open() as root_fd,
-            suppress(FileNotFoundError, BlockedPathError),
-            self._folder.parent(root_fd, f"{folder}/-") as parent,
-        ):
-            for found in (walk(parent.place.dir_fd, odd), odd):
-                for entry in found:
-                    path = entry.path if isinstance(entry, Unknown) else entry[0]
-                    yield f"{folder}/{path}"
+        with self._folder.translated(folder), self._folder.open() as root_fd:
+            try:
+                with (
+                    suppress(FileNotFoundError, BlockedPathError),
+                    self._folder.parent(root_fd, f"{folder}/-") as parent,
+                ):
+                    for found in (walk(parent.place.dir_fd, odd), odd):
+                        yield from (_below(folder, entry) for entry in found)
+            except PermissionError as error:
+                yield Unknown(folder, why_unreadable(error), below=True)
 
     def stat(self, path: Path) -> FileState | Unknown | None:
         try:
@@ -273,7 +274,7 @@ class LocalStorage:
         with self._folder.translated(RESERVED), self._folder.open() as root_fd:
             if Place(root_fd, RESERVED).look() is None:
                 return []
-            with self._staging(root_fd) as staging:
+            with self._changing, self._staging(root_fd) as staging:
                 recovered = staging.sweep()
                 staging.fsync()
                 fsync_folder(root_fd)
@@ -330,6 +331,12 @@ class LocalStorage:
             ) from error
         with staging:
             yield staging
+
+
+def _below(folder: Path, entry: Entry) -> Path | Unknown:
+    if isinstance(entry, Unknown):
+        return replace(entry, path=f"{folder}/{entry.path}")
+    return f"{folder}/{entry[0]}"
 
 
 def _swap(path: Path, expect: Token, archive: Attributes | None) -> Swap:

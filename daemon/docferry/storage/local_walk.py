@@ -61,7 +61,7 @@ def walk(root_fd: int, odd: list[Entry]) -> Iterator[Entry]:
             except OSError as error:
                 # Never "empty": what was agreed on below it would look deleted.
                 path = level.prefix + folder
-                unknown = Unknown(path, _why_unreadable(error), below=True)
+                unknown = Unknown(path, why_unreadable(error), below=True)
                 if is_odd(path):
                     odd.append(unknown)
                 else:
@@ -144,7 +144,8 @@ def _enter(levels: list[_Level], folder: str, device: int, odd: list[Entry]) -> 
         raise
 
 
-def _why_unreadable(error: OSError) -> str:
+def why_unreadable(error: OSError) -> str:
+    """Say why nothing is known about what is below a folder."""
     if error.errno == errno.EXDEV:
         return MOUNT
     if error.errno in (errno.ENOTDIR, errno.ELOOP):

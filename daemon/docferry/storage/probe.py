@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +22,7 @@ from ulid import ULID
 
 from docferry.errors import DocferryError
 from docferry.model import RESERVED
+from docferry.storage.clock import skew_s
 from docferry.storage.listing import LISTED
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_errors import status_of, translate
@@ -111,7 +111,7 @@ class _Trial:
             lists_in_order=self._lists_in_order(),
             versioning=self._keeps_versions(),
             etag_is_md5=etag == hashlib.md5(_BODY, usedforsecurity=False).hexdigest(),
-            clock_skew_s=_skew_s(said.get("date"), sent_at, answered_at),
+            clock_skew_s=skew_s(said.get("date"), sent_at, answered_at),
             server=str(said.get("server", "")),
             # The last: it takes the object away.
             conditional_delete=self._refuses_delete(),
@@ -196,18 +196,3 @@ class _Trial:
 
     def _translated(self, error: Exception) -> DocferryError:
         return translate(error, f"try {self._key}", self._client.connections.endpoint_url)
-
-
-def _skew_s(date: str | None, sent_at: datetime, answered_at: datetime) -> float | None:
-    """Give how far the store's clock is ahead; HTTP tells whole seconds, cut off."""
-    if date is None:
-        return None
-    try:
-        theirs = parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        return None
-    # What it said may be anything from `theirs` to a second more, at any moment in between.
-    earliest, latest = theirs - answered_at.timestamp(), theirs + 1 - sent_at.timestamp()
-    if earliest <= 0 <= latest:
-        return 0.0
-    return round(earliest if earliest > 0 else latest, 1)

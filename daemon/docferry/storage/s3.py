@@ -92,6 +92,11 @@ class S3Storage:
         """
         self._client.find_bucket()
 
+    @property
+    def skew_s(self) -> float | None:
+        """The store's clock minus ours, as it told when it last refused something."""
+        return self._client.skew_s
+
     def probe(self) -> StoreProfile:
         """Find out what the store keeps to, and go by it from now on."""
         self.profile = probe(self._client, self.prefix)

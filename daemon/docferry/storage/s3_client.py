@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -21,6 +22,7 @@ from docferry.errors import StaleError, TemporaryError
 from docferry.model import Token
 from docferry.storage import s3_lean
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE
+from docferry.storage.clock import skew_s
 from docferry.storage.listing import Page
 from docferry.storage.s3_connect import Connections, S3Options
 from docferry.storage.s3_errors import no_answer, status_of, translate
@@ -46,6 +48,8 @@ T = TypeVar("T")
 #: One for each part of a large content that is in memory, over all transfers.
 PART_PERMITS = threading.BoundedSemaphore(2 * PARTS_AT_ONCE)
 
+#: S3 takes no longer keys. AWS answers 400 to a HEAD for one, without saying why.
+_KEY_BYTES = 1024
 #: An answer about what is in the bucket proves for so long that there is one.
 _BUCKET_SEEN_S = 1.0
 
@@ -63,6 +67,8 @@ class S3Client:
         self.prefix = prefix
         self.connections = Connections(options, bucket)
         self._answered_s = -_BUCKET_SEEN_S
+        #: The store's clock minus ours, when it last refused; None: it told no time then.
+        self.skew_s: float | None = None
 
     def call(self, doing: str, request: Callable[..., T], **arguments: Any) -> T:
         """Send *request*, a method of `connections.boto`, to the bucket."""
@@ -193,7 +199,8 @@ class S3Client:
         try:
             answer = self.connections.boto.head_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
-            if status_of(error) == 404:
+            is_too_long = status_of(error) == 400 and len(key.encode()) > _KEY_BYTES
+            if status_of(error) == 404 or is_too_long:
                 return "absent"
             raise self._translated(error, doing) from error
         except (BotoCoreError, ResponseParserError) as error:
@@ -252,6 +259,9 @@ class S3Client:
         return body
 
     def _translated(self, error: Exception, doing: str) -> Exception:
+        if isinstance(error, ClientError):
+            now, said = datetime.now(UTC), error.response.get("ResponseMetadata", {})
+            self.skew_s = skew_s(said.get("HTTPHeaders", {}).get("date"), now, now)
         return translate(error, doing, self.connections.endpoint_url)
 
 

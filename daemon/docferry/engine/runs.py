@@ -1,0 +1,49 @@
+"""What a hint can ask a mirror's loop for."""
+
+from __future__ import annotations
+
+import threading
+from enum import StrEnum
+
+
+class Run(StrEnum):
+    """What a hint can ask for."""
+
+    FULL = "full"  # walk and listing against the ledger
+    POLL = "poll"  # listing only
+    RESCAN = "rescan"  # walk only
+    HOLDS = "holds"  # a person may have decided
+
+
+class Requests:
+    """
+    What was asked for and not begun yet. Safe for any thread.
+
+    A loop that starts has a full run before it, and what people decided while it was down.
+    """
+
+    def __init__(self, wake: threading.Event) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._runs = {Run.FULL, Run.HOLDS}
+
+    def add(self, run: Run) -> None:
+        """Ask for *run*; the loop looks at once."""
+        with self._lock:
+            self._runs.add(run)
+        self._wake.set()
+
+    def take(self, run: Run) -> bool:
+        """Say whether *run* was asked for; it is not any more."""
+        with self._lock:
+            was_asked = run in self._runs
+            self._runs.discard(run)
+        return was_asked
+
+    @property
+    def are_for_a_run(self) -> bool:
+        """Whether trees are to be read, and not holds alone."""
+        return bool(self._runs - {Run.HOLDS})
+
+    def __len__(self) -> int:
+        return len(self._runs)

@@ -1,0 +1,52 @@
+"""How a mirror is, for people: what is said, and that saying it never stops the work."""
+
+from __future__ import annotations
+
+import pathlib
+
+from docferry.engine.health import SILENT_S, Health
+from docferry.ledger import Ledger
+from docferry.model import MirrorHealth, Mode
+from ledger_rows import fresh_ledger
+
+
+def test_a_ledger_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    fresh_ledger(path).close()
+    with Ledger.open(path, read_only=True) as ledger:
+        health = Health("docs", ledger)
+
+        health.note(health=MirrorHealth.WAITING, reason="the disk is full")
+
+    assert health.facts.reason == "the disk is full"
+
+
+def test_a_loop_that_waits_long_for_an_answer_is_not_in_step(tmp_path: pathlib.Path) -> None:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        ledger.mirrors.put(
+            "docs", store="s", bucket="b", prefix="", local="/docs", mode=Mode.TWO_WAY
+        )
+        health = Health("docs", ledger)
+        health.note(health=MirrorHealth.IN_STEP)
+        health.tell_silence("/docs, s3://b")
+        before = health.facts.health
+        health.went_round_s -= SILENT_S + 1
+
+        health.tell_silence("/docs, s3://b")
+
+        row = ledger.mirrors.get("docs")
+    assert before is MirrorHealth.IN_STEP
+    assert row is not None
+    assert row.health is MirrorHealth.WAITING
+    assert row.reason == "no answer for 6 s from one of its sides: /docs, s3://b"
+
+
+def test_silence_hides_no_trouble_that_is_known(tmp_path: pathlib.Path) -> None:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        health = Health("docs", ledger)
+        health.note(health=MirrorHealth.BLOCKED, reason="no such bucket")
+        health.went_round_s -= SILENT_S + 1
+
+        health.tell_silence("/docs, s3://b")
+
+    assert health.facts.reason == "no such bucket"

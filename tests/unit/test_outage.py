@@ -1,0 +1,27 @@
+"""When a side that does not answer is asked again."""
+
+from __future__ import annotations
+
+from docferry.core.outage import LONGEST_PAUSE_S, pause_after
+
+
+def test_each_try_that_comes_to_nothing_doubles_the_pause() -> None:
+    pause, now_s, pauses = None, 0.0, []
+    for _ in range(8):
+        pause = pause_after(pause, now_s=now_s, jitter=0.5)
+        pauses.append(pause.retry_s - now_s)
+        now_s = pause.retry_s
+
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 32, LONGEST_PAUSE_S]
+    assert pause is not None
+    assert pause.attempts == 8
+
+
+def test_what_was_under_way_when_it_began_does_not_make_the_pause_longer() -> None:
+    began = pause_after(None, now_s=100.0, jitter=0.5)
+
+    latest = began
+    for _ in range(16):
+        latest = pause_after(latest, now_s=100.1, jitter=0.5)
+
+    assert latest == began
