@@ -17,9 +17,9 @@ from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.engine.loop import MirrorLoop, Run
-from docferry.errors import UnreachableError
+from docferry.errors import PermanentError, ThrottledError, UnreachableError
 from docferry.ledger import Ledger
-from docferry.model import HoldState, MirrorHealth, Mode, Path, SyncedState
+from docferry.model import FileState, HoldState, MirrorHealth, Mode, Path, SyncedState
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import MemoryStorage
 from processes import wait_for
@@ -51,6 +51,7 @@ class Mirror:
             "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
         )
         self.pool = ThreadPoolExecutor(4)
+        self.look_gate = Gate(4)
         self.numbers = itertools.count(1)
         self.loop = self.new_loop()
 
@@ -81,7 +82,7 @@ class Mirror:
             pool=self.pool,
             looks=self.pool,
             gate=Gate(4),
-            look_gate=Gate(4),
+            look_gate=self.look_gate,
             aliases={},
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,
@@ -349,3 +350,56 @@ def test_what_the_mode_leaves_alone_is_said_and_not_called_in_step(
     problems = {row.path: row.kind for row in mirror.ledger.problems.all("docs")}
     assert problems == {"a": "mode", "b": "mode"}
     assert mirror.health is MirrorHealth.WAITING
+
+
+def test_what_fails_below_a_folder_is_tried_again_once_the_folder_changed(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    """Else it would wait for its next turn, up to a quarter of an hour."""
+    mirror = new_mirror()
+    (mirror.root / "d").mkdir()
+    (mirror.root / "d/a").write_bytes(b"a")
+    mirror.remote.step = refuse
+    mirror.start()
+    [row] = mirror.ledger.problems.all("docs")
+    assert row.retry_at is not None
+
+    mirror.remote.step = lambda name: None
+    mirror.loop.mark("d/")
+    wait_for(lambda: mirror.remote.contents == {"d/a": b"a"})
+
+    assert datetime.now(UTC) < row.retry_at
+
+
+def refuse(name: str) -> None:
+    raise PermanentError("refused")
+
+
+class Throttling(MemoryStorage):
+    """A store that bears few looks at a time: the first *times* are one too many."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(knows_sha256=False)
+        self.times = times
+
+    def stat(self, path: Path) -> FileState | None:
+        if self.times:
+            self.times -= 1
+            raise ThrottledError("the store asks for fewer requests")
+        return super().stat(path)
+
+
+def test_a_look_that_was_one_too_many_makes_fewer_at_a_time(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    mirror.remote = Throttling(times=1)
+    mirror.loop = mirror.new_loop()
+    mirror.start()
+
+    for name in "abcdef":
+        (mirror.root / name).write_bytes(name.encode())
+        mirror.loop.mark(name)
+
+    wait_for(lambda: len(mirror.remote.contents) == 6)
+    assert mirror.look_gate.limit == mirror.look_gate.most // 2

@@ -211,3 +211,20 @@ def run_in_user_namespace(script: str, tmp_path: pathlib.Path, *, may_all: bool 
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.tools("mount", "umount")
+def test_a_folder_that_is_mounted_read_write_again_asks_for_a_rescan(
+    tmp_path: pathlib.Path,
+) -> None:
+    """What could not be written can be now, and no event tells."""
+    (tmp_path / "root").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path / "root"], check=True)
+    try:
+        with watching(tmp_path, "inotify") as watched:
+            for options in ("remount,ro", "remount,rw"):
+                subprocess.run(["mount", "-o", options, watched.root], check=True)
+                assert "mounted with other options" in watched.wait_for_loss()
+    finally:
+        subprocess.run(["umount", tmp_path / "root"], check=True)

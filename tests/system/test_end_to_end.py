@@ -7,7 +7,9 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from docferry.core.paths import conflict_copy_path
@@ -328,6 +330,22 @@ def metric(text: str, name: str, label: str) -> float:
     lines = [line for line in text.splitlines() if line.startswith(name + "{") and label in line]
     assert len(lines) == 1, (name, lines)
     return float(lines[0].rpartition(" ")[2])
+
+
+def test_sigterm_ends_it_within_ten_seconds_whatever_hangs(site: Site) -> None:
+    daemon = site.start()
+    daemon.wait_until("in-step")
+    with closing(sqlite3.connect(site.state / "ledger.sqlite3", isolation_level=None)) as other:
+        other.execute("begin immediate")  # nothing can be written down any more
+        site.docs.write("a.txt", b"a")
+        daemon.wait_until("waiting")
+        daemon.process.terminate()
+
+        daemon.process.wait(STOP_WITHIN_S)
+
+    assert daemon.events("mirror.stuck")
+    site.run_once()
+    assert site.docs.objects() == {"a.txt": b"a"}
 
 
 def test_sigterm_ends_it_whichever_thread_the_kernel_gives_it_to(site: Site) -> None:
