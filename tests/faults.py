@@ -215,9 +215,8 @@ FAULTS = (
     Fault(
         "approved deletions do not ask the sides who they are",
         "engine/loop.py",
-        "        if self._outage is not None or not self._prove():\n"
-        "            return  # asked for again",
-        "        if self._outage is not None:\n            return  # asked for again",
+        " or not self._prove():\n            return  # asked for again",
+        ":\n            return  # asked for again",
         (f"{LOOP}::test_approved_deletions_wait_until_both_sides_are_themselves",),
     ),
     Fault(
@@ -230,9 +229,8 @@ FAULTS = (
     Fault(
         "a decision that is not carried out yet is called in step",
         "engine/loop.py",
-        "        if holds:\n            self.request(Run.HOLDS)\n"
-        "            return MirrorHealth.WORKING, None\n",
-        "",
+        "        if holds:\n            self.request(Run.HOLDS)\n",
+        "        if holds and False:\n            pass\n",
         (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
     ),
     Fault(
@@ -252,18 +250,23 @@ FAULTS = (
     Fault(
         "a hold is not looked at again",
         "engine/loop.py",
-        "        for path in held:  # it may be back, and as agreed\n"
-        "            self.dirty.mark(path)\n",
-        "",
+        "        for path in held:  # it may be back",
+        "        for path in ():  # it may be back",
         (f"{LOOP}::test_a_hold_ends_when_the_files_are_back",),
     ),
     Fault(
         "a hold keeps a reason that is not so any more",
         "engine/deletions.py",
-        "        hold = self._ledger.holds.hold(self._mirror, reason, now",
-        "        reason = held.reason if held else reason\n"
-        "        hold = self._ledger.holds.hold(self._mirror, reason, now",
+        "self._ledger.holds.hold(self._mirror, reason, now",
+        "self._ledger.holds.hold(self._mirror, held.reason if held else reason, now",
         CONSIDER,
+    ),
+    Fault(
+        "half a plan ends a hold",
+        "engine/loop.py",
+        "        self._judge_complete = self._judge_by_s = None\n",
+        "",
+        (f"{LOOP}::test_a_hold_outlives_a_plan_that_broke_off",),
     ),
     Fault(
         "a full run believes a path that moved while it read",

@@ -52,6 +52,7 @@ class Mirror:
         )
         self.pool = ThreadPoolExecutor(4)
         self.numbers = itertools.count(1)
+        self.proofs = 0  #: how often the sides were asked who they are
         self.loop = self.new_loop()
 
     def new_loop(self) -> MirrorLoop:
@@ -84,13 +85,16 @@ class Mirror:
             aliases={},
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,
-            prepare=lambda: None,
+            prepare=self.note_proof,
             on_jobs=lambda: None,
         )
         return MirrorLoop(tools, executor, Places(local, self.remote, str(self.root), "s3://b"))
 
     def new_ulid(self) -> str:
         return f"{next(self.numbers):026d}"
+
+    def note_proof(self) -> None:
+        self.proofs += 1
 
     def start(self) -> None:
         self.loop.start()
@@ -293,6 +297,30 @@ def test_approved_deletions_wait_until_both_sides_are_themselves(
     (mirror.root.parent / "marker").rename(marker)
     wait_for(lambda: mirror.remote.contents == {"b": b"b"})
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def test_a_hold_outlives_a_plan_that_broke_off(new_mirror: Callable[..., Mirror]) -> None:
+    """A side that is itself no more is no reason to believe that the files are back."""
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    (mirror.root / "a").unlink()
+    mirror.run()
+    mirror.stop()
+    [hold] = mirror.ledger.holds.all("docs")
+    marker = mirror.root / ".docferry/mirror.json"
+    mirror.loop = mirror.new_loop()
+    mirror.loop.dirty.mark("may be the same file renamed", after_s=1.0)
+    mirror.loop.start()
+    wait_for(lambda: mirror.loop.has_run)
+
+    marker.rename(mirror.root.parent / "marker")
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED and mirror.loop.has_given_up)
+    asked = mirror.proofs
+    wait_for(lambda: mirror.proofs > asked + 1)
+
+    assert mirror.ledger.holds.all("docs", (HoldState.OPEN,), kind="deletions") == [hold]
 
 
 @pytest.mark.parametrize("where", Side)

@@ -245,7 +245,7 @@ class MirrorLoop:
 
     def _full_run(self) -> None:
         """Read all three trees side by side and set everything on its way."""
-        self._deletions.forget()
+        self._forget_plan()
         self._agreed_listing = None
         began = datetime.now(UTC)
         self._planner.run_begins()
@@ -255,7 +255,7 @@ class MirrorLoop:
                     self._planner.consider(seen, is_snapshot=True)
                 self._interleave()
         except DocferryError:
-            self._deletions.forget()  # half a plan must not delete
+            self._forget_plan()
             self.request(Run.FULL)
             raise
         finally:
@@ -369,7 +369,7 @@ class MirrorLoop:
         if self._deletions.parked and self._may_be_renames():
             return
         if self._deletions.parked and not self._prove():
-            self._deletions.forget()
+            self._forget_plan()
             return
         if decided_holds(self.name, self._ledger, "deletions"):
             self.request(Run.HOLDS)  # they go first, and then count
@@ -382,6 +382,11 @@ class MirrorLoop:
             is_complete=is_complete,
         ):
             self._carry_deletions(group)
+
+    def _forget_plan(self) -> None:
+        """Half a plan must neither delete nor end a hold that it did not find again."""
+        self._deletions.forget()
+        self._judge_complete = self._judge_by_s = None
 
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
@@ -406,7 +411,7 @@ class MirrorLoop:
             return
         if self._outage is not None or not self._prove():
             return  # asked for again once the side is itself again
-        self._deletions.forget()  # what is to be deleted beside them is found anew
+        self._forget_plan()  # what is to be deleted beside them is found anew
         carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
         self._agreed_listing = None
         self.request(Run.FULL)
