@@ -349,6 +349,22 @@ def test_a_hold_ends_when_the_files_are_back(
     assert mirror.files == mirror.remote.contents == {"a": b"a", "b": b"b"}
 
 
+def test_a_deletion_that_hangs_on_a_content_is_judged_once_that_is_read(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+
+    mirror.remote.user_delete("a")
+    (mirror.root / "a").touch()
+    mirror.run(Run.POLL)
+
+    wait_for(lambda: mirror.files == {"b": b"b"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
 def test_a_hold_says_what_is_so_now(new_mirror: Callable[..., Mirror]) -> None:
     mirror = new_mirror(delete_limit=0)
     (mirror.root / "a").write_bytes(b"a")

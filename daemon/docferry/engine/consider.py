@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor as Pool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
@@ -164,9 +164,10 @@ class Planner:
 
     def carry_deletions(self, found: Sequence[Seen], wanted: dict[Path, Operation]) -> None:
         """Carry out those of *wanted* which the three trees still call for."""
-        for seen in found:
-            if isinstance(seen, Unseen):
+        for each in found:
+            if isinstance(each, Unseen):
                 continue
+            seen = _as_read(each, wanted.get(each.path))
             operation = decide(seen.path, seen.local, seen.remote, seen.synced)
             if operation is not None and operation == wanted.get(seen.path):
                 self.carrier.add(self._task(seen, operation, None))
@@ -286,3 +287,18 @@ class Planner:
         )
         if jobs:
             self._tools.on_jobs()
+
+
+def _as_read(seen: Difference, wanted: Operation | None) -> Difference:
+    """
+    Give *seen* with the content that was read before *wanted* was decided.
+
+    A touched file is deleted only because it was found to be as agreed. While its token is
+    the same it is that content; to read it again would lead here again, for ever.
+    """
+    local, synced = seen.local, seen.synced
+    if local is None or synced is None or not isinstance(wanted, DeleteLocal):
+        return seen
+    if local.token != wanted.expect_local:
+        return seen
+    return replace(seen, local=replace(local, sha256=synced.sha256))

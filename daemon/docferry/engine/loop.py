@@ -335,8 +335,6 @@ class MirrorLoop:
         for seen in found:
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
-        if self._judge_complete is None and self._deletions.are_waiting:
-            self._judge_complete = False
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""
@@ -364,6 +362,8 @@ class MirrorLoop:
 
     def _judge_deletions(self) -> None:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
+        if self._judge_complete is None and self._deletions.are_waiting:
+            self._judge_complete = False  # found by a look, or when a content had been read
         if self._judge_complete is None or self._planner.carrier.under_way:
             return
         if self._deletions.parked and self._may_be_renames():
