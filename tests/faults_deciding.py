@@ -215,9 +215,8 @@ DECIDING = (
     Fault(
         "a decision that is not carried out yet is called in step",
         "engine/loop.py",
-        "        if holds:\n            self.request(Run.HOLDS)\n"
-        "            return MirrorHealth.WORKING, None\n",
-        "",
+        "            self.request(Run.HOLDS)\n            is_working = True\n",
+        "            pass\n",
         (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
     ),
     Fault(
@@ -249,6 +248,13 @@ DECIDING = (
         "        reason = held.reason if held else reason\n"
         "        hold = self._ledger.holds.hold(self._mirror, reason, now",
         CONSIDER,
+    ),
+    Fault(
+        "half a plan ends a hold",
+        "engine/loop.py",
+        "        self._judge_complete = self._judge_by_s = None\n",
+        "",
+        (f"{LOOP}::test_a_hold_outlives_a_plan_that_broke_off",),
     ),
     Fault(
         "a full run believes a path that moved while it read",

@@ -50,6 +50,7 @@ class Mirror:
         self.pool = ThreadPoolExecutor(4)
         self.look_gate = Gate(4)
         self.numbers = itertools.count(1)
+        self.proofs = 0  #: how often the sides were asked who they are
         self.loop = self.new_loop()
 
     def new_loop(self) -> MirrorLoop:
@@ -83,13 +84,16 @@ class Mirror:
             aliases=self.aliases,
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,
-            prepare=lambda: None,
+            prepare=self.note_proof,
             on_jobs=lambda: None,
         )
         return MirrorLoop(tools, executor, Places(local, self.remote, str(self.root), "s3://b"))
 
     def new_ulid(self) -> str:
         return f"{next(self.numbers):026d}"
+
+    def note_proof(self) -> None:
+        self.proofs += 1
 
     def start(self) -> None:
         self.loop.start()

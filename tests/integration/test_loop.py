@@ -8,148 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-<<<<<<< HEAD
 from docferry.engine.runs import Run
 from docferry.errors import PermanentError, ThrottledError, UnreachableError
 from docferry.model import FileState, MirrorHealth, Mode, Path
 from looped_mirror import Mirror
 from processes import wait_for
 from whole_mirror import Bucket
-=======
-from docferry.config import MirrorConfig
-from docferry.engine.consider import Tools
-from docferry.engine.execute import Executor
-from docferry.engine.gate import Gate
-from docferry.engine.identity import Places
-from docferry.engine.loop import MirrorLoop, Run
-from docferry.errors import PermanentError, ThrottledError, UnreachableError
-from docferry.ledger import Ledger
-from docferry.model import FileState, HoldState, MirrorHealth, Mode, Path, SyncedState
-from docferry.storage.local import LocalStorage
-from docferry.storage.memory import MemoryStorage
-from processes import wait_for
-
-
-class Known:
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def find_sha256(self, mirror: str, sha256: str) -> tuple[Path, SyncedState] | None:
-        return self._ledger.synced.find_sha256(mirror, sha256)
-
-    def is_intended(self, mirror: str, path: Path, version: str) -> bool:
-        return self._ledger.intents.is_intended(mirror, path, version)
-
-
-class Mirror:
-    """A mirror under test: a person's hands on both sides, and its loop."""
-
-    def __init__(self, folder: pathlib.Path, delete_limit: int, mode: Mode) -> None:
-        self.root = folder / "docs"
-        self.root.mkdir()
-        self.state = folder / "ledger.sqlite3"
-        self.remote = MemoryStorage(knows_sha256=False)
-        self.limit = delete_limit
-        self.mode = mode
-        self.ledger = Ledger.open(self.state)
-        self.ledger.mirrors.put(
-            "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
-        )
-        self.pool = ThreadPoolExecutor(4)
-        self.look_gate = Gate(4)
-        self.numbers = itertools.count(1)
-        self.loop = self.new_loop()
-
-    def new_loop(self) -> MirrorLoop:
-        local = LocalStorage(self.root)
-        options = MirrorConfig(
-            name="docs",
-            store="s",
-            bucket="b",
-            local=self.root,
-            settle_s=0.0,
-            delete_limit=self.limit,
-            mode=self.mode,
-        )
-        executor = Executor(
-            "docs",
-            local,
-            self.remote,
-            Known(self.ledger),
-            writer="this",
-            now=lambda: datetime.now(UTC),
-            new_ulid=self.new_ulid,
-        )
-        tools = Tools(
-            options=options,
-            ledger=self.ledger,
-            local=local,
-            pool=self.pool,
-            looks=self.pool,
-            gate=Gate(4),
-            look_gate=self.look_gate,
-            aliases={},
-            jobs_for=lambda version: (),
-            new_ulid=self.new_ulid,
-            prepare=lambda: None,
-            on_jobs=lambda: None,
-        )
-        return MirrorLoop(tools, executor, Places(local, self.remote, str(self.root), "s3://b"))
-
-    def new_ulid(self) -> str:
-        return f"{next(self.numbers):026d}"
-
-    def start(self) -> None:
-        self.loop.start()
-        self.settle()
-
-    def restart(self) -> None:
-        self.stop()
-        self.loop = self.new_loop()
-
-    def stop(self) -> None:
-        self.loop.stop()
-        assert self.loop.join(10)
-
-    def settle(self) -> None:
-        wait_for(lambda: self.loop.is_quiet() or self.health is MirrorHealth.BLOCKED)
-        wait_for(lambda: self.health is not MirrorHealth.WORKING)
-
-    def run(self, run: Run = Run.FULL) -> None:
-        self.loop.request(run)
-        self.settle()
-
-    @property
-    def health(self) -> MirrorHealth:
-        return self.loop.facts.health
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        return {
-            str(path.relative_to(self.root)): path.read_bytes()
-            for path in self.root.rglob("*")
-            if path.is_file() and ".docferry" not in path.parts
-        }
-
-    def close(self) -> None:
-        if self.loop.is_alive:
-            self.stop()
-        self.pool.shutdown()
-        self.ledger.close()
-
-
-@pytest.fixture
-def new_mirror(tmp_path: pathlib.Path) -> Iterator[Callable[..., Mirror]]:
-    made: list[Mirror] = []
-
-    def make(delete_limit: int = 100, mode: Mode = Mode.TWO_WAY) -> Mirror:
-        made.append(Mirror(tmp_path, delete_limit, mode))
-        return made[-1]
-
-    yield make
-    for mirror in made:
-        mirror.close()
->>>>>>> trouble
 
 
 def test_both_sides_become_the_same(new_mirror: Callable[..., Mirror]) -> None:
@@ -341,19 +205,11 @@ def refuse(name: str) -> None:
     raise PermanentError("refused")
 
 
-<<<<<<< HEAD
 class Throttling(Bucket):
     """A store that bears few looks at a time: the first *times* are one too many."""
 
     def __init__(self, times: int) -> None:
         super().__init__({})
-=======
-class Throttling(MemoryStorage):
-    """A store that bears few looks at a time: the first *times* are one too many."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__(knows_sha256=False)
->>>>>>> trouble
         self.times = times
 
     def stat(self, path: Path) -> FileState | None:
@@ -377,3 +233,19 @@ def test_a_look_that_was_one_too_many_makes_fewer_at_a_time(
 
     wait_for(lambda: len(mirror.remote.contents) == 6)
     assert mirror.look_gate.limit == mirror.look_gate.most // 2
+
+
+def test_a_deletion_that_hangs_on_a_content_is_judged_once_that_is_read(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+
+    mirror.remote.user_delete("a")
+    (mirror.root / "a").touch()
+    mirror.run(Run.POLL)
+
+    wait_for(lambda: mirror.files == {"b": b"b"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)

@@ -104,6 +104,30 @@ def test_approved_deletions_wait_until_both_sides_are_themselves(
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
 
 
+def test_a_hold_outlives_a_plan_that_broke_off(new_mirror: Callable[..., Mirror]) -> None:
+    """A side that is itself no more is no reason to believe that the files are back."""
+    mirror = new_mirror(delete_limit=0)
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    (mirror.root / "a").unlink()
+    mirror.run()
+    mirror.stop()
+    [hold] = mirror.ledger.holds.all("docs")
+    marker = mirror.root / ".docferry/mirror.json"
+    mirror.loop = mirror.new_loop()
+    mirror.loop.dirty.mark("may be the same file renamed", after_s=1.0)
+    mirror.loop.start()
+    wait_for(lambda: mirror.loop.has_run)
+
+    marker.rename(mirror.root.parent / "marker")
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED and mirror.loop.has_given_up)
+    asked = mirror.proofs
+    wait_for(lambda: mirror.proofs > asked + 1)
+
+    assert mirror.ledger.holds.all("docs", (HoldState.OPEN,), kind="deletions") == [hold]
+
+
 @pytest.mark.parametrize("where", Side)
 def test_a_hold_ends_when_the_files_are_back(
     new_mirror: Callable[..., Mirror], where: Side

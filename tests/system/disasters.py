@@ -181,6 +181,7 @@ def assert_held(site: Site, disasters: Mapping[str, Disaster]) -> dict[str, Hold
         assert f"hold {holds[name].id} (open" in told
         assert f"docferry holds show {holds[name].id}" in told
         assert holds[name].reason in told
+        assert holds[name].reason in site.asked("holds", "show", str(holds[name].id)).stdout
     return {name: holds[name] for name in disasters}
 
 

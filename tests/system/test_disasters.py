@@ -69,7 +69,7 @@ def test_while_docferry_is_down_no_disaster_deletes_or_moves_anything(new_site: 
     for name, disaster in DISASTERS.items():
         disaster.do(site.mirrors[name])
     before = snapshot(site.mirrors)
-    planned, told = site.plan(), site.ended("plan")
+    planned, told, checked = site.plan(), site.ended("plan"), site.ended("check")
 
     events = site.run_once(code=1)
 
@@ -80,9 +80,10 @@ def test_while_docferry_is_down_no_disaster_deletes_or_moves_anything(new_site: 
     assert_logged(events, holds)
     assert_planned(planned, holds)
     assert site.plan() == planned
-    assert told.returncode == 1
+    assert (told.returncode, checked.returncode) == (1, 4)
     for name, hold in holds.items():
         assert f"{name}: nothing would travel: {hold.reason}" in told.stdout
+        assert f"mirror {name}: {hold.reason}" in checked.stdout
 
 
 def test_while_docferry_runs_no_disaster_deletes_anything_and_all_heal(new_site: NewSite) -> None:
@@ -128,7 +129,7 @@ def test_to_discard_a_lost_marker_leaves_everything_as_it_is(site: Site) -> None
 def test_a_folder_that_is_gone_stops_its_own_mirror_and_heals(new_site: NewSite) -> None:
     site = in_step(new_site, ["docs", "other"])
     take_the_folder_away(site.docs)
-    planned = site.plan()
+    planned, checked = site.plan(), site.ended("check")
     with site.running(until=None) as daemon:
         daemon.wait_until("unreachable")
         site.mirrors["other"].write("new.txt", b"new")
@@ -139,6 +140,7 @@ def test_a_folder_that_is_gone_stops_its_own_mirror_and_heals(new_site: NewSite)
         assert planned["docs"].refused == site.status()["docs"].reason
         assert f"cannot open the folder {site.docs.folder}" in (planned["docs"].refused or "")
         assert (planned["other"].refused, planned["other"].operations) == (None, [])
+        assert f"mirror docs: {site.docs.folder} is gone" in checked.stdout
 
         bring_the_folder_back(site.docs)
 

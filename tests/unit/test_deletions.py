@@ -164,6 +164,38 @@ def test_a_touched_file_that_is_gone_there_stays_held(new_desk: Callable[..., De
     assert [hold.count for hold in desk.ledger.holds.all("docs", (HoldState.OPEN,))] == [1]
 
 
+def test_a_touched_file_that_was_read_is_deleted_without_reading_it_again(desk: Desk) -> None:
+    desk.agree("p", "other")
+    content = desk.mirror.local.contents["p"]
+    desk.mirror.remote.user_delete("p")
+    desk.mirror.local.user_write("p", content)
+    desk.consider("p")
+    desk.work()
+    wanted = {one.path: one for one in desk.judge()}
+
+    desk.planner.carry_deletions([desk.look("p")], dict(wanted))
+    desk.work()
+
+    assert "p" not in desk.mirror.local.files
+    assert [held.content for held in desk.mirror.local.archive.values()] == [content]
+
+
+def test_a_file_that_was_edited_after_it_was_read_is_not_deleted(desk: Desk) -> None:
+    desk.agree("p", "other")
+    content = desk.mirror.local.contents["p"]
+    desk.mirror.remote.user_delete("p")
+    desk.mirror.local.user_write("p", content)
+    desk.consider("p")
+    desk.work()
+    wanted = {one.path: one for one in desk.judge()}
+    desk.mirror.local.user_write("p", b"edited since")
+
+    desk.planner.carry_deletions([desk.look("p")], dict(wanted))
+    desk.work()
+
+    assert desk.mirror.local.contents["p"] == b"edited since"
+
+
 def test_what_comes_on_top_of_a_hold_is_told_with_it(new_desk: Callable[..., Desk]) -> None:
     desk = new_desk(delete_limit=1)
     desk.agree("a", "b", "c", "stays")

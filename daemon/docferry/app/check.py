@@ -66,8 +66,7 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
     name = f"mirror {options.name}"
     row = ledger.mirrors.get(options.name)
     is_new = row is None or row.marker_id is None
-    if is_new or options.local.exists():  # one that is gone says so below
-        yield from _check_folder(name, options.local)
+    yield from _check_folder(name, options.local, has_run=not is_new)
     yield from _check_watch(name, options)
     try:
         sides.remote.check_bucket()
@@ -120,17 +119,9 @@ def _check_identity(name: str, sides: Sides, row: MirrorRow | None) -> Iterator[
         yield Finding("folder", name, "error", proof.reason)
 
 
-def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
+def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> Iterator[Finding]:
     if not folder.is_dir():
-        yield (
-            Finding(
-                "folder", name, "warning", f"{folder} is not there yet", "the first run makes it"
-            )
-            if not folder.exists()
-            else Finding(
-                "folder", name, "error", f"{folder} is no folder", "move the file out of the way"
-            )
-        )
+        yield _missing_folder(name, folder, has_run=has_run)
         return
     try:
         with NamedTemporaryFile(dir=folder, prefix=".docferry-check-"):
@@ -149,6 +140,17 @@ def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("folder", name, "ok", f"{folder} is there and can be written")
+
+
+def _missing_folder(name: str, folder: Path, *, has_run: bool) -> Finding:
+    if folder.exists():
+        remedy = "move the file out of the way"
+        return Finding("folder", name, "error", f"{folder} is no folder", remedy)
+    if has_run:
+        remedy = "mount it, or put it back where it was: docferry does not make it anew"
+        return Finding("folder", name, "error", f"{folder} is gone", remedy)
+    remedy = "the first run makes it"
+    return Finding("folder", name, "warning", f"{folder} is not there yet", remedy)
 
 
 def _check_watch(name: str, options: MirrorConfig) -> Iterator[Finding]:

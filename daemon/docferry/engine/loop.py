@@ -135,11 +135,6 @@ class MirrorLoop:
         return self.health.facts
 
     @property
-    def went_round_s(self) -> float:
-        """When the loop last showed life (monotonic)."""
-        return self.health.went_round_s
-
-    @property
     def done(self) -> int:
         """Operations carried out and written down since the start."""
         return self._planner.carrier.done
@@ -246,7 +241,7 @@ class MirrorLoop:
 
     def _full_run(self) -> None:
         """Read all three trees side by side and set everything on its way."""
-        self._deletions.forget()
+        self._forget_plan()
         self._agreed_listing = None
         self._planner.problems.walk_begins()
         began = datetime.now(UTC)
@@ -257,7 +252,7 @@ class MirrorLoop:
                     self._planner.consider(seen, is_snapshot=True)
                 self._interleave()
         except DocferryError:
-            self._deletions.forget()  # half a plan must not delete
+            self._forget_plan()
             self.request(Run.FULL)
             raise
         finally:
@@ -361,13 +356,13 @@ class MirrorLoop:
     def _judge_deletions(self) -> None:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
         if self._judge_complete is None and self._deletions.are_waiting:
-            self._judge_complete = False
+            self._judge_complete = False  # found by a look, or when a content had been read
         if self._judge_complete is None or self._planner.carrier.under_way:
             return
         if self._deletions.is_anything_at_stake and self._may_be_renames():
             return
         if self._deletions.parked and not self._prove():
-            self._deletions.forget()
+            self._forget_plan()
             return
         if decided_holds(self.name, self._ledger, "deletions"):
             self.request(Run.HOLDS)  # they go first, and then count
@@ -384,6 +379,11 @@ class MirrorLoop:
     @property
     def _is_to_be_judged(self) -> bool:
         return self._judge_complete is not None or self._deletions.are_waiting
+
+    def _forget_plan(self) -> None:
+        """Half a plan must neither delete nor end a hold that it did not find again."""
+        self._deletions.forget()
+        self._judge_complete = self._judge_by_s = None
 
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
@@ -411,7 +411,7 @@ class MirrorLoop:
     def _carry_out_decided(self) -> None:
         if not decided_holds(self.name, self._ledger, "deletions"):
             return
-        self._deletions.forget()  # what is to be deleted beside them is found anew
+        self._forget_plan()  # what is to be deleted beside them is found anew
         carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
         self._agreed_listing = None
         self.request(Run.FULL)
