@@ -299,8 +299,8 @@ def test_an_open_hold_is_no_reason_to_give_up_the_other_work(
 
     mirror.run()
 
+    wait_for(mirror.loop.is_quiet)
     assert mirror.health is MirrorHealth.BLOCKED
-    assert mirror.loop.is_quiet()
     assert not mirror.loop.has_given_up
 
 

@@ -407,6 +407,7 @@ class MirrorLoop:
 
     def _carry_out_decided(self) -> None:
         carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._planner.carrier.drain()  # a full run that comes now must not find half of it
         self._agreed_listing = None
 
     def _prove(self) -> bool:
