@@ -25,6 +25,9 @@ log = get_logger(__name__)
 
 #: A failure that only a person can mend is tried again so often all the same.
 PERMANENT_RETRY_S = 900.0
+#: What is in the way of a file is waited for so many times: by then it goes, or the file
+#: has another name. If not, it is a person's to mend.
+BLOCKED_FOR_GOOD = 8
 #: Kinds of problems that are not about a path of the mirror; others look after them.
 OTHERS_KINDS = ("drop", "watch")
 #: A world that moves under an operation is looked at again soon, then less and less often,
@@ -91,7 +94,7 @@ class Problems:
             _tokens(seen),
             attempts,
             time.monotonic() + wait_s,
-            is_blocked=isinstance(error, BlockedPathError),
+            is_blocked=isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD,
         )
         self._dirty.put_off(seen.path, after_s=wait_s)
         ERRORS.labels(self._mirror, type(error).__name__).inc()
@@ -192,7 +195,7 @@ class Problems:
         self._again.clear()
 
     def _wait_s(self, error: DocferryError, attempts: int) -> float:
-        if isinstance(error, BlockedPathError):
+        if isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD:
             return self._blocked_retry_s
         if isinstance(error, PermanentError):
             return PERMANENT_RETRY_S
