@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path as FilePath
 
@@ -51,6 +51,7 @@ PATHS: tuple[Path, ...] = (
     "g/%_/h",  # key g//h
     "i%_5Cj",  # key i\j
 )
+_CLASHES = ("a", "a/b", "a/b/c", "B.txt", "f")  # a folder cannot hold the first two at a time
 _FILTERS: tuple[tuple[str, ...], ...] = ((), ("*.log",), ("d/", "f"), ("*.conflict-*",))
 _AGES = (timedelta(minutes=1), timedelta(minutes=9), timedelta(minutes=20))
 
@@ -60,11 +61,11 @@ class Found:
     """What there is at one path."""
 
     path: Path
-    agreed: bytes | None
-    local: bytes | None
-    remote: bytes | None
-    is_touched: tuple[bool, bool]  #: another token, though the content is as agreed
-    is_announced: bool  #: the object is an upload of ours that was not written down
+    agreed: bytes | None = None
+    local: bytes | None = None
+    remote: bytes | None = None
+    is_touched: tuple[bool, bool] = (False, False)  #: other tokens, though the content is as agreed
+    is_announced: bool = False  #: the object is an upload of ours that was not written down
     was_deleted: bytes | None = None  #: a content that was deleted here before
     deleted_ago: timedelta = _AGES[0]
 
@@ -80,13 +81,13 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Mixture:
     found: Sequence[Found]
-    mode: Mode
-    exclude: tuple[str, ...]
-    delete_limit: int
-    held: Held | None
-    markers: tuple[str | None, str | None, str | None]  #: local, remote, in the ledger
-    identity: HoldState | None  #: of a hold of identity from before
-    emptied: str | None
+    mode: Mode = Mode.TWO_WAY
+    exclude: tuple[str, ...] = ()
+    delete_limit: int = 0
+    held: Held | None = None
+    markers: tuple[str | None, str | None, str | None] = (MARKER,) * 3  #: both sides, ledger
+    identity: HoldState | None = None  #: of a hold of identity from before
+    emptied: str | None = None
     aliased: Sequence[Path] = field(default=())
 
     def options(self, name: str) -> MirrorConfig:
@@ -103,15 +104,16 @@ class Mixture:
 
 
 _content = st.sampled_from(CONTENTS)
+_anything = st.sampled_from([None, None, *CONTENTS])
 _mostly = st.sampled_from([True, True, True, False])
 
 
 @st.composite
 def _found(draw: st.DrawFn, path: Path) -> Found:
     agreed = draw(st.none() | _content)
-    # As agreed, or anything else: the cases that are many are the ones where little changed.
-    local = agreed if draw(st.booleans()) else draw(st.none() | _content)
-    remote = agreed if draw(st.booleans()) else draw(st.none() | _content)
+    # As agreed, or anything else: in most of what there is little has changed.
+    local = agreed if draw(st.booleans()) else draw(_anything)
+    remote = agreed if draw(st.booleans()) else draw(_anything)
     return Found(
         path,
         agreed,
@@ -124,9 +126,25 @@ def _found(draw: st.DrawFn, path: Path) -> Found:
     )
 
 
+def _renamed(old: Found, new: Found, draw: st.DrawFn) -> tuple[Found, Found]:
+    """Let a person have renamed *old* on one side."""
+    content = old.agreed or draw(_content)
+    old, new = replace(old, agreed=content, is_announced=False), replace(new, is_announced=False)
+    if draw(st.booleans()):
+        return (
+            replace(old, local=None, remote=content),
+            replace(new, agreed=None, local=content, remote=None),
+        )
+    return (
+        replace(old, local=content, remote=None),
+        replace(new, agreed=None, local=None, remote=content),
+    )
+
+
 @st.composite
 def mixtures(draw: st.DrawFn) -> Mixture:
-    paths = draw(st.lists(st.sampled_from(PATHS), unique=True, max_size=9))
+    pool = draw(st.sampled_from([PATHS, _CLASHES]))
+    paths = draw(st.lists(st.sampled_from(pool), unique=True, max_size=8))
     is_itself = draw(_mostly)
     some_marker = st.sampled_from([MARKER, MARKER, "another", None])
     held = st.builds(
@@ -134,11 +152,15 @@ def mixtures(draw: st.DrawFn) -> Mixture:
         st.lists(st.sampled_from(PATHS), unique=True, min_size=1, max_size=3),
         st.sampled_from([HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED]),
     )
+    found = [draw(_found(path)) for path in sorted(paths)]
+    for number in range(1, len(found), 2):
+        if draw(st.booleans()):
+            found[number - 1 : number + 1] = _renamed(found[number - 1], found[number], draw)
     return Mixture(
-        [draw(_found(path)) for path in sorted(paths)],
+        found,
         mode=draw(st.sampled_from([Mode.TWO_WAY, Mode.TWO_WAY, *Mode])),
         exclude=draw(st.sampled_from(_FILTERS)),
-        delete_limit=draw(st.integers(0, 3)),
+        delete_limit=draw(st.sampled_from([0, 0, 1, 3])),
         held=draw(st.none() | held),
         markers=(MARKER,) * 3
         if is_itself
@@ -147,7 +169,7 @@ def mixtures(draw: st.DrawFn) -> Mixture:
             st.none() | st.none() | st.sampled_from([HoldState.OPEN, HoldState.APPROVED])
         ),
         emptied=draw(st.none() | st.none() | st.sampled_from(["local", "remote"])),
-        aliased=draw(st.just([]) | st.just(["a/b"])),
+        aliased=draw(st.sampled_from([[], [], ["a/b"]])),
     )
 
 

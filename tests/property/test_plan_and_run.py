@@ -12,11 +12,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from docferry.ledger.scratch import Scratch
+from docferry.model import HoldState, Mode
 from ledger_rows import fresh_ledger
-from property.mixtures import Mixture, bring_about, mixtures
+from property.mixtures import (
+    CONTENTS,
+    MARKER,
+    Found,
+    Held,
+    Mixture,
+    bring_about,
+    mixtures,
+)
 from whole_mirror import WholeMirror, counted
 
 _MEMORY = Path("/dev/shm")
@@ -48,9 +57,33 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
 
 
+ONE, TWO, SIX, *_ = CONTENTS
+DOWN, UP = Found("b.txt", remote=ONE), Found("d/y", local=TWO)
+GONE_HERE, GONE_THERE = Found("f", SIX, None, SIX), Found("f", SIX, SIX, None)
+
+
 @given(mixture=mixtures())
+@example(Mixture([DOWN, UP, Found("e.txt", ONE, TWO, SIX)]))  # a conflict, with its copy
+@example(Mixture([Found("f", ONE, None, TWO, is_announced=True)], delete_limit=1))  # our own upload
+@example(Mixture([Found("B.txt", ONE, ONE, None, is_touched=(True, False)), UP], delete_limit=1))
+@example(Mixture([GONE_HERE, Found("B.txt", local=SIX)]))  # renamed
+@example(Mixture([GONE_THERE, Found("B.txt", remote=SIX)]))
+@example(Mixture([GONE_HERE, Found("B.txt", SIX, ONE, SIX)]))  # as it stands, no rename
+@example(Mixture([GONE_HERE, UP, Found("B.txt", was_deleted=ONE)], delete_limit=1))
+@example(Mixture([Found("f", SIX, SIX, None), DOWN], emptied="remote", delete_limit=3))
+@example(Mixture([Found("a", ONE, ONE, ONE), Found("a/b", remote=TWO)]))  # its name is taken
+@example(Mixture([Found("a", remote=ONE), Found("a/b", remote=TWO)]))
+@example(Mixture([Found("a", ONE, ONE, None), Found("a/b", remote=TWO), UP], delete_limit=1))
+@example(Mixture([Found("a", remote=TWO), Found("a/b", ONE, ONE, None), UP], delete_limit=1))
+@example(Mixture([GONE_HERE, UP, DOWN], held=Held(["f"], HoldState.OPEN)))
+@example(Mixture([GONE_HERE, UP, DOWN], held=Held(["f"], HoldState.APPROVED)))
+@example(Mixture([GONE_HERE, UP, DOWN], held=Held(["f"], HoldState.DISCARDED)))
+@example(Mixture([GONE_HERE, UP], markers=(MARKER, None, MARKER)))
+@example(Mixture([GONE_HERE, UP], markers=(MARKER, None, MARKER), identity=HoldState.APPROVED))
+@example(Mixture([DOWN, GONE_THERE], mode=Mode.PUSH, delete_limit=1))
+@example(Mixture([UP, GONE_HERE], mode=Mode.PULL, delete_limit=1))
 def test_a_run_does_what_was_planned_and_nothing_else(
-    mixture: Mixture, new_mirror: Callable[[Mixture], WholeMirror], scratch: Scratch
+    new_mirror: Callable[[Mixture], WholeMirror], scratch: Scratch, mixture: Mixture
 ) -> None:
     mirror = new_mirror(mixture)
     bring_about(mixture, mirror)

@@ -116,6 +116,14 @@ class Carrier:
         if self._running < FEW or time.monotonic() - self._oldest_s > BATCH_S:
             self._write_down()
 
+    def drain(self) -> None:
+        """See through what is begun, with what follows from it, and write it down."""
+        while self.under_way:
+            self._submit()
+            if self._running:
+                self._take_finished(wait=True)
+            self._write_down()
+
     def finish(self) -> None:
         """Let what runs come to its end and write it down; begin nothing more."""
         self._waiting.clear()

@@ -413,6 +413,7 @@ class MirrorLoop:
             return
         self._forget_plan()  # what is to be deleted beside them is found anew
         carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._planner.carrier.drain()  # a full run that comes now must not find half of it
         self._agreed_listing = None
         self.request(Run.FULL)
 

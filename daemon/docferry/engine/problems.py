@@ -26,6 +26,9 @@ log = get_logger(__name__)
 #: A touched file is tried again out of turn: not sooner, though, for each try so far. Our own
 #: failing try may be what touched it.
 TOUCHED_AFTER_S = 1.0
+#: What is in the way of a file is waited for so many times: by then it goes, or the file
+#: has another name. If not, it is a person's to mend.
+BLOCKED_FOR_GOOD = 8
 #: Kinds of problems that are not about a path of the mirror; others look after them.
 OTHERS_KINDS = ("drop", "watch")
 #: A world that moves under an operation is looked at again soon, then less and less often,
@@ -110,7 +113,7 @@ class Problems:
             attempts,
             now_s,
             now_s + wait_s,
-            is_blocked=isinstance(error, BlockedPathError),
+            is_blocked=isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD,
         )
         self._dirty.put_off(seen.path, after_s=wait_s)
         ERRORS.labels(self._mirror, type(error).__name__).inc()
@@ -225,7 +228,7 @@ class Problems:
         self._again.clear()
 
     def _wait_s(self, error: DocferryError, attempts: int) -> float:
-        if isinstance(error, BlockedPathError):
+        if isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD:
             return self._blocked_retry_s
         return retry_after_s(error, attempts, jitter=random.random())
 
