@@ -154,6 +154,20 @@ DOING = (
         "    if",
         ("contract/test_s3.py::test_a_folder_in_which_something_is_stays_and_blocks_its_name",),
     ),
+    Fault(
+        "what is in a bare mount point is taken for the mirror's",
+        "storage/local.py",
+        "            if not own:\n                self._require_marker(root_fd)\n",
+        "",
+        ("integration/test_loop.py::test_what_is_written_to_a_bare_mount_point_replaces_nothing",),
+    ),
+    Fault(
+        "what is missing in a bare mount point is taken for deleted",
+        "storage/local.py",
+        "            if found is None and not own:\n",
+        "            if False:\n",
+        ("unit/test_local_marker.py",),
+    ),
     # The plan.
     Fault(
         "a plan takes an upload of ours for a stranger's",

@@ -51,7 +51,7 @@ class Mirror:
         self.loop = self.new_loop()
 
     def new_loop(self) -> MirrorLoop:
-        local = LocalStorage(self.root)
+        local = LocalStorage(self.root, needs_marker=True)
         options = MirrorConfig(
             name="docs",
             store="s",
