@@ -134,9 +134,39 @@ DOING = (
     Fault(
         "a new object takes the place of another one",
         "storage/s3_write.py",
-        "                return send(ABSENT)\n",
-        "                return send(None)\n",
+        "        try:\n            return send(ABSENT)\n",
+        "        try:\n            return send(None)\n",
         ("contract/test_storage.py::test_a_path_that_is_taken_is_not_created[moto]",),
+    ),
+    Fault(
+        "where a folder was emptied a new object takes the place of another one",
+        "storage/s3_write.py",
+        "                raise\n        return send(ABSENT)\n",
+        "                raise\n        return send(None)\n",
+        (
+            "contract/test_s3.py::test_what_a_stranger_writes_where_a_folder_was_emptied_is_not_overwritten",
+        ),
+    ),
+    Fault(
+        "a folder that a person made is removed",
+        "storage/s3_folders.py",
+        "    if page.get(LISTED) or",
+        "    if",
+        ("contract/test_s3.py::test_a_folder_in_which_something_is_stays_and_blocks_its_name",),
+    ),
+    Fault(
+        "what is in a bare mount point is taken for the mirror's",
+        "storage/local.py",
+        "            if not own:\n                self._require_marker(root_fd)\n",
+        "",
+        ("integration/test_loop.py::test_what_is_written_to_a_bare_mount_point_replaces_nothing",),
+    ),
+    Fault(
+        "what is missing in a bare mount point is taken for deleted",
+        "storage/local.py",
+        "            if found is None and not own:\n",
+        "            if False:\n",
+        ("unit/test_local_marker.py",),
     ),
     # The plan.
     Fault(

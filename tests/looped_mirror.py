@@ -54,7 +54,7 @@ class Mirror:
         self.loop = self.new_loop()
 
     def new_loop(self) -> MirrorLoop:
-        local = LocalStorage(self.root)
+        local = LocalStorage(self.root, needs_marker=True)
         options = MirrorConfig(
             name="docs",
             store="s",

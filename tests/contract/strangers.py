@@ -27,6 +27,9 @@ class Stranger:
         answer = self._client.put_object(Bucket=BUCKET, Key=full_key, Body=content, **arguments)
         return answer["ETag"].strip('"')
 
+    def delete(self, key: str) -> None:
+        self._client.delete_object(Bucket=BUCKET, Key=self._prefix + key)
+
     def get(self, key: str) -> Any:
         return self._client.get_object(Bucket=BUCKET, Key=self._prefix + key)
 

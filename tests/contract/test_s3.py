@@ -59,10 +59,12 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 
 @contextmanager
-def before(request: str, server: S3Server, act: Callable[[], object]) -> Iterator[None]:
-    """Let somebody act right before the next *request* ("CopyObject") leaves."""
+def before(
+    request: str, server: S3Server, act: Callable[[], object], after: int = 0
+) -> Iterator[None]:
+    """Let somebody act right before a *request* ("CopyObject") leaves, *after* so many others."""
     events = Connections(s3_options(server), BUCKET).boto.meta.events
-    left = [act]
+    left: list[Callable[[], object]] = [act] + [lambda: None] * after  # taken from the end
 
     def handler(**_: object) -> None:
         if left:
@@ -284,6 +286,52 @@ def test_a_folder_that_was_emptied_does_not_block_its_name(server: S3Server) -> 
     put(storage, "name")
 
     assert paths(storage.scan()) == ["name"]
+
+
+def test_a_tree_of_folders_that_was_emptied_does_not_block_its_name(seaweedfs: S3Server) -> None:
+    storage = s3_storage(seaweedfs)
+    stranger = Stranger(seaweedfs, storage)
+    for key in ("name/a/b/c", "name/a/d", "name/e/f"):
+        stranger.put(key)
+        stranger.delete(key)
+
+    put(storage, "name")
+
+    assert stranger.listed() == ["name"]
+
+
+@pytest.mark.parametrize("size", [PART_BYTES, PART_BYTES + 1], ids=["small", "large"])
+def test_what_a_stranger_writes_where_a_folder_was_emptied_is_not_overwritten(
+    seaweedfs: S3Server, size: int
+) -> None:
+    storage = s3_storage(seaweedfs)
+    stranger = Stranger(seaweedfs, storage)
+    stranger.put("name/a")
+    stranger.delete("name/a")
+    request = "PutObject" if size <= PART_BYTES else "CompleteMultipartUpload"
+
+    with (
+        before(request, seaweedfs, lambda: stranger.put("name", b"theirs"), after=1),
+        pytest.raises(StaleError),
+    ):
+        put(storage, "name", bytes(size))
+
+    assert stranger.get("name")["Body"].read() == b"theirs"
+
+
+def test_a_folder_in_which_something_is_stays_and_blocks_its_name(seaweedfs: S3Server) -> None:
+    storage = s3_storage(seaweedfs)
+    stranger = Stranger(seaweedfs, storage)
+    stranger.put("name/empty/b")
+    stranger.delete("name/empty/b")
+    stranger.put("name/full/c")
+    stranger.put("folder/", b"")  # a folder that a person made
+
+    for path in ("name", "folder"):
+        with pytest.raises(TemporaryError, match="a folder"):
+            put(storage, path)
+
+    assert stranger.listed() == ["folder/", "name/full/c"]
 
 
 def test_nothing_is_copied_over(seaweedfs: S3Server) -> None:

@@ -132,6 +132,27 @@ def test_a_store_that_is_gone_for_a_while_heals_by_itself(
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
 
 
+def test_what_is_written_to_a_bare_mount_point_replaces_nothing(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    (mirror.root / "a").write_bytes(b"the document")
+    mirror.start()
+    mirror.root.rename(mirror.root.with_name("away"))
+    mirror.root.mkdir()  # the mount point
+    (mirror.root / "a").write_bytes(b"what a program found to begin with")
+    mirror.loop.mark("a")  # as the watch does; it asks for no run
+
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
+
+    assert mirror.remote.contents == {"a": b"the document"}
+    (mirror.root / "a").unlink()
+    mirror.root.rmdir()
+    mirror.root.with_name("away").rename(mirror.root)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.remote.contents == mirror.files == {"a": b"the document"}
+
+
 def test_changes_made_while_it_was_down_are_all_found(new_mirror: Callable[..., Mirror]) -> None:
     mirror = new_mirror()
     for name in ("edited", "deleted", "stays"):

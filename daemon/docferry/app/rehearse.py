@@ -27,6 +27,7 @@ from docferry.errors import PermanentError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.scratch import Scratch
 from docferry.model import HoldState
+from docferry.storage.local import LocalStorage
 from docferry.storage.memory import MemoryStorage
 
 
@@ -82,9 +83,13 @@ def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
 
 
 def _as_first_run(sides: Sides, ledger: Ledger) -> Places:
-    """Take a folder that the first run is going to make for an empty one."""
+    """
+    Take a folder that the first run is going to make for an empty one.
+
+    The marker that a folder is going to get is only imagined, so that it is read without.
+    """
     row = ledger.mirrors.get(sides.options.name)
     is_new = row is None or row.marker_id is None
     if sides.options.local.exists() or not is_new:
-        return sides.places
+        return replace(sides.places, local=LocalStorage(sides.options.local))
     return replace(sides.places, local=MemoryStorage())

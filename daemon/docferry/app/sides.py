@@ -68,7 +68,7 @@ def open_sides(
     options = mirror_named(config, mirror)
     store = config.stores[options.store]
     aliases = ledger.aliases.all(mirror)
-    local = LocalStorage(options.local)
+    local = LocalStorage(options.local, needs_marker=True)
     remote = S3Storage(
         _s3_options(store, connections), options.bucket, options.prefix, aliases=aliases
     )

@@ -7,7 +7,7 @@ back all at once (https://aws.amazon.com/blogs/architecture/exponential-backoff-
 
 from __future__ import annotations
 
-from docferry.errors import BlockedPathError, DocferryError, PermanentError
+from docferry.errors import DocferryError, PermanentError
 
 BASE_S = 1.0
 CAP_S = 300.0
@@ -15,8 +15,6 @@ FLOOR_S = 0.1
 #: What only a person can mend: soon enough for one who is at it, at last four times an hour.
 PERMANENT_BASE_S = 15.0
 PERMANENT_CAP_S = 900.0
-#: A file in the way of a folder may be on its way out: then this is enough.
-BLOCKED_S = 3.0
 
 _DOUBLINGS = 16  # far beyond the cap; 2.0 ** attempts would overflow one day
 
@@ -34,8 +32,6 @@ def delay_s(attempts: int, *, jitter: float) -> float:
 def retry_after_s(error: DocferryError, attempts: int, *, jitter: float) -> float:
     """Give the seconds to wait after *attempts* failures in a row, the last one *error*."""
     match error:
-        case BlockedPathError():
-            return BLOCKED_S
         case PermanentError():
             doublings = min(max(attempts, 1) - 1, _DOUBLINGS)
             ceiling_s = min(PERMANENT_CAP_S, PERMANENT_BASE_S * 2.0**doublings)

@@ -56,6 +56,9 @@ class LocalStorage:
     and no `delete`: a mount point whose file system is missing takes no harm.
 
     Args:
+        needs_marker: What is in a folder without a marker is not the mirror's: nothing is
+            read, and nothing is absent. A mount point whose file system went meanwhile
+            may well have a file that some program has just written there.
         step: Called with the name of each step of a change; tests crash there.
         renames: What the file system can do; tests take it away.
     """
@@ -64,11 +67,13 @@ class LocalStorage:
         self,
         root: pathlib.Path,
         *,
+        needs_marker: bool = False,
         step: Callable[[str], None] = lambda name: None,
         renames: Renames | None = None,
     ) -> None:
         self.root = root
         self._folder = Folder(root)
+        self._needs_marker = needs_marker
         self._step = step
         self._renames = renames or Renames()
         self._odd: list[Entry] = []
@@ -284,9 +289,18 @@ class LocalStorage:
         with self._folder.open() as root_fd:
             try:
                 with self._folder.parent(root_fd, path, own=own) as parent:
-                    return parent.place.look()
+                    found = parent.place.look()
             except FileNotFoundError:
-                return None
+                found = None
+            if found is None and not own:
+                self._require_marker(root_fd)
+        return found
+
+    def _require_marker(self, root_fd: int) -> None:
+        if self._needs_marker and Place(root_fd, MARKER_PATH).look() is None:
+            raise UnreachableError(
+                f"{self.root} has no {MARKER_PATH}: it is not the mirror's folder, or not mounted"
+            )
 
     def _open(self, path: Path, expect: Token | None, *, own: bool) -> LocalContent | None:
         """Open what is at *path* if it is *expect* (None: any regular file)."""
@@ -296,6 +310,8 @@ class LocalStorage:
                 return self._look(path, own=own)
 
         with self._folder.translated(path), self._folder.open() as root_fd:
+            if not own:
+                self._require_marker(root_fd)
             try:
                 with self._folder.parent(root_fd, path, own=own) as parent:
                     # Look before opening: to open a FIFO or a device is to act on it.

@@ -16,6 +16,7 @@ from docferry.model import ARCHIVE_PREFIX, Attributes, Sha256, Token, Ulid, Writ
 from docferry.storage.base import PART_BYTES, Content
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3_client import S3Client
+from docferry.storage.s3_folders import clear_emptied
 from docferry.storage.s3_metadata import (
     ABSENT,
     ObjectHead,
@@ -147,18 +148,24 @@ class Writer:
         return Written(token, sha256, content.size)
 
     def _create(self, key: str, send: Callable[[Token | None], Token], *, is_kept: bool) -> Token:
-        """Send where nothing is."""
-        for _ in range(2 if is_kept else 0):
-            try:
-                return send(ABSENT)
-            except StaleError:
-                # SeaweedFS says so, every time, also where a folder of that name was emptied.
-                # Twice: elsewhere somebody may just be writing, and not be visible yet.
-                if self.client.head(key) is not None:
-                    raise
-        if self.client.head(key) is not None:
-            raise StaleError(f"there is something at {key} already")
-        return send(None)
+        """
+        Send where nothing is.
+
+        Raises:
+            StaleError: Something is there, or somebody is just writing.
+            TemporaryError: A folder of that name is, and the store takes only one of them.
+        """
+        if not is_kept:
+            if self.client.head(key) is not None:
+                raise StaleError(f"there is something at {key} already")
+            return send(None)
+        try:
+            return send(ABSENT)
+        except StaleError:
+            # Never without the condition: somebody may be writing, and not be visible yet.
+            if self.client.head(key) is not None or not clear_emptied(self.client, key):
+                raise
+        return send(ABSENT)
 
     def _displace(self, key: str, expect: Token, archive: Attributes | None) -> None:
         """

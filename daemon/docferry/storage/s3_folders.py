@@ -1,0 +1,55 @@
+"""
+Folders that a store makes of keys, and keeps when the last object in them is deleted.
+
+SeaweedFS does. Where it keeps `name/`, it refuses a new object `name` under If-None-Match
+(412, every time), and a HEAD says 404: without the condition it would take it, but then
+also in the place of what a stranger has put there meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docferry.errors import TemporaryError
+from docferry.storage.listing import LISTED
+from docferry.storage.s3_client import S3Client
+from docferry.storage.s3_errors import no_answer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+
+def clear_emptied(client: S3Client, key: str) -> bool:
+    """
+    Remove the folder that has the name of *key*, and nothing in it. False: there is none.
+
+    Should something come into it meanwhile, it stays: the store removes no full folder.
+
+    Raises:
+        TemporaryError: Something is in it, or a person made it: that is not ours to remove.
+    """
+    folder = f"{key}/"
+    if client.head(folder) is None:
+        return False
+    page = _list(client, folder, MaxKeys=1)
+    if page.get(LISTED) or page["IsTruncated"]:
+        raise TemporaryError(
+            f"the store has a folder {folder}, and takes nothing of that name while something "
+            "is in it: it goes up once that is empty. Or rename one of the two"
+        )
+    _remove(client, folder)
+    return True
+
+
+def _remove(client: S3Client, folder: str) -> None:
+    for below in _list(client, folder, Delimiter="/").get("CommonPrefixes", ()):
+        _remove(client, below["Prefix"])
+    client.delete(folder)
+
+
+def _list(client: S3Client, folder: str, **how: object) -> ListObjectsV2OutputTypeDef:
+    doing, boto = f"list {folder}", client.connections.boto
+    page = client.call(doing, boto.list_objects_v2, Prefix=folder, **how)
+    if not page.get("Name") or "IsTruncated" not in page:
+        raise no_answer(doing, client.connections.endpoint_url)
+    return page
