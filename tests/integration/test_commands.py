@@ -10,7 +10,16 @@ import pytest
 from commands import Desk
 from docferry.ledger import Ledger
 from docferry.model import HoldState
-from ledger_rows import NOW
+from ledger_rows import MINUTE, NOW, new_job, uploaded
+
+RULE = """
+[[convert]]
+name = "to-markdown"
+from = "docs"
+patterns = ["*.docx"]
+to = "processed"
+with = "markdown"
+"""
 
 
 @pytest.fixture
@@ -57,3 +66,41 @@ def test_a_hold_that_is_not_there_is_no_empty_one(desk: Desk, ledger: Ledger) ->
         said = desk.asks("holds", command, "99")
 
         assert (said.code, said.errors) == (2, "docferry: there is no hold 99\n")
+
+
+# conversions
+
+
+@pytest.fixture
+def given_up(desk: Desk, ledger: Ledger) -> Ledger:
+    """A ledger with a document whose conversion failed for good."""
+    desk.configure("docs", "processed", more=RULE)
+    job = new_job("broken")
+    ledger.record("docs", [uploaded(job.path, "broken")], [job], at=NOW)
+    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
+    assert claimed is not None
+    ledger.jobs.dead(claimed.id, NOW + MINUTE, "no document at all")
+    return ledger
+
+
+def test_status_names_the_document_that_cannot_be_converted_and_what_to_do(
+    desk: Desk, given_up: Ledger
+) -> None:
+    said = desk.asks("status")
+    facts = desk.asks("status", "--json").json
+
+    assert said.code == 1
+    assert "given up on docs: broken.docx" in said.words
+    assert "why: no document at all" in said.words
+    assert "mend such a document and save it again, or remove it" in said.words
+    assert [letter["path"] for letter in facts["dead_letters"]] == ["broken.docx"]
+
+
+def test_the_log_of_a_document_tells_what_became_of_its_conversion(
+    desk: Desk, given_up: Ledger
+) -> None:
+    said = desk.asks("log", "--mirror", "docs", "broken.docx")
+    facts = desk.asks("log", "--mirror", "docs", "broken.docx", "--json").json
+
+    assert "to-markdown dead no document at all" in said.words
+    assert [job["state"] for job in facts["conversions"]] == ["dead"]
