@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from docferry.app.report import FileReport, files, status, story
-from docferry.config import Config, MirrorConfig
+from docferry.config import Config, ConvertConfig, MirrorConfig
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.model import (
@@ -44,7 +45,8 @@ def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
 def config(tmp_path: pathlib.Path) -> Config:
     names = ("docs", "processed")
     mirrors = {name: MirrorConfig(name, "store", "bucket", tmp_path / name) for name in names}
-    return Config(state_dir=tmp_path, mirrors=mirrors)
+    rule = ConvertConfig("to-markdown", "docs", ("*",), "processed", "markdown")
+    return Config(state_dir=tmp_path, mirrors=mirrors, converts=(rule,))
 
 
 def run_once(ledger: Ledger, mirror: str, health: MirrorHealth = MirrorHealth.IN_STEP) -> None:
@@ -158,6 +160,63 @@ def test_conversions_are_counted_by_their_state(config: Config, ledger: Ledger) 
     assert (jobs[JobState.QUEUED], jobs[JobState.RUNNING]) == (1, 1)
 
 
+def given_up(ledger: Ledger, content: str) -> None:
+    """Leave a document whose conversion failed for good."""
+    job = new_job(content)
+    ledger.record("docs", [uploaded(job.path, content)], [job], at=NOW)
+    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
+    assert claimed is not None
+    ledger.jobs.dead(claimed.id, NOW + MINUTE, "no document at all")
+
+
+def test_a_conversion_that_was_given_up_on_is_named_and_nothing_is_in_step(
+    config: Config, ledger: Ledger
+) -> None:
+    for name in config.mirrors:
+        run_once(ledger, name)
+    given_up(ledger, "broken")
+
+    with StateLock(config.state_dir):
+        report = status(config, ledger)
+
+    [dead] = report.dead_letters
+    assert (dead.mirror, dead.path) == ("docs", "broken.docx")
+    assert (dead.rule, dead.last_error) == ("to-markdown", "no document at all")
+    assert not report.is_in_step
+
+
+@pytest.mark.parametrize("then", [uploaded("broken.docx", "mended"), deleted("broken.docx")])
+def test_a_document_that_was_mended_or_removed_waits_for_nobody(
+    config: Config, ledger: Ledger, then: Outcome
+) -> None:
+    for name in config.mirrors:
+        run_once(ledger, name)
+    given_up(ledger, "broken")
+
+    ledger.record("docs", [then], at=NOW + 2 * MINUTE)
+
+    with StateLock(config.state_dir):
+        report = status(config, ledger)
+    assert report.dead_letters == ()
+    assert report.is_in_step
+
+
+def test_a_conversion_that_was_given_up_on_goes_by_the_name_its_document_has_now(
+    config: Config, ledger: Ledger
+) -> None:
+    given_up(ledger, "broken")
+    renamed = [uploaded("archive/broken.docx", "broken"), deleted("broken.docx")]
+    ledger.record("docs", renamed, at=NOW + 2 * MINUTE)
+
+    assert [job.path for job in status(config, ledger).dead_letters] == ["archive/broken.docx"]
+
+
+def test_what_no_rule_asks_for_any_more_waits_for_nobody(config: Config, ledger: Ledger) -> None:
+    given_up(ledger, "broken")
+
+    assert status(replace(config, converts=()), ledger).dead_letters == ()
+
+
 def test_the_report_only_reads(config: Config, ledger: Ledger, tmp_path: pathlib.Path) -> None:
     ledger.record("docs", [uploaded("a")], at=NOW)
 
@@ -230,6 +289,22 @@ def test_the_story_says_what_is_agreed_and_what_is_wrong(ledger: Ledger) -> None
     assert report.synced == agreed("p")
     assert report.problem is not None
     assert report.problem.message == "refused"
+
+
+def test_the_story_names_the_conversions_of_a_document_and_their_results(ledger: Ledger) -> None:
+    given_up(ledger, "broken")
+    job = new_job("mended")
+    ledger.record("docs", [uploaded("broken.docx", "mended")], [job], at=NOW + MINUTE)
+    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
+    assert claimed is not None
+    ledger.jobs.finish(claimed.id, NOW + MINUTE, "result.md")
+
+    found = story(ledger, "docs", "broken.docx").conversions
+
+    assert {(each.state, each.last_error, each.result_path) for each in found} == {
+        (JobState.DEAD, "no document at all", None),
+        (JobState.DONE, None, "result.md"),
+    }
 
 
 def test_an_unknown_path_has_no_story(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from docferry.config import Config
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
-from docferry.model import HoldState, JobState, Path, SyncedState, VersionRow
+from docferry.model import HoldState, JobRow, JobState, Path, SyncedState, VersionRow
 
 #: A daemon that has work writes its row every second; an idle one only when something changes.
 _MOST_PROBLEMS = 1000
@@ -42,6 +42,7 @@ class Status:
     pid: of the running daemon; None: none runs, and every mirror's health is that of
         the time it last ran.
     trouble: why the rest may be out of date; None: it is not.
+    dead_letters: conversions that were given up on, of documents that are still there.
     """
 
     at: datetime
@@ -49,13 +50,15 @@ class Status:
     trouble: str | None
     mirrors: tuple[MirrorReport, ...]
     jobs: dict[JobState, int]
+    dead_letters: tuple[JobRow, ...]
 
     @property
     def is_in_step(self) -> bool:
-        """Whether the daemon runs and every mirror is in step."""
+        """Whether the daemon runs, every mirror is in step and no conversion was given up on."""
         return (
             self.pid is not None
             and self.trouble is None
+            and not self.dead_letters
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
         )
 
@@ -79,6 +82,7 @@ class PathReport:
     versions: tuple[VersionRow, ...]
     history: tuple[HistoryRow, ...]
     problem: ProblemRow | None
+    conversions: tuple[JobRow, ...]  #: of any of its contents, the newest first
 
 
 def status(config: Config, ledger: Ledger) -> Status:
@@ -89,6 +93,7 @@ def status(config: Config, ledger: Ledger) -> Status:
         trouble=_trouble(config.state_dir),
         mirrors=tuple(_mirror(name, ledger) for name in config.mirrors),
         jobs=ledger.jobs.counts(),
+        dead_letters=tuple(_dead_letters(config, ledger)),
     )
 
 
@@ -107,14 +112,22 @@ def files(ledger: Ledger, mirror: str, below: Path) -> list[FileReport]:
 def story(ledger: Ledger, mirror: str, path: Path) -> PathReport:
     """Tell what happened to *path*, newest first."""
     problems = [row for row in ledger.problems.all(mirror) if row.path == path]
+    versions = tuple(ledger.versions.of(mirror, path))
     return PathReport(
         mirror,
         path,
         ledger.synced.get(mirror, [path]).get(path),
-        tuple(ledger.versions.of(mirror, path)),
+        versions,
         tuple(ledger.history.of(mirror, path)),
         problems[0] if problems else None,
+        tuple(ledger.jobs.of(list({version.sha256 for version in versions}))),
     )
+
+
+def _dead_letters(config: Config, ledger: Ledger) -> list[JobRow]:
+    """Give those that somebody waits for: what no rule asks for any more nobody does."""
+    rules = {rule.name for rule in config.converts}
+    return [job for job in ledger.jobs.dead_letters() if job.rule in rules]
 
 
 def _trouble(state_dir: pathlib.Path) -> str | None:

@@ -13,8 +13,10 @@ from docferry.cli.output import ago, emit_json, emit_table, line, size
 if TYPE_CHECKING:
     from docferry.app.report import MirrorReport, Status
     from docferry.engine.dry_run import DryRun
+    from docferry.model import JobRow
 
 _COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
+_MOST = 10  # of a kind are listed: the rest of `status` must stay in sight
 
 
 @click.command()
@@ -101,6 +103,15 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
     emit_table(f"{report.mirror}: {path}", ("when", "what", "version", "note"), happened)
     versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in report.versions)
     emit_table("versions", ("version", "size", "origin", "sha256"), versions)
+    if report.conversions:
+        jobs = ((job.version, job.rule, job.state, _result_of(job)) for job in report.conversions)
+        emit_table("conversions", ("of version", "rule", "state", "result"), jobs)
+
+
+def _result_of(job: JobRow) -> str | None:
+    if job.result_path is not None:
+        return f"{job.target_mirror}: {job.result_path}"
+    return job.last_error
 
 
 # status
@@ -118,9 +129,7 @@ def _show_status(report: Status) -> None:
         line(report.trouble, colour="red")
     for mirror in report.mirrors:
         _show_mirror(mirror, is_running=report.pid is not None)
-    waiting = {state: count for state, count in report.jobs.items() if count}
-    if waiting:
-        line("conversions: " + ", ".join(f"{count} {state}" for state, count in waiting.items()))
+    _show_conversions(report)
 
 
 def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
@@ -143,6 +152,23 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
     _show_what_waits(mirror)
 
 
+def _show_conversions(report: Status) -> None:
+    counts = {state: count for state, count in report.jobs.items() if count}
+    if counts:
+        line("\nconversions: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    for job in report.dead_letters[:_MOST]:
+        line(f"  given up on {job.mirror}: {job.path} (rule {job.rule}, {ago(job.finished_at)})")
+        line(f"    why: {job.last_error}", colour="red")
+    if report.dead_letters:
+        _say_hidden(len(report.dead_letters) - _MOST)
+        line("  mend such a document and save it again, or remove it")
+
+
+def _say_hidden(count: int) -> None:
+    if count > 0:
+        line(f"  ... and {count} more: docferry status --json")
+
+
 def _show_what_waits(mirror: MirrorReport) -> None:
     for hold in mirror.holds:
         line(
@@ -152,13 +178,11 @@ def _show_what_waits(mirror: MirrorReport) -> None:
             line(
                 f"    docferry holds show {hold.id}; then docferry holds approve|discard {hold.id}"
             )
-    for conflict in mirror.conflicts[:10]:
+    for conflict in mirror.conflicts[:_MOST]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
-    for problem in mirror.problems[:10]:
+    for problem in mirror.problems[:_MOST]:
         line(f"  problem: {problem.path}: {problem.message} (since {ago(problem.since)})")
-    hidden = max(0, len(mirror.problems) - 10) + max(0, len(mirror.conflicts) - 10)
-    if hidden:
-        line(f"  and {hidden} more: docferry status --json")
+    _say_hidden(max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST))
 
 
 # plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from docferry.cli import Context, as_json, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line
+from docferry.errors import UserError
 from docferry.model import HoldState
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None
         found = ledger.holds.get(hold)
         items = ledger.holds.items(hold, limit)
     if is_json:
-        emit_json([{"kind": type(item).__name__, "path": item.path} for item in items])
+        deletions = [{"kind": type(item).__name__, "path": item.path} for item in items]
+        emit_json(asdict(found) | {"deletions": deletions})
         return
     line(f"{found.mirror}: {found.reason}")
     if found.kind == "identity":
@@ -82,12 +85,11 @@ def discard(context: Context, hold: int) -> None:
     """
     Refuse HOLD: the files come back from the side that still has them.
 
-    Where a side is not itself, nothing travels until it is, whatever you decide.
+    A hold that was opened because a side is not itself cannot be discarded: bring that
+    side back and the hold ends by itself, or approve it.
     """
-    if _decide(context, hold, HoldState.DISCARDED) == "identity":
-        line(f"hold {hold} is discarded; nothing travels until that side is itself again")
-    else:
-        line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
+    _decide(context, hold, HoldState.DISCARDED)
+    line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
 
 
 @click.group()
@@ -126,4 +128,11 @@ def settle(context: Context, conflict: int) -> None:
 
 def _decide(context: Context, hold: int, state: HoldState) -> Kind:
     with context.ledger(read_only=False) as ledger:
+        found = ledger.holds.get(hold)
+        if found.kind == "identity" and state is HoldState.DISCARDED:
+            raise UserError(
+                f"hold {hold} cannot be discarded, for nothing is to be deleted. {found.mirror}: "
+                f"{found.reason}. When that is mended it ends by itself; else: docferry holds "
+                f"approve {hold}"
+            )
         return ledger.holds.decide(hold, state, datetime.now(UTC)).kind

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 from ulid import ULID
 
-from docferry.ledger.database import Database, Transaction
-from docferry.ledger.schema import job
-from docferry.model import JobRow, JobState, NewJob, Path, Ulid
+from docferry.ledger.database import Database, Transaction, chunks
+from docferry.ledger.schema import job, synced
+from docferry.model import JobRow, JobState, NewJob, Path, Sha256, Ulid
 
 
 class Jobs:
@@ -76,6 +76,37 @@ class Jobs:
             query = query.where(job.c.state == state)
         with self._database.reading() as tx:
             return tx.all(query, JobRow)
+
+    def dead_letters(self) -> list[JobRow]:
+        """
+        Give the jobs that were given up on, the oldest first, each with the path of now.
+
+        A content that no file of its mirror has any more waits for nobody: a mended
+        document is another content.
+        """
+        path = (
+            select(func.min(synced.c.path))
+            .where(synced.c.mirror == job.c.mirror, synced.c.sha256 == job.c.sha256)
+            .scalar_subquery()
+        )
+        others = [column for column in job.c if column is not job.c.path]
+        query = (
+            select(path.label("path"), *others)
+            .where(job.c.state == JobState.DEAD, path.is_not(null()))
+            .order_by(job.c.finished_at, job.c.id)
+        )
+        with self._database.reading() as tx:
+            return tx.all(query, JobRow)
+
+    def of(self, contents: Sequence[Sha256]) -> list[JobRow]:
+        """Give the jobs about *contents*, the newest first, whichever path had them."""
+        query = select(job).order_by(job.c.created_at.desc(), job.c.id.desc())
+        with self._database.reading() as tx:
+            return [
+                row
+                for chunk in chunks(contents)
+                for row in tx.all(query.where(job.c.sha256.in_(chunk)), JobRow)
+            ]
 
     def _change(self, job_id: Ulid, **values: object) -> None:
         with self._database.writing() as tx:

@@ -1,0 +1,106 @@
+"""What the commands say to whoever is on night duty, and that it is so."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from commands import Desk
+from docferry.ledger import Ledger
+from docferry.model import HoldState
+from ledger_rows import MINUTE, NOW, new_job, uploaded
+
+RULE = """
+[[convert]]
+name = "to-markdown"
+from = "docs"
+patterns = ["*.docx"]
+to = "processed"
+with = "markdown"
+"""
+
+
+@pytest.fixture
+def desk(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Desk:
+    return Desk(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def ledger(desk: Desk) -> Iterator[Ledger]:
+    with desk.ledger() as ledger:
+        yield ledger
+
+
+# holds
+
+
+def test_a_side_that_is_not_itself_cannot_be_discarded_away(desk: Desk, ledger: Ledger) -> None:
+    hold = ledger.holds.hold_identity("docs", "the folder is not itself", NOW)
+
+    said = desk.asks("holds", "discard", str(hold))
+
+    assert said.code == 2
+    assert f"docferry holds approve {hold}" in said.errors
+    assert "the folder is not itself" in said.errors
+    assert ledger.holds.get(hold or 0).state is HoldState.OPEN
+
+
+def test_a_hold_of_identity_is_shown_with_its_reason(desk: Desk, ledger: Ledger) -> None:
+    hold = ledger.holds.hold_identity("docs", "the folder is not itself", NOW)
+
+    said = desk.asks("holds", "show", str(hold))
+    facts = desk.asks("holds", "show", str(hold), "--json").json
+
+    assert "docs: the folder is not itself" in said.words
+    assert "nothing is to be deleted" in said.words
+    assert (facts["kind"], facts["reason"]) == ("identity", "the folder is not itself")
+    assert facts["deletions"] == []
+
+
+def test_a_hold_that_is_not_there_is_no_empty_one(desk: Desk, ledger: Ledger) -> None:
+    for command in ("show", "approve", "discard"):
+        said = desk.asks("holds", command, "99")
+
+        assert (said.code, said.errors) == (2, "docferry: there is no hold 99\n")
+
+
+# conversions
+
+
+@pytest.fixture
+def given_up(desk: Desk, ledger: Ledger) -> Ledger:
+    """A ledger with a document whose conversion failed for good."""
+    desk.configure("docs", "processed", more=RULE)
+    job = new_job("broken")
+    ledger.record("docs", [uploaded(job.path, "broken")], [job], at=NOW)
+    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
+    assert claimed is not None
+    ledger.jobs.dead(claimed.id, NOW + MINUTE, "no document at all")
+    return ledger
+
+
+def test_status_names_the_document_that_cannot_be_converted_and_what_to_do(
+    desk: Desk, given_up: Ledger
+) -> None:
+    said = desk.asks("status")
+    facts = desk.asks("status", "--json").json
+
+    assert said.code == 1
+    assert "given up on docs: broken.docx" in said.words
+    assert "why: no document at all" in said.words
+    assert "mend such a document and save it again, or remove it" in said.words
+    assert [letter["path"] for letter in facts["dead_letters"]] == ["broken.docx"]
+
+
+def test_the_log_of_a_document_tells_what_became_of_its_conversion(
+    desk: Desk, given_up: Ledger
+) -> None:
+    said = desk.asks("log", "--mirror", "docs", "broken.docx")
+    facts = desk.asks("log", "--mirror", "docs", "broken.docx", "--json").json
+
+    assert "to-markdown dead no document at all" in said.words
+    assert [job["state"] for job in facts["conversions"]] == ["dead"]
