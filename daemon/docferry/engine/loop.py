@@ -80,6 +80,7 @@ class MirrorLoop:
     # For any thread.
 
     def start(self) -> None:
+        self.health.publish(now=True)  # what an earlier daemon wrote is not so any more
         self._thread.start()
 
     def work_off(self) -> None:
