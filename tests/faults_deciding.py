@@ -124,15 +124,15 @@ DECIDING = (
     Fault(
         "a marker that is gone is not missed",
         "core/guards.py",
-        "        if found is None:\n            return Refused(\n",
-        "        if found is None:\n            continue\n            return Refused(\n",
+        "        if found != known:\n",
+        "        if found not in (known, None):\n",
         GUARDS,
     ),
     Fault(
         "another mirror's marker is as good",
         "core/guards.py",
         "        if found != known:\n",
-        "        if False:\n",
+        "        if found is None:\n",
         GUARDS,
     ),
     Fault(

@@ -116,7 +116,7 @@ class MirrorFigures:
     health: MirrorHealth = MirrorHealth.STARTING
     dirty_paths: int = 0
     oldest_unsynced_at: datetime | None = None  #: None: nothing waits
-    last_poll_at: datetime | None = None  #: the end of the last complete one; None: none yet
+    last_poll_at: datetime | None = None  #: the begin of the last complete one; None: none yet
     last_scan_at: datetime | None = None  #: the same
     holds: int = 0
     held_deletions: int = 0
@@ -185,12 +185,12 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
     ),
     (
         "last_poll_timestamp_seconds",
-        "When the last complete listing ended; 0: never.",
+        "When the last complete listing of the bucket began; 0: there was none yet.",
         lambda f, _: _timestamp(f.last_poll_at),
     ),
     (
         "last_scan_timestamp_seconds",
-        "When the last complete walk of the folder ended; 0: never.",
+        "When the last complete walk of the folder began; 0: there was none yet.",
         lambda f, _: _timestamp(f.last_scan_at),
     ),
     ("holds", "Holds that wait for a person.", lambda f, _: f.holds),

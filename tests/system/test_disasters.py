@@ -39,22 +39,22 @@ from system.disasters import (
 
 DISASTERS = {
     "empty-mount": Disaster(
-        leave_an_empty_mount_point, ("local side", "lost its marker"), bring_the_folder_back
+        leave_an_empty_mount_point, ("local side", "has no marker"), bring_the_folder_back
     ),
     "linked": Disaster(
-        link_the_folder_to_an_empty_one, ("local side", "lost its marker"), bring_the_folder_back
+        link_the_folder_to_an_empty_one, ("local side", "has no marker"), bring_the_folder_back
     ),
     "wrong-mount": Disaster(
         mount_the_folder_of_another_mirror, ("local side", "another mirror"), bring_the_folder_back
     ),
-    "no-marker": Disaster(lose_the_marker, ("local side", "lost its marker"), find_the_marker),
-    "no-twin": Disaster(lose_the_twin, ("remote side", "lost its marker"), put_the_twin_back),
+    "no-marker": Disaster(lose_the_marker, ("local side", "has no marker"), find_the_marker),
+    "no-twin": Disaster(lose_the_twin, ("remote side", "has no marker"), put_the_twin_back),
     "wrong-twin": Disaster(
         put_the_twin_of_another_mirror, ("remote side", "another mirror"), put_the_twin_back
     ),
-    "emptied-folder": Disaster(empty_the_folder, ("local side", "lost its marker")),
-    "emptied-prefix": Disaster(empty_the_prefix, ("remote side", "lost its marker")),
-    "both-emptied": Disaster(empty_both_sides, ("local side", "lost its marker")),
+    "emptied-folder": Disaster(empty_the_folder, ("local side", "has no marker")),
+    "emptied-prefix": Disaster(empty_the_prefix, ("remote side", "has no marker")),
+    "both-emptied": Disaster(empty_both_sides, ("local side", "has no marker")),
 }
 UNDONE = {name for name, disaster in DISASTERS.items() if disaster.undo}
 
@@ -175,8 +175,14 @@ def test_a_mistyped_prefix_deletes_nothing_and_moves_nothing(site: Site) -> None
     site.run_once(code=1)
 
     assert (site.docs.files(), site.docs.all_keys()) == (FILES, [])
-    says = ("remote side", site.docs.prefix, "lost its marker")
-    assert_planned(planned, assert_held(site, {"docs": Disaster(empty_the_prefix, says)}))
+    was = f"Until now this mirror was s3://{site.bucket}/{right}: correct `prefix`"
+    says = ("remote side", site.docs.prefix, "has no marker", was)
+    holds = assert_held(site, {"docs": Disaster(empty_the_prefix, says)})
+    assert_planned(planned, holds)
+    checked = site.ended("check")
+    assert checked.returncode == 4
+    assert holds["docs"].reason in checked.stdout
+    assert f"docferry holds approve {holds['docs'].id}" in checked.stdout
     site.docs.prefix = right
     site.configure(options=LIMIT)
     assert site.plan()["docs"].operations == []
@@ -209,8 +215,8 @@ def test_the_places_of_another_mirror_are_refused(new_site: NewSite) -> None:
     assert snapshot({"other": other}) == before
     assert site.mirrors["folder"].objects() == site.mirrors["prefix"].files() == FILES
     says = {
-        "folder": ("local side", "another mirror", str(other.folder)),
-        "prefix": ("remote side", "another mirror", other.prefix),
+        "folder": ("local side", "another mirror", str(other.folder), "correct `local`"),
+        "prefix": ("remote side", "another mirror", other.prefix, "correct `prefix`"),
     }
     disasters = {name: Disaster(empty_the_prefix, words) for name, words in says.items()}
     assert_planned(planned, assert_held(site, disasters))

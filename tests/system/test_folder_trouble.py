@@ -298,4 +298,4 @@ def test_a_disk_that_is_unmounted_while_docferry_is_down_deletes_nothing(site: S
     site.run_once(code=1)
 
     assert site.docs.objects() == {"a.txt": b"a"}
-    assert f"the local side {site.docs.folder} has lost its marker" in reason(site)
+    assert f"the local side {site.docs.folder} has no marker" in reason(site)

@@ -8,6 +8,7 @@ import pytest
 
 from docferry.core.guards import (
     DELETION_WINDOW,
+    Moved,
     Proof,
     Proven,
     Refused,
@@ -61,8 +62,18 @@ def test_sides_prove_themselves(
 @pytest.mark.parametrize(
     ("local", "remote", "known", "named"),
     [
-        (None, "A", "A", "the local side /srv/docs has lost its marker"),
-        ("A", None, "A", "the remote side bucket/docs on store has lost its marker"),
+        (
+            None,
+            "A",
+            "A",
+            "the local side /srv/docs has no marker .docferry/mirror.json. It is empty",
+        ),
+        (
+            "A",
+            None,
+            "A",
+            "bucket/docs on store has no marker .docferry/mirror.json. It was emptied",
+        ),
         ("B", "A", "A", "the local side /srv/docs carries the marker of another mirror"),
         ("A", "B", "A", "the remote side bucket/docs on store carries the marker of another"),
         ("A", "B", None, "two different mirrors"),
@@ -75,7 +86,28 @@ def test_a_refusal_names_the_side_and_the_way_out(
 
     assert isinstance(proof, Refused)
     assert named in proof.reason
-    assert "approve this hold" in proof.reason
+    assert "or have both sides joined anew, which deletes nothing" in proof.reason
+
+
+@pytest.mark.parametrize("found", [None, "B"])
+def test_a_side_that_moved_is_told_where_it_was_and_what_to_correct(found: str | None) -> None:
+    moved = {Side.REMOTE: Moved("s3://documents/office/", ("prefix",))}
+
+    proof = prove("A", found, "A", where=WHERE, moved=moved)
+    elsewhere = prove(found, "A", "A", where=WHERE, moved=moved)
+
+    assert isinstance(proof, Refused)
+    says = "Until now this mirror was s3://documents/office/: correct `prefix`, or have both"
+    assert says in proof.reason
+    assert "emptied" not in proof.reason
+    assert isinstance(elsewhere, Refused)
+    assert "s3://documents/office/" not in elsewhere.reason
+
+
+def test_a_side_that_moved_and_is_itself_is_believed() -> None:
+    moved = {Side.LOCAL: Moved("/srv/old", ("local",))}
+
+    assert prove("A", "A", "A", where=WHERE, moved=moved) == Proven("A")
 
 
 def deletions(

@@ -7,7 +7,7 @@ import pathlib
 from docferry.engine.health import SILENT_S, Health
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode
-from ledger_rows import fresh_ledger
+from ledger_rows import MINUTE, NOW, fresh_ledger
 
 
 def test_a_ledger_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: pathlib.Path) -> None:
@@ -50,3 +50,25 @@ def test_silence_hides_no_trouble_that_is_known(tmp_path: pathlib.Path) -> None:
         health.tell_silence("/docs, s3://b")
 
     assert health.facts.reason == "no such bucket"
+
+
+def test_a_daemon_that_starts_in_an_outage_knows_when_it_was_last_polled_and_scanned(
+    tmp_path: pathlib.Path,
+) -> None:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        ledger.mirrors.put(
+            "docs", store="s", bucket="b", prefix="", local="/docs", mode=Mode.TWO_WAY
+        )
+        times = {"last_poll_at": NOW, "last_scan_at": NOW - MINUTE, "last_full_at": NOW - MINUTE}
+        ledger.mirrors.put("docs", health=MirrorHealth.IN_STEP, since=NOW, **times)
+        health = Health("docs", ledger)
+
+        health.publish(now=True)
+
+        row = ledger.mirrors.get("docs")
+    assert (health.facts.last_poll_at, health.facts.last_scan_at) == (NOW, NOW - MINUTE)
+    assert health.facts.last_full_at is None  # there was none since the start: not ready yet
+    assert row is not None
+    assert {name: getattr(row, name) for name in times} == times
+    assert row.health is MirrorHealth.STARTING
+    assert row.since > NOW

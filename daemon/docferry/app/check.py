@@ -14,8 +14,10 @@ from docferry.app.sides import LEDGER_NAME, PRECONDITIONS, Sides, UlidSource, op
 from docferry.config import Config, MirrorConfig
 from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
+from docferry.engine.identity import moves
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger, MirrorRow
+from docferry.model import HoldState
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
@@ -101,22 +103,27 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
         )
     yield _check_clock(name, profile.clock_skew_s)
     if options.local.exists() or not is_new:
-        yield from _check_identity(name, sides, row)
+        yield from _check_identity(name, sides, ledger, row)
 
 
-def _check_identity(name: str, sides: Sides, row: MirrorRow | None) -> Iterator[Finding]:
+def _check_identity(
+    name: str, sides: Sides, ledger: Ledger, row: MirrorRow | None
+) -> Iterator[Finding]:
     try:
         proof = prove(
             marker_id(sides.local.read_marker()),
             marker_id(sides.remote.read_marker()),
             row.marker_id if row is not None else None,
             where=(sides.places.local_name, sides.places.remote_name),
+            moved=moves(row, sides.options),
         )
     except DocferryError as error:
         yield Finding("folder", name, "error", str(error))
         return
     if isinstance(proof, Refused):
-        yield Finding("folder", name, "error", proof.reason)
+        held = ledger.holds.all(sides.options.name, (HoldState.OPEN,), kind="identity")
+        how = f"to have them joined: docferry holds approve {held[0].id}" if held else ""
+        yield Finding("folder", name, "error", proof.reason, how or "a run would hold everything")
 
 
 def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import pathlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from docferry.config import Config
+from docferry.config import Config, MirrorConfig
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
 from docferry.model import HoldState, JobRow, JobState, Path, SyncedState, VersionRow
@@ -26,6 +26,8 @@ class MirrorReport:
     """One mirror, as the ledger has it."""
 
     name: str
+    local: str  #: the folder, as configured now
+    remote: str  #: the prefix, likewise
     row: MirrorRow | None  #: None: the daemon has never run it
     files: int
     size_bytes: int
@@ -91,7 +93,7 @@ def status(config: Config, ledger: Ledger) -> Status:
         at=datetime.now(UTC),
         pid=is_held(config.state_dir),
         trouble=_trouble(config.state_dir),
-        mirrors=tuple(_mirror(name, ledger) for name in config.mirrors),
+        mirrors=tuple(_mirror(options, ledger) for options in config.mirrors.values()),
         jobs=ledger.jobs.counts(),
         dead_letters=tuple(_dead_letters(config, ledger)),
     )
@@ -139,10 +141,13 @@ def _trouble(state_dir: pathlib.Path) -> str | None:
     )
 
 
-def _mirror(name: str, ledger: Ledger) -> MirrorReport:
+def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
+    name = options.name
     count, size_bytes = ledger.synced.count(name)
     return MirrorReport(
         name,
+        str(options.local),
+        f"s3://{options.bucket}/{options.prefix}",
         ledger.mirrors.get(name),
         count,
         size_bytes,

@@ -11,7 +11,7 @@ from ulid import ULID
 
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.engine.execute import Executor
-from docferry.engine.identity import Places
+from docferry.engine.identity import Places, place_of
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -86,15 +86,16 @@ def open_sides(
 
 
 def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:
-    """Let the ledger know the mirror as it is configured now."""
-    ledger.mirrors.put(
-        options.name,
-        store=options.store,
-        bucket=options.bucket,
-        prefix=options.prefix,
-        local=str(options.local),
-        mode=options.mode,
-    )
+    """
+    Let the ledger know the mirror as it is configured now.
+
+    Where it is it learns only when both sides have proven themselves there: until then
+    a person can be told where they were.
+    """
+    row = ledger.mirrors.get(options.name)
+    has_run = row is not None and row.marker_id is not None
+    place = {} if has_run else place_of(options)
+    ledger.mirrors.put(options.name, mode=options.mode, **place)
 
 
 def mirror_named(config: Config, mirror: str) -> MirrorConfig:

@@ -140,7 +140,7 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
     word = row.health.value if is_running else f"stopped (was {row.health.value})"
     colour = _COLOURS.get(row.health.value, "red") if is_running else "yellow"
     line(f"\n{mirror.name}: {word} since {ago(row.since)}", colour=colour)
-    line(f"  {row.local}  <->  s3://{row.bucket}/{row.prefix} ({row.mode})")
+    line(f"  {mirror.local}  <->  {mirror.remote} ({row.mode})")
     line(f"  {mirror.files} files, {size(mirror.size_bytes)} in step")
     if row.reason:
         line(f"  why: {row.reason}")
@@ -175,9 +175,8 @@ def _show_what_waits(mirror: MirrorReport) -> None:
             f"  hold {hold.id} ({hold.state}, {ago(hold.created_at)}): {hold.reason}", colour="red"
         )
         if hold.state == "open":
-            line(
-                f"    docferry holds show {hold.id}; then docferry holds approve|discard {hold.id}"
-            )
+            decide = "approve" if hold.kind == "identity" else "approve|discard"
+            line(f"    docferry holds show {hold.id}; then docferry holds {decide} {hold.id}")
     for conflict in mirror.conflicts[:_MOST]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:_MOST]:

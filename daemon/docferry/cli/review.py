@@ -58,6 +58,7 @@ def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None
     line(f"{found.mirror}: {found.reason}")
     if found.kind == "identity":
         line("nothing is to be deleted; until that side is itself again nothing travels")
+        line(f"to have both sides joined anew: docferry holds approve {hold}")
         return
     emit_table(f"hold {hold}", ("what", "path"), ((type(i).__name__, i.path) for i in items))
 

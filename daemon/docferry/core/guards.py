@@ -9,11 +9,13 @@ mounted, a bucket that was emptied and a mistyped prefix all lack it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TypeAlias
 
-from docferry.model import Side
+from docferry.model import MARKER_PATH, Side
 
 #: Deletions within this time count together against `delete_limit`: events arrive in
 #: small groups, and a mass deletion must not slip through group by group.
@@ -42,11 +44,27 @@ class Refused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A side is configured to be elsewhere than where it last proved itself."""
+
+    was: str  #: how to name the place to a person
+    keys: tuple[str, ...]  #: of the configuration
+
+
+NOWHERE: Mapping[Side, Moved] = MappingProxyType({})
+_JOIN = "have both sides joined anew, which deletes nothing"
+
 Proof: TypeAlias = Proven | Unmarked | Refused
 
 
 def prove(
-    local: str | None, remote: str | None, known: str | None, *, where: tuple[str, str]
+    local: str | None,
+    remote: str | None,
+    known: str | None,
+    *,
+    where: tuple[str, str],
+    moved: Mapping[Side, Moved] = NOWHERE,
 ) -> Proof:
     """
     Judge the ids found in both markers.
@@ -55,30 +73,40 @@ def prove(
         local, remote: The ids found; None: that side has no marker.
         known: The id the ledger remembers; None: this mirror never ran.
         where: How to name the two sides to a person.
+        moved: The sides that are configured to be elsewhere than they were.
     """
     if known is None:
         return _prove_first_time(local, remote, where)
     for side, found, place in ((Side.LOCAL, local, where[0]), (Side.REMOTE, remote, where[1])):
-        if found is None:
-            return Refused(
-                f"the {side} side {place} has lost its marker .docferry/mirror.json: it is "
-                "empty, not mounted, or not the place it was. Bring it back; or, if it is "
-                "to be filled anew from the other side, approve this hold"
-            )
         if found != known:
-            return Refused(
-                f"the {side} side {place} carries the marker of another mirror ({found}, "
-                f"expected {known}). Correct the configuration; or, if the two are to be "
-                "joined, approve this hold"
-            )
+            what = _what_is_wrong(side, found, known)
+            return Refused(f"the {side} side {place} {what}. {_remedy(side, found, moved)}")
     return Proven(known)
+
+
+def _what_is_wrong(side: Side, found: str | None, known: str) -> str:
+    if found is not None:
+        return f"carries the marker of another mirror ({found}, expected {known})"
+    return f"has no marker {MARKER_PATH}"
+
+
+def _remedy(side: Side, found: str | None, moved: Mapping[Side, Moved]) -> str:
+    if side in moved:
+        move = moved[side]
+        keys = ", ".join(f"`{key}`" for key in move.keys)
+        return f"Until now this mirror was {move.was}: correct {keys}, or {_JOIN}"
+    if found is not None:
+        return f"Correct the configuration, or {_JOIN}"
+    if side is Side.LOCAL:
+        return f"It is empty, not mounted, or not the folder it was: bring it back, or {_JOIN}"
+    return f"It was emptied, or is not the bucket it was: bring it back, or {_JOIN}"
 
 
 def _prove_first_time(local: str | None, remote: str | None, where: tuple[str, str]) -> Proof:
     if local is not None and remote is not None and local != remote:
         return Refused(
             f"{where[0]} and {where[1]} belong to two different mirrors ({local}, {remote}). "
-            "Correct the configuration; or, if the two are to be joined, approve this hold"
+            f"Correct the configuration, or {_JOIN}"
         )
     if local is not None and remote is not None:
         return Proven(local)

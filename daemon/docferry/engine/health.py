@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from docferry.errors import DocferryError
-from docferry.ledger import Ledger
+from docferry.ledger import Ledger, MirrorRow
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
 
@@ -33,9 +33,9 @@ class Facts:
     reason: str | None = None
     dirty: int = 0
     oldest_dirty_at: datetime | None = None
-    last_poll_at: datetime | None = None
-    last_scan_at: datetime | None = None
-    last_full_at: datetime | None = None
+    last_poll_at: datetime | None = None  #: when the last complete listing began; None: never
+    last_scan_at: datetime | None = None  #: when the last complete walk of the folder began
+    last_full_at: datetime | None = None  #: None: there was no full run since the start
     progress: str | None = None  #: what a long run is at; None: no long run
 
 
@@ -60,6 +60,13 @@ def judge(
     return MirrorHealth.IN_STEP, None
 
 
+def _as_known(row: MirrorRow | None) -> Facts:
+    """Give what a daemon knows that has just started: an earlier one has polled and scanned."""
+    if row is None:
+        return Facts()
+    return Facts(last_poll_at=row.last_poll_at, last_scan_at=row.last_scan_at)
+
+
 class Health:
     """Publishes the facts about one mirror. Reading `facts` is safe from any thread."""
 
@@ -70,7 +77,7 @@ class Health:
         self._written_s = 0.0
         self._lock = threading.RLock()
         self._told_silence_since_s = 0.0
-        self.facts = Facts()
+        self.facts = _as_known(ledger.mirrors.get(mirror))
         self.went_round_s = time.monotonic()  #: when the loop last showed life
 
     def round(self) -> None:
@@ -118,6 +125,8 @@ class Health:
         since = {}
         if self._written is None or self._written.health is not facts.health:
             since = {"since": datetime.now(UTC)}
+        # None only says that there was none since the start.
+        full = {} if facts.last_full_at is None else {"last_full_at": facts.last_full_at}
         self._ledger.mirrors.put(
             self._mirror,
             health=facts.health,
@@ -126,10 +135,10 @@ class Health:
             oldest_dirty_at=facts.oldest_dirty_at,
             last_poll_at=facts.last_poll_at,
             last_scan_at=facts.last_scan_at,
-            last_full_at=facts.last_full_at,
             progress=facts.progress,
             updated_at=datetime.now(UTC),
             **since,
+            **full,
         )
         self._written = facts
 

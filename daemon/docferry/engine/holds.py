@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from docferry.core.guards import Refused
-from docferry.engine.identity import Places, mark_sides
+from docferry.config import MirrorConfig
+from docferry.core.guards import Proven, Refused
+from docferry.engine.identity import Places, mark_sides, moves, place_of, prove_sides
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.holds import DECIDED, Kind
 from docferry.logs import get_logger
@@ -20,6 +21,29 @@ _AT_ONCE = 500
 
 class Marks(Protocol):
     def mark(self, path: Path) -> None: ...
+
+
+def prove_or_hold(
+    options: MirrorConfig, ledger: Ledger, places: Places, new_ulid: Callable[[], Ulid]
+) -> Proven | Refused:
+    """
+    Look whether both sides are themselves. If one is not, everything is held; else the
+    ledger remembers who and where they are.
+
+    Raises:
+        UnreachableError: A side does not answer, so nothing is proven.
+    """
+    row = ledger.mirrors.get(options.name)
+    known = row.marker_id if row is not None else None
+    moved = moves(row, options)
+    proof = prove_sides(places, known, new_ulid, moved)
+    if isinstance(proof, Refused):
+        hold_identity(options.name, ledger, proof)
+        return proof
+    if moved or proof.marker_id != known:
+        ledger.mirrors.put(options.name, marker_id=proof.marker_id, **place_of(options))
+    release_identity(options.name, ledger)
+    return proof
 
 
 def hold_identity(mirror: str, ledger: Ledger, refused: Refused) -> None:

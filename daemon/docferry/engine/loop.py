@@ -20,14 +20,8 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health, judge
-from docferry.engine.holds import (
-    carry_out_decided,
-    decided_holds,
-    hold_identity,
-    join_decided,
-    release_identity,
-)
-from docferry.engine.identity import Places, prove_sides
+from docferry.engine.holds import carry_out_decided, decided_holds, join_decided, prove_or_hold
+from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
 from docferry.engine.runs import Requests, Run
@@ -86,6 +80,7 @@ class MirrorLoop:
     # For any thread.
 
     def start(self) -> None:
+        self.health.publish(now=True)  # what an earlier daemon wrote is not so any more
         self._thread.start()
 
     def work_off(self) -> None:
@@ -420,17 +415,11 @@ class MirrorLoop:
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""
         self._tools.prepare()
-        row = self._ledger.mirrors.get(self.name)
-        known = row.marker_id if row is not None else None
-        proof = prove_sides(self._places, known, self._tools.new_ulid)
+        proof = prove_or_hold(self._tools.options, self._ledger, self._places, self._tools.new_ulid)
         if isinstance(proof, Refused):
-            hold_identity(self.name, self._ledger, proof)
             self._pause(DocferryError(proof.reason), MirrorHealth.BLOCKED)
             return False
-        if proof.marker_id != known:
-            self._ledger.mirrors.put(self.name, marker_id=proof.marker_id)
-            self._tools.prepare()  # a new folder can be claimed only now that it has a marker
-        release_identity(self.name, self._ledger)
+        self._tools.prepare()  # a new folder can be claimed only now that it has a marker
         return True
 
     # How it is.

@@ -17,6 +17,7 @@ from docferry.model import MirrorHealth, Mode
 class MirrorRow:
     name: str
     marker_id: str | None  #: what both sides' markers must say; None: not made yet
+    # Where both sides last proved themselves; before that, as configured:
     store: str
     bucket: str
     prefix: str
