@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from docferry.core.retry import (
-    BLOCKED_S,
     CAP_S,
     FLOOR_S,
     PERMANENT_CAP_S,
     delay_s,
     retry_after_s,
 )
-from docferry.errors import BlockedPathError, DocferryError, PermanentError, TemporaryError
+from docferry.errors import DocferryError, PermanentError, TemporaryError
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,6 @@ def test_the_same_failure_spreads_over_the_whole_range() -> None:
         (PermanentError(""), 1, 7.5, 15),
         (PermanentError(""), 4, 60, 120),
         (PermanentError(""), 100_000, PERMANENT_CAP_S / 2, PERMANENT_CAP_S),
-        (BlockedPathError("", blocked_by="a"), 7, BLOCKED_S, BLOCKED_S),
     ],
 )
 def test_what_only_a_person_can_mend_waits_longer_and_never_for_ever(
