@@ -21,13 +21,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health
-from docferry.engine.holds import (
-    carry_out_decided,
-    decided_holds,
-    hold_identity,
-    join_decided,
-    release_identity,
-)
+from docferry.engine.holds import DecidedHolds, hold_identity, join_decided, release_identity
 from docferry.engine.identity import Places, prove_sides
 from docferry.engine.look import expand, is_empty, look_at
 from docferry.engine.outage import Outage
@@ -79,6 +73,7 @@ class MirrorLoop:
         self._deletions = Deletions(
             self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
         )
+        self._decided = DecidedHolds(self.name, tools.ledger)
         self.health = Health(self.name, tools.ledger)
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
@@ -385,8 +380,11 @@ class MirrorLoop:
         if self._deletions.parked and not self._prove():
             self._deletions.forget()
             return
-        if decided_holds(self.name, self._ledger, "deletions"):
+        if self._decided.waiting():
             self.request(Run.HOLDS)  # they go first, and then count
+            return
+        if self._deletions.parked and (again := self._deletions.take_approved(datetime.now(UTC))):
+            self._carry_deletions(again)
             return
         is_complete, self._judge_complete = self._judge_complete, None
         self._judge_by_s = None
@@ -420,16 +418,15 @@ class MirrorLoop:
             self._outage.end()
             self._agreed_listing = None
             self.request(Run.FULL)
-        if self._outage.wait_s or not decided_holds(self.name, self._ledger, "deletions"):
-            return
-        if self._prove():  # else as soon as it can, before the full run that comes then
+        is_time = not self._outage.wait_s and self._decided.waiting()
+        if is_time and self._prove():  # else as soon as it can, before the full run that comes then
             self._carry_out_decided()
 
     def _carry_out_decided(self) -> None:
-        if not decided_holds(self.name, self._ledger, "deletions"):
+        if not self._decided.waiting():
             return
         self._deletions.forget()  # what is to be deleted beside them is found anew
-        carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._decided.carry_out(self.mark, self._carry_deletions)
         self._agreed_listing = None
         self.request(Run.FULL)
 
@@ -466,7 +463,7 @@ class MirrorLoop:
         for hold in holds:
             if hold.state is HoldState.OPEN:
                 return MirrorHealth.BLOCKED, hold.reason
-        if holds:
+        if self._decided.waiting() or any(hold.kind == "identity" for hold in holds):
             self.request(Run.HOLDS)
             return MirrorHealth.WORKING, None
         if self._planner.carrier.under_way or self._is_to_be_judged:
@@ -475,6 +472,10 @@ class MirrorLoop:
             return MirrorHealth.WAITING, f"{problems} files with a problem"
         if waiting := len(self.dirty):
             return MirrorHealth.WAITING, f"{waiting} files not yet at rest"
+        if holds:  # approved, and nothing will come of what is left unless it is looked at
+            self._decided.begin_anew()
+            self.request(Run.HOLDS)
+            return MirrorHealth.WORKING, None
         return MirrorHealth.IN_STEP, None
 
     def _waiting(self) -> dict[str, object]:
