@@ -8,6 +8,7 @@ PLAN = ("unit/test_plan.py",)
 MERGE = ("unit/test_merge.py",)
 GUARDS = ("unit/test_guards.py",)
 CONSIDER = ("unit/test_consider.py", "unit/test_deletions.py")
+DECIDED = ("unit/test_decided_holds.py",)
 LOOP = "integration/test_loop_holds.py"
 LISTING = ("unit/test_listing.py",)
 LOCAL = ("unit/test_local_storage.py",)
@@ -194,8 +195,8 @@ DECIDING = (
     Fault(
         "an approved hold is carried out on a side that is not itself",
         "engine/loop.py",
-        "        if self._prove():  # else as soon",
-        "        if True:  # else as soon",
+        "        if is_time and self._prove():",
+        "        if is_time:",
         ("integration/test_loop_holds.py",),
     ),
     Fault(
@@ -215,9 +216,51 @@ DECIDING = (
     Fault(
         "a decision that is not carried out yet is called in step",
         "engine/loop.py",
-        "            self.request(Run.HOLDS)\n            is_working = True\n",
-        "            pass\n",
+        "        is_to_do = bool(self._decided.waiting()) or any(",
+        "        is_to_do = False and any(",
         (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
+    ),
+    Fault(
+        "an approved deletion leaves its hold before it is done",
+        "engine/holds.py",
+        "            carry(group)\n",
+        "            paths = [each.path for each in group]\n"
+        "            self._ledger.holds.leave_decided(self._mirror, paths, datetime.now(UTC))\n"
+        "            carry(group)\n",
+        DECIDED,
+    ),
+    Fault(
+        "a refused deletion leaves its hold before its agreement is forgotten",
+        "engine/holds.py",
+        "            self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))\n",
+        "            paths = [each.path for each in group]\n"
+        "            self._ledger.holds.leave_decided(self._mirror, paths, datetime.now(UTC))\n"
+        "            self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))\n",
+        DECIDED,
+    ),
+    Fault(
+        "a deletion that was done stays in its hold",
+        "ledger/record.py",
+        "        leave_decided(tx, mirror, [outcome.operation.path for outcome in outcomes], at)\n",
+        "",
+        DECIDED,
+    ),
+    Fault(
+        "an approved deletion that failed is asked about again",
+        "engine/loop.py",
+        "        if self._deletions.parked and (again := ",
+        "        if False and (again := ",
+        (
+            f"{LOOP}::test_what_was_approved_and_could_not_be_done_is_done_later_without_asking_again",
+        ),
+    ),
+    Fault(
+        "other deletions wait for an approved one that fails",
+        "engine/loop.py",
+        "        if self._decided.waiting():\n            self.request(Run.HOLDS)  # they go first",
+        "        if self._ledger.holds.all(self.name, DECIDED):\n"
+        "            self.request(Run.HOLDS)  # they go first",
+        (f"{LOOP}::test_other_deletions_do_not_wait_for_an_approved_one_that_fails",),
     ),
     Fault(
         "a file that came back stays in its hold",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from docferry.engine.runs import Run
+from docferry.errors import DocferryError, PermanentError, TemporaryError, UnreachableError
 from docferry.model import HoldState, MirrorHealth, Side
 from looped_mirror import Mirror
 from processes import wait_for
@@ -209,6 +211,110 @@ def test_an_approved_deletion_waits_for_a_side_that_is_not_itself(
     mirror.remote.marker = marker
     wait_for(lambda: set(mirror.files) == {"b"})
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def held_and_approved(mirror: Mirror, names: str) -> int:
+    """Let the files *names* of six be deleted here, be held, and be approved; give the hold."""
+    for name in "abcdef":
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    for name in names:
+        (mirror.root / name).unlink()
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    return hold.id
+
+
+@pytest.mark.parametrize("error", [UnreachableError, TemporaryError])
+def test_what_was_approved_and_could_not_be_done_is_done_later_without_asking_again(
+    new_mirror: Callable[..., Mirror], error: type[DocferryError]
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    hold = held_and_approved(mirror, "abcd")
+    answers = iter([True, False])
+
+    def answer(name: str) -> None:
+        if name == "before delete" and not next(answers, True):
+            raise error("the store does not answer")
+
+    mirror.remote.step = answer
+    mirror.loop.request(Run.HOLDS)
+
+    wait_for(lambda: set(mirror.remote.contents) == {"e", "f"})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    rows = mirror.ledger.holds.all("docs", tuple(HoldState))
+    assert [(row.id, row.state) for row in rows] == [(hold, HoldState.DONE)]
+
+
+def test_an_approved_hold_is_not_done_while_one_of_its_deletions_fails(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=1)
+    hold = held_and_approved(mirror, "abc")
+    deleting = iter(range(100))
+
+    def refuse(name: str) -> None:
+        if name == "before delete" and next(deleting) == 1:
+            raise PermanentError("no right to delete it")
+
+    mirror.remote.step = refuse
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: len(mirror.remote.contents) == 4)
+    wait_for(lambda: mirror.health is MirrorHealth.WAITING)
+
+    [left] = mirror.ledger.holds.items(hold)
+    assert {left.path} == set(mirror.remote.contents) - set(mirror.files)
+    assert mirror.ledger.holds.get(hold).state is HoldState.APPROVED
+
+    mirror.restart()  # what it may do by now it tries at once
+    mirror.start()
+    wait_for(lambda: mirror.remote.contents == mirror.files)
+    assert mirror.ledger.holds.get(hold).state is HoldState.DONE
+
+
+def test_other_deletions_do_not_wait_for_an_approved_one_that_fails(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=1)
+    hold = held_and_approved(mirror, "abc")
+
+    def refuse(name: str) -> None:
+        if name == "before delete":
+            raise PermanentError("no right to delete it")
+
+    mirror.remote.step = refuse
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: mirror.health is MirrorHealth.WAITING)
+    mirror.remote.step = lambda name: None
+    mirror.remote.user_delete("f")
+
+    mirror.run(Run.POLL)
+
+    wait_for(lambda: set(mirror.files) == {"d", "e"})
+    assert len(mirror.ledger.holds.items(hold)) == 3
+
+
+def test_what_was_approved_and_was_touched_since_is_asked_about_again(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    for name in "ab":
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    mirror.remote.user_delete("a")
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+
+    os.utime(mirror.root / "a", ns=(1, 1))
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+
+    wait_for(lambda: mirror.ledger.holds.get(hold.id).state is HoldState.DONE)
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
+    [again] = mirror.ledger.holds.all("docs")
+    assert (again.id != hold.id, again.count) == (True, 1)
+    assert set(mirror.files) == {"a", "b"}
 
 
 def test_an_emptied_bucket_deletes_nothing(new_mirror: Callable[..., Mirror]) -> None:

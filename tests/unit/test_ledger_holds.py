@@ -168,15 +168,52 @@ def test_a_hold_is_decided_carried_out_and_done(ledger: Ledger, decision: HoldSt
 
     ledger.holds.decide(hold.id, decision, NOW + MINUTE)
     [decided] = ledger.holds.all("docs", (decision,))
-    taken = [*ledger.holds.take_items(hold.id, 2), *ledger.holds.take_items(hold.id, 2)]
-    ledger.holds.finish(hold.id, NOW + 2 * MINUTE)
+    first = ledger.holds.items(hold.id, 2)
+    second = ledger.holds.items(hold.id, 2, after=first[-1].path)
+    ledger.holds.leave_decided("docs", ["a", "b", "not held"], NOW + 2 * MINUTE)
+    left = ledger.holds.items(hold.id)
+    ledger.holds.leave_decided("docs", ["c"], NOW + 2 * MINUTE)
 
     assert (decided.state, decided.decided_at, decided.count) == (decision, NOW + MINUTE, 3)
-    assert [item.path for item in taken] == ["a", "b", "c"]
+    assert [item.path for item in (*first, *second)] == ["a", "b", "c"]
+    assert left == [planned("c")[0]]
     assert ledger.holds.all() == []
     [done] = ledger.holds.all("docs", (HoldState.DONE,))
     assert (done.count, done.decided_at) == (3, NOW + MINUTE)
     assert ledger.holds.items(hold.id) == []
+
+
+@pytest.mark.parametrize("state", [HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED])
+def test_what_is_written_down_about_a_path_takes_it_out_of_the_holds_that_were_decided(
+    ledger: Ledger, state: HoldState
+) -> None:
+    ledger.holds.park("docs", [planned(path) for path in "ab"])
+    hold = hold_parked(ledger, "docs", "many", NOW)
+    if state is not HoldState.OPEN:
+        ledger.holds.decide(hold.id, state, NOW)
+
+    ledger.record("docs", [uploaded("a")], at=NOW)
+    ledger.record("other", [uploaded("b")], at=NOW)
+
+    left = "ab" if state is HoldState.OPEN else "b"
+    assert [item.path for item in ledger.holds.items(hold.id)] == [*left]
+    assert ledger.holds.get(hold.id).state is state
+
+
+def test_an_approved_deletion_that_failed_is_taken_out_of_what_is_parked_but_not_of_its_hold(
+    ledger: Ledger,
+) -> None:
+    ledger.holds.park("docs", [planned(path) for path in "abc"])
+    hold = hold_parked(ledger, "docs", "many", NOW)
+    ledger.holds.decide(hold.id, HoldState.APPROVED, NOW)
+    touched = DeleteRemote("b", expect_remote="newer")
+    ledger.holds.park("docs", [planned("a"), (touched, sha_of("b")), planned("new")])
+
+    again = ledger.holds.take_approved("docs", 10, NOW)
+
+    assert again == [planned("a")[0]]
+    assert [item.path for item in ledger.holds.items(hold.id)] == ["a", "c"]
+    assert ledger.holds.take_parked("docs", 10) == [touched, planned("new")[0]]
 
 
 def test_a_hold_is_decided_only_once(ledger: Ledger) -> None:

@@ -180,9 +180,13 @@ class Planner:
         return not is_reserved(path) and self._filter.takes(path)
 
     def carry_deletions(self, found: Sequence[Seen], wanted: dict[Path, Operation]) -> None:
-        """Carry out those of *wanted* which the three trees still call for."""
+        """Carry out those of *wanted* which the three trees still call for; hold no others."""
+        others = []
         for seen in found:
             if isinstance(seen, Unseen):
+                continue
+            if self.carrier.is_busy(seen.path):
+                self._dirty.mark(seen.path, after_s=STALE_AGAIN_S)
                 continue
             operation = self._called_for(seen)
             if operation is not None and operation == wanted.get(seen.path):
@@ -192,6 +196,9 @@ class Planner:
                 self.carrier.add(self._task(seen, operation, None))
             else:
                 self._dirty.mark(seen.path)
+                others.append(seen.path)
+        if others:
+            self._tools.ledger.holds.leave_decided(self._mirror, others, datetime.now(UTC))
 
     def throttled(self) -> None:
         """Do less at a time: the store asks for it."""

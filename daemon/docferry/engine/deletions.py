@@ -21,6 +21,7 @@ from docferry.model import Deletion, HoldState, Path, Sha256, Side
 log = get_logger(__name__)
 
 _PARK_AT_ONCE = 1000
+_CARRY_AT_ONCE = 500
 
 
 class Deletions:
@@ -91,6 +92,11 @@ class Deletions:
         self._parked = 0
         self._ledger.holds.drop_parked(self._mirror)
 
+    def take_approved(self, now: datetime) -> list[Deletion]:
+        """Give the first of those parked that a person has approved: they failed, and go first."""
+        self._save()
+        return self._ledger.holds.take_approved(self._mirror, _CARRY_AT_ONCE, now)
+
     def judge(
         self, now: datetime, is_empty: Callable[[Side], bool], *, is_complete: bool
     ) -> Iterator[list[Deletion]]:
@@ -112,7 +118,7 @@ class Deletions:
         if reason is not None:
             self._hold(held, reason, now, is_complete=is_complete)
         elif planned.count:
-            while group := self._ledger.holds.take_parked(self._mirror, 500):
+            while group := self._ledger.holds.take_parked(self._mirror, _CARRY_AT_ONCE):
                 yield group
         elif held is not None:
             self._ledger.holds.finish(held.id, now)

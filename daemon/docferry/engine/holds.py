@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
 
 from docferry.config import MirrorConfig
 from docferry.core.guards import Proven, Refused
 from docferry.engine.identity import Places, mark_sides, moves, place_of, prove_sides
 from docferry.ledger import HoldRow, Ledger
-from docferry.ledger.holds import DECIDED, Kind
+from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
 from docferry.model import Deletion, Forget, HoldState, Outcome, Path, Ulid
 
@@ -19,8 +18,55 @@ log = get_logger(__name__)
 _AT_ONCE = 500
 
 
-class Marks(Protocol):
-    def mark(self, path: Path) -> None: ...
+class DecidedHolds:
+    """The holds of deletions of one mirror about which people have decided."""
+
+    def __init__(self, mirror: str, ledger: Ledger) -> None:
+        self._mirror = mirror
+        self._ledger = ledger
+        self._begun: set[int] = set()
+
+    def waiting(self) -> list[HoldRow]:
+        """Give those of which nothing was begun since the start."""
+        decided = self._ledger.holds.all(self._mirror, DECIDED, kind="deletions")
+        return [hold for hold in decided if hold.id not in self._begun]
+
+    def carry_out(
+        self, mark: Callable[[Path], None], carry: Callable[[list[Deletion]], None]
+    ) -> None:
+        """
+        Do what people decided, once both sides have proven themselves.
+
+        Approved deletions travel if the trees still call for them, and leave their hold when
+        that is written down: one that fails is tried again without asking again. Discarded
+        ones are forgotten as agreements, so that the file comes back from the side that has it.
+        """
+        for hold in self.waiting():
+            _tell(self._mirror, hold)
+            if hold.state is HoldState.APPROVED:
+                self._carry(hold, carry)
+            else:
+                self._refuse(hold, mark)
+            self._begun.add(hold.id)
+            self._ledger.holds.leave_decided(self._mirror, [], datetime.now(UTC))  # it was empty
+
+    def begin_anew(self) -> None:
+        """Look again at all that is left of them, as after a start."""
+        self._begun.clear()
+
+    def _carry(self, hold: HoldRow, carry: Callable[[list[Deletion]], None]) -> None:
+        after = ""
+        while group := self._ledger.holds.items(hold.id, _AT_ONCE, after=after):
+            carry(group)
+            after = group[-1].path
+
+    def _refuse(self, hold: HoldRow, mark: Callable[[Path], None]) -> None:
+        while group := self._ledger.holds.items(hold.id, _AT_ONCE):
+            # They leave the hold in the same transaction.
+            forgotten = [Outcome(Forget(deletion.path), synced=None) for deletion in group]
+            self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))
+            for deletion in group:
+                mark(deletion.path)
 
 
 def prove_or_hold(
@@ -66,11 +112,6 @@ def release_identity(mirror: str, ledger: Ledger) -> None:
         log.info("hold.resolved", mirror=mirror, hold=hold.id)
 
 
-def decided_holds(mirror: str, ledger: Ledger, kind: Kind) -> list[HoldRow]:
-    """Give the holds about which people have decided, and nothing was done yet."""
-    return ledger.holds.all(mirror, DECIDED, kind=kind)
-
-
 def join_decided(mirror: str, ledger: Ledger, places: Places, new_ulid: Callable[[], Ulid]) -> bool:
     """
     Do what people decided about holds of identity; say whether there was any.
@@ -78,7 +119,7 @@ def join_decided(mirror: str, ledger: Ledger, places: Places, new_ulid: Callable
     An approved one joins both sides anew: nothing is deleted. A discarded one changes
     nothing: while a side is not itself, the next look at it opens another.
     """
-    decided = decided_holds(mirror, ledger, "identity")
+    decided = ledger.holds.all(mirror, DECIDED, kind="identity")
     for hold in decided:
         _tell(mirror, hold)
         _join_anew(mirror, hold, ledger, places, new_ulid)
@@ -86,46 +127,11 @@ def join_decided(mirror: str, ledger: Ledger, places: Places, new_ulid: Callable
     return bool(decided)
 
 
-def carry_out_decided(
-    mirror: str, ledger: Ledger, marks: Marks, carry: Callable[[list[Deletion]], None]
-) -> None:
-    """
-    Do what people decided about holds of deletions, once both sides have proven themselves.
-
-    Approved deletions travel if the trees still call for them. Discarded ones are
-    forgotten as agreements, so that the file comes back from the side that has it.
-    """
-    for hold in decided_holds(mirror, ledger, "deletions"):
-        _tell(mirror, hold)
-        _carry_out(mirror, hold, ledger, marks, carry)
-        ledger.holds.finish(hold.id, datetime.now(UTC))
-
-
 def _tell(mirror: str, hold: HoldRow) -> None:
     if hold.state is HoldState.APPROVED:
         log.info("hold.approved", mirror=mirror, hold=hold.id, deletions=hold.count)
     else:
         log.info("hold.discarded", mirror=mirror, hold=hold.id, deletions=hold.count)
-
-
-def _carry_out(
-    mirror: str,
-    hold: HoldRow,
-    ledger: Ledger,
-    marks: Marks,
-    carry: Callable[[list[Deletion]], None],
-) -> None:
-    while group := ledger.holds.take_items(hold.id, _AT_ONCE):
-        if hold.state is HoldState.APPROVED:
-            carry(group)
-            continue
-        ledger.record(
-            mirror,
-            [Outcome(Forget(deletion.path), synced=None) for deletion in group],
-            at=datetime.now(UTC),
-        )
-        for deletion in group:
-            marks.mark(deletion.path)
 
 
 def _join_anew(

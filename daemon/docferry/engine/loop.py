@@ -20,7 +20,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.health import Facts, Health, judge
-from docferry.engine.holds import carry_out_decided, decided_holds, join_decided, prove_or_hold
+from docferry.engine.holds import DecidedHolds, join_decided, prove_or_hold
 from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
@@ -63,6 +63,7 @@ class MirrorLoop:
         self._deletions = Deletions(
             self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
         )
+        self._decided = DecidedHolds(self.name, tools.ledger)
         self.health = Health(self.name, tools.ledger)
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
@@ -359,8 +360,11 @@ class MirrorLoop:
         if self._deletions.parked and not self._prove():
             self._forget_plan()
             return
-        if decided_holds(self.name, self._ledger, "deletions"):
+        if self._decided.waiting():
             self.request(Run.HOLDS)  # they go first, and then count
+            return
+        if self._deletions.parked and (again := self._deletions.take_approved(datetime.now(UTC))):
+            self._carry_deletions(again)
             return
         is_complete, self._judge_complete = self._judge_complete, None
         self._judge_by_s = None
@@ -398,16 +402,15 @@ class MirrorLoop:
             self._outage.end()
             self._agreed_listing = None
             self.request(Run.FULL)
-        if self._outage.wait_s or not decided_holds(self.name, self._ledger, "deletions"):
-            return
-        if self._prove():  # else as soon as it can, before the full run that comes then
+        is_time = not self._outage.wait_s and self._decided.waiting()
+        if is_time and self._prove():  # else as soon as it can, before the full run that comes then
             self._carry_out_decided()
 
     def _carry_out_decided(self) -> None:
-        if not decided_holds(self.name, self._ledger, "deletions"):
+        if not self._decided.waiting():
             return
         self._forget_plan()  # what is to be deleted beside them is found anew
-        carry_out_decided(self.name, self._ledger, self, self._carry_deletions)
+        self._decided.carry_out(self.mark, self._carry_deletions)
         self._planner.carrier.drain()  # a full run that comes now must not find half of it
         self._agreed_listing = None
         self.request(Run.FULL)
@@ -440,16 +443,21 @@ class MirrorLoop:
 
     def _judge_health(self) -> tuple[MirrorHealth, str | None]:
         holds = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
-        is_working = self._planner.carrier.under_way > 0 or self._is_to_be_judged
-        if any(hold.state is not HoldState.OPEN for hold in holds):
-            self.request(Run.HOLDS)
-            is_working = True
-        return judge(
+        decided = [hold for hold in holds if hold.state is not HoldState.OPEN]
+        is_to_do = bool(self._decided.waiting()) or any(h.kind == "identity" for h in decided)
+        found = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
-            is_working=is_working,
+            is_working=is_to_do or self._planner.carrier.under_way > 0 or self._is_to_be_judged,
             problems=len(self._planner.problems),
             unsettled=len(self.dirty),
         )
+        if decided and found[0] is MirrorHealth.IN_STEP:
+            # Approved, and nothing will come of what is left unless it is looked at.
+            self._decided.begin_anew()
+            is_to_do, found = True, (MirrorHealth.WORKING, None)
+        if is_to_do:
+            self.request(Run.HOLDS)
+        return found
 
     def _waiting(self) -> dict[str, object]:
         waiting = self.waiting

@@ -215,15 +215,39 @@ class Holds:
         with self._database.reading() as tx:
             return tx.all(query, HoldRow)
 
-    def items(self, hold_id: int, limit: int = 1000) -> list[Deletion]:
-        """Give the first held deletions, by path; none once the hold is done."""
-        query = _DELETION.where(deletion.c.hold == hold_id).order_by(deletion.c.path).limit(limit)
+    def items(self, hold_id: int, limit: int = 1000, *, after: Path = "") -> list[Deletion]:
+        """Give the first held deletions, by path, that come after *after*; none once it is done."""
+        query = _DELETION.where(deletion.c.hold == hold_id, deletion.c.path > after)
         with self._database.reading() as tx:
-            return [_deletion(*row) for row in tx.tuples(query)]
+            rows = tx.tuples(query.order_by(deletion.c.path).limit(limit))
+            return [_deletion(*row) for row in rows]
 
-    def take_items(self, hold_id: int, limit: int) -> list[Deletion]:
-        """Give up to *limit* held deletions, by path, and forget them; the count stays."""
-        return self._take([deletion.c.hold == hold_id], limit)
+    def leave_decided(self, mirror: str, paths: Sequence[Path], at: datetime) -> None:
+        """
+        Take *paths* out of the holds that were decided about: they are not called for any more.
+
+        What was carried out leaves them with the note about it (`Ledger.record`). A hold of
+        which nothing is left is done; its count stays.
+        """
+        with self._database.writing() as tx:
+            leave_decided(tx, mirror, paths, at)
+
+    def take_approved(self, mirror: str, limit: int, at: datetime) -> list[Deletion]:
+        """
+        Give up to *limit* parked deletions that a person has approved, and park them no more.
+
+        They stay in their hold until they are done. Of a path that is to be deleted as
+        another content than was approved nothing is approved any more.
+        """
+        with self._database.writing() as tx:
+            others = [row[0] for row in tx.tuples(_parked_and_approved(mirror, is_same=False))]
+            leave_decided(tx, mirror, others, at, states=(HoldState.APPROVED,))
+            rows = tx.tuples(_parked_and_approved(mirror, is_same=True).limit(limit))
+            for chunk in chunks([path for path, *_ in rows]):
+                tx.delete(
+                    deletion, deletion.c.mirror == mirror, _IS_PARKED, deletion.c.path.in_(chunk)
+                )
+        return [_deletion(side, path, token) for path, side, token in rows]
 
     def get(self, hold_id: int) -> HoldRow:
         """
@@ -260,6 +284,28 @@ class Holds:
             for chunk in chunks([row[0] for row in rows]):
                 tx.delete(deletion, deletion.c.id.in_(chunk))
         return [_deletion(*row) for _, *row in rows]
+
+
+def leave_decided(
+    tx: Transaction,
+    mirror: str,
+    paths: Sequence[Path],
+    at: datetime,
+    *,
+    states: Sequence[HoldState] = DECIDED,
+) -> None:
+    """Take *paths* out of the holds of deletions that were decided about; end those then empty."""
+    decided = tx.tuples(
+        select(hold.c.id).where(
+            hold.c.mirror == mirror, hold.c.state.in_(states), hold.c.kind == "deletions"
+        )
+    )
+    for (hold_id,) in decided:
+        for chunk in chunks(paths):
+            tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
+        left = select(deletion.c.id).where(deletion.c.hold == hold_id)
+        done = {"state": HoldState.DONE, "finished_at": at}
+        tx.update(hold, done, hold.c.id == hold_id, ~left.exists())
 
 
 def _side(planned: Deletion) -> Side:
@@ -326,6 +372,20 @@ def _drop_decided(tx: Transaction, mirror: str) -> int:
     )
     return tx.delete(
         deletion, deletion.c.mirror == mirror, _IS_PARKED, deletion.c.path.in_(decided)
+    )
+
+
+def _parked_and_approved(mirror: str, *, is_same: bool) -> Select[Any]:
+    """Select what is parked and approved, as the very same deletion or as another one."""
+    held = deletion.alias()
+    same = (held.c.side == deletion.c.side) & (held.c.token == deletion.c.token)
+    return (
+        select(deletion.c.path, deletion.c.side, deletion.c.token)
+        .join(held, (held.c.mirror == deletion.c.mirror) & (held.c.path == deletion.c.path))
+        .join(hold, held.c.hold == hold.c.id)
+        .where(deletion.c.mirror == mirror, _IS_PARKED, hold.c.state == HoldState.APPROVED)
+        .where(same if is_same else ~same)
+        .order_by(deletion.c.path)
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, case, literal_column, null, true
 from docferry.core.paths import is_odd
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
+from docferry.ledger.holds import leave_decided
 from docferry.ledger.jobs import insert_jobs
 from docferry.ledger.schema import conflict, history, intent, problem, synced, version
 from docferry.model import (
@@ -71,6 +72,7 @@ def record(
         _record_history(tx, mirror, outcomes, at)
         _record_conflicts(tx, mirror, outcomes, at)
         _solve_problems(tx, mirror, outcomes)
+        leave_decided(tx, mirror, [outcome.operation.path for outcome in outcomes], at)
         insert_jobs(tx, jobs)
 
 
