@@ -11,6 +11,7 @@ CONSIDER = ("unit/test_consider.py", "unit/test_deletions.py")
 DURABLE = ("system/test_durable.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
+PROBLEMS = ("unit/test_problems.py",)
 
 DOING = (
     # Operations.
@@ -303,5 +304,49 @@ DOING = (
         "                newcomer.unlink()\n",
         "                pass\n",
         ("unit/test_local_create.py",),
+    ),
+    # Trouble.
+    Fault(
+        "what was under way when a store went counts as so many tries",
+        "core/outage.py",
+        "    if before is not None and now_s < before.retry_s:\n",
+        "    if False:\n",
+        ("unit/test_outage.py",),
+    ),
+    Fault(
+        "a file whose mode was mended waits for its turn",
+        "engine/problems.py",
+        "        if failing.changed_ns != _changed_ns(seen):  # its mode or owner, perhaps\n",
+        "        if False:\n",
+        PROBLEMS,
+    ),
+    Fault(
+        "what could not be looked at once is shown for ever",
+        "engine/problems.py",
+        "        self.mended(self._unseen - self._unseen_now)\n",
+        "        pass\n",
+        PROBLEMS,
+    ),
+    Fault(
+        "a folder that cannot be read stops its mirror",
+        "storage/local.py",
+        "            except PermissionError as error:\n"
+        "                yield Unknown(folder, why_unreadable(error), below=True)\n",
+        "            except ZeroDivisionError:\n                pass\n",
+        ("unit/test_look.py",),
+    ),
+    Fault(
+        "a ledger that cannot be written ends the loop",
+        "engine/health.py",
+        "        except DocferryError as error:  # the mirroring goes on; the row is tried again\n",
+        "        except ZeroDivisionError as error:\n",
+        ("unit/test_health.py",),
+    ),
+    Fault(
+        "a mirror that hangs is in step",
+        "engine/health.py",
+        "            self.note(health=MirrorHealth.WAITING, reason=reason)\n",
+        "            pass\n",
+        ("unit/test_health.py",),
     ),
 )

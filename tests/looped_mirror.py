@@ -12,6 +12,7 @@ from docferry.engine.consider import Tools
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
+from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.ledger import Ledger
@@ -78,9 +79,8 @@ class Mirror:
             ledger=self.ledger,
             local=local,
             pool=self.pool,
-            looks=self.pool,
+            looks=Looks(self.pool, self.look_gate),
             gate=Gate(4),
-            look_gate=self.look_gate,
             aliases=self.aliases,
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,

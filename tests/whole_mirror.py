@@ -20,6 +20,7 @@ from docferry.engine.dry_run import DryRun, Rehearsal
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
+from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.patience import Patience
 from docferry.engine.tell import kind_of
@@ -256,9 +257,8 @@ class WholeMirror:
             ledger=self.ledger,
             local=self.local,
             pool=self._pool,
-            looks=self._pool,
+            looks=Looks(self._pool, Gate(4)),
             gate=Gate(4),
-            look_gate=Gate(4),
             aliases=self.aliases,
             jobs_for=lambda version: (),
             new_ulid=self.new_ulid,

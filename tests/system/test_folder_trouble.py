@@ -145,6 +145,16 @@ def test_check_names_a_folder_that_cannot_be_written(usual_site: Site) -> None:
 
 
 @pytest.mark.tools("setpriv")
+def test_a_state_directory_that_cannot_be_made_is_named(usual_site: Site) -> None:
+    usual_site.folder.chmod(0o555)
+
+    ended = usual_site.ended("run")
+
+    assert ended.returncode == 2
+    assert f"cannot lock {usual_site.state}/lock: Permission denied; check that" in ended.stderr
+
+
+@pytest.mark.tools("setpriv")
 def test_a_folder_that_is_closed_at_the_start_keeps_no_other_mirror_waiting(
     new_site: NewSite,
 ) -> None:

@@ -286,7 +286,7 @@ def test_a_store_that_hangs_is_named_deletes_nothing_and_keeps_nobody_from_stopp
         heals(daemon, site)
         with hanging(own_server):
             site.docs.write("b.txt", b"b")
-            is_named(daemon, site, "waiting", "no answer for", own_server.endpoint_url)
+            is_named(daemon, site, "waiting", "it has been waiting", own_server.endpoint_url)
             assert site.json("status")["pid"] == daemon.process.pid
             assert daemon.fetch("/healthz") == "alive\n"
             assert daemon.events("mirror.silent")
@@ -320,7 +320,7 @@ def test_a_store_that_hangs_keeps_no_mirror_of_another_store_waiting(
             with hanging(own_server):
                 for number in range(100):  # more than there are threads
                     site.docs.write(f"{number}.txt", b"waits")
-                is_named(daemon, site, "waiting", "no answer for")
+                is_named(daemon, site, "waiting", "it has been waiting")
 
                 other.write("mine.txt", b"mine")
                 other.put("theirs.txt", b"theirs")

@@ -33,7 +33,7 @@ def problems(site: Site) -> dict[str, str]:
 
 
 def is_named(daemon: Daemon, site: Site, health: str, *says: str) -> None:
-    """Wait until the mirror is in *health* for a reason that says all this, in status too."""
+    """Wait until the mirror is in *health* for a reason that says all this, in each place."""
 
     def is_so() -> bool:
         facts = daemon.readiness().get("docs", {})
@@ -41,6 +41,8 @@ def is_named(daemon: Daemon, site: Site, health: str, *says: str) -> None:
         return facts.get("health") == health and all(part in found for part in says)
 
     daemon.wait_for(is_so)
+    logged = daemon.log.read_text()
+    assert all(part in logged for part in says)
     found = site.status()["docs"]
     assert found.health == health
     assert all(part in (found.reason or "") for part in says), found.reason

@@ -12,6 +12,7 @@ from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.gate import Gate
+from docferry.engine.look import Looks
 from docferry.ledger import Ledger
 from docferry.model import Deletion, Path, Side
 from unit.memory_mirror import HeldPool, MemoryMirror
@@ -38,9 +39,8 @@ class Desk:
             ledger=self.ledger,
             local=self.mirror.local,
             pool=self.pool,
-            looks=self.pool,
+            looks=Looks(self.pool, Gate(4)),
             gate=Gate(4),
-            look_gate=Gate(4),
             aliases={},
             jobs_for=lambda version: (),
             new_ulid=self.mirror.new_ulid,

@@ -38,7 +38,7 @@ def test_a_loop_that_waits_long_for_an_answer_is_not_in_step(tmp_path: pathlib.P
     assert before is MirrorHealth.IN_STEP
     assert row is not None
     assert row.health is MirrorHealth.WAITING
-    assert row.reason == "no answer for 6 s from one of its sides: /docs, s3://b"
+    assert row.reason == "it has been waiting 6 s for one of its sides: /docs, s3://b"
 
 
 def test_silence_hides_no_trouble_that_is_known(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from docferry.core.merge import Difference
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
-from docferry.engine.look import Expanded, expand, look_at
+from docferry.engine.look import Expanded, Looks, expand, look_at
 from docferry.ledger import Ledger
 from docferry.model import FileState, Path, Unknown
 from docferry.storage.local import LocalStorage
@@ -77,7 +77,7 @@ def test_no_more_looks_go_out_at_a_time_than_the_store_bears(
     paths = [str(number) for number in range(20)]
 
     with ThreadPoolExecutor(8) as pool:
-        seen = list(look_at(paths, "docs", places, ledger, pool, Gate(bears)))
+        seen = list(look_at(paths, "docs", places, ledger, Looks(pool, Gate(bears))))
 
     assert seen == [Difference(path, None, None, None) for path in paths]
     assert remote.most == bears

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from docferry.core.outage import LONGEST_PAUSE_S, pause_after
+import pytest
+
+from docferry.core.outage import LONGEST_PAUSE_S, health_after, pause_after
+from docferry.errors import (
+    BlockedPathError,
+    DocferryError,
+    PermanentError,
+    TemporaryError,
+    ThrottledError,
+    UnreachableError,
+)
+from docferry.model import MirrorHealth
 
 
 def test_each_try_that_comes_to_nothing_doubles_the_pause() -> None:
@@ -25,3 +36,19 @@ def test_what_was_under_way_when_it_began_does_not_make_the_pause_longer() -> No
         latest = pause_after(latest, now_s=100.1, jitter=0.5)
 
     assert latest == began
+
+
+@pytest.mark.parametrize(
+    ("error", "health"),
+    [
+        (UnreachableError(""), MirrorHealth.UNREACHABLE),
+        (ThrottledError(""), MirrorHealth.WAITING),
+        (TemporaryError(""), MirrorHealth.WAITING),
+        (PermanentError(""), MirrorHealth.BLOCKED),
+        (BlockedPathError(""), MirrorHealth.BLOCKED),
+    ],
+)
+def test_what_broke_off_a_round_says_how_the_mirror_is(
+    error: DocferryError, health: MirrorHealth
+) -> None:
+    assert health_after(error) is health

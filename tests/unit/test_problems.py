@@ -79,6 +79,7 @@ def test_what_fails_below_a_folder_that_changed_is_tried_at_once(
 ) -> None:
     for path in ("a/p", "a/b/p", "p"):
         desk.fail(path)
+    assert desk.dirty.take_due(10) == {}
 
     desk.problems.try_again_below(folder)
 
@@ -115,10 +116,10 @@ def test_what_fails_now_is_not_forgotten_as_something_that_could_not_be_seen(des
     assert desk.shown == {"p"}
 
 
-def test_a_folder_is_known_for_what_could_not_be_seen_at_or_below_it(desk: Desk) -> None:
+def test_a_mark_at_or_above_what_could_not_be_seen_asks_for_a_walk(desk: Desk) -> None:
     desk.miss("closed")
     desk.miss("a/closed")
 
-    folders = ("closed/", "closed/sub/", "a/", "clos/", "b/")
+    marks = ("closed/", "closed/sub/", "a/", "clos/", "b/", "closed", "a")
 
-    assert [folder for folder in folders if desk.problems.is_unseen_at(folder)] == ["closed/", "a/"]
+    assert [mark for mark in marks if desk.problems.changed_above([mark])] == ["closed/", "a/"]

@@ -19,6 +19,7 @@ from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
 from docferry.engine.gate import Gate
+from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
@@ -125,9 +126,8 @@ class Daemon:
             self._ledger,
             sides.local,
             threads.carry,
-            threads.look,
+            threads.looks,
             threads.gate,
-            threads.look_gate,
             sides.aliases,
             self._jobs_for,
             self._new_ulid,
@@ -227,12 +227,12 @@ class _Threads:
 
     def __init__(self, transfers: int) -> None:
         self.carry = ThreadPoolExecutor(transfers, thread_name_prefix="carry")
-        self.look = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
         self.gate = Gate(transfers)
-        self.look_gate = Gate(LOOKERS)
+        look = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
+        self.looks = Looks(look, Gate(LOOKERS))
 
     def shutdown(self) -> None:
-        for pool in (self.carry, self.look):
+        for pool in (self.carry, self.looks.pool):
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from docferry.core.retry import delay_s
+from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.model import MirrorHealth
 
 #: It is asked at least this often.
 LONGEST_PAUSE_S = 60.0
@@ -30,3 +32,14 @@ def pause_after(before: Pause | None, *, now_s: float, jitter: float) -> Pause:
         return before  # what was under way when it began comes in by and by: that is no new try
     attempts = 1 if before is None else before.attempts + 1
     return Pause(attempts, now_s + min(LONGEST_PAUSE_S, delay_s(attempts, jitter=jitter)))
+
+
+def health_after(error: DocferryError) -> MirrorHealth:
+    """Say how a mirror is whose round *error* broke off."""
+    match error:
+        case UnreachableError():
+            return MirrorHealth.UNREACHABLE
+        case PermanentError():
+            return MirrorHealth.BLOCKED
+        case _:
+            return MirrorHealth.WAITING

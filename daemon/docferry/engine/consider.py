@@ -25,6 +25,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor, Learned, Task
 from docferry.engine.gate import Gate
+from docferry.engine.look import Looks
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
@@ -71,9 +72,8 @@ class Tools:
     ledger: Ledger
     local: LocalSide
     pool: Pool  #: carries operations
-    looks: Pool  #: only looks, so that it never waits behind a long transfer
+    looks: Looks
     gate: Gate  #: how many operations the store bears at a time
-    look_gate: Gate  #: how many looks
     aliases: dict[Key, Path]  #: shared with the remote side
     jobs_for: Callable[[VersionRow], Sequence[NewJob]]
     new_ulid: Callable[[], Ulid]
@@ -320,7 +320,7 @@ class Planner:
         return self._deletions.is_parked(path) or self.carrier.is_busy_below(path)
 
     def _tell_throttled(self) -> None:
-        self._tools.look_gate.slow_down()
+        self._tools.looks.gate.slow_down()
         store, limit = self._tools.options.store, self._tools.gate.limit
         log.warning("store.throttled", mirror=self._mirror, store=store, at_a_time=limit)
 

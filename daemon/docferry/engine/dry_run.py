@@ -20,6 +20,7 @@ from docferry.engine.execute import Executor, Task
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.engine.imagined import ImaginedBucket, ImaginedFolder
+from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.patience import Patience
 from docferry.engine.sides import KnownContents
@@ -114,9 +115,8 @@ class Rehearsal:
             ledger=scratch,
             local=self._folder,
             pool=pool,
-            looks=pool,
+            looks=Looks(pool, Gate(_AT_ONCE)),
             gate=Gate(_AT_ONCE),
-            look_gate=Gate(_AT_ONCE),
             aliases=aliases,
             jobs_for=lambda version: (),
             new_ulid=new_ulid,

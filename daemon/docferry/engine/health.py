@@ -101,7 +101,7 @@ class Health:
             silent_s = time.monotonic() - since_s
             if silent_s <= SILENT_S or self.facts.health in _TROUBLE:
                 return
-            reason = f"no answer for {silent_s:.0f} s from one of its sides: {places}"
+            reason = f"it has been waiting {silent_s:.0f} s for one of its sides: {places}"
             if self._told_silence_since_s != since_s:
                 log.warning("mirror.silent", mirror=self._mirror, reason=reason)
                 self._told_silence_since_s = since_s

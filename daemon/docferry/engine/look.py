@@ -4,7 +4,7 @@ Look at paths: the three trees for a handful of them, and what a folder mark sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass
 
@@ -12,46 +12,62 @@ from docferry.core.merge import Difference, Seen, Unseen, changed, merge
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.ledger import Ledger
-from docferry.model import FileState, Path, Side, Unknown
+from docferry.model import Entry, FileState, Path, Side, Unknown
 from docferry.storage.base import Storage
 
 #: Below this many paths it is quicker to ask one after the other than to use the pool.
 _FEW = 4
+_TOLD_EVERY = 1000
 
 
-def all_trees(mirror: str, places: Places, ledger: Ledger) -> Iterator[Seen]:
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Threads that only look, so that it never waits behind a long transfer."""
+
+    pool: Pool
+    gate: Gate  #: how many looks the store bears at a time
+
+
+def all_trees(
+    mirror: str, places: Places, ledger: Ledger, on_wait: Callable[[], None]
+) -> Iterator[Seen]:
     """
     Yield every path at which the three trees are not as agreed.
+
+    Args:
+        on_wait: Called now and then, also where nothing is to be done for long.
 
     Raises:
         UnreachableError, TemporaryError: A walk or a listing did not finish.
     """
     local, remote, synced = places.local, places.remote, ledger.synced
-    yield from merge(local.scan(), remote.scan(), synced.scan(mirror))
+    yield from merge(_told(local.scan(), on_wait), remote.scan(), synced.scan(mirror))
     # Names that are not the same on both sides sort differently: a merge of their own.
     yield from merge(local.scan_odd(), remote.scan_odd(), synced.scan_odd(mirror))
 
 
-def changed_on(side: Side, mirror: str, places: Places, ledger: Ledger) -> Iterator[Path | Unknown]:
+def changed_on(
+    side: Side, mirror: str, places: Places, ledger: Ledger, on_wait: Callable[[], None]
+) -> Iterator[Path | Unknown]:
     """
     Yield the paths at which one side alone is not as agreed.
+
+    Args:
+        on_wait: Called now and then, also where nothing is to be done for long.
 
     Raises:
         UnreachableError, TemporaryError: The walk or the listing did not finish.
     """
     storage, synced = places.side(side), ledger.synced
-    yield from changed(side, storage.scan(), synced.scan(mirror))
+    yield from changed(side, _told(storage.scan(), on_wait), synced.scan(mirror))
     yield from changed(side, storage.scan_odd(), synced.scan_odd(mirror))
 
 
 def look_at(
-    paths: Sequence[Path], mirror: str, places: Places, ledger: Ledger, pool: Pool, gate: Gate
+    paths: Sequence[Path], mirror: str, places: Places, ledger: Ledger, looks: Looks
 ) -> Iterator[Seen]:
     """
     Yield what the three trees hold at each of *paths*, as agreed or not.
-
-    Args:
-        gate: How many looks the store bears at a time.
 
     Raises:
         UnreachableError: A side does not answer.
@@ -59,14 +75,14 @@ def look_at(
     """
 
     def stat(path: Path) -> FileState | Unknown | None:
-        with gate:
+        with looks.gate:
             return places.remote.stat(path)
 
     synced = ledger.synced.get(mirror, paths)
     if len(paths) < _FEW:
         remotes: Iterator[FileState | Unknown | None] = map(stat, paths)
     else:
-        remotes = pool.map(stat, paths)
+        remotes = looks.pool.map(stat, paths)
     for path, remote in zip(paths, remotes, strict=True):
         local = places.local.stat(path)
         if isinstance(local, Unknown):
@@ -131,3 +147,10 @@ def expand(
             return None
     hidden = tuple(f"{what.path}/" for what in unseen if what.below)
     return Expanded([path for path in paths if not path.startswith(hidden)], unseen)
+
+
+def _told(entries: Iterable[Entry], on_wait: Callable[[], None]) -> Iterator[Entry]:
+    for number, entry in enumerate(entries):
+        if number % _TOLD_EVERY == 0:
+            on_wait()
+        yield entry

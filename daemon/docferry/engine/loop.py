@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen
+from docferry.core.outage import health_after
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
@@ -25,7 +26,7 @@ from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
 from docferry.engine.runs import Requests, Run
-from docferry.errors import DocferryError, PermanentError, ThrottledError, UnreachableError
+from docferry.errors import DocferryError, ThrottledError
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
 from docferry.metrics import LOOP_FAILURES
@@ -180,12 +181,8 @@ class MirrorLoop:
                 self._round()
             except _StoppedError:
                 break
-            except UnreachableError as error:
-                self._pause(error, MirrorHealth.UNREACHABLE)
-            except PermanentError as error:
-                self._pause(error, MirrorHealth.BLOCKED)
             except DocferryError as error:
-                self._pause(error, MirrorHealth.WAITING)
+                self._pause(error, health_after(error))
             except Exception as error:  # one round of the loop
                 LOOP_FAILURES.labels(self.name).inc()
                 log.exception("loop.failed", mirror=self.name)
@@ -243,7 +240,7 @@ class MirrorLoop:
         began = datetime.now(UTC)
         self._planner.run_begins()
         try:
-            for seen in all_trees(self.name, self._places, self._ledger):
+            for seen in all_trees(self.name, self._places, self._ledger, self._on_wait):
                 if not self._planner.is_outdated(seen):
                     self._planner.consider(seen, is_snapshot=True)
                 self._interleave()
@@ -287,8 +284,7 @@ class MirrorLoop:
         log.debug("run.done", mirror=self.name, run=side, took_s=_seconds_since(began))
 
     def _changed_on(self, side: Side) -> Iterator[Path]:
-        for found in changed_on(side, self.name, self._places, self._ledger):
-            self._on_wait()
+        for found in changed_on(side, self.name, self._places, self._ledger, self._on_wait):
             if isinstance(found, Unknown):
                 self._planner.problems.unseen(Unseen(side, found))
             elif self._planner.takes(found):
@@ -306,10 +302,8 @@ class MirrorLoop:
             self._planner.carrier.collect()
 
     def _look_at(self, due: dict[Path, float]) -> None:
-        for folder in (mark for mark in due if mark.endswith("/")):
-            self._planner.problems.try_again_below(folder)
-            if self._planner.problems.is_unseen_at(folder):
-                self.request(Run.RESCAN)
+        if self._planner.problems.changed_above(due):
+            self.request(Run.RESCAN)
         found = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
         if found is None:
             self.request(Run.FULL)
@@ -322,8 +316,7 @@ class MirrorLoop:
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)
 
     def _looks(self, paths: Sequence[Path]) -> Iterator[Seen]:
-        pool, gate = self._tools.looks, self._tools.look_gate
-        return look_at(paths, self.name, self._places, self._ledger, pool, gate)
+        return look_at(paths, self.name, self._places, self._ledger, self._tools.looks)
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""

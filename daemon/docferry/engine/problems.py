@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -206,9 +207,17 @@ class Problems:
         self._shown.add(path)
         self._again.add(path)  # it was looked at: the end of a full run does not mend it
 
-    def is_unseen_at(self, folder: Path) -> bool:
-        """Say whether something at or below *folder*, which ends in "/", could not be looked at."""
-        return any(f"{path}/".startswith(folder) for path in self._unseen)
+    def changed_above(self, marks: Iterable[Path]) -> bool:
+        """
+        Let what fails below the folders among *marks* ("folder/") be tried at once.
+
+        Returns:
+            Whether something at or below one could not be looked at: that takes a walk.
+        """
+        folders = tuple(mark for mark in marks if mark.endswith("/"))
+        for folder in folders:
+            self.try_again_below(folder)
+        return any(f"{path}/".startswith(folders) for path in self._unseen)
 
     def walk_begins(self) -> None:
         """Note that the whole folder is looked at anew: so is what fails."""
