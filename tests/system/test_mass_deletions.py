@@ -128,7 +128,9 @@ def test_what_is_decided_while_docferry_is_down_is_planned_and_done(new_site: Ne
 
     gone = PATHS[:-2]
     assert planned["approved"].operations == [("delete_remote", path) for path in gone]
-    assert planned["discarded"].operations == [("download", path) for path in gone]
+    assert planned["discarded"].operations == [
+        (kind, path) for path in gone for kind in ("forget", "download")
+    ]
     assert site.mirrors["approved"].objects().keys() == set(PATHS[-2:])
     assert site.mirrors["discarded"].files() == FILES
     assert site.holds() == []

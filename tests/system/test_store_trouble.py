@@ -46,7 +46,7 @@ def test_an_endpoint_where_nobody_listens_is_named(site: Site) -> None:
     assert site.endpoint_url in checked.stdout
     assert "is the store running?" in checked.stdout
     assert planned.returncode == 1
-    assert site.endpoint_url in planned.stderr
+    assert site.endpoint_url in planned.stdout
 
 
 def test_wrong_credentials_are_named_and_never_shown(site: Site) -> None:
