@@ -15,6 +15,7 @@ from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger
+from docferry.storage.atomic import has_writer
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
@@ -125,12 +126,20 @@ def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
         )
         return
     try:
-        with NamedTemporaryFile(dir=folder, prefix=".docferry-check-"):
-            pass
+        with NamedTemporaryFile(dir=folder, prefix=".docferry-check-") as file:
+            knows_writers = has_writer(file.fileno()) is not None
     except OSError as error:
         remedy = f"let the user of docferry (uid {os.geteuid()}) read and write {folder}"
         yield Finding("folder", name, "error", f"{folder}: {error.strerror}", remedy)
         return
+    if not knows_writers:
+        yield Finding(
+            "folder",
+            name,
+            "warning",
+            f"{folder}: its file system does not tell whether a file is open for writing",
+            "set `settle` longer than programs pause while they write there",
+        )
     free = os.statvfs(folder)
     free_bytes = free.f_bavail * free.f_frsize
     if free_bytes < FREE_BYTES:
