@@ -169,6 +169,13 @@ DOING = (
         "            if False:\n",
         ("unit/test_local_marker.py",),
     ),
+    Fault(
+        "a dropped file is thrown away while somebody may be writing it",
+        "storage/hand_over.py",
+        "            if has_writer is None and",
+        "            if False and",
+        ("unit/test_hand_over.py",),
+    ),
     # The plan.
     Fault(
         "a plan takes an upload of ours for a stranger's",

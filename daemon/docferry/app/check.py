@@ -18,6 +18,7 @@ from docferry.engine.identity import moves
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger, MirrorRow
 from docferry.model import HoldState
+from docferry.storage.atomic import has_writer
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
@@ -131,14 +132,22 @@ def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> Iterator
         yield _missing_folder(name, folder, has_run=has_run)
         return
     try:
-        with NamedTemporaryFile(dir=folder, prefix=".docferry-check-"):
-            pass
+        with NamedTemporaryFile(dir=folder, prefix=".docferry-check-") as file:
+            knows_writers = has_writer(file.fileno()) is not None
     except OSError as error:
         remedy = f"let the user of docferry (uid {os.geteuid()}) read and write {folder}"
         if error.errno == errno.EROFS:
             remedy = f"mount the file system of {folder} read-write"
         yield Finding("folder", name, "error", f"{folder}: {error.strerror}", remedy)
         return
+    if not knows_writers:
+        yield Finding(
+            "folder",
+            name,
+            "warning",
+            f"{folder}: its file system does not tell whether a file is open for writing",
+            "set `settle` longer than programs pause while they write there",
+        )
     free = os.statvfs(folder)
     free_bytes = free.f_bavail * free.f_frsize
     if free_bytes < FREE_BYTES:

@@ -29,7 +29,7 @@ from docferry.errors import DocferryError, PermanentError, StaleError, Temporary
 from docferry.logs import get_logger
 from docferry.model import Attributes, FileState, Path, Token, Ulid, Unknown
 from docferry.storage.base import Content
-from docferry.storage.hand_over import HandOver
+from docferry.storage.hand_over import UNSURE_S, HandOver
 from docferry.storage.local import LocalStorage
 
 log = get_logger(__name__)
@@ -83,7 +83,12 @@ class DropFolder:
         self._options = options
         self._to = destination
         self._source = LocalStorage(options.folder)
-        self._hand_over = HandOver(options.folder, destination.storage.root, step=step)
+        self._hand_over = HandOver(
+            options.folder,
+            destination.storage.root,
+            unsure_s=UNSURE_S + options.settle_s,
+            step=step,
+        )
         self._filter = Filter(exclude=DEFAULT_EXCLUDES)
         self._wake = threading.Event()
         self._stopping = threading.Event()

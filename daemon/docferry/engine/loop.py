@@ -206,6 +206,8 @@ class MirrorLoop:
         if self._outage.wait_s:
             return
         self._asked_runs()
+        if self._outage.is_on:  # a side is not itself: what is dirty waits as well
+            return
         self._work_off_dirty()
         self._planner.carrier.collect()
         self._judge_deletions()

@@ -8,7 +8,9 @@ where no saver can replace it any more:
     .docferry/taken/<token>/<path>   has that token: it is safe elsewhere, and unlinked
                                      anything else: somebody's new work, given back
 
-The name says which, so that `recover` can finish what a crash interrupted.
+The name says which, so that `recover` can finish what a crash interrupted. Where nobody
+can tell whether it is open for writing, it stays aside for a while before it is unlinked:
+somebody may go on writing through a descriptor, and what comes then is given back too.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import errno
 import os
 import pathlib
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -26,8 +29,10 @@ from docferry.storage.atomic import Place, Renames
 from docferry.storage.local import LocalStorage
 from docferry.storage.local_content import token_of
 from docferry.storage.local_folder import Folder, Parent
-from docferry.storage.local_staging import is_being_written
+from docferry.storage.local_staging import has_writer_at
 
+#: So long after the settle time a file stays aside that may be open for writing.
+UNSURE_S = 60.0
 _TAKEN = f"{RESERVED}/taken"
 
 
@@ -36,6 +41,7 @@ class HandOver:
     From the folder *source* to the folder *target*. For one thread.
 
     Args:
+        unsure_s: How long a file stays aside that may be open for writing.
         step: Called with the name of each step; tests crash there.
     """
 
@@ -44,11 +50,13 @@ class HandOver:
         source: pathlib.Path,
         target: pathlib.Path,
         *,
+        unsure_s: float = UNSURE_S,
         step: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._source = Folder(source)
         self._target = Folder(target)
         self._renames = Renames()
+        self._unsure_s = unsure_s
         self._step = step
 
     def rename(self, path: Path, expect: Token, target: Path) -> bool:
@@ -97,7 +105,7 @@ class HandOver:
 
     def remove(self, path: Path, expect: Token) -> None:
         """
-        Unlink a file whose content is safe elsewhere.
+        Take a file away whose content is safe elsewhere.
 
         Raises:
             StaleError: It is another content by now, or open for writing: it stays.
@@ -140,9 +148,13 @@ class HandOver:
             self._settle(aside, original.place, token)
 
     def _settle(self, aside: Parent, original: Place, expect: Token) -> None:
-        """Unlink what was put aside if it is *expect*, else give it back."""
-        is_safe = token_of(aside.place.look()) == expect and not is_being_written(aside.place)
-        if is_safe:
+        """Unlink what was put aside if it is *expect* and stays so, else give it back."""
+        has_writer = has_writer_at(aside.place)
+        found = aside.place.look()
+        is_safe = token_of(found) == expect and has_writer is not True
+        if is_safe and found is not None:
+            if has_writer is None and time.time() - found.st_ctime < self._unsure_s:
+                return  # a rename sets the ctime; `recover` looks again
             aside.place.unlink()
         else:
             with suppress(FileExistsError):  # a newer one is there: `recover` tries again

@@ -260,12 +260,17 @@ class Staging:
 
 def is_being_written(place: Place) -> bool:
     """Say whether somebody is known to have the file open for writing."""
+    return has_writer_at(place) is True
+
+
+def has_writer_at(place: Place) -> bool | None:
+    """Say whether anybody has the file open for writing. None: unknown (`has_writer`)."""
     try:
         fd = place.open(os.O_RDONLY)
     except OSError:
-        return False
+        return None
     try:
-        return has_writer(fd) is True
+        return has_writer(fd)
     finally:
         os.close(fd)
 
