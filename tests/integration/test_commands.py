@@ -104,3 +104,25 @@ def test_the_log_of_a_document_tells_what_became_of_its_conversion(
 
     assert "to-markdown dead no document at all" in said.words
     assert [job["state"] for job in facts["conversions"]] == ["dead"]
+
+
+# check
+
+
+@pytest.mark.parametrize("local", ["docs", "docs/below"])
+def test_check_names_a_file_where_the_first_run_would_need_a_folder(desk: Desk, local: str) -> None:
+    (desk.folder / "docs").write_bytes(b"a file")
+    desk.config.write_text(desk.config.read_text().replace('/docs"', f'/{local}"'))
+
+    findings = desk.asks("check", "--json").json
+
+    folders = [each for each in findings if (each["kind"], each["level"]) == ("folder", "error")]
+    assert [each["what"] for each in folders] == [f"{desk.folder}/docs is no folder"]
+
+
+def test_check_finds_no_fault_with_folders_that_the_first_run_makes(desk: Desk) -> None:
+    findings = desk.asks("check", "--json").json
+
+    folders = [each for each in findings if each["kind"] == "folder"]
+    assert [each["level"] for each in folders] == ["warning", "warning"]
+    assert {each["remedy"] for each in folders} == {"the first run makes it"}

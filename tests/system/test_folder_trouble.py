@@ -145,6 +145,25 @@ def test_check_names_a_folder_that_cannot_be_written(usual_site: Site) -> None:
 
 
 @pytest.mark.tools("setpriv")
+def test_check_names_a_folder_that_the_first_run_could_not_make(usual_site: Site) -> None:
+    closed = usual_site.docs.folder.with_name("closed")
+    closed.mkdir(mode=0o555)
+    usual_site.docs.folder = closed / "docs"
+    usual_site.state = closed / "state"
+    usual_site.configure()
+
+    checked = usual_site.ended("check")
+    ran = usual_site.ended("run", "--once")
+
+    assert checked.returncode == CHECK_FOLDER
+    for folder in (closed / "docs", closed / "state"):
+        assert f"make {folder} and give it to the user of docferry" in checked.stdout
+    assert ran.returncode == 2
+    assert f"cannot lock {closed}/state/lock: Permission denied" in ran.stderr
+    assert "choose another `state_dir`" in ran.stderr
+
+
+@pytest.mark.tools("setpriv")
 def test_a_folder_that_is_closed_at_the_start_keeps_no_other_mirror_waiting(
     new_site: NewSite,
 ) -> None:

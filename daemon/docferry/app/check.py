@@ -129,15 +129,7 @@ def _check_identity(
 
 def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
     if not folder.is_dir():
-        yield (
-            Finding(
-                "folder", name, "warning", f"{folder} is not there yet", "the first run makes it"
-            )
-            if not folder.exists()
-            else Finding(
-                "folder", name, "error", f"{folder} is no folder", "move the file out of the way"
-            )
-        )
+        yield _check_missing(name, folder)
         return
     try:
         with NamedTemporaryFile(dir=folder, prefix=".docferry-check-"):
@@ -156,6 +148,20 @@ def _check_folder(name: str, folder: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("folder", name, "ok", f"{folder} is there and can be written")
+
+
+def _check_missing(name: str, folder: Path) -> Finding:
+    """Say whether the first run can make *folder*."""
+    above = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not above.is_dir():
+        what = f"{above} is no folder"
+        return Finding("folder", name, "error", what, "move what is there out of the way")
+    if not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+        user = f"the user of docferry (uid {os.geteuid()})"
+        what = f"{folder} is not there, and {user} may not make it in {above}"
+        return Finding("folder", name, "error", what, f"make {folder} and give it to {user}")
+    what = f"{folder} is not there yet"
+    return Finding("folder", name, "warning", what, "the first run makes it")
 
 
 def _check_watch(name: str, options: MirrorConfig) -> Iterator[Finding]:
