@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from commands import Desk
+from commands import Desk, held
 from docferry.ledger import Ledger
-from docferry.model import HoldState
-from ledger_rows import MINUTE, NOW, new_job, uploaded
+from docferry.model import FileState, HoldState, KeepBoth, Outcome
+from ledger_rows import MINUTE, NOW, agreed, new_job, uploaded
 
 RULE = """
 [[convert]]
@@ -66,6 +67,46 @@ def test_a_hold_that_is_not_there_is_no_empty_one(desk: Desk, ledger: Ledger) ->
         said = desk.asks("holds", command, "99")
 
         assert (said.code, said.errors) == (2, "docferry: there is no hold 99\n")
+
+
+def test_what_a_hold_keeps_is_named_as_everywhere_and_nothing_is_cut_off_in_silence(
+    desk: Desk, ledger: Ledger
+) -> None:
+    hold = held(ledger, "a", "b", "c")
+
+    said = desk.asks("holds", "show", str(hold), "--limit", "1")
+    whole = desk.asks("holds", "show", str(hold))
+    facts = desk.asks("holds", "show", str(hold), "--json").json
+
+    assert "delete_remote a ... and 2 more: docferry holds show" in said.words
+    assert "more" not in whole.words
+    assert {each["kind"] for each in facts["deletions"]} == {"delete_remote"}
+
+
+def test_a_hold_that_is_over_says_whether_anybody_decided(desk: Desk, ledger: Ledger) -> None:
+    decided = held(ledger, "a")
+    ledger.holds.decide(decided, HoldState.APPROVED, NOW)
+    ledger.holds.finish(decided, NOW)
+    ended = held(ledger, "b")
+    ledger.holds.finish(ended, NOW)
+
+    said = desk.asks("holds", "list", "--all")
+
+    assert f"{decided} docs done, decided" in said.words
+    assert f"{ended} docs done, ended by itself" in said.words
+
+
+def test_conflicts_say_whether_they_are_settled(desk: Desk, ledger: Ledger) -> None:
+    state = FileState("token", None, 1)
+    for path in ("a", "b"):
+        operation = KeepBoth(path, f"{path}.conflict", state, state)
+        outcome = Outcome(operation, agreed(path), conflict_copy=operation.copy_path)
+        ledger.record("docs", [outcome], at=NOW)
+    ledger.conflicts.settle(1, datetime.now(UTC))
+
+    rows = desk.asks("conflicts", "list", "--all").text.splitlines()
+
+    assert [row.split()[-1] for row in rows if ".conflict" in row] == ["ago", "no"]
 
 
 # conversions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, line, size
+from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
 
 if TYPE_CHECKING:
     from docferry.app.report import MirrorReport, Status
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from docferry.model import JobRow
 
 _COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
+_MOST_HELD = 20
 _MOST = 10  # of a kind are listed: the rest of `status` must stay in sight
 
 
@@ -160,13 +161,8 @@ def _show_conversions(report: Status) -> None:
         line(f"  given up on {job.mirror}: {job.path} (rule {job.rule}, {ago(job.finished_at)})")
         line(f"    why: {job.last_error}", colour="red")
     if report.dead_letters:
-        _say_hidden(len(report.dead_letters) - _MOST)
+        say_hidden(len(report.dead_letters) - _MOST, "docferry status --json")
         line("  mend such a document and save it again, or remove it")
-
-
-def _say_hidden(count: int) -> None:
-    if count > 0:
-        line(f"  ... and {count} more: docferry status --json")
 
 
 def _show_what_waits(mirror: MirrorReport) -> None:
@@ -181,7 +177,8 @@ def _show_what_waits(mirror: MirrorReport) -> None:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:_MOST]:
         line(f"  problem: {problem.path}: {problem.message} (since {ago(problem.since)})")
-    _say_hidden(max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST))
+    hidden = max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST)
+    say_hidden(hidden, "docferry status --json")
 
 
 # plan
@@ -217,8 +214,9 @@ def _show_plan(name: str, one: DryRun) -> None:
         line(
             f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red"
         )
-        for deletion in one.held_back[:20]:
+        for deletion in one.held_back[:_MOST_HELD]:
             line(f"  {kind_of(deletion)} {deletion.path}")
+        say_hidden(len(one.held_back) - _MOST_HELD, "docferry plan --json")
     for path, why in one.waiting:
         line(f"  waits: {path}: {why}", colour="yellow")
     for path, why in one.left_alone:

@@ -28,7 +28,7 @@ from docferry.engine.gate import Gate
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
-from docferry.engine.tell import tell
+from docferry.engine.tell import kind_of, tell
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
@@ -299,7 +299,7 @@ class Planner:
             self.side_is_down = error
             self._dirty.mark(path)
             return
-        kind = type(task.operation).__name__
+        kind = kind_of(task.operation)
         attempts = self.problems.failed(task.seen, error, kind=kind)
         if (
             isinstance(error, BlockedPathError)
