@@ -83,6 +83,20 @@ def test_what_a_hold_keeps_is_named_as_everywhere_and_nothing_is_cut_off_in_sile
     assert {each["kind"] for each in facts["deletions"]} == {"delete_remote"}
 
 
+def test_what_is_held_is_not_called_in_step_and_all_else_is_said_to_travel(
+    desk: Desk, ledger: Ledger
+) -> None:
+    ledger.record("docs", [uploaded("a"), uploaded("b"), uploaded("c")], at=NOW)
+    hold = held(ledger, "a", "b")
+
+    status, listed, log = desk.asks("status"), desk.asks("ls", "docs"), desk.asks("log", "a")
+
+    assert "1 files in step, 2 held back" in status.words
+    assert "everything else travels meanwhile" in status.words
+    gone = f"gone from one side, and kept on the other by hold {hold}"
+    assert (listed.words.count(gone), log.words.count(gone)) == (2, 1)
+
+
 def test_a_hold_that_is_over_says_whether_anybody_decided(desk: Desk, ledger: Ledger) -> None:
     decided = held(ledger, "a")
     ledger.holds.decide(decided, HoldState.APPROVED, NOW)
