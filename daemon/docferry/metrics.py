@@ -180,7 +180,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
     ("dirty_paths", "Paths that wait to be looked at.", lambda f, _: f.dirty_paths),
     (
         "oldest_unsynced_change_seconds",
-        "Age of the oldest change that the other side does not have yet; 0: there is none.",
+        "Age of the oldest change that the other side lacks, held deletions too; 0: there is none.",
         lambda f, now: _age_s(f.oldest_unsynced_at, now),
     ),
     (
@@ -199,7 +199,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
     ("problems", "Files that cannot be mirrored as they are.", lambda f, _: f.problems),
     ("versions", "Versions on record.", lambda f, _: f.versions),
     ("version_bytes", "Bytes of all versions on record.", lambda f, _: f.version_bytes),
-    ("synced_files", "Files that both sides agree on.", lambda f, _: f.synced_files),
+    ("synced_files", "Files both sides agreed on, held ones too.", lambda f, _: f.synced_files),
     ("synced_bytes", "Bytes of those files.", lambda f, _: f.synced_bytes),
     (
         "mirror_healthy",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from commands import Desk
+from commands import Desk, held
 from docferry.ledger import Ledger
-from docferry.model import HoldState
-from ledger_rows import MINUTE, NOW, new_job, uploaded
+from docferry.model import FileState, HoldState, KeepBoth, Outcome
+from ledger_rows import MINUTE, NOW, agreed, new_job, uploaded
 
 RULE = """
 [[convert]]
@@ -68,6 +69,60 @@ def test_a_hold_that_is_not_there_is_no_empty_one(desk: Desk, ledger: Ledger) ->
         assert (said.code, said.errors) == (2, "docferry: there is no hold 99\n")
 
 
+def test_what_a_hold_keeps_is_named_as_everywhere_and_nothing_is_cut_off_in_silence(
+    desk: Desk, ledger: Ledger
+) -> None:
+    hold = held(ledger, "a", "b", "c")
+
+    said = desk.asks("holds", "show", str(hold), "--limit", "1")
+    whole = desk.asks("holds", "show", str(hold))
+    facts = desk.asks("holds", "show", str(hold), "--json").json
+
+    assert "delete_remote a ... and 2 more: docferry holds show" in said.words
+    assert "more" not in whole.words
+    assert {each["kind"] for each in facts["deletions"]} == {"delete_remote"}
+
+
+def test_what_is_held_is_not_called_in_step_and_all_else_is_said_to_travel(
+    desk: Desk, ledger: Ledger
+) -> None:
+    ledger.record("docs", [uploaded("a"), uploaded("b"), uploaded("c")], at=NOW)
+    hold = held(ledger, "a", "b")
+
+    status, listed, log = desk.asks("status"), desk.asks("ls", "docs"), desk.asks("log", "a")
+
+    assert "1 files in step, 2 held back" in status.words
+    assert "everything else travels meanwhile" in status.words
+    gone = f"gone from one side, and kept on the other by hold {hold}"
+    assert (listed.words.count(gone), log.words.count(gone)) == (2, 1)
+
+
+def test_a_hold_that_is_over_says_whether_anybody_decided(desk: Desk, ledger: Ledger) -> None:
+    decided = held(ledger, "a")
+    ledger.holds.decide(decided, HoldState.APPROVED, NOW)
+    ledger.holds.finish(decided, NOW)
+    ended = held(ledger, "b")
+    ledger.holds.finish(ended, NOW)
+
+    said = desk.asks("holds", "list", "--all")
+
+    assert f"{decided} docs done, decided" in said.words
+    assert f"{ended} docs done, ended by itself" in said.words
+
+
+def test_conflicts_say_whether_they_are_settled(desk: Desk, ledger: Ledger) -> None:
+    state = FileState("token", None, 1)
+    for path in ("a", "b"):
+        operation = KeepBoth(path, f"{path}.conflict", state, state)
+        outcome = Outcome(operation, agreed(path), conflict_copy=operation.copy_path)
+        ledger.record("docs", [outcome], at=NOW)
+    ledger.conflicts.settle(1, datetime.now(UTC))
+
+    rows = desk.asks("conflicts", "list", "--all").text.splitlines()
+
+    assert [row.split()[-1] for row in rows if ".conflict" in row] == ["ago", "no"]
+
+
 # conversions
 
 
@@ -104,3 +159,25 @@ def test_the_log_of_a_document_tells_what_became_of_its_conversion(
 
     assert "to-markdown dead no document at all" in said.words
     assert [job["state"] for job in facts["conversions"]] == ["dead"]
+
+
+# check
+
+
+@pytest.mark.parametrize("local", ["docs", "docs/below"])
+def test_check_names_a_file_where_the_first_run_would_need_a_folder(desk: Desk, local: str) -> None:
+    (desk.folder / "docs").write_bytes(b"a file")
+    desk.config.write_text(desk.config.read_text().replace('/docs"', f'/{local}"'))
+
+    findings = desk.asks("check", "--json").json
+
+    folders = [each for each in findings if (each["kind"], each["level"]) == ("folder", "error")]
+    assert [each["what"] for each in folders] == [f"{desk.folder}/docs is no folder"]
+
+
+def test_check_finds_no_fault_with_folders_that_the_first_run_makes(desk: Desk) -> None:
+    findings = desk.asks("check", "--json").json
+
+    folders = [each for each in findings if each["kind"] == "folder"]
+    assert [each["level"] for each in folders] == ["warning", "warning"]
+    assert {each["remedy"] for each in folders} == {"the first run makes it"}

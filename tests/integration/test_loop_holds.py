@@ -163,14 +163,15 @@ def test_a_hold_says_what_is_so_now(new_mirror: Callable[..., Mirror]) -> None:
     (mirror.root / "a").unlink()
     mirror.run()
     assert [hold.reason for hold in mirror.ledger.holds.all("docs")] == [
-        "the local side holds no file any more"
+        "the folder holds no file any more: 1 file is gone from the folder and would be "
+        "deleted in the bucket"
     ]
 
     (mirror.root / "new").write_bytes(b"new")
     mirror.loop.mark("new")
 
     wait_for(lambda: "new" in mirror.remote.contents)
-    now = "1 file would be deleted; delete_limit is 0"
+    now = "1 file is gone from the folder and would be deleted in the bucket; delete_limit is 0"
     wait_for(lambda: [hold.reason for hold in mirror.ledger.holds.all("docs")] == [now])
     wait_for(lambda: mirror.loop.facts.reason == now)
 

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from commands import held
+from docferry.app.figures import mirror_figures
 from docferry.app.report import FileReport, files, status, story
 from docferry.config import Config, ConvertConfig, MirrorConfig
+from docferry.engine.health import Facts
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.model import (
@@ -55,6 +58,14 @@ def run_once(ledger: Ledger, mirror: str, health: MirrorHealth = MirrorHealth.IN
         mirror, store="store", bucket="bucket", prefix="", local="/srv", mode=Mode.TWO_WAY
     )
     ledger.mirrors.put(mirror, health=health, since=NOW)
+
+
+class IdleLoop:
+    """A loop that has nothing to do."""
+
+    facts = Facts()
+    is_alive = True
+    went_round_s = 0.0
 
 
 def kept_both(path: str, copy_path: str) -> Outcome:
@@ -257,8 +268,21 @@ def test_files_are_listed_at_or_below_a_path_odd_names_in_their_place(
 def test_a_file_is_listed_with_what_is_wrong_with_it(stocked: Ledger) -> None:
     stocked.problems.put("docs", "b", kind="Upload", message="refused", at=NOW, retry_at=None)
 
-    assert files(stocked, "docs", "b") == [FileReport("b", agreed("b"), "refused")]
+    assert files(stocked, "docs", "b") == [FileReport("b", agreed("b"), "refused", None)]
     assert [report.problem for report in files(stocked, "docs", "a/1")] == [None]
+
+
+def test_a_file_that_is_held_is_marked_and_its_age_counts(stocked: Ledger) -> None:
+    hold = held(stocked, "b")
+    loop = IdleLoop()
+
+    listed = {each.path: each.hold for each in files(stocked, "docs", "")}
+    figures = mirror_figures({"docs": loop}, stocked)["docs"]
+
+    assert (listed["b"], listed["a/1"]) == (hold, None)
+    assert story(stocked, "docs", "b").hold == hold
+    assert story(stocked, "docs", "a/1").hold is None
+    assert figures.oldest_unsynced_at == NOW
 
 
 # log

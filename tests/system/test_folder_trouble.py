@@ -145,13 +145,22 @@ def test_check_names_a_folder_that_cannot_be_written(usual_site: Site) -> None:
 
 
 @pytest.mark.tools("setpriv")
-def test_a_state_directory_that_cannot_be_made_is_named(usual_site: Site) -> None:
-    usual_site.folder.chmod(0o555)
+def test_check_names_a_folder_that_the_first_run_could_not_make(usual_site: Site) -> None:
+    closed = usual_site.docs.folder.with_name("closed")
+    closed.mkdir(mode=0o555)
+    usual_site.docs.folder = closed / "docs"
+    usual_site.state = closed / "state"
+    usual_site.configure()
 
-    ended = usual_site.ended("run")
+    checked = usual_site.ended("check")
+    ran = usual_site.ended("run", "--once")
 
-    assert ended.returncode == 2
-    assert f"cannot lock {usual_site.state}/lock: Permission denied; check that" in ended.stderr
+    assert checked.returncode == CHECK_FOLDER
+    for folder in (closed / "docs", closed / "state"):
+        assert f"make {folder} and give it to the user of docferry" in checked.stdout
+    assert ran.returncode == 2
+    assert f"cannot lock {closed}/state/lock: Permission denied" in ran.stderr
+    assert "choose another `state_dir`" in ran.stderr
 
 
 @pytest.mark.tools("setpriv")

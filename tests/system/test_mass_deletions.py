@@ -32,9 +32,11 @@ from system.disasters import (
 )
 
 PATHS = list(FILES)
-NO_FILE = "the local side holds no file any more"
-NO_OBJECT = "the remote side holds no file any more"
-TEN = "10 files would be deleted; delete_limit is 5"
+NO_FILE = "the folder holds no file any more"
+NO_OBJECT = "the bucket holds no file any more"
+TO_BUCKET = "gone from the folder and would be deleted in the bucket"
+TO_FOLDER = "gone from the bucket and would be deleted in the folder"
+TEN = "10 files are gone from"
 DISASTERS = {
     "all-files": Disaster(delete_all_files, (NO_FILE,)),
     "most-files": Disaster(delete_most_files, (TEN,)),
@@ -181,7 +183,7 @@ def test_what_comes_after_an_approved_hold_waits_for_another(filled_site: Site) 
         second = holds_of(site)["docs"]
         assert (second.id, second.count) == (first.id + 1, 2)
         assert second.reason == (
-            "2 files would be deleted, after 8 within ten minutes; delete_limit is 5"
+            f"2 files are {TO_FOLDER}, after 8 within ten minutes; delete_limit is 5"
         )
         assert_planned(site.plan(), {"docs": second})
         assert site.docs.files() == without(PATHS[:8])
@@ -199,7 +201,7 @@ def test_what_comes_while_a_hold_is_open_comes_into_it(filled_site: Site) -> Non
         daemon.wait_for(lambda: holds_of(site)["docs"].count == 7)
         second = holds_of(site)["docs"]
         assert second.id == first.id
-        assert second.reason == "7 files would be deleted; delete_limit is 5"
+        assert second.reason == f"7 files are {TO_FOLDER}; delete_limit is 5"
         assert_planned(site.plan(), {"docs": second})
         assert site.docs.files() == FILES
 
@@ -216,8 +218,11 @@ def test_a_hold_shrinks_and_ends_as_the_files_come_back(new_site: NewSite) -> No
 
         give_back(site, PATHS[:8])
 
-        reason = "2 files would be deleted, and what was held before is not decided yet"
-        daemon.wait_for(lambda: {hold.reason for hold in site.holds()} == {reason})
+        reasons = {
+            f"2 files are {gone}, and what was held before is not decided yet"
+            for gone in (TO_BUCKET, TO_FOLDER)
+        }
+        daemon.wait_for(lambda: {hold.reason for hold in site.holds()} == reasons)
         assert [hold.count for hold in site.holds()] == [2, 2]
         assert_planned(site.plan(), holds_of(site))
         give_back(site, PATHS[8:10])
@@ -240,7 +245,7 @@ def test_deletions_in_small_groups_are_held_beyond_the_limit(filled_site: Site) 
 
     site.run_once(code=1)
 
-    reason = "2 files would be deleted, after 4 within ten minutes; delete_limit is 5"
+    reason = f"2 files are {TO_FOLDER}, after 4 within ten minutes; delete_limit is 5"
     holds = assert_held(site, {"docs": Disaster(remove_all_objects, (reason,))})
     assert_planned(planned, holds)
     assert site.docs.files() == without(PATHS[:4])
@@ -268,7 +273,7 @@ def test_with_a_limit_of_nothing_each_deletion_waits(new_site: NewSite) -> None:
 
     site.run_once(code=1)
 
-    reason = "1 file would be deleted; delete_limit is 0"
+    reason = f"1 file is {TO_BUCKET}; delete_limit is 0"
     holds = assert_held(site, {"docs": Disaster(delete_all_files, (reason,))})
     assert_planned(planned, holds)
     site.run_once(code=1)

@@ -108,7 +108,11 @@ def test_a_side_that_holds_nothing_any_more_deletes_nothing(desk: Desk, side: Si
 
     assert desk.judge() == []
     [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
-    assert hold.reason == f"the {side} side holds no file any more"
+    here, there = ("folder", "bucket") if side is Side.LOCAL else ("bucket", "folder")
+    assert hold.reason == (
+        f"the {here} holds no file any more: 1 file is gone from the {here} and would be "
+        f"deleted in the {there}"
+    )
 
 
 def test_what_the_mirror_does_not_take_makes_no_side_full() -> None:
@@ -140,7 +144,10 @@ def test_what_is_not_to_be_deleted_any_more_leaves_its_hold(new_desk: Callable[.
     assert desk.judge(is_complete=False) == []
     [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
     assert [item.path for item in desk.ledger.holds.items(hold.id)] == ["still gone"]
-    assert hold.reason == "1 file would be deleted, and what was held before is not decided yet"
+    assert hold.reason == (
+        "1 file is gone from the folder and would be deleted in the bucket, and what was held "
+        "before is not decided yet"
+    )
     desk.mirror.local.user_write("still gone", contents["still gone"])
     desk.consider("still gone", is_snapshot=False)
     desk.work()
@@ -209,7 +216,8 @@ def test_what_comes_on_top_of_a_hold_is_told_with_it(new_desk: Callable[..., Des
 
     assert desk.judge(is_complete=False) == []
     [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
-    assert (hold.count, hold.reason) == (3, "3 files would be deleted; delete_limit is 1")
+    gone = "3 files are gone from the folder and would be deleted in the bucket"
+    assert (hold.count, hold.reason) == (3, f"{gone}; delete_limit is 1")
 
 
 def test_what_was_parked_by_a_plan_that_broke_off_is_never_carried_out(desk: Desk) -> None:

@@ -119,7 +119,13 @@ def deletions(
     emptied: Side | None = None,
 ) -> str | None:
     return refuse_deletions(
-        lost=lost, recent=recent, limit=limit, is_holding=is_holding, emptied=emptied
+        count=lost,
+        lost=lost,
+        gone_from=(Side.LOCAL,),
+        recent=recent,
+        limit=limit,
+        is_holding=is_holding,
+        emptied=emptied,
     )
 
 
@@ -139,7 +145,7 @@ def test_more_deletions_than_the_limit_wait(lost: int, recent: int, limit: int) 
 
     assert reason is not None
     assert reason.startswith(f"{lost} file")
-    assert ("1 file would" in reason) is (lost == 1)
+    assert ("1 file is gone" in reason) is (lost == 1)
     assert reason.endswith(f"delete_limit is {limit}")
     assert ("within ten minutes" in reason) is (recent > 0)
 
@@ -147,7 +153,33 @@ def test_more_deletions_than_the_limit_wait(lost: int, recent: int, limit: int) 
 def test_while_some_are_held_every_further_deletion_waits() -> None:
     reason = deletions(1, is_holding=True)
 
-    assert reason == "1 file would be deleted, and what was held before is not decided yet"
+    assert reason == (
+        "1 file is gone from the folder and would be deleted in the bucket, and what was held "
+        "before is not decided yet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gone_from", "says"),
+    [
+        ((Side.LOCAL,), "gone from the folder and would be deleted in the bucket"),
+        ((Side.REMOTE,), "gone from the bucket and would be deleted in the folder"),
+        (tuple(Side), "gone from one side and would be deleted on the other"),
+    ],
+)
+def test_a_reason_says_which_side_would_lose_what(gone_from: tuple[Side, ...], says: str) -> None:
+    reason = refuse_deletions(
+        count=150,
+        lost=143,
+        gone_from=gone_from,
+        recent=0,
+        limit=100,
+        is_holding=False,
+        emptied=None,
+    )
+
+    nowhere = "(143 of them nowhere else in the mirror)"
+    assert reason == f"150 files are {says} {nowhere}; delete_limit is 100"
 
 
 def test_a_hold_keeps_the_reason_it_was_opened_for() -> None:
@@ -162,9 +194,12 @@ def test_while_a_hold_is_open_what_counted_then_counts_on() -> None:
     assert counts_since(now, opened) == opened - DELETION_WINDOW
 
 
-@pytest.mark.parametrize("side", Side)
-def test_a_side_without_any_file_deletes_nothing_however_few(side: Side) -> None:
-    assert deletions(1, emptied=side) == f"the {side} side holds no file any more"
+@pytest.mark.parametrize(("side", "place"), [(Side.LOCAL, "folder"), (Side.REMOTE, "bucket")])
+def test_a_side_without_any_file_deletes_nothing_however_few(side: Side, place: str) -> None:
+    reason = deletions(1, emptied=side)
+
+    assert reason is not None
+    assert reason.startswith(f"the {place} holds no file any more: 1 file is gone")
 
 
 def test_a_marker_is_read_as_it_was_written() -> None:

@@ -129,7 +129,7 @@ def _check_identity(
 
 def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> Iterator[Finding]:
     if not folder.is_dir():
-        yield _missing_folder(name, folder, has_run=has_run)
+        yield _check_missing(name, folder, has_run=has_run)
         return
     try:
         with NamedTemporaryFile(dir=folder, prefix=".docferry-check-") as file:
@@ -158,15 +158,21 @@ def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> Iterator
         yield Finding("folder", name, "ok", f"{folder} is there and can be written")
 
 
-def _missing_folder(name: str, folder: Path, *, has_run: bool) -> Finding:
-    if folder.exists():
-        remedy = "move the file out of the way"
-        return Finding("folder", name, "error", f"{folder} is no folder", remedy)
+def _check_missing(name: str, folder: Path, *, has_run: bool) -> Finding:
+    """Say whether the folder is gone, or the first run can make it."""
+    above = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not above.is_dir():
+        what = f"{above} is no folder"
+        return Finding("folder", name, "error", what, "move what is there out of the way")
     if has_run:
         remedy = "mount it, or put it back where it was: docferry does not make it anew"
         return Finding("folder", name, "error", f"{folder} is gone", remedy)
-    remedy = "the first run makes it"
-    return Finding("folder", name, "warning", f"{folder} is not there yet", remedy)
+    if not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+        user = f"the user of docferry (uid {os.geteuid()})"
+        what = f"{folder} is not there, and {user} may not make it in {above}"
+        return Finding("folder", name, "error", what, f"make {folder} and give it to {user}")
+    what = f"{folder} is not there yet"
+    return Finding("folder", name, "warning", what, "the first run makes it")
 
 
 def _check_watch(name: str, options: MirrorConfig) -> Iterator[Finding]:

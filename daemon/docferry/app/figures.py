@@ -56,11 +56,15 @@ def is_alive(loops: Mapping[str, Loop]) -> bool:
 def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
     holds = ledger.holds.all(name, (HoldState.OPEN,))
     files, size_bytes = ledger.synced.count(name)
+    # Deletions that are held have not reached the other side either.
+    waiting = [hold.created_at for hold in holds if hold.kind == "deletions"]
+    if facts.oldest_dirty_at is not None:
+        waiting.append(facts.oldest_dirty_at)
     versions, version_bytes = ledger.versions.totals(name)
     return MirrorFigures(
         health=facts.health,
         dirty_paths=facts.dirty,
-        oldest_unsynced_at=facts.oldest_dirty_at,
+        oldest_unsynced_at=min(waiting, default=None),
         last_poll_at=facts.last_poll_at,
         last_scan_at=facts.last_scan_at,
         holds=len(holds),

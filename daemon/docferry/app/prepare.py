@@ -69,6 +69,6 @@ class Preparation:
             options.local.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UnreachableError(
-                f"cannot make the folder {options.local}: {error.strerror}. Make it, and let "
-                "docferry read and write it"
+                f"cannot make the folder {options.local}: {error.strerror}. Make it and let "
+                "docferry read and write it, or correct `local`"
             ) from error

@@ -19,6 +19,7 @@ from docferry.model import HoldState, JobRow, JobState, Path, SyncedState, Versi
 
 #: A daemon that has work writes its row every second; an idle one only when something changes.
 _MOST_PROBLEMS = 1000
+_NOT_OVER = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class MirrorReport:
     local: str  #: the folder, as configured now
     remote: str  #: the prefix, likewise
     row: MirrorRow | None  #: None: the daemon has never run it
-    files: int
+    files: int  #: agreed on, held ones too
     size_bytes: int
+    held: int  #: files of which one side is gone, and whose deletion waits for a person
     problems: tuple[ProblemRow, ...]
     holds: tuple[HoldRow, ...]
     conflicts: tuple[ConflictRow, ...]
@@ -72,6 +74,7 @@ class FileReport:
     path: Path
     state: SyncedState
     problem: str | None
+    hold: int | None  #: that keeps it from being deleted: one side does not have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class PathReport:
     history: tuple[HistoryRow, ...]
     problem: ProblemRow | None
     conversions: tuple[JobRow, ...]  #: of any of its contents, the newest first
+    hold: int | None  #: that keeps it from being deleted
 
 
 def status(config: Config, ledger: Ledger) -> Status:
@@ -104,8 +108,9 @@ def files(ledger: Ledger, mirror: str, below: Path) -> list[FileReport]:
     problems = {row.path: row.message for row in ledger.problems.all(mirror)}
     agreed = [*ledger.synced.scan(mirror), *ledger.synced.scan_odd(mirror)]
     folder = below.rstrip("/") + "/"
+    held = _held(ledger, mirror)
     return [
-        FileReport(path, state, problems.get(path))
+        FileReport(path, state, problems.get(path), held.get(path))
         for path, state in sorted(agreed)
         if not below or path == below or path.startswith(folder)
     ]
@@ -123,7 +128,17 @@ def story(ledger: Ledger, mirror: str, path: Path) -> PathReport:
         tuple(ledger.history.of(mirror, path)),
         problems[0] if problems else None,
         tuple(ledger.jobs.of(list({version.sha256 for version in versions}))),
+        _held(ledger, mirror).get(path),
     )
+
+
+def _held(ledger: Ledger, mirror: str) -> dict[Path, int]:
+    """Give the paths that a hold keeps from being deleted, and which hold does."""
+    return {
+        item.path: hold.id
+        for hold in ledger.holds.all(mirror, _NOT_OVER, kind="deletions")
+        for item in ledger.holds.items(hold.id, limit=hold.count)
+    }
 
 
 def _dead_letters(config: Config, ledger: Ledger) -> list[JobRow]:
@@ -144,6 +159,7 @@ def _trouble(state_dir: pathlib.Path) -> str | None:
 def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
     name = options.name
     count, size_bytes = ledger.synced.count(name)
+    holds = tuple(ledger.holds.all(name, _NOT_OVER))
     return MirrorReport(
         name,
         str(options.local),
@@ -151,7 +167,8 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         ledger.mirrors.get(name),
         count,
         size_bytes,
+        sum(hold.count for hold in holds),
         tuple(ledger.problems.all(name)[:_MOST_PROBLEMS]),
-        tuple(ledger.holds.all(name, (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED))),
+        holds,
         tuple(ledger.conflicts.all(name)),
     )

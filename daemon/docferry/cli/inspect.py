@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, line, size
+from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
 
 if TYPE_CHECKING:
-    from docferry.app.report import MirrorReport, Status
+    from docferry.app.report import FileReport, MirrorReport, Status
     from docferry.engine.dry_run import DryRun
     from docferry.model import JobRow
 
 _COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
+_HELD = "gone from one side, and kept on the other by hold {}"
+_MOST_HELD = 20
 _MOST = 10  # of a kind are listed: the rest of `status` must stay in sight
 
 
@@ -75,7 +77,7 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
     if is_json:
         emit_json(found)
         return
-    rows = ((f.path, size(f.state.size), f.state.version, f.problem) for f in found)
+    rows = ((f.path, size(f.state.size), f.state.version, _trouble_of(f)) for f in found)
     emit_table(f"{len(found)} files", ("path", "size", "version", "problem"), rows)
 
 
@@ -99,6 +101,8 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
         sys.exit(EXIT_TROUBLE)
     if report.problem is not None:
         line(f"problem since {ago(report.problem.since)}: {report.problem.message}", colour="red")
+    if report.hold is not None:
+        line(f"{_HELD.format(report.hold)}: docferry holds show {report.hold}", colour="red")
     happened = ((row.at, row.kind, row.version, row.note) for row in report.history)
     emit_table(f"{report.mirror}: {path}", ("when", "what", "version", "note"), happened)
     versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in report.versions)
@@ -106,6 +110,10 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
     if report.conversions:
         jobs = ((job.version, job.rule, job.state, _result_of(job)) for job in report.conversions)
         emit_table("conversions", ("of version", "rule", "state", "result"), jobs)
+
+
+def _trouble_of(file: FileReport) -> str | None:
+    return _HELD.format(file.hold) if file.hold is not None else file.problem
 
 
 def _result_of(job: JobRow) -> str | None:
@@ -141,7 +149,11 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
     colour = _COLOURS.get(row.health.value, "red") if is_running else "yellow"
     line(f"\n{mirror.name}: {word} since {ago(row.since)}", colour=colour)
     line(f"  {mirror.local}  <->  {mirror.remote} ({row.mode})")
-    line(f"  {mirror.files} files, {size(mirror.size_bytes)} in step")
+    if mirror.held:
+        in_step = max(0, mirror.files - mirror.held)
+        line(f"  {in_step} files in step, {mirror.held} held back")
+    else:
+        line(f"  {mirror.files} files, {size(mirror.size_bytes)} in step")
     if row.reason:
         line(f"  why: {row.reason}")
     if row.progress and is_running:
@@ -160,13 +172,8 @@ def _show_conversions(report: Status) -> None:
         line(f"  given up on {job.mirror}: {job.path} (rule {job.rule}, {ago(job.finished_at)})")
         line(f"    why: {job.last_error}", colour="red")
     if report.dead_letters:
-        _say_hidden(len(report.dead_letters) - _MOST)
+        say_hidden(len(report.dead_letters) - _MOST, "docferry status --json")
         line("  mend such a document and save it again, or remove it")
-
-
-def _say_hidden(count: int) -> None:
-    if count > 0:
-        line(f"  ... and {count} more: docferry status --json")
 
 
 def _show_what_waits(mirror: MirrorReport) -> None:
@@ -177,11 +184,14 @@ def _show_what_waits(mirror: MirrorReport) -> None:
         if hold.state == "open":
             decide = "approve" if hold.kind == "identity" else "approve|discard"
             line(f"    docferry holds show {hold.id}; then docferry holds {decide} {hold.id}")
+            rest = "nothing" if hold.kind == "identity" else "everything else"
+            line(f"    {rest} travels meanwhile")
     for conflict in mirror.conflicts[:_MOST]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:_MOST]:
         line(f"  problem: {problem.path}: {problem.message} (since {ago(problem.since)})")
-    _say_hidden(max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST))
+    hidden = max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST)
+    say_hidden(hidden, "docferry status --json")
 
 
 # plan
@@ -217,8 +227,9 @@ def _show_plan(name: str, one: DryRun) -> None:
         line(
             f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red"
         )
-        for deletion in one.held_back[:20]:
+        for deletion in one.held_back[:_MOST_HELD]:
             line(f"  {kind_of(deletion)} {deletion.path}")
+        say_hidden(len(one.held_back) - _MOST_HELD, "docferry plan --json")
     for path, why in one.waiting:
         line(f"  waits: {path}: {why}", colour="yellow")
     for path, why in one.left_alone:

@@ -36,6 +36,12 @@ def line(text: str = "", *, colour: str | None = None) -> None:
     click.secho(safe(text), fg=colour)
 
 
+def say_hidden(count: int, where: str) -> None:
+    """Say that *count* more are not shown, and what shows them; nothing if there are none."""
+    if count > 0:
+        line(f"  ... and {count} more: {where}")
+
+
 def safe(text: str) -> str:
     """Make control characters visible: a file's name must not speak to the terminal."""
     return "".join(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import Context, as_json, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, line
+from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden
 from docferry.errors import UserError
 from docferry.model import HoldState
 
 if TYPE_CHECKING:
-    from docferry.ledger.holds import Kind
+    from docferry.ledger.holds import HoldRow, Kind
 
 
 @click.group()
@@ -37,7 +37,7 @@ def list_holds(context: Context, *, is_all: bool, is_json: bool) -> None:
     if not found:
         line("nothing is held")
         return
-    rows = ((h.id, h.mirror, h.state, h.count, ago(h.created_at), h.reason) for h in found)
+    rows = ((h.id, h.mirror, _how_it_is(h), h.count, ago(h.created_at), h.reason) for h in found)
     emit_table("holds", ("hold", "mirror", "state", "deletions", "since", "why"), rows)
 
 
@@ -48,11 +48,13 @@ def list_holds(context: Context, *, is_all: bool, is_json: bool) -> None:
 @pass_context
 def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None:
     """Say why HOLD was opened, and list the files that it keeps from being deleted."""
+    from docferry.engine.tell import kind_of
+
     with context.ledger() as ledger:
         found = ledger.holds.get(hold)
         items = ledger.holds.items(hold, limit)
     if is_json:
-        deletions = [{"kind": type(item).__name__, "path": item.path} for item in items]
+        deletions = [{"kind": kind_of(item), "path": item.path} for item in items]
         emit_json(asdict(found) | {"deletions": deletions})
         return
     line(f"{found.mirror}: {found.reason}")
@@ -60,7 +62,8 @@ def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None
         line("nothing is to be deleted; until that side is itself again nothing travels")
         line(f"to have both sides joined anew: docferry holds approve {hold}")
         return
-    emit_table(f"hold {hold}", ("what", "path"), ((type(i).__name__, i.path) for i in items))
+    emit_table(f"hold {hold}", ("what", "path"), ((kind_of(item), item.path) for item in items))
+    say_hidden(found.count - len(items) if items else 0, f"docferry holds show {hold} --limit N")
 
 
 @holds.command()
@@ -112,9 +115,13 @@ def list_conflicts(context: Context, *, is_all: bool, is_json: bool) -> None:
     if not found:
         line("no conflicts")
         return
-    rows = ((c.id, c.mirror, c.path, c.copy_path, ago(c.created_at)) for c in found)
+    settled = [ago(c.settled_at) if c.settled_at else "no" for c in found]
+    rows = (
+        (c.id, c.mirror, c.path, c.copy_path, ago(c.created_at), when)
+        for c, when in zip(found, settled, strict=True)
+    )
     columns = ("conflict", "mirror", "path: the bucket's content", "the folder's content", "since")
-    emit_table("conflicts", columns, rows)
+    emit_table("conflicts", (*columns, "settled"), rows)
 
 
 @conflicts.command()
@@ -125,6 +132,12 @@ def settle(context: Context, conflict: int) -> None:
     with context.ledger(read_only=False) as ledger:
         ledger.conflicts.settle(conflict, datetime.now(UTC))
     line(f"conflict {conflict} is settled")
+
+
+def _how_it_is(hold: HoldRow) -> str:
+    if hold.state is not HoldState.DONE:
+        return hold.state.value
+    return "done, decided" if hold.decided_at else "done, ended by itself"
 
 
 def _decide(context: Context, hold: int, state: HoldState) -> Kind:

@@ -53,6 +53,8 @@ class Moved:
 
 
 NOWHERE: Mapping[Side, Moved] = MappingProxyType({})
+_PLACES = {Side.LOCAL: "the folder", Side.REMOTE: "the bucket"}
+_OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 _JOIN = "have both sides joined anew, which deletes nothing"
 
 Proof: TypeAlias = Proven | Unmarked | Refused
@@ -117,28 +119,48 @@ def _prove_first_time(local: str | None, remote: str | None, where: tuple[str, s
 
 
 def refuse_deletions(
-    *, lost: int, recent: int, limit: int, is_holding: bool, emptied: Side | None
+    *,
+    count: int,
+    lost: int,
+    gone_from: tuple[Side, ...],
+    recent: int,
+    limit: int,
+    is_holding: bool,
+    emptied: Side | None,
 ) -> str | None:
     """
     Say why these deletions must wait for a person; None: they may travel.
 
     Args:
-        lost: Deletions, planned or held, of contents that no other path of the mirror
-            holds (a rename deletes nothing).
+        count: Deletions, planned or held.
+        lost: Those of contents that no other path of the mirror holds (a rename deletes
+            nothing).
+        gone_from: The sides that do not have the files any more.
         recent: Deletions already carried out within DELETION_WINDOW (`counts_since`).
         limit: The mirror's `delete_limit`.
         is_holding: Is a hold of this mirror open? Then every further deletion waits.
         emptied: The side that holds nothing any more, if there is one.
     """
+    what = _what_would_go(count, lost, gone_from)
     if emptied is not None:
-        return f"the {emptied} side holds no file any more"
-    what = "1 file would be deleted" if lost == 1 else f"{lost} files would be deleted"
+        return f"{_PLACES[emptied]} holds no file any more: {what}"
     if lost + recent > limit:
         already = f", after {recent} within ten minutes" if recent else ""
         return f"{what}{already}; delete_limit is {limit}"
     if is_holding:
         return f"{what}, and what was held before is not decided yet"
     return None
+
+
+def _what_would_go(count: int, lost: int, gone_from: tuple[Side, ...]) -> str:
+    files = "1 file is" if count == 1 else f"{count} files are"
+    match gone_from:
+        case (side,):
+            where, goes_in = _PLACES[side], _PLACES[_OTHER[side]]
+            what = f"{files} gone from {where} and would be deleted in {goes_in}"
+        case _:
+            what = f"{files} gone from one side and would be deleted on the other"
+    return what if lost == count else f"{what} ({lost} of them nowhere else in the mirror)"
 
 
 def counts_since(now: datetime, held_since: datetime | None) -> datetime:

@@ -29,7 +29,7 @@ from docferry.engine.look import Looks
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
-from docferry.engine.tell import tell
+from docferry.engine.tell import kind_of, tell
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
@@ -306,7 +306,7 @@ class Planner:
             self.side_is_down = error
             self._dirty.mark(path)
             return
-        kind = type(task.operation).__name__
+        kind = kind_of(task.operation)
         attempts = self.problems.failed(task.seen, error, kind=kind)
         if (
             isinstance(error, BlockedPathError)

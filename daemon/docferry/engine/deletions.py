@@ -137,7 +137,9 @@ class Deletions:
             return None
         since = counts_since(now, None if held is None else held.created_at)
         return refuse_deletions(
+            count=planned.count,
             lost=planned.lost,
+            gone_from=planned.gone_from,
             recent=self._ledger.history.deletions_since(self._mirror, since),
             limit=self._limit,
             is_holding=held is not None,

@@ -33,6 +33,7 @@ class _FileLock:
     """
 
     _cannot_be_made: type[DocferryError] = UserError
+    _remedy = "; check that the folder exists and that docferry may write there"
 
     def __init__(self, file: Path, place: str) -> None:
         self._file = file
@@ -74,8 +75,7 @@ class _FileLock:
             return os.open(self._file, flags | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise self._cannot_be_made(
-                f"cannot lock {self._file}: {error.strerror}; check that the folder exists "
-                "and that docferry may write there"
+                f"cannot lock {self._file}: {error.strerror}{self._remedy}"
             ) from error
 
     def _make_folder(self) -> None:
@@ -91,6 +91,8 @@ class _FileLock:
 
 class StateLock(_FileLock):
     """The right to be the one daemon on a state directory."""
+
+    _remedy = "; make that folder and let docferry write to it, or choose another `state_dir`"
 
     def __init__(self, state_dir: Path) -> None:
         super().__init__(state_dir / _NAME, "state directory")
