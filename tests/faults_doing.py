@@ -190,6 +190,13 @@ DOING = (
         "            staged.unlink()\n",
         ("unit/test_local_archive.py",),
     ),
+    Fault(
+        "odd names below a link are taken for deleted",
+        "storage/local_walk.py",
+        "                odd.append(unknown)  #",
+        "                if is_odd(path):\n                    odd.append(unknown)  #",
+        ("unit/test_local_odd.py",),
+    ),
     # The plan.
     Fault(
         "a plan takes an upload of ours for a stranger's",
