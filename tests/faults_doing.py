@@ -197,6 +197,13 @@ DOING = (
         "                if is_odd(path):\n                    odd.append(unknown)  #",
         ("unit/test_local_odd.py",),
     ),
+    Fault(
+        "a person's empty folder is removed",
+        "storage/local_folder.py",
+        "            if fd not in self.made_in:\n                return\n",
+        "",
+        ("unit/test_hand_over_across.py",),
+    ),
     # The plan.
     Fault(
         "a plan takes an upload of ours for a stranger's",
