@@ -96,7 +96,8 @@ DOING = (
     Fault(
         "an edit displaces without the archive",
         "storage/local_staging.py",
-        "        try:\n            self._archive(staged, swap.version)\n        except OSError:\n"
+        "        try:\n            self._archive(staged, swap)\n"
+        "        except (OSError, StaleError):\n"
         "            self._give_back(staged, swap, target)\n            raise\n",
         "        staged.unlink()\n",
         ("contract/test_storage.py::test_a_displaced_content_is_in_the_archive[local]",),
@@ -175,6 +176,34 @@ DOING = (
         "            if has_writer is None and",
         "            if False and",
         ("unit/test_hand_over.py",),
+    ),
+    Fault(
+        "the archive is the file that others can still reach",
+        "storage/local_staging.py",
+        "        if found is None or (found.st_nlink == 1 and has_writer is False):\n",
+        "        if True:\n",
+        ("unit/test_local_archive.py",),
+    ),
+    Fault(
+        "what may still be written is thrown away once it is copied",
+        "storage/local_staging.py",
+        "            self._keep(staged)\n",
+        "            staged.unlink()\n",
+        ("unit/test_local_archive.py",),
+    ),
+    Fault(
+        "odd names below a link are taken for deleted",
+        "storage/local_walk.py",
+        "                odd.append(unknown)  #",
+        "                if is_odd(path):\n                    odd.append(unknown)  #",
+        ("unit/test_local_odd.py",),
+    ),
+    Fault(
+        "a person's empty folder is removed",
+        "storage/local_folder.py",
+        "            if fd not in self.made_in:\n                return\n",
+        "",
+        ("unit/test_hand_over_across.py",),
     ),
     # The plan.
     Fault(

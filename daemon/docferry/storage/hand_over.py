@@ -81,7 +81,7 @@ class HandOver:
                 except OSError as error:
                     if error.errno != errno.EXDEV:
                         raise
-                    there.prune()
+                    there.unmake()
                     return False
                 self._step("renamed")
                 there.fsync()

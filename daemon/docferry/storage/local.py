@@ -42,7 +42,13 @@ from docferry.storage.base import Content, NewFile
 from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_create import Creation, refuse_if_taken
 from docferry.storage.local_folder import Folder
-from docferry.storage.local_staging import NO_NEWCOMER, Staging, Swap, is_being_written
+from docferry.storage.local_staging import (
+    NO_NEWCOMER,
+    UNSURE_S,
+    Staging,
+    Swap,
+    is_being_written,
+)
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
@@ -268,7 +274,7 @@ class LocalStorage:
                 newcomer.rename_over(Place(root_fd, MARKER_PATH))
                 staging.fsync()
 
-    def sweep_staging(self) -> list[Path]:
+    def sweep_staging(self, *, unsure_s: float = UNSURE_S) -> list[Path]:
         """
         Finish or undo what a crash interrupted. Call it at start, before any change.
 
@@ -280,7 +286,7 @@ class LocalStorage:
             if Place(root_fd, RESERVED).look() is None:
                 return []
             with self._changing, self._staging(root_fd) as staging:
-                recovered = staging.sweep()
+                recovered = staging.sweep(unsure_s)
                 staging.fsync()
                 fsync_folder(root_fd)
         return recovered

@@ -37,6 +37,7 @@ class Parent:
     fds: list[int]  #: the root first
     names: list[str]  #: the names of fds[1:]
     changed: set[int] = field(default_factory=set)  #: those that gained or lost a folder
+    made_in: set[int] = field(default_factory=set)  #: those in which we made one on the way
 
     def fsync(self) -> None:
         """Make it last through a power cut: the path's name, and folders made or removed."""
@@ -51,6 +52,16 @@ class Parent:
             except OSError:  # not empty, or not ours to remove: it stays
                 return
             self.changed.add(fd)
+
+    def unmake(self) -> None:
+        """Remove again the folders that were made on the way; nobody else's, empty or not."""
+        for fd, name in zip(self.fds[-2::-1], self.names[::-1], strict=True):
+            if fd not in self.made_in:
+                return
+            try:
+                os.rmdir(name, dir_fd=fd)
+            except OSError:  # somebody has put something there
+                return
 
 
 class Folder:
@@ -102,7 +113,8 @@ class Folder:
                 except FileNotFoundError:
                     if not create:
                         raise
-                    _make(folder, fds[-1])
+                    if _make(folder, fds[-1]):
+                        parent.made_in.add(fds[-1])
                     parent.changed.add(fds[-1])
                     fd = _enter(folder, fds[-1], above, device)
                 fds.append(fd)
@@ -149,9 +161,11 @@ def _segments(path: Path, *, own: bool) -> list[str]:
     return segments
 
 
-def _make(name: str, dir_fd: int) -> None:
+def _make(name: str, dir_fd: int) -> bool:
     with suppress(FileExistsError):
         os.mkdir(name, dir_fd=dir_fd)
+        return True
+    return False
 
 
 def _enter(name: str, dir_fd: int, path: Path, device: int) -> int:

@@ -10,6 +10,10 @@ was due when the crash came is taken by the sweep at the next start:
     anything else                somebody's own work: given back
 
 `*.new` files never were anything but unfinished newcomers: swept away.
+
+A file that somebody may still change from outside, through another hard link or through
+a descriptor of which we cannot know, is archived as a copy. Where it is a descriptor, the
+file itself is kept in `.docferry/kept` for a while: if it changes there, it is given back.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ import hashlib
 import itertools
 import os
 import secrets
+import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -32,6 +38,9 @@ from docferry.storage.local_content import token_of
 NO_NEWCOMER = "none"  #: the newcomer of a deletion
 _LINK = "link"  # the staged file is a second name of what is to be displaced
 _RUN, _NUMBERS = secrets.token_hex(8), itertools.count()  # a name of its own for each newcomer
+#: So long a displaced file is kept that may be open for writing.
+UNSURE_S = 60.0
+_COPY_BYTES = 1 << 20
 _TAIL_BYTES = 80  # with two tokens, a ULID and a random part a name stays below 255 bytes
 
 
@@ -151,7 +160,7 @@ class Staging:
         self._step("removed")
         self._settle(staged, swap, target)
 
-    def sweep(self) -> list[Path]:
+    def sweep(self, unsure_s: float = UNSURE_S) -> list[Path]:
         """
         Tidy up after a crash: finish or undo what was under way. Only while nothing is.
 
@@ -168,10 +177,37 @@ class Staging:
             if swap is None or _is_newcomer(staged, swap):
                 staged.unlink()
             elif token_of(staged.look()) == swap.expect:
-                self._archive(staged, swap.version)
+                self._archive(staged, swap)
             else:
                 recovered.append(self._put_beside(staged, Place(self._root_fd, swap.path)))
-        return recovered
+        return recovered + self.look_at_kept(unsure_s)
+
+    def look_at_kept(self, unsure_s: float = UNSURE_S) -> list[Path]:
+        """
+        Give back what has changed since it was displaced; unlink what did not for so long.
+
+        Returns:
+            The names, in the root, of what was given back.
+        """
+        given_back = []
+        with ExitStack() as stack:
+            try:
+                fd = open_folder("kept", dir_fd=self._own_fd)
+            except FileNotFoundError:
+                return []
+            stack.callback(os.close, fd)
+            with os.scandir(fd) as entries:
+                names = sorted(entry.name for entry in entries)
+            for name in names:
+                kept, swap = Place(fd, name), Swap.of(name)
+                found = kept.look()
+                if swap is None or found is None:
+                    continue
+                if token_of(found) != swap.expect:
+                    given_back.append(self._put_beside(kept, Place(self._root_fd, swap.path)))
+                elif time.time() - found.st_ctime >= unsure_s:  # a rename sets the ctime
+                    kept.unlink()
+        return given_back
 
     def _open_archive(self) -> int:
         """Open the archive, before anything is displaced: what only comes in does without."""
@@ -186,8 +222,8 @@ class Staging:
             self._give_back(staged, swap, target)
             raise _stale(swap)
         try:
-            self._archive(staged, swap.version)
-        except OSError:
+            self._archive(staged, swap)
+        except (OSError, StaleError):
             self._give_back(staged, swap, target)
             raise
 
@@ -207,9 +243,41 @@ class Staging:
             raise _stale(swap)
         newcomer.rename_over(target)
         self._step("replaced")
-        self._archive(staged, swap.version)
+        self._archive(staged, swap)
 
-    def _archive(self, staged: Place, version: Ulid) -> None:
+    def _archive(self, staged: Place, swap: Swap) -> None:
+        """
+        Bring a content to the archive: the file itself only if nobody else can reach it.
+
+        Raises:
+            StaleError: It changed while it was copied.
+        """
+        found, has_writer = staged.look(), has_writer_at(staged)
+        if found is None or (found.st_nlink == 1 and has_writer is False):
+            self._move_to_archive(staged, swap.version)
+            self._step("archived")
+            return
+        with self.newcomer() as copy:
+            _copy(staged, copy, found)
+            if token_of(staged.look()) != token_of(found):
+                copy.unlink()
+                raise _stale(swap)
+            self._move_to_archive(copy, swap.version)
+        self._step("archived")
+        if has_writer is False:
+            staged.unlink()  # somebody has it under another name
+        else:
+            self._keep(staged)
+
+    def _keep(self, staged: Place) -> None:
+        fd = _open_or_make("kept", self._own_fd)
+        try:
+            staged.rename_over(Place(fd, staged.name))
+        finally:
+            os.close(fd)
+        self.look_at_kept()
+
+    def _move_to_archive(self, staged: Place, version: Ulid) -> None:
         """
         Move a content to the archive.
 
@@ -225,7 +293,6 @@ class Staging:
                 aside = Place(self._open_archive(), f"{version}.{secrets.token_hex(4)}")
                 self._renames.to_free_name(place, aside)
             staged.rename_over(place)
-        self._step("archived")
 
     def _give_back(self, staged: Place, swap: Swap, target: Place) -> None:
         """Return what was displaced by mistake to its name, or beside it if that is taken."""
@@ -303,6 +370,19 @@ def _sha256(place: Place) -> Sha256:
         return secrets.token_hex(32)
     with os.fdopen(fd, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy(source: Place, target: Place, found: os.stat_result) -> None:
+    """Copy a content, with its mtime and mode, and make it last."""
+    with (
+        os.fdopen(source.open(os.O_RDONLY), "rb") as reading,
+        os.fdopen(target.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writing,
+    ):
+        shutil.copyfileobj(reading, writing, _COPY_BYTES)
+        writing.flush()
+        os.fchmod(writing.fileno(), stat.S_IMODE(found.st_mode) & 0o777)
+        os.utime(writing.fileno(), ns=(found.st_mtime_ns, found.st_mtime_ns))
+        os.fsync(writing.fileno())
 
 
 def _open_or_make(name: str, dir_fd: int) -> int:

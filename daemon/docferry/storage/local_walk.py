@@ -38,8 +38,8 @@ def walk(root_fd: int, odd: list[Entry]) -> Iterator[Entry]:
 
     An Unknown with *below* comes where the first path below it would; a thing that is
     neither file nor folder gets one for itself and one for what might be below it.
-    Odd entries (`core.paths.is_odd`) go to *odd* instead, in no order. A folder or
-    file that vanishes meanwhile is left out.
+    Odd entries (`core.paths.is_odd`) go to *odd* instead, in no order; an Unknown with
+    *below* goes there as well. A folder or file that vanishes meanwhile is left out.
 
     Raises:
         OSError: The root itself cannot be listed.
@@ -62,9 +62,8 @@ def walk(root_fd: int, odd: list[Entry]) -> Iterator[Entry]:
                 # Never "empty": what was agreed on below it would look deleted.
                 path = level.prefix + folder
                 unknown = Unknown(path, why_unreadable(error), below=True)
-                if is_odd(path):
-                    odd.append(unknown)
-                else:
+                odd.append(unknown)  # there may be odd names below it
+                if not is_odd(path):
                     yield unknown
     finally:
         for level in levels:
