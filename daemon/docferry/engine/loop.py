@@ -118,6 +118,8 @@ class MirrorLoop:
             self.health.tell_silence(f"{self._places.local_name}, {self._places.remote_name}")
 
     def join(self, timeout_s: float) -> bool:
+        if self._thread.ident is None:
+            return True  # it was never started
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
