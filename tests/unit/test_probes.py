@@ -167,7 +167,7 @@ def test_a_taken_port_is_refused_with_a_remedy() -> None:
 
 
 def test_an_address_that_is_not_ours_is_refused_with_a_remedy() -> None:
-    with pytest.raises(UserError, match=r"192\.0\.2\.1.*metrics_address"):
+    with pytest.raises(UserError, match=r"192\.0\.2\.1.*in \[metrics\]"):
         Probes("192.0.2.1", 0, lambda: True, dict).start()
 
 
