@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from commands import Desk, held
+from docferry.app.daemon import Daemon
+from docferry.config import load
+from docferry.errors import UserError
 from docferry.ledger import Ledger
+from docferry.ledger.lock import StateLock
 from docferry.model import FileState, HoldState, KeepBoth, Outcome
 from ledger_rows import MINUTE, NOW, agreed, new_job, uploaded
 
@@ -181,3 +186,30 @@ def test_check_finds_no_fault_with_folders_that_the_first_run_makes(desk: Desk) 
     folders = [each for each in findings if each["kind"] == "folder"]
     assert [each["level"] for each in folders] == ["warning", "warning"]
     assert {each["remedy"] for each in folders} == {"the first run makes it"}
+
+
+def taken_port(desk: Desk) -> socket.socket:
+    """Let somebody else listen where the metrics are configured to be."""
+    other = socket.create_server(("127.0.0.1", 0))
+    desk.configure(more=f"[metrics]\nport = {other.getsockname()[1]}\n")
+    return other
+
+
+def test_check_tells_that_the_port_for_metrics_is_taken(desk: Desk) -> None:
+    with taken_port(desk):
+        said = desk.asks("check")
+    with desk.ledger(), StateLock(desk.state), taken_port(desk):
+        while_running = desk.asks("check")
+
+    assert said.code == 2
+    assert "choose another `address` or `port` in [metrics]" in said.words
+    assert "[metrics]" not in while_running.words  # our own daemon listens there
+
+
+def test_a_daemon_that_is_refused_its_port_ends_before_anything_travels(desk: Desk) -> None:
+    with taken_port(desk):
+        config = load(desk.config, {})
+        with Daemon(config) as daemon, pytest.raises(UserError, match=r"in \[metrics\]"):
+            daemon.run(once=False)
+
+        assert not any(loop.has_run or loop.is_alive for loop in daemon.loops.values())

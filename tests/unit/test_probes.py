@@ -162,12 +162,12 @@ def test_a_taken_port_is_refused_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
-        with pytest.raises(UserError, match=rf"port {port}.*metrics_port"):
+        with pytest.raises(UserError, match=rf"port {port}.*in \[metrics\]"):
             Probes("127.0.0.1", port, lambda: True, dict).start()
 
 
 def test_an_address_that_is_not_ours_is_refused_with_a_remedy() -> None:
-    with pytest.raises(UserError, match=r"192\.0\.2\.1.*metrics_address"):
+    with pytest.raises(UserError, match=r"192\.0\.2\.1.*in \[metrics\]"):
         Probes("192.0.2.1", 0, lambda: True, dict).start()
 
 

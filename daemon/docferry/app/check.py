@@ -12,13 +12,16 @@ from typing import Literal
 
 from docferry.app.sides import LEDGER_NAME, PRECONDITIONS, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
+from docferry.convert import converter_named
 from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
 from docferry.engine.identity import moves
-from docferry.errors import DocferryError
+from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger, MirrorRow
+from docferry.ledger.lock import is_held
 from docferry.model import HoldState
 from docferry.storage.atomic import has_writer
+from docferry.web.probes import require_port
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
@@ -43,6 +46,7 @@ def check_all(config: Config) -> list[Finding]:
     """Look at everything; never raises for what it finds."""
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
+    findings += _check_what_a_start_needs(config)
     findings += _check_folder("state_dir", config.state_dir)
     for drop in config.drops.values():
         findings += _check_folder(f"drop {drop.name}", drop.folder)
@@ -62,6 +66,20 @@ def exit_code(findings: Sequence[Finding]) -> int:
     """Give the code of the first kind that is wrong, 0 if nothing is."""
     wrong = {finding.kind for finding in findings if finding.level == "error"}
     return next((code for kind, code in EXIT_CODES.items() if kind in wrong), 0)
+
+
+def _check_what_a_start_needs(config: Config) -> Iterator[Finding]:
+    for rule in config.converts:
+        try:
+            converter_named(rule.converter)
+        except UserError as error:
+            yield Finding("config", f"rule {rule.name}", "error", str(error))
+    if config.metrics_port == 0 or is_held(config.state_dir) is not None:
+        return  # a daemon that runs has the port itself
+    try:
+        require_port(config.metrics_address, config.metrics_port)
+    except UserError as error:
+        yield Finding("config", "metrics", "error", str(error))
 
 
 def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:

@@ -88,9 +88,9 @@ class Daemon:
             self._wait_until_quiet()
         else:
             self._start_watching()
+            self._start_probes()  # before anything travels: it may be refused
             self._start_loops()
             self._start_timers()
-            self._start_probes()
             self._start_drops()
             log.info("daemon.started", mirrors=sorted(self.loops))
             self._stop.wait()

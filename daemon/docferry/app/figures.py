@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from docferry.engine.health import Facts, Health
+from docferry.engine.health import Facts
 from docferry.ledger import Ledger
 from docferry.metrics import MirrorFigures
 from docferry.model import HoldState
@@ -19,12 +19,12 @@ STUCK_AFTER_S = 300.0
 class Loop(Protocol):
     """What is asked of a mirror's loop."""
 
-    health: Health
-
     @property
     def facts(self) -> Facts: ...
     @property
     def is_alive(self) -> bool: ...
+    @property
+    def went_round_s(self) -> float: ...
 
 
 def mirror_figures(loops: Mapping[str, Loop], ledger: Ledger) -> dict[str, MirrorFigures]:

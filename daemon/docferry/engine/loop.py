@@ -120,6 +120,8 @@ class MirrorLoop:
             self.health.tell_silence(f"{self._places.local_name}, {self._places.remote_name}")
 
     def join(self, timeout_s: float) -> bool:
+        if self._thread.ident is None:
+            return True  # it was never started
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -130,6 +132,11 @@ class MirrorLoop:
     @property
     def facts(self) -> Facts:
         return self.health.facts
+
+    @property
+    def went_round_s(self) -> float:
+        """When the loop last showed life (monotonic)."""
+        return self.health.went_round_s
 
     @property
     def done(self) -> int:

@@ -80,13 +80,7 @@ class Probes:
         Raises:
             UserError: The address or the port cannot be had.
         """
-        try:
-            self._server = _server(self._address, self._wanted_port)
-        except OSError as error:
-            raise UserError(
-                f"cannot listen on {self._address} port {self._wanted_port}: {error.strerror}; "
-                "choose another metrics_address or metrics_port, or 0 for none"
-            ) from error
+        self._server = _listen(self._address, self._wanted_port)
         self._server.set_app(self._app)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="probes", daemon=True
@@ -184,6 +178,24 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: the client hung up, or was too slow."""
+
+
+def require_port(address: str, port: int) -> None:
+    """
+    Raises:
+        UserError: The address or the port cannot be had.
+    """
+    _listen(address, port).server_close()
+
+
+def _listen(address: str, port: int) -> _Server:
+    try:
+        return _server(address, port)
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {address} port {port}: {error.strerror}; choose another `address` "
+            "or `port` in [metrics], or port 0 for none"
+        ) from error
 
 
 def _server(address: str, port: int) -> _Server:
