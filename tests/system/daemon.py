@@ -147,6 +147,7 @@ class Plan:
     held_back: list[tuple[str, str]]
     hold_reason: str | None
     waiting: dict[str, str]  #: why, by path
+    left_alone: dict[str, str]  #: why, by path
 
 
 @dataclass(slots=True)
@@ -464,4 +465,5 @@ def _plan(facts: dict[str, Any]) -> Plan:
         [(each["kind"], each["path"]) for each in facts["held_back"]],
         facts["hold_reason"],
         {each["path"]: each["why"] for each in facts["waiting"]},
+        {each["path"]: each["why"] for each in facts["left_alone"]},
     )

@@ -222,45 +222,6 @@ def test_a_file_edited_on_both_sides_is_kept_twice_and_shown_until_it_is_settled
     assert site.json("conflicts", "list") == []
 
 
-def test_the_plan_is_what_a_run_then_does(site: Site) -> None:
-    docs = site.docs
-    docs.folder.mkdir()
-    fill(docs)
-    docs.write("both.txt", b"first")
-    docs.write("same.txt", b"first")
-    docs.write("gone.txt", b"gone")
-    site.run_once()
-    change(docs)
-    for side in (docs.write, docs.put):
-        side("same.txt", b"the same edit on both sides")
-    docs.write("both.txt", b"one")
-    docs.put("both.txt", b"another")
-    docs.remove("gone.txt")
-    (docs.folder / "gone.txt").unlink()
-    wait_until_old(docs.folder)
-
-    planned = site.plan()["docs"]
-    before = happened(site)
-    site.run_once()
-
-    assert planned.waiting == {}
-    done = happened(site)[len(before) :]
-    assert sorted(planned.operations) == sorted(done)
-    assert site.plan()["docs"].operations == []
-
-
-def wait_until_old(folder: Path) -> None:
-    """Wait until every file has rested for the settle time."""
-    newest = max(path.lstat().st_ctime for path in folder.rglob("*"))
-    wait_for(lambda: time.time() - newest > 0.2)
-
-
-def happened(site: Site) -> list[tuple[str, str]]:
-    """Give every operation of the ledger's history: its kind and path."""
-    with site.ledger() as ledger:
-        return list(ledger.execute("select kind, path from history order by id"))
-
-
 def test_ls_log_and_status_tell_what_both_sides_hold(site: Site) -> None:
     docs = site.docs
     docs.write("a/one.txt", b"one")
