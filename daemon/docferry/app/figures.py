@@ -48,8 +48,7 @@ def is_alive(loops: Mapping[str, Loop]) -> bool:
     """Say whether every loop has gone round lately."""
     now_s = time.monotonic()
     return all(
-        loop.is_alive and now_s - loop.went_round_s < STUCK_AFTER_S
-        for loop in loops.values()
+        loop.is_alive and now_s - loop.went_round_s < STUCK_AFTER_S for loop in loops.values()
     )
 
 
