@@ -319,19 +319,15 @@ def test_what_a_stranger_writes_where_a_folder_was_emptied_is_not_overwritten(
     assert stranger.get("name")["Body"].read() == b"theirs"
 
 
-def test_a_folder_in_which_something_is_stays_and_blocks_its_name(seaweedfs: S3Server) -> None:
+def test_a_folder_in_which_something_is_stays_beside_its_name(seaweedfs: S3Server) -> None:
     storage = s3_storage(seaweedfs)
     stranger = Stranger(seaweedfs, storage)
-    stranger.put("name/empty/b")
-    stranger.delete("name/empty/b")
     stranger.put("name/full/c")
-    stranger.put("folder/", b"")  # a folder that a person made
 
-    for path in ("name", "folder"):
-        with pytest.raises(TemporaryError, match="a folder"):
-            put(storage, path)
-
-    assert stranger.listed() == ["folder/", "name/full/c"]
+    put(storage, "name")
+    assert stranger.listed() == ["name", "name/full/c"]
+    with pytest.raises(StaleError):
+        put(storage, "name", b"again")
 
 
 def test_nothing_is_copied_over(seaweedfs: S3Server) -> None:

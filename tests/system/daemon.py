@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 
 import servers
 from docferry.cli import main as docferry
@@ -341,7 +343,7 @@ class Site:
         if self.wrapper:
             return self.ended(*arguments)
         said, code = io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), logging_as_before():
             patch.setattr(sys, "argv", ["docferry", "--config", str(self.config), *arguments])
             for name, value in self.environ().items():
                 patch.setenv(name, value)
@@ -424,6 +426,20 @@ def events_of(log: str, name: str | None = None) -> list[dict[str, Any]]:
         with suppress(ValueError):  # the last line of a daemon that was killed
             events.append(json.loads(line))
     return [event for event in events if name in (None, event["event"])]
+
+
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """Undo what a command sets up for its whole process."""
+    root, ours = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        root.handlers = handlers
+        root.setLevel(level)
+        structlog.configure(**ours)
 
 
 def free_port() -> int:

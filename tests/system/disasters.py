@@ -202,7 +202,7 @@ def assert_planned(plans: Mapping[str, Plan], holds: Mapping[str, Hold]) -> None
     """See that a plan says what docferry says."""
     for name, hold in holds.items():
         if hold.kind == "identity":
-            assert plans[name] == Plan([], hold.reason, [], None, {})
+            assert plans[name] == Plan([], hold.reason, [], None, {}, {})
         else:
             assert (plans[name].refused, plans[name].hold_reason) == (None, hold.reason)
             assert len(plans[name].held_back) == hold.count

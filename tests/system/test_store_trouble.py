@@ -196,7 +196,7 @@ def test_a_store_that_asks_for_less_gets_less_and_then_more_again(
         daemon.wait_for(lambda: len(at_a_time()) >= 5)
         assert at_a_time()[:5] == [8, 4, 2, 1, 1]
         assert {event["store"] for event in daemon.events("store.throttled")} == {"main"}
-        assert "the store asks for fewer requests" in problem(far_site, "0.txt")
+        daemon.wait_for(lambda: "the store asks for fewer requests" in problem(far_site, "0.txt"))
 
         between.mood = None
 

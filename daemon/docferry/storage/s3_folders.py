@@ -8,9 +8,9 @@ also in the place of what a stranger has put there meanwhile.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from docferry.errors import TemporaryError
 from docferry.storage.listing import LISTED
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_errors import no_answer
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 
-def clear_emptied(client: S3Client, key: str) -> bool:
+class Folder(Enum):
+    """What became of the folder that has an object's name."""
+
+    NONE = "none"  # there is no such folder
+    REMOVED = "removed"  # nothing was in it
+    FULL = "full"  # something is in it, or a person made it: not ours to remove
+
+
+def clear_emptied(client: S3Client, key: str) -> Folder:
     """
-    Remove the folder that has the name of *key*, and nothing in it. False: there is none.
+    Remove the folder that has the name of *key*, and nothing in it.
 
     Should something come into it meanwhile, it stays: the store removes no full folder.
-
-    Raises:
-        TemporaryError: Something is in it, or a person made it: that is not ours to remove.
     """
     folder = f"{key}/"
     if client.head(folder) is None:
-        return False
+        return Folder.NONE
     page = _list(client, folder, MaxKeys=1)
     if page.get(LISTED) or page["IsTruncated"]:
-        raise TemporaryError(
-            f"the store has a folder {folder}, and takes nothing of that name while something "
-            "is in it: it goes up once that is empty. Or rename one of the two"
-        )
+        return Folder.FULL
     _remove(client, folder)
-    return True
+    return Folder.REMOVED
 
 
 def _remove(client: S3Client, folder: str) -> None:

@@ -16,7 +16,7 @@ from docferry.model import ARCHIVE_PREFIX, Attributes, Sha256, Token, Ulid, Writ
 from docferry.storage.base import PART_BYTES, Content
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3_client import S3Client
-from docferry.storage.s3_folders import clear_emptied
+from docferry.storage.s3_folders import Folder, clear_emptied
 from docferry.storage.s3_metadata import (
     ABSENT,
     ObjectHead,
@@ -153,19 +153,22 @@ class Writer:
 
         Raises:
             StaleError: Something is there, or somebody is just writing.
-            TemporaryError: A folder of that name is, and the store takes only one of them.
         """
-        if not is_kept:
-            if self.client.head(key) is not None:
-                raise StaleError(f"there is something at {key} already")
-            return send(None)
-        try:
-            return send(ABSENT)
-        except StaleError:
-            # Never without the condition: somebody may be writing, and not be visible yet.
-            if self.client.head(key) is not None or not clear_emptied(self.client, key):
-                raise
-        return send(ABSENT)
+        if is_kept:
+            try:
+                return send(ABSENT)
+            except StaleError:
+                # Not without the condition: somebody may be writing, and not be visible yet.
+                if self.client.head(key) is not None:
+                    raise
+            match clear_emptied(self.client, key):
+                case Folder.NONE | Folder.REMOVED:
+                    return send(ABSENT)
+                case Folder.FULL:
+                    pass  # beside a folder SeaweedFS takes it without the condition only
+        if self.client.head(key) is not None:
+            raise StaleError(f"there is something at {key} already")
+        return send(None)
 
     def _displace(self, key: str, expect: Token, archive: Attributes | None) -> None:
         """
