@@ -16,6 +16,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -248,6 +249,8 @@ def _masked(value: object) -> object:
             return [_masked(item) for item in value]
         case None | bool() | int() | float():
             return value
+        case datetime():  # as `timestamp` is written
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case _:
             return _masked_text(str(value))
 

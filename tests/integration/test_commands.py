@@ -213,3 +213,9 @@ def test_a_daemon_that_is_refused_its_port_ends_before_anything_travels(desk: De
             daemon.run(once=False)
 
         assert not any(loop.has_run or loop.is_alive for loop in daemon.loops.values())
+
+
+def test_a_problem_of_the_mirror_itself_is_told_without_a_name(desk: Desk, ledger: Ledger) -> None:
+    ledger.problems.put("docs", "", kind="watch", message="polled", at=NOW, retry_at=None)
+
+    assert "problem: polled (since" in desk.asks("status").words

@@ -11,12 +11,13 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import structlog
 
 import docferry
-from docferry.logs import EVENTS, at_once, configure, get_logger
+from docferry.logs import EVENTS, at_once, configure, get_logger, mask
 
 PACKAGE = pathlib.Path(docferry.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -284,3 +285,9 @@ def test_nothing_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> 
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "store.throttled" in captured.err
+
+
+def test_a_time_is_written_as_the_timestamp_is() -> None:
+    at = datetime(2026, 11, 26, 8, 0, 0, 5, tzinfo=UTC)
+
+    assert mask({"again_at": at}) == {"again_at": "2026-11-26T08:00:00.000005Z"}

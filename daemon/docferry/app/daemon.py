@@ -23,7 +23,7 @@ from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
-from docferry.engine.watch import Watch
+from docferry.engine.watch import Watch, log_loss
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
@@ -260,5 +260,5 @@ class _WatchCheck:
 
 
 def _rescan(loop: MirrorLoop, reason: str) -> None:
-    log.warning("watch.lost", mirror=loop.name, reason=reason)
+    log_loss(reason, mirror=loop.name)
     loop.request(Run.RESCAN)

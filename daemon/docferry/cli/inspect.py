@@ -189,7 +189,8 @@ def _show_what_waits(mirror: MirrorReport) -> None:
     for conflict in mirror.conflicts[:_MOST]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:_MOST]:
-        line(f"  problem: {problem.path}: {problem.message} (since {ago(problem.since)})")
+        where = f"{problem.path}: " if problem.path else ""  # else it is the mirror's own
+        line(f"  problem: {where}{problem.message} (since {ago(problem.since)})")
     hidden = max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST)
     say_hidden(hidden, "docferry status --json")
 

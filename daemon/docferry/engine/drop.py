@@ -24,7 +24,7 @@ from docferry.core.filters import DEFAULT_EXCLUDES, Filter
 from docferry.core.paths import SEGMENT_BYTES
 from docferry.core.settle import Sighting, Taken, rest
 from docferry.engine.dirty import DirtyPaths
-from docferry.engine.watch import Watch, WatchState
+from docferry.engine.watch import Watch, WatchState, log_loss
 from docferry.errors import DocferryError, PermanentError, StaleError, TemporaryError
 from docferry.logs import get_logger
 from docferry.model import Attributes, FileState, Path, Token, Ulid, Unknown
@@ -131,7 +131,7 @@ class DropFolder:
             self._dirty.mark(path)
 
     def _on_lost(self, reason: str) -> None:
-        log.warning("watch.lost", drop=self._options.name, reason=reason)
+        log_loss(reason, drop=self._options.name)
         self._dirty.mark(_EVERYTHING)
 
     # The thread.

@@ -97,6 +97,7 @@ class Problems:
         before = self._failing.get(seen.path)
         attempts = 1 if before is None else before.attempts + 1
         wait_s = self._wait_s(error, attempts)
+        is_blocked = isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD
         self._ledger.problems.put(
             self._mirror,
             seen.path,
@@ -114,11 +115,13 @@ class Problems:
             attempts,
             now_s,
             now_s + wait_s,
-            is_blocked=isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD,
+            is_blocked=is_blocked,
         )
         self._dirty.put_off(seen.path, after_s=wait_s)
         ERRORS.labels(self._mirror, type(error).__name__).inc()
-        tell = log.error if isinstance(error, PermanentError) else log.warning
+        # A blocked name is mended without a person, by another one.
+        is_for_a_person = isinstance(error, PermanentError) and not is_blocked
+        tell = log.error if is_for_a_person else log.warning
         tell(
             "operation.failed",
             mirror=self._mirror,

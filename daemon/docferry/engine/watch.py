@@ -26,6 +26,7 @@ from docferry.model import RESERVED, Path
 #: Seconds between two looks at a polled folder. watchdog keeps a snapshot in memory
 #: (about 1.5 kB a file) and stats every file each time: 20,000 files take 0.2 s.
 POLL_S = 5.0
+WATCHED_AGAIN = "the folder can be watched again"  #: the one reason that is good news
 
 log = get_logger(__name__)
 
@@ -116,7 +117,7 @@ class Watch:
     def _fault(self) -> str | None:
         identity = _identity(self._root)
         if self._source is None:
-            return "the folder can be watched again" if identity else None
+            return WATCHED_AGAIN if identity else None
         if identity is None:
             return "the folder is gone"
         if identity != self._identity:
@@ -163,6 +164,14 @@ class Watch:
         if self._source is not None:
             self._source.stop()
         self._source = None
+
+
+def log_loss(reason: str, **whose: str) -> None:
+    """Log why everything is to be looked at again."""
+    if reason == WATCHED_AGAIN:
+        log.info("watch.recovered", reason=reason, **whose)
+    else:
+        log.warning("watch.lost", reason=reason, **whose)
 
 
 class _PolledTree(FileSystemEventHandler):
