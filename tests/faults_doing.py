@@ -314,6 +314,34 @@ DOING = (
     ),
     # On the way to the disk.
     Fault(
+        "what goes up is left to the kernel until it is noted",
+        "engine/execute.py",
+        "            self._make_last(task, path, content)\n            attributes = Attributes(\n",
+        "            attributes = Attributes(\n",
+        DURABLE,
+    ),
+    Fault(
+        "what both sides have is noted before it is on the disk",
+        "engine/execute.py",
+        "        self._make_touched_last(task, operation.local_token)\n",
+        "",
+        CONTENTS,
+    ),
+    Fault(
+        "many that go up together are left to the kernel",
+        "engine/execute.py",
+        "                self._make_all_last()\n",
+        "",
+        CARRY,
+    ),
+    Fault(
+        "what goes up has a name that a power cut takes back",
+        "storage/local.py",
+        "                    for fd in parent.fds[::-1]:\n",
+        "                    for fd in ():\n",
+        DURABLE,
+    ),
+    Fault(
         "a download gets its name before its bytes are on the disk",
         "storage/local_write.py",
         "        os.fsync(fd)\n",

@@ -1,7 +1,8 @@
-"""What outlives a power cut: the order in which a download reaches the disk."""
+"""What outlives a power cut: the order in which contents and names reach the disk."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,34 @@ def test_a_download_is_on_the_disk_before_its_name_and_its_name_before_the_note(
             if call.what.endswith("-wal") and name in call.target
         )
         assert Call(str(file.parent)) in calls[named:noted]
+
+
+@pytest.mark.tools("strace")
+def test_what_goes_up_is_on_the_disk_with_its_name_before_that_is_noted(
+    site: Site, tmp_path: Path
+) -> None:
+    """Who saved it did not wait for the disk: it would be gone, and deleted in the bucket."""
+    docs = site.docs
+    names = ["a.txt", "folder/b.txt", "folder/below/c.txt"]
+    for name in names:
+        docs.write(name, name.encode())
+    trace = tmp_path / "trace"
+    site.wrapper = (*_TRACE, "-o", str(trace))
+
+    site.run_once()
+
+    calls = calls_in(trace.read_text())
+    assert docs.files() == docs.objects()
+    for name in names:
+        file = docs.folder / name
+        sha256 = hashlib.sha256(name.encode()).hexdigest()  # an intent does not have it
+        noted = next(
+            at
+            for at, call in enumerate(calls)
+            if call.what.endswith("-wal") and sha256 in call.target
+        )
+        above = [folder for folder in file.parents if folder.is_relative_to(docs.folder)]
+        assert all(Call(str(each)) in calls[:noted] for each in (file, *above))
 
 
 def calls_in(trace: str) -> list[Call]:

@@ -224,6 +224,20 @@ def test_a_store_that_asks_for_less_gets_less_at_a_time(
     assert bench.gate.limit == limit
 
 
+def test_many_that_go_up_together_are_brought_to_the_disk_at_once_and_first(
+    bench: Bench,
+) -> None:
+    lasting: list[int] = []
+    bench.mirror.remote.step = lambda name: lasting.append(len(bench.mirror.local.made_to_last))
+    for number in range(MANY):
+        bench.add(f"{number:03}")
+
+    bench.carrier.collect()
+    bench.pool.run()
+
+    assert set(lasting) == {MANY}
+
+
 def test_a_bug_in_an_operation_reaches_the_loop(bench: Bench) -> None:
     bench.mirror.remote.step = fail_with(ZeroDivisionError("a bug"))
     bench.add("p")

@@ -116,6 +116,99 @@ def test_without_any_free_name_for_the_copy_nothing_changes(mirror: MemoryMirror
     assert mirror.snapshot() == before
 
 
+# What a power cut must not take back.
+
+
+def sent_up(mirror: MemoryMirror) -> Task:
+    mirror.local.user_write("p.txt", b"saved a moment ago")
+    return mirror.task("p.txt")
+
+
+def sent_over(mirror: MemoryMirror) -> Task:
+    mirror.agree("p.txt", b"old")
+    return sent_up(mirror)
+
+
+def copied_there(mirror: MemoryMirror) -> Task:
+    mirror.agree("other", LARGE)
+    mirror.local.user_write("p.txt", LARGE)
+    return mirror.task("p.txt")
+
+
+def equal_on_both(mirror: MemoryMirror) -> Task:
+    mirror.remote.user_write("p.txt", b"same")
+    mirror.local.user_write("p.txt", b"same")
+    return mirror.task("p.txt")
+
+
+def saved_as_it_was(mirror: MemoryMirror) -> None:
+    mirror.agree("p.txt", b"same")
+    mirror.local.user_write("p.txt", b"same")
+
+
+def saved_and_gone_there(mirror: MemoryMirror) -> Task:
+    saved_as_it_was(mirror)
+    mirror.remote.user_delete("p.txt")
+    return mirror.task("p.txt")
+
+
+def saved_and_edited_there(mirror: MemoryMirror) -> Task:
+    saved_as_it_was(mirror)
+    mirror.remote.user_write("p.txt", b"theirs")
+    return mirror.task("p.txt")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        sent_up,
+        sent_over,
+        copied_there,
+        equal_on_both,
+        saved_and_gone_there,
+        saved_and_edited_there,
+    ],
+)
+def test_a_local_content_is_on_the_disk_before_anything_rests_on_it(
+    mirror: MemoryMirror, make: Callable[[MemoryMirror], Task]
+) -> None:
+    """Whoever saved it may not have waited for the disk; its loss would pass for a deletion."""
+    task = make(mirror)
+    token = mirror.local.files["p.txt"].token
+    was_lasting: list[bool] = []
+
+    def look(name: str) -> None:
+        was_lasting.append(("p.txt", token) in mirror.local.made_to_last)
+
+    mirror.local.step = mirror.remote.step = look
+    mirror.do(task)
+
+    assert all(was_lasting)
+    assert ("p.txt", token) in mirror.local.made_to_last
+
+
+def test_a_copy_that_was_there_already_is_on_the_disk_before_the_path_changes(
+    mirror: MemoryMirror,
+) -> None:
+    task = conflicting(mirror)
+    token = mirror.local.user_write(COPY, b"mine")
+    was_lasting: list[bool] = []
+    mirror.local.step = lambda name: was_lasting.append((COPY, token) in mirror.local.made_to_last)
+
+    mirror.do(task)
+
+    assert all(was_lasting)
+
+
+def test_what_was_agreed_on_is_not_brought_to_the_disk_again(mirror: MemoryMirror) -> None:
+    mirror.agree("p.txt", b"old")
+    mirror.remote.user_write("p.txt", b"theirs")
+
+    mirror.do(mirror.task("p.txt"))
+
+    assert mirror.local.made_to_last == set()
+
+
 # An upload of ours whose note was lost.
 
 

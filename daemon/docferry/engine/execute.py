@@ -8,6 +8,7 @@ leaves two equal sides without a note; the next plan then only has to mark them 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -60,6 +61,22 @@ class Task:
     version: Ulid  #: for the content that will be new to the ledger, if there is one
     origin: Origin = Origin.LOCAL
     since_s: float | None = None  #: monotonic; when the change was noticed
+    flush: Flush | None = None  #: brings its local content to the disk; None: by itself
+
+
+class Flush:
+    """Brings the local contents of many tasks to the disk at once: whoever comes first does it."""
+
+    def __init__(self, make_all_last: Callable[[], None]) -> None:
+        self._make_all_last = make_all_last
+        self._lock = threading.Lock()
+        self._is_done = False
+
+    def run(self) -> None:
+        with self._lock:
+            if not self._is_done:
+                self._make_all_last()
+                self._is_done = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,9 @@ class Executor:
         path, source = operation.path, operation.source
         base = task.seen.synced
         with self._local.read(path, source.token) as content:
+            # Before it is sent, not only before the note: after a power cut the intent and
+            # the object alone say that both sides had it, and its loss would be a deletion.
+            self._make_last(task, path, content)
             attributes = Attributes(
                 version=task.version,
                 sha256=source.sha256,
@@ -211,6 +231,8 @@ class Executor:
     def _download(self, task: Task, operation: Download) -> Outcome:
         path, source = operation.path, operation.source
         base = task.seen.synced
+        if operation.expect_local is not None:
+            self._make_touched_last(task, operation.expect_local)
         with self._remote.read(path, source.token) as content:
             adopted = self._adopted(task, content, source.token)
             if adopted is not None:
@@ -312,7 +334,10 @@ class Executor:
         if state is None or not hasattr(state, "token"):
             return False
         with self._local.read(path, state.token) as content:
-            return content.sha256() == sha256
+            if content.sha256() != sha256:
+                return False
+            self._local.make_last(path, content)
+            return True
 
     # The others.
 
@@ -324,6 +349,7 @@ class Executor:
         other: Storage = self._remote
         if isinstance(operation, DeleteLocal):
             side, token = Side.LOCAL, operation.expect_local
+            self._make_touched_last(task, token)
         else:
             side, token = Side.REMOTE, operation.expect_remote
             storage, other = other, storage
@@ -389,6 +415,7 @@ class Executor:
     def _mark_synced(self, task: Task, operation: MarkSynced) -> Outcome:
         base = task.seen.synced
         path, size = operation.path, operation.size
+        self._make_touched_last(task, operation.local_token)
         version = None
         version_id = base.version if base is not None else task.version
         if operation.is_new_content or base is None:
@@ -407,6 +434,24 @@ class Executor:
             operation.sha256, operation.local_token, operation.remote_token, version_id, size
         )
         return Outcome(operation, synced, version)
+
+    def _make_touched_last(self, task: Task, token: Token) -> None:
+        """Make a local content last on which an agreement, or an archived version, will rest."""
+        path, base = task.operation.path, task.seen.synced
+        if base is not None and token == base.local_token:
+            return  # it was made to last when that was agreed on
+        with self._local.read(path, token) as content:
+            self._make_last(task, path, content)
+
+    def _make_last(self, task: Task, path: Path, content: Content) -> None:
+        if task.flush is None:
+            self._local.make_last(path, content)
+        else:
+            task.flush.run()  # it was there, as it is, before the flush was set up
+
+    def flush(self) -> Flush:
+        """Set up a flush for tasks whose local contents are all there by now."""
+        return Flush(self._local.make_all_last)
 
     def _agreed(
         self,

@@ -166,6 +166,12 @@ class ImaginedFolder(ImaginedSide):
     def is_being_written(self, path: Path) -> bool:
         return path not in self._changed and self._folder.is_being_written(path)
 
+    def make_last(self, path: Path, content: Content) -> None:
+        """Do nothing: nothing is written down in earnest."""
+
+    def make_all_last(self) -> None:
+        """Do nothing, likewise."""
+
     def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:
         yield from (p for p in self._folder.paths_below(folder) if p not in self._changed)
         for path, imagined in [*self._changed.items()]:

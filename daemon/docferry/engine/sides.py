@@ -7,12 +7,29 @@ from typing import Protocol
 
 from docferry.errors import DocferryError
 from docferry.model import Attributes, Path, Sha256, SyncedState, Token, Ulid, Unknown, Written
-from docferry.storage.base import NewFile, Storage
+from docferry.storage.base import Content, NewFile, Storage
 
 
 class LocalSide(Storage, Protocol):
     def is_being_written(self, path: Path) -> bool:
         """Say whether somebody is known to have *path* open for writing."""
+        ...
+
+    def make_last(self, path: Path, content: Content) -> None:
+        """
+        Make *content*, which `read` opened at *path*, and its name last through a power cut.
+
+        Raises:
+            StaleError: It has not that name any more.
+        """
+        ...
+
+    def make_all_last(self) -> None:
+        """
+        Do so for all that is on this side by now, and whatever else is on its file system.
+
+        For many files it costs next to nothing each, where others write little.
+        """
         ...
 
     def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:

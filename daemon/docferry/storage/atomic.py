@@ -129,12 +129,29 @@ def open_folder(name: str, *, dir_fd: int | None = None) -> int:
 
 def fsync_folder(dir_fd: int) -> None:
     """Make the names in a directory last through a power cut."""
+    fsync(dir_fd)
+
+
+def fsync(fd: int) -> None:
+    """Make the content of an open file, or the names in a directory, last through a power cut."""
     try:
-        os.fsync(dir_fd)
+        os.fsync(fd)
     except OSError as error:
         # Network and FUSE file systems that cannot: their server looks after it.
         if error.errno not in _UNSUPPORTED:
             raise
+
+
+def syncfs(fd: int) -> None:
+    """Make all that is on the file system of an open file last through a power cut."""
+    try:
+        call = _libc.syncfs
+    except AttributeError:  # a C library without it
+        os.sync()
+        return
+    if call(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def has_writer(fd: int) -> bool | None:

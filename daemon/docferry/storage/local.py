@@ -37,7 +37,7 @@ from docferry.model import (
     Unknown,
     Written,
 )
-from docferry.storage.atomic import Place, Renames, fsync_folder
+from docferry.storage.atomic import Place, Renames, fsync_folder, syncfs
 from docferry.storage.base import Content, NewFile
 from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_create import Creation, refuse_if_taken
@@ -177,6 +177,28 @@ class LocalStorage:
             content.close()
             raise StaleError(f"{path} is open for writing: it is taken once it is closed")
         return content
+
+    def make_last(self, path: Path, content: Content) -> None:
+        """
+        Make what `read` opened, its name and those of its folders last through a power cut.
+
+        Raises:
+            StaleError: Its folder is gone.
+        """
+        assert isinstance(content, LocalContent)
+        with self._folder.translated(path), self._folder.open() as root_fd:
+            content.make_last()
+            try:
+                with self._folder.parent(root_fd, path) as parent:
+                    for fd in parent.fds[::-1]:
+                        fsync_folder(fd)
+            except (FileNotFoundError, BlockedPathError) as error:
+                raise StaleError(f"{path} is gone") from error
+
+    def make_all_last(self) -> None:
+        """Make all that is in the folder by now last through a power cut."""
+        with self._folder.translated("."), self._folder.open() as root_fd:
+            syncfs(root_fd)
 
     def read_archived(self, version: str) -> Content:
         content = None

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import Attributes, FileState, Token
-from docferry.storage.atomic import has_writer
+from docferry.storage.atomic import fsync, has_writer
 from docferry.storage.base import PART_BYTES, Content
 
 
@@ -77,6 +77,10 @@ class LocalContent(Content):
     def is_being_written(self) -> bool:
         """Say whether somebody is known to have the file open for writing."""
         return has_writer(self._fd) is True
+
+    def make_last(self) -> None:
+        """Let the disk have it: whoever saved the file may have left that to the kernel."""
+        fsync(self._fd)
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -75,6 +75,7 @@ class MemoryStorage:
         self.archive: dict[Ulid, Held] = {}
         self.marker: bytes | None = None
         self.open_for_writing: set[Path] = set()
+        self.made_to_last: set[tuple[Path, Token]] = set()
         self._changes = 0
         self._odd: list[Entry] = []
         self._lock = threading.RLock()
@@ -115,6 +116,14 @@ class MemoryStorage:
             if path in self.open_for_writing:
                 raise StaleError(f"{path} is open for writing")
             return _HeldContent(self.files[path], lambda: self._check(path, expect))
+
+    def make_last(self, path: Path, content: Content) -> None:
+        """Only note it: what is in memory lasts through nothing."""
+        assert isinstance(content, _HeldContent)
+        self.made_to_last.add((path, content.token))
+
+    def make_all_last(self) -> None:
+        self.made_to_last.update((path, held.token) for path, held in self.files.items())
 
     def read_archived(self, version: Ulid) -> Content:
         held = self.archive.get(version)
@@ -207,6 +216,7 @@ class MemoryStorage:
 class _HeldContent(BytesContent):
     def __init__(self, held: Held, check: Callable[[], None]) -> None:
         super().__init__(held.content, held.attributes)
+        self.token = held.token
         self._check = check
 
     def confirm(self) -> None:
