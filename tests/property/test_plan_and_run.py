@@ -61,6 +61,10 @@ ONE, TWO, SIX, *_ = CONTENTS
 DOWN, UP = Found("b.txt", remote=ONE), Found("d/y", local=TWO)
 GONE_HERE, GONE_THERE = Found("f", SIX, None, SIX), Found("f", SIX, SIX, None)
 
+# Approved, and a rename after all: it counts as no loss when the next one is judged.
+APPROVED, RENAMED = Found("f", SIX, SIX, None), Found("x.txt", remote=SIX)
+HELD = Held(["f"], HoldState.APPROVED)
+
 
 @given(mixture=mixtures())
 @example(Mixture([DOWN, UP, Found("e.txt", ONE, TWO, SIX)]))  # a conflict, with its copy
@@ -82,6 +86,7 @@ GONE_HERE, GONE_THERE = Found("f", SIX, None, SIX), Found("f", SIX, SIX, None)
 @example(Mixture([GONE_HERE, UP], markers=(MARKER, None, MARKER), identity=HoldState.APPROVED))
 @example(Mixture([DOWN, GONE_THERE], mode=Mode.PUSH, delete_limit=1))
 @example(Mixture([UP, GONE_HERE], mode=Mode.PULL, delete_limit=1))
+@example(Mixture([APPROVED, RENAMED, Found("b.txt", TWO, None, TWO)], delete_limit=1, held=HELD))
 def test_a_run_does_what_was_planned_and_nothing_else(
     new_mirror: Callable[[Mixture], WholeMirror], scratch: Scratch, mixture: Mixture
 ) -> None:

@@ -43,9 +43,12 @@ def is_named(daemon: Daemon, site: Site, health: str, *says: str) -> None:
     daemon.wait_for(is_so)
     logged = daemon.log.read_text()
     assert all(part in logged for part in says)
-    found = site.status()["docs"]
-    assert found.health == health
-    assert all(part in (found.reason or "") for part in says), found.reason
+
+    def is_told() -> bool:
+        found = site.status()["docs"]
+        return found.health == health and all(part in (found.reason or "") for part in says)
+
+    daemon.wait_for(is_told)  # what the port says at once, the ledger says a moment later
 
 
 def heals(daemon: Daemon, site: Site) -> None:

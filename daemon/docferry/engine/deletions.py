@@ -109,8 +109,7 @@ class Deletions:
                 find again is no longer needed.
         """
         self._save()
-        if self._parked:
-            self._before_judging()
+        self._before_judging()
         held = self._ledger.holds.to_judge(self._mirror)
         on_top_of = None if held is None or is_complete else held.id
         planned = self._ledger.holds.planned(self._mirror, on_top_of)

@@ -126,7 +126,7 @@ def expand(
     None: there are more than *most*; a full run is cheaper.
     """
     paths: dict[Path, None] = {}
-    unseen: list[Unknown] = []
+    unseen: dict[Path, Unknown] = {}
     for mark in marks:
         if not mark.endswith("/"):
             paths[mark] = None
@@ -136,7 +136,7 @@ def expand(
             return None
         for found in places.local.paths_below(folder):
             if isinstance(found, Unknown):
-                unseen.append(found)
+                unseen.setdefault(found.path, found)  # a folder comes with the odd names, too
             else:
                 paths[found] = None
             if len(paths) + len(unseen) > most:
@@ -145,8 +145,9 @@ def expand(
             paths[path] = None
         if len(paths) > most:
             return None
-    hidden = tuple(f"{what.path}/" for what in unseen if what.below)
-    return Expanded([path for path in paths if not path.startswith(hidden)], unseen)
+    hidden = tuple(f"{what.path}/" for what in unseen.values() if what.below)
+    shown = [path for path in paths if not path.startswith(hidden)]
+    return Expanded(shown, list(unseen.values()))
 
 
 def _told(entries: Iterable[Entry], on_wait: Callable[[], None]) -> Iterator[Entry]:

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from urllib.parse import quote
 
-from sqlalchemy import null, select
+from sqlalchemy import select
 
 from docferry.ledger.history import kind_of
 from docferry.ledger.ledger import Ledger
@@ -26,7 +26,9 @@ _TAKEN_OVER = {
     "hold": f"mirror = :mirror AND {_OPEN}",
     "deletion": f"hold IN (SELECT id FROM real.hold WHERE mirror = :mirror AND {_OPEN})",
     "history": f"mirror = :mirror AND kind IN {_DELETIONS} AND at >= :since",
-    "version": "mirror = :mirror AND id IN (SELECT version FROM main.history)",
+    # Of what was deleted, and of what a decided hold will delete before others are judged.
+    "version": "mirror = :mirror AND id IN (SELECT version FROM main.history"
+    " UNION SELECT version FROM main.synced JOIN main.deletion USING (mirror, path))",
 }
 
 
@@ -66,11 +68,11 @@ class Scratch(Ledger):
             return [*tx.tuples(query.order_by(history.c.path, history.c.id))]
 
     def sizes_of_deleted(self, mirror: str, since: datetime) -> set[int]:
-        """Give the sizes of the contents whose deletion is parked, or was done *since*."""
-        parked = (
+        """Give the sizes of the contents whose deletion is parked or held, or was done *since*."""
+        planned = (
             select(synced.c.size)
             .join(deletion, (deletion.c.mirror == mirror) & (deletion.c.path == synced.c.path))
-            .where(synced.c.mirror == mirror, deletion.c.hold.is_(null()))
+            .where(synced.c.mirror == mirror)
         )
         done = (
             select(version.c.size)
@@ -79,7 +81,7 @@ class Scratch(Ledger):
             .where(history.c.at >= since)
         )
         with self._database.reading() as tx:
-            return {size for query in (parked, done) for (size,) in tx.tuples(query.distinct())}
+            return {size for query in (planned, done) for (size,) in tx.tuples(query.distinct())}
 
     def learn(self, mirror: str, contents: Mapping[Path, Sha256]) -> None:
         """Put real SHA-256 in the place of those that were imagined."""
