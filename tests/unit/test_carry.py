@@ -344,3 +344,15 @@ def test_many_new_files_come_in_groups_and_each_is_told_of_by_itself(bench: Benc
     ]
     assert bench.mirror.local.contents.keys() == {*paths} - {"007.txt"}
     assert bench.carrier.under_way == 0
+
+
+def test_what_is_under_way_below_a_folder_is_known_before_the_ledger_knows_it(
+    bench: Bench,
+) -> None:
+    """Else a folder that goes while an upload from it is under way leaves the object for good."""
+    for path in ("folder/a.txt", "folder/b/c.txt", "folderish.txt"):
+        bench.add(path)
+
+    found = bench.carrier.busy_below(["folder/", "folderish", "other/"])
+
+    assert sorted(found) == ["folder/a.txt", "folder/b/c.txt"]

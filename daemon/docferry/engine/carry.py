@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import replace
 from itertools import groupby
@@ -85,6 +85,15 @@ class Carrier:
         """Say whether an operation on what would have to be a folder of *path* is under way."""
         names = path.split("/")
         return any("/".join(names[:depth]) in self._busy for depth in range(1, len(names)))
+
+    def busy_below(self, marks: Iterable[Path]) -> list[Path]:
+        """
+        Give the paths under way below the folders among *marks* ("folder/").
+
+        An upload's file may be gone, with its folder, before the ledger knows of it.
+        """
+        folders = tuple(mark for mark in marks if mark.endswith("/"))
+        return [path for path in self._busy if path.startswith(folders)]
 
     def is_busy_below(self, path: Path) -> bool:
         """Say whether an operation on *path*, or on a file below it, is under way."""

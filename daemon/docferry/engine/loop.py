@@ -96,8 +96,7 @@ class MirrorLoop:
             self._wake.clear()
             self._round()
             due_s = self.dirty.next_due_s()
-            is_nothing_due = due_s is None or due_s > SOON_S
-            if self._outage.is_on or (self._is_idle and is_nothing_due):
+            if self._outage.is_on or (self._is_idle and (due_s is None or due_s > SOON_S)):
                 return
             self._wake.wait(self._sleep_s())
 
@@ -313,7 +312,8 @@ class MirrorLoop:
     def _look_at(self, due: dict[Path, float]) -> None:
         if self._planner.problems.changed_above(due):
             self.request(Run.RESCAN)
-        found = expand(list(due), self.name, self._places, self._ledger, most=MOST_MARKS)
+        marks = [*due, *self._planner.carrier.busy_below(due)]  # in no tree yet
+        found = expand(marks, self.name, self._places, self._ledger, most=MOST_MARKS)
         if found is None:
             self.request(Run.FULL)
             return
