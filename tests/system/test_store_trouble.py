@@ -23,7 +23,6 @@ from system.trouble import (
     is_named,
     problem,
     problems,
-    reason,
     site_on,
     started_again,
 )
@@ -37,8 +36,7 @@ def test_an_endpoint_where_nobody_listens_is_named(site: Site) -> None:
     with site.running(until=None) as daemon:
         is_named(daemon, site, "unreachable", site.endpoint_url, "is the store running?")
         assert daemon.fetch("/healthz") == "alive\n"
-        [event] = daemon.events("mirror.unreachable")
-        assert (event["level"], event["reason"]) == ("error", reason(site))
+        assert [event["level"] for event in daemon.events("mirror.unreachable")] == ["error"]
 
     checked, planned = site.ended("check"), site.ended("plan")
 
@@ -54,7 +52,7 @@ def test_wrong_credentials_are_named_and_never_shown(site: Site) -> None:
     with site.running(until=None) as daemon:
         is_named(daemon, site, "blocked", "the secret access key is not the access key's")
         assert daemon.events("mirror.blocked")
-        assert "not-the-secret-at-all" not in daemon.log.read_text() + site.run("status", code=1)
+        assert "not-the-secret-at-all" not in daemon.log.read_text() + str(daemon.readiness())
 
     checked = site.ended("check")
 
@@ -65,8 +63,11 @@ def test_wrong_credentials_are_named_and_never_shown(site: Site) -> None:
 
 def test_an_access_key_that_nobody_knows_is_named(site: Site) -> None:
     site.credentials = ("nobody-knows-me", servers.SECRET_ACCESS_KEY)
-    with site.running(until=None) as daemon:
-        is_named(daemon, site, "blocked", "does not know the access key: correct the credentials")
+
+    checked = site.ended("check")
+
+    assert checked.returncode == CHECK_STORE
+    assert "does not know the access key: correct the credentials" in checked.stdout
 
 
 def test_a_missing_bucket_is_named_never_made_and_it_heals_once_it_is_there(
@@ -75,10 +76,10 @@ def test_a_missing_bucket_is_named_never_made_and_it_heals_once_it_is_there(
     """SeaweedFS makes a bucket when something is put into it: a mistyped name, too."""
     site.bucket = "made-later"
     site.configure()
+    site.docs.write("a.txt", b"a")
+    assert site.ended("check").returncode == CHECK_STORE
     with site.running(until=None) as daemon:
         is_named(daemon, site, "blocked", "bucket made-later", "create it, or correct `bucket`")
-        site.docs.write("a.txt", b"a")
-        assert site.ended("check").returncode == CHECK_STORE
         buckets = server.client().list_buckets()["Buckets"]
         assert "made-later" not in {bucket["Name"] for bucket in buckets}
 
@@ -110,7 +111,6 @@ def far_site(site: Site, between: proxy.Proxy) -> Site:
     ("status", "code", "health", "says"),
     [
         (403, "AccessDenied", "blocked", "correct them or the bucket's policy"),
-        (404, "NoSuchBucket", "blocked", "create it, or correct `bucket`"),
         (403, "RequestTimeTooSkewed", "unreachable", "set this machine's time (NTP)"),
         (200, "a log-in page", "waiting", "is a proxy or a log-in page in between?"),
     ],
@@ -123,14 +123,13 @@ def test_a_store_that_refuses_for_a_while_is_named_deletes_nothing_and_it_heals(
         docs.write("before.txt", b"before")
         docs.put("theirs.txt", b"theirs")
         heals(daemon, far_site)
-        between.mood = lambda request: request.refuse(status, code)
-        is_named(daemon, far_site, health, says, between.url)
 
+        between.mood = lambda request: request.refuse(status, code)
         (docs.folder / "before.txt").unlink()
         docs.write("mine.txt", b"mine")
         docs.remove("theirs.txt")
-        between.refused = 0
-        daemon.wait_for(lambda: between.refused > 0)
+
+        is_named(daemon, far_site, health, says, between.url)
         assert docs.objects() == {"before.txt": b"before"}
         assert docs.files() == {"mine.txt": b"mine", "theirs.txt": b"theirs"}
         assert daemon.health() == {"docs": health}
@@ -278,31 +277,12 @@ def hanging(server: servers.S3Server) -> Iterator[None]:
         server.process.send_signal(signal.SIGCONT)
 
 
-def test_a_store_that_hangs_is_named_deletes_nothing_and_keeps_nobody_from_stopping(
-    own_server: servers.S3Server, tmp_path: Path
-) -> None:
-    with site_on(own_server, tmp_path / "site") as site, site.running() as daemon:
-        site.docs.write("a.txt", b"a")
-        heals(daemon, site)
-        with hanging(own_server):
-            site.docs.write("b.txt", b"b")
-            is_named(daemon, site, "waiting", "it has been waiting", own_server.endpoint_url)
-            assert site.json("status")["pid"] == daemon.process.pid
-            assert daemon.fetch("/healthz") == "alive\n"
-            assert daemon.events("mirror.silent")
-
-            assert daemon.stop() == 0  # within ten seconds, though a request hangs
-
-            assert site.docs.files() == {"a.txt": b"a", "b.txt": b"b"}
-        site.run_once()
-        assert site.docs.objects() == {"a.txt": b"a", "b.txt": b"b"}
-
-
-def test_a_store_that_hangs_keeps_no_mirror_of_another_store_waiting(
-    own_server: servers.S3Server, server: servers.S3Server, tmp_path: Path
-) -> None:
-    other = Mirror("other", tmp_path / "other", server)
-    table = f"""
+def mirror_on(server: servers.S3Server, folder: Path) -> tuple[Mirror, str]:
+    """Give a mirror of another store, and its tables."""
+    other = Mirror("other", folder, server)
+    return (
+        other,
+        f"""
         [store.other]
         endpoint_url = "{server.endpoint_url}"
         [mirror.other]
@@ -312,23 +292,35 @@ def test_a_store_that_hangs_keeps_no_mirror_of_another_store_waiting(
         local = "{other.folder}"
         poll = "200ms"
         settle = "100ms"
-    """
+    """,
+    )
+
+
+def test_a_store_that_hangs_is_named_and_keeps_nobody_waiting(
+    own_server: servers.S3Server, server: servers.S3Server, tmp_path: Path
+) -> None:
+    other, table = mirror_on(server, tmp_path / "other")
     with site_on(own_server, tmp_path / "site") as site:
         site.configure(more=table)
+        wanted = {f"{number}.txt": b"waits" for number in range(50)}
         with site.running() as daemon:
             daemon.wait_until("in-step", "other")
             with hanging(own_server):
-                for number in range(100):  # more than there are threads
-                    site.docs.write(f"{number}.txt", b"waits")
-                is_named(daemon, site, "waiting", "it has been waiting")
+                for name, content in wanted.items():  # more than there are threads
+                    site.docs.write(name, content)
+                is_named(daemon, site, "waiting", "it has been waiting", own_server.endpoint_url)
+                assert daemon.events("mirror.silent")
+                assert daemon.fetch("/healthz") == "alive\n"
 
                 other.write("mine.txt", b"mine")
                 other.put("theirs.txt", b"theirs")
+                both = {"mine.txt": b"mine", "theirs.txt": b"theirs"}
+                daemon.wait_for(lambda: other.files() == other.objects() == both)
 
-                daemon.wait_for(lambda: other.files() == other.objects() != {"mine.txt": b"mine"})
-                daemon.wait_until("in-step", "other")
-            heals(daemon, site)
-            assert len(site.docs.objects()) == 100
+                assert daemon.stop() == 0  # within ten seconds, though a request hangs
+        assert site.docs.files() == wanted
+        site.run_once()
+        assert site.docs.objects() == wanted
 
 
 # Over TLS.
@@ -363,15 +355,12 @@ def test_a_certificate_that_nobody_trusted_vouches_for_is_named_with_the_remedy(
         site.docs.write("a.txt", b"a")
         site.endpoint_url = between.url
         site.configure()
-        with site.running(until=None) as daemon:
-            is_named(
-                daemon,
-                site,
-                "unreachable",
-                "nobody trusted here vouches for its certificate",
-                "set `verify_tls` to the CA's file",
-            )
-        assert site.ended("check").returncode == CHECK_STORE
+
+        checked = site.ended("check")
+
+        assert checked.returncode == CHECK_STORE
+        assert "nobody trusted here vouches for its certificate" in checked.stdout
+        assert "set `verify_tls` to the CA's file" in checked.stdout
         assert site.docs.all_keys() == []
 
         site.store_options = f'verify_tls = "{certificate.ca}"'

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+
+import pytest
 
 from docferry.engine.health import SILENT_S, Health
 from docferry.ledger import Ledger
@@ -72,3 +75,15 @@ def test_a_daemon_that_starts_in_an_outage_knows_when_it_was_last_polled_and_sca
     assert {name: getattr(row, name) for name in times} == times
     assert row.health is MirrorHealth.STARTING
     assert row.since > NOW
+
+
+def test_trouble_is_logged_whenever_its_reason_changes(
+    tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        health = Health("docs", ledger)
+        for reason in ("refused", "refused", "no such bucket"):
+            health.note(health=MirrorHealth.BLOCKED, reason=reason)
+
+    lines = [line for line in capfd.readouterr().err.splitlines() if "mirror.blocked" in line]
+    assert [json.loads(line)["reason"] for line in lines] == ["refused", "no such bucket"]

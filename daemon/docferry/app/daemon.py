@@ -34,10 +34,10 @@ log = get_logger(__name__)
 
 #: How often the loops look whether a person has decided about a hold.
 HOLDS_EVERY_S = 2.0
-WATCH_CHECK_EVERY_S = 5.0
-SILENCE_EVERY_S = 2.0
+WATCH_CHECK_EVERY_S = 2.0
+SILENCE_EVERY_S = 1.0
 #: After the last of it, `docferry run` ends whatever still waits for an answer.
-STOP_WITHIN_S = 6.0
+STOP_WITHIN_S = 5.0
 LOOKERS = 8
 _ONCE_STEP_S = 0.02
 

@@ -79,7 +79,7 @@ def _stop_on_signals(daemon: Daemon) -> None:
     Let SIGTERM and Ctrl-C stop *daemon*, whichever thread the kernel gives them to.
 
     A handler in Python runs in the main thread, when that next wakes. The kernel may wake
-    another thread, and the main one waits on and never stops: measured, one stop in seventy.
+    another thread, and the main one waits on and never stops (3 of 380 stops under load).
     So the byte that Python's handler in C writes at once is what counts.
     """
     heard, told = socket.socketpair()

@@ -85,13 +85,13 @@ class Health:
         self.went_round_s = time.monotonic()
 
     def note(self, **changes: object) -> None:
-        """Change some facts; a change of health is logged."""
+        """Change some facts. Trouble is logged, also where it changes its reason, and its end."""
         with self._lock:
             before = self.facts
             self.facts = replace(before, **changes)  # type: ignore[arg-type]
-            if before.health is not self.facts.health:
-                self._log_change(before)
             is_news = before.health is not self.facts.health or before.reason != self.facts.reason
+            if is_news:
+                self._log_change(before)
             self.publish(now=is_news)
 
     def tell_silence(self, places: str) -> None:
