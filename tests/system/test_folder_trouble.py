@@ -232,6 +232,30 @@ def test_a_name_that_is_not_utf8_is_shown_and_everything_else_travels(site: Site
     assert problems(site) == {}
 
 
+@pytest.mark.tools("strace")
+def test_a_name_that_is_too_long_for_the_file_system_is_shown_and_uploads_go_on(
+    site: Site,
+) -> None:
+    """Most file systems take 255 bytes; one that is encrypted by eCryptfs takes 143."""
+    docs = site.docs
+    docs.put("theirs.txt", b"theirs")
+    docs.write("mine.txt", b"mine")
+    no_new_names = ("-e", "trace=renameat2", "-e", "inject=renameat2:error=ENAMETOOLONG")
+    site.wrapper = ("strace", "-f", "-qq", "-o", "/dev/null", *no_new_names)
+
+    site.run_once(code=1)
+
+    site.wrapper = ()
+    assert docs.objects() == {"mine.txt": b"mine", "theirs.txt": b"theirs"}
+    assert docs.files() == {"mine.txt": b"mine"}
+    assert problem(site, "theirs.txt") == (
+        f"{docs.folder / 'theirs.txt'}: the name is too long for this file system; shorten it"
+    )
+    site.run_once()
+    assert docs.files() == docs.objects()
+    assert problems(site) == {}
+
+
 # The disk.
 
 
