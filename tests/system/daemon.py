@@ -7,9 +7,7 @@ what it says is asked of its commands and its port, what it did is read from bot
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import os
 import shutil
 import signal
@@ -20,19 +18,16 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stdout, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
-import structlog
-
 import servers
-from docferry.cli import main as docferry
 from docferry.core.paths import key_of
 from processes import wait_for
+from system import in_process
 
 RESERVED = ".docferry"
 STOP_WITHIN_S = 10.0
@@ -337,21 +332,19 @@ class Site:
         """
         Ask a command that only looks, or decides, without a process of its own.
 
-        The same code in a tenth of the time: for what is asked again and again. A wrapper
-        is for processes, though.
+        For what is asked again and again. A wrapper is for processes, though.
         """
         if self.wrapper:
             return self.ended(*arguments)
-        said, code = io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), logging_as_before():
-            patch.setattr(sys, "argv", ["docferry", "--config", str(self.config), *arguments])
-            for name, value in self.environ().items():
-                patch.setenv(name, value)
-            try:
-                docferry()
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return subprocess.CompletedProcess(arguments, code, said.getvalue())
+        return in_process.ask(self.command(*arguments), self.environ())
+
+    def work_off(self) -> bool:
+        """
+        Do what `run_once` does, without a process of its own; say whether all is in step.
+
+        For what a test finds done when it begins.
+        """
+        return in_process.work_off(self.config, self.environ())
 
     def status(self) -> dict[str, MirrorStatus]:
         mirrors = json.loads(self.asked("status", "--json").stdout)["mirrors"]
@@ -426,20 +419,6 @@ def events_of(log: str, name: str | None = None) -> list[dict[str, Any]]:
         with suppress(ValueError):  # the last line of a daemon that was killed
             events.append(json.loads(line))
     return [event for event in events if name in (None, event["event"])]
-
-
-@contextmanager
-def logging_as_before() -> Iterator[None]:
-    """Undo what a command sets up for its whole process."""
-    root, ours = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-    try:
-        yield
-    finally:
-        logging.captureWarnings(capture=False)
-        root.handlers = handlers
-        root.setLevel(level)
-        structlog.configure(**ours)
 
 
 def free_port() -> int:

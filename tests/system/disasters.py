@@ -38,7 +38,7 @@ def filled(new_site: NewSite, names: Iterable[str] = ("docs",), options: str = L
 def in_step(new_site: NewSite, names: Iterable[str] = ("docs",), options: str = LIMIT) -> Site:
     """Give such mirrors with the documents on both sides, and docferry not running."""
     site = filled(new_site, names, options)
-    site.run_once()
+    assert site.work_off()
     return site
 
 

@@ -186,7 +186,7 @@ def test_a_mistyped_prefix_deletes_nothing_and_moves_nothing(site: Site) -> None
     site.docs.prefix = right
     site.configure(options=LIMIT)
     assert site.plan()["docs"].operations == []
-    site.run_once()
+    assert site.work_off()
     assert site.docs.files() == site.docs.objects() == FILES
     assert site.holds() == []
 
@@ -256,7 +256,7 @@ def test_a_ledger_restored_from_an_old_backup_deletes_nothing(site: Site) -> Non
     site.docs.write("folder/00.txt", b"edited since")
     site.docs.write("new.txt", b"new since")
     (site.docs.folder / "folder/01.txt").unlink()
-    site.run_once()
+    assert site.work_off()
     held = site.docs.files()
     shutil.rmtree(site.state)
     shutil.copytree(backup, site.state)
@@ -308,7 +308,7 @@ def test_a_folder_restored_from_an_old_backup_loses_nothing(site: Site) -> None:
     shutil.copytree(site.docs.folder, backup)
     site.docs.write("folder/00.txt", b"edited since")
     site.docs.write("new.txt", b"new since")
-    site.run_once()
+    assert site.work_off()
     shutil.rmtree(site.docs.folder)
     shutil.copytree(backup, site.docs.folder)
 

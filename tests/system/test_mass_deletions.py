@@ -120,7 +120,7 @@ def test_what_is_decided_while_docferry_is_down_is_planned_and_done(new_site: Ne
     site = in_step(new_site, ["approved", "discarded"])
     for mirror in site.mirrors.values():
         delete_most_files(mirror)
-    site.run_once(code=1)
+    assert not site.work_off()
     holds = holds_of(site)
     site.run("holds", "approve", str(holds["approved"].id))
     site.run("holds", "discard", str(holds["discarded"].id))
@@ -140,8 +140,8 @@ def test_what_is_decided_while_docferry_is_down_is_planned_and_done(new_site: Ne
 
 def test_what_was_approved_and_came_back_is_not_deleted(site: Site) -> None:
     delete_most_files(site.docs)
-    site.run_once(code=1)
-    site.run("holds", "approve", str(holds_of(site)["docs"].id))
+    assert not site.work_off()
+    site.asked("holds", "approve", str(holds_of(site)["docs"].id))
     for path in PATHS[:8]:
         site.docs.write(path, FILES[path])
     planned = site.plan()["docs"]
@@ -154,8 +154,8 @@ def test_what_was_approved_and_came_back_is_not_deleted(site: Site) -> None:
 
 def test_approved_deletions_wait_until_the_sides_are_themselves(site: Site) -> None:
     delete_most_files(site.docs)
-    site.run_once(code=1)
-    site.run("holds", "approve", str(holds_of(site)["docs"].id))
+    assert not site.work_off()
+    site.asked("holds", "approve", str(holds_of(site)["docs"].id))
     leave_an_empty_mount_point(site.docs)
     planned = site.plan()["docs"]
 
@@ -276,7 +276,7 @@ def test_with_a_limit_of_nothing_each_deletion_waits(new_site: NewSite) -> None:
     reason = f"1 file is {TO_BUCKET}; delete_limit is 0"
     holds = assert_held(site, {"docs": Disaster(delete_all_files, (reason,))})
     assert_planned(planned, holds)
-    site.run_once(code=1)
+    assert not site.work_off()
     assert holds_of(site) == holds  # the same one, after a restart too
     assert site.docs.objects() == FILES
 
@@ -311,7 +311,7 @@ def test_a_changed_filter_deletes_nothing(site: Site) -> None:
         site.configure(options=f"{options}\ndelete_limit = 0\n")
         planned = site.plan()["docs"]
 
-        site.run_once()
+        assert site.work_off()
 
         assert (planned.operations, planned.held_back) == ([], [])
         assert site.docs.files() == site.docs.objects() == FILES
