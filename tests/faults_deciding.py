@@ -217,7 +217,7 @@ DECIDING = (
         "a decision that is not carried out yet is called in step",
         "engine/loop.py",
         "        is_to_do = bool(self._decided.waiting()) or any(",
-        "        is_to_do = False and any(",
+        "        decided = []\n        is_to_do = any(",
         (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
     ),
     Fault(
@@ -295,8 +295,8 @@ DECIDING = (
     Fault(
         "half a plan ends a hold",
         "engine/loop.py",
-        "        self._judge_complete = self._judge_by_s = None\n",
-        "",
+        "            self._forget_plan()\n            return\n        if self._decided",
+        "            self._deletions.forget()\n        if self._decided",
         (f"{LOOP}::test_a_hold_outlives_a_plan_that_broke_off",),
     ),
     Fault(

@@ -116,13 +116,12 @@ def test_a_hold_outlives_a_plan_that_broke_off(new_mirror: Callable[..., Mirror]
     mirror.run()
     mirror.stop()
     [hold] = mirror.ledger.holds.all("docs")
-    marker = mirror.root / ".docferry/mirror.json"
     mirror.loop = mirror.new_loop()
     mirror.loop.dirty.mark("may be the same file renamed", after_s=1.0)
     mirror.loop.start()
     wait_for(lambda: mirror.loop.has_run)
 
-    marker.rename(mirror.root.parent / "marker")
+    mirror.remote.marker = None
     wait_for(lambda: mirror.health is MirrorHealth.BLOCKED and mirror.loop.has_given_up)
     asked = mirror.proofs
     wait_for(lambda: mirror.proofs > asked + 1)
