@@ -98,6 +98,21 @@ def test_a_newer_schema_is_refused_and_left_alone(path: pathlib.Path, *, read_on
     assert path.read_bytes() == before
 
 
+def test_a_ledger_of_before_is_brought_up_to_date_with_all_that_it_holds(
+    path: pathlib.Path,
+) -> None:
+    with Ledger.open(path) as ledger:
+        ledger.aliases.add("docs", "a/b", "%_~/a/b")
+        instance = ledger.instance
+    change(path, "DROP TABLE upload")
+    change(path, "UPDATE alembic_version SET version_num = '0001'")
+
+    with Ledger.open(path) as ledger:
+        assert ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
+        assert ledger.instance == instance
+        assert ledger.uploads.unfinished("docs", "documents") == []
+
+
 def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:
     change(path, "UPDATE alembic_version SET version_num = '0000'")
 

@@ -205,6 +205,18 @@ def test_a_late_worker_can_finish_a_job_but_not_fail_it(ledger: Ledger) -> None:
     assert ledger.jobs.all()[0].state is JobState.DONE
 
 
+def test_a_begun_upload_is_known_until_it_has_ended(ledger: Ledger) -> None:
+    for upload_id in ("1", "2"):
+        ledger.uploads.begun("docs", "bucket", "p/a", upload_id)
+    ledger.uploads.begun("docs", "bucket", "p/a", "1")  # noted twice, it is one
+    ledger.uploads.begun("docs", "another bucket", "p/a", "3")
+    ledger.uploads.begun("other", "bucket", "q/a", "4")
+
+    ledger.uploads.ended("docs", "bucket", "p/a", "2")
+
+    assert ledger.uploads.unfinished("docs", "bucket") == [("p/a", "1")]
+
+
 def test_an_alias_is_kept_by_key_and_can_be_changed(ledger: Ledger) -> None:
     ledger.aliases.add("docs", "a", "%_~/a")
     ledger.aliases.add("docs", "a", "%_~~/a")

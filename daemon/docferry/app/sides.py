@@ -62,15 +62,30 @@ class Sides:
 
 
 def open_sides(
-    config: Config, mirror: str, ledger: Ledger, new_ulid: UlidSource, *, connections: int
+    config: Config,
+    mirror: str,
+    ledger: Ledger,
+    new_ulid: UlidSource,
+    *,
+    connections: int,
+    is_daemon: bool = False,
 ) -> Sides:
-    """Build the sides of *mirror*. Asks neither of them anything."""
+    """
+    Build the sides of *mirror*. Asks neither of them anything.
+
+    Args:
+        is_daemon: The ledger is ours to write to.
+    """
     options = mirror_named(config, mirror)
     store = config.stores[options.store]
     aliases = ledger.aliases.all(mirror)
     local = LocalStorage(options.local, needs_marker=True)
     remote = S3Storage(
-        _s3_options(store, connections), options.bucket, options.prefix, aliases=aliases
+        _s3_options(store, connections),
+        options.bucket,
+        options.prefix,
+        aliases=aliases,
+        notes=_UploadNotes(mirror, ledger) if is_daemon else None,
     )
     executor = Executor(
         mirror,
@@ -177,6 +192,23 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
+
+
+@dataclass(frozen=True, slots=True)
+class _UploadNotes:
+    """The ledger, as the remote side of *mirror* writes to it."""
+
+    mirror: str
+    ledger: Ledger
+
+    def begun(self, bucket: str, key: str, upload_id: str) -> None:
+        self.ledger.uploads.begun(self.mirror, bucket, key, upload_id)
+
+    def ended(self, bucket: str, key: str, upload_id: str) -> None:
+        self.ledger.uploads.ended(self.mirror, bucket, key, upload_id)
+
+    def unfinished(self, bucket: str) -> list[tuple[str, str]]:
+        return self.ledger.uploads.unfinished(self.mirror, bucket)
 
 
 def _s3_options(store: StoreConfig, connections: int) -> S3Options:

@@ -217,6 +217,9 @@ class ImaginedFolder(ImaginedSide):
 class ImaginedBucket(ImaginedSide):
     """The remote side."""
 
+    def sweep_uploads(self) -> list[DocferryError]:
+        return []
+
     def is_as_scanned(self) -> bool:
         return False
 

@@ -50,6 +50,10 @@ class LocalSide(Storage, Protocol):
 
 
 class RemoteSide(Storage, Protocol):
+    def sweep_uploads(self) -> list[DocferryError]:
+        """Take away what uploads of ours that were cut off have left; say why some stays."""
+        ...
+
     def is_as_scanned(self) -> bool:
         """Say whether a scan would yield exactly what the last finished one did."""
         ...

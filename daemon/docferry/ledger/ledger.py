@@ -24,6 +24,7 @@ from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.schema import setting
 from docferry.ledger.synced import Synced
+from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
 from docferry.model import NewJob, Outcome, Ulid
 
@@ -44,6 +45,7 @@ class Ledger:
         self.versions = Versions(database)
         self.history = History(database)
         self.intents = Intents(database)
+        self.uploads = Uploads(database)
         self.aliases = Aliases(database)
         self.problems = Problems(database)
         self.holds = Holds(database)

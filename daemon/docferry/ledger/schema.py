@@ -203,6 +203,16 @@ intent = _table(
     Column("version", Text, primary_key=True),
 )
 
+#: Uploads in parts that were begun in the store and have not ended.
+upload = _table(
+    "upload",
+    Column("mirror", Text, primary_key=True),
+    Column("bucket", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("upload_id", Text, primary_key=True),
+    Column("begun_at", Instant),
+)
+
 alias = _table(
     "alias",
     Column("mirror", Text, primary_key=True),

@@ -17,7 +17,7 @@ from docferry.logs import get_logger
 log = get_logger(__name__)
 
 #: The newest migration. Migrations are numbered, so that an unknown one can be told for newer.
-HEAD = "0001"
+HEAD = "0002"
 
 _alembic_version = table("alembic_version", column("version_num", Text))
 

@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -65,22 +65,44 @@ StoreProfile.CAUTIOUS = StoreProfile()
 _WRONG_ETAG = '"00000000000000000000000000000000"'
 _BODY = b"docferry looks what this store keeps to\n"
 _MEANING = {"docferry-probe": "safe to delete"}
+_LONGEST_TRIAL = timedelta(hours=1)  # another machine may be at one just now
 
 
 def probe(client: S3Client, prefix: str) -> StoreProfile:
     """
-    Try out the store below `<prefix>.docferry/probe/`, with 16 requests or fewer.
+    Try out the store below `<prefix>.docferry/probe/`, with 17 requests or fewer.
 
-    What is written for it is removed again.
+    What is written for it is removed again, and so is what earlier trials have left there
+    that were killed in the middle.
 
     Raises:
         UnreachableError, TemporaryError, PermanentError: It does not answer, or not to us.
     """
     trial = _Trial(client, f"{prefix}{PROBE_PREFIX}{ULID()}")
     try:
-        return trial.run()
+        profile = trial.run()
     finally:
         trial.clean_up()
+    _sweep(client, f"{prefix}{PROBE_PREFIX}")
+    return profile
+
+
+def _sweep(client: S3Client, folder: str) -> None:
+    """Remove what is in *folder* and was put there by a trial of more than an hour ago."""
+    oldest = datetime.now(UTC) - _LONGEST_TRIAL
+    with suppress(DocferryError):  # it takes little room; the next probe tries again
+        for key, _, _ in client.list_page(folder, None)[LISTED]:
+            began_at = _began_at(key.removeprefix(folder).partition("/")[0])
+            if began_at is not None and began_at < oldest:
+                client.delete(key)
+
+
+def _began_at(name: str) -> datetime | None:
+    """Read the time out of the name of a trial's folder; None: it is not one's."""
+    try:
+        return ULID.from_str(name).datetime
+    except ValueError:
+        return None
 
 
 class _Trial:
@@ -140,15 +162,21 @@ class _Trial:
     def _refuses_multipart(self) -> bool:
         begun = self._call(self._boto.create_multipart_upload, Key=self._key, Metadata=_MEANING)
         upload = {"Key": self._key, "UploadId": begun["UploadId"]}
-        part = self._call(self._boto.upload_part, **upload, PartNumber=1, Body=_BODY)
-        refused = self._refuses(
-            self._boto.complete_multipart_upload,
-            **upload,
-            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
-            IfNoneMatch="*",
-        )
-        if refused:
-            self._call(self._boto.abort_multipart_upload, **upload)
+        self._client.uploads.begin(self._key, begun["UploadId"])
+        try:
+            part = self._call(self._boto.upload_part, **upload, PartNumber=1, Body=_BODY)
+            refused = self._refuses(
+                self._boto.complete_multipart_upload,
+                **upload,
+                MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+                IfNoneMatch="*",
+            )
+            if refused:
+                self._call(self._boto.abort_multipart_upload, **upload)
+        except DocferryError:
+            self._client.uploads.leave(begun["UploadId"])
+            raise
+        self._client.uploads.end(self._key, begun["UploadId"])
         return refused
 
     def _refuses_wrong_checksum(self) -> bool:

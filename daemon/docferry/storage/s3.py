@@ -44,6 +44,7 @@ from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_lean import is_plain
+from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_write import Writer, archive_key
 
 __all__ = ["S3Options", "S3Storage"]
@@ -63,6 +64,8 @@ class S3Storage:
         aliases: Local names for keys whose own are blocked. Kept, not copied: what is
             added to it later counts.
         profile: What the store keeps to, as once probed.
+        notes: Keeps what uploads in parts were begun; None: what a crash leaves of them
+            stays.
     """
 
     def __init__(
@@ -72,11 +75,12 @@ class S3Storage:
         prefix: str = "",
         aliases: Mapping[Key, Path] | None = None,
         profile: StoreProfile = StoreProfile.CAUTIOUS,
+        notes: UploadNotes | None = None,
     ) -> None:
         self.bucket = bucket
         self.prefix = prefix
         self.profile = profile
-        self._client = S3Client(options, bucket, prefix)
+        self._client = S3Client(options, bucket, prefix, notes)
         self._aliases = {} if aliases is None else aliases
         self._odd: list[Entry] = []
         self._digests: list[bytes] = []  # of the pages of the last finished scan
@@ -101,6 +105,15 @@ class S3Storage:
         """Find out what the store keeps to, and go by it from now on."""
         self.profile = probe(self._client, self.prefix)
         return self.profile
+
+    def sweep_uploads(self) -> list[DocferryError]:
+        """
+        Take away the parts that interrupted uploads of ours have left.
+
+        Returns:
+            Why some are still there.
+        """
+        return sweep(self._client)
 
     # Looking.
 

@@ -35,6 +35,7 @@ from docferry.storage.s3_metadata import (
     clean,
     token_of,
 )
+from docferry.storage.s3_uploads import BegunUploads, NoNotes, UploadNotes
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -62,8 +63,15 @@ class S3Client:
     PermanentError, and StaleError where a condition does not hold.
     """
 
-    def __init__(self, options: S3Options, bucket: str, prefix: str = "") -> None:
+    def __init__(
+        self,
+        options: S3Options,
+        bucket: str,
+        prefix: str = "",
+        notes: UploadNotes | None = None,
+    ) -> None:
         self.bucket = bucket
+        self.uploads = BegunUploads(bucket, notes or NoNotes())
         self.prefix = prefix
         self.connections = Connections(options, bucket)
         self._answered_s = -_BUCKET_SEEN_S

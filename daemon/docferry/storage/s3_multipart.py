@@ -14,6 +14,7 @@ from docferry.model import Sha256, Token
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
 from docferry.storage.s3_client import PART_PERMITS, S3Client, boto_headers, conditions
 from docferry.storage.s3_errors import no_answer
+from docferry.storage.s3_uploads import abort
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
@@ -31,8 +32,7 @@ class MultipartUpload:
     An upload under way: nobody sees any of it before `complete`.
 
     A context manager. Leaving it without `complete` takes the parts away again; what
-    a crash leaves behind is for the bucket's lifecycle rule
-    (AbortIncompleteMultipartUpload).
+    a crash leaves behind is swept later, by the note of it (`storage.s3_uploads`).
     """
 
     def __init__(self, client: S3Client, key: str, headers: dict[str, str]) -> None:
@@ -48,6 +48,11 @@ class MultipartUpload:
         if not begun.get("UploadId"):
             raise no_answer(self._doing, client.connections.endpoint_url)
         self._id = begun["UploadId"]
+        try:
+            client.uploads.begin(key, self._id)
+        except DocferryError:  # without a note nobody would ever take it away
+            self._abort()
+            raise
 
     def send(self, content: Content) -> Sha256:
         """Send all parts, some at once, read in order. Gives the SHA-256 of what was read."""
@@ -110,12 +115,18 @@ class MultipartUpload:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._is_completed:
+        if not self._is_completed:
+            self._abort()
             return
-        with suppress(DocferryError):  # what went wrong before is what counts
-            self._client.call(
-                self._doing, self._boto.abort_multipart_upload, Key=self._key, UploadId=self._id
-            )
+        # The object is there: a note too many does no harm, a failure would.
+        with suppress(DocferryError):
+            self._client.uploads.end(self._key, self._id)
+
+    def _abort(self) -> None:
+        self._client.uploads.leave(self._id)
+        with suppress(DocferryError):  # what went wrong before is what counts; it is swept later
+            abort(self._client, self._key, self._id)
+            self._client.uploads.end(self._key, self._id)
 
     def _send_part(self, number: int, body: bytes) -> Token:
         answer = self._client.call(
