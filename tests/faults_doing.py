@@ -9,6 +9,7 @@ CONTENTS = ("unit/test_execute_contents.py",)
 CARRY = ("unit/test_carry.py",)
 CONSIDER = ("unit/test_consider.py", "unit/test_deletions.py")
 DURABLE = ("system/test_durable.py",)
+INTENTS = ("unit/test_intents.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
 PROBLEMS = ("unit/test_problems.py",)
@@ -412,5 +413,36 @@ DOING = (
         "            self.note(health=MirrorHealth.WAITING, reason=reason)\n",
         "            pass\n",
         ("unit/test_health.py",),
+    ),
+    # What is left behind.
+    Fault(
+        "an announced upload is forgotten while the bucket may hold it",
+        "core/intents.py",
+        "isinstance(seen, Difference) and seen.is_settled",
+        "isinstance(seen, Difference)",
+        INTENTS,
+    ),
+    Fault(
+        "an announced upload is forgotten while it may still arrive",
+        "engine/tidy.py",
+        "now - INTENT_LIFE",
+        "now",
+        INTENTS,
+    ),
+    Fault(
+        "a sweep takes away an upload that is under way",
+        "storage/s3_uploads.py",
+        " if upload not in self._under_way]",
+        "]",
+        ("contract/test_s3_uploads.py::test_an_upload_that_is_under_way_is_not_swept[moto]",),
+    ),
+    Fault(
+        "an upload is begun without a note",
+        "storage/s3_uploads.py",
+        "        self._notes.begun(self._bucket, key, upload_id)\n",
+        "",
+        (
+            "contract/test_s3_uploads.py::test_no_part_is_sent_of_an_upload_that_could_not_be_noted[moto]",
+        ),
     ),
 )

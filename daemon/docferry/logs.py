@@ -79,7 +79,9 @@ EVENTS = frozenset(
         "operation.failed",
         "operation.stale",
         "path.aliased",
+        "path.recovered",
         "path.unseen",
+        "upload.left",
         # conversions
         "job.dead",
         "job.done",

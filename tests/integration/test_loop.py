@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from ulid import ULID
 
 from docferry.engine.runs import Run
 from docferry.errors import PermanentError, ThrottledError, UnreachableError
@@ -169,6 +170,22 @@ def test_changes_made_while_it_was_down_are_all_found(new_mirror: Callable[..., 
 
     assert mirror.files == mirror.remote.contents
     assert set(mirror.files) == {"edited", "stays", "new", "also new"}
+
+
+@pytest.mark.parametrize("run", [Run.FULL, Run.TIDY])
+def test_what_was_announced_long_ago_and_never_came_is_forgotten(
+    new_mirror: Callable[..., Mirror], run: Run
+) -> None:
+    mirror = new_mirror()
+    long_ago = str(ULID.from_datetime(datetime.now(UTC) - timedelta(days=30)))
+    if run is Run.FULL:  # the first of all
+        mirror.ledger.intents.add("docs", [("nowhere", long_ago)])
+    mirror.start()
+    if run is Run.TIDY:
+        mirror.ledger.intents.add("docs", [("nowhere", long_ago)])
+        mirror.loop.request(run)
+
+    wait_for(lambda: not mirror.ledger.intents.paths("docs"))
 
 
 def test_a_folder_mark_looks_at_everything_below(new_mirror: Callable[..., Mirror]) -> None:

@@ -36,6 +36,7 @@ log = get_logger(__name__)
 HOLDS_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 2.0
 SILENCE_EVERY_S = 1.0
+TIDY_EVERY_S = 6 * 3600.0
 #: After the last of it, `docferry run` ends whatever still waits for an answer.
 STOP_WITHIN_S = 5.0
 LOOKERS = 8
@@ -114,7 +115,12 @@ class Daemon:
     def _build_mirror(self, name: str) -> None:
         options = self._config.mirrors[name]
         sides = open_sides(
-            self._config, name, self._ledger, self._new_ulid, connections=self._config.transfers
+            self._config,
+            name,
+            self._ledger,
+            self._new_ulid,
+            connections=self._config.transfers,
+            is_daemon=True,
         )
         note_mirror(self._ledger, options)
         preparation = Preparation(sides, self._ledger)
@@ -168,6 +174,7 @@ class Daemon:
             self._every(options.poll_s, name, loop, Run.POLL)
             self._every(options.rescan_s, name, loop, Run.RESCAN)
             self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+            self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         if self._conversions.rules:
             self._timers.every(60.0, "jobs", self._conversions.requeue_expired)

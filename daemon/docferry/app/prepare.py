@@ -8,6 +8,9 @@ from docferry.app.sides import Sides, StoreProbe
 from docferry.errors import PermanentError, TemporaryError, UnreachableError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.lock import MirrorLock
+from docferry.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class Preparation:
@@ -56,7 +59,8 @@ class Preparation:
         if not self._lock.has_place:
             return
         self._lock.acquire()
-        self._sides.local.sweep_staging()
+        for path in self._sides.local.sweep_staging():
+            log.warning("path.recovered", mirror=self._sides.options.name, path=path)
         self._has_folder = True
 
     def _make_folder_of_new_mirror(self) -> None:

@@ -26,6 +26,12 @@ class Difference:
     remote: FileState | None
     synced: SyncedState | None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is no difference, after all: as agreed, or nowhere."""
+        is_nowhere = self.local is None and self.remote is None and self.synced is None
+        return is_nowhere or _as_agreed(self.local, self.remote, self.synced)
+
 
 @dataclass(frozen=True, slots=True)
 class Unseen:

@@ -26,6 +26,7 @@ from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
 from docferry.engine.runs import Requests, Run
+from docferry.engine.tidy import tidy
 from docferry.errors import DocferryError, ThrottledError
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
@@ -214,6 +215,8 @@ class MirrorLoop:
         self._asked_runs()
         if self._outage.is_on:  # a side is not itself: what is dirty waits as well
             return
+        if self._requests.take(Run.TIDY):
+            self._tidy()
         self._work_off_dirty()
         self._planner.carrier.collect()
         self._judge_deletions()
@@ -229,7 +232,7 @@ class MirrorLoop:
             return
         if self._outage.is_on:
             self._carry_out_decided()
-        asked = {run for run in Run if run is not Run.HOLDS and self._requests.take(run)}
+        asked = self._requests.take_trees()
         if Run.FULL in asked:
             self._full_run()
             return
@@ -426,6 +429,13 @@ class MirrorLoop:
             return False
         self._tools.prepare()  # a new folder can be claimed only now that it has a marker
         return True
+
+    def _tidy(self) -> None:
+        try:
+            tidy(self.name, self._places, self._ledger, self._tools.looks, datetime.now(UTC))
+        except DocferryError:
+            self.request(Run.TIDY)
+            raise
 
     # How it is.
 

@@ -13,19 +13,25 @@ class Run(StrEnum):
     POLL = "poll"  # listing only
     RESCAN = "rescan"  # walk only
     HOLDS = "holds"  # a person may have decided
+    TIDY = "tidy"  # housekeeping
+
+
+#: Those that look at the sides.
+_TREES = frozenset({Run.FULL, Run.POLL, Run.RESCAN})
 
 
 class Requests:
     """
     What was asked for and not begun yet. Safe for any thread.
 
-    A loop that starts has a full run before it, and what people decided while it was down.
+    A loop that starts has a full run before it, what people decided while it was down, and
+    what a crash has left.
     """
 
     def __init__(self, wake: threading.Event) -> None:
         self._wake = wake
         self._lock = threading.Lock()
-        self._runs = {Run.FULL, Run.HOLDS}
+        self._runs = {Run.FULL, Run.HOLDS, Run.TIDY}
 
     def add(self, run: Run) -> None:
         """Ask for *run*; the loop looks at once."""
@@ -43,7 +49,11 @@ class Requests:
     @property
     def are_for_a_run(self) -> bool:
         """Whether trees are to be read, and not holds alone."""
-        return bool(self._runs - {Run.HOLDS})
+        return bool(self._runs & _TREES)
+
+    def take_trees(self) -> frozenset[Run]:
+        """Give those asked for that read trees; they are not asked for any more."""
+        return frozenset(run for run in _TREES if self.take(run))
 
     def __len__(self) -> int:
         return len(self._runs)

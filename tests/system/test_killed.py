@@ -1,0 +1,70 @@
+"""What SIGKILL in the middle of a large file leaves behind, and that the next start sweeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import servers
+from system.daemon import Mirror, Site
+
+LARGE_BYTES = 400 * 1024 * 1024
+
+
+def write_large(file: Path) -> None:
+    """Make a large file that takes no room."""
+    with file.open("wb") as large:
+        large.truncate(LARGE_BYTES)
+
+
+def uploads(docs: Mirror) -> list[str]:
+    """Give the keys of the uploads that are begun below the prefix."""
+    page = docs.client.list_multipart_uploads(Bucket=servers.BUCKET, Prefix=docs.prefix)
+    return [upload["Key"].removeprefix(docs.prefix) for upload in page.get("Uploads", ())]
+
+
+def staged(docs: Mirror) -> list[Path]:
+    """Give what is on its way in, or was when docferry was killed."""
+    return list((docs.folder / ".docferry/staging").glob("*"))
+
+
+def test_parts_of_a_killed_upload_are_gone_after_the_next_start_and_a_strangers_are_not(
+    site: Site,
+) -> None:
+    docs = site.docs
+    site.run_once()
+    strange = docs.client.create_multipart_upload(
+        Bucket=servers.BUCKET, Key=f"{docs.prefix}theirs.bin"
+    )
+    write_large(docs.folder / "large.bin")
+    daemon = site.start()
+    daemon.wait_for(lambda: "large.bin" in uploads(docs))
+    daemon.kill()
+    assert sorted(uploads(docs)) == ["large.bin", "theirs.bin"]
+    assert docs.all_keys() == [".docferry/mirror.json"]
+
+    site.run_once()
+
+    assert uploads(docs) == ["theirs.bin"]
+    assert docs.head("large.bin")["ContentLength"] == LARGE_BYTES
+    docs.client.abort_multipart_upload(
+        Bucket=servers.BUCKET, Key=f"{docs.prefix}theirs.bin", UploadId=strange["UploadId"]
+    )
+
+
+def test_what_a_killed_download_left_is_gone_after_the_next_start(site: Site) -> None:
+    docs = site.docs
+    site.run_once()
+    large = site.folder / "large"
+    write_large(large)
+    docs.client.upload_file(str(large), servers.BUCKET, f"{docs.prefix}large.bin")
+    daemon = site.start()
+    daemon.wait_for(lambda: any(file.stat().st_size for file in staged(docs)))
+    daemon.kill()
+    [left] = staged(docs)
+    assert not (docs.folder / "large.bin").exists()
+
+    site.run_once()
+
+    assert staged(docs) == []
+    assert not left.exists()
+    assert (docs.folder / "large.bin").stat().st_size == LARGE_BYTES

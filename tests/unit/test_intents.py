@@ -1,0 +1,186 @@
+"""When an announced upload may be forgotten, and that housekeeping forgets no other."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ulid import ULID
+
+from docferry.core.intents import INTENT_LIFE, is_spent
+from docferry.core.merge import Difference, Unseen
+from docferry.engine.identity import Places
+from docferry.engine.tidy import tidy
+from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.ledger import Ledger
+from docferry.model import (
+    FileState,
+    MarkSynced,
+    Outcome,
+    Path,
+    Side,
+    SyncedState,
+    Token,
+    Ulid,
+    Unknown,
+)
+from docferry.storage.memory import MemoryStorage, sha256_of
+from ledger_rows import fresh_ledger
+
+NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+LONG_AGO = NOW - INTENT_LIFE - timedelta(minutes=1)
+LATELY = NOW - INTENT_LIFE + timedelta(minutes=1)
+
+HERE, THERE = FileState("here", None, 1), FileState("there", None, 1)
+AGREED = SyncedState("sha", "here", "there", "version", 1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (Difference("p", HERE, THERE, AGREED), True),
+        (Difference("p", None, None, None), True),
+        (Difference("p", HERE, THERE, None), False),
+        (Difference("p", None, THERE, None), False),
+        (Difference("p", HERE, None, None), False),
+        (Difference("p", FileState("edited", None, 1), THERE, AGREED), False),
+        (Difference("p", HERE, FileState("edited", None, 1), AGREED), False),
+        (Difference("p", None, THERE, AGREED), False),
+        (Difference("p", HERE, None, AGREED), False),
+        (Difference("p", None, None, AGREED), False),
+        (Unseen(Side.LOCAL, Unknown("p", "unreadable")), False),
+        (Unseen(Side.REMOTE, Unknown("p", "unreadable")), False),
+    ],
+)
+def test_an_old_intent_is_spent_once_the_path_is_as_agreed_or_nowhere(
+    seen: Difference | Unseen, *, expected: bool
+) -> None:
+    assert is_spent(seen) is expected
+
+
+class Bucket(MemoryStorage):
+    """Says of some paths that they cannot be looked at, or does not answer at all."""
+
+    is_down = False
+    failures: list[DocferryError]
+
+    def stat(self, path: Path) -> FileState | None:
+        if self.is_down:
+            raise UnreachableError("nobody there")
+        return super().stat(path)
+
+    def sweep_uploads(self) -> list[DocferryError]:
+        return self.failures
+
+
+@dataclass(slots=True)
+class Desk:
+    """Two sides and a ledger, for housekeeping."""
+
+    local: MemoryStorage
+    remote: Bucket
+    ledger: Ledger
+    pool: ThreadPoolExecutor
+
+    def announce(self, path: Path, at: datetime) -> Ulid:
+        version = str(ULID.from_datetime(at))
+        self.ledger.intents.add("docs", [(path, version)])
+        return version
+
+    def agree(self, path: Path) -> None:
+        """Let both sides hold *path* and the ledger know it: by another version."""
+        local, remote = self.write(self.local, path), self.write(self.remote, path)
+        synced = SyncedState(sha256_of(b"x"), local, remote, str(ULID()), 1)
+        marked = MarkSynced(path, synced.sha256, 1, local, remote, is_new_content=False)
+        self.ledger.record("docs", [Outcome(marked, synced)], at=NOW)
+
+    def write(self, side: MemoryStorage, path: Path) -> Token:
+        return side.user_write(path, b"x")
+
+    def tidy(self) -> None:
+        places = Places(self.local, self.remote, "here", "there")
+        tidy("docs", places, self.ledger, self.pool, NOW)
+
+    def intended(self) -> frozenset[Path]:
+        return self.ledger.intents.paths("docs")
+
+
+@pytest.fixture
+def desk(tmp_path: pathlib.Path) -> Iterator[Desk]:
+    remote = Bucket()
+    remote.failures = []
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger, ThreadPoolExecutor(2) as pool:
+        yield Desk(MemoryStorage(), remote, ledger, pool)
+
+
+def test_old_intents_are_forgotten_where_both_sides_have_moved_on(desk: Desk) -> None:
+    desk.agree("agreed on")
+    for path in ("agreed on", "nowhere"):
+        desk.announce(path, LONG_AGO)
+
+    desk.tidy()
+
+    assert desk.intended() == frozenset()
+
+
+def test_an_intent_is_kept_while_its_upload_may_still_show_up(desk: Desk) -> None:
+    for path in ("agreed on", "agreed on, too"):
+        desk.agree(path)
+        desk.announce(path, LATELY)
+    desk.announce("nowhere", LATELY)
+
+    desk.tidy()
+
+    assert desk.intended() == {"agreed on", "agreed on, too", "nowhere"}
+
+
+def test_an_old_intent_is_kept_while_the_bucket_may_hold_its_upload(desk: Desk) -> None:
+    """A store that was gone for weeks comes back with what was sent to it at the end."""
+    version = desk.announce("p", LONG_AGO)
+    desk.write(desk.remote, "p")
+
+    desk.tidy()
+
+    assert desk.ledger.intents.is_intended("docs", "p", version)
+
+
+def test_of_a_path_only_the_old_intents_are_forgotten(desk: Desk) -> None:
+    desk.agree("p")
+    old, young = desk.announce("p", LONG_AGO), desk.announce("p", LATELY)
+
+    desk.tidy()
+
+    assert not desk.ledger.intents.is_intended("docs", "p", old)
+    assert desk.ledger.intents.is_intended("docs", "p", young)
+
+
+def test_the_intents_of_another_mirror_are_not_touched(desk: Desk) -> None:
+    desk.ledger.intents.add("other", [("p", str(ULID.from_datetime(LONG_AGO)))])
+
+    desk.tidy()
+
+    assert desk.ledger.intents.paths("other") == {"p"}
+
+
+def test_while_a_side_does_not_answer_nothing_is_forgotten(desk: Desk) -> None:
+    desk.announce("p", LONG_AGO)
+    desk.remote.is_down = True
+
+    with pytest.raises(UnreachableError):
+        desk.tidy()
+
+    assert desk.intended() == {"p"}
+
+
+def test_parts_that_stay_in_the_store_are_told(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.remote.failures = [PermanentError("not allowed to take away the parts of p")]
+
+    desk.tidy()
+
+    assert "not allowed to take away the parts of p" in capsys.readouterr().err
