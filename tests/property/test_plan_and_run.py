@@ -82,6 +82,12 @@ HELD = Held(["f"], HoldState.APPROVED)
 @example(Mixture([GONE_HERE, UP, DOWN], held=Held(["f"], HoldState.OPEN)))
 @example(Mixture([GONE_HERE, UP, DOWN], held=Held(["f"], HoldState.APPROVED)))
 @example(Mixture([GONE_HERE, UP, DOWN], held=Held(["f"], HoldState.DISCARDED)))
+@example(
+    Mixture(
+        [GONE_HERE, Found("B.txt", SIX, None, SIX), Found("d/y", local=SIX)],
+        held=Held(["f"], HoldState.APPROVED),
+    )
+)
 @example(Mixture([GONE_HERE, UP], markers=(MARKER, None, MARKER)))
 @example(Mixture([GONE_HERE, UP], markers=(MARKER, None, MARKER), identity=HoldState.APPROVED))
 @example(Mixture([DOWN, GONE_THERE], mode=Mode.PUSH, delete_limit=1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor as Pool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -24,7 +25,7 @@ from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.patience import Patience
 from docferry.engine.sides import KnownContents
-from docferry.errors import BlockedPathError, DocferryError
+from docferry.errors import BlockedPathError, DocferryError, StaleError
 from docferry.ledger.scratch import Scratch
 from docferry.model import (
     Attributes,
@@ -167,9 +168,11 @@ class Rehearsal:
         sizes = self._ledger.sizes_of_deleted(self._mirror, since)
         for side in (self._folder, self._bucket):
             for path, open_content in side.unread(sizes):
-                if path not in self._read:
-                    with open_content() as content:
-                        self._read[path] = content.sha256()
+                if path in self._read:
+                    continue
+                # A content that moves just now counts as another one, as it would in a run.
+                with suppress(StaleError), open_content() as content:
+                    self._read[path] = content.sha256()
         self._ledger.learn(self._mirror, self._read)
 
 
@@ -226,6 +229,15 @@ class Imagining(Executor):
         open_content().close()  # it is at rest, and ours to read
         written = self._bucket.put(path, source, open_content, expect=operation.expect_remote)
         return self._agreed(task, written, source.token, written.token, Attributes(), Origin.LOCAL)
+
+    def _delete(self, task: Task, operation: Deletion) -> Outcome:
+        # Whether it was a loss is asked of its version, which the scratch ledger does not have.
+        outcome, base = super()._delete(task, operation), task.seen.synced
+        assert base is not None  # only what was agreed on is deleted
+        known = self._version(
+            base.version, operation.path, base.sha256, base.size, None, task, Origin.LOCAL
+        )
+        return replace(outcome, displaced=known)
 
     def _download(self, task: Task, operation: Download) -> Outcome:
         path, source = operation.path, operation.source

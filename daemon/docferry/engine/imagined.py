@@ -130,11 +130,15 @@ class ImaginedSide:
 
     def unread(self, sizes: set[int]) -> Iterator[tuple[Path, Callable[[], Content]]]:
         """Yield the files of one of *sizes* that would be new here and were not read."""
-        for path, imagined in [*self._changed.items()]:
+        for path, imagined in self._so_far().items():
             if imagined is None or imagined.state.sha256 is not None:
                 continue
             if imagined.state.size in sizes:
                 yield path, imagined.open
+
+    def _so_far(self) -> dict[Path, _Imagined | None]:
+        with self._lock:  # others go on meanwhile
+            return dict(self._changed)
 
     def _check(self, path: Path, expect: Token | None) -> None:
         state = self.stat(path)
@@ -144,7 +148,7 @@ class ImaginedSide:
     def _overlaid(
         self, entries: Iterable[Entry], *, is_of_scan: Callable[[Path], bool]
     ) -> Iterator[Entry]:
-        changed = {path: found for path, found in self._changed.items() if is_of_scan(path)}
+        changed = {path: found for path, found in self._so_far().items() if is_of_scan(path)}
         if not changed:
             yield from entries
             return
@@ -174,7 +178,7 @@ class ImaginedFolder(ImaginedSide):
 
     def paths_below(self, folder: Path) -> Iterator[Path | Unknown]:
         yield from (p for p in self._folder.paths_below(folder) if p not in self._changed)
-        for path, imagined in [*self._changed.items()]:
+        for path, imagined in self._so_far().items():
             if imagined is not None and path.startswith(f"{folder}/"):
                 yield path
 
@@ -207,7 +211,7 @@ class ImaginedFolder(ImaginedSide):
 
     def _would_be_emptied(self, folder: Path) -> bool:
         """Say whether the last files in *folder* would go, and it with them."""
-        gone = (path for path, imagined in self._changed.items() if imagined is None)
+        gone = (path for path, imagined in self._so_far().items() if imagined is None)
         return (
             any(path.startswith(f"{folder}/") for path in gone)
             and next(self.paths_below(folder), None) is None
