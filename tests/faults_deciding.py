@@ -294,9 +294,9 @@ DECIDING = (
     ),
     Fault(
         "half a plan ends a hold",
-        "engine/loop.py",
-        "            self._forget_plan()\n            return\n        if self._decided",
-        "            self._deletions.forget()\n        if self._decided",
+        "engine/deletions.py",
+        "        self._is_news = self._saw_all = False\n        self._ledger",
+        "        self._is_news = False\n        self._ledger",
         (f"{LOOP}::test_a_hold_outlives_a_plan_that_broke_off",),
     ),
     Fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -76,11 +77,14 @@ class Desk:
 
     def judge(self, *, is_complete: bool = True) -> list[Deletion]:
         """Give the deletions that may travel."""
+        return [deletion for group in self.judged(is_complete=is_complete) for deletion in group]
+
+    def judged(self, *, is_complete: bool = True) -> Iterator[list[Deletion]]:
+        """Give them as they come, in groups."""
         sides = {Side.LOCAL: self.mirror.local, Side.REMOTE: self.mirror.remote}
-        groups = self.deletions.judge(
-            datetime.now(UTC), lambda side: not sides[side].files, is_complete=is_complete
-        )
-        return [deletion for group in groups for deletion in group]
+        if is_complete:
+            self.deletions.saw_all()
+        return self.deletions.judge(datetime.now(UTC), lambda side: not sides[side].files)
 
     def agree(self, *paths: Path) -> None:
         """Let both sides hold *paths*, and the ledger know it."""

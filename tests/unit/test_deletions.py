@@ -240,6 +240,37 @@ def test_what_was_parked_before_a_crash_is_never_carried_out(desk: Desk) -> None
     assert desk.ledger.holds.parked("docs") == 0
 
 
+def test_what_is_parked_while_others_are_let_through_is_judged_the_next_time(desk: Desk) -> None:
+    desk.agree("a", "b", "other")
+    desk.mirror.local.user_delete("a")
+    desk.mirror.local.user_delete("b")
+    desk.consider("b")
+
+    groups = []
+    for group in desk.judged():
+        groups.append([one.path for one in group])
+        desk.consider("a")
+
+    assert groups == [["b"]]  # nobody has judged "a"
+    assert desk.deletions.are_to_be_judged
+    assert [one.path for one in desk.judge()] == ["a"]
+    assert not desk.deletions.are_to_be_judged
+
+
+@pytest.mark.parametrize("path", ["c", "c/d"])
+def test_a_path_is_parked_as_soon_as_something_at_or_below_it_is(desk: Desk, path: Path) -> None:
+    desk.agree("c/d", "cc", "other")
+    desk.mirror.local.user_delete("c/d")
+    desk.mirror.local.user_delete("cc")
+
+    desk.consider("c/d", "cc")
+
+    assert desk.deletions.is_parked(path)
+    assert not desk.deletions.is_parked("d")
+    desk.judge()
+    assert not desk.deletions.is_parked(path)
+
+
 def test_a_deletion_that_is_called_for_no_more_is_not_carried_out(desk: Desk) -> None:
     """A hold may be approved days later: the trees decide, not the plan of then."""
     desk.agree("p", "other")

@@ -13,7 +13,9 @@ from ulid import ULID
 
 from docferry.core.intents import INTENT_LIFE, is_spent
 from docferry.core.merge import Difference, Unseen
+from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
+from docferry.engine.look import Looks
 from docferry.engine.tidy import tidy
 from docferry.errors import DocferryError, PermanentError, UnreachableError
 from docferry.ledger import Ledger
@@ -103,7 +105,7 @@ class Desk:
 
     def tidy(self) -> None:
         places = Places(self.local, self.remote, "here", "there")
-        tidy("docs", places, self.ledger, self.pool, NOW)
+        tidy("docs", places, self.ledger, Looks(self.pool, Gate(4)), NOW)
 
     def intended(self) -> frozenset[Path]:
         return self.ledger.intents.paths("docs")

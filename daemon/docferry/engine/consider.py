@@ -205,6 +205,11 @@ class Planner:
         self._tools.gate.slow_down()
         self._tell_throttled()
 
+    def is_any_to_be_renamed(self) -> bool:
+        """Say whether a newcomer is about to get another name: no deletion will free its own."""
+        blockers = map(self.problems.blocker_of, self._dirty.paths())
+        return any(one is not None and not self._is_on_its_way_out(one) for one in blockers)
+
     # Before an operation.
 
     def _called_for(self, seen: Difference) -> Operation | None:

@@ -41,12 +41,16 @@ class Deletions:
         self._unsaved: list[tuple[Deletion, Sha256]] = []
         self._parked = 0
         self._returned: list[Path] = []  # held, and not to be deleted any more
+        self._is_letting_through = False
+        self._is_news = False  # something was parked or spared since the last judgement
+        self._saw_all = False  # a plan that saw both sides whole is at its end
         ledger.holds.drop_parked(mirror)  # a plan that was cut off by the last stop
         self.is_holding = bool(ledger.holds.all(mirror, (HoldState.OPEN,), kind="deletions"))
 
     def park(self, deletion: Deletion, sha256: Sha256) -> None:
         self._unsaved.append((deletion, sha256))
         self._parked += 1
+        self._is_news = True
         if len(self._unsaved) >= _PARK_AT_ONCE:
             self._save()
 
@@ -57,6 +61,7 @@ class Deletions:
         Held or not: what becomes of it may make the hold's reason another, so it is judged anew.
         """
         if self.is_holding:
+            self._is_news = True
             self._returned.append(path)
             if len(self._returned) >= _PARK_AT_ONCE:
                 self._save()
@@ -66,19 +71,24 @@ class Deletions:
         return self._parked
 
     @property
-    def are_waiting(self) -> bool:
-        """Whether there is anything new to judge."""
-        return bool(self._parked or self._returned)
+    def are_to_be_judged(self) -> bool:
+        """Whether there is anything new to judge, or a plan that saw both sides has ended."""
+        return self._is_news or self._saw_all
 
     @property
     def is_anything_at_stake(self) -> bool:
         """Whether the next judgement can let a deletion travel, or end a hold."""
-        return self.are_waiting or self.is_holding
+        return self._is_news or self.is_holding
+
+    def saw_all(self) -> None:
+        """Note the end of a plan that saw both sides whole: what it did not find is not so."""
+        self._saw_all = True
 
     def is_parked(self, path: Path) -> bool:
         """Say whether the deletion of *path*, or of a file below it, waits to be judged."""
-        self._save()
-        return self._ledger.holds.is_parked(self._mirror, path)
+        below = f"{path}/"
+        is_new = any(f"{deletion.path}/".startswith(below) for deletion, _ in self._unsaved)
+        return is_new or self._ledger.holds.is_parked(self._mirror, path)
 
     def gone_from(self, side: Side, limit: int) -> list[Path]:
         """Give up to *limit* paths that are held because *side* did not have them any more."""
@@ -90,6 +100,7 @@ class Deletions:
         """Drop what is parked: the plan it belongs to did not finish."""
         self._unsaved.clear()
         self._parked = 0
+        self._is_news = self._saw_all = False
         self._ledger.holds.drop_parked(self._mirror)
 
     def take_approved(self, now: datetime) -> list[Deletion]:
@@ -97,18 +108,16 @@ class Deletions:
         self._save()
         return self._ledger.holds.take_approved(self._mirror, _CARRY_AT_ONCE, now)
 
-    def judge(
-        self, now: datetime, is_empty: Callable[[Side], bool], *, is_complete: bool
-    ) -> Iterator[list[Deletion]]:
+    def judge(self, now: datetime, is_empty: Callable[[Side], bool]) -> Iterator[list[Deletion]]:
         """
         Yield the parked deletions that may travel, in groups; hold the others.
 
         Args:
             is_empty: Does that side hold no file at all?
-            is_complete: The plan saw both sides whole, so a hold that it did not
-                find again is no longer needed.
         """
         self._save()
+        is_complete = self._saw_all  # what is held and was not found again need not be held
+        self._is_news = self._saw_all = False
         self._before_judging()
         held = self._ledger.holds.to_judge(self._mirror)
         on_top_of = None if held is None or is_complete else held.id
@@ -117,13 +126,20 @@ class Deletions:
         if reason is not None:
             self._hold(held, reason, now, is_complete=is_complete)
         elif planned.count:
-            while group := self._ledger.holds.take_parked(self._mirror, _CARRY_AT_ONCE):
-                yield group
+            yield from self._let_through()
         elif held is not None:
             self._ledger.holds.finish(held.id, now)
             log.info("hold.resolved", mirror=self._mirror, hold=held.id, deletions=held.count)
         self.is_holding = reason is not None
-        self._parked = 0
+        self._parked = len(self._unsaved)  # parked meanwhile: it is judged the next time
+
+    def _let_through(self) -> Iterator[list[Deletion]]:
+        self._is_letting_through = True
+        try:
+            while group := self._ledger.holds.take_parked(self._mirror, _CARRY_AT_ONCE):
+                yield group
+        finally:
+            self._is_letting_through = False
 
     def _refuse(
         self,
@@ -158,7 +174,7 @@ class Deletions:
             )
 
     def _save(self) -> None:
-        if self._unsaved:
+        if self._unsaved and not self._is_letting_through:  # they would go along, unjudged
             self._ledger.holds.park(self._mirror, self._unsaved)
             self._unsaved = []
         if self._returned:

@@ -34,11 +34,6 @@ class Places:
     def side(self, side: Side) -> Storage:
         return self.local if side is Side.LOCAL else self.remote
 
-    def is_empty(self, side: Side) -> bool:
-        """Ask a side whether it holds no file at all."""
-        storage = self.side(side)
-        return next(storage.scan(), None) is None and not storage.scan_odd()
-
 
 def place_of(options: MirrorConfig) -> dict[str, str]:
     """Say where a mirror is, as the ledger remembers it."""

@@ -1,5 +1,6 @@
 """
-Look at paths: the three trees for a handful of them, and what a folder mark stands for.
+Look at the three trees: at all of them, one side, or a handful of paths; and what a folder
+mark stands for.
 """
 
 from __future__ import annotations

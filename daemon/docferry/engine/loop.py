@@ -71,7 +71,6 @@ class MirrorLoop:
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
         )
         self._outage = Outage()
-        self._judge_complete: bool | None = None  #: deletions wait to be judged; was it a full run?
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._agreed_listing: int | None = None  #: operations done when a poll found no change
         self._interleaved_s = 0.0
@@ -169,14 +168,17 @@ class MirrorLoop:
             self.has_run
             and self._is_idle
             and not self._is_anything_on_its_way()
-            and not any(map(self._planner.problems.is_blocked, self.dirty.paths()))
+            and not any(map(self._planner.problems.blocker_of, self.dirty.paths()))
         )
         return is_quiet and not self._in_round and rounds == self._rounds
 
     @property
+    def _is_working(self) -> bool:
+        return self._planner.carrier.under_way > 0 or self._deletions.are_to_be_judged
+
+    @property
     def _is_idle(self) -> bool:
-        is_working = self._planner.carrier.under_way > 0 or self._is_to_be_judged
-        return len(self._requests) == 0 and not is_working
+        return len(self._requests) == 0 and not self._is_working
 
     # The thread.
 
@@ -216,7 +218,7 @@ class MirrorLoop:
         if self._outage.is_on:  # a side is not itself: what is dirty waits as well
             return
         if self._requests.take(Run.TIDY):
-            self._tidy()
+            tidy(self.name, self._places, self._ledger, self._tools.looks, datetime.now(UTC))
         self._work_off_dirty()
         self._planner.carrier.collect()
         self._judge_deletions()
@@ -262,7 +264,7 @@ class MirrorLoop:
         finally:
             self._planner.run_ended()
         self._planner.problems.full_run_ended()
-        self._judge_complete = True
+        self._deletions.saw_all()
         self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
         log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
@@ -356,9 +358,7 @@ class MirrorLoop:
 
     def _judge_deletions(self) -> None:
         """Once nothing else is under way, let the parked deletions travel or hold them."""
-        if self._judge_complete is None and self._deletions.are_waiting:
-            self._judge_complete = False  # found by a look, or when a content had been read
-        if self._judge_complete is None or self._planner.carrier.under_way:
+        if not self._deletions.are_to_be_judged or self._planner.carrier.under_way:
             return
         if self._deletions.is_anything_at_stake and self._may_be_renames():
             return
@@ -371,30 +371,24 @@ class MirrorLoop:
         if self._deletions.parked and (again := self._deletions.take_approved(datetime.now(UTC))):
             self._carry_deletions(again)
             return
-        is_complete, self._judge_complete = self._judge_complete, None
         self._judge_by_s = None
         for group in self._deletions.judge(
-            datetime.now(UTC),
-            lambda side: is_empty(self._places.side(side), self._planner.takes),
-            is_complete=is_complete,
+            datetime.now(UTC), lambda side: is_empty(self._places.side(side), self._planner.takes)
         ):
             self._carry_deletions(group)
-
-    @property
-    def _is_to_be_judged(self) -> bool:
-        return self._judge_complete is not None or self._deletions.are_waiting
 
     def _forget_plan(self) -> None:
         """Half a plan must neither delete nor end a hold that it did not find again."""
         self._deletions.forget()
-        self._judge_complete = self._judge_by_s = None
+        self._judge_by_s = None
 
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
         now_s = time.monotonic()
         if self._judge_by_s is None:
             self._judge_by_s = now_s + self._planner.patience.renames_s
-        return self._is_anything_on_its_way() and now_s < self._judge_by_s
+        is_any = self._is_anything_on_its_way() or self._planner.is_any_to_be_renamed()
+        return is_any and now_s < self._judge_by_s
 
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
@@ -430,13 +424,6 @@ class MirrorLoop:
         self._tools.prepare()  # a new folder can be claimed only now that it has a marker
         return True
 
-    def _tidy(self) -> None:
-        try:
-            tidy(self.name, self._places, self._ledger, self._tools.looks, datetime.now(UTC))
-        except DocferryError:
-            self.request(Run.TIDY)
-            raise
-
     # How it is.
 
     def _pause(self, error: Exception, health: MirrorHealth) -> None:
@@ -459,7 +446,7 @@ class MirrorLoop:
         is_to_do = bool(self._decided.waiting()) or any(h.kind == "identity" for h in decided)
         found = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
-            is_working=is_to_do or self._planner.carrier.under_way > 0 or self._is_to_be_judged,
+            is_working=is_to_do or self._is_working,
             problems=len(self._planner.problems),
             unsettled=len(self.dirty),
         )
@@ -487,7 +474,7 @@ class MirrorLoop:
             return self._outage.wait_s
         if self._requests.are_for_a_run:
             return 0.0
-        if self._is_to_be_judged and not self._planner.carrier.under_way:
+        if self._deletions.are_to_be_judged and not self._planner.carrier.under_way:
             return 0.05
         due_s = self.dirty.next_due_s()
         return IDLE_S if due_s is None else min(due_s, IDLE_S)

@@ -45,7 +45,7 @@ class _Failing:
     attempts: int
     failed_s: float  # monotonic
     retry_s: float  # monotonic
-    is_blocked: bool
+    blocked_by: Path | None  #: what stands in the way, and is waited for
 
 
 class Problems:
@@ -97,7 +97,9 @@ class Problems:
         before = self._failing.get(seen.path)
         attempts = 1 if before is None else before.attempts + 1
         wait_s = self._wait_s(error, attempts)
-        is_blocked = isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD
+        blocked_by = None
+        if isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD:
+            blocked_by = error.blocked_by
         self._ledger.problems.put(
             self._mirror,
             seen.path,
@@ -115,12 +117,12 @@ class Problems:
             attempts,
             now_s,
             now_s + wait_s,
-            is_blocked=is_blocked,
+            blocked_by,
         )
         self._dirty.put_off(seen.path, after_s=wait_s)
         ERRORS.labels(self._mirror, type(error).__name__).inc()
         # A blocked name is mended without a person, by another one.
-        is_for_a_person = isinstance(error, PermanentError) and not is_blocked
+        is_for_a_person = isinstance(error, PermanentError) and blocked_by is None
         tell = log.error if is_for_a_person else log.warning
         tell(
             "operation.failed",
@@ -171,10 +173,10 @@ class Problems:
         """Say whether *path* waits for its next try, so that nobody need wait for it."""
         return path in self._failing or self._stale.get(path, 0) >= STALE_SHOWN_AFTER
 
-    def is_blocked(self, path: Path) -> bool:
-        """Say whether what stands in the way of *path* is being waited for: not for long."""
+    def blocker_of(self, path: Path) -> Path | None:
+        """Give what stands in the way of *path* and is waited for: not for long."""
         failing = self._failing.get(path)
-        return failing is not None and failing.is_blocked
+        return None if failing is None else failing.blocked_by
 
     def unseen(self, what: Unseen) -> None:
         """Note a path that could not be looked at. Nothing is decided about it."""
