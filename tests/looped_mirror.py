@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
@@ -121,11 +122,12 @@ class Mirror:
 
     @property
     def files(self) -> dict[str, bytes]:
-        return {
-            str(path.relative_to(self.root)): path.read_bytes()
-            for path in self.root.rglob("*")
-            if path.is_file() and ".docferry" not in path.parts
-        }
+        found = {}
+        for path in self.root.rglob("*"):
+            with suppress(FileNotFoundError, IsADirectoryError):  # it may go while we look
+                if ".docferry" not in path.parts:
+                    found[str(path.relative_to(self.root))] = path.read_bytes()
+        return found
 
     def close(self) -> None:
         if self.loop.is_alive:
