@@ -17,7 +17,7 @@ from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.ledger import Ledger
-from docferry.model import MirrorHealth, Mode, Path, SyncedState
+from docferry.model import MirrorHealth, Mode, Path, SyncedState, VersionRow
 from docferry.storage.local import LocalStorage
 from processes import wait_for
 from whole_mirror import Bucket
@@ -32,6 +32,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: str) -> bool:
         return self._ledger.intents.is_intended(mirror, path, version)
+
+    def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
+        self._ledger.conflicts.begin(displaced, copy_path)
 
 
 class Mirror:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from ulid import ULID
 from docferry.engine.runs import Run
 from docferry.errors import PermanentError, ThrottledError, UnreachableError
 from docferry.model import FileState, MirrorHealth, Mode, Path
+from docferry.storage.memory import sha256_of
 from looped_mirror import Mirror
 from processes import wait_for
 from whole_mirror import Bucket
@@ -60,6 +62,38 @@ def test_a_conflict_keeps_both_and_is_listed(new_mirror: Callable[..., Mirror]) 
     [conflict] = mirror.ledger.conflicts.all("docs")
     assert mirror.files == mirror.remote.contents
     assert mirror.files == {"a.txt": b"theirs", conflict.copy_path: b"mine!"}
+
+
+@pytest.mark.parametrize("is_displaced", [True, False])
+def test_a_conflict_whose_note_was_lost_is_listed_if_there_was_one(
+    new_mirror: Callable[..., Mirror], *, is_displaced: bool
+) -> None:
+    """As after a crash between the change and the note: both sides are equal by then."""
+    mirror = new_mirror()
+    (mirror.root / "a.txt").write_bytes(b"old")
+    mirror.start()
+    (mirror.root / "a.txt").write_bytes(b"mine!")
+    mirror.remote.user_write("a.txt", b"theirs")
+    mirror.run()
+    mirror.stop()
+    noted = mirror.ledger.versions.of("docs", "a.txt")
+    [displaced] = [each for each in noted if each.sha256 == sha256_of(b"mine!")]
+    [listed] = mirror.ledger.conflicts.all("docs")
+    with sqlite3.connect(mirror.state) as rows:
+        rows.execute("delete from conflict")
+        rows.execute("delete from version where id = ?", [displaced.id])
+        rows.execute("delete from synced where path = 'a.txt'")
+    mirror.ledger.conflicts.begin(displaced, listed.copy_path)
+    if not is_displaced:
+        (mirror.root / ".docferry/versions" / displaced.id).unlink()
+
+    mirror.restart()
+    mirror.start()
+
+    found = [each.copy_path for each in mirror.ledger.conflicts.all("docs")]
+    assert found == [listed.copy_path] * is_displaced
+    assert (displaced in mirror.ledger.versions.of("docs", "a.txt")) is is_displaced
+    assert mirror.ledger.conflicts.begun("docs") == []
 
 
 def test_a_deletion_travels_and_the_content_is_archived(

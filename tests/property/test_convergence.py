@@ -19,9 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from docferry.core.merge import Difference, merge
 from docferry.core.plan import decide
-from docferry.engine.execute import Executor, Learned, Task
+from docferry.engine.execute import Executor
+from docferry.engine.task import Learned, Task
 from docferry.errors import StaleError
-from docferry.model import Operation, Outcome, SyncedState, Upload
+from docferry.model import Operation, Outcome, SyncedState, Upload, VersionRow
 from docferry.storage.memory import MemoryStorage, sha256_of
 
 PATHS = st.sampled_from(["a", "b.pdf", "dir/c.pdf"])
@@ -40,6 +41,7 @@ class Notes:
     def __init__(self) -> None:
         self.synced: dict[str, SyncedState] = {}
         self.intents: set[tuple[str, str]] = set()
+        self.told: set[str] = set()  # versions of which the ledger has heard
 
     def find_sha256(self, mirror: str, sha256: str) -> tuple[str, SyncedState] | None:
         return next(((p, s) for p, s in sorted(self.synced.items()) if s.sha256 == sha256), None)
@@ -47,8 +49,12 @@ class Notes:
     def is_intended(self, mirror: str, path: str, version: str) -> bool:
         return (path, version) in self.intents
 
+    def begin_conflict(self, displaced: VersionRow, copy_path: str) -> None:
+        self.told.add(displaced.id)
+
     def record(self, outcome: Outcome) -> None:
         path = outcome.operation.path
+        self.told |= {outcome.synced.version} if outcome.synced else set()
         if outcome.synced is not None:
             self.synced[path] = outcome.synced
             self.intents.discard((path, outcome.synced.version))
@@ -198,6 +204,7 @@ class SyncMachine(RuleBasedStateMachine):
             return self.work_unchecked(order, between)
         finally:
             assert self.at_rest <= self.to_be_had()
+            assert self.notes.told >= {*self.local.archive, *self.remote.archive}
 
     def to_be_had(self) -> set[bytes]:
         """Give every content that is on a side or in an archive."""

@@ -11,7 +11,8 @@ from typing import ParamSpec, TypeVar
 
 from docferry.core.merge import Difference
 from docferry.core.plan import decide
-from docferry.engine.execute import Executor, Learned, Task
+from docferry.engine.execute import Executor
+from docferry.engine.task import Learned, Task
 from docferry.model import (
     Operation,
     Origin,
@@ -23,6 +24,7 @@ from docferry.model import (
     SyncedState,
     Token,
     Ulid,
+    VersionRow,
 )
 from docferry.storage.base import Content
 from docferry.storage.memory import MemoryStorage, sha256_of
@@ -43,6 +45,8 @@ class MemoryMirror:
         self.remote = remote or MemoryStorage(knows_sha256=False)
         self.synced: dict[Path, SyncedState] = {}
         self.intents: set[tuple[Path, Ulid]] = set()
+        self.begun_conflicts: list[tuple[VersionRow, Path]] = []
+        self.on_begun_conflict: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
         self.executor = Executor(
             "docs",
@@ -61,6 +65,10 @@ class MemoryMirror:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return (path, version) in self.intents
+
+    def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
+        self.on_begun_conflict()
+        self.begun_conflicts.append((displaced, copy_path))
 
     # What a test does.
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from docferry.engine.carry import BATCH, GROUP, MANY, WINDOW, Carrier
-from docferry.engine.execute import Learned, Task
 from docferry.engine.gate import Gate
+from docferry.engine.task import Learned, Task
 from docferry.errors import (
     DocferryError,
     PermanentError,

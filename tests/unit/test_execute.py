@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from docferry.engine.execute import COPY_FROM_BYTES, Learned
+from docferry.engine.execute import COPY_FROM_BYTES
+from docferry.engine.task import Learned
 from docferry.errors import StaleError, UnreachableError
 from docferry.model import (
     Attributes,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from docferry.core.paths import conflict_copy_path
-from docferry.engine.execute import COPY_FROM_BYTES, Learned, Task
+from docferry.engine.execute import COPY_FROM_BYTES
+from docferry.engine.task import Learned, Task
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import (
     Attributes,
@@ -80,6 +81,33 @@ def test_the_copy_is_there_before_the_path_changes(mirror: MemoryMirror) -> None
         {"p.txt": b"mine", COPY: b"mine"},
         {"p.txt": b"theirs", COPY: b"mine"},
     ]
+
+
+def test_a_conflict_is_noted_when_the_copy_is_there_and_before_the_path_changes(
+    mirror: MemoryMirror,
+) -> None:
+    task = conflicting(mirror)
+    moments: list[dict[str, bytes]] = []
+    mirror.on_begun_conflict = lambda: moments.append(dict(mirror.local.contents))
+
+    outcome = mirror.do(task)
+
+    assert moments == [{"p.txt": b"mine", COPY: b"mine"}]
+    assert mirror.begun_conflicts == [(outcome.displaced, COPY)]
+
+
+def test_a_conflict_that_cannot_be_noted_displaces_nothing(mirror: MemoryMirror) -> None:
+    task = conflicting(mirror)
+
+    def fail() -> None:
+        raise TemporaryError("the ledger is locked")
+
+    mirror.on_begun_conflict = fail
+    with pytest.raises(TemporaryError, match="locked"):
+        mirror.executor.execute(task)
+
+    assert mirror.local.contents == {"p.txt": b"mine", COPY: b"mine"}
+    assert mirror.local.archive == {}
 
 
 def test_a_conflict_repeated_after_a_crash_leaves_one_copy(mirror: MemoryMirror) -> None:

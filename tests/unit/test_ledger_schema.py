@@ -105,12 +105,14 @@ def test_a_ledger_of_before_is_brought_up_to_date_with_all_that_it_holds(
         ledger.aliases.add("docs", "a/b", "%_~/a/b")
         instance = ledger.instance
     change(path, "DROP TABLE upload")
+    change(path, "DROP TABLE begun_conflict")
     change(path, "UPDATE alembic_version SET version_num = '0001'")
 
     with Ledger.open(path) as ledger:
         assert ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
         assert ledger.instance == instance
         assert ledger.uploads.unfinished("docs", "documents") == []
+        assert ledger.conflicts.begun("docs") == []
 
 
 def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,8 +11,17 @@ import pytest
 
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import Ledger, ProblemRow
-from docferry.model import FileState, JobState, KeepBoth, MirrorHealth, Mode, Outcome
-from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of
+from docferry.model import (
+    FileState,
+    JobState,
+    KeepBoth,
+    MirrorHealth,
+    Mode,
+    Origin,
+    Outcome,
+    VersionRow,
+)
+from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of, version
 
 
 @pytest.fixture
@@ -73,6 +83,51 @@ def test_a_conflict_is_listed_until_it_is_settled_and_the_first_time_counts(
     assert ledger.conflicts.all("other") == []
     with pytest.raises(UserError, match="no conflict 99"):
         ledger.conflicts.settle(99, NOW)
+
+
+def displaced(path: str, content: str) -> VersionRow:
+    return dataclasses.replace(version(path, content), etag=None, origin=Origin.LOCAL)
+
+
+def test_a_begun_conflict_is_known_until_it_is_written_down(ledger: Ledger) -> None:
+    mine, other = displaced("a", "mine"), displaced("b", "mine")
+    ledger.conflicts.begin(mine, "a.conflict")
+    ledger.conflicts.begin(other, "b.conflict")
+    before = [(each.displaced, each.copy_path) for each in ledger.conflicts.begun("docs")]
+    state = FileState("1-1-1", mine.sha256, 1)
+    both = KeepBoth("a", "a.conflict", state, state)
+
+    outcome = Outcome(both, agreed("a"), displaced=mine, conflict_copy=both.copy_path)
+    ledger.record("docs", [outcome], at=NOW)
+
+    assert sorted(before, key=str) == sorted([(mine, "a.conflict"), (other, "b.conflict")], key=str)
+    assert [each.displaced for each in ledger.conflicts.begun("docs")] == [other]
+    assert ledger.conflicts.begun("other") == []
+
+
+def test_a_conflict_recovered_is_as_one_written_down(ledger: Ledger) -> None:
+    mine = displaced("a", "mine")
+    ledger.conflicts.begin(mine, "a.conflict")
+    [begun] = ledger.conflicts.begun("docs")
+
+    ledger.conflicts.recover(begun, NOW)
+
+    assert ledger.conflicts.begun("docs") == []
+    [row] = ledger.conflicts.all("docs")
+    assert (row.path, row.copy_path, row.created_at) == ("a", "a.conflict", NOW)
+    assert ledger.versions.of("docs", "a") == [mine]
+    [line] = ledger.history.of("docs", "a")
+    assert (line.kind, line.version, line.note) == ("keep_both", mine.id, "a.conflict")
+
+
+def test_a_begun_conflict_that_came_to_nothing_is_forgotten(ledger: Ledger) -> None:
+    ledger.conflicts.begin(displaced("a", "mine"), "a.conflict")
+    [begun] = ledger.conflicts.begun("docs")
+
+    ledger.conflicts.drop(begun)
+
+    assert ledger.conflicts.begun("docs") == []
+    assert ledger.conflicts.all("docs") == []
 
 
 def make_mirror(ledger: Ledger, name: str = "docs") -> None:

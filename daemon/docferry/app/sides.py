@@ -16,7 +16,7 @@ from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import STORE_PRECONDITIONS
-from docferry.model import Path, Sha256, SyncedState, Ulid
+from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
 from docferry.storage.local import LocalStorage
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3 import S3Options, S3Storage
@@ -192,6 +192,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
+
+    def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
+        self.ledger.conflicts.begin(displaced, copy_path)
 
 
 @dataclass(frozen=True, slots=True)

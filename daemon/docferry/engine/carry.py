@@ -15,8 +15,9 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
-from docferry.engine.execute import Executor, Learned, Task
+from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
+from docferry.engine.task import Learned, Task
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
 from docferry.model import Download, Outcome, Path, Ulid, Upload
 

@@ -23,12 +23,13 @@ from docferry.core.settle import Sighting, Taken, rest
 from docferry.engine.carry import Carrier
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
-from docferry.engine.execute import Executor, Learned, Task
+from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.look import Looks
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
+from docferry.engine.task import Learned, Task
 from docferry.engine.tell import kind_of, tell
 from docferry.errors import (
     BlockedPathError,

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from docferry.config import MirrorConfig
 from docferry.core.guards import counts_since
 from docferry.engine.consider import Tools
-from docferry.engine.execute import Executor, Task
+from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.engine.imagined import ImaginedBucket, ImaginedFolder
@@ -25,6 +25,7 @@ from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.patience import Patience
 from docferry.engine.sides import KnownContents
+from docferry.engine.task import Task
 from docferry.errors import BlockedPathError, DocferryError, StaleError
 from docferry.ledger.scratch import Scratch
 from docferry.model import (

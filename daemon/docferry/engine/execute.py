@@ -8,17 +8,16 @@ leaves two equal sides without a note; the next plan then only has to mark them 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from docferry.core.merge import Difference
 from docferry.core.paths import conflict_copy_path
 from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
+from docferry.engine.task import Flush, Learned, Task
 from docferry.errors import DocferryError, StaleError, TemporaryError, UnreachableError
 from docferry.model import (
     Attributes,
@@ -29,7 +28,6 @@ from docferry.model import (
     Forget,
     KeepBoth,
     MarkSynced,
-    Operation,
     Origin,
     Outcome,
     Path,
@@ -50,40 +48,6 @@ from docferry.storage.base import Content, NewFile, Storage
 #: From this size on, an upload first looks whether the bucket holds the content
 #: already (a rename, a copy): below it, asking costs as much as sending.
 COPY_FROM_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One operation on its way: why it is to be done, and under which new version."""
-
-    operation: Operation
-    seen: Difference  #: the three states it was decided from
-    version: Ulid  #: for the content that will be new to the ledger, if there is one
-    origin: Origin = Origin.LOCAL
-    since_s: float | None = None  #: monotonic; when the change was noticed
-    flush: Flush | None = None  #: brings its local content to the disk; None: by itself
-
-
-class Flush:
-    """Brings the local contents of many tasks to the disk at once: whoever comes first does it."""
-
-    def __init__(self, make_all_last: Callable[[], None]) -> None:
-        self._make_all_last = make_all_last
-        self._lock = threading.Lock()
-        self._is_done = False
-
-    def run(self) -> None:
-        with self._lock:
-            if not self._is_done:
-                self._make_all_last()
-                self._is_done = True
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """A content was read: the same difference, now with the SHA-256 it lacked."""
-
-    seen: Difference
 
 
 class Executor:
@@ -290,6 +254,8 @@ class Executor:
         displaced = self._version(
             self._new_ulid(), path, local.sha256, local.size, mtime_ns, task, Origin.LOCAL
         )
+        # Once the path has changed, nothing but this tells that it was a conflict.
+        self._known.begin_conflict(displaced, copy_path)
         with self._remote.read(path, operation.remote.token) as content:
             attributes = content.attributes
             written = self._local.write(

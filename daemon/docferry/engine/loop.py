@@ -26,7 +26,7 @@ from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
 from docferry.engine.runs import Requests, Run
-from docferry.engine.tidy import tidy
+from docferry.engine.tidy import recover_conflicts, tidy
 from docferry.errors import DocferryError, ThrottledError
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
@@ -251,6 +251,8 @@ class MirrorLoop:
         self._agreed_listing = None
         self._planner.problems.walk_begins()
         began = datetime.now(UTC)
+        is_busy = self._planner.carrier.is_busy
+        recover_conflicts(self.name, self._places, self._ledger, is_busy, began)
         self._planner.run_begins()
         try:
             for seen in all_trees(self.name, self._places, self._ledger, self._on_wait):

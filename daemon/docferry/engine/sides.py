@@ -6,7 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from docferry.errors import DocferryError
-from docferry.model import Attributes, Path, Sha256, SyncedState, Token, Ulid, Unknown, Written
+from docferry.model import (
+    Attributes,
+    Path,
+    Sha256,
+    SyncedState,
+    Token,
+    Ulid,
+    Unknown,
+    VersionRow,
+    Written,
+)
 from docferry.storage.base import Content, NewFile, Storage
 
 
@@ -71,10 +81,14 @@ class RemoteSide(Storage, Protocol):
 
 
 class KnownContents(Protocol):
-    """What the executor asks the ledger."""
+    """What the executor asks the ledger, and tells it before an operation is done."""
 
     def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None: ...
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         """Say whether *version* is an upload of ours that was begun and never written down."""
+        ...
+
+    def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
+        """Note durably that *displaced* is about to go, and which copy of it stays."""
         ...

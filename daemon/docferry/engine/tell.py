@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from docferry.engine.execute import Task
+from docferry.engine.task import Task
 from docferry.logs import get_logger
 from docferry.metrics import (
     CHANGE_TO_DISK_SECONDS,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from docferry.core.intents import INTENT_LIFE, is_spent
 from docferry.engine.identity import Places
 from docferry.engine.look import Looks, look_at
+from docferry.errors import DocferryError, StaleError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
+from docferry.model import Path
 
 log = get_logger(__name__)
 
@@ -26,6 +29,29 @@ def tidy(mirror: str, places: Places, ledger: Ledger, looks: Looks, now: datetim
     _forget_spent_intents(mirror, places, ledger, looks, now)
     for failure in places.remote.sweep_uploads():
         log.warning("upload.left", mirror=mirror, error=str(failure))
+
+
+def recover_conflicts(
+    mirror: str, places: Places, ledger: Ledger, is_busy: Callable[[Path], bool], now: datetime
+) -> None:
+    """
+    List the conflicts whose content was displaced and whose note was lost.
+
+    Only the archive can tell: both sides are equal by now. Both have proven themselves.
+    """
+    for begun in ledger.conflicts.begun(mirror):
+        path = begun.displaced.path
+        if is_busy(path):
+            continue
+        try:
+            places.local.read_archived(begun.displaced.id).close()
+        except StaleError:
+            ledger.conflicts.drop(begun)
+        except DocferryError as error:  # not known by now: it is asked again
+            log.debug("operation.stale", mirror=mirror, path=path, reason=str(error))
+        else:
+            ledger.conflicts.recover(begun, now)
+            log.warning("conflict.found", mirror=mirror, path=path, copy=begun.copy_path)
 
 
 def _forget_spent_intents(

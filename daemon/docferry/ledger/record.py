@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, literal_column, null, true
+from sqlalchemy import bindparam, true
 
 from docferry.core.paths import is_odd
+from docferry.ledger.conflicts import end_begun, list_conflicts
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
 from docferry.ledger.holds import leave_decided
 from docferry.ledger.jobs import insert_jobs
-from docferry.ledger.schema import conflict, history, intent, problem, synced, version
+from docferry.ledger.schema import history, intent, problem, synced, version
+from docferry.ledger.versions import values_of
 from docferry.model import (
     NewJob,
     Outcome,
@@ -25,16 +27,6 @@ from docferry.model import (
 )
 
 _SAME_PATH = Taken(("mirror", "path"))
-# Repeated after a crash it is the same conflict; after it was settled it is a new one.
-_SAME_CONFLICT = Taken(
-    ("mirror", "path", "copy_path"),
-    change={
-        "created_at": case(
-            (conflict.c.settled_at.is_(null()), conflict.c.created_at),
-            else_=literal_column("excluded.created_at"),
-        )
-    },
-)
 _FORGET = synced.delete().where(
     synced.c.mirror == bindparam("of_mirror"), synced.c.path == bindparam("of_path")
 )
@@ -108,20 +100,7 @@ def _last_agreements(outcomes: Sequence[Outcome]) -> dict[Path, SyncedState | No
 
 def _record_versions(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     rows = [
-        {
-            "id": row.id,
-            "mirror": row.mirror,
-            "path": row.path,
-            "sha256": row.sha256,
-            "size": row.size,
-            "mtime_ns": row.mtime_ns,
-            "origin": row.origin,
-            "parent": row.parent,
-            "etag": row.etag,
-            "created_at": row.created_at,
-            "archived_local": False,
-            "archived_remote": False,
-        }
+        values_of(row)
         for outcome in outcomes
         for row in (outcome.displaced, outcome.version)
         if row is not None
@@ -175,18 +154,14 @@ def _version_of(outcome: Outcome) -> Ulid | None:
 def _record_conflicts(
     tx: Transaction, mirror: str, outcomes: Sequence[Outcome], at: datetime
 ) -> None:
-    rows = [
-        {
-            "mirror": mirror,
-            "path": outcome.operation.path,
-            "copy_path": outcome.conflict_copy,
-            "created_at": at,
-            "settled_at": None,
-        }
+    found = [
+        (outcome.operation.path, outcome.conflict_copy)
         for outcome in outcomes
         if outcome.conflict_copy is not None
     ]
-    tx.upsert(conflict, rows, _SAME_CONFLICT)
+    list_conflicts(tx, mirror, found, at)
+    displaced = [outcome.displaced.id for outcome in outcomes if outcome.displaced is not None]
+    end_begun(tx, mirror, displaced)
 
 
 def _solve_problems(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:

@@ -213,6 +213,20 @@ upload = _table(
     Column("begun_at", Instant),
 )
 
+#: Local contents that were about to be displaced in a conflict that is not written down yet.
+begun_conflict = _table(
+    "begun_conflict",
+    Column("mirror", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("path", Text),
+    Column("copy_path", Text),
+    Column("sha256", Text),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("parent", Text),
+    Column("created_at", Instant),
+)
+
 alias = _table(
     "alias",
     Column("mirror", Text, primary_key=True),

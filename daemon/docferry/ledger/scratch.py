@@ -48,7 +48,7 @@ class Scratch(Ledger):
             both.execute("ATTACH ? AS real", [f"file:{quote(str(real.path))}?mode=rw"])
             with both:
                 both.execute("BEGIN")
-                for name in (*_TAKEN_OVER, "problem", "conflict", "job"):
+                for name in (*_TAKEN_OVER, "problem", "conflict", "begun_conflict", "job"):
                     both.execute(f"DELETE FROM main.{name}")
                 for mirror in mirrors:
                     for table, rows in _TAKEN_OVER.items():

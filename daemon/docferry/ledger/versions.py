@@ -22,6 +22,24 @@ _ROW = select(
 )
 
 
+def values_of(row: VersionRow) -> dict[str, object]:
+    """Give the columns of a version that no archive holds yet."""
+    return {
+        "id": row.id,
+        "mirror": row.mirror,
+        "path": row.path,
+        "sha256": row.sha256,
+        "size": row.size,
+        "mtime_ns": row.mtime_ns,
+        "origin": row.origin,
+        "parent": row.parent,
+        "etag": row.etag,
+        "created_at": row.created_at,
+        "archived_local": False,
+        "archived_remote": False,
+    }
+
+
 class Versions:
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""When an announced upload may be forgotten, and that housekeeping forgets no other."""
+"""Housekeeping: which announced uploads are forgotten, and which conflicts listed late."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from docferry.core.merge import Difference, Unseen
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.engine.look import Looks
-from docferry.engine.tidy import tidy
+from docferry.engine.tidy import recover_conflicts, tidy
 from docferry.errors import DocferryError, PermanentError, UnreachableError
 from docferry.ledger import Ledger
 from docferry.model import (
     FileState,
     MarkSynced,
+    Origin,
     Outcome,
     Path,
     Side,
@@ -29,7 +30,9 @@ from docferry.model import (
     Token,
     Ulid,
     Unknown,
+    VersionRow,
 )
+from docferry.storage.base import Content
 from docferry.storage.memory import MemoryStorage, sha256_of
 from ledger_rows import fresh_ledger
 
@@ -186,3 +189,44 @@ def test_parts_that_stay_in_the_store_are_told(
     desk.tidy()
 
     assert "not allowed to take away the parts of p" in capsys.readouterr().err
+
+
+# Conflicts whose note was lost.
+
+
+def begin_conflict(desk: Desk, path: Path) -> VersionRow:
+    displaced = VersionRow(
+        str(ULID()), "docs", path, sha256_of(b"mine"), 4, None, Origin.LOCAL, None, None, NOW
+    )
+    desk.ledger.conflicts.begin(displaced, f"{path}.conflict")
+    return displaced
+
+
+def recover(desk: Desk, *busy: Path) -> None:
+    places = Places(desk.local, desk.remote, "here", "there")
+    recover_conflicts("docs", places, desk.ledger, busy.__contains__, NOW)
+
+
+def test_a_conflict_that_is_under_way_is_not_judged(desk: Desk) -> None:
+    begin_conflict(desk, "p")
+
+    recover(desk, "p")
+    while_busy = len(desk.ledger.conflicts.begun("docs"))
+    recover(desk)
+
+    assert while_busy == 1
+    assert desk.ledger.conflicts.begun("docs") == []
+
+
+def test_a_conflict_is_not_judged_while_the_archive_cannot_be_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(version: Ulid) -> Content:
+        raise UnreachableError("no such folder")
+
+    begin_conflict(desk, "p")
+    monkeypatch.setattr(desk.local, "read_archived", fail)
+
+    recover(desk)
+
+    assert len(desk.ledger.conflicts.begun("docs")) == 1

@@ -1,0 +1,44 @@
+"""One operation on its way from the loop to a thread that carries it out, and back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from docferry.core.merge import Difference
+from docferry.model import Operation, Origin, Ulid
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One operation on its way: why it is to be done, and under which new version."""
+
+    operation: Operation
+    seen: Difference  #: the three states it was decided from
+    version: Ulid  #: for the content that will be new to the ledger, if there is one
+    origin: Origin = Origin.LOCAL
+    since_s: float | None = None  #: monotonic; when the change was noticed
+    flush: Flush | None = None  #: brings its local content to the disk; None: by itself
+
+
+class Flush:
+    """Brings the local contents of many tasks to the disk at once: whoever comes first does it."""
+
+    def __init__(self, make_all_last: Callable[[], None]) -> None:
+        self._make_all_last = make_all_last
+        self._lock = threading.Lock()
+        self._is_done = False
+
+    def run(self) -> None:
+        with self._lock:
+            if not self._is_done:
+                self._make_all_last()
+                self._is_done = True
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A content was read: the same difference, now with the SHA-256 it lacked."""
+
+    seen: Difference
