@@ -294,9 +294,10 @@ DECIDING = (
     ),
     Fault(
         "half a plan ends a hold",
-        "engine/deletions.py",
-        "        self._is_news = self._saw_all = False\n        self._ledger",
-        "        self._is_news = False\n        self._ledger",
+        "engine/loop.py",
+        "            self._forget_plan()\n            return\n        if self._decided",
+        "            self._deletions.forget()\n            self._deletions.saw_all()\n"
+        "        if self._decided",
         (f"{LOOP}::test_a_hold_outlives_a_plan_that_broke_off",),
     ),
     Fault(
