@@ -155,7 +155,7 @@ DOING = (
         "storage/s3_folders.py",
         "    if page.get(LISTED) or",
         "    if",
-        ("contract/test_s3.py::test_a_folder_in_which_something_is_stays_and_blocks_its_name",),
+        ("contract/test_s3.py::test_a_folder_in_which_something_is_stays_beside_its_name",),
     ),
     Fault(
         "what is in a bare mount point is taken for the mirror's",
@@ -330,7 +330,7 @@ DOING = (
     ),
     Fault(
         "many that go up together are left to the kernel",
-        "engine/execute.py",
+        "engine/task.py",
         "                self._make_all_last()\n",
         "",
         CARRY,

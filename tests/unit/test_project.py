@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from faults import FAULTS, Fault
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "daemon" / "docferry"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -28,6 +30,15 @@ def test_no_module_is_longer_than_500_lines() -> None:
 
 def _lines(path: Path) -> int:
     return len(path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_fits_the_code_and_names_tests_that_are_there(fault: Fault) -> None:
+    assert (PACKAGE / fault.module).read_text().count(fault.old) == 1
+    for test in fault.tests:
+        module, _, name = test.partition("::")
+        defined = re.split(r"::|\[", name)[0]
+        assert re.search(rf"^(def|class) {defined}", (ROOT / "tests" / module).read_text(), re.M)
 
 
 def test_every_package_says_in_its_first_line_what_it_is() -> None:
