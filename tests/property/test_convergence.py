@@ -117,7 +117,9 @@ class SyncMachine(RuleBasedStateMachine):
         if old in storage.files and old != new:
             content = storage.contents[old]
             self.standing.discard(storage.contents.get(new, b""))
-            self.standing.add(content)
+            agreed = self.notes.synced.get(new)
+            if agreed is None or agreed.sha256 != sha256_of(content):
+                self.standing.add(content)  # else it is back as it was: no edit, and may give way
             with self.by_a_person():
                 storage.user_delete(old)
                 storage.user_write(new, content)
