@@ -66,8 +66,15 @@ OPERATIONS = _counter(
 OPERATION_BYTES = _counter(
     "operation_bytes", "Bytes of content that were moved (up, down).", "mirror", "direction"
 )
-OPERATION_SECONDS = _histogram("operation_seconds", "How long one took.", "kind", buckets=_WORK)
-ERRORS = _counter("errors", "Errors, by kind.", "mirror", "kind")
+OPERATION_SECONDS = _histogram(
+    "operation_seconds",
+    "How long one operation took, from its begin to its end.",
+    "kind",
+    buckets=_WORK,
+)
+ERRORS = _counter(
+    "errors", "Failed tries, of one path or to reach a side at all, by kind.", "mirror", "kind"
+)
 LOOP_FAILURES = _counter("loop_failures", "Rounds of the loop that broke off: bugs.", "mirror")
 DROP_TO_BUCKET_SECONDS = _histogram(
     "drop_to_bucket_seconds",
@@ -85,7 +92,7 @@ JOBS_ENDED = _counter("jobs_ended", "Conversions (done, failed, dead).", "rule",
 JOB_SECONDS = _histogram("job_seconds", "How long a conversion took.", "rule", buckets=_WORK)
 STORE_PRECONDITIONS = _gauge(
     "store_preconditions",
-    "1: the store keeps to it, as probed; 0: it does not.",
+    "1: the store honours this condition on requests, as probed at the start; 0: it does not.",
     "mirror",
     "feature",
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pathlib
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -126,6 +128,69 @@ def test_conflicts_say_whether_they_are_settled(desk: Desk, ledger: Ledger) -> N
     rows = desk.asks("conflicts", "list", "--all").text.splitlines()
 
     assert [row.split()[-1] for row in rows if ".conflict" in row] == ["ago", "no"]
+
+
+@pytest.mark.parametrize(("decision", "state"), [("approve", "approved"), ("discard", "discarded")])
+def test_a_decision_answers_a_program_too(
+    desk: Desk, ledger: Ledger, decision: str, state: str
+) -> None:
+    hold = held(ledger, "a")
+
+    said = desk.asks("holds", decision, str(hold), "--json").json
+
+    assert (said["id"], said["state"]) == (hold, state)
+    assert said["decided_at"] is not None
+
+
+def test_settling_a_conflict_answers_a_program_too(desk: Desk, ledger: Ledger) -> None:
+    state = FileState("token", None, 1)
+    operation = KeepBoth("a", "a.conflict", state, state)
+    outcome = Outcome(operation, agreed("a"), conflict_copy=operation.copy_path)
+    ledger.record("docs", [outcome], at=NOW)
+
+    said = desk.asks("conflicts", "settle", "1", "--json").json
+    unknown = desk.asks("conflicts", "settle", "2", "--json")
+
+    assert (said["path"], said["settled_at"] is not None) == ("a", True)
+    assert (unknown.code, unknown.errors) == (2, "docferry: there is no conflict 2\n")
+
+
+# before anything is known
+
+
+def test_before_the_first_run_status_says_so(desk: Desk) -> None:
+    said, facts = desk.asks("status"), desk.asks("status", "--json")
+
+    assert (said.code, facts.code) == (1, 1)
+    assert "docferry is not running, and never was docs: has never run" in said.words
+    assert [mirror["row"] for mirror in facts.json["mirrors"]] == [None]
+
+
+def test_of_a_path_that_never_was_nothing_is_known(desk: Desk, ledger: Ledger) -> None:
+    said, facts = desk.asks("log", "nope"), desk.asks("log", "nope", "--json")
+
+    assert (said.code, said.text) == (1, "docs: nothing is known of 'nope'\n")
+    assert (facts.code, facts.json["history"]) == (1, [])
+
+
+# where nobody can read the answer
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["ls", "docs"]])
+def test_an_answer_that_cannot_be_written_is_an_error_in_one_line(
+    desk: Desk, ledger: Ledger, arguments: list[str]
+) -> None:
+    command = pathlib.Path(sys.executable).with_name("docferry")
+    with pathlib.Path("/dev/full").open("wb") as full:
+        said = subprocess.run(
+            [command, "--config", desk.config, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert said.returncode == 1
+    assert said.stderr == b"docferry: cannot write the answer: No space left on device\n"
 
 
 # conversions

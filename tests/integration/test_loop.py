@@ -12,6 +12,7 @@ from ulid import ULID
 
 from docferry.engine.runs import Run
 from docferry.errors import PermanentError, ThrottledError, UnreachableError
+from docferry.metrics import REGISTRY
 from docferry.model import FileState, MirrorHealth, Mode, Path
 from docferry.storage.memory import sha256_of
 from looped_mirror import Mirror
@@ -161,10 +162,17 @@ def test_a_store_that_is_gone_for_a_while_heals_by_itself(
     (mirror.root / "b").write_bytes(b"b")
     mirror.loop.mark("b")
     wait_for(lambda: mirror.health is MirrorHealth.UNREACHABLE)
+    failed_before = failed_tries("UnreachableError")
+    wait_for(lambda: failed_tries("UnreachableError") > failed_before)
 
     is_down = False
     wait_for(lambda: mirror.remote.contents == {"a": b"a", "b": b"b"})
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def failed_tries(kind: str) -> float:
+    labels = {"mirror": "docs", "kind": kind}
+    return REGISTRY.get_sample_value("docferry_errors_total", labels) or 0.0
 
 
 def test_what_is_written_to_a_bare_mount_point_replaces_nothing(

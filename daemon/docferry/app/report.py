@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from docferry.config import Config, MirrorConfig
@@ -30,12 +30,12 @@ class MirrorReport:
     local: str  #: the folder, as configured now
     remote: str  #: the prefix, likewise
     row: MirrorRow | None  #: None: the daemon has never run it
-    files: int  #: agreed on, held ones too
-    size_bytes: int
-    held: int  #: files of which one side is gone, and whose deletion waits for a person
-    problems: tuple[ProblemRow, ...]
-    holds: tuple[HoldRow, ...]
-    conflicts: tuple[ConflictRow, ...]
+    files: int = 0  #: agreed on, held ones too
+    size_bytes: int = 0
+    held: int = 0  #: files of which one side is gone, and whose deletion waits for a person
+    problems: tuple[ProblemRow, ...] = ()
+    holds: tuple[HoldRow, ...] = ()
+    conflicts: tuple[ConflictRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Status:
     pid: int | None
     trouble: str | None
     mirrors: tuple[MirrorReport, ...]
-    jobs: dict[JobState, int]
-    dead_letters: tuple[JobRow, ...]
+    jobs: dict[JobState, int] = field(default_factory=dict)
+    dead_letters: tuple[JobRow, ...] = ()
 
     @property
     def is_in_step(self) -> bool:
@@ -89,6 +89,20 @@ class PathReport:
     problem: ProblemRow | None
     conversions: tuple[JobRow, ...]  #: of any of its contents, the newest first
     hold: int | None  #: that keeps it from being deleted
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was ever done to it, or failed."""
+        return bool(self.history or self.versions or self.problem)
+
+
+def never_run(config: Config) -> Status:
+    """Give the status before the first run: there is no ledger to ask."""
+    mirrors = [
+        MirrorReport(options.name, str(options.local), _remote_name(options), row=None)
+        for options in config.mirrors.values()
+    ]
+    return Status(datetime.now(UTC), None, None, tuple(mirrors))
 
 
 def status(config: Config, ledger: Ledger) -> Status:
@@ -163,7 +177,7 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
     return MirrorReport(
         name,
         str(options.local),
-        f"s3://{options.bucket}/{options.prefix}",
+        _remote_name(options),
         ledger.mirrors.get(name),
         count,
         size_bytes,
@@ -172,3 +186,7 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         holds,
         tuple(ledger.conflicts.all(name)),
     )
+
+
+def _remote_name(options: MirrorConfig) -> str:
+    return f"s3://{options.bucket}/{options.prefix}"

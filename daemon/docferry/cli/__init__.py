@@ -39,12 +39,22 @@ class Context:
             self._config = load(config_path(self._option, os.environ), os.environ)
         return self._config
 
+    @property
+    def has_run(self) -> bool:
+        """Whether there is a ledger: the first run makes it."""
+        return self._ledger_path.exists()
+
+    @property
+    def _ledger_path(self) -> Path:
+        from docferry.app.sides import LEDGER_NAME
+
+        return self.config.state_dir / LEDGER_NAME
+
     @contextmanager
     def ledger(self, *, read_only: bool = True) -> Iterator[Ledger]:
-        from docferry.app.sides import LEDGER_NAME
         from docferry.ledger import Ledger
 
-        with Ledger.open(self.config.state_dir / LEDGER_NAME, read_only=read_only) as ledger:
+        with Ledger.open(self._ledger_path, read_only=read_only) as ledger:
             yield ledger
 
 

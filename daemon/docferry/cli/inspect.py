@@ -26,10 +26,14 @@ _MOST = 10  # of a kind are listed: the rest of `status` must stay in sight
 @pass_context
 def status(context: Context, *, is_json: bool) -> None:
     """Say what is in step, what waits, why, and since when. Exit code 1: not all is in step."""
+    from docferry.app.report import never_run
     from docferry.app.report import status as report_status
 
-    with context.ledger() as ledger:
-        report = report_status(context.config, ledger)
+    if context.has_run:
+        with context.ledger() as ledger:
+            report = report_status(context.config, ledger)
+    else:
+        report = never_run(context.config)
     if is_json:
         emit_json(report)
     else:
@@ -87,7 +91,11 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
 @as_json
 @pass_context
 def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> None:
-    """Tell the story of PATH: what was done to it, when, and its versions."""
+    """
+    Tell the story of PATH: what was done to it, when, and its versions.
+
+    Exit code 1: nothing is known of it.
+    """
     from docferry.app.report import story
     from docferry.app.sides import only_mirror
 
@@ -95,8 +103,8 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
         report = story(ledger, only_mirror(context.config, mirror), path)
     if is_json:
         emit_json(report)
-        return
-    if not report.history and not report.versions:
+        sys.exit(0 if report.is_known else EXIT_TROUBLE)
+    if not report.is_known:
         line(f"{report.mirror}: nothing is known of {path!r}")
         sys.exit(EXIT_TROUBLE)
     if report.problem is not None:
@@ -126,13 +134,15 @@ def _result_of(job: JobRow) -> str | None:
 
 
 def _show_status(report: Status) -> None:
-    if report.pid is None:
+    if report.pid is not None:
+        line(f"docferry is running (pid {report.pid})")
+    elif any(mirror.row is not None for mirror in report.mirrors):
         line(
             "docferry is not running. What follows is how things were when it stopped.",
             colour="red",
         )
     else:
-        line(f"docferry is running (pid {report.pid})")
+        line("docferry is not running, and never was", colour="red")
     if report.trouble is not None:
         line(report.trouble, colour="red")
     for mirror in report.mirrors:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePath
 
 import click
 
+from docferry.errors import PermanentError
+
 
 def emit_json(value: object) -> None:
     """Print *value* (dataclasses, times and enums too) as one JSON document."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    with _writing():
+        click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
 def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -28,12 +33,27 @@ def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(safe(_words(cell))) for cell in row))
-    Console(soft_wrap=False).print(table)
+    with _writing():
+        Console(soft_wrap=False).print(table)
 
 
 def line(text: str = "", *, colour: str | None = None) -> None:
     """Print one line."""
-    click.secho(safe(text), fg=colour)
+    with _writing():
+        click.secho(safe(text), fg=colour)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say what went wrong with the output itself: `> file` on a full disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError):  # what is buffered cannot be written at the exit, either
+            sys.stdout.close()
+        raise PermanentError(f"cannot write the answer: {error.strerror}") from error
 
 
 def say_hidden(count: int, where: str) -> None:

@@ -14,7 +14,7 @@ from docferry.errors import UserError
 from docferry.model import HoldState
 
 if TYPE_CHECKING:
-    from docferry.ledger.holds import HoldRow, Kind
+    from docferry.ledger.holds import HoldRow
 
 
 @click.group()
@@ -68,15 +68,19 @@ def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None
 
 @holds.command()
 @click.argument("hold", type=int)
+@as_json
 @pass_context
-def approve(context: Context, hold: int) -> None:
+def approve(context: Context, hold: int, *, is_json: bool) -> None:
     """
     Let HOLD go ahead.
 
     Deletions are carried out (what is deleted stays in the archive). Where a side was
     not itself, both sides are joined anew and nothing is deleted.
     """
-    if _decide(context, hold, HoldState.APPROVED) == "identity":
+    decided = _decide(context, hold, HoldState.APPROVED)
+    if is_json:
+        emit_json(decided)
+    elif decided.kind == "identity":
         line(f"hold {hold} is approved: both sides are joined anew, and nothing is deleted")
     else:
         line(f"hold {hold} is approved; the daemon carries it out within seconds of running")
@@ -84,16 +88,20 @@ def approve(context: Context, hold: int) -> None:
 
 @holds.command()
 @click.argument("hold", type=int)
+@as_json
 @pass_context
-def discard(context: Context, hold: int) -> None:
+def discard(context: Context, hold: int, *, is_json: bool) -> None:
     """
     Refuse HOLD: the files come back from the side that still has them.
 
     A hold that was opened because a side is not itself cannot be discarded: bring that
     side back and the hold ends by itself, or approve it.
     """
-    _decide(context, hold, HoldState.DISCARDED)
-    line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
+    decided = _decide(context, hold, HoldState.DISCARDED)
+    if is_json:
+        emit_json(decided)
+    else:
+        line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
 
 
 @click.group()
@@ -126,12 +134,16 @@ def list_conflicts(context: Context, *, is_all: bool, is_json: bool) -> None:
 
 @conflicts.command()
 @click.argument("conflict", type=int)
+@as_json
 @pass_context
-def settle(context: Context, conflict: int) -> None:
+def settle(context: Context, conflict: int, *, is_json: bool) -> None:
     """Note that you have looked at CONFLICT and put things right. Changes no file."""
     with context.ledger(read_only=False) as ledger:
-        ledger.conflicts.settle(conflict, datetime.now(UTC))
-    line(f"conflict {conflict} is settled")
+        settled = ledger.conflicts.settle(conflict, datetime.now(UTC))
+    if is_json:
+        emit_json(settled)
+    else:
+        line(f"conflict {conflict} is settled")
 
 
 def _how_it_is(hold: HoldRow) -> str:
@@ -140,7 +152,7 @@ def _how_it_is(hold: HoldRow) -> str:
     return "done, decided" if hold.decided_at else "done, ended by itself"
 
 
-def _decide(context: Context, hold: int, state: HoldState) -> Kind:
+def _decide(context: Context, hold: int, state: HoldState) -> HoldRow:
     with context.ledger(read_only=False) as ledger:
         found = ledger.holds.get(hold)
         if found.kind == "identity" and state is HoldState.DISCARDED:
@@ -149,4 +161,4 @@ def _decide(context: Context, hold: int, state: HoldState) -> Kind:
                 f"{found.reason}. When that is mended it ends by itself; else: docferry holds "
                 f"approve {hold}"
             )
-        return ledger.holds.decide(hold, state, datetime.now(UTC)).kind
+        return ledger.holds.decide(hold, state, datetime.now(UTC))

@@ -27,10 +27,10 @@ from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_a
 from docferry.engine.outage import Outage
 from docferry.engine.runs import Requests, Run
 from docferry.engine.tidy import recover_conflicts, tidy
-from docferry.errors import DocferryError, ThrottledError
+from docferry.errors import DocferryError, PermanentError, ThrottledError
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
-from docferry.metrics import LOOP_FAILURES
+from docferry.metrics import ERRORS, LOOP_FAILURES
 from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
 
 log = get_logger(__name__)
@@ -421,7 +421,7 @@ class MirrorLoop:
         self._tools.prepare()
         proof = prove_or_hold(self._tools.options, self._ledger, self._places, self._tools.new_ulid)
         if isinstance(proof, Refused):
-            self._pause(DocferryError(proof.reason), MirrorHealth.BLOCKED)
+            self._pause(PermanentError(proof.reason), MirrorHealth.BLOCKED)
             return False
         self._tools.prepare()  # a new folder can be claimed only now that it has a marker
         return True
@@ -431,6 +431,7 @@ class MirrorLoop:
     def _pause(self, error: Exception, health: MirrorHealth) -> None:
         if isinstance(error, ThrottledError):
             self._planner.throttled()
+        ERRORS.labels(self.name, type(error).__name__).inc()
         self._outage.note()
         if health is MirrorHealth.WAITING and self.facts.reason != str(error):
             log.warning("run.failed", mirror=self.name, reason=str(error))

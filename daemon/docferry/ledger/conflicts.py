@@ -64,17 +64,20 @@ class Conflicts:
         with self._database.reading() as tx:
             return tx.all(query, ConflictRow)
 
-    def settle(self, conflict_id: int, at: datetime) -> None:
+    def settle(self, conflict_id: int, at: datetime) -> ConflictRow:
         """
-        Note that a person has settled it. The first time counts.
+        Note that a person has settled it, and give it. The first time counts.
 
         Raises:
             UserError: There is no such conflict.
         """
         with self._database.writing() as tx:
             settled_at = func.coalesce(conflict.c.settled_at, literal(at, Instant))
-            if not tx.update(conflict, {"settled_at": settled_at}, conflict.c.id == conflict_id):
-                raise UserError(f"there is no conflict {conflict_id}")
+            tx.update(conflict, {"settled_at": settled_at}, conflict.c.id == conflict_id)
+            row = tx.one(select(conflict).where(conflict.c.id == conflict_id), ConflictRow)
+        if row is None:
+            raise UserError(f"there is no conflict {conflict_id}")
+        return row
 
     # Those under way.
 
