@@ -10,9 +10,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from ulid import ULID
 
+import proxy
 import servers
 from contract.backends import s3_options
+from contract.strangers import Stranger
 from docferry.errors import (
     DocferryError,
     PermanentError,
@@ -295,6 +298,48 @@ def test_missing_credentials_are_told(seaweedfs: S3Server) -> None:
 
     with pytest.raises(PermanentError, match="AWS_ACCESS_KEY_ID"):
         S3Storage(chain, BUCKET).stat("a")
+
+
+# Encryption.
+
+KMS = {"x-amz-server-side-encryption": "aws:kms"}
+OWN_KEY = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
+OURS = {"x-amz-server-side-encryption": "AES256"}
+
+
+@pytest.mark.parametrize(
+    ("said", "claim", "is_believed"),
+    [
+        (KMS, None, True),
+        (OWN_KEY, None, True),
+        (KMS, "0" * 64, True),  # of another content: the metadata came along with a copy
+        (OURS, None, False),
+        ({}, None, False),
+    ],
+)
+def test_the_etag_of_what_is_encrypted_with_a_key_is_no_md5(
+    moto: S3Server, said: dict[str, str], claim: str | None, *, is_believed: bool
+) -> None:
+    etag, prefix = "f" * 32, f"encrypted/{ULID()}/"
+
+    def forget_condition(request: proxy.Request) -> bool:
+        del request.headers["If-Match"]  # the store knows another ETag
+        return False
+
+    metadata = {"Metadata": {"docferry-sha256": claim}} if claim else {}
+    Stranger(moto, S3Storage(s3_options(moto), BUCKET, prefix)).put("a", b"a", **metadata)
+    with proxy.in_front_of(moto) as between:
+        between.headers = {"etag": f'"{etag}"'} | said
+        between.mood = forget_condition
+        options = replace(s3_options(moto), endpoint_url=between.url)
+        storage = S3Storage(options, BUCKET, prefix, profile=STRONG)
+        with storage.read("a", etag) as content:
+            content.sha256()
+            if is_believed:
+                content.confirm()
+            else:
+                with pytest.raises(TemporaryError, match="came damaged"):
+                    content.confirm()
 
 
 # TLS.

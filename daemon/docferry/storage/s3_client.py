@@ -188,6 +188,12 @@ class S3Client:
         self._answered_s = time.monotonic()
         return page
 
+    def hides_md5(self, key: str) -> bool:
+        """Ask whether an object is encrypted so that its ETag is no MD5 (SSE-KMS, SSE-C)."""
+        answer = self.call(f"look at {key}", self.connections.boto.head_object, Key=key)
+        is_with_own_key = "SSECustomerAlgorithm" in answer
+        return is_with_own_key or answer.get("ServerSideEncryption", "AES256") != "AES256"
+
     def etag_in(self, answer: Any, doing: str) -> Token:
         """
         Give the ETag that every genuine answer about an object carries.
