@@ -345,9 +345,16 @@ DOING = (
     Fault(
         "a download gets its name before its bytes are on the disk",
         "storage/local_write.py",
-        "        os.fsync(fd)\n",
-        "",
+        "            os.fsync(fd)\n",
+        "            pass\n",
         DURABLE,
+    ),
+    Fault(
+        "many downloads get their names before their bytes are on the disk",
+        "storage/local_create.py",
+        "            staged = self._make_last(staged)\n",
+        "            pass\n",
+        ("unit/test_local_create.py",),
     ),
     Fault(
         "a download is noted before its name is on the disk",

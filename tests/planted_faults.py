@@ -39,6 +39,9 @@ class Verdict:
 
 def main(words: Sequence[str]) -> int:
     faults = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
+    if not faults:
+        sys.stderr.write(f"no fault's name contains any of: {' '.join(words)}\n")
+        return 1
     with tempfile.TemporaryDirectory(prefix="docferry-faults-") as name:
         folder = Path(name)
         tests = sorted({test for fault in faults for test in fault.tests})

@@ -98,22 +98,25 @@ def test_what_is_held_is_not_called_in_step_and_all_else_is_said_to_travel(
 
     status, listed, log = desk.asks("status"), desk.asks("ls", "docs"), desk.asks("log", "a")
 
-    assert "1 files in step, 2 held back" in status.words
+    assert "1 file in step, 2 held back" in status.words
     assert "everything else travels meanwhile" in status.words
     gone = f"gone from one side, and kept on the other by hold {hold}"
     assert (listed.words.count(gone), log.words.count(gone)) == (2, 1)
 
 
-def test_a_hold_that_is_over_says_whether_anybody_decided(desk: Desk, ledger: Ledger) -> None:
-    decided = held(ledger, "a")
-    ledger.holds.decide(decided, HoldState.APPROVED, NOW)
-    ledger.holds.finish(decided, NOW)
+def test_a_hold_that_is_over_says_what_was_decided(desk: Desk, ledger: Ledger) -> None:
+    decided = {}
+    for decision in (HoldState.APPROVED, HoldState.DISCARDED):
+        decided[decision] = held(ledger, "a")
+        ledger.holds.decide(decided[decision], decision, NOW)
+        ledger.holds.finish(decided[decision], NOW)
     ended = held(ledger, "b")
     ledger.holds.finish(ended, NOW)
 
     said = desk.asks("holds", "list", "--all")
 
-    assert f"{decided} docs done, decided" in said.words
+    for decision, hold in decided.items():
+        assert f"{hold} docs done, {decision}" in said.words
     assert f"{ended} docs done, ended by itself" in said.words
 
 

@@ -179,7 +179,7 @@ def test_a_hold_is_decided_carried_out_and_done(ledger: Ledger, decision: HoldSt
     assert left == [planned("c")[0]]
     assert ledger.holds.all() == []
     [done] = ledger.holds.all("docs", (HoldState.DONE,))
-    assert (done.count, done.decided_at) == (3, NOW + MINUTE)
+    assert (done.count, done.decided_at, done.decision) == (3, NOW + MINUTE, decision)
     assert ledger.holds.items(hold.id) == []
 
 

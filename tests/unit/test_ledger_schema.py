@@ -106,6 +106,7 @@ def test_a_ledger_of_before_is_brought_up_to_date_with_all_that_it_holds(
         instance = ledger.instance
     change(path, "DROP TABLE upload")
     change(path, "DROP TABLE begun_conflict")
+    change(path, "ALTER TABLE hold DROP COLUMN decision")
     change(path, "UPDATE alembic_version SET version_num = '0001'")
 
     with Ledger.open(path) as ledger:
@@ -113,6 +114,7 @@ def test_a_ledger_of_before_is_brought_up_to_date_with_all_that_it_holds(
         assert ledger.instance == instance
         assert ledger.uploads.unfinished("docs", "documents") == []
         assert ledger.conflicts.begun("docs") == []
+        assert ledger.holds.all("docs") == []
 
 
 def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from docferry.model import Attributes, Written
 from docferry.storage.base import NewFile
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent, sha256_of
+from docferry.storage.whole_sync import WholeSync
 from unit.folder import FILE_SYSTEMS, THEIRS, everything, staged, token
 
 MTIME_NS = 1_700_000_000_000_000_001
@@ -127,3 +129,59 @@ def crash_at(name: str, times: int) -> Callable[[str], None]:
             raise Crash
 
     return step
+
+
+# Many at once: one sync for all of them.
+
+MANY = [f"{number:02}.txt" for number in range(12)]
+
+
+def named(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.name != ".docferry")
+
+
+class Noted(WholeSync):
+    """Notes what is in the folder, and what is still staged, when all is brought to the disk."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+        self.seen: list[tuple[int, int]] = []
+
+    def is_worth_it(self, dir_fd: int) -> bool:
+        return True
+
+    def run(self, dir_fd: int) -> None:
+        self.seen.append((len(named(self.root)), len(staged(self.root))))
+        super().run(dir_fd)
+
+
+class Full(Noted):
+    def run(self, dir_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_many_are_on_the_disk_together_before_any_has_its_name(root: Path) -> None:
+    noted = Noted(root)
+
+    results = LocalStorage(root, whole_sync=noted).create([new(path) for path in MANY])
+
+    assert noted.seen == [(0, 12)]
+    assert [type(result) for result in results] == [Written] * 12
+    assert named(root) == MANY
+
+
+def test_a_few_are_brought_to_the_disk_one_by_one(root: Path) -> None:
+    noted = Noted(root)
+
+    LocalStorage(root, whole_sync=noted).create([new(path) for path in MANY[:3]])
+
+    assert noted.seen == []
+
+
+def test_many_that_the_disk_does_not_take_are_all_refused(root: Path) -> None:
+    results = LocalStorage(root, whole_sync=Full(root)).create([new(path) for path in MANY])
+
+    assert all(isinstance(result, TemporaryError) for result in results)
+    assert "No space left" in str(results[0])
+    assert (named(root), staged(root)) == ([], [])

@@ -9,6 +9,7 @@ import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
+from docferry.core.words import counted
 
 if TYPE_CHECKING:
     from docferry.app.report import FileReport, MirrorReport, Status
@@ -82,7 +83,7 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
         emit_json(found)
         return
     rows = ((f.path, size(f.state.size), f.state.version, _trouble_of(f)) for f in found)
-    emit_table(f"{len(found)} files", ("path", "size", "version", "problem"), rows)
+    emit_table(counted(len(found), "file"), ("path", "size", "version", "problem"), rows)
 
 
 @click.command()
@@ -161,15 +162,17 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
     line(f"  {mirror.local}  <->  {mirror.remote} ({row.mode})")
     if mirror.held:
         in_step = max(0, mirror.files - mirror.held)
-        line(f"  {in_step} files in step, {mirror.held} held back")
+        line(f"  {counted(in_step, 'file')} in step, {mirror.held} held back")
     else:
-        line(f"  {mirror.files} files, {size(mirror.size_bytes)} in step")
+        line(f"  {counted(mirror.files, 'file')}, {size(mirror.size_bytes)} in step")
     if row.reason:
         line(f"  why: {row.reason}")
     if row.progress and is_running:
         line(f"  now: {row.progress}")
     if row.dirty:
-        line(f"  waiting: {row.dirty} paths, the oldest since {ago(row.oldest_dirty_at)}")
+        line(
+            f"  waiting: {counted(row.dirty, 'path')}, the oldest since {ago(row.oldest_dirty_at)}"
+        )
     line(f"  last poll {ago(row.last_poll_at)}, last scan {ago(row.last_scan_at)}")
     _show_what_waits(mirror)
 
@@ -233,10 +236,11 @@ def _show_plan(name: str, one: DryRun) -> None:
         line(f"{name}: in step, nothing to do", colour="green")
         return
     rows = [(step.kind, step.path) for step in one.operations]
-    emit_table(f"{name}: {len(rows)} operations", ("what", "path"), rows)
+    emit_table(f"{name}: {counted(len(rows), 'operation')}", ("what", "path"), rows)
     if one.held_back:
         line(
-            f"{name}: {len(one.held_back)} deletions would be held: {one.hold_reason}", colour="red"
+            f"{name}: {counted(len(one.held_back), 'deletion')} would be held: {one.hold_reason}",
+            colour="red",
         )
         for deletion in one.held_back[:_MOST_HELD]:
             line(f"  {kind_of(deletion)} {deletion.path}")

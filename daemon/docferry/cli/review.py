@@ -149,7 +149,7 @@ def settle(context: Context, conflict: int, *, is_json: bool) -> None:
 def _how_it_is(hold: HoldRow) -> str:
     if hold.state is not HoldState.DONE:
         return hold.state.value
-    return "done, decided" if hold.decided_at else "done, ended by itself"
+    return f"done, {hold.decision.value}" if hold.decision else "done, ended by itself"
 
 
 def _decide(context: Context, hold: int, state: HoldState) -> HoldRow:

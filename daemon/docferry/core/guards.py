@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
+from docferry.core.words import counted
 from docferry.model import MARKER_PATH, Side
 
 #: Deletions within this time count together against `delete_limit`: events arrive in
@@ -153,7 +154,7 @@ def refuse_deletions(
 
 
 def _what_would_go(count: int, lost: int, gone_from: tuple[Side, ...]) -> str:
-    files = "1 file is" if count == 1 else f"{count} files are"
+    files = f"{counted(count, 'file')} {'is' if count == 1 else 'are'}"
     match gone_from:
         case (side,):
             where, goes_in = _PLACES[side], _PLACES[_OTHER[side]]

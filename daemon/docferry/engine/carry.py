@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import replace
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
@@ -30,8 +31,12 @@ BATCH_S = 0.25
 FEW = 32
 #: Of at least so many tasks, those with small files go to the pool in groups.
 MANY = 128
-GROUP = 8
+GROUP = 16
 SMALL_BYTES = 64 * 1024
+#: What has come of a group so far is told after so many seconds.
+TOLD_S = 0.1
+
+_Finished: TypeAlias = tuple[Task, Outcome | Learned | BaseException]
 
 
 class Result(Protocol):
@@ -71,9 +76,8 @@ class Carrier:
         self._waiting: list[Task] = []  # not submitted: their intents are not durable yet
         self._running = 0
         self._is_taking = False
-        self._finished: queue.SimpleQueue[tuple[Task, Outcome | Learned | BaseException]] = (
-            queue.SimpleQueue()
-        )
+        self._finished: queue.SimpleQueue[Sequence[_Finished]] = queue.SimpleQueue()
+        self._arrived: deque[_Finished] = deque()  # out of the queue, and not looked at yet
         self._outcomes: list[tuple[Task, Outcome]] = []
         self._oldest_s = 0.0
         self._busy: set[Path] = set()
@@ -122,7 +126,8 @@ class Carrier:
 
     def collect(self) -> None:
         """Submit what waits, take what has finished, write down what is due. Never blocks long."""
-        self._submit()
+        if self._running < FEW:  # else there is enough to do until more have come together
+            self._submit()
         self._take_finished(wait=False)
         if self._running < FEW or time.monotonic() - self._oldest_s > BATCH_S:
             self._write_down()
@@ -160,15 +165,23 @@ class Carrier:
             self._pool.submit(self._run_all, group)
 
     def _run_all(self, tasks: Sequence[Task]) -> None:
-        for is_new, batch in groupby(tasks, _is_new_here):
-            if is_new:
-                self._run(list(batch))
-            else:
-                for task in batch:
-                    self._run([task])
+        """Runs in the pool. The loop is told of several at once: each time wakes its thread."""
+        finished: list[_Finished] = []
+        told_s = time.monotonic()
+        for batch in _together(tasks):
+            finished += self._run(batch)
+            if time.monotonic() - told_s > TOLD_S:
+                self._tell(finished)
+                finished, told_s = [], time.monotonic()
+        self._tell(finished)
 
-    def _run(self, batch: Sequence[Task]) -> None:
-        """Runs in the pool. Whatever happens, the loop is told."""
+    def _tell(self, finished: Sequence[_Finished]) -> None:
+        if finished:
+            self._finished.put(finished)
+            self._wake()
+
+    def _run(self, batch: Sequence[Task]) -> Iterable[_Finished]:
+        """Whatever happens, there is a result of each."""
         results: Sequence[Outcome | Learned | BaseException]
         results = [StaleError("docferry stops")] * len(batch)
         try:
@@ -177,9 +190,7 @@ class Carrier:
                     results = self._execute(batch)
         except BaseException as error:  # noqa: BLE001  handed to the loop thread, which raises it
             results = [error] * len(batch)
-        for each in zip(batch, results, strict=True):
-            self._finished.put(each)
-        self._wake()
+        return zip(batch, results, strict=True)
 
     def _execute(self, batch: Sequence[Task]) -> Sequence[Outcome | Learned | DocferryError]:
         if len(batch) > 1:
@@ -189,15 +200,17 @@ class Carrier:
     def _take_finished(self, *, wait: bool) -> None:
         """Take all that has finished; with *wait*, at least one."""
         while self._running:
-            try:
-                task, result = self._finished.get(block=wait, timeout=BATCH_S if wait else None)
-            except queue.Empty:
-                if not wait:
-                    return
-                self._write_down()
-                self._on_wait()
-                continue
+            if not self._arrived:
+                try:
+                    self._arrived += self._finished.get(wait, BATCH_S if wait else None)
+                except queue.Empty:
+                    if not wait:
+                        return
+                    self._write_down()
+                    self._on_wait()
+                    continue
             wait = False
+            task, result = self._arrived.popleft()
             self._running -= 1
             self._is_taking = True
             try:
@@ -256,6 +269,15 @@ def _grouped(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
             group = []
     if group:
         yield group
+
+
+def _together(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
+    """Give what is carried out at once: small new files, else each by itself."""
+    for is_new, batch in groupby(tasks, _is_new_here):
+        if is_new:
+            yield list(batch)
+        else:
+            yield from ([task] for task in batch)
 
 
 def _is_new_here(task: Task) -> bool:

@@ -415,9 +415,9 @@ class Executor:
         else:
             task.flush.run()  # it was there, as it is, before the flush was set up
 
-    def flush(self) -> Flush:
-        """Set up a flush for tasks whose local contents are all there by now."""
-        return Flush(self._local.make_all_last)
+    def flush(self) -> Flush | None:
+        """Set up a flush for many tasks whose local contents are all there; None: one by one."""
+        return Flush(self._local.make_all_last) if self._local.lasts_together() else None
 
     def _agreed(
         self,

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from docferry.core.words import counted
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger, MirrorRow
 from docferry.logs import get_logger
@@ -54,9 +55,9 @@ def judge(
     if is_working:
         return MirrorHealth.WORKING, None
     if problems:
-        return MirrorHealth.WAITING, f"{problems} files with a problem"
+        return MirrorHealth.WAITING, f"{counted(problems, 'file')} with a problem"
     if unsettled:
-        return MirrorHealth.WAITING, f"{unsettled} files not yet at rest"
+        return MirrorHealth.WAITING, f"{counted(unsettled, 'file')} not yet at rest"
     return MirrorHealth.IN_STEP, None
 
 

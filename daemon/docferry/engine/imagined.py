@@ -173,6 +173,9 @@ class ImaginedFolder(ImaginedSide):
     def make_last(self, path: Path, content: Content) -> None:
         """Do nothing: nothing is written down in earnest."""
 
+    def lasts_together(self) -> bool:
+        return True
+
     def make_all_last(self) -> None:
         """Do nothing, likewise."""
 

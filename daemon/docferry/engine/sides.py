@@ -34,6 +34,10 @@ class LocalSide(Storage, Protocol):
         """
         ...
 
+    def lasts_together(self) -> bool:
+        """Say whether `make_all_last` costs less than to make many files last one by one."""
+        ...
+
     def make_all_last(self) -> None:
         """
         Do so for all that is on this side by now, and whatever else is on its file system.

@@ -38,6 +38,7 @@ class HoldRow:
     count: int  #: deletions, also when they are over and done with
     created_at: datetime
     decided_at: datetime | None
+    decision: HoldState | None = None  #: what a person decided, also when it is done
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ _ROW = select(
     hold.c.count,
     hold.c.created_at,
     hold.c.decided_at,
+    hold.c.decision,
 )
 _DELETION = select(deletion.c.side, deletion.c.path, deletion.c.token)
 _IS_PARKED = deletion.c.hold.is_(null())
@@ -268,7 +270,8 @@ class Holds:
             found = _get(tx, hold_id)
             if found.state is not HoldState.OPEN:
                 raise UserError(f"hold {hold_id} is not open any more: it is {found.state}")
-            tx.update(hold, {"state": state, "decided_at": at}, hold.c.id == hold_id)
+            decided = {"state": state, "decision": state, "decided_at": at}
+            tx.update(hold, decided, hold.c.id == hold_id)
             return _get(tx, hold_id)
 
     def finish(self, hold_id: int, at: datetime) -> None:

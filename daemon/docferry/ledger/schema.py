@@ -181,6 +181,7 @@ hold = _table(
     Column("created_at", Instant),
     Column("decided_at", Instant),
     Column("finished_at", Instant),
+    Column("decision", Word(HoldState)),
 )
 
 #: Deletions that were planned but not carried out: parked (hold is NULL) or held.

@@ -142,18 +142,6 @@ def fsync(fd: int) -> None:
             raise
 
 
-def syncfs(fd: int) -> None:
-    """Make all that is on the file system of an open file last through a power cut."""
-    try:
-        call = _libc.syncfs
-    except AttributeError:  # a C library without it
-        os.sync()
-        return
-    if call(fd) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
 def has_writer(fd: int) -> bool | None:
     """
     Say whether anybody has the file behind a read-only *fd* open for writing. None: unknown.

@@ -37,7 +37,7 @@ from docferry.model import (
     Unknown,
     Written,
 )
-from docferry.storage.atomic import Place, Renames, fsync_folder, syncfs
+from docferry.storage.atomic import Place, Renames, fsync_folder
 from docferry.storage.base import Content, NewFile
 from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_create import Creation, refuse_if_taken
@@ -52,6 +52,7 @@ from docferry.storage.local_staging import (
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
+from docferry.storage.whole_sync import WholeSync
 
 
 class LocalStorage:
@@ -67,6 +68,7 @@ class LocalStorage:
             may well have a file that some program has just written there.
         step: Called with the name of each step of a change; tests crash there.
         renames: What the file system can do; tests take it away.
+        whole_sync: How many files are brought to the disk at once; tests look on.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class LocalStorage:
         needs_marker: bool = False,
         step: Callable[[str], None] = lambda name: None,
         renames: Renames | None = None,
+        whole_sync: WholeSync | None = None,
     ) -> None:
         self.root = root
         self._folder = Folder(root)
@@ -83,6 +86,7 @@ class LocalStorage:
         self._step = step
         self._renames = renames or Renames()
         self._odd: list[Entry] = []
+        self._whole_sync = whole_sync or WholeSync()
         # A few system calls long. Without it, two of our own writes to one path would
         # take each other for strangers, and pruning would remove a folder just made.
         self._changing = threading.Lock()
@@ -195,10 +199,15 @@ class LocalStorage:
             except (FileNotFoundError, BlockedPathError) as error:
                 raise StaleError(f"{path} is gone") from error
 
+    def lasts_together(self) -> bool:
+        """Say whether `make_all_last` costs less than to make many files last one by one."""
+        with self._folder.translated("."), self._folder.open() as root_fd:
+            return self._whole_sync.is_worth_it(root_fd)
+
     def make_all_last(self) -> None:
         """Make all that is in the folder by now last through a power cut."""
         with self._folder.translated("."), self._folder.open() as root_fd:
-            syncfs(root_fd)
+            self._whole_sync.run(root_fd)
 
     def read_archived(self, version: str) -> Content:
         content = None
@@ -264,7 +273,13 @@ class LocalStorage:
                 self._staging(root_fd) as staging,
             ):
                 creation = Creation(
-                    self._folder, root_fd, staging, self._renames, self._changing, self._step
+                    self._folder,
+                    root_fd,
+                    staging,
+                    self._renames,
+                    self._whole_sync,
+                    self._changing,
+                    self._step,
                 )
                 return creation.run(files)
         except DocferryError as error:  # the folder itself is out of reach

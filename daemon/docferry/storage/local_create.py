@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from os import stat_result
 from threading import Lock
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from docferry.errors import BlockedPathError, DocferryError, StaleError
 from docferry.model import Path, Written
@@ -23,11 +23,15 @@ from docferry.storage.base import NewFile
 from docferry.storage.local_folder import Folder, Parent
 from docferry.storage.local_staging import Staging
 from docferry.storage.local_write import stage
+from docferry.storage.whole_sync import WholeSync
 
 T = TypeVar("T")
+_Staged: TypeAlias = tuple[Place, Written]
 
 #: To refuse before a byte is moved what would be refused at the end saves nothing below it.
 _WORTH_A_LOOK_BYTES = 64 * 1024
+#: From so many files on, one sync of all costs less than one of each.
+_MANY = 8
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class Creation:
     root_fd: int
     staging: Staging
     renames: Renames
+    whole_sync: WholeSync
     changing: Lock
     step: Callable[[str], None]
     _parents: dict[Path, Parent] = field(default_factory=dict)  # by the folder's path
@@ -45,7 +50,11 @@ class Creation:
 
     def run(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
         """Stage them all, give them their names, and make the names last: in this order."""
-        staged = [self._attempt(file.path, partial(self._stage, file)) for file in files]
+        together = len(files) >= _MANY and self.whole_sync.is_worth_it(self.root_fd)
+        stage_one = partial(self._stage, lasts=not together)
+        staged = [self._attempt(file.path, partial(stage_one, file)) for file in files]
+        if together:
+            staged = self._make_last(staged)
         with self._stack:
             with self.changing:
                 results = [
@@ -71,12 +80,21 @@ class Creation:
         except DocferryError as error:
             return error
 
-    def _stage(self, file: NewFile) -> tuple[Place, Written]:
+    def _make_last(self, staged: list[_Staged | DocferryError]) -> list[_Staged | DocferryError]:
+        fault = self._attempt(".", partial(self.whole_sync.run, self.root_fd))
+        if fault is None:
+            return staged
+        for one in staged:
+            if not isinstance(one, DocferryError):
+                one[0].unlink()
+        return [one if isinstance(one, DocferryError) else fault for one in staged]
+
+    def _stage(self, file: NewFile, *, lasts: bool) -> _Staged:
         if file.content.size > _WORTH_A_LOOK_BYTES:
             with suppress(FileNotFoundError), self.folder.parent(self.root_fd, file.path) as parent:
                 refuse_if_taken(parent.place.look(), file.path)
         with self.staging.newcomer() as newcomer:
-            written = stage(newcomer, file.content, file.attributes, None)
+            written = stage(newcomer, file.content, file.attributes, None, lasts=lasts)
         self.step("staged")
         return newcomer, written
 

@@ -18,13 +18,21 @@ _LATEST_NS = 2**63 - 1
 
 
 def stage(
-    place: Place, content: Content, attributes: Attributes, replaced: os.stat_result | None
+    place: Place,
+    content: Content,
+    attributes: Attributes,
+    replaced: os.stat_result | None,
+    *,
+    lasts: bool = True,
 ) -> Written:
     """
     Write *content* to *place*, which must be free. A rename will not change its token.
 
     It gets the mtime of *attributes*, and the mode and, as far as we may, the owner of
     the file that it is to replace.
+
+    Args:
+        lasts: Bring it to the disk. Else the caller does, before it gets its name.
 
     Raises:
         StaleError: The content changed while it was read.
@@ -41,7 +49,8 @@ def stage(
                 f"the content came damaged: its SHA-256 is {sha256}, not {attributes.sha256}"
             )
         _dress(fd, attributes, replaced)
-        os.fsync(fd)
+        if lasts:
+            os.fsync(fd)
         token = token_of(os.fstat(fd))
     finally:
         os.close(fd)
@@ -58,8 +67,9 @@ def _copy(content: Content, fd: int) -> tuple[Sha256, int]:
         while rest:
             rest = rest[os.write(fd, rest) :]
         if content.size > PART_BYTES:
-            # The disk begins now, and not when fsync waits for all of it. Nobody reads it soon.
-            os.posix_fadvise(fd, size, len(part), os.POSIX_FADV_DONTNEED)
+            # The disk begins now, and not when fsync waits for all of it. What it has by now
+            # gives its memory to what comes next: else a large file pushes all else out of it.
+            os.posix_fadvise(fd, 0, size + len(part), os.POSIX_FADV_DONTNEED)
         size += len(part)
         if size > content.size:
             raise TemporaryError(f"{size} bytes came of a content of {content.size}")

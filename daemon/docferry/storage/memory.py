@@ -125,6 +125,9 @@ class MemoryStorage:
         assert isinstance(content, _HeldContent)
         self.made_to_last.add((path, content.token))
 
+    def lasts_together(self) -> bool:
+        return True
+
     def make_all_last(self) -> None:
         self.made_to_last.update((path, held.token) for path, held in self.files.items())
 

@@ -12,6 +12,7 @@ from typing import Literal
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import Sha256
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
+from docferry.storage.hashing import HashAside
 from docferry.storage.s3_client import PART_PERMITS, S3Client
 from docferry.storage.s3_metadata import Fetched
 
@@ -46,11 +47,16 @@ class S3Content(Content):
         return self._client.get_range(self._key, self._token, offset, size) if size else b""
 
     def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
-        found = hashlib.new(self._algorithm, usedforsecurity=False)
-        for part in self._read(part_bytes):
-            found.update(part)
-            yield part
-        self._found = found.hexdigest()
+        if self._body is not None:
+            found = hashlib.new(self._algorithm, self._body, usedforsecurity=False)
+            yield from self._read(part_bytes)
+            self._found = found.hexdigest()
+            return
+        with HashAside(self._algorithm) as aside:
+            for part in self._read(part_bytes):
+                aside.update(part)
+                yield part
+            self._found = aside.hexdigest()
 
     def read_into(self, take: Callable[[bytes], object]) -> Sha256:
         if self._algorithm != "sha256":

@@ -1,4 +1,4 @@
-"""What was begun, so that after a crash it can be ended: uploads in parts, and conflicts."""
+"""What was begun, so that a crash cannot hide it (uploads in parts, conflicts); decisions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
+    op.add_column("hold", sa.Column("decision", TEXT))
     op.create_table(
         "upload",
         sa.Column("mirror", TEXT, primary_key=True),
