@@ -25,7 +25,7 @@ from docferry.engine.holds import DecidedHolds, join_decided, prove_or_hold
 from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
-from docferry.engine.runs import Requests, Run
+from docferry.engine.runs import Requests, Run, StoppedError
 from docferry.engine.tidy import recover_conflicts, tidy
 from docferry.errors import DocferryError, PermanentError, ThrottledError
 from docferry.ledger.holds import DECIDED
@@ -188,7 +188,7 @@ class MirrorLoop:
             self._rounds += 1
             try:
                 self._round()
-            except _StoppedError:
+            except StoppedError:
                 break
             except DocferryError as error:
                 self._pause(error, health_after(error))
@@ -254,10 +254,12 @@ class MirrorLoop:
         is_busy = self._planner.carrier.is_busy
         recover_conflicts(self.name, self._places, self._ledger, is_busy, began)
         self._planner.run_begins()
+        differs = False
         try:
             for seen in all_trees(self.name, self._places, self._ledger, self._on_wait):
                 if not self._planner.is_outdated(seen):
                     self._planner.consider(seen, is_snapshot=True)
+                differs = True
                 self._interleave()
         except DocferryError:
             self._forget_plan()
@@ -267,6 +269,7 @@ class MirrorLoop:
             self._planner.run_ended()
         self._planner.problems.full_run_ended()
         self._deletions.saw_all()
+        self._agreed_listing = None if differs else self._planner.carrier.done
         self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
         log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
@@ -354,7 +357,7 @@ class MirrorLoop:
         """Show life, and end if asked to, where the loop waits for others."""
         self.health.round()
         if self._stopping.is_set() and not self._is_finishing:
-            raise _StoppedError("stopping")
+            raise StoppedError("stopping")
 
     # Deletions and holds.
 
@@ -490,10 +493,6 @@ class MirrorLoop:
         except DocferryError as error:  # what is not written down is found again
             log.warning("run.failed", mirror=self.name, reason=str(error))
         self.health.publish(now=True)
-
-
-class _StoppedError(DocferryError):
-    """The daemon stops in the middle of a run."""
 
 
 def _seconds_since(began: datetime) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from enum import StrEnum
 
+from docferry.errors import DocferryError
+
 
 class Run(StrEnum):
     """What a hint can ask for."""
@@ -57,3 +59,7 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self._runs)
+
+
+class StoppedError(DocferryError):
+    """The daemon stops in the middle of a run."""
