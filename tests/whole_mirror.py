@@ -98,6 +98,8 @@ class Bucket(MemoryStorage):
         super().__init__(knows_sha256=False)
         self._aliases = aliases
         self._odd_ones: list[Entry] = []
+        self._scanned: list[Entry] | None = None  # what the last finished scan saw
+        self.scans = 0
 
     def seen_with(self, aliases: dict[Key, Path]) -> Bucket:
         """Give the same bucket as somebody sees it who knows other aliases."""
@@ -106,11 +108,19 @@ class Bucket(MemoryStorage):
         return other
 
     def scan(self) -> Iterator[Entry]:
-        plain = [*super().scan(), *super().scan_odd()]
+        self.scans += 1
+        plain = self._listing()
         named = [(self._name(entry[0]), entry[1]) for entry in plain if isinstance(entry, tuple)]
         named.sort(key=lambda entry: entry[0])
         yield from (entry for entry in named if not is_odd(entry[0]))
         self._odd_ones = [entry for entry in named if is_odd(entry[0])]
+        self._scanned = plain
+
+    def is_as_scanned(self) -> bool:
+        return self._scanned == self._listing()
+
+    def _listing(self) -> list[Entry]:
+        return [*super().scan(), *super().scan_odd()]
 
     def scan_odd(self) -> list[Entry]:
         return self._odd_ones
