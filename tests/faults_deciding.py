@@ -277,6 +277,13 @@ DECIDING = (
         CONSIDER,
     ),
     Fault(
+        "a poll is content with what a run found to differ",
+        "engine/loop.py",
+        "                differs = True\n",
+        "",
+        ("integration/test_loop.py",),
+    ),
+    Fault(
         "a hold is not looked at again",
         "engine/loop.py",
         "        for path in held:  # it may be back, and as agreed\n"

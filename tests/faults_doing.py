@@ -421,6 +421,13 @@ DOING = (
         "            pass\n",
         ("unit/test_health.py",),
     ),
+    Fault(
+        "what has come of a slow group so far is lost",
+        "engine/carry.py",
+        "                self._tell(finished)\n                finished, told_s",
+        "                finished, told_s",
+        CARRY,
+    ),
     # What is left behind.
     Fault(
         "a conflict whose note was lost is never listed",

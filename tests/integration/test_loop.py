@@ -162,6 +162,19 @@ def test_a_poll_compares_again_only_what_no_run_has_found_as_agreed(
     assert mirror.remote.scans - scans == (0 if was_in_step else 1)
 
 
+def test_a_poll_compares_again_what_the_mode_leaves_different(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror(mode=Mode.PUSH)
+    mirror.remote.user_write("theirs", b"theirs")
+    mirror.start()
+    scans = mirror.remote.scans
+
+    mirror.run(Run.POLL)
+
+    assert mirror.remote.scans == scans + 1
+
+
 def test_a_store_that_is_gone_for_a_while_heals_by_itself(
     new_mirror: Callable[..., Mirror],
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from docferry.engine.carry import BATCH, GROUP, MANY, WINDOW, Carrier
+from docferry.engine.carry import BATCH, GROUP, MANY, TELL_EVERY_S, WINDOW, Carrier
 from docferry.engine.gate import Gate
 from docferry.engine.task import Learned, Task
 from docferry.errors import (
@@ -23,11 +23,12 @@ from unit.memory_mirror import HeldPool, MemoryMirror
 class Bench:
     """A carrier whose pool runs on demand; it is told, and notes, everything in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell_every_s: float = TELL_EVERY_S) -> None:
         self.mirror = MemoryMirror()
         self.pool = HeldPool()
         self.gate = Gate(8)
         self.events: list[str] = []
+        self.wakes = 0
         self.errors: list[DocferryError] = []
         self.ledger_error: TemporaryError | None = None
         self.follow_up: Callable[[Learned], Task] | None = None
@@ -39,8 +40,9 @@ class Bench:
             self,
             intend=self.intend,
             record=self.record,
-            wake=lambda: None,
+            wake=self.wake,
             on_wait=lambda: self.waits(),
+            tell_every_s=tell_every_s,
         )
         self.mirror.remote.step = self.events.append
 
@@ -50,6 +52,9 @@ class Bench:
         task = self.mirror.task(path)
         self.carrier.add(task)
         return task
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     def intend(self, uploads: Sequence[tuple[Path, Ulid]]) -> None:
         if self.ledger_error is not None:
@@ -356,3 +361,27 @@ def test_what_is_under_way_below_a_folder_is_known_before_the_ledger_knows_it(
     found = bench.carrier.busy_below(["folder/", "folderish", "other/"])
 
     assert sorted(found) == ["folder/a.txt", "folder/b/c.txt"]
+
+
+@pytest.mark.parametrize(
+    ("tell_every_s", "wakes"),
+    [(3600.0, MANY // GROUP), (-1.0, MANY)],
+    ids=["a group at a time", "a slow group, as they come"],
+)
+def test_nothing_that_came_of_a_group_is_lost_however_it_is_told(
+    tell_every_s: float, wakes: int
+) -> None:
+    bench = Bench(tell_every_s)
+    paths = [f"{number:03}.txt" for number in range(MANY)]
+    for path in paths:
+        bench.add(path)
+    bench.carrier.collect()
+
+    bench.pool.run()
+    bench.carrier.collect()
+
+    assert bench.wakes == wakes
+    assert sorted(event for event in bench.events if event.startswith("recorded")) == [
+        f"recorded {path}" for path in paths
+    ]
+    assert bench.carrier.under_way == 0

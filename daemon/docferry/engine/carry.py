@@ -34,7 +34,7 @@ MANY = 128
 GROUP = 16
 SMALL_BYTES = 64 * 1024
 #: What has come of a group so far is told after so many seconds.
-TOLD_S = 0.1
+TELL_EVERY_S = 0.1
 
 _Finished: TypeAlias = tuple[Task, Outcome | Learned | BaseException]
 
@@ -62,6 +62,7 @@ class Carrier:
         record: Callable[[Sequence[tuple[Task, Outcome]]], None],
         wake: Callable[[], None],
         on_wait: Callable[[], None],
+        tell_every_s: float = TELL_EVERY_S,
     ) -> None:
         self._executor = executor
         self._pool = pool
@@ -71,6 +72,7 @@ class Carrier:
         self._record = record
         self._wake = wake
         self._on_wait = on_wait
+        self._tell_every_s = tell_every_s
         self.done = 0  #: operations written down since the start
         self._stopping = False
         self._waiting: list[Task] = []  # not submitted: their intents are not durable yet
@@ -170,7 +172,7 @@ class Carrier:
         told_s = time.monotonic()
         for batch in _together(tasks):
             finished += self._run(batch)
-            if time.monotonic() - told_s > TOLD_S:
+            if time.monotonic() - told_s > self._tell_every_s:
                 self._tell(finished)
                 finished, told_s = [], time.monotonic()
         self._tell(finished)

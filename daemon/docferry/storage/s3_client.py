@@ -188,9 +188,17 @@ class S3Client:
         self._answered_s = time.monotonic()
         return page
 
-    def hides_md5(self, key: str) -> bool:
-        """Ask whether an object is encrypted so that its ETag is no MD5 (SSE-KMS, SSE-C)."""
-        answer = self.call(f"look at {key}", self.connections.boto.head_object, Key=key)
+    def hides_md5(self, key: str, expect: Token) -> bool:
+        """
+        Ask whether an object is encrypted so that its ETag is no MD5 (SSE-KMS, SSE-C).
+
+        Raises:
+            StaleError: There is another object by now.
+        """
+        doing = f"look at {key}"
+        answer = self.call(doing, self.connections.boto.head_object, Key=key)
+        if self.etag_in(answer, doing) != expect:
+            raise StaleError(f"{key} is another content than expected")
         is_with_own_key = "SSECustomerAlgorithm" in answer
         return is_with_own_key or answer.get("ServerSideEncryption", "AES256") != "AES256"
 

@@ -79,7 +79,7 @@ class S3Content(Content):
         expected = self.attributes.sha256 or (self._token if self._etag_is_md5 else None)
         if None in (self._found, expected) or self._found == expected:
             return
-        if self._etag_is_md5 and self._client.hides_md5(self._key):
+        if self._etag_is_md5 and self._client.hides_md5(self._key, self._token):
             self._etag_is_md5 = False
             if self.attributes.sha256 is None:
                 return  # nothing tells what it should be
