@@ -308,10 +308,17 @@ DOING = (
     Fault(
         "an outcome is written down in two transactions",
         "ledger/record.py",
-        "        _record_versions(tx, outcomes)\n        _fulfil",
+        "        _record_versions(tx, mirror, outcomes, at)\n        _fulfil",
         "    with database.writing() as tx:\n"
-        "        _record_versions(tx, outcomes)\n        _fulfil",
+        "        _record_versions(tx, mirror, outcomes, at)\n        _fulfil",
         ("unit/test_ledger_record.py",),
+    ),
+    Fault(
+        "what was followed by another version stays current",
+        "ledger/record.py",
+        "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",
+        "",
+        ("unit/test_ledger_versions.py",),
     ),
     # On the way to the disk.
     Fault(

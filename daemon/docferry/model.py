@@ -43,6 +43,9 @@ class Origin(StrEnum):
     STORE = "store"
     DROP = "drop"
     CONVERSION = "conversion"
+    RESTORE = "restore"  # an older version, had back
+    API = "api"
+    EVIDENCE = "evidence"  # rotten bytes that took the place of a sound content
 
 
 # What a side holds.
@@ -221,6 +224,18 @@ class VersionRow:
     parent: Ulid | None
     etag: Token | None
     created_at: datetime  #: aware, UTC
+    left_at: datetime | None = None  #: when its path ceased to hold it; None: it still does
+    archived_local: bool = False  #: the folder's archive has it, as far as is known
+    archived_remote: bool = False  #: the bucket's archive has it, as far as is known
+    bytes_of: Ulid | None = None  #: the version under which its archived bytes are; None: its own
+    store_version: str | None = None  #: what the bucket's own versioning calls it
+    held: bool = False  #: no retention takes it
+    gone_at: datetime | None = None  #: when retention let its bytes go
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its path holds it."""
+        return self.left_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +265,26 @@ class HoldState(StrEnum):
     APPROVED = "approved"  # will be carried out by the daemon
     DISCARDED = "discarded"  # the deletions were refused: the files come back
     DONE = "done"
+
+
+class RequestKind(StrEnum):
+    """What the daemon is asked to do with a path."""
+
+    RESTORE = "restore"  # put a version there
+    REMOVE = "remove"  # take away what is there, on both sides: it goes to the archive
+    HEAL_LOCAL = "heal-local"  # replace rotten bytes by the sound ones of the other side
+    HEAL_REMOTE = "heal-remote"
+    ERASE = "erase"  # leave nothing of it anywhere
+    RETENTION = "retention"  # of the whole mirror, now
+
+
+class RequestState(StrEnum):
+    HELD = "held"  # until a person approves the hold it is in
+    OPEN = "open"
+    DONE = "done"
+    CONFLICT = "conflict"  # done beside the path: somebody had edited what is there
+    SKIPPED = "skipped"  # what it was about is not so any more
+    FAILED = "failed"
 
 
 class JobState(StrEnum):

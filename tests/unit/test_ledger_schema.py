@@ -4,15 +4,44 @@ from __future__ import annotations
 
 import pathlib
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, inspect
 
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import Ledger, upgrade
+from docferry.ledger.database import Database
 from docferry.ledger.lock import StateLock
 from docferry.ledger.schema import METADATA
-from docferry.model import HoldState, JobState, MirrorHealth, Mode, Origin, Side
+from docferry.model import (
+    HoldState,
+    JobState,
+    MirrorHealth,
+    Mode,
+    Origin,
+    RequestKind,
+    RequestState,
+    Side,
+)
+
+#: V1 was followed by V2, which was deleted; V3 is current. One deletion waits in a hold.
+OF_BEFORE = """
+INSERT INTO setting VALUES ('instance', '0123456789abcdef');
+INSERT INTO alias VALUES ('docs', 'a/b', '%_~/a/b');
+INSERT INTO version VALUES
+  ('V1', 'docs', 'a', 's1', 1, NULL, 'local', NULL, 'e1', '2026-01-01T00:00:00.000000Z', 0, 1),
+  ('V2', 'docs', 'a', 's2', 1, NULL, 'local', 'V1', 'e2', '2026-01-02T00:00:00.000000Z', 0, 1),
+  ('V3', 'docs', 'b', 's3', 1, NULL, 'store', NULL, 'e3', '2026-01-02T00:00:00.000000Z', 0, 0);
+INSERT INTO synced VALUES ('docs', 'b', 's3', '1-1-1', 'e3', 'V3', 1, 0);
+INSERT INTO history (at, mirror, path, kind, version, moved_bytes, took_s, note) VALUES
+  ('2026-01-02T00:00:00.000000Z', 'docs', 'a', 'upload', 'V2', 1, 0.1, NULL),
+  ('2026-01-03T00:00:00.000000Z', 'docs', 'a', 'delete_remote', 'V2', 0, 0.1, NULL);
+INSERT INTO hold (id, mirror, kind, reason, state, count, created_at) VALUES
+  (7, 'docs', 'deletions', 'many', 'open', 1, '2026-01-04T00:00:00.000000Z');
+INSERT INTO deletion (mirror, path, side, token, sha256, hold) VALUES
+  ('docs', 'a', 'remote', 'e2', 's2', 7);
+"""
 
 
 def change(path: pathlib.Path, sql: str) -> None:
@@ -72,6 +101,8 @@ def test_the_last_migration_is_the_one_the_code_asks_for() -> None:
         ("mirror", "health", MirrorHealth),
         ("version", "origin", Origin),
         ("hold", "state", HoldState),
+        ("request", "kind", RequestKind),
+        ("request", "state", RequestState),
         ("deletion", "side", Side),
         ("job", "state", JobState),
     ],
@@ -99,22 +130,31 @@ def test_a_newer_schema_is_refused_and_left_alone(path: pathlib.Path, *, read_on
 
 
 def test_a_ledger_of_before_is_brought_up_to_date_with_all_that_it_holds(
-    path: pathlib.Path,
+    tmp_path: pathlib.Path,
 ) -> None:
-    with Ledger.open(path) as ledger:
-        ledger.aliases.add("docs", "a/b", "%_~/a/b")
-        instance = ledger.instance
-    change(path, "DROP TABLE upload")
-    change(path, "DROP TABLE begun_conflict")
-    change(path, "ALTER TABLE hold DROP COLUMN decision")
-    change(path, "UPDATE alembic_version SET version_num = '0001'")
+    path = tmp_path / "ledger.sqlite3"
+    database = Database(path)
+    with database.writing() as tx:
+        upgrade.migrate(tx.connection, "0001")
+    database.close()
+    raw = sqlite3.connect(path)
+    raw.executescript(OF_BEFORE)
+    raw.close()
 
     with Ledger.open(path) as ledger:
         assert ledger.aliases.all("docs") == {"a/b": "%_~/a/b"}
-        assert ledger.instance == instance
+        assert ledger.instance == "0123456789abcdef"
         assert ledger.uploads.unfinished("docs", "documents") == []
         assert ledger.conflicts.begun("docs") == []
-        assert ledger.holds.all("docs") == []
+        [hold] = ledger.holds.all("docs", tuple(HoldState))
+        assert [each.path for each in ledger.holds.items(hold.id)] == ["a"]
+        left = {row.id: row.left_at for row in ledger.versions.of("docs", "a")}
+        assert left == {
+            "V1": datetime(2026, 1, 2, tzinfo=UTC),
+            "V2": datetime(2026, 1, 3, tzinfo=UTC),
+        }
+        [current] = ledger.versions.of("docs", "b")
+        assert current.is_current
 
 
 def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:

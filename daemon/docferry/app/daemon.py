@@ -14,7 +14,7 @@ from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, mirror_figures, readiness
 from docferry.app.prepare import Preparation
-from docferry.app.sides import LEDGER_NAME, Sides, UlidSource, note_mirror, open_sides
+from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, note_mirror, open_sides
 from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
@@ -54,7 +54,6 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._on_exit = ExitStack()
-        self._new_ulid = UlidSource()
         self.loops: dict[str, MirrorLoop] = {}
         self._sides: dict[str, Sides] = {}
         self._threads: dict[str, _Threads] = {}
@@ -107,6 +106,9 @@ class Daemon:
         config, on_exit = self._config, self._on_exit
         on_exit.enter_context(StateLock(config.state_dir))
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
+        last = self._ledger.versions.last()
+        self._new_ulid = UlidSource(after=last and last[0])
+        self._now = Clock(after=last and last[1])
         self._conversions = Conversions(config, self._ledger, self._sides)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -121,6 +123,7 @@ class Daemon:
             self._new_ulid,
             connections=self._config.transfers,
             is_daemon=True,
+            now=self._now,
         )
         note_mirror(self._ledger, options)
         preparation = Preparation(sides, self._ledger)
@@ -139,6 +142,7 @@ class Daemon:
             self._new_ulid,
             preparation,
             self._conversions.wake,
+            now=self._now,
         )
         self._sides[name] = sides
         self.loops[name] = MirrorLoop(tools, sides.executor, sides.places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -34,11 +35,16 @@ PRECONDITIONS = (
 
 
 class UlidSource:
-    """Gives ULIDs that strictly increase in this process, also when the clock steps back."""
+    """
+    Gives ULIDs that strictly increase, also when the clock steps back.
 
-    def __init__(self) -> None:
+    Args:
+        after: The last one that was ever given, by an earlier process: all are greater.
+    """
+
+    def __init__(self, after: Ulid | None = None) -> None:
         self._lock = threading.Lock()
-        self._last = 0
+        self._last = 0 if after is None else int(ULID.from_str(after))
 
     def __call__(self) -> Ulid:
         now_ms = time.time_ns() // 1_000_000
@@ -47,6 +53,24 @@ class UlidSource:
             is_later = now_ms > self._last >> RANDOM_BITS
             self._last = int(ULID()) if is_later else self._last + 1
             return str(ULID.from_int(self._last))
+
+
+class Clock:
+    """
+    Tells the time, and never an earlier one than before: history has one order.
+
+    Args:
+        after: The latest time that an earlier process has written down.
+    """
+
+    def __init__(self, after: datetime | None = None) -> None:
+        self._lock = threading.Lock()
+        self._last = after or datetime.fromtimestamp(0, UTC)
+
+    def __call__(self) -> datetime:
+        with self._lock:
+            self._last = max(self._last, datetime.now(UTC))
+            return self._last
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,7 @@ def open_sides(
     *,
     connections: int,
     is_daemon: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Sides:
     """
     Build the sides of *mirror*. Asks neither of them anything.
@@ -93,7 +118,7 @@ def open_sides(
         remote,
         Known(ledger),
         writer=ledger.instance,
-        now=lambda: datetime.now(UTC),
+        now=now,
         new_ulid=new_ulid,
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))

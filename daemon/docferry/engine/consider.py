@@ -80,6 +80,8 @@ class Tools:
     new_ulid: Callable[[], Ulid]
     prepare: Callable[[], None]  #: claims the folder and probes the store, if that is still to do
     on_jobs: Callable[[], None]
+    #: Never goes back: what is written down has one order.
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: Patience | None = None  #: None: the usual
     #: Called when all is known but what a rehearsal has not read yet.
     before_judging: Callable[[], None] = lambda: None
@@ -351,7 +353,7 @@ class Planner:
             if outcome.version is not None:
                 jobs.extend(self._tools.jobs_for(outcome.version))
         self._tools.ledger.record(
-            self._mirror, [outcome for _, outcome in done], jobs, at=datetime.now(UTC)
+            self._mirror, [outcome for _, outcome in done], jobs, at=self._tools.now()
         )
         if jobs:
             self._tools.on_jobs()

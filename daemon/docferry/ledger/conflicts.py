@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -122,7 +122,8 @@ class Conflicts:
             "note": begun.copy_path,
         }
         with self._database.writing() as tx:
-            tx.insert_missing(version, [{**values_of(displaced), "archived_local": True}])
+            found = replace(displaced, archived_local=True, left_at=displaced.created_at)
+            tx.insert_missing(version, [values_of(found)])
             list_conflicts(tx, displaced.mirror, [(displaced.path, begun.copy_path)], at)
             tx.insert(history, [line])
             end_begun(tx, displaced.mirror, [displaced.id])

@@ -22,6 +22,7 @@ from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
+from docferry.ledger.requests import RequestLog
 from docferry.ledger.schema import setting
 from docferry.ledger.synced import Synced
 from docferry.ledger.uploads import Uploads
@@ -52,6 +53,7 @@ class Ledger:
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
         self.jobs = Jobs(database)
+        self.requests = RequestLog(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Self:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, true
+from sqlalchemy import Text, bindparam, null, true
 
 from docferry.core.paths import is_odd
 from docferry.ledger.conflicts import end_begun, list_conflicts
@@ -13,7 +14,7 @@ from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
 from docferry.ledger.holds import leave_decided
 from docferry.ledger.jobs import insert_jobs
-from docferry.ledger.schema import history, intent, problem, synced, version
+from docferry.ledger.schema import history, instant_text, intent, problem, synced, version
 from docferry.ledger.versions import values_of
 from docferry.model import (
     NewJob,
@@ -38,6 +39,16 @@ _FULFIL = intent.delete().where(
 _SOLVE = problem.delete().where(
     problem.c.mirror == bindparam("of_mirror"), problem.c.path == bindparam("of_path")
 )
+_LEAVE = (
+    version.update()
+    .values(left_at=bindparam("since", type_=Text))
+    .where(
+        version.c.mirror == bindparam("of_mirror"),
+        version.c.path == bindparam("of_path"),
+        version.c.left_at.is_(null()),
+        version.c.id != bindparam("but_for"),
+    )
+)
 _IS_THIS = version.c.id == bindparam("of_id")
 _ARCHIVE = {
     Side.LOCAL: version.update().values(archived_local=true()).where(_IS_THIS),
@@ -58,7 +69,7 @@ def record(
         return
     with database.writing() as tx:
         _record_synced(tx, mirror, outcomes)
-        _record_versions(tx, outcomes)
+        _record_versions(tx, mirror, outcomes, at)
         _fulfil_intents(tx, mirror, outcomes)
         _record_archived(tx, outcomes)
         _record_history(tx, mirror, outcomes, at)
@@ -94,19 +105,39 @@ def _last_agreements(outcomes: Sequence[Outcome]) -> dict[Path, SyncedState | No
         outcome.operation.path: outcome.synced
         for outcome in outcomes
         # Reading a file changes no agreement: without a new one the old one stands.
-        if outcome.synced or not isinstance(outcome.operation, ReadLocal | ReadRemote)
+        if outcome.synced or _ends_an_agreement(outcome)
     }
 
 
-def _record_versions(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
-    rows = [
-        values_of(row)
+def _record_versions(
+    tx: Transaction, mirror: str, outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    new = [outcome.version for outcome in outcomes if outcome.version is not None]
+    # What was displaced before the ledger knew of it was never current there.
+    displaced = [
+        replace(outcome.displaced, left_at=outcome.displaced.created_at)
         for outcome in outcomes
-        for row in (outcome.displaced, outcome.version)
-        if row is not None
+        if outcome.displaced is not None
     ]
     # The id travels with the object: the same content, come back, is the same version.
-    tx.insert_missing(version, rows)
+    tx.insert_missing(version, [values_of(row) for row in (*displaced, *new)])
+    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))
+
+
+def _leaving(mirror: str, outcomes: Sequence[Outcome], at: datetime) -> list[tuple[str, ...]]:
+    """Say of which paths all but one version, or all, are not current any more, and since when."""
+    followed: dict[Path, tuple[Ulid, datetime]] = {}
+    for outcome in outcomes:
+        path = outcome.operation.path
+        if outcome.version is not None:
+            followed[path] = (outcome.version.id, outcome.version.created_at)
+        elif outcome.synced is None and _ends_an_agreement(outcome):
+            followed[path] = ("", at)
+    return [(instant_text(since), mirror, path, one) for path, (one, since) in followed.items()]
+
+
+def _ends_an_agreement(outcome: Outcome) -> bool:
+    return not isinstance(outcome.operation, ReadLocal | ReadRemote)
 
 
 def _fulfil_intents(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:

@@ -26,7 +26,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from docferry.model import HoldState, JobState, MirrorHealth, Mode, Origin, Side
+from docferry.model import (
+    HoldState,
+    JobState,
+    MirrorHealth,
+    Mode,
+    Origin,
+    RequestKind,
+    RequestState,
+    Side,
+)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -134,6 +143,11 @@ version = _table(
     Column("created_at", Instant),
     Column("archived_local", Boolean),
     Column("archived_remote", Boolean),
+    Column("left_at", Instant),
+    Column("bytes_of", Text),
+    Column("store_version", Text),
+    Column("held", Boolean),
+    Column("gone_at", Instant),
 )
 
 history = _table(
@@ -194,6 +208,46 @@ deletion = _table(
     Column("token", Text),
     Column("sha256", Text),
     Column("hold", Integer),
+)
+
+#: What people, and patrols, ask the daemon to do with a path.
+request = _table(
+    "request",
+    Column("id", Integer, primary_key=True),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("kind", Word(RequestKind)),
+    Column("version", Text),
+    Column("expect", Text),
+    Column("hold", Integer),
+    Column("state", Word(RequestState)),
+    Column("created_at", Instant),
+    Column("finished_at", Instant),
+    Column("note", Shown),
+)
+
+#: How far the patrol of each mirror has come.
+patrol = _table(
+    "patrol",
+    Column("mirror", Text, primary_key=True),
+    Column("began_at", Instant),
+    Column("phase", Text),
+    Column("cursor", Text),
+    Column("checked", BigInteger),
+    Column("total", BigInteger),
+    Column("found", BigInteger),
+    Column("finished_at", Instant),
+)
+
+#: The last snapshot of each mirror's part of the ledger.
+snapshot = _table(
+    "snapshot",
+    Column("mirror", Text, primary_key=True),
+    Column("id", Text),
+    Column("taken_at", Instant),
+    Column("last_history", BigInteger),
+    Column("size", BigInteger),
+    Column("took_s", Float),
 )
 
 #: Uploads that were begun and are not written down yet.

@@ -17,7 +17,7 @@ from docferry.logs import get_logger
 log = get_logger(__name__)
 
 #: The newest migration. Migrations are numbered, so that an unknown one can be told for newer.
-HEAD = "0002"
+HEAD = "0003"
 
 _alembic_version = table("alembic_version", column("version_num", Text))
 
@@ -36,7 +36,7 @@ def upgrade(database: Database) -> None:
         if found == HEAD:
             return
         _refuse_while_in_use(database.path)
-        _migrate(tx.connection)
+        migrate(tx.connection)
         # A random id: tells this ledger's own uploads from everybody else's.
         tx.insert_missing(setting, [{"key": "instance", "value": secrets.token_hex(8)}])
     log.info("ledger.migrated", path=str(database.path), was=found, schema=HEAD)
@@ -86,11 +86,12 @@ def _refuse_while_in_use(path: Path) -> None:
         )
 
 
-def _migrate(connection: Connection) -> None:
+def migrate(connection: Connection, to: str = "head") -> None:
+    """Run the migrations that are missing, up to *to*, inside the connection's transaction."""
     # Imported here: most starts find nothing to migrate.
     from alembic import command
     from alembic.config import Config
 
     options = Config(attributes={"connection": connection})
     options.set_main_option("script_location", "docferry.ledger:migrations")
-    command.upgrade(options, "head")
+    command.upgrade(options, to)

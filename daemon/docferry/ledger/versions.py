@@ -1,12 +1,19 @@
-"""Versions: every content that ever came to rest at a path. Append-only."""
+"""Versions: every content that ever came to rest at a path, and where its bytes are."""
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from docferry.ledger.database import Database
+from sqlalchemy import ColumnElement, Select, bindparam, false, func, null, or_, select, true
+
+from docferry.errors import UserError
+from docferry.ledger.database import Database, chunks
 from docferry.ledger.schema import version
-from docferry.model import Path, Ulid, VersionRow
+from docferry.model import Origin, Path, Sha256, Side, Ulid, VersionRow
+
+#: Rows read at a time by what goes through many versions.
+PAGE_ROWS = 2000
 
 _ROW = select(
     version.c.id,
@@ -19,11 +26,23 @@ _ROW = select(
     version.c.parent,
     version.c.etag,
     version.c.created_at,
+    version.c.left_at,
+    version.c.archived_local,
+    version.c.archived_remote,
+    version.c.bytes_of,
+    version.c.store_version,
+    version.c.held,
+    version.c.gone_at,
 )
+_ARCHIVED = {Side.LOCAL: version.c.archived_local, Side.REMOTE: version.c.archived_remote}
+_ARCHIVE = {
+    side: version.update().values({column: true()}).where(version.c.id == bindparam("of_id"))
+    for side, column in _ARCHIVED.items()
+}
 
 
 def values_of(row: VersionRow) -> dict[str, object]:
-    """Give the columns of a version that no archive holds yet."""
+    """Give the columns of a version."""
     return {
         "id": row.id,
         "mirror": row.mirror,
@@ -35,8 +54,13 @@ def values_of(row: VersionRow) -> dict[str, object]:
         "parent": row.parent,
         "etag": row.etag,
         "created_at": row.created_at,
-        "archived_local": False,
-        "archived_remote": False,
+        "left_at": row.left_at,
+        "archived_local": row.archived_local,
+        "archived_remote": row.archived_remote,
+        "bytes_of": row.bytes_of,
+        "store_version": row.store_version,
+        "held": row.held,
+        "gone_at": row.gone_at,
     }
 
 
@@ -44,16 +68,193 @@ class Versions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    # One, or those of a path.
+
     def of(self, mirror: str, path: Path) -> list[VersionRow]:
         """Give the versions of *path*, the newest first."""
-        query = _ROW.where(version.c.mirror == mirror, version.c.path == path)
+        return self._read(_ROW.where(*_at(mirror, path)).order_by(version.c.id.desc()))
+
+    def get(self, version_id: Ulid) -> VersionRow | None:
+        """Give one version, whichever mirror it is of; None: there is none."""
         with self._database.reading() as tx:
-            return tx.all(query.order_by(version.c.id.desc()), VersionRow)
+            return tx.one(_ROW.where(version.c.id == version_id), VersionRow)
 
     def knows(self, version_id: Ulid) -> bool:
         """Tell whether this version was recorded, whichever mirror it is of."""
+        return self.get(version_id) is not None
+
+    def known(self, version_ids: Sequence[Ulid]) -> set[Ulid]:
+        """Give those of *version_ids* that were recorded."""
+        found: set[Ulid] = set()
+        for chunk in chunks(version_ids):
+            with self._database.reading() as tx:
+                query = select(version.c.id).where(version.c.id.in_(chunk))
+                found.update(one for (one,) in tx.tuples(query))
+        return found
+
+    def last(self) -> tuple[Ulid, datetime] | None:
+        """Give the greatest version's id and the latest time of any; None: there is none."""
         with self._database.reading() as tx:
-            return tx.value(select(version.c.id).where(version.c.id == version_id)) is not None
+            last = tx.value(select(func.max(version.c.id)))
+            if last is None:
+                return None
+            times = select(func.max(version.c.created_at), func.max(version.c.left_at))
+            [(created, left)] = tx.tuples(times)
+        return last, datetime.fromisoformat(max(created, left or ""))
+
+    def mirrors_with(self, path: Path) -> list[str]:
+        """Name the mirrors in which *path* ever had a version, in order."""
+        query = select(version.c.mirror).where(version.c.path == path).distinct()
+        with self._database.reading() as tx:
+            return sorted(name for (name,) in tx.tuples(query))
+
+    # Trees.
+
+    def tree_at(self, mirror: str, at: datetime, below: Path = "") -> Iterator[VersionRow]:
+        """
+        Yield what each path held at *at*, in the order of the paths.
+
+        Args:
+            below: Only what is at or below this path; "" is the whole mirror.
+        """
+        held_then = (version.c.created_at <= at) & (
+            version.c.left_at.is_(null()) | (version.c.left_at > at)
+        )
+        query = _ROW.where(version.c.mirror == mirror, held_then, *_below(below))
+        yield from self._pages_by_path(query)
+
+    def first_at(self, mirror: str) -> datetime | None:
+        """Give the time of the first version of *mirror*; None: it has none."""
+        query = select(func.min(version.c.created_at)).where(version.c.mirror == mirror)
+        with self._database.reading() as tx:
+            found = tx.value(query)
+        return None if found is None else found
+
+    def left_paths(self, mirror: str, below: Path) -> list[VersionRow]:
+        """Give the last version of every path at or below *below* that holds nothing now."""
+        is_there = select(version.c.path).where(
+            version.c.mirror == mirror, version.c.left_at.is_(null())
+        )
+        last = (
+            select(func.max(version.c.id))
+            .where(version.c.mirror == mirror, *_below(below), version.c.path.not_in(is_there))
+            .where(version.c.origin != Origin.EVIDENCE)
+            .group_by(version.c.path)
+        )
+        return self._read(_ROW.where(version.c.id.in_(last)).order_by(version.c.path))
+
+    # Bytes.
+
+    def with_content(self, mirror: str, sha256: Sha256) -> list[VersionRow]:
+        """Give the versions of *mirror* with this content, at whatever path, the oldest first."""
+        query = _ROW.where(version.c.mirror == mirror, version.c.sha256 == sha256)
+        return self._read(query.order_by(version.c.id))
+
+    def on_bytes_of(self, version_id: Ulid) -> list[VersionRow]:
+        """Give those versions, still to be had, whose archived bytes are another's."""
+        query = _ROW.where(version.c.bytes_of == version_id, version.c.gone_at.is_(null()))
+        return self._read(query.order_by(version.c.id))
+
+    def displaced(self, mirror: str, after: Ulid = "") -> Iterator[VersionRow]:
+        """Yield every version that is not current and was not let go, by id, from *after* on."""
+        while True:
+            query = _ROW.where(
+                version.c.mirror == mirror,
+                version.c.left_at.is_not(null()),
+                version.c.gone_at.is_(null()),
+                version.c.id > after,
+            )
+            rows = self._read(query.order_by(version.c.id).limit(PAGE_ROWS))
+            yield from rows
+            if len(rows) < PAGE_ROWS:
+                return
+            after = rows[-1].id
+
+    def to_bring_up(self, mirror: str, limit: int, after: Ulid = "") -> list[VersionRow]:
+        """Give displaced versions that the bucket's archive is not known to hold, by id."""
+        query = _ROW.where(
+            version.c.mirror == mirror,
+            version.c.left_at.is_not(null()),
+            version.c.gone_at.is_(null()),
+            version.c.archived_remote.is_(false()),
+            version.c.id > after,
+        )
+        return self._read(query.order_by(version.c.id).limit(limit))
+
+    def add(self, rows: Sequence[VersionRow]) -> None:
+        """Add versions, as they are; those that are there already stay as they are."""
+        with self._database.writing() as tx:
+            tx.insert_missing(version, [values_of(row) for row in rows])
+
+    def note_archived(self, version_ids: Sequence[Ulid], side: Side) -> None:
+        """Write down that a side's archive holds them."""
+        with self._database.writing() as tx:
+            tx.execute_many(_ARCHIVE[side], [(one,) for one in version_ids])
+
+    def note_not_archived(self, version_id: Ulid, side: Side) -> None:
+        """Write down that a side's archive does not hold it, after all."""
+        with self._database.writing() as tx:
+            tx.update(version, {_ARCHIVED[side].name: False}, version.c.id == version_id)
+
+    def note_bytes_of(self, version_id: Ulid, other: Ulid | None) -> None:
+        """Write down under which version its archived bytes are; None: its own."""
+        with self._database.writing() as tx:
+            tx.update(version, {"bytes_of": other}, version.c.id == version_id)
+
+    # What people and retention decide.
+
+    def keep(self, version_id: Ulid, *, is_held: bool) -> VersionRow:
+        """
+        Hold a version, or hold it no more, and give it.
+
+        Raises:
+            UserError: There is no such version, or its bytes are gone.
+        """
+        with self._database.writing() as tx:
+            row = tx.one(_ROW.where(version.c.id == version_id), VersionRow)
+            if row is None:
+                raise UserError(f"there is no version {version_id}")
+            if is_held and row.gone_at is not None:
+                raise UserError(f"the bytes of version {version_id} were let go {row.gone_at}")
+            tx.update(version, {"held": is_held}, version.c.id == version_id)
+        return row
+
+    def let_go(self, version_ids: Sequence[Ulid], at: datetime) -> set[Ulid]:
+        """
+        Write down that their bytes are to go, but for those that are held, current or gone.
+
+        Before they do: bytes that outlive this note go the next time.
+
+        Returns:
+            Those of which it was written down.
+        """
+        gone: set[Ulid] = set()
+        may_go = (
+            version.c.held.is_(false()),
+            version.c.left_at.is_not(null()),
+            version.c.gone_at.is_(null()),
+        )
+        for chunk in chunks(version_ids):
+            with self._database.writing() as tx:
+                query = select(version.c.id).where(version.c.id.in_(chunk), *may_go)
+                found = [one for (one,) in tx.tuples(query)]
+                if found:
+                    tx.update(version, {"gone_at": at}, version.c.id.in_(found))
+            gone.update(found)
+        return gone
+
+    def with_bytes_to_remove(self, mirror: str, limit: int, after: Ulid = "") -> list[VersionRow]:
+        """Give versions that were let go and that some archive may still hold, by id."""
+        is_somewhere = or_(
+            version.c.archived_local.is_(true()), version.c.archived_remote.is_(true())
+        )
+        query = _ROW.where(
+            version.c.mirror == mirror,
+            version.c.gone_at.is_not(null()),
+            is_somewhere,
+            version.c.id > after,
+        )
+        return self._read(query.order_by(version.c.id).limit(limit))
 
     def totals(self, mirror: str) -> tuple[int, int]:
         """Give the number of versions and the sum of their bytes. Reads every row."""
@@ -61,3 +262,36 @@ class Versions:
         with self._database.reading() as tx:
             [(count, size)] = tx.tuples(query.where(version.c.mirror == mirror))
         return count, size
+
+    def _read(self, query: Select[tuple[object, ...]]) -> list[VersionRow]:
+        with self._database.reading() as tx:
+            return tx.all(query, VersionRow)
+
+    def _pages_by_path(self, query: Select[tuple[object, ...]]) -> Iterator[VersionRow]:
+        """Yield one row a path, the one with the greatest id, in the order of the paths."""
+        after = ""
+        while True:
+            page = query.where(version.c.path > after).order_by(version.c.path, version.c.id)
+            rows = self._read(page.limit(PAGE_ROWS))
+            is_end = len(rows) < PAGE_ROWS
+            if not is_end and rows[0].path != rows[-1].path:
+                whole = rows[-1].path  # the last path may go on in the next page
+                rows = [row for row in rows if row.path != whole]
+            newest = {row.path: row for row in rows}  # of a path the last, which is the greatest
+            yield from newest.values()
+            if is_end:
+                return
+            after = rows[-1].path
+
+
+def _at(mirror: str, path: Path) -> tuple[ColumnElement[bool], ...]:
+    return (version.c.mirror == mirror, version.c.path == path)
+
+
+def _below(path: Path) -> tuple[ColumnElement[bool], ...]:
+    """At or below *path*: ranges, so that the index serves it; "0" comes right after "/"."""
+    folder = path.rstrip("/")
+    if not folder:
+        return ()
+    below = (version.c.path > f"{folder}/") & (version.c.path < f"{folder}0")
+    return (below if path.endswith("/") else or_(version.c.path == folder, below),)
