@@ -39,6 +39,9 @@ EVENTS = frozenset(
         "library.warned",
         "request.failed",
         "timer.failed",
+        # what people and patrols ask for
+        "asked.answered",
+        "asked.failed",
         # a mirror and its two sides
         "mirror.blocked",
         "mirror.recovered",

@@ -32,8 +32,8 @@ from docferry.web.probes import Probes
 
 log = get_logger(__name__)
 
-#: How often the loops look whether a person has decided about a hold.
-HOLDS_EVERY_S = 2.0
+#: How often the loops look whether a person has decided about a hold, or asked for something.
+PEOPLE_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 2.0
 SILENCE_EVERY_S = 1.0
 TIDY_EVERY_S = 6 * 3600.0
@@ -177,7 +177,7 @@ class Daemon:
             options = self._config.mirrors[name]
             self._every(options.poll_s, name, loop, Run.POLL)
             self._every(options.rescan_s, name, loop, Run.RESCAN)
-            self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+            self._timers.every(PEOPLE_EVERY_S, f"people-{name}", partial(_ask_people, loop))
             self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         if self._conversions.rules:
@@ -268,6 +268,11 @@ class _WatchCheck:
         self._ledger.problems.put(
             self._mirror, "", kind="watch", message=problem, at=datetime.now(UTC), retry_at=None
         )
+
+
+def _ask_people(loop: MirrorLoop) -> None:
+    loop.request(Run.HOLDS)
+    loop.request(Run.ASKED)
 
 
 def _rescan(loop: MirrorLoop, reason: str) -> None:

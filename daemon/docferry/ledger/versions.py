@@ -79,6 +79,14 @@ class Versions:
         with self._database.reading() as tx:
             return tx.one(_ROW.where(version.c.id == version_id), VersionRow)
 
+    def rows(self, version_ids: Sequence[Ulid]) -> dict[Ulid, VersionRow]:
+        """Give those of *version_ids* that were recorded, by id."""
+        return {
+            row.id: row
+            for chunk in chunks(version_ids)
+            for row in self._read(_ROW.where(version.c.id.in_(chunk)))
+        }
+
     def knows(self, version_id: Ulid) -> bool:
         """Tell whether this version was recorded, whichever mirror it is of."""
         return self.get(version_id) is not None

@@ -1,0 +1,64 @@
+"""Faults to be planted in what keeps versions and gives them back."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+ASKED = ("unit/test_asked.py",)
+REQUESTS = ("integration/test_loop_requests.py",)
+LEDGER = ("unit/test_ledger_versions.py",)
+
+VERSIONS = (
+    Fault(
+        "what was followed by another version stays current",
+        "ledger/record.py",
+        "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",
+        "",
+        LEDGER,
+    ),
+    Fault(
+        "a held version is let go",
+        "ledger/versions.py",
+        "            version.c.held.is_(false()),\n",
+        "",
+        LEDGER,
+    ),
+    Fault(
+        "a restored content takes the place of an edit",
+        "engine/on_request.py",
+        "        return self._place_beside(operation, wanted)\n",
+        "        return self._place(operation, wanted, base)\n",
+        REQUESTS,
+    ),
+    Fault(
+        "what was edited since is taken away",
+        "core/asked.py",
+        "    if not is_untouched or not _is_expected(request, base):\n",
+        "    if not _is_expected(request, base):\n",
+        ASKED,
+    ),
+    Fault(
+        "a restore that waited for its hold undoes later work",
+        "core/asked.py",
+        "    return request.expect == (NOTHING if base is None else base.version)\n",
+        "    return True\n",
+        ASKED,
+    ),
+    Fault(
+        "a version had back passes for a person's own",
+        "engine/asked.py",
+        "            had_back = replace(version, origin=Origin.RESTORE)\n",
+        "            had_back = version\n",
+        REQUESTS,
+    ),
+    Fault(
+        "a request is over before its content is on both sides",
+        "engine/on_request.py",
+        "            operation, synced=None, archived=archived, placed=token,"
+        " moved_bytes=wanted.size\n",
+        "            operation, synced=None, archived=archived, placed=token,"
+        " moved_bytes=wanted.size,"
+        " answers=Answer(operation.request, RequestState.DONE)\n",
+        REQUESTS,
+    ),
+)
