@@ -45,11 +45,11 @@ VERSIONS = (
         ASKED,
     ),
     Fault(
-        "a version had back passes for a person's own",
+        "what somebody made of a version had back passes for the version",
         "engine/asked.py",
-        "            had_back = replace(version, origin=Origin.RESTORE)\n",
-        "            had_back = version\n",
-        REQUESTS,
+        "        if version.origin is Origin.RESTORE:\n",
+        "        if False:\n",
+        ("unit/test_asked_for.py",),
     ),
     Fault(
         "a request is over before its content is on both sides",

@@ -228,8 +228,7 @@ class AskedFor:
         restoring = self._restoring.get(version.path)
         if restoring is not None and restoring.sha256 == version.sha256:
             answers = Answer(restoring.request, RequestState.DONE, f"it is version {version.id}")
-            had_back = replace(version, origin=Origin.RESTORE)
-            return replace(outcome, version=had_back, answers=answers)
+            return replace(outcome, answers=answers)
         if version.origin is Origin.RESTORE:
             return replace(outcome, version=replace(version, origin=Origin.LOCAL))
         return outcome
