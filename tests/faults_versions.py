@@ -6,6 +6,7 @@ from fault import Fault
 
 ASKED = ("unit/test_asked.py",)
 REQUESTS = ("integration/test_loop_requests.py",)
+BRING_UP = ("unit/test_bring_up.py",)
 LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
@@ -60,5 +61,27 @@ VERSIONS = (
         " moved_bytes=wanted.size,"
         " answers=Answer(operation.request, RequestState.DONE)\n",
         REQUESTS,
+    ),
+    Fault(
+        "a content is called archived in the bucket before it is there",
+        "engine/bring_up.py",
+        "        if self._is_there(row) or self._refer_to_equal(row):\n            return\n",
+        "        if self._is_there(row) or self._refer_to_equal(row):\n            return\n"
+        "        self._versions.note_archived([row.id], Side.REMOTE)\n        return\n",
+        BRING_UP,
+    ),
+    Fault(
+        "bytes are shared before it is noted whose they are",
+        "engine/bring_up.py",
+        "        self._versions.note_bytes_of(row.id, twin.id)\n        try:",
+        "        try:",
+        BRING_UP,
+    ),
+    Fault(
+        "damaged bytes are copied up",
+        "engine/bring_up.py",
+        "self._contents.open_sound(row)",
+        "self._contents.open(row)",
+        BRING_UP,
     ),
 )

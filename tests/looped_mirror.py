@@ -35,6 +35,9 @@ class Known:
     def is_intended(self, mirror: str, path: Path, version: str) -> bool:
         return self._ledger.intents.is_intended(mirror, path, version)
 
+    def parent_of(self, version: str) -> str | None:
+        return self._ledger.versions.parent_of(version)
+
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self._ledger.conflicts.begin(displaced, copy_path)
 

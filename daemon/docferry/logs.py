@@ -42,6 +42,11 @@ EVENTS = frozenset(
         # what people and patrols ask for
         "asked.answered",
         "asked.failed",
+        # what looks after the past
+        "chore.failed",
+        "version.copied",
+        "version.lost",
+        "version.unshared",
         # a mirror and its two sides
         "mirror.blocked",
         "mirror.recovered",

@@ -223,6 +223,9 @@ class Known:
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
 
+    def parent_of(self, version: Ulid) -> Ulid | None:
+        return self.ledger.versions.parent_of(version)
+
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.ledger.conflicts.begin(displaced, copy_path)
 

@@ -87,6 +87,8 @@ class Tools:
     on_jobs: Callable[[], None]
     #: Told of requests that are not about a path.
     on_asked: Callable[[RequestKind], None] = lambda kind: None
+    #: Told when something was displaced and written down.
+    on_displaced: Callable[[], None] = lambda: None
     #: Never goes back: what is written down has one order.
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: Patience | None = None  #: None: the usual
@@ -385,3 +387,5 @@ class Planner:
         self._placed = [path for path in noticed if path is not None]
         if jobs:
             self._tools.on_jobs()
+        if any(outcome.archived for outcome in outcomes):
+            self._tools.on_displaced()

@@ -184,7 +184,7 @@ class Executor:
             copied = self._copy_within(path, sha256, content, attributes)
             if copied is not None:
                 return copied, 0
-        archive = _archive_of(path, base) if operation.expect_remote is not None else None
+        archive = self._archive_of(path, base) if operation.expect_remote is not None else None
         written = self._remote.write(
             path, content, attributes, expect=operation.expect_remote, archive=archive
         )
@@ -216,7 +216,7 @@ class Executor:
             if adopted is not None:
                 return adopted
             attributes = content.attributes
-            archive = _archive_of(path, base) if operation.expect_local is not None else None
+            archive = self._archive_of(path, base) if operation.expect_local is not None else None
             written = self._local.write(
                 path,
                 content,
@@ -277,7 +277,9 @@ class Executor:
                 content,
                 Attributes(mtime_ns=attributes.mtime_ns),
                 expect=local.token,
-                archive=Attributes(version=displaced.id, sha256=local.sha256, path=path),
+                archive=Attributes(
+                    version=displaced.id, sha256=local.sha256, path=path, parent=displaced.parent
+                ),
             )
         outcome = self._agreed(
             task, written, written.token, operation.remote.token, attributes, Origin.STORE
@@ -302,7 +304,7 @@ class Executor:
     def _delete(self, task: Task, operation: Deletion) -> Outcome:
         """Look at the other side once more: what is there after all is not deleted here."""
         path, base = operation.path, task.seen.synced
-        archive = _archive_of(path, base)
+        archive = self._archive_of(path, base)
         storage: Storage = self._local
         other: Storage = self._remote
         if isinstance(operation, DeleteLocal):
@@ -411,6 +413,14 @@ class Executor:
         """Set up a flush for many tasks whose local contents are all there; None: one by one."""
         return Flush(self._local.make_all_last) if self._local.lasts_together() else None
 
+    def _archive_of(self, path: Path, base: SyncedState | None) -> Attributes:
+        """Name what is about to be displaced."""
+        # Only a content that both sides agreed on is ever displaced by a plan, but for
+        # KeepBoth, which names its own.
+        assert base is not None
+        parent = self._known.parent_of(base.version)
+        return Attributes(version=base.version, sha256=base.sha256, path=path, parent=parent)
+
     def _agreed(
         self,
         task: Task,
@@ -449,10 +459,3 @@ class Executor:
         return VersionRow(
             version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
         )
-
-
-def _archive_of(path: Path, base: SyncedState | None) -> Attributes:
-    # Only a content that both sides agreed on is ever displaced by a plan, but for
-    # KeepBoth, which names its own.
-    assert base is not None
-    return Attributes(version=base.version, sha256=base.sha256, path=path)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen
@@ -153,6 +153,11 @@ class MirrorLoop:
     def has_run(self) -> bool:
         """Whether a full run has been completed since the start."""
         return self.health.facts.last_full_at is not None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether both sides have proven themselves since the start, and answer."""
+        return self.has_run and not self._outage.is_on
 
     @property
     def has_given_up(self) -> bool:
@@ -466,10 +471,8 @@ class MirrorLoop:
         return verdict
 
     def _waiting(self) -> dict[str, object]:
-        waiting = self.waiting
-        oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
-        oldest_at = oldest.replace(microsecond=0) if waiting else None
-        return {"dirty": waiting, "oldest_dirty_at": oldest_at}
+        oldest_at = self.dirty.oldest_at(datetime.now(UTC)) if self.waiting else None
+        return {"dirty": self.waiting, "oldest_dirty_at": oldest_at}
 
     def _is_anything_on_its_way(self) -> bool:
         """Say whether a path waits that has not failed: one that settles, or was just noticed."""

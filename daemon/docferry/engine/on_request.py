@@ -116,7 +116,7 @@ class OnRequest:
             content,
             _attributes_of(wanted),
             expect=operation.expect_local,
-            archive=None if base is None else _archive_of(operation, base),
+            archive=None if base is None else self._archive_of(operation, base),
         ).token
 
     def _place_beside(self, operation: Restore, wanted: VersionRow) -> Outcome:
@@ -135,7 +135,7 @@ class OnRequest:
         """The bucket first: a file that is left alone is found, and asked for again."""
         base = task.seen.synced
         assert base is not None  # only what both sides agreed on is ever taken away
-        archive, path = _archive_of(operation, base), operation.path
+        archive, path = self._archive_of(operation, base), operation.path
         if operation.expect_remote is not None:
             self._remote.delete(path, expect=operation.expect_remote, archive=archive)
         if operation.expect_local is not None:
@@ -144,10 +144,13 @@ class OnRequest:
         answer = Answer(operation.request, RequestState.DONE)
         return Outcome(operation, synced=None, archived=(base.version, side), answers=answer)
 
+    def _archive_of(self, operation: Restore | Remove, base: SyncedState) -> Attributes:
+        row = self._version_of(base.version)
+        parent = None if row is None else row.parent
+        return Attributes(
+            version=base.version, sha256=base.sha256, path=operation.path, parent=parent
+        )
+
 
 def _attributes_of(version: VersionRow) -> Attributes:
     return Attributes(sha256=version.sha256, mtime_ns=version.mtime_ns)
-
-
-def _archive_of(operation: Restore | Remove, base: SyncedState) -> Attributes:
-    return Attributes(version=base.version, sha256=base.sha256, path=operation.path)
