@@ -15,14 +15,14 @@ ARCHIVE = (
         "a version takes the place of another content in a folder's archive",
         "storage/local_archive.py",
         "            or found.st_size != size\n"
-        "            or sha256 not in (None, _last_and_hash(place))\n",
+        "            or (sha256 is not None and sha256 != _last_and_hash(place))\n",
         "",
         ("contract/test_archive.py::test_a_version_never_takes_the_place_of_another_content",),
     ),
     Fault(
         "a folder gives bytes away for others of the same size",
         "storage/local_archive.py",
-        "            or sha256 not in (None, _last_and_hash(place))\n",
+        "            or (sha256 is not None and sha256 != _last_and_hash(place))\n",
         "",
         LOCAL_VERSIONS,
     ),
@@ -46,6 +46,14 @@ ARCHIVE = (
         ' or name.startswith(f"{version}.")',
         "",
         LOCAL_VERSIONS,
+    ),
+    Fault(
+        "a rehearsal removes what is archived",
+        "engine/imagined.py",
+        "    def remove(self, version: Ulid) -> None:\n",
+        "    def remove(self, version: Ulid) -> None:\n        self._real.remove(version)\n\n"
+        "    def forget(self, version: Ulid) -> None:\n",
+        ("unit/test_imagined.py",),
     ),
     Fault(
         "any name is a version",

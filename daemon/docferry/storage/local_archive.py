@@ -174,7 +174,7 @@ class LocalArchive:
         if (
             not stat.S_ISREG(found.st_mode)
             or found.st_size != size
-            or sha256 not in (None, _last_and_hash(place))
+            or (sha256 is not None and sha256 != _last_and_hash(place))
         ):
             raise StaleError(f"{self._where} holds another content as version {place.name}")
         return True
