@@ -16,9 +16,9 @@ from datetime import datetime
 from docferry.core.asked import Request, answer
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import delay_s
-from docferry.engine.problems import STALE_AGAIN_S
+from docferry.engine.problems import BLOCKED_FOR_GOOD, STALE_AGAIN_S
 from docferry.engine.task import Task
-from docferry.errors import DocferryError, PermanentError
+from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import RequestRow
 from docferry.logs import get_logger
@@ -249,9 +249,15 @@ class AskedFor:
         return operation.path
 
     def failed(self, operation: Asked, error: DocferryError) -> None:
-        """Take note of a failure: what only a person can mend is the answer."""
+        """
+        Take note of a failure: what only a person can mend is the answer.
+
+        What is in the way of a path may be about to go, by another request.
+        """
         self._under_way.discard(operation.request)
-        if isinstance(error, PermanentError):
+        attempts = self._attempts.get(operation.request, 0)
+        is_passing = isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD
+        if isinstance(error, PermanentError) and not is_passing:
             self._finish(Answer(operation.request, RequestState.FAILED, str(error)))
         else:
             self._put_off(operation.request, error)
