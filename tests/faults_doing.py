@@ -13,6 +13,7 @@ TIDY = ("unit/test_tidy.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
 PROBLEMS = ("unit/test_problems.py",)
+RETENTION = ("unit/test_retention_round.py", "unit/test_ledger_versions.py")
 
 DOING = (
     # Operations.
@@ -479,5 +480,62 @@ DOING = (
         (
             "contract/test_s3_uploads.py::test_no_part_is_sent_of_an_upload_that_could_not_be_noted[moto]",
         ),
+    ),
+    # Retention.
+    Fault(
+        "retention takes what came to be held since it was judged",
+        "ledger/versions.py",
+        "        version.c.held.is_(false()),\n        version.c.left_at.is_not(null()),\n",
+        "        version.c.left_at.is_not(null()),\n",
+        RETENTION,
+    ),
+    Fault(
+        "retention takes what came to be asked for since it was judged",
+        "ledger/versions.py",
+        "        ~asked.exists(),\n",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "retention takes what a file came to hold since it was judged",
+        "ledger/versions.py",
+        "        ~in_use.exists(),\n",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "bytes that no note tells of are left behind",
+        "ledger/versions.py",
+        '{"gone_at": at} | _SOMEWHERE',
+        '{"gone_at": at}',
+        RETENTION,
+    ),
+    Fault(
+        "retention works in front of another bucket",
+        "engine/retention.py",
+        "        require_proven(self._mirror, self._places, self._ledger)\n",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "retention believes the note about shared bytes alone",
+        "engine/retention.py",
+        "            and not self._has_own_bytes(other)\n",
+        "            and False\n",
+        RETENTION,
+    ),
+    Fault(
+        "retention removes what is latest in the bucket",
+        "engine/retention.py",
+        "if not kept.is_latest and is_copy_of(",
+        "if is_copy_of(",
+        RETENTION,
+    ),
+    Fault(
+        "the bytes of a version are left in the bucket",
+        "engine/retention.py",
+        "        for side in Side:\n            self._places.side(side).archive.remove(row.id)\n",
+        "        self._places.local.archive.remove(row.id)\n",
+        RETENTION,
     ),
 )

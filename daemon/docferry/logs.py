@@ -81,6 +81,7 @@ EVENTS = frozenset(
         "path.aliased",
         "path.recovered",
         "path.unseen",
+        "retention.done",
         "upload.left",
         # conversions
         "job.dead",
