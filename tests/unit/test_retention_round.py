@@ -238,7 +238,7 @@ def test_a_crash_between_the_note_and_the_bytes_is_finished_by_the_next_round(
 ) -> None:
     mirror.displaced("a", "2", 1)
     old = mirror.displaced("a", "1", 2)
-    mirror.ledger.versions.note_not_archived(old.id, side)  # its note was lost as well
+    mirror.ledger.versions.note_removed([old.id])  # no note told of its bytes
     storage = mirror.local if side is Side.LOCAL else mirror.remote
     storage.step = crash_at("before remove")
     with pytest.raises(TemporaryError):
