@@ -66,6 +66,7 @@ EVENTS = frozenset(
         "watch.started",
         # documents
         "conflict.found",
+        "document.erased",
         "drop.failed",
         "drop.taken",
         "drop.waiting",

@@ -78,7 +78,7 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
-    from docferry.cli import inspect, retention, review, run
+    from docferry.cli import erase, inspect, retention, review, run
 
     cli.add_command(run.run)
     cli.add_command(run.check)
@@ -87,6 +87,7 @@ def main() -> None:
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
     cli.add_command(retention.retention)
+    cli.add_command(erase.erase)
     try:
         cli(prog_name="docferry")
     except UserError as error:

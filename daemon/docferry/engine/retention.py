@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Protocol
 
-from docferry.core.guards import Proven, marker_id, prove
 from docferry.core.retention import Policy, Verdict, is_copy_of, judge, may_remove_bytes
+from docferry.engine.archived import BucketVersions, on_bytes_of, require_proven
 from docferry.engine.identity import Places
 from docferry.errors import DocferryError, ThrottledError, UnreachableError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import LET_GO_BYTES, VERSIONS_LET_GO
-from docferry.model import Path, Side, Token, VersionRow
+from docferry.model import Side, VersionRow
 
 log = get_logger(__name__)
 
@@ -26,25 +25,6 @@ MOST_REMOVED = 10_000
 MOST_FAILED = 10
 _PATHS_AT_ONCE = 500
 _BATCH = 100
-
-
-class Kept(Protocol):
-    """What a bucket itself keeps of a path."""
-
-    @property
-    def version_id(self) -> str: ...
-    @property
-    def token(self) -> Token: ...
-    @property
-    def is_latest(self) -> bool: ...
-
-
-class BucketVersions(Protocol):
-    """The versions that a bucket keeps of its own."""
-
-    def of(self, path: Path) -> Sequence[Kept]: ...
-    def remove(self, path: Path, version_id: str) -> None: ...
-    def remove_all(self, path: Path) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,29 +129,6 @@ class Retention:
         return let_go
 
 
-def require_proven(mirror: str, places: Places, ledger: Ledger) -> None:
-    """
-    Make sure that both sides are those of the mirror before bytes are removed there.
-
-    A store refuses to answer where the clocks differ by more than 15 minutes: so this
-    proves the clock as well, by which versions are let go.
-
-    Raises:
-        UnreachableError: A side does not answer, or is not itself.
-    """
-    row = ledger.mirrors.get(mirror)
-    known = None if row is None else row.marker_id
-    found = prove(
-        marker_id(places.local.read_marker()),
-        marker_id(places.remote.read_marker()),
-        known,
-        where=(places.local_name, places.remote_name),
-    )
-    if known is None or not isinstance(found, Proven):
-        reason = getattr(found, "reason", "it has never run")
-        raise UnreachableError(f"nothing of {mirror} is removed: {reason}")
-
-
 class _Removal:
     """Removes the bytes of what was let go."""
 
@@ -220,7 +177,7 @@ class _Removal:
             self.first_error = self.first_error or error
 
     def _remove(self, row: VersionRow) -> None:
-        if not may_remove_bytes(row, self._on_bytes_of(row)):
+        if not may_remove_bytes(row, on_bytes_of(row, self._places, self._ledger)):
             self._counts["shared"] += 1
             return
         for side in Side:
@@ -228,32 +185,6 @@ class _Removal:
         if self._bucket_versions is not None:
             self._remove_from_bucket(self._bucket_versions, row)
         self._removed.append(row)
-
-    def _on_bytes_of(self, row: VersionRow) -> list[VersionRow]:
-        """
-        Give the versions that would lose their last bytes with those of *row*.
-
-        The archives are asked, not the ledger alone: a crash may have come between a
-        reference and its note.
-        """
-        known = self._ledger.versions.on_bytes_of(row.id)
-        if known:
-            return known
-        return [
-            other
-            for other in self._ledger.versions.with_content(self._mirror, row.sha256)
-            if other.left_at is not None
-            and other.gone_at is None
-            and other.bytes_of is None
-            and not self._has_own_bytes(other)
-        ]
-
-    def _has_own_bytes(self, version: VersionRow) -> bool:
-        for side in Side:
-            found = self._places.side(side).archive.describe(version.id)
-            if found is not None and found.bytes_of is None:
-                return True
-        return False
 
     def _remove_from_bucket(self, bucket: BucketVersions, row: VersionRow) -> None:
         rows = self._ledger.versions.of(self._mirror, row.path)
