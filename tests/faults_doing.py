@@ -13,6 +13,7 @@ TIDY = ("unit/test_tidy.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
 PROBLEMS = ("unit/test_problems.py",)
+ERASE = ("unit/test_erase.py",)
 RETENTION = ("unit/test_retention_round.py", "unit/test_ledger_versions.py")
 
 DOING = (
@@ -506,7 +507,7 @@ DOING = (
     Fault(
         "bytes that no note tells of are left behind",
         "ledger/versions.py",
-        '{"gone_at": at} | _SOMEWHERE',
+        '{"gone_at": at, **_SOMEWHERE}',
         '{"gone_at": at}',
         RETENTION,
     ),
@@ -537,5 +538,101 @@ DOING = (
         "        for side in Side:\n            self._places.side(side).archive.remove(row.id)\n",
         "        self._places.local.archive.remove(row.id)\n",
         RETENTION,
+    ),
+    # Erasing.
+    Fault(
+        "erase leaves what the bucket keeps of its own",
+        "engine/erase.py",
+        "        self._remove_kept_by_bucket(path, goes)\n",
+        "",
+        ERASE,
+    ),
+    Fault(
+        "erase leaves delete markers",
+        "engine/erase.py",
+        "            is_there = kept.is_latest and not kept.is_delete_marker\n",
+        "            is_there = kept.is_latest or kept.is_delete_marker\n",
+        ERASE,
+    ),
+    Fault(
+        "erase takes what came to the path since it was asked for",
+        "engine/erase.py",
+        " for row in rows if row.created_at <= request.created_at}",
+        " for row in rows}",
+        ERASE,
+    ),
+    Fault(
+        "erase takes the bytes that others share",
+        "engine/erase.py",
+        "                rehome(row, others, self._places, self._ledger)\n",
+        "                pass\n",
+        ERASE,
+    ),
+    Fault(
+        "erase takes what somebody has just changed",
+        "engine/erase.py",
+        "        if any(there not in (None, token) for _, there, token in found):\n",
+        "        if False:\n",
+        ERASE,
+    ),
+    Fault(
+        "erase takes held versions",
+        "engine/erase.py",
+        "        if held:\n",
+        "        if False:\n",
+        ERASE,
+    ),
+    Fault(
+        "erase forgets the rows before the bytes are gone",
+        "engine/erase.py",
+        "        self._remove_archived(goes)\n",
+        "        self._ledger.erasures.forget(\n"
+        "            self._mirror, path, goes, self._now(), request_id=request.id, is_all=True\n"
+        "        )\n"
+        "        self._remove_archived(goes)\n",
+        ERASE,
+    ),
+    Fault(
+        "erase does not look whether anything is left",
+        "engine/erase.py",
+        "        left += self._search(request, goes, is_all=not newer)\n",
+        "",
+        ERASE,
+    ),
+    Fault(
+        "erase works in front of another bucket",
+        "engine/erase.py",
+        "            require_proven(self._mirror, self._places, self._ledger)\n",
+        "",
+        ERASE,
+    ),
+    Fault(
+        "an erased path stays in the files of the ledger",
+        "engine/erase.py",
+        "        self._ledger.erasures.wipe()\n",
+        "",
+        ERASE,
+    ),
+    Fault(
+        "erased rows stay in the WAL",
+        "ledger/database.py",
+        '                [(is_busy, _, _)] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")'
+        ".fetchall()\n",
+        "                is_busy = 0\n",
+        ERASE,
+    ),
+    Fault(
+        "snapshots that tell of an erased document stay",
+        "engine/erase.py",
+        "        self._renew_snapshots()\n",
+        "",
+        ERASE,
+    ),
+    Fault(
+        "erase leaves what is on its way to the archive",
+        "engine/erase.py",
+        "        self._local.drop_staged([*goes])\n",
+        "",
+        ("integration/test_versions_gone.py",),
     ),
 )

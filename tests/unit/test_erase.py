@@ -224,7 +224,7 @@ def test_a_crash_anywhere_is_made_good_by_doing_it_again(
 def test_a_crash_before_the_snapshots_are_renewed_renews_them_later(mirror: Mirror) -> None:
     with_a_past(mirror)
     number = mirror.ask()
-    mirror.on_snapshot = crash_at(0, TemporaryError("no answer"))  # type: ignore[assignment]
+    mirror.on_snapshot = crash_at(0, TemporaryError("no answer"))
     with pytest.raises(TemporaryError):
         mirror.erase(number)
     mirror.on_snapshot = lambda: None

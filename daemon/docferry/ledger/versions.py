@@ -275,7 +275,8 @@ class Versions:
                 rows = tx.tuples(query.where(version.c.id.in_(chunk), *_may_go()))
                 found = [one for one, _, _ in rows]
                 if found:
-                    tx.update(version, {"gone_at": at} | _SOMEWHERE, version.c.id.in_(found))
+                    noted = {"gone_at": at, **_SOMEWHERE}
+                    tx.update(version, noted, version.c.id.in_(found))
                 tx.insert(history, [_line(at, *row) for row in rows])
             gone.update(found)
         return gone
