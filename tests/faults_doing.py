@@ -520,9 +520,9 @@ DOING = (
     ),
     Fault(
         "retention believes the note about shared bytes alone",
-        "engine/retention.py",
-        "            and not self._has_own_bytes(other)\n",
-        "            and False\n",
+        "engine/archived.py",
+        "is_own and not _has_own_bytes(row, places)",
+        "False",
         RETENTION,
     ),
     Fault(
@@ -595,8 +595,8 @@ DOING = (
     Fault(
         "erase does not look whether anything is left",
         "engine/erase.py",
-        "        left += self._search(request, goes, is_all=not newer)\n",
-        "",
+        "        left = self._search(request, goes, is_all=not newer)\n",
+        "        left: list[str] = []\n",
         ERASE,
     ),
     Fault(
@@ -634,5 +634,12 @@ DOING = (
         "        self._local.drop_staged([*goes])\n",
         "",
         ("integration/test_versions_gone.py",),
+    ),
+    Fault(
+        "a WAL that could not be emptied passes for empty",
+        "ledger/database.py",
+        "        if is_busy:\n",
+        "        if False:\n",
+        ("unit/test_ledger_database.py",),
     ),
 )

@@ -7,6 +7,7 @@ import pathlib
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,7 +20,7 @@ from ledger_rows import MINUTE, NOW, new_job, ulid_of, uploaded, version
 from processes import wait_for
 
 BOTH = ("--all-versions", "--yes")
-REPORT = {
+REPORT: dict[str, object] = {
     "versions": [ulid_of("a1")],
     "searched": ["the folder", "the bucket"],
     "left": [],
@@ -63,7 +64,7 @@ class Carried:
 
     def _run(self) -> None:
         for report in self._reports:
-            wait_for(self._open)
+            wait_for(lambda: bool(self._open()))
             [request] = self._open()
             note = json.dumps(report)
             state = RequestState.FAILED if report["left"] else RequestState.DONE
@@ -122,6 +123,18 @@ def test_without_a_daemon_it_is_asked_for_once(desk: Desk, ledger: Ledger) -> No
     assert codes == [1, 1]
     [request] = ledger.requests.open("docs", 10)
     assert (request.kind, request.path) == (RequestKind.ERASE, "a")
+
+
+def test_what_the_daemon_wrote_down_by_a_clock_ahead_of_ours_is_erased_too(
+    desk: Desk, ledger: Ledger
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    ledger.versions.add([replace(version("a", "3"), created_at=ahead)])
+
+    desk.asks("erase", "a", *BOTH)
+
+    [request] = ledger.requests.open("docs", 10)
+    assert request.created_at == ahead
 
 
 def test_it_waits_for_the_daemon_and_tells_what_it_says(desk: Desk, ledger: Ledger) -> None:

@@ -78,7 +78,7 @@ class Site:
         """List all that the bucket keeps below the prefix, delete markers too."""
         page = self.client.list_object_versions(Bucket=servers.BUCKET, Prefix=self.prefix)
         assert not page["IsTruncated"]
-        return [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        return [dict(one) for one in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
 
     def contents_of(self, path: Path) -> set[bytes]:
         """Fetch all that the bucket keeps of a path."""

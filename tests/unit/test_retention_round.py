@@ -13,6 +13,7 @@ from docferry.core.retention import Policy
 from docferry.engine.retention import Retention, Round, verdicts
 from docferry.errors import PermanentError, TemporaryError, UnreachableError
 from docferry.ledger.requests import NewRequest
+from docferry.metrics import REGISTRY
 from docferry.model import RequestKind, Side
 from ledger_rows import NOW, deleted, fresh_ledger, ulid_of, uploaded, version
 from unit.archived_mirror import DAY, ArchivedMirror, KeptByBucket
@@ -55,6 +56,17 @@ def test_what_no_rule_keeps_goes_from_both_archives_and_its_row_stays(mirror: Mi
     gone = mirror.row(old.id)
     assert (gone.gone_at, gone.sha256) == (NOW, old.sha256)
     assert (gone.archived_local, gone.archived_remote) == (False, False)
+
+
+def test_what_goes_is_counted(mirror: Mirror) -> None:
+    mirror.displaced("a", "2", 1)
+    old = mirror.displaced("a", "1", 2)
+    before = counted("versions_let_go"), counted("let_go_bytes")
+
+    mirror.round()
+
+    after = counted("versions_let_go"), counted("let_go_bytes")
+    assert after == (before[0] + 1, before[1] + old.size)
 
 
 def test_a_version_that_is_let_go_has_its_line_in_history(mirror: Mirror) -> None:
@@ -240,6 +252,10 @@ def test_a_file_that_is_gone_has_versions_like_any_other(mirror: Mirror) -> None
     mirror.round(Policy(at_least=9 * DAY))
 
     assert mirror.row(ulid_of("a1")).gone_at == NOW
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(f"docferry_{name}_total", {"mirror": "docs"}) or 0.0
 
 
 def crash_at(step: str) -> Callable[[str], None]:

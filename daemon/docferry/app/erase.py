@@ -77,7 +77,10 @@ def ask(ledger: Ledger, mirror: str, path: Path, now: datetime) -> int:
     for request in ledger.requests.open(mirror, _MOST_OPEN):
         if (request.kind, request.path) == (RequestKind.ERASE, path):
             return request.id
-    [number] = ledger.requests.add([NewRequest(mirror, path, RequestKind.ERASE)], now)
+    # What came after the request stays: the daemon's clock may be ahead of this one.
+    last = ledger.versions.last()
+    at = now if last is None else max(now, last[1])
+    [number] = ledger.requests.add([NewRequest(mirror, path, RequestKind.ERASE)], at)
     return number
 
 

@@ -147,11 +147,11 @@ class Erasure:
         newer = self._newer(path, goes)
         self._remove_archived(goes)
         self._remove_kept_by_bucket(path, goes)
-        left = [f"parts of an upload: {error}" for error in self._places.remote.sweep_uploads()]
+        self._places.remote.sweep_uploads()  # what is still there, the ledger tells of
         results = self._erase_results(self._ledger.erasures.jobs_of(contents, goes))
         copies = self._ledger.erasures.copies(self._mirror, path, contents)
         self._forget(request, goes, is_all=not newer)
-        left += self._search(request, goes, is_all=not newer)
+        left = self._search(request, goes, is_all=not newer)
         searched = self._searched(is_all=not newer)
         return Report((*goes,), searched, (*left,), (*newer,), (*copies,), (*results,))
 

@@ -33,12 +33,14 @@ from docferry.ledger.schema import (
     synced,
     version,
 )
+from docferry.ledger.schema import mirror as mirror_table
 from docferry.model import JobRow, JobState, Path, RequestState, Sha256, Ulid
 
 ERASE = "erase"  #: in history, under no path: a version that was erased; its note is the SHA-256
 _REDACTED = "(erased)"
 _NAMES = ("path", "copy_path", "result_path", "key", "cursor")  # columns that name a document
 _SHORTEST_WORD = 4
+_MIRRORS = select(mirror_table.c.name)  # of any: named, so that the indexes serve
 
 
 class Erasures:
@@ -48,7 +50,10 @@ class Erasures:
     def when(self, version_id: Ulid) -> datetime | None:
         """Say when a version was erased. None: it was not."""
         query = select(history.c.at).where(
-            history.c.path == "", history.c.kind == ERASE, history.c.version == version_id
+            history.c.mirror.in_(_MIRRORS),
+            history.c.path == "",
+            history.c.kind == ERASE,
+            history.c.version == version_id,
         )
         with self._database.reading() as tx:
             found: datetime | None = tx.value(query)
@@ -178,8 +183,11 @@ def _forget_jobs(tx: Transaction, mirror: str, path: Path, erased: Mapping[Ulid,
 def _another(
     tx: Transaction, sha256: Sha256, erased: Collection[Ulid]
 ) -> tuple[str, Path, Ulid] | None:
-    query = select(version.c.mirror, version.c.path, version.c.id).where(version.c.sha256 == sha256)
-    return next((found for found in tx.tuples(query) if found[2] not in erased), None)
+    query = select(version.c.mirror, version.c.path, version.c.id).where(
+        version.c.mirror.in_(_MIRRORS), version.c.sha256 == sha256
+    )
+    found = tx.tuples(query.limit(len(erased) + 1))
+    return next((one for one in found if one[2] not in erased), None)
 
 
 def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> None:
