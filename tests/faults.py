@@ -11,7 +11,8 @@ from fault import Fault
 from faults_archive import ARCHIVE
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING, *ARCHIVE)
+FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS)

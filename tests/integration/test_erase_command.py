@@ -114,7 +114,7 @@ def test_of_several_mirrors_one_must_be_named(desk: Desk, ledger: Ledger) -> Non
 
     said = desk.asks("erase", "a", *BOTH)
 
-    assert (said.code, "--mirror one of: docs, more" in said.errors) == (2, True)
+    assert (said.code, "--mirror one of docs, more" in said.errors) == (2, True)
 
 
 def test_without_a_daemon_it_is_asked_for_once(desk: Desk, ledger: Ledger) -> None:

@@ -171,6 +171,21 @@ def test_bytes_that_a_version_refers_to_without_a_note_stay(mirror: Mirror) -> N
         assert b"".join(content.parts()) == b"same"
 
 
+def test_bytes_that_a_version_comes_to_over_another_one_stay(mirror: Mirror) -> None:
+    first = mirror.displaced("a", "1", 5, content="same")
+    mirror.displaced("a", "2", 1)
+    middle = mirror.displaced("b", "1", 4, content="same", bytes_of=first.id)
+    mirror.displaced("b", "2", 1)
+    last = mirror.displaced("c", "1", 2, content="same", bytes_of=first.id)
+    mirror.ledger.versions.note_bytes_of(last.id, middle.id)
+
+    mirror.round()
+
+    assert mirror.row(first.id).gone_at == mirror.row(middle.id).gone_at == NOW
+    with mirror.remote.archive.read(last.id) as content:
+        assert b"".join(content.parts()) == b"same"
+
+
 @pytest.mark.parametrize("side", Side)
 def test_a_crash_between_the_note_and_the_bytes_is_finished_by_the_next_round(
     mirror: Mirror, side: Side

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from docferry.app.sides import mirror_named
+from docferry.app.versions import mirror_of
 from docferry.config import Config
 from docferry.errors import UserError
 from docferry.ledger import Ledger
@@ -55,7 +55,7 @@ def doomed(ledger: Ledger, config: Config, mirror: str | None, path: Path) -> Do
     Raises:
         UserError: Nothing is known of it, or it is in several mirrors and none was named.
     """
-    name = _mirror_of(ledger, config, mirror, path)
+    name = mirror_of(config, ledger, path, mirror)
     rows = ledger.versions.of(name, path)
     agreed = ledger.synced.get(name, [path]).get(path)
     if not rows and agreed is None:
@@ -119,14 +119,3 @@ def _ended(number: int, request: RequestRow | None) -> Ended:
     except ValueError:
         return Ended(number, request.mirror, request.state, {}, request.note or "no reason given")
     return Ended(number, request.mirror, request.state, facts)
-
-
-def _mirror_of(ledger: Ledger, config: Config, mirror: str | None, path: Path) -> str:
-    if mirror is not None:
-        return mirror_named(config, mirror).name
-    found = [name for name in ledger.versions.mirrors_with(path) if name in config.mirrors]
-    if not found:
-        raise UserError(f"no mirror ever had {path!r}")
-    if len(found) > 1:
-        raise UserError(f"which mirror? --mirror one of: {', '.join(found)}")
-    return found[0]

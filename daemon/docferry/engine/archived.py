@@ -71,8 +71,7 @@ def on_bytes_of(
     known = {row.id: row for row in ledger.versions.on_bytes_of(version.id)}
     for row in ledger.versions.with_content(version.mirror, version.sha256):
         is_displaced = row.left_at is not None and row.gone_at is None
-        is_own = row.id != version.id and row.bytes_of is None and row.id not in but_for
-        if is_displaced and is_own and not _has_own_bytes(row, places):
+        if is_displaced and row.id != version.id and not _has_other_bytes(row, version, places):
             known[row.id] = row
     return [row for row in known.values() if row.id not in but_for]
 
@@ -98,11 +97,14 @@ def rehome(
         ledger.versions.note_bytes_of(row.id, first.id)
 
 
-def _has_own_bytes(version: VersionRow, places: Places) -> bool:
-    for side in Side:
-        found = places.side(side).archive.describe(version.id)
-        if found is not None and found.bytes_of is None:
-            return True
+def _has_other_bytes(row: VersionRow, version: VersionRow, places: Places) -> bool:
+    """Say whether a version has bytes, its own or those it shares, besides those of *version*."""
+    homes = {row.id, row.bytes_of or row.id} - {version.id}
+    for home in homes:
+        for side in Side:
+            found = places.side(side).archive.describe(home)
+            if found is not None and found.bytes_of is None:
+                return True
     return False
 
 

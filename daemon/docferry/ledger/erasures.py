@@ -1,9 +1,10 @@
 """
 Erasures: what is written down of a document goes, but for the hash of what was erased.
 
-SQLite's `secure_delete` would not do: a path also stands in pages that were freed, or
-moved, long before (each upload's intent is a row that came and went). A VACUUM writes the
-whole file anew, without them, and a checkpoint that truncates takes them out of the WAL.
+SQLite's `secure_delete` alone would not do. It wipes what is deleted from then on; a path
+also stands in pages that were freed earlier (each upload's intent is a row that came and
+went), where whoever wrote there had it off: Debian builds SQLite with it, others do not.
+A VACUUM writes the whole file anew, and a checkpoint that truncates empties the WAL.
 """
 
 from __future__ import annotations
