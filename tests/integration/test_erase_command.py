@@ -16,7 +16,7 @@ from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.model import RequestKind, RequestState
-from ledger_rows import MINUTE, NOW, new_job, ulid_of, uploaded, version
+from ledger_rows import MINUTE, NOW, new_job, sha_of, ulid_of, uploaded, version
 from processes import wait_for
 
 BOTH = ("--all-versions", "--yes")
@@ -115,6 +115,19 @@ def test_of_several_mirrors_one_must_be_named(desk: Desk, ledger: Ledger) -> Non
     said = desk.asks("erase", "a", *BOTH)
 
     assert (said.code, "--mirror one of docs, more" in said.errors) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["cat", "restore"])
+def test_of_an_erased_version_the_commands_say_when_that_was(
+    desk: Desk, ledger: Ledger, command: str
+) -> None:
+    one = ulid_of("a1")
+    ledger.erasures.forget("docs", "a", {one: sha_of("1")}, NOW, request_id=0, is_all=True)
+
+    said = desk.asks(command, one)
+
+    assert said.code == 2
+    assert f"version {one} was erased on 2026-11-23 12:00 UTC" in said.errors
 
 
 def test_without_a_daemon_it_is_asked_for_once(desk: Desk, ledger: Ledger) -> None:
