@@ -74,6 +74,7 @@ EVENTS = frozenset(
         "watch.started",
         # documents
         "conflict.found",
+        "document.erased",
         "drop.failed",
         "drop.taken",
         "drop.waiting",
@@ -89,6 +90,7 @@ EVENTS = frozenset(
         "path.aliased",
         "path.recovered",
         "path.unseen",
+        "retention.done",
         "upload.left",
         # conversions
         "job.dead",
