@@ -84,4 +84,11 @@ VERSIONS = (
         "self._contents.open(row)",
         BRING_UP,
     ),
+    Fault(
+        "what others refer to becomes a reference itself",
+        "engine/bring_up.py",
+        "next((row for row in rows if self._versions.on_bytes_of(row.id)), rows[0])\n",
+        "rows[0]\n",
+        BRING_UP,
+    ),
 )
