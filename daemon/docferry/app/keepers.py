@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 
 from docferry.app.sides import Sides
+from docferry.engine.archived import BucketVersions
 from docferry.engine.bring_up import BringUp
+from docferry.engine.erase import Erasure
 from docferry.engine.keeper import Chore, Keeper
+from docferry.engine.retention import Retention
 from docferry.engine.timers import Timers
+from docferry.errors import PermanentError
 from docferry.ledger import Ledger
-from docferry.model import RequestKind
+from docferry.model import Erase, RequestKind
 
 #: How often each chore is done, in seconds, besides when something happens that calls for it.
-EVERY_S = {"bring-up": 3600.0}
+EVERY_S = {BringUp.name: 3600.0, Retention.name: 3600.0}
 
 
 class Keepers:
     """The keepers of all mirrors."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
+        self._now = now
         self._keepers: dict[str, Keeper] = {}
 
     def add(self, sides: Sides, is_ready: Callable[[], bool]) -> None:
@@ -31,11 +37,32 @@ class Keepers:
         Args:
             is_ready: Whether its sides have proven themselves and answer.
         """
-        name = sides.options.name
+        options, ledger = sides.options, self._ledger
+        name, bucket_versions = options.name, partial(_bucket_versions, sides)
         chores: list[Chore] = [
-            BringUp(name, sides.local, sides.remote, self._ledger, sides.contents),
+            BringUp(name, sides.local, sides.remote, ledger, sides.contents),
+            Retention(
+                name,
+                options.retention,
+                sides.places,
+                ledger,
+                bucket_versions=bucket_versions,
+                now=self._now,
+            ),
         ]
-        self._keepers[name] = Keeper(name, chores, is_ready)
+        self._keepers[name] = keeper = Keeper(name, chores, is_ready)
+        erasure = Erasure(
+            name,
+            sides.local,
+            sides.remote,
+            sides.places,
+            ledger,
+            bucket_versions=bucket_versions,
+            renew_snapshots=lambda: None,
+            alone=keeper.alone,
+            now=self._now,
+        )
+        sides.on_request.use(erase=partial(self._erase, erasure))
 
     def start(self, timers: Timers, on_exit: ExitStack, time_left_s: Callable[[], float]) -> None:
         """Start them, with their timers; *on_exit* stops them."""
@@ -57,6 +84,16 @@ class Keepers:
         """Do every chore once, now."""
         for keeper in self._keepers.values():
             keeper.run_all()
+
+    def _erase(self, erasure: Erasure, operation: Erase) -> None:
+        request = self._ledger.requests.get(operation.request)
+        if request is None:
+            raise PermanentError(f"request {operation.request} is not in the ledger any more")
+        erasure.run(request)
+
+
+def _bucket_versions(sides: Sides) -> BucketVersions | None:
+    return sides.remote.bucket_versions if sides.remote.profile.versioning else None
 
 
 def _stop(keeper: Keeper, time_left_s: Callable[[], float]) -> None:

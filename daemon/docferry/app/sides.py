@@ -86,6 +86,7 @@ class Sides:
     executor: Executor
     aliases: dict[str, Path]
     contents: Contents
+    on_request: OnRequest
 
 
 def open_sides(
@@ -117,6 +118,7 @@ def open_sides(
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))
     contents = Contents(mirror, places, ledger.versions, ledger.synced)
+    on_request = OnRequest(local, remote, contents, ledger.versions.get)
     executor = Executor(
         mirror,
         local,
@@ -125,9 +127,9 @@ def open_sides(
         writer=ledger.instance,
         now=now,
         new_ulid=new_ulid,
-        on_request=OnRequest(local, remote, contents, ledger.versions.get),
+        on_request=on_request,
     )
-    return Sides(options, local, remote, places, executor, aliases, contents)
+    return Sides(options, local, remote, places, executor, aliases, contents, on_request)
 
 
 def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:

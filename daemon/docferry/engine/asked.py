@@ -25,6 +25,7 @@ from docferry.logs import get_logger
 from docferry.model import (
     Answer,
     Asked,
+    Erase,
     HoldState,
     Origin,
     Outcome,
@@ -109,7 +110,9 @@ class AskedFor:
         if rows:
             named = [row.version for row in rows.values() if row.version is not None]
             wanted = self._ledger.versions.rows(named)
-            for seen in hands.look([*rows]):
+            if "" in rows:  # an erasure whose path is not known to the ledger any more
+                self._consider(rows, Difference("", None, None, None), wanted, hands)
+            for seen in hands.look([path for path in rows if path]):
                 self._consider(rows, seen, wanted, hands)
         self._finish_holds()
 
@@ -238,6 +241,8 @@ class AskedFor:
         operation = outcome.operation
         if isinstance(operation, Asked):
             self._under_way.discard(operation.request)
+        if isinstance(operation, Erase):
+            self._is_to_look = True  # it has answered its request itself
         if outcome.answers is not None:
             self._over(outcome.answers)
         if not isinstance(operation, Restore) or outcome.placed is None:

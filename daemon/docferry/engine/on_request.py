@@ -56,6 +56,11 @@ class OnRequest:
         self._remote = remote
         self._contents = contents
         self._version_of = version_of
+        self._erase: Callable[[Erase], None] | None = None
+
+    def use(self, erase: Callable[[Erase], None]) -> None:
+        """Let *erase* carry out requests to erase."""
+        self._erase = erase
 
     def execute(self, task: Task, operation: Asked) -> Outcome:
         """
@@ -69,7 +74,11 @@ class OnRequest:
                 return self._restore(task, operation)
             case Remove():
                 return self._remove(task, operation)
-            case Heal() | Erase():
+            case Erase():
+                assert self._erase is not None
+                self._erase(operation)
+                return Outcome(operation, synced=None)
+            case Heal():
                 raise NotImplementedError
             case _:
                 assert_never(operation)
