@@ -33,12 +33,16 @@ _OURS = "docferry-"
 _VERSION, _SHA256, _MTIME_NS = "docferry-version", "docferry-sha256", "docferry-mtime-ns"
 _PARENT, _WRITER = "docferry-parent", "docferry-writer"
 _PATH, _PATH_BASE64 = "docferry-path", "docferry-path-base64"
+_BYTES_OF, _SIZE = "docferry-bytes-of", "docferry-size"
+#: Of an archived object alone: an ordinary one that has it was copied from an archive.
+_OF_ARCHIVED = frozenset({_PATH, _PATH_BASE64, _BYTES_OF, _SIZE})
 #: S3 takes 2 KB of metadata. Base 64 makes less of a long path that is not ASCII.
 _LONG_PATH_CHARS = 1000
 
 _IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 _IS_NUMBER = re.compile(r"-?[0-9]{1,19}")
+_IS_SIZE = re.compile(r"[0-9]{1,19}")
 _IS_WRITER = re.compile(r"[!-~]{1,64}")
 
 
@@ -56,6 +60,7 @@ class ObjectHead:
         """What the object says about itself: claims. What reads like nonsense is left out."""
         headers = self.headers
         mtime_ns = _claim(headers, _MTIME_NS, _IS_NUMBER)
+        size = _claim(headers, _SIZE, _IS_SIZE)
         return Attributes(
             version=_claim(headers, _VERSION, _IS_ULID),
             sha256=_claim(headers, _SHA256, _IS_SHA256),
@@ -64,6 +69,8 @@ class ObjectHead:
             writer=_claim(headers, _WRITER, _IS_WRITER),
             path=_path_of(headers),
             content_type=headers.get("Content-Type"),
+            bytes_of=_claim(headers, _BYTES_OF, _IS_ULID),
+            size=None if size is None else int(size),
         )
 
 
@@ -89,6 +96,8 @@ def headers_of(attributes: Attributes) -> dict[str, str]:
         _MTIME_NS: None if attributes.mtime_ns is None else str(attributes.mtime_ns),
         _PARENT: attributes.parent,
         _WRITER: attributes.writer,
+        _BYTES_OF: attributes.bytes_of,
+        _SIZE: None if attributes.size is None else str(attributes.size),
     }
     headers = {name: value for name, value in values.items() if value is not None}
     return headers if attributes.path is None else headers | _path_headers(attributes.path)
@@ -96,7 +105,11 @@ def headers_of(attributes: Attributes) -> dict[str, str]:
 
 def archive_headers(displaced: ObjectHead, archive: Attributes) -> dict[str, str]:
     """Give the headers of *displaced* once it is archived: all it has, and what names it."""
-    headers = _that_can_be_sent(displaced.headers)
+    headers = {
+        name: value
+        for name, value in _that_can_be_sent(displaced.headers).items()
+        if name not in _OF_ARCHIVED
+    }
     if displaced.modified_ns is not None:
         headers.setdefault(_MTIME_NS, str(displaced.modified_ns))  # a copy has a later one
     return headers | headers_of(archive)
