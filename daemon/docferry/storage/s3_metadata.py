@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from docferry.model import Attributes, Path, Token
+from docferry.model import Attributes, Path, Sha256, Token
 
 Headers = Mapping[str, str]
 
@@ -54,6 +54,11 @@ class ObjectHead:
     size: int  #: bytes
     headers: Headers
     modified_ns: int | None  #: Last-Modified, ns since the epoch
+
+    @property
+    def is_reference(self) -> bool:
+        """Of an archived object: it only says under which other version its bytes are."""
+        return self.size == 0 and self.attributes.bytes_of is not None
 
     @property
     def attributes(self) -> Attributes:
@@ -120,6 +125,13 @@ def copy_headers(source: ObjectHead, attributes: Attributes) -> dict[str, str]:
     headers = _that_can_be_sent(source.headers)
     theirs = {name: value for name, value in headers.items() if not name.startswith(_OURS)}
     return theirs | headers_of(attributes)
+
+
+def is_same_content(held: ObjectHead, size: int, sha256: Sha256 | None) -> bool:
+    """Compare an archived object, or what its reference stands for, as far as can be known."""
+    claims = held.attributes
+    held_size = claims.size if held.is_reference else held.size
+    return held_size == size and (None in (sha256, claims.sha256) or sha256 == claims.sha256)
 
 
 def clean(headers: Headers) -> dict[str, str]:
