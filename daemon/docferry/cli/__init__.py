@@ -78,7 +78,7 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
-    from docferry.cli import inspect, review, run
+    from docferry.cli import inspect, review, run, verify
 
     cli.add_command(run.run)
     cli.add_command(run.check)
@@ -86,6 +86,7 @@ def main() -> None:
         cli.add_command(command)
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
+    cli.add_command(verify.verify)
     try:
         cli(prog_name="docferry")
     except UserError as error:

@@ -243,6 +243,11 @@ class MemoryStorage:
         held = self.files.get(path)
         return None if held is None else self._state(held)
 
+    def describe(self, path: Path) -> tuple[FileState, Attributes] | None:
+        """Look at one path, with what the content says about itself, as a bucket's does."""
+        held = self.files.get(path)
+        return None if held is None else (self._state(held), held.attributes)
+
     def is_being_written(self, path: Path) -> bool:
         return path in self.open_for_writing
 
