@@ -10,7 +10,8 @@ from __future__ import annotations
 from fault import Fault
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_of_rot import OF_ROT
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING)
+FAULTS = (*DECIDING, *DOING, *OF_ROT)

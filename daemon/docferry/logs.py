@@ -81,6 +81,10 @@ EVENTS = frozenset(
         "path.aliased",
         "path.recovered",
         "path.unseen",
+        "patrol.done",
+        "rot.found",
+        "rot.healed",
+        "rot.lasting",
         "upload.left",
         # conversions
         "job.dead",

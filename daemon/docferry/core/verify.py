@@ -121,8 +121,8 @@ _AS_AGREED = "as agreed"
 def of_path(path: Path, local: Sight, remote: Sight, synced: SyncedState | None) -> list[Finding]:
     """Give what is wrong with a path; nothing is, where both sides hold what was agreed on."""
     if synced is None:
-        found = ((Side.LOCAL, local), (Side.REMOTE, remote))
-        return [_new(path, side, sight) for side, sight in found if _is_there(sight)]
+        sights = ((Side.LOCAL, local), (Side.REMOTE, remote))
+        return [_new(path, side, sight) for side, sight in sights if _is_there(sight)]
     if local == remote == ABSENT:
         expected = _content(synced.size, synced.sha256)
         gone = "neither side has it"

@@ -52,10 +52,9 @@ def see_archived(storage: Storage, version: Ulid, sha256: Sha256, take: Take = n
     Raises:
         UnreachableError, ThrottledError: The side does not answer, or bears no more.
     """
-    for _ in range(2):
+    seen = _read(lambda: storage.archive.read(version), "", take)
+    if isinstance(seen, Held) and seen.sha256 != sha256:
         seen = _read(lambda: storage.archive.read(version), "", take)
-        if not isinstance(seen, Held) or seen.sha256 == sha256:
-            break
     # What a reference points to may be gone, too: it is not there either way.
     return ABSENT if isinstance(seen, Moving) else seen
 

@@ -109,21 +109,23 @@ class Verifier:
     # Paths.
 
     def _paths(self) -> Iterator[Seen]:
-        scan, scan_odd = self._ledger.synced.scan, self._ledger.synced.scan_odd
-        plain = (self._tree(side, scan(self._mirror), is_odd=False) for side in Side)
-        yield from self._taken(merge(*plain, scan(self._mirror), with_agreed=True))
-        odd = (self._tree(side, scan_odd(self._mirror), is_odd=True) for side in Side)
-        yield from self._taken(merge(*odd, scan_odd(self._mirror), with_agreed=True))
+        # Names that are not the same on both sides sort differently: a merge of their own.
+        for is_odd in (False, True):
+            local, remote = (self._tree(side, is_odd=is_odd) for side in Side)
+            synced = self._agreed(is_odd=is_odd)
+            yield from self._taken(merge(local, remote, synced, with_agreed=True))
 
-    def _tree(
-        self, side: Side, synced: Iterable[tuple[Path, SyncedState]], *, is_odd: bool
-    ) -> Iterator[Entry]:
+    def _tree(self, side: Side, *, is_odd: bool) -> Iterator[Entry]:
         if side in self._asked:
             storage = self._storage(side)
             yield from storage.scan_odd() if is_odd else storage.scan()
             return
-        for path, state in synced:
+        for path, state in self._agreed(is_odd=is_odd):
             yield path, FileState(_token_on(side, state), state.sha256, state.size)
+
+    def _agreed(self, *, is_odd: bool) -> Iterable[tuple[Path, SyncedState]]:
+        synced = self._ledger.synced
+        return synced.scan_odd(self._mirror) if is_odd else synced.scan(self._mirror)
 
     def _taken(self, seen: Iterable[Seen]) -> Iterator[Seen]:
         return (one for one in seen if self._takes(_path_of(one)))

@@ -170,6 +170,16 @@ class Versions:
                 return
             after = rows[-1].id
 
+    def count_displaced(self, mirror: str) -> int:
+        """Count the versions that `displaced` yields."""
+        query = select(func.count()).where(
+            version.c.mirror == mirror,
+            version.c.left_at.is_not(null()),
+            version.c.gone_at.is_(null()),
+        )
+        with self._database.reading() as tx:
+            return int(tx.value(query))
+
     def to_bring_up(self, mirror: str, limit: int, after: Ulid = "") -> list[VersionRow]:
         """Give displaced versions that the bucket's archive is not known to hold, by id."""
         query = _ROW.where(

@@ -293,6 +293,16 @@ class MemoryStorage:
         self.step("after write")
         return Written(token, sha256_of(whole), len(whole))
 
+    def overwrite_unreadable(
+        self, path: Path, content: Content, attributes: Attributes, *, expect: Token
+    ) -> Written:
+        """Do as a bucket does: nothing is archived."""
+        whole = whole_of(content, attributes.sha256)
+        with self._lock:
+            self._check(path, expect)
+            token = self.user_write(path, whole, replace(attributes, sha256=sha256_of(whole)))
+        return Written(token, sha256_of(whole), len(whole))
+
     def copy_within(
         self, source: Path, source_token: Token, path: Path, attributes: Attributes
     ) -> Written:
