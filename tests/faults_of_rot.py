@@ -29,8 +29,8 @@ OF_ROT = (
     Fault(
         "verifying one side says something about the other",
         "core/verify.py",
-        "        case NotAsked():\n            return None\n        case Absent():\n            never",
-        "        case Absent() | NotAsked():\n            never",
+        "            return None\n        case Absent():\n            never_had",
+        "            sight = ABSENT\n            never_had",
         VERIFY,
     ),
     Fault(

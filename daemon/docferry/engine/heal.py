@@ -8,6 +8,7 @@ evidence, as a version of its own: perhaps it was not rot, and a person wants it
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +19,7 @@ from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.sight import see
 from docferry.engine.sound import AtPath, SoundCopies
 from docferry.errors import (
+    DocferryError,
     PermanentError,
     StaleError,
     TemporaryError,
@@ -103,7 +105,7 @@ class Healer:
             path=path,
             side=side,
             version=synced.version,
-            evidence=evidence if is_kept else "none: the store could not copy it",
+            evidence=row.id if row is not None else "none that can be read, or none at all",
         )
         return self._outcome(path, synced, side, written, row)
 
@@ -185,15 +187,24 @@ class Healer:
         evidence: Ulid,
         now: datetime,
     ) -> VersionRow | None:
-        """Give the row of the rotten bytes; None: nobody can read them, so there is no hash."""
-        if isinstance(seen, Unreadable) or seen.sha256 is None:
+        """Give the row of the rotten bytes; None: there are none, or nobody can read them."""
+        sha256 = seen.sha256 if isinstance(seen, Held) else None
+        size = seen.size if isinstance(seen, Held) else 0
+        with suppress(DocferryError):  # the healing itself is done, and must be written down
+            with storage.archive.read(evidence) as content:
+                sha256, size = content.sha256(), content.size
+            if sha256 == synced.sha256:
+                # The store had them all the time: something on the way here changes them.
+                storage.archive.remove(evidence)
+                return None
+        if sha256 is None:
             return None
         return VersionRow(
             id=evidence,
             mirror=self.mirror,
             path=path,
-            sha256=seen.sha256,
-            size=seen.size,
+            sha256=sha256,
+            size=size,
             mtime_ns=None,
             origin=Origin.EVIDENCE,
             parent=synced.version,
