@@ -8,10 +8,12 @@ look where the same mistake could be made now.
 from __future__ import annotations
 
 from fault import Fault
+from faults_archive import ARCHIVE
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_of_rot import OF_ROT
+from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING, *OF_ROT)
+FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *OF_ROT)

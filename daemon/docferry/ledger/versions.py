@@ -79,6 +79,14 @@ class Versions:
         with self._database.reading() as tx:
             return tx.one(_ROW.where(version.c.id == version_id), VersionRow)
 
+    def rows(self, version_ids: Sequence[Ulid]) -> dict[Ulid, VersionRow]:
+        """Give those of *version_ids* that were recorded, by id."""
+        return {
+            row.id: row
+            for chunk in chunks(version_ids)
+            for row in self._read(_ROW.where(version.c.id.in_(chunk)))
+        }
+
     def knows(self, version_id: Ulid) -> bool:
         """Tell whether this version was recorded, whichever mirror it is of."""
         return self.get(version_id) is not None
@@ -102,11 +110,11 @@ class Versions:
             [(created, left)] = tx.tuples(times)
         return last, datetime.fromisoformat(max(created, left or ""))
 
-    def mirrors_with(self, path: Path) -> list[str]:
-        """Name the mirrors in which *path* ever had a version, in order."""
-        query = select(version.c.mirror).where(version.c.path == path).distinct()
+    def has(self, mirror: str, path: Path) -> bool:
+        """Tell whether *path* ever had a version."""
+        query = select(version.c.id).where(*_at(mirror, path))
         with self._database.reading() as tx:
-            return sorted(name for (name,) in tx.tuples(query))
+            return tx.value(query.limit(1)) is not None
 
     # Trees.
 
@@ -127,17 +135,18 @@ class Versions:
         """Give the time of the first version of *mirror*; None: it has none."""
         query = select(func.min(version.c.created_at)).where(version.c.mirror == mirror)
         with self._database.reading() as tx:
-            found = tx.value(query)
-        return None if found is None else found
+            found: datetime | None = tx.value(query)
+            return found
 
     def left_paths(self, mirror: str, below: Path) -> list[VersionRow]:
         """Give the last version of every path at or below *below* that holds nothing now."""
-        is_there = select(version.c.path).where(
-            version.c.mirror == mirror, version.c.left_at.is_(null())
+        other = version.alias()
+        is_there = select(other.c.id).where(
+            other.c.mirror == mirror, other.c.path == version.c.path, other.c.left_at.is_(null())
         )
         last = (
             select(func.max(version.c.id))
-            .where(version.c.mirror == mirror, *_below(below), version.c.path.not_in(is_there))
+            .where(version.c.mirror == mirror, *_below(below), ~is_there.exists())
             .where(version.c.origin != Origin.EVIDENCE)
             .group_by(version.c.path)
         )
@@ -190,6 +199,45 @@ class Versions:
             version.c.id > after,
         )
         return self._read(query.order_by(version.c.id).limit(limit))
+
+    def equal_ones(self, mirror: str, since: datetime | None) -> list[VersionRow]:
+        """
+        Give displaced versions with archived bytes of their own, and an older one with equal ones.
+
+        Args:
+            since: Only those that left their path at this time or later; None: all.
+        """
+        older = version.alias("older")
+        has_bytes = [
+            condition
+            for table in (version, older)
+            for condition in (
+                table.c.left_at.is_not(null()),
+                table.c.gone_at.is_(null()),
+                table.c.archived_remote.is_(true()),
+                table.c.bytes_of.is_(null()),
+            )
+        ]
+        query = (
+            _ROW.join(
+                older,
+                (older.c.mirror == version.c.mirror)
+                & (older.c.sha256 == version.c.sha256)
+                & (older.c.id < version.c.id),
+            )
+            .where(version.c.mirror == mirror, *has_bytes)
+            .distinct()
+            .order_by(version.c.id)
+        )
+        return self._read(query if since is None else query.where(version.c.left_at >= since))
+
+    def parent_of(self, version_id: Ulid) -> Ulid | None:
+        """Give the version that this one replaced, if it is known."""
+        with self._database.reading() as tx:
+            found: Ulid | None = tx.value(
+                select(version.c.parent).where(version.c.id == version_id)
+            )
+            return found
 
     def add(self, rows: Sequence[VersionRow]) -> None:
         """Add versions, as they are; those that are there already stay as they are."""
@@ -299,9 +347,10 @@ def _at(mirror: str, path: Path) -> tuple[ColumnElement[bool], ...]:
 
 
 def _below(path: Path) -> tuple[ColumnElement[bool], ...]:
-    """At or below *path*: ranges, so that the index serves it; "0" comes right after "/"."""
+    """At or below *path*: a range, so that the index serves it; "0" comes right after "/"."""
     folder = path.rstrip("/")
     if not folder:
         return ()
-    below = (version.c.path > f"{folder}/") & (version.c.path < f"{folder}0")
-    return (below if path.endswith("/") else or_(version.c.path == folder, below),)
+    range_ = (version.c.path >= folder, version.c.path < f"{folder}0")
+    below = version.c.path > f"{folder}/"
+    return (*range_, below if path.endswith("/") else or_(version.c.path == folder, below))

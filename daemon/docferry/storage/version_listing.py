@@ -133,12 +133,12 @@ def _may_be_left_out(prefix: str, ends_at: str) -> Iterator[str]:
     """
     Give the keys and folders that sort before the end of a page, and may not be walked yet.
 
-    SeaweedFS keeps the versions of "a" in a folder "a.versions", which it comes by after
-    "a-b" and "a.b", and what is in "a/" in a folder "a".
+    SeaweedFS keeps the versions of "a" in a folder "a.versions": it comes by that after
+    "a-b", "a.b" and the folder "a", in which what is in "a/" is.
     """
     shortest = len(prefix) + (1 if not prefix or prefix.endswith("/") else 0)
     for end in range(shortest, len(ends_at)):
-        if ends_at[end] <= ".":
+        if ends_at[end] <= "/":
             yield ends_at[:end]
 
 
