@@ -51,15 +51,15 @@ OF_ROT = (
     Fault(
         "in front of another bucket everything rots",
         "engine/patrol.py",
-        "            marker_id(self._places.side(side).read_marker()) == known for side in Side\n",
-        "            True for side in Side\n",
+        "        return all(self._is_itself(side) for side in Side)\n",
+        "        return True\n",
         PATROL,
     ),
     Fault(
         "a store in trouble has rotten objects",
         "engine/patrol.py",
-        "            if isinstance(sights[side], Unreadable):\n",
-        "            if False:\n",
+        "            self._prove(side)\n",
+        "",
         PATROL,
     ),
     Fault(
@@ -101,9 +101,8 @@ OF_ROT = (
     Fault(
         "what has come to itself is healed all the same",
         "engine/heal.py",
-        "            case Held(sha256=synced.sha256):\n"
-        '                raise StaleError(f"{path} is sound on the {side} side")\n',
-        "",
+        "        if isinstance(seen, Held) and seen.sha256 == synced.sha256:\n",
+        "        if False:\n",
         HEAL,
     ),
     Fault(
@@ -116,8 +115,8 @@ OF_ROT = (
     Fault(
         "rotten bytes that could be kept are overwritten",
         "engine/heal.py",
-        "            if side is Side.LOCAL or isinstance(seen, Held):\n                raise\n",
-        "",
+        "            if operation.side is Side.LOCAL or not isinstance(seen, Unreadable):\n",
+        "            if operation.side is Side.LOCAL:\n",
         HEAL,
     ),
     Fault(

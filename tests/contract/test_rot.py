@@ -16,6 +16,7 @@ from contract.backends import s3_options, s3_storage
 from docferry.config import MirrorConfig
 from docferry.core.guards import marker
 from docferry.core.verify import Held, Unreadable
+from docferry.engine.contents import Contents
 from docferry.engine.heal import Healer
 from docferry.engine.identity import Places
 from docferry.engine.patrol import Patrol
@@ -25,6 +26,7 @@ from docferry.ledger import Ledger
 from docferry.model import (
     Attributes,
     FileState,
+    Heal,
     MarkSynced,
     Mode,
     Origin,
@@ -81,6 +83,8 @@ class Kept:
         )
         ledger.mirrors.put("docs", marker_id="M")
         self._numbers = iter(range(1, 1000))
+        self.places = Places(self.local, remote, "the folder", "the bucket")
+        self.contents = Contents("docs", self.places, ledger.versions, ledger.synced)
 
     def new_ulid(self) -> str:
         return f"{next(self._numbers):026d}"
@@ -103,14 +107,21 @@ class Kept:
 
     def patrol(self) -> Patrol:
         options = MirrorConfig("docs", "s", "b", self.local.root, patrol_rate_mib=1024)
-        places = Places(self.local, self.remote, "the folder", "the bucket")
-        return Patrol(options, places, self.ledger, self.new_ulid, lambda: datetime.now(UTC))
+        return Patrol(
+            options,
+            self.places,
+            self.ledger,
+            self.contents,
+            self.new_ulid,
+            lambda: datetime.now(UTC),
+        )
 
     def heal(self, path: Path) -> Outcome:
-        healer = Healer("docs", self.local, self.remote, self.ledger)
+        healer = Healer("docs", self.local, self.remote, self.contents, "this")
         synced = self.ledger.synced.get("docs", [path])[path]
         now = datetime.now(UTC)
-        outcome = healer.heal(path, synced, Side.REMOTE, self.new_ulid(), now)
+        operation = Heal(path, 1, Side.REMOTE, expect=synced.remote_token)
+        outcome = healer.heal(operation, synced, self.new_ulid(), now)
         self.ledger.record("docs", [outcome], at=now)
         return outcome
 

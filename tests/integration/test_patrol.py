@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from docferry.config import MirrorConfig
 from docferry.core.patrol import coverage
 from docferry.core.verify import Kind
+from docferry.engine.contents import Contents
 from docferry.engine.heal import Healer
 from docferry.engine.identity import Places
 from docferry.engine.patrol import Patrol
 from docferry.engine.verify import Checked, Verifier
 from docferry.ledger.requests import RequestRow
-from docferry.model import Mode, Origin, RequestKind, Side
+from docferry.model import Heal, Mode, Origin, RequestKind, Side
 from docferry.storage.local import LocalStorage
 from looped_mirror import Mirror
 
@@ -34,10 +35,11 @@ class Site:
         # It reads as fast as it can here: what is bounded is tested by itself.
         options = MirrorConfig("docs", "s", "b", mirror.root, patrol_rate_mib=1024)
         places = Places(self.local, mirror.remote, "the folder", "the bucket")
+        contents = Contents("docs", places, self.ledger.versions, self.ledger.synced)
         self.patrol = Patrol(
-            options, places, self.ledger, mirror.new_ulid, lambda: datetime.now(UTC)
+            options, places, self.ledger, contents, mirror.new_ulid, lambda: datetime.now(UTC)
         )
-        self.healer = Healer("docs", self.local, mirror.remote, self.ledger)
+        self.healer = Healer("docs", self.local, mirror.remote, contents, "this")
 
     def verified(self) -> list[Checked]:
         with ThreadPoolExecutor(2) as pool:
@@ -61,7 +63,9 @@ class Site:
         side = Side.LOCAL if request.kind is RequestKind.HEAL_LOCAL else Side.REMOTE
         synced = self.ledger.synced.get("docs", [request.path])[request.path]
         now = datetime.now(UTC)
-        outcome = self.healer.heal(request.path, synced, side, self.mirror.new_ulid(), now)
+        token = synced.local_token if side is Side.LOCAL else synced.remote_token
+        operation = Heal(request.path, request.id, side, expect=token)
+        outcome = self.healer.heal(operation, synced, self.mirror.new_ulid(), now)
         self.ledger.record("docs", [outcome], at=now)
 
 

@@ -7,16 +7,21 @@ from dataclasses import replace
 from datetime import datetime
 
 from docferry.config import MirrorConfig
+from docferry.core.asked import Request, answer
 from docferry.core.guards import marker
+from docferry.core.merge import Difference
+from docferry.engine.contents import Contents
 from docferry.engine.heal import Healer
 from docferry.engine.identity import Places
 from docferry.engine.patrol import Patrol
-from docferry.errors import TemporaryError
+from docferry.errors import StaleError, TemporaryError
 from docferry.ledger import Ledger
-from docferry.ledger.requests import RequestRow
+from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.model import (
+    Answer,
     Attributes,
     FileState,
+    Heal,
     Mode,
     Origin,
     Outcome,
@@ -96,6 +101,10 @@ class Kept:
     def places(self) -> Places:
         return Places(self.local, self.remote, "the folder", "the bucket")
 
+    @property
+    def contents(self) -> Contents:
+        return Contents("docs", self.places, self.ledger.versions, self.ledger.synced)
+
     def new_ulid(self) -> Ulid:
         return f"{next(self._numbers):026d}"
 
@@ -103,7 +112,15 @@ class Kept:
         return self.now
 
     def patrol(self, **more: float) -> Patrol:
-        return Patrol(self.options, self.places, self.ledger, self.new_ulid, self.clock, **more)
+        return Patrol(
+            self.options,
+            self.places,
+            self.ledger,
+            self.contents,
+            self.new_ulid,
+            self.clock,
+            **more,
+        )
 
     # What was before.
 
@@ -165,15 +182,34 @@ class Kept:
 
     def heal(self, side: Side, path: Path) -> Outcome:
         """Do as the loop does that is asked to."""
-        healer = Healer("docs", self.local, self.remote, self.ledger)
-        synced = self.ledger.synced.get("docs", [path])[path]
-        outcome = healer.heal(path, synced, side, self.new_ulid(), NOW)
+        kind = next(kind for kind, one in _SIDE_OF.items() if one is side)
+        state = self.ledger.synced.get("docs", [path])[path]
+        new = NewRequest("docs", path, kind, state.version, expect=state.version)
+        [request] = self.ledger.requests.add([new], NOW)
+        found = self.ledger.requests.get(request)
+        assert found is not None
+        return self.carry_out(found)
+
+    def carry_out(self, row: RequestRow) -> Outcome:
+        seen = Difference(
+            row.path,
+            self.local.stat(row.path),
+            self.remote.stat(row.path),
+            self.ledger.synced.get("docs", [row.path]).get(row.path),
+        )
+        operation = answer(Request(row.id, row.kind, expect=row.expect), seen)
+        if isinstance(operation, Answer):
+            raise StaleError(operation.note or "")
+        assert isinstance(operation, Heal)
+        assert seen.synced is not None
+        healer = Healer("docs", self.local, self.remote, self.contents, "this")
+        outcome = healer.heal(operation, seen.synced, self.new_ulid(), NOW)
         self.ledger.record("docs", [outcome], at=NOW)
         return outcome
 
     def heal_all(self) -> None:
         for request in self.requests():
-            self.heal(_SIDE_OF[request.kind], request.path)
+            self.carry_out(request)
 
     def problems(self) -> dict[Path, str]:
         return {row.path: row.kind for row in self.ledger.problems.all("docs")}

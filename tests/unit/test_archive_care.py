@@ -6,6 +6,7 @@ import pytest
 
 from docferry.ledger.patrols import PatrolRow
 from docferry.model import Side
+from docferry.storage.memory import sha256_of
 from unit.kept import Kept
 
 
@@ -115,3 +116,17 @@ def test_a_lost_reference_is_put_again(kept: Kept) -> None:
     described = kept.remote.archive.describe(second.id)
     assert described is not None
     assert described.bytes_of == first.id
+
+
+def test_a_rotten_file_beside_the_bytes_of_its_equal_is_put_aside(kept: Kept) -> None:
+    first = kept.displace("a", b"once", Side.LOCAL, Side.REMOTE)
+    second = kept.displace("b", b"once", Side.LOCAL, Side.REMOTE)
+    kept.rot_archived(Side.LOCAL, second.id, b"spoilt")
+    kept.ledger.versions.note_bytes_of(second.id, first.id)
+
+    row = cycle(kept)
+
+    [evidence] = kept.evidence()
+    assert (row.found, evidence.sha256) == (1, sha256_of(b"spoilt"))
+    assert second.id not in kept.local.archive
+    assert kept.local.archive[first.id].content == b"once"

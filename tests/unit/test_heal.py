@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from docferry.errors import PermanentError, StaleError, TemporaryError
-from docferry.model import Attributes, MarkSynced, Origin, Path, Side, Token, Written
+from docferry.model import Attributes, Origin, Path, RequestState, Side, Token, Written
 from docferry.storage.base import Content
 from docferry.storage.memory import sha256_of
 from unit.kept import MTIME_NS, Frail, Kept
@@ -23,7 +23,8 @@ def test_the_sound_bytes_take_the_place_of_the_rotten_ones(kept: Kept, side: Sid
     outcome = kept.heal(side, "a")
 
     after = kept.ledger.synced.get("docs", ["a"])["a"]
-    assert isinstance(outcome.operation, MarkSynced)
+    assert outcome.answers is not None
+    assert (outcome.answers.state, kept.requests()) == (RequestState.DONE, [])
     assert kept.local.contents == kept.remote.contents == {"a": b"sound"}
     assert (after.version, after.sha256) == (before.version, before.sha256)
     assert after.local_token == kept.local.files["a"].token
@@ -75,12 +76,14 @@ def test_a_healed_file_keeps_its_time(kept: Kept) -> None:
 
 @SIDES
 def test_what_is_sound_is_not_touched(kept: Kept, side: Side) -> None:
-    kept.agree("a", b"sound")
+    state = kept.agree("a", b"sound")
     before = dict(kept.local.files), dict(kept.remote.files)
 
-    with pytest.raises(StaleError, match="sound"):
-        kept.heal(side, "a")
+    outcome = kept.heal(side, "a")
 
+    assert outcome.answers is not None
+    assert outcome.answers.state is RequestState.SKIPPED
+    assert kept.ledger.synced.get("docs", ["a"])["a"] == state
     assert (kept.local.files, kept.remote.files) == before
     assert kept.evidence() == []
 

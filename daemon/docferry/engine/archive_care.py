@@ -15,7 +15,7 @@ from docferry.core.verify import ABSENT, Held, Sight
 from docferry.engine.identity import Places
 from docferry.engine.rot import RotProblems, archived_path
 from docferry.engine.sight import Take, see_archived
-from docferry.engine.sound import InArchive, SoundCopies
+from docferry.engine.sound import SoundCopies
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import ROT_HEALED
@@ -48,13 +48,19 @@ class _AsItIs(Content):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCare:
-    """Checks displaced versions of one mirror, one by one. Both sides have proven themselves."""
+    """
+    Checks displaced versions of one mirror, one by one.
+
+    prove: raises UnreachableError where a side is not itself, or in trouble.
+    """
 
     mirror: str
     mode: Mode
     places: Places
     ledger: Ledger
     problems: RotProblems
+    copies: SoundCopies
+    prove: Callable[[Side], None]
     take: Take
     new_ulid: Callable[[], Ulid]
     now: Callable[[], datetime]
@@ -65,6 +71,7 @@ class ArchiveCare:
         sights = {side: self._sight(self.places.side(side), row, owner) for side in Side}
         self._note_where_it_is(row, sights)
         found = self._refer_again(row, owner, sights[Side.REMOTE])
+        found += self._clear_own(row, owner, sights[Side.LOCAL])
         claims = {Side.LOCAL: row.archived_local, Side.REMOTE: row.archived_remote}
         bad = [
             side
@@ -77,7 +84,7 @@ class ArchiveCare:
         if not self._is_still_wanted(row):
             return found
         for side in bad:
-            self.places.side(side).read_marker()  # a side in trouble says nothing about rot
+            self.prove(side)
             self.problems.found(row.path, side, sights[side], of="archive", version=owner.id)
         self._mend(row, owner, {side: sights[side] for side in bad})
         return found + len(bad)
@@ -111,6 +118,7 @@ class ArchiveCare:
             return 0
         if archive.describe(row.id) is not None or not may_mend(self.mode, Side.REMOTE):
             return 0
+        self.prove(Side.REMOTE)
         self.problems.found(row.path, Side.REMOTE, ABSENT, of="archive", version=row.id)
         attributes = Attributes(
             version=row.id,
@@ -123,14 +131,30 @@ class ArchiveCare:
         archive.refer(row.id, owner.id, attributes)
         return 1
 
+    def _clear_own(self, row: VersionRow, owner: VersionRow, sight: Sight) -> int:
+        """
+        Put a rotten file aside that a folder has beside the bytes of its equal.
+
+        It could not be given up for them, because it is not equal any more.
+        """
+        archive = self.places.local.archive
+        if owner.id == row.id or not isinstance(sight, Held) or archive.describe(row.id) is None:
+            return 0
+        own = see_archived(self.places.local, row.id, row.sha256, self.take)
+        if not is_rotten(own, row.sha256) or not may_mend(self.mode, Side.LOCAL):
+            return 0
+        self.problems.found(row.path, Side.LOCAL, own, of="archive", version=row.id)
+        self._keep_evidence(Side.LOCAL, row, row, own)
+        archive.remove(row.id)
+        return 1
+
     def _is_still_wanted(self, row: VersionRow) -> bool:
         now = self.ledger.versions.get(row.id)
         return now is not None and not now.is_current and now.gone_at is None
 
     def _mend(self, row: VersionRow, owner: VersionRow, bad: dict[Side, Sight]) -> None:
         problem = archived_path(owner.id)
-        copies = SoundCopies(self.mirror, self.places, self.ledger, self.take)
-        with copies.found(row.sha256, *(InArchive(side, owner.id) for side in bad)) as content:
+        with self.copies.found(row) as content:
             if content is None:
                 where = " and ".join(bad)
                 self.problems.show(

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Protocol
 
 from docferry.core.verify import Held, Moving, Unreadable
-from docferry.engine.identity import Places
+from docferry.engine.contents import Contents
 from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.sight import see
-from docferry.engine.sound import AtPath, SoundCopies
+from docferry.engine.sound import SoundCopies, version_agreed_on
 from docferry.errors import (
     DocferryError,
     PermanentError,
@@ -26,16 +26,17 @@ from docferry.errors import (
     ThrottledError,
     UnreachableError,
 )
-from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import ROT_HEALED
 from docferry.model import (
+    Answer,
     Attributes,
     FileState,
-    MarkSynced,
+    Heal,
     Origin,
     Outcome,
     Path,
+    RequestState,
     Side,
     SyncedState,
     Token,
@@ -62,116 +63,100 @@ class HealedRemote(RemoteSide, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Healer:
-    """Heals the contents of one mirror. Thread-safe: it keeps no state."""
+    """
+    Heals the contents of one mirror. Thread-safe: it keeps no state.
+
+    writer: the id of this docferry, for what it writes to the bucket.
+    """
 
     mirror: str
     local: LocalSide
     remote: HealedRemote
-    ledger: Ledger
+    contents: Contents
+    writer: str
 
-    def heal(
-        self, path: Path, synced: SyncedState, side: Side, evidence: Ulid, now: datetime
-    ) -> Outcome:
+    def heal(self, operation: Heal, synced: SyncedState, evidence: Ulid, now: datetime) -> Outcome:
         """
-        Make *side* hold at *path* again what both sides agreed on.
+        Make a side hold at its path again what both sides agreed on.
 
         Args:
-            synced: The agreement, as the ledger has it now.
+            synced: The agreement, as the ledger has it now; it is kept, with a new token.
             evidence: A new version, for the rotten bytes.
 
         Raises:
-            StaleError: There is nothing to heal: it is sound, or another content by now.
-            PermanentError: No sound copy is left anywhere.
+            StaleError: It is another content by now; nothing was changed.
+            PermanentError: No sound copy is left anywhere, or it may not be read.
             TemporaryError: A side does not answer; nothing was changed.
         """
-        storage: Storage = self.local if side is Side.LOCAL else self.remote
-        token = synced.local_token if side is Side.LOCAL else synced.remote_token
-        seen = self._require_rot(storage, path, synced, side, token)
-        places = Places(self.local, self.remote, "", "")
-        copies = SoundCopies(self.mirror, places, self.ledger)
-        with copies.found(synced.sha256, AtPath(side, path)) as content:
+        path, side, token = operation.path, operation.side, operation.expect
+        storage = self._storage(side)
+        seen = see(storage, path, token, synced.sha256)
+        if isinstance(seen, Held) and seen.sha256 == synced.sha256:
+            return _was_sound(operation, synced)
+        _refuse_what_is_no_rot(seen)
+        version = version_agreed_on(self.mirror, path, synced)
+        with SoundCopies(self.contents).found(version) as content:
             if content is None:
                 raise PermanentError(
                     f"{path} has rotted on the {side} side, and no sound copy is left: "
                     "put the file back from a backup"
                 )
-            attributes = self._attributes(path, synced, side, content, token)
-            written, is_kept = self._replace(path, seen, side, content, attributes, token, evidence)
-        row = self._evidence(storage, path, seen, synced, evidence, now) if is_kept else None
-        ROT_HEALED.labels(self.mirror, "content", side).inc()
-        log.warning(
-            "rot.healed",
-            mirror=self.mirror,
-            path=path,
-            side=side,
-            version=synced.version,
-            evidence=row.id if row is not None else "none that can be read, or none at all",
-        )
-        return self._outcome(path, synced, side, written, row)
+            attributes = self._attributes(operation, synced, content)
+            written, is_kept = self._replace(operation, content, attributes, evidence, seen)
+        row = self._evidence(operation, seen, synced, evidence, now) if is_kept else None
+        self._tell(operation, synced, row)
+        return _healed(operation, synced, written, row)
 
-    def _require_rot(
-        self, storage: Storage, path: Path, synced: SyncedState, side: Side, token: Token
-    ) -> Held | Unreadable:
-        """Look at the content itself, and refuse to touch what is sound or not the agreed one."""
-        match see(storage, path, token, synced.sha256):
-            case Moving(why):
-                raise StaleError(why)
-            case Unreadable(why, is_rot=False):
-                raise PermanentError(why)
-            case Held(sha256=synced.sha256):
-                raise StaleError(f"{path} is sound on the {side} side")
-            case seen:
-                return seen
+    def _storage(self, side: Side) -> Storage:
+        return self.local if side is Side.LOCAL else self.remote
 
-    def _attributes(
-        self, path: Path, synced: SyncedState, side: Side, content: Content, token: Token
-    ) -> Attributes:
+    def _attributes(self, operation: Heal, synced: SyncedState, content: Content) -> Attributes:
         """Give what the healed content says about itself: what the rotten one said."""
-        if side is Side.LOCAL:
-            return Attributes(sha256=synced.sha256, mtime_ns=self._mtime_ns(path, token, content))
-        described = self.remote.describe(path)
+        if operation.side is Side.LOCAL:
+            mtime_ns = self._mtime_ns(operation) or content.attributes.mtime_ns
+            return Attributes(sha256=synced.sha256, mtime_ns=mtime_ns)
+        described = self.remote.describe(operation.path)
         claims = Attributes() if described is None else described[1]
         return replace(
             claims,
             version=synced.version,
             sha256=synced.sha256,
-            writer=self.ledger.instance,
+            writer=self.writer,
             path=None,
             bytes_of=None,
             size=None,
         )
 
-    def _mtime_ns(self, path: Path, token: Token, content: Content) -> int | None:
+    def _mtime_ns(self, operation: Heal) -> int | None:
         try:
-            with self.local.read(path, token) as rotten:
+            with self.local.read(operation.path, operation.expect) as rotten:
                 return rotten.attributes.mtime_ns
         except (TemporaryError, PermanentError):
-            return content.attributes.mtime_ns
+            return None
 
     def _replace(
         self,
-        path: Path,
-        seen: Held | Unreadable,
-        side: Side,
+        operation: Heal,
         content: Content,
         attributes: Attributes,
-        token: Token,
         evidence: Ulid,
+        seen: Held | Moving | Unreadable,
     ) -> tuple[Written, bool]:
         """Give what is there now, and whether the archive has what was there before."""
-        storage: Storage = self.local if side is Side.LOCAL else self.remote
+        path, token = operation.path, operation.expect
         archive = Attributes(
             version=evidence,
             sha256=seen.sha256 if isinstance(seen, Held) else None,
             parent=attributes.version,
             path=path,
         )
+        storage = self._storage(operation.side)
         try:
             written = storage.write(path, content, attributes, expect=token, archive=archive)
         except (UnreachableError, ThrottledError):
             raise
         except TemporaryError:
-            if side is Side.LOCAL or isinstance(seen, Held):
+            if operation.side is Side.LOCAL or not isinstance(seen, Unreadable):
                 raise
             # SeaweedFS, for one, sees that a chunk is not what it was, and gives it no more.
             written = self.remote.overwrite_unreadable(path, content, attributes, expect=token)
@@ -180,29 +165,28 @@ class Healer:
 
     def _evidence(
         self,
-        storage: Storage,
-        path: Path,
-        seen: Held | Unreadable,
+        operation: Heal,
+        seen: Held | Moving | Unreadable,
         synced: SyncedState,
         evidence: Ulid,
         now: datetime,
     ) -> VersionRow | None:
         """Give the row of the rotten bytes; None: there are none, or nobody can read them."""
-        sha256 = seen.sha256 if isinstance(seen, Held) else None
-        size = seen.size if isinstance(seen, Held) else 0
+        archive = self._storage(operation.side).archive
+        sha256, size = (seen.sha256, seen.size) if isinstance(seen, Held) else (None, 0)
         with suppress(DocferryError):  # the healing itself is done, and must be written down
-            with storage.archive.read(evidence) as content:
+            with archive.read(evidence) as content:
                 sha256, size = content.sha256(), content.size
             if sha256 == synced.sha256:
                 # The store had them all the time: something on the way here changes them.
-                storage.archive.remove(evidence)
+                archive.remove(evidence)
                 return None
         if sha256 is None:
             return None
         return VersionRow(
             id=evidence,
             mirror=self.mirror,
-            path=path,
+            path=operation.path,
             sha256=sha256,
             size=size,
             mtime_ns=None,
@@ -212,23 +196,47 @@ class Healer:
             created_at=now,
         )
 
-    def _outcome(
-        self,
-        path: Path,
-        synced: SyncedState,
-        side: Side,
-        written: Written,
-        row: VersionRow | None,
-    ) -> Outcome:
-        if side is Side.LOCAL:
-            healed = replace(synced, local_token=written.token)
-        else:
-            healed = replace(synced, remote_token=written.token)
-        tokens = healed.local_token, healed.remote_token
-        return Outcome(
-            MarkSynced(path, synced.sha256, synced.size, *tokens, is_new_content=False),
-            healed,
-            archived=None if row is None else (row.id, side),
-            displaced=row,
-            moved_bytes=written.size,
+    def _tell(self, operation: Heal, synced: SyncedState, row: VersionRow | None) -> None:
+        ROT_HEALED.labels(self.mirror, "content", operation.side).inc()
+        log.warning(
+            "rot.healed",
+            mirror=self.mirror,
+            path=operation.path,
+            side=operation.side,
+            version=synced.version,
+            evidence=row.id if row is not None else "none that can be read, or none at all",
         )
+
+
+def _refuse_what_is_no_rot(seen: Held | Moving | Unreadable) -> None:
+    match seen:
+        case Moving(why):
+            raise StaleError(why)
+        case Unreadable(why, is_rot=False):
+            raise PermanentError(why)
+        case _:
+            return
+
+
+def _was_sound(operation: Heal, synced: SyncedState) -> Outcome:
+    why = f"it is sound on the {operation.side} side"
+    answers = Answer(operation.request, RequestState.SKIPPED, why)
+    return Outcome(operation, synced, answers=answers)
+
+
+def _healed(
+    operation: Heal, synced: SyncedState, written: Written, row: VersionRow | None
+) -> Outcome:
+    if operation.side is Side.LOCAL:
+        healed = replace(synced, local_token=written.token)
+    else:
+        healed = replace(synced, remote_token=written.token)
+    note = None if row is None else f"the rotten bytes are kept as version {row.id}"
+    return Outcome(
+        operation,
+        healed,
+        archived=None if row is None else (row.id, operation.side),
+        displaced=row,
+        answers=Answer(operation.request, RequestState.DONE, note),
+        moved_bytes=written.size,
+    )

@@ -19,13 +19,15 @@ from typing import TypeAlias
 from docferry.config import MirrorConfig
 from docferry.core.guards import marker_id
 from docferry.core.patrol import Phase, ends_at, is_behind, is_rotten, is_sound, may_mend
-from docferry.core.verify import Moving, Sight, Unreadable
+from docferry.core.verify import Moving, Sight
 from docferry.engine.archive_care import ArchiveCare
+from docferry.engine.contents import Contents
 from docferry.engine.identity import Places
 from docferry.engine.pace import Pace
 from docferry.engine.rot import RotProblems
 from docferry.engine.sight import see
-from docferry.engine.sound import AtPath, SoundCopies
+from docferry.engine.sound import SoundCopies, version_agreed_on
+from docferry.errors import UnreachableError
 from docferry.ledger import Ledger
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import NewRequest
@@ -65,6 +67,7 @@ class Patrol:
         options: MirrorConfig,
         places: Places,
         ledger: Ledger,
+        contents: Contents,
         new_ulid: Callable[[], Ulid],
         now: Callable[[], datetime],
         *,
@@ -79,9 +82,18 @@ class Patrol:
         self._round_s = round_s
         self._pace = Pace(options.patrol_rate_mib * 1024.0 * 1024.0)
         self._problems = RotProblems(self._mirror, ledger, now)
-        self._copies = SoundCopies(self._mirror, places, ledger, self._take)
+        self._copies = SoundCopies(contents, self._take)
         self._archives = ArchiveCare(
-            self._mirror, self._mode, places, ledger, self._problems, self._take, new_ulid, now
+            self._mirror,
+            self._mode,
+            places,
+            ledger,
+            self._problems,
+            self._copies,
+            self._prove,
+            self._take,
+            new_ulid,
+            now,
         )
         self._coming: deque[_Item] = deque()
 
@@ -97,6 +109,8 @@ class Patrol:
         row = self._ledger.patrols.get(self._mirror)
         if row is None or (row.phase is Phase.DONE and self._is_time_up(row)):
             row = self._new_cycle(row)
+        elif row.phase is not Phase.DONE:
+            row = replace(row, total=self._count())  # the pace is for what there is by now
         until_s = time.monotonic() + self._round_s
 
         def is_due(row: PatrolRow) -> bool:
@@ -124,29 +138,43 @@ class Patrol:
         self._pace.is_stopping = is_stopping
         self._coming.clear()
         self._problems.look()
+        return all(self._is_itself(side) for side in Side)
+
+    def _is_itself(self, side: Side) -> bool:
         mirror = self._ledger.mirrors.get(self._mirror)
         known = None if mirror is None else mirror.marker_id
-        return known is not None and all(
-            marker_id(self._places.side(side).read_marker()) == known for side in Side
-        )
+        return known is not None and known == marker_id(self._places.side(side).read_marker())
+
+    def _prove(self, side: Side) -> None:
+        """
+        Before anything is called rotten or lost: a side in trouble says nothing about it.
+
+        Raises:
+            UnreachableError, TemporaryError: The side is not itself, or gives nothing at all.
+        """
+        if not self._is_itself(side):
+            raise UnreachableError(f"the {side} side of {self._mirror} is not itself any more")
 
     def _is_time_up(self, row: PatrolRow) -> bool:
         return self._now() >= ends_at(row.began_at, self._period_s)
 
     def _new_cycle(self, last: PatrolRow | None) -> PatrolRow:
-        files, _ = self._ledger.synced.count(self._mirror)
         row = PatrolRow(
             self._mirror,
             self._now(),
             Phase.CURRENT,
             cursor="",
             checked=0,
-            total=files + self._ledger.versions.count_displaced(self._mirror),
+            total=self._count(),
             found=0,
             finished_at=None if last is None else last.finished_at,
         )
         self._ledger.patrols.put(row)
         return row
+
+    def _count(self) -> int:
+        files, _ = self._ledger.synced.count(self._mirror)
+        return files + self._ledger.versions.count_displaced(self._mirror)
 
     def _go_on(self, row: PatrolRow, is_due: Callable[[PatrolRow], bool]) -> PatrolRow:
         noted_s = time.monotonic()
@@ -215,8 +243,7 @@ class Patrol:
         if self._agreement(path) != synced:
             return 0
         for side in rotten:
-            if isinstance(sights[side], Unreadable):
-                self._places.side(side).read_marker()  # a store in trouble says nothing of rot
+            self._prove(side)
             self._problems.found(path, side, sights[side], of="content", version=synced.version)
         self._have_healed(path, synced, sights, rotten)
         return len(rotten)
@@ -235,7 +262,7 @@ class Patrol:
         self, path: Path, synced: SyncedState, sights: dict[Side, Sight], rotten: list[Side]
     ) -> None:
         where = " and ".join(rotten)
-        if not self._has_sound_copy(path, synced, sights, rotten):
+        if not self._has_sound_copy(path, synced, sights):
             self._problems.show(
                 path,
                 f"its bytes have rotted ({where}), and no sound copy is left: put the file back "
@@ -248,15 +275,14 @@ class Patrol:
                     path, f"its bytes have rotted ({side}), and mode {self._mode} leaves them so"
                 )
             elif not self._ledger.requests.is_asked(self._mirror, path, _HEAL[side]):
-                new = NewRequest(self._mirror, path, _HEAL[side], version=synced.version)
+                version = synced.version
+                new = NewRequest(self._mirror, path, _HEAL[side], version, expect=version)
                 self._ledger.requests.add([new], self._now())
 
-    def _has_sound_copy(
-        self, path: Path, synced: SyncedState, sights: dict[Side, Sight], rotten: list[Side]
-    ) -> bool:
+    def _has_sound_copy(self, path: Path, synced: SyncedState, sights: dict[Side, Sight]) -> bool:
         if any(is_sound(sight, synced.sha256) for sight in sights.values()):
             return True
-        with self._copies.found(synced.sha256, *(AtPath(side, path) for side in rotten)) as copy:
+        with self._copies.found(version_agreed_on(self._mirror, path, synced)) as copy:
             return copy is not None
 
     def _take(self, part: bytes) -> None:

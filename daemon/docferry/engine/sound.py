@@ -5,98 +5,69 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from docferry.engine.identity import Places
+from docferry.engine.contents import Contents
 from docferry.engine.sight import Take, nothing
 from docferry.errors import DocferryError, ThrottledError, UnreachableError
-from docferry.ledger import Ledger
-from docferry.model import Path, Sha256, Side, SyncedState, Ulid
+from docferry.model import Origin, Path, Sha256, SyncedState, VersionRow
 from docferry.storage.base import Content
 
 
 @dataclass(frozen=True, slots=True)
-class AtPath:
-    """A path of a side that should hold the content."""
-
-    side: Side
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class InArchive:
-    """A version under which a side's archive may have the content."""
-
-    side: Side
-    version: Ulid
-
-
-@dataclass(frozen=True, slots=True)
 class SoundCopies:
-    """Where one mirror may have the same content a second time."""
+    """Where one mirror has the same content a second time; *take* is handed what is read."""
 
-    mirror: str
-    places: Places
-    ledger: Ledger
+    contents: Contents
     take: Take = nothing
 
     @contextmanager
-    def found(self, sha256: Sha256, *but: AtPath | InArchive) -> Iterator[Content | None]:
+    def found(self, version: VersionRow) -> Iterator[Content | None]:
         """
-        Open the first copy whose bytes, read just now, are *sha256*. None: there is none.
+        Open the first copy whose bytes, read just now, are the version's. None: there is none.
 
-        Args:
-            but: What is known to be rotten.
+        What is rotten itself, or cannot be read, is passed over.
 
         Raises:
             UnreachableError, ThrottledError: A side does not answer: there may be one.
         """
-        for place, open_content in self._candidates(sha256):
-            if place in but:
-                continue
-            content = self._opened(open_content, sha256)
+        for open_content in self.contents.openers(version):
+            content = self._opened(open_content, version.sha256)
             if content is not None:
                 with content:
                     yield content
                 return
         yield None
 
-    def _candidates(
-        self, sha256: Sha256
-    ) -> Iterator[tuple[AtPath | InArchive, Callable[[], Content]]]:
-        """Give the places, the cheapest to read first."""
-        rows = self.ledger.versions.with_content(self.mirror, sha256)
-        agreed = self.ledger.synced.get(self.mirror, [*{row.path for row in rows}])
-        paths = [(path, state) for path, state in agreed.items() if state.sha256 == sha256]
-        # Equal versions may share their bytes: each place is tried once.
-        versions = [*dict.fromkeys(row.bytes_of or row.id for row in rows)]
-        for side in Side:
-            for path, state in paths:
-                yield AtPath(side, path), self._reading(side, path, state)
-            for version in versions:
-                yield InArchive(side, version), self._reading_archived(side, version)
-
-    def _reading(self, side: Side, path: Path, state: SyncedState) -> Callable[[], Content]:
-        token = state.local_token if side is Side.LOCAL else state.remote_token
-        return lambda: self.places.side(side).read(path, token)
-
-    def _reading_archived(self, side: Side, version: Ulid) -> Callable[[], Content]:
-        return lambda: self.places.side(side).archive.read(version)
-
     def _opened(self, open_content: Callable[[], Content], sha256: Sha256) -> Content | None:
         """Open a content and read it; None: it is not there, or not sound."""
+        content = None
         try:
             content = open_content()
-        except (UnreachableError, ThrottledError):
-            raise
-        except DocferryError:
-            return None
-        try:
             if content.read_into(self.take) == sha256:
-                return content
+                sound, content = content, None
+                return sound
         except (UnreachableError, ThrottledError):
-            content.close()
             raise
-        except DocferryError:
-            pass
-        content.close()
+        except DocferryError:  # it is rotten, too, or gone: the next place may have it
+            return None
+        finally:
+            if content is not None:
+                content.close()
         return None
+
+
+def version_agreed_on(mirror: str, path: Path, synced: SyncedState) -> VersionRow:
+    """Give an agreement as the version that it is about, to ask for its content."""
+    return VersionRow(
+        id=synced.version,
+        mirror=mirror,
+        path=path,
+        sha256=synced.sha256,
+        size=synced.size,
+        mtime_ns=None,
+        origin=Origin.LOCAL,
+        parent=None,
+        etag=None,
+        created_at=datetime.min.replace(tzinfo=UTC),
+    )
