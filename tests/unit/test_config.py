@@ -78,6 +78,8 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         include = ["*.pdf"]
         exclude = ["!*.tmp"]
         watch = "polling"
+        patrol = "7d"
+        patrol_rate = "1 GiB"
         [drop.scans]
         folder = "/srv/scans"
         into = "docs/in/box"
@@ -116,6 +118,8 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         include=("*.pdf",),
         exclude=(*DEFAULT_EXCLUDES, "!*.tmp"),
         watch="polling",
+        patrol_s=7 * 86400.0,
+        patrol_rate_mib=1024,
     )
     drop = DropConfig("scans", pathlib.Path("/srv/scans"), "docs", "in/box/", "ulid", 0.0)
     rule = ConvertConfig("text", "docs", ("*.pdf",), "docs", "markdown", 60.0, 1024, 2)
