@@ -74,6 +74,7 @@ EVENTS = frozenset(
         "watch.started",
         # documents
         "conflict.found",
+        "document.erased",
         "drop.failed",
         "drop.taken",
         "drop.waiting",
@@ -93,6 +94,7 @@ EVENTS = frozenset(
         "rot.found",
         "rot.healed",
         "rot.lasting",
+        "retention.done",
         "upload.left",
         # conversions
         "job.dead",

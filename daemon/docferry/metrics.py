@@ -104,6 +104,10 @@ PATROL_FINDINGS = _counter(
 ROT_HEALED = _counter(
     "rot_healed", "Rotten contents that sound ones have replaced.", "mirror", "kind", "side"
 )
+VERSIONS_LET_GO = _counter("versions_let_go", "Displaced versions that retention let go.", "mirror")
+LET_GO_BYTES = _counter(
+    "let_go_bytes", "Bytes of archived versions that retention removed.", "mirror"
+)
 STORE_PRECONDITIONS = _gauge(
     "store_preconditions",
     "1: the store honours this condition on requests, as probed at the start; 0: it does not.",

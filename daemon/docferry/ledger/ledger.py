@@ -15,6 +15,7 @@ from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
 from docferry.ledger.database import Database
+from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
@@ -56,6 +57,7 @@ class Ledger:
         self.jobs = Jobs(database)
         self.requests = RequestLog(database)
         self.patrols = Patrols(database)
+        self.erasures = Erasures(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Self:
