@@ -57,8 +57,8 @@ DECIDING = (
     Fault(
         "a folder that could not be read is an empty one (full run)",
         "core/merge.py",
-        "        elif not _as_agreed(here, there, base) and not path.startswith(unseen):\n",
-        "        elif not _as_agreed(here, there, base):\n",
+        "(with_agreed or not _as_agreed(here, there, base)) and not path.startswith(unseen):\n",
+        "(with_agreed or not _as_agreed(here, there, base)):\n",
         MERGE,
     ),
     Fault(

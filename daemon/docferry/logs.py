@@ -90,6 +90,10 @@ EVENTS = frozenset(
         "path.aliased",
         "path.recovered",
         "path.unseen",
+        "patrol.done",
+        "rot.found",
+        "rot.healed",
+        "rot.lasting",
         "retention.done",
         "upload.left",
         # conversions

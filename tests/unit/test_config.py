@@ -80,6 +80,8 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         include = ["*.pdf"]
         exclude = ["!*.tmp"]
         watch = "polling"
+        patrol = "7d"
+        patrol_rate = "1 GiB"
         keep_last = 3
         keep_for = "2w"
         keep_hourly = 24
@@ -123,6 +125,8 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         include=("*.pdf",),
         exclude=(*DEFAULT_EXCLUDES, "!*.tmp"),
         watch="polling",
+        patrol_s=7 * 86400.0,
+        patrol_rate_mib=1024,
         keep_last=3,
         keep_for_s=14 * 86400.0,
         keep_hourly=24,

@@ -109,6 +109,9 @@ class MirrorConfig:
     include: Annotated[tuple[str, ...], Key("include", PATTERNS)] = ()  #: (): everything
     #: Complete: the defaults first, then what the file adds.
     exclude: Annotated[tuple[str, ...], Key("exclude", EXCLUDES)] = DEFAULT_EXCLUDES
+    #: In which everything is read once, on both sides; 0: never.
+    patrol_s: Annotated[float, Key("patrol", duration())] = 30 * 86400.0
+    patrol_rate_mib: Annotated[int, Key("patrol_rate", memory(1))] = 10  #: a second
     watch: Annotated[
         Literal["auto", "inotify", "polling"],
         Key("watch", choice("auto", "inotify", "polling")),

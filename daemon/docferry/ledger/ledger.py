@@ -21,6 +21,7 @@ from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
+from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
@@ -55,6 +56,7 @@ class Ledger:
         self.mirrors = Mirrors(database)
         self.jobs = Jobs(database)
         self.requests = RequestLog(database)
+        self.patrols = Patrols(database)
         self.erasures = Erasures(database)
 
     @classmethod

@@ -73,6 +73,17 @@ class RequestLog:
         with self._database.reading() as tx:
             return tx.all(query.order_by(request.c.id).limit(limit), RequestRow)
 
+    def is_asked(self, mirror: str, path: Path, kind: RequestKind) -> bool:
+        """Say whether this is asked for already, and is not carried out yet."""
+        query = select(func.count()).where(
+            request.c.mirror == mirror,
+            request.c.state == RequestState.OPEN,
+            request.c.path == path,
+            request.c.kind == kind,
+        )
+        with self._database.reading() as tx:
+            return bool(tx.value(query))
+
     def in_hold(self, hold: int, limit: int, after: int = 0) -> list[RequestRow]:
         """Give what a hold is about, the oldest first."""
         query = _ROW.where(request.c.hold == hold, request.c.id > after)

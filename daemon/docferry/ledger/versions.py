@@ -186,6 +186,16 @@ class Versions:
                 return
             after = rows[-1].id
 
+    def count_displaced(self, mirror: str) -> int:
+        """Count the versions that `displaced` yields."""
+        query = select(func.count()).where(
+            version.c.mirror == mirror,
+            version.c.left_at.is_not(null()),
+            version.c.gone_at.is_(null()),
+        )
+        with self._database.reading() as tx:
+            return int(tx.value(query))
+
     def displaced_by_path(self, mirror: str) -> Iterator[list[VersionRow]]:
         """
         Yield the displaced versions that were not let go, those of one path at a time.

@@ -254,6 +254,25 @@ class S3Storage:
             raise StaleError(f"{path} has an awkward key: send the content instead")
         return self._writer.copy(source_key, source_token, key, attributes)
 
+    def overwrite_unreadable(
+        self, path: Path, content: Content, attributes: Attributes, *, expect: Token
+    ) -> Written:
+        """
+        Put a content in the place of an object that the store can neither give nor copy.
+
+        Nothing is archived, for nothing can be. Only for who has tried both.
+
+        Args:
+            attributes: With the sha256 that *content* must have.
+
+        Raises:
+            StaleError: The object is not *expect*; nothing changed.
+        """
+        if attributes.sha256 is None:
+            raise ValueError(f"{path}: nothing takes its place that is not known")
+        writer = replace(self._writer, archives=False)
+        return writer.write(self._key(path), content, attributes, expect, None)
+
     def write_marker(self, content: bytes) -> None:
         headers = {"Content-Type": "application/json"}
         self._client.put(self.prefix + MARKER_PATH, content, headers, None)
