@@ -13,6 +13,7 @@ from ulid import ULID
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
+from docferry.engine.heal import Healer
 from docferry.engine.identity import Places, place_of
 from docferry.engine.on_request import OnRequest
 from docferry.errors import UserError
@@ -118,7 +119,14 @@ def open_sides(
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))
     contents = Contents(mirror, places, ledger.versions, ledger.synced)
-    on_request = OnRequest(local, remote, contents, ledger.versions.get)
+    healer = Healer(mirror, local, remote, contents, ledger.instance)
+    on_request = OnRequest(
+        local,
+        remote,
+        contents,
+        ledger.versions.get,
+        heal=lambda operation, synced: healer.heal(operation, synced, new_ulid(), now()),
+    )
     executor = Executor(
         mirror,
         local,
