@@ -106,6 +106,8 @@ class Attributes:
     writer: str | None = None  #: id of the docferry instance that wrote it
     path: Path | None = None  #: only on archived versions
     content_type: str | None = None
+    bytes_of: Ulid | None = None  #: archived: under which version the bytes are; None: its own
+    size: int | None = None  #: bytes, of an archived content; elsewhere the object's own counts
 
 
 @dataclass(frozen=True, slots=True)

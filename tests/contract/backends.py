@@ -31,11 +31,16 @@ class Backend:
     name: str
     make: Callable[[pytest.FixtureRequest], Storage]
     keeps_attributes: bool = True  #: False: only the mtime comes back
+    keeps_references: bool = True  #: False: an archive of bytes alone, as a folder has
     is_atomic: bool = True  #: False: ignores preconditions, so that the last of many wins
 
 
 def _memory(request: pytest.FixtureRequest) -> Storage:
     return MemoryStorage()
+
+
+def _memory_folder(request: pytest.FixtureRequest) -> Storage:
+    return MemoryStorage(keeps_references=False)
 
 
 def _local(request: pytest.FixtureRequest) -> Storage:
@@ -76,7 +81,8 @@ def _cautious(request: pytest.FixtureRequest) -> Storage:
 
 BACKENDS = [
     Backend("memory", _memory),
-    Backend("local", _local, keeps_attributes=False),
+    Backend("folder in memory", _memory_folder, keeps_references=False),
+    Backend("local", _local, keeps_attributes=False, keeps_references=False),
     Backend("seaweedfs", _s3("seaweedfs")),
     Backend("cautious", _cautious, is_atomic=False),
     Backend("rclone", _s3("rclone"), is_atomic=False),

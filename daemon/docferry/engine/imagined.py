@@ -23,10 +23,19 @@ from docferry.model import (
     Path,
     Sha256,
     Token,
+    Ulid,
     Unknown,
     Written,
 )
-from docferry.storage.base import PART_BYTES, Content, NewFile, Storage, create_each
+from docferry.storage.base import (
+    PART_BYTES,
+    Archive,
+    Archived,
+    Content,
+    NewFile,
+    Storage,
+    create_each,
+)
 
 _LONG_AGO_NS = 1  # in a run it would settle first, and then be taken
 
@@ -39,6 +48,31 @@ class _Imagined:
     open: Callable[[], Content]
 
 
+class _ImaginedArchive:
+    """A real archive, to look into: what would be changed in it is not remembered."""
+
+    def __init__(self, real: Archive) -> None:
+        self._real = real
+
+    def scan(self) -> Iterator[Archived]:
+        return self._real.scan()
+
+    def describe(self, version: Ulid) -> Attributes | None:
+        return self._real.describe(version)
+
+    def read(self, version: Ulid) -> Content:
+        return self._real.read(version)
+
+    def put(self, version: Ulid, content: Content, attributes: Attributes) -> None:
+        """Change nothing."""
+
+    def refer(self, version: Ulid, to: Ulid, attributes: Attributes) -> None:
+        """Change nothing."""
+
+    def remove(self, version: Ulid) -> None:
+        """Change nothing."""
+
+
 class ImaginedSide:
     """A side that keeps to itself what is written to it. Thread-safe."""
 
@@ -48,6 +82,7 @@ class ImaginedSide:
         self._marker: bytes | None = None
         self._writes = 0
         self._lock = threading.Lock()
+        self.archive: Archive = _ImaginedArchive(real.archive)
 
     # As any Storage.
 

@@ -9,18 +9,31 @@ yield it, the engine never plans on it.
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from docferry.errors import DocferryError
-from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Unknown, Written
+from docferry.model import (
+    Attributes,
+    Entry,
+    FileState,
+    Path,
+    Sha256,
+    Token,
+    Ulid,
+    Unknown,
+    Written,
+)
 
 #: Contents up to this size move in one request and are held in memory; larger
 #: ones move in parts of this size, a few at a time (or larger: S3 takes 10,000 parts).
 PART_BYTES = 16 * 1024 * 1024
 PARTS_AT_ONCE = 4
+
+_IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class Content(ABC):
@@ -88,6 +101,88 @@ class NewFile:
     attributes: Attributes
 
 
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Something in the archive, as a listing tells of it."""
+
+    version: Ulid
+    size: int  #: bytes, of what lies there: 0 where the bytes are under another version
+    modified_ns: int | None  #: the content's mtime; None: the listing does not tell
+
+
+class Archive(Protocol):
+    """
+    What was displaced, by version: `.docferry/versions/<ULID>` on either side.
+
+    A bucket's archive may hold a version as a *reference*: an empty object that says
+    what the version was and under which other one its bytes are. A folder's has none.
+
+    Every method may raise UnreachableError, TemporaryError and PermanentError; those
+    that change something raise ValueError for a version that is no ULID.
+    """
+
+    def scan(self) -> Iterator[Archived]:
+        """
+        Yield all that is there, in the order of ULIDs. What is no version is left out.
+
+        Raises:
+            UnreachableError, TemporaryError: It did not finish. What was not yielded is
+                then unknown, not absent.
+        """
+        ...
+
+    def describe(self, version: Ulid) -> Attributes | None:
+        """Give what a version says about itself, with its size. None: it is not there."""
+        ...
+
+    def read(self, version: Ulid) -> Content:
+        """
+        Open a version; one reference is followed.
+
+        Raises:
+            StaleError: It is not there, or its reference points to other bytes, or none.
+        """
+        ...
+
+    def put(self, version: Ulid, content: Content, attributes: Attributes) -> None:
+        """
+        Bring a content into the archive, whole, checked, durably.
+
+        Nothing happens where one of the same size (and SHA-256, where both are known) is
+        there already. A reference whose bytes are gone is replaced by them.
+
+        Raises:
+            StaleError: Another content is there, or this one changed; nothing changed.
+            TemporaryError: The content came damaged: not `attributes.sha256`.
+        """
+        ...
+
+    def refer(self, version: Ulid, to: Ulid, attributes: Attributes) -> None:
+        """
+        Keep the bytes of two equal versions once, under *to*.
+
+        A bucket then holds a reference as *version*, in the place of its bytes if they are
+        there; a folder holds nothing. Until it returns, and for as long as *version* is
+        kept, nobody may remove *to* or make a reference of it.
+
+        Args:
+            attributes: Of *version*; `size` and `sha256` are what *to* must hold.
+
+        Raises:
+            StaleError: *to* does not hold these bytes, or *version* other ones; nothing
+                changed.
+        """
+        ...
+
+    def remove(self, version: Ulid) -> None:
+        """
+        Remove the bytes of a version for good, from the bucket's own versions too.
+
+        References to it are not looked for. Nothing is there: nothing to do.
+        """
+        ...
+
+
 class Storage(Protocol):
     """
     A folder or a prefix.
@@ -95,6 +190,9 @@ class Storage(Protocol):
     Every method may raise UnreachableError (the side does not answer),
     TemporaryError (again later) and PermanentError (a person must act).
     """
+
+    @property
+    def archive(self) -> Archive: ...
 
     def scan(self) -> Iterator[Entry]:
         """
@@ -164,7 +262,7 @@ class Storage(Protocol):
 
     def read_archived(self, version: str) -> Content:
         """
-        Open an archived version.
+        Open an archived version, as `archive.read` does.
 
         Raises:
             StaleError: The archive of this side does not hold it.
@@ -189,3 +287,29 @@ def create_each(storage: Storage, files: Sequence[NewFile]) -> list[Written | Do
         except DocferryError as error:
             results.append(error)
     return results
+
+
+def is_version(name: str) -> bool:
+    """Say whether *name* is a ULID, and so can be no way to somewhere else."""
+    return _IS_ULID.fullmatch(name) is not None
+
+
+def check_versions(*versions: Ulid) -> None:
+    """
+    Refuse what is to name something in an archive and is no ULID, or names it twice.
+
+    Raises:
+        ValueError: So it is: a mistake in the program, before anything changed.
+    """
+    for version in versions:
+        if not is_version(version):
+            raise ValueError(f"{version!r} is no version")
+    if len({*versions}) < len(versions):
+        raise ValueError(f"version {versions[0]} cannot refer to itself")
+
+
+def check_bytes(attributes: Attributes) -> tuple[int, Sha256]:
+    """Give the size and SHA-256 that a reference needs to say which bytes it is about."""
+    if attributes.size is None or attributes.sha256 is None:
+        raise ValueError("a reference needs the size and the SHA-256 of its bytes")
+    return attributes.size, attributes.sha256

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from docferry.errors import (
     BlockedPathError,
@@ -26,7 +27,6 @@ from docferry.errors import (
     UnreachableError,
 )
 from docferry.model import (
-    ARCHIVE_PREFIX,
     MARKER_PATH,
     RESERVED,
     Attributes,
@@ -39,6 +39,7 @@ from docferry.model import (
 )
 from docferry.storage.atomic import Place, Renames, fsync_folder
 from docferry.storage.base import Content, NewFile
+from docferry.storage.local_archive import LocalArchive
 from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_create import Creation, refuse_if_taken
 from docferry.storage.local_folder import Folder
@@ -90,6 +91,14 @@ class LocalStorage:
         # A few system calls long. Without it, two of our own writes to one path would
         # take each other for strangers, and pruning would remove a folder just made.
         self._changing = threading.Lock()
+        self.archive = LocalArchive(
+            self._folder,
+            self._renames,
+            self._require_marker,
+            self._staging,
+            partial(self._open, expect=None, own=True),
+            step,
+        )
 
     # Looking.
 
@@ -210,12 +219,7 @@ class LocalStorage:
             self._whole_sync.run(root_fd)
 
     def read_archived(self, version: str) -> Content:
-        content = None
-        if version.isascii() and version.isalnum():  # a ULID, not a way to somewhere else
-            content = self._open(ARCHIVE_PREFIX + version, expect=None, own=True)
-        if content is None:
-            raise StaleError(f"the archive of {self.root} does not hold version {version}")
-        return content
+        return self.archive.read(version)
 
     def read_marker(self) -> bytes | None:
         content = self._open(MARKER_PATH, expect=None, own=True)

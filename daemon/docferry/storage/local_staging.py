@@ -103,6 +103,10 @@ class Staging:
         fsync_folder(self._open_archive())
         fsync_folder(self._own_fd)
 
+    def archived(self, version: Ulid) -> Place:
+        """Give the place of a version in the archive."""
+        return Place(self._open_archive(), version)
+
     @contextmanager
     def newcomer(self) -> Iterator[Place]:
         """Give a free name for a content on its way in, and remove what is left if it fails."""
@@ -284,7 +288,7 @@ class Staging:
         One of the same version and size is the same content, archived before; one of
         another size is damaged, but not ours to throw away.
         """
-        place = Place(self._open_archive(), version)
+        place = self.archived(version)
         try:
             self._renames.to_free_name(staged, place)
         except FileExistsError:

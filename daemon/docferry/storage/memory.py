@@ -15,11 +15,37 @@ from dataclasses import dataclass, replace
 from docferry.core.paths import is_odd, is_reserved
 from docferry.errors import DocferryError, StaleError, TemporaryError
 from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Ulid, Written
-from docferry.storage.base import PART_BYTES, Content, NewFile, create_each
+from docferry.storage.base import (
+    PART_BYTES,
+    Archived,
+    Content,
+    NewFile,
+    check_bytes,
+    check_versions,
+    create_each,
+    is_version,
+)
 
 
 def sha256_of(content: bytes) -> Sha256:
     return hashlib.sha256(content).hexdigest()
+
+
+def whole_of(content: Content, announced: Sha256 | None) -> bytes:
+    """
+    Read a content to its end.
+
+    Raises:
+        StaleError: It changed meanwhile.
+        TemporaryError: It is not of the promised length, or not *announced*.
+    """
+    whole = b"".join(content.parts())
+    content.confirm()
+    if len(whole) != content.size:
+        raise TemporaryError(f"{len(whole)} bytes came of a content of {content.size}")
+    if announced not in (None, sha256_of(whole)):
+        raise TemporaryError("the content came damaged: not the SHA-256 that was announced")
+    return whole
 
 
 class BytesContent(Content):
@@ -55,6 +81,106 @@ class Held:
     attributes: Attributes
 
 
+class MemoryArchive(dict[Ulid, Held]):
+    """
+    What a memory storage has archived. As a dictionary it is for tests to look into.
+
+    Args:
+        keeps_references: False: like a folder's, which holds nothing for an equal version.
+        step: Called with a name before and after each change.
+    """
+
+    def __init__(self, *, keeps_references: bool, step: Callable[[str], None]) -> None:
+        super().__init__()
+        self._keeps_references = keeps_references
+        self._step = step
+        self._lock = threading.RLock()
+
+    def scan(self) -> Iterator[Archived]:
+        with self._lock:
+            found = sorted(self.items())
+        for version, held in found:
+            if is_version(version):
+                yield Archived(version, len(held.content), held.attributes.mtime_ns)
+
+    def describe(self, version: Ulid) -> Attributes | None:
+        held = self.get(version)
+        if held is None or held.attributes.bytes_of is not None:
+            return None if held is None else held.attributes
+        return replace(held.attributes, size=len(held.content))
+
+    def read(self, version: Ulid) -> Content:
+        with self._lock:
+            held = self.get(version)
+            if held is None:
+                raise StaleError(f"the archive does not hold version {version}")
+            attributes = held.attributes
+            if attributes.bytes_of is not None:
+                held = self._bytes_of(attributes.bytes_of, *check_bytes(attributes))
+        return BytesContent(held.content, attributes)
+
+    def put(self, version: Ulid, content: Content, attributes: Attributes) -> None:
+        check_versions(version)
+        whole = whole_of(content, attributes.sha256)
+        own = replace(attributes, version=version, sha256=sha256_of(whole), bytes_of=None)
+        self._step("before put")
+        with self._lock:
+            if not self._holds(version, own.sha256, len(whole)):
+                self[version] = Held(whole, "archived", replace(own, size=None))
+        self._step("after put")
+
+    def refer(self, version: Ulid, to: Ulid, attributes: Attributes) -> None:
+        check_versions(version, to)
+        size, sha256 = check_bytes(attributes)
+        self._step("before refer")
+        with self._lock:
+            own = self.get(version)
+            if own is not None and not _is_about(own, sha256, size):
+                raise StaleError(f"version {version} is another content")
+            if self._keeps_references:
+                self._bytes_of(to, size, sha256)
+                dressed = replace(attributes, version=version, bytes_of=to)
+                self[version] = Held(b"", "archived", dressed)
+            elif own is not None:
+                self.setdefault(to, own)
+                self._bytes_of(to, size, sha256)
+                del self[version]
+        self._step("after refer")
+
+    def remove(self, version: Ulid) -> None:
+        check_versions(version)
+        self._step("before remove")
+        self.pop(version, None)
+        self._step("after remove")
+
+    def _holds(self, version: Ulid, sha256: Sha256 | None, size: int) -> bool:
+        """Say whether a version is there; False also for a reference whose bytes are gone."""
+        held = self.get(version)
+        if held is None:
+            return False
+        if not _is_about(held, sha256, size):
+            raise StaleError(f"the archive holds another content as version {version}")
+        try:
+            self.read(version)
+        except StaleError:
+            return False
+        return True
+
+    def _bytes_of(self, version: Ulid, size: int, sha256: Sha256) -> Held:
+        held = self.get(version)
+        if held is None or held.attributes.bytes_of is not None:
+            raise StaleError(f"the archive does not hold the bytes of version {version}")
+        if not _is_about(held, sha256, size):
+            raise StaleError(f"version {version} is another content")
+        return held
+
+
+def _is_about(held: Held, sha256: Sha256 | None, size: int) -> bool:
+    if held.attributes.bytes_of is not None:
+        return (held.attributes.sha256, held.attributes.size) == (sha256, size)
+    return (sha256_of(held.content), len(held.content)) == (sha256, size)
+
+
 class MemoryStorage:
     """
     A folder or a bucket. Thread-safe.
@@ -62,17 +188,24 @@ class MemoryStorage:
     Args:
         knows_sha256: False: `scan` and `stat` tell no hash, like a folder, or a bucket
             whose objects carry no checksum of ours.
+        keeps_references: False: the archive holds bytes alone, like a folder's.
         step: Called with a name before and after each change; tests crash there, or
             let a person act in the middle.
     """
 
     def __init__(
-        self, *, knows_sha256: bool = True, step: Callable[[str], None] = lambda name: None
+        self,
+        *,
+        knows_sha256: bool = True,
+        keeps_references: bool = True,
+        step: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.knows_sha256 = knows_sha256
         self.step = step
         self.files: dict[Path, Held] = {}
-        self.archive: dict[Ulid, Held] = {}
+        self.archive = MemoryArchive(
+            keeps_references=keeps_references, step=lambda name: self.step(name)
+        )
         self.marker: bytes | None = None
         self.open_for_writing: set[Path] = set()
         self.made_to_last: set[tuple[Path, Token]] = set()
@@ -132,10 +265,7 @@ class MemoryStorage:
         self.made_to_last.update((path, held.token) for path, held in self.files.items())
 
     def read_archived(self, version: Ulid) -> Content:
-        held = self.archive.get(version)
-        if held is None:
-            raise StaleError(f"the archive does not hold version {version}")
-        return BytesContent(held.content, held.attributes)
+        return self.archive.read(version)
 
     def write(
         self,
@@ -148,12 +278,7 @@ class MemoryStorage:
     ) -> Written:
         if is_reserved(path):
             raise ValueError(f"{path!r} belongs to docferry itself")
-        whole = b"".join(content.parts())
-        content.confirm()
-        if len(whole) != content.size:
-            raise TemporaryError(f"{len(whole)} bytes came of a content of {content.size}")
-        if attributes.sha256 not in (None, sha256_of(whole)):
-            raise TemporaryError("the content came damaged: not the SHA-256 that was announced")
+        whole = whole_of(content, attributes.sha256)
         self.step("before write")
         with self._lock:
             self._check(path, expect)
@@ -209,10 +334,12 @@ class MemoryStorage:
         if archive is None or archive.version is None:
             raise ValueError(f"{path}: what is displaced needs a version to be archived under")
         held = self.files[path]
-        mtime_ns = archive.mtime_ns or held.attributes.mtime_ns
-        self.archive[archive.version] = replace(
-            held, attributes=replace(archive, mtime_ns=mtime_ns)
+        dressed = replace(
+            archive,
+            mtime_ns=archive.mtime_ns or held.attributes.mtime_ns,
+            parent=archive.parent or held.attributes.parent,
         )
+        self.archive[archive.version] = replace(held, attributes=dressed)
 
     def _state(self, held: Held) -> FileState:
         sha256 = sha256_of(held.content) if self.knows_sha256 else None

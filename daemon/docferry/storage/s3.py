@@ -40,12 +40,15 @@ from docferry.storage.listing import (
     list_objects,
 )
 from docferry.storage.probe import PROBE_PREFIX, StoreProfile, probe
+from docferry.storage.s3_archive import S3Archive
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
+from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
 from docferry.storage.s3_uploads import UploadNotes, sweep
-from docferry.storage.s3_write import Writer, archive_key
+from docferry.storage.s3_versions import BucketVersions
+from docferry.storage.s3_write import Writer
 
 __all__ = ["S3Options", "S3Storage"]
 
@@ -124,7 +127,7 @@ class S3Storage:
         digests: list[bytes] = []
         for batch in self._list(self.prefix, digests):
             for full_key, token, size in batch:
-                if full_key.startswith(own) or _is_folder(full_key, size):
+                if full_key.startswith(own) or is_folder(full_key, size):
                     continue
                 key = full_key[start:]
                 path = aliases.get(key) or path_of(key)
@@ -166,9 +169,20 @@ class S3Storage:
             return None
         key = self._key(path)
         head = self._client.head(key)
-        if head is None or _is_folder(key, head.size):
+        if head is None or is_folder(key, head.size):
             return None
         return FileState(head.token, None, head.size), head.attributes
+
+    @property
+    def archive(self) -> S3Archive:
+        return S3Archive(
+            self._client, self.prefix, self.profile, lambda folder: self._list(folder, [])
+        )
+
+    @property
+    def bucket_versions(self) -> BucketVersions:
+        """What the bucket itself keeps of former contents, where `profile.versioning`."""
+        return BucketVersions(self._client, self.prefix, self.profile, self._aliases)
 
     # Reading.
 
@@ -176,9 +190,7 @@ class S3Storage:
         return self._open(self._key(path), expect)
 
     def read_archived(self, version: Ulid) -> Content:
-        if not (version.isascii() and version.isalnum()):  # a ULID, not a way to somewhere else
-            raise StaleError(f"there is no version {version!r}")
-        return self._open(archive_key(self.prefix, version), None)
+        return self.archive.read(version)
 
     def read_marker(self) -> bytes | None:
         try:
@@ -245,7 +257,7 @@ class S3Storage:
         SeaweedFS takes "a//b" and stores it as "a/b", which may be another document; it
         takes "a/" and loses the bytes.
         """
-        if _is_folder(key, size):
+        if is_folder(key, size):
             raise PermanentError(f"an empty {key!r} would be a folder's marker: rename the file")
         folder = f"{self.prefix}{PROBE_PREFIX}{ULID()}/"
         trial = folder + key.removeprefix(self.prefix)
@@ -272,7 +284,3 @@ class S3Storage:
 
     def _key(self, path: Path) -> str:
         return self.prefix + key_of(path)
-
-
-def _is_folder(key: str, size: int) -> bool:
-    return size == 0 and key.endswith("/")

@@ -101,37 +101,42 @@ class S3Client:
             raise no_answer(doing, self.connections.endpoint_url)
         self._answered_s = time.monotonic()
 
-    def head(self, key: str) -> ObjectHead | None:
+    def head(self, key: str, version_id: str | None = None) -> ObjectHead | None:
         """
-        Look at one object. None: there is none.
+        Look at one object, or at a version of it that the bucket keeps. None: there is none.
 
         Raises:
             PermanentError: There is no bucket, and so nothing is known of the object.
         """
-        found = s3_lean.head(self.connections, key) or self._head_with_boto(key)
+        found = s3_lean.head(self.connections, key) if version_id is None else None
+        found = found or self._head_with_boto(key, version_id)
         if not isinstance(found, str):
             self._answered_s = time.monotonic()
         elif time.monotonic() - self._answered_s > _BUCKET_SEEN_S:
             self.find_bucket()  # a HEAD's 404 does not tell a missing key from a missing bucket
         return None if isinstance(found, str) else found
 
-    def get(self, key: str, expect: Token | None) -> Fetched:
+    def get(self, key: str, expect: Token | None, version_id: str | None = None) -> Fetched:
         """
         Fetch one object.
 
         Args:
             expect: Its ETag; None: any.
+            version_id: Of a version that the bucket keeps; None: the object as it is now.
 
         Raises:
             StaleError: There is another one, or none.
         """
-        fetched = s3_lean.get(self.connections, key, expect) or self._get_with_boto(key, expect)
+        fetched = s3_lean.get(self.connections, key, expect) if version_id is None else None
+        fetched = fetched or self._get_with_boto(key, expect, version_id)
         if expect not in (None, fetched.head.token):  # rclone does not look at If-Match
             raise StaleError(f"{key} is another content than expected")
         self._answered_s = time.monotonic()
         return fetched
 
-    def get_range(self, key: str, expect: Token, offset: int, size: int) -> bytes:
+    def get_range(
+        self, key: str, expect: Token, offset: int, size: int, version_id: str | None = None
+    ) -> bytes:
         """
         Fetch a piece of one object. Not through obstore: it does not understand rclone's.
 
@@ -145,6 +150,7 @@ class S3Client:
             Key=key,
             IfMatch=f'"{expect}"',
             Range=f"bytes={offset}-{offset + size - 1}",
+            **_of_version(version_id),
         )
         with closing(answer["Body"]) as stream:
             head = self._head_of(answer, doing)
@@ -165,16 +171,25 @@ class S3Client:
         self._answered_s = time.monotonic()
         return token
 
-    def delete(self, key: str, condition: Token | None = None) -> None:
+    def delete(
+        self, key: str, condition: Token | None = None, version_id: str | None = None
+    ) -> bool:
         """
+        Delete one object, or a version of it that the bucket keeps.
+
+        Returns:
+            The bucket has kept the object as a version of its own, below a delete marker.
+
         Raises:
             StaleError: *condition* does not hold.
         """
-        boto, doing = self.connections.boto, f"delete {key}"
-        answer = self.call(doing, boto.delete_object, Key=key, **conditions(condition))
+        boto, doing, which = self.connections.boto, f"delete {key}", _of_version(version_id)
+        answer = self.call(doing, boto.delete_object, Key=key, **which, **conditions(condition))
         # A proxy's log-in page is a 200 too.
-        if answer["ResponseMetadata"]["HTTPStatusCode"] != 204 and self.head(key) is not None:
+        is_certain = answer["ResponseMetadata"]["HTTPStatusCode"] == 204
+        if not is_certain and self.head(key, version_id) is not None:
             raise no_answer(doing, self.connections.endpoint_url)
+        return version_id is None and answer.get("DeleteMarker", False)
 
     def list_page(self, prefix: str, after: str | None) -> Page:
         """Fetch one page of the listing, unchecked: `storage.listing` does that."""
@@ -188,7 +203,7 @@ class S3Client:
         self._answered_s = time.monotonic()
         return page
 
-    def hides_md5(self, key: str, expect: Token) -> bool:
+    def hides_md5(self, key: str, expect: Token, version_id: str | None = None) -> bool:
         """
         Ask whether an object is encrypted so that its ETag is no MD5 (SSE-KMS, SSE-C).
 
@@ -196,7 +211,8 @@ class S3Client:
             StaleError: There is another object by now.
         """
         doing = f"look at {key}"
-        answer = self.call(doing, self.connections.boto.head_object, Key=key)
+        which = _of_version(version_id)
+        answer = self.call(doing, self.connections.boto.head_object, Key=key, **which)
         if self.etag_in(answer, doing) != expect:
             raise StaleError(f"{key} is another content than expected")
         is_with_own_key = "SSECustomerAlgorithm" in answer
@@ -216,25 +232,28 @@ class S3Client:
 
     # Through boto3.
 
-    def _head_with_boto(self, key: str) -> ObjectHead | Literal["absent"]:
+    def _head_with_boto(self, key: str, version_id: str | None) -> ObjectHead | Literal["absent"]:
         doing = f"look at {key}"
         try:
-            answer = self.connections.boto.head_object(Bucket=self.bucket, Key=key)
+            which = _of_version(version_id)
+            answer = self.connections.boto.head_object(Bucket=self.bucket, Key=key, **which)
         except ClientError as error:
             is_too_long = status_of(error) == 400 and len(key.encode()) > _KEY_BYTES
-            if status_of(error) == 404 or is_too_long:
+            is_delete_marker = status_of(error) == 405 and version_id is not None
+            if status_of(error) == 404 or is_too_long or is_delete_marker:
                 return "absent"
             raise self._translated(error, doing) from error
         except (BotoCoreError, ResponseParserError) as error:
             raise self._translated(error, doing) from error
         return self._head_of(answer, doing)
 
-    def _get_with_boto(self, key: str, expect: Token | None) -> Fetched:
+    def _get_with_boto(self, key: str, expect: Token | None, version_id: str | None) -> Fetched:
         doing = f"read {key}"
         answer = self.call(
             doing,
             self.connections.boto.get_object,
             Key=key,
+            **_of_version(version_id),
             **conditions(expect),
         )
         with closing(answer["Body"]) as stream:
@@ -292,6 +311,10 @@ def conditions(condition: Token | None) -> dict[str, str]:
     if condition is None:
         return {}
     return {"IfNoneMatch": "*"} if condition == ABSENT else {"IfMatch": f'"{condition}"'}
+
+
+def _of_version(version_id: str | None) -> dict[str, str]:
+    return {} if version_id is None else {"VersionId": version_id}
 
 
 def boto_headers(headers: Headers) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
 from docferry.errors import StaleError, TemporaryError
-from docferry.model import Sha256
+from docferry.model import Sha256, Token
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
 from docferry.storage.hashing import HashAside
 from docferry.storage.s3_client import PART_PERMITS, S3Client
@@ -25,13 +25,23 @@ class S3Content(Content):
 
     Args:
         etag_is_md5: The store gives the MD5 of the bytes as the ETag, where it looks so.
+        version_id: Of a version that the bucket keeps; None: the object as it is now.
     """
 
-    def __init__(self, client: S3Client, key: str, fetched: Fetched, *, etag_is_md5: bool) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        key: str,
+        fetched: Fetched,
+        *,
+        etag_is_md5: bool,
+        version_id: str | None = None,
+    ) -> None:
         self.size = fetched.head.size
         self.attributes = fetched.head.attributes
         self._client = client
         self._key = key
+        self._version_id = version_id
         self._token = fetched.head.token
         self._body = fetched.body
         self._etag_is_md5 = etag_is_md5 and _IS_MD5.fullmatch(self._token) is not None
@@ -44,7 +54,9 @@ class S3Content(Content):
         if self._body is not None:
             self._is_of_one_answer = True
             return self._body[offset : offset + size]
-        return self._client.get_range(self._key, self._token, offset, size) if size else b""
+        if size == 0:
+            return b""
+        return self._client.get_range(self._key, self._token, offset, size, self._version_id)
 
     def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
         if self._body is not None:
@@ -79,7 +91,7 @@ class S3Content(Content):
         expected = self.attributes.sha256 or (self._token if self._etag_is_md5 else None)
         if None in (self._found, expected) or self._found == expected:
             return
-        if self._etag_is_md5 and self._client.hides_md5(self._key, self._token):
+        if self._etag_is_md5 and self._client.hides_md5(*self._which):
             self._etag_is_md5 = False
             if self.attributes.sha256 is None:
                 return  # nothing tells what it should be
@@ -88,6 +100,10 @@ class S3Content(Content):
 
     def close(self) -> None:
         """Do nothing: every request is a connection's loan."""
+
+    @property
+    def _which(self) -> tuple[str, Token, str | None]:
+        return self._key, self._token, self._version_id
 
     @property
     def _algorithm(self) -> Literal["sha256", "md5"]:
@@ -101,13 +117,13 @@ class S3Content(Content):
         """
         again = hashlib.new("md5" if self._etag_is_md5 else "sha256", usedforsecurity=False)
         if self._body is not None and not self._etag_is_md5:
-            self._body = self._client.get(self._key, self._token).body
+            self._body = self._client.get(*self._which).body
         for part in self._read(PART_BYTES):
             again.update(part)
         return again.hexdigest() == (self._token if self._etag_is_md5 else self._found)
 
     def _look_again(self) -> None:
-        found = self._client.head(self._key)
+        found = self._client.head(self._key, self._version_id)
         if found is None or found.token != self._token:
             raise StaleError(f"{self._key} is another content by now, or gone")
 

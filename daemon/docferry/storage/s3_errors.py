@@ -83,6 +83,7 @@ _CODES = {
     "ConditionalRequestConflict": _MOVED,
     "OperationAborted": _MOVED,
     "NoSuchKey": _Meaning(StaleError, "there is no such object any more"),
+    "NoSuchVersion": _Meaning(StaleError, "the bucket does not keep that version any more"),
     "NoSuchUpload": _Meaning(TemporaryError, "the store has forgotten the begun upload"),
     "BadDigest": _DAMAGED,
     "InvalidDigest": _DAMAGED,

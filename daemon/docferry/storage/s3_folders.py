@@ -27,6 +27,11 @@ class Folder(Enum):
     FULL = "full"  # something is in it, or a person made it: not ours to remove
 
 
+def is_folder(key: str, size: int) -> bool:
+    """Say whether an object is what consoles show as a folder: it is no document."""
+    return size == 0 and key.endswith("/")
+
+
 def clear_emptied(client: S3Client, key: str) -> Folder:
     """
     Remove the folder that has the name of *key*, and nothing in it.

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from docferry.model import Attributes, Path, Token
+from docferry.model import Attributes, Path, Sha256, Token
 
 Headers = Mapping[str, str]
 
@@ -33,12 +33,16 @@ _OURS = "docferry-"
 _VERSION, _SHA256, _MTIME_NS = "docferry-version", "docferry-sha256", "docferry-mtime-ns"
 _PARENT, _WRITER = "docferry-parent", "docferry-writer"
 _PATH, _PATH_BASE64 = "docferry-path", "docferry-path-base64"
+_BYTES_OF, _SIZE = "docferry-bytes-of", "docferry-size"
+#: Of an archived object alone: an ordinary one that has it was copied from an archive.
+_OF_ARCHIVED = frozenset({_PATH, _PATH_BASE64, _BYTES_OF, _SIZE})
 #: S3 takes 2 KB of metadata. Base 64 makes less of a long path that is not ASCII.
 _LONG_PATH_CHARS = 1000
 
 _IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 _IS_NUMBER = re.compile(r"-?[0-9]{1,19}")
+_IS_SIZE = re.compile(r"[0-9]{1,19}")
 _IS_WRITER = re.compile(r"[!-~]{1,64}")
 
 
@@ -52,10 +56,16 @@ class ObjectHead:
     modified_ns: int | None  #: Last-Modified, ns since the epoch
 
     @property
+    def is_reference(self) -> bool:
+        """Of an archived object: it only says under which other version its bytes are."""
+        return self.size == 0 and self.attributes.bytes_of is not None
+
+    @property
     def attributes(self) -> Attributes:
         """What the object says about itself: claims. What reads like nonsense is left out."""
         headers = self.headers
         mtime_ns = _claim(headers, _MTIME_NS, _IS_NUMBER)
+        size = _claim(headers, _SIZE, _IS_SIZE)
         return Attributes(
             version=_claim(headers, _VERSION, _IS_ULID),
             sha256=_claim(headers, _SHA256, _IS_SHA256),
@@ -64,6 +74,8 @@ class ObjectHead:
             writer=_claim(headers, _WRITER, _IS_WRITER),
             path=_path_of(headers),
             content_type=headers.get("Content-Type"),
+            bytes_of=_claim(headers, _BYTES_OF, _IS_ULID),
+            size=None if size is None else int(size),
         )
 
 
@@ -89,6 +101,8 @@ def headers_of(attributes: Attributes) -> dict[str, str]:
         _MTIME_NS: None if attributes.mtime_ns is None else str(attributes.mtime_ns),
         _PARENT: attributes.parent,
         _WRITER: attributes.writer,
+        _BYTES_OF: attributes.bytes_of,
+        _SIZE: None if attributes.size is None else str(attributes.size),
     }
     headers = {name: value for name, value in values.items() if value is not None}
     return headers if attributes.path is None else headers | _path_headers(attributes.path)
@@ -96,7 +110,11 @@ def headers_of(attributes: Attributes) -> dict[str, str]:
 
 def archive_headers(displaced: ObjectHead, archive: Attributes) -> dict[str, str]:
     """Give the headers of *displaced* once it is archived: all it has, and what names it."""
-    headers = _that_can_be_sent(displaced.headers)
+    headers = {
+        name: value
+        for name, value in _that_can_be_sent(displaced.headers).items()
+        if name not in _OF_ARCHIVED
+    }
     if displaced.modified_ns is not None:
         headers.setdefault(_MTIME_NS, str(displaced.modified_ns))  # a copy has a later one
     return headers | headers_of(archive)
@@ -107,6 +125,13 @@ def copy_headers(source: ObjectHead, attributes: Attributes) -> dict[str, str]:
     headers = _that_can_be_sent(source.headers)
     theirs = {name: value for name, value in headers.items() if not name.startswith(_OURS)}
     return theirs | headers_of(attributes)
+
+
+def is_same_content(held: ObjectHead, size: int, sha256: Sha256 | None) -> bool:
+    """Compare an archived object, or what its reference stands for, as far as can be known."""
+    claims = held.attributes
+    held_size = claims.size if held.is_reference else held.size
+    return held_size == size and (None in (sha256, claims.sha256) or sha256 == claims.sha256)
 
 
 def clean(headers: Headers) -> dict[str, str]:

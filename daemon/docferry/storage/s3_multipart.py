@@ -17,7 +17,7 @@ from docferry.storage.s3_errors import no_answer
 from docferry.storage.s3_uploads import abort
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 T = TypeVar("T")
 
@@ -68,7 +68,9 @@ class MultipartUpload:
         self._in_parallel(bodies(), self._send_part)
         return digest.hexdigest()
 
-    def copy(self, source: str, size: int, condition: Token | None, part_bytes: int) -> None:
+    def copy(
+        self, source: CopySourceTypeDef, size: int, condition: Token | None, part_bytes: int
+    ) -> None:
         """
         Let the store copy *source* part by part.
 
@@ -84,7 +86,7 @@ class MultipartUpload:
                 Key=self._key,
                 UploadId=self._id,
                 PartNumber=number,
-                CopySource={"Bucket": self._client.bucket, "Key": source},
+                CopySource=source,
                 CopySourceRange=f"bytes={offset}-{last}",
                 **source_conditions(condition),
             )
@@ -169,6 +171,7 @@ def copy_object(
     *,
     source_is: Token | None,
     target_is: Token | None,
+    source_version_id: str | None = None,
     copy_bytes: int = COPY_BYTES,
     part_bytes: int = _COPY_PART_BYTES,
 ) -> Token:
@@ -177,20 +180,24 @@ def copy_object(
 
     Args:
         source_is, target_is: Conditions; None: the store would not look at them.
+        source_version_id: Of a version that the bucket keeps; None: what is there now.
 
     Raises:
         StaleError: A condition does not hold, or *source* is gone.
     """
+    which: CopySourceTypeDef = {"Bucket": client.bucket, "Key": source}
+    if source_version_id is not None:
+        which["VersionId"] = source_version_id
     if size > copy_bytes:
         with MultipartUpload(client, target, headers) as upload:
-            upload.copy(source, size, source_is, part_bytes)
+            upload.copy(which, size, source_is, part_bytes)
             return upload.complete(target_is)
     doing = f"copy {source} to {target}"
     answer = client.call(
         doing,
         client.connections.boto.copy_object,
         Key=target,
-        CopySource={"Bucket": client.bucket, "Key": source},
+        CopySource=which,
         MetadataDirective="REPLACE",
         **boto_headers(headers),
         **source_conditions(source_is),
