@@ -24,6 +24,21 @@ DECIDING = (
         PLAN,
     ),
     Fault(
+        "what a rebuilt ledger never saw here is deleted in the bucket",
+        "core/plan.py",
+        "    if synced.local_token == NEVER_SEEN:\n"
+        "        return Download(path, remote, expect_local=None)\n",
+        "",
+        PLAN,
+    ),
+    Fault(
+        "what a rebuilt ledger finds here goes over what is in the bucket",
+        "core/plan.py",
+        "    if local_edited and synced is not None and synced.local_token == NEVER_SEEN:\n",
+        "    if local_edited and synced is not None and remote_edited:\n",
+        PLAN,
+    ),
+    Fault(
         "a deletion beats an edit",
         "core/plan.py",
         "    if synced is None or _is_edited(local, synced.local_token, synced):\n"

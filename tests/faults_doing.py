@@ -27,6 +27,13 @@ DOING = (
         EXECUTE,
     ),
     Fault(
+        "what was agreed on and comes down is another version",
+        "engine/execute.py",
+        "        if base is not None and base.sha256 == written.sha256:\n",
+        "        if base is not None and base.sha256 == written.sha256 == '':\n",
+        EXECUTE,
+    ),
+    Fault(
         "a conflict overwrites first and copies afterwards",
         "engine/execute.py",
         "        copy_path, mtime_ns = self._copy_aside(operation, local.sha256)\n",
