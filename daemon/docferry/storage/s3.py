@@ -49,6 +49,7 @@ from docferry.storage.s3_lean import is_plain
 from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_versions import BucketVersions
 from docferry.storage.s3_write import Writer
+from docferry.storage.snapshots import S3Snapshots
 
 __all__ = ["S3Options", "S3Storage"]
 
@@ -183,6 +184,13 @@ class S3Storage:
     def bucket_versions(self) -> BucketVersions:
         """What the bucket itself keeps of former contents, where `profile.versioning`."""
         return BucketVersions(self._client, self.prefix, self.profile, self._aliases)
+
+    @property
+    def snapshots(self) -> S3Snapshots:
+        """The snapshots of the ledger that are kept below the prefix."""
+        return S3Snapshots(
+            self._client, self.prefix, self.profile, lambda folder: self._list(folder, [])
+        )
 
     # Reading.
 
