@@ -18,7 +18,7 @@ from docferry.ledger import schema
 from docferry.ledger.database import Taken, chunks
 from docferry.ledger.ledger import Ledger
 from docferry.ledger.schema import instant_text, synced, version
-from docferry.ledger.snapshots import columns_of, names_of, translated
+from docferry.ledger.snapshots import columns_of, indexed_at_once, names_of, translated
 from docferry.ledger.versions import values_of
 from docferry.model import NEVER_SEEN, Path, Sha256, SyncedState, Ulid, VersionRow
 
@@ -46,9 +46,10 @@ class Rebuilt(Ledger):
         """Take the agreements of a snapshot, and all it knows of the past."""
         with closing(self._attached(snapshot)) as both, both:
             both.execute("BEGIN")
-            for table in (schema.synced, schema.alias):
-                _copy(both, table, {"mirror": mirror})
-            _copy_past(both, {"mirror": mirror})
+            with indexed_at_once(both):
+                for table in (schema.synced, schema.alias):
+                    _copy(both, table, {"mirror": mirror})
+                _copy_past(both, {"mirror": mirror})
 
     def take_past(self, snapshot: FilePath, mirror: str, taken_at: datetime) -> None:
         """Take only what was, of an older ledger: what is current there has left since."""
@@ -114,6 +115,7 @@ class Rebuilt(Ledger):
         with translated(self.path):
             both = sqlite3.connect(f"file:{quote(str(self.path))}", uri=True, isolation_level=None)
             both.execute("PRAGMA trusted_schema=OFF")
+            both.execute("PRAGMA cache_size=-65536")  # KiB
             both.execute("ATTACH ? AS old", [f"file:{quote(str(snapshot))}?mode=rw"])
             return both
 
