@@ -3,120 +3,49 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import signal
+import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import proxy
 import servers
-from docferry.app.sides import LEDGER_NAME, UlidSource, open_sides
-from docferry.config import load
-from docferry.engine.snapshot import Snapshots
-from docferry.ledger import Ledger
 from system.conftest import NewSite
-from system.daemon import Mirror, Site, events_of
-
-#: What a version was and is, but for where its bytes are.
-_VERSIONS = (
-    "select id, path, sha256, size, parent, left_at is null from version where origin != 'evidence'"
+from system.daemon import Site
+from system.lost import (
+    Lost,
+    Version,
+    had_a_life,
+    known,
+    lose,
+    take_snapshot,
+    times_of,
+    versions_of,
+    watched,
 )
-_READS = {"GET", "HEAD"}
+
+_SNAPSHOTS = ".docferry/ledger/"
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A mirror as it was on the machine that is lost."""
-
-    site: Site
-    files: dict[str, bytes]
-    versions: set[tuple[Any, ...]]
+def rebuilt(site: Site, *options: str, code: int = 0) -> Any:
+    """Rebuild, and give what is said of the one mirror."""
+    said = json.loads(site.run("rebuild", "--yes", "--json", *options, code=code))
+    [mirror] = said["rebuilt"]["mirrors"]
+    return mirror["result"]
 
 
-def had_a_life(site: Site) -> None:
-    """Files of all kinds, edited and deleted on both sides, several times."""
-    docs = site.docs
-    for number in range(20):
-        docs.write(f"p/{number:02}.txt", b"first %d" % number)
-    docs.put("of a stranger.txt", b"nobody said what this is")
-    docs.put("tab\there", b"a key that no file has")
-    docs.put("big.bin", os.urandom(17 * 1024 * 1024))
-    site.work_off()
-    docs.write("p/00.txt", b"second")
-    docs.put("p/01.txt", b"second, there")
-    (docs.folder / "p/02.txt").unlink()
-    docs.remove("p/03.txt")
-    site.work_off()
-    docs.write("p/00.txt", b"third")
-    docs.write("p/02.txt", b"back again")
-    (docs.folder / "p/04.txt").rename(docs.folder / "moved.txt")
-    assert site.work_off()
+def is_nothing_to_do(site: Site) -> None:
+    """The next run finds everything as it is."""
+    assert site.plan()["docs"].operations == []
 
 
-def versions_of(site: Site) -> set[tuple[Any, ...]]:
-    with site.ledger() as ledger:
-        return set(ledger.execute(_VERSIONS))
-
-
-def snapshot(site: Site) -> None:
-    """Take one now, as the daemon does when the mirror is quiet."""
-    environ = site.environ()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, environ[name])
-        config = load(site.config, environ)
-        with Ledger.open(config.state_dir / LEDGER_NAME) as ledger:
-            for name in config.mirrors:
-                sides = open_sides(config, name, ledger, UlidSource(), connections=4)
-                Snapshots(
-                    name,
-                    ledger,
-                    sides.remote,
-                    config.state_dir / f"snapshot-{name}",
-                    every_s=1.0,
-                    new_ulid=UlidSource(),
-                    now=lambda: datetime.now(UTC),
-                ).take()
-
-
-def lose(site: Site) -> Lost:
-    """Give what was known, and let state and folder be gone."""
-    lost = Lost(site, site.docs.files(), versions_of(site))
-    shutil.rmtree(site.state)
-    shutil.rmtree(site.docs.folder)
-    return lost
-
-
-@contextmanager
-def watched(site: Site, server: servers.S3Server) -> Iterator[list[str]]:
-    """Let everything that reaches the store pass by us; give the requests that change it."""
-    changing: list[str] = []
-    with proxy.in_front_of(server) as between:
-
-        def note(request: proxy.Request) -> bool:
-            if request.command not in _READS:
-                changing.append(f"{request.command} {request.path}")
-            return False
-
-        between.mood = note
-        before, site.endpoint_url = site.endpoint_url, between.url
-        site.configure()
-        yield changing
-        site.endpoint_url = before
-        site.configure()
-
-
-def is_as_it_was(site: Site, lost: Lost) -> None:
-    assert site.docs.files() == lost.files == site.docs.objects()
-    assert versions_of(site) >= lost.versions
-    assert site.status()["docs"].problems == {}
+def since(times: set[Version]) -> datetime:
+    """Give when the one version that is not current left its path."""
+    [left_at] = [left_at for _, left_at, *_ in times if left_at is not None]
+    return datetime.fromisoformat(left_at)
 
 
 # All is lost.
@@ -124,28 +53,25 @@ def is_as_it_was(site: Site, lost: Lost) -> None:
 
 def test_with_a_snapshot_everything_is_as_it_was(site: Site, server: servers.S3Server) -> None:
     had_a_life(site)
-    snapshot(site)
+    take_snapshot(site)
     lost = lose(site)
 
     with watched(site, server) as changing:
-        said = json.loads(site.run("rebuild", "--yes", "--json"))
+        result = rebuilt(site)
 
     assert changing == []
-    is_as_it_was(site, lost)
-    assert versions_of(site) == lost.versions
-    [mirror] = said["rebuilt"]["mirrors"]
-    assert mirror["result"]["snapshot"] is not None
-    assert (mirror["result"]["read"], mirror["result"]["lost"]) == (0, [])
-    with watched(site, server) as changing:
-        site.run_once()
-    assert not [each for each in changing if "/.docferry/probe/" not in each]
+    assert site.docs.files() == lost.files == site.docs.objects()
+    assert (versions_of(site), times_of(site)) == (lost.versions, lost.times)
+    assert (result["told"], result["read"], result["archived"]) == (0, 0, 0)
+    assert (result["lost"], result["refused"]) == ([], [])
+    is_nothing_to_do(site)
 
 
-def test_what_came_after_the_snapshot_is_found_without_it(
+def test_what_came_after_the_snapshot_is_found_all_the_same(
     site: Site, server: servers.S3Server
 ) -> None:
     had_a_life(site)
-    snapshot(site)
+    take_snapshot(site)
     docs = site.docs
     docs.write("p/00.txt", b"fourth")
     docs.write("new.txt", b"new since")
@@ -158,11 +84,31 @@ def test_what_came_after_the_snapshot_is_found_without_it(
     docs.put("while it was lost.txt", b"of a stranger")
 
     with watched(site, server) as changing:
-        site.run("rebuild", "--yes")
+        result = rebuilt(site)
 
     assert changing == []
-    assert site.docs.files() == lost.files | {"while it was lost.txt": b"of a stranger"}
-    pass
+    assert docs.files() == lost.files | {"while it was lost.txt": b"of a stranger"}
+    assert versions_of(site) >= lost.versions
+    assert len(versions_of(site)) == len(lost.versions) + 1
+    # Of p/00.txt the fourth is archived, the fifth current; p/05 and p/06 are gone.
+    assert (result["told"], result["read"]) == (2, 1)
+    assert (result["archived"], result["gone"]) == (1, 2)
+    is_nothing_to_do(site)
+
+
+def test_a_deletion_after_the_snapshot_has_its_time(site: Site) -> None:
+    """Else one who looks at the folder as it was then would not find the file in it."""
+    site.docs.write("a", b"deleted later")
+    site.docs.write("b", b"so that the folder is not empty")
+    site.work_off()
+    take_snapshot(site)
+    (site.docs.folder / "a").unlink()
+    site.work_off()
+    lost = lose(site)
+
+    rebuilt(site)
+
+    assert abs(since(times_of(site)) - since(lost.times)) < timedelta(seconds=2)
 
 
 def test_without_a_snapshot_the_bucket_alone_tells(site: Site, server: servers.S3Server) -> None:
@@ -170,12 +116,243 @@ def test_without_a_snapshot_the_bucket_alone_tells(site: Site, server: servers.S
     lost = lose(site)
 
     with watched(site, server) as changing:
-        said = json.loads(site.run("rebuild", "--yes", "--json"))
+        result = rebuilt(site)
 
     assert changing == []
     assert site.docs.files() == lost.files
-    [mirror] = said["rebuilt"]["mirrors"]
-    print(json.dumps(mirror, indent=1))
-    print(sorted(lost.versions, key=lambda v: v[1]))
-    print(sorted(versions_of(site), key=lambda v: v[1]))
-    assert 0
+    assert versions_of(site) >= lost.telling
+    assert result["snapshot"] is None
+    assert (result["archived"], result["read"]) == (4, 4)  # strangers' objects say nothing
+    is_nothing_to_do(site)
+
+
+def test_a_snapshot_need_not_be_believed(site: Site) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost = lose(site)
+
+    result = rebuilt(site, "--from-objects")
+
+    assert result["snapshot"] is None
+    assert site.docs.files() == lost.files
+    assert versions_of(site) >= lost.telling
+
+
+def test_of_damaged_snapshots_the_next_older_one_is_taken_and_it_is_said(site: Site) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    site.docs.write("p/00.txt", b"fourth")
+    site.work_off()
+    take_snapshot(site)
+    *_, newest = sorted(key for key in site.docs.all_keys() if key.startswith(_SNAPSHOTS))
+    whole = site.docs.get(newest) or b""
+    site.docs.put(newest, whole[: len(whole) // 2])
+    lost = lose(site)
+
+    result = rebuilt(site)
+
+    assert site.docs.files() == lost.files
+    assert versions_of(site) >= lost.versions
+    assert [newest.split("/")[-1].split(".")[0] in each for each in result["refused"]] == [True]
+    assert result["snapshot"] is not None
+
+
+def test_two_machines_may_rebuild_at_once(
+    site: Site, new_site: NewSite, server: servers.S3Server
+) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    other = new_site()
+    other.docs.prefix = site.docs.prefix
+    other.configure()
+    lost = lose(site)
+
+    with watched(site, server) as changing, watched(other, server) as changing_too:
+        both = [threading.Thread(target=rebuilt, args=[each]) for each in (site, other)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+
+    assert (changing, changing_too) == ([], [])
+    for each in (site, other):
+        assert each.docs.files() == lost.files
+        assert versions_of(each) == lost.versions
+
+
+def test_killed_in_the_middle_it_leaves_nothing_half_and_is_simply_done_again(
+    site: Site, server: servers.S3Server
+) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost = lose(site)
+    killed: list[subprocess.Popen[bytes]] = []
+
+    def kill(request: proxy.Request) -> None:
+        if "docferry%2Fversions" in request.path and killed:
+            killed[0].send_signal(signal.SIGKILL)
+
+    with watched(site, server, kill):
+        command = site.command("rebuild", "--yes")
+        killed.append(subprocess.Popen(command, env=site.environ(), stdout=subprocess.PIPE))
+        killed[0].communicate(timeout=60)
+
+    assert killed[0].returncode == -signal.SIGKILL
+    assert not (site.state / "ledger.sqlite3").exists()
+    rebuilt(site)
+    assert site.docs.files() == lost.files
+    assert versions_of(site) == lost.versions
+
+
+# The folder is there.
+
+
+def test_what_the_folder_holds_is_compared_and_nothing_goes_over_the_buckets(site: Site) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost = lose(site, with_folder=False)
+    docs = site.docs
+    docs.write("p/07.txt", b"edited while nobody looked")
+    docs.write("only here.txt", b"new while nobody looked")
+    (docs.folder / "p/08.txt").unlink()
+
+    rebuilt(site)
+
+    found = docs.files()
+    copies = {path: content for path, content in found.items() if path not in lost.files}
+    assert {path: found[path] for path in lost.files} == lost.files
+    assert copies.pop("only here.txt") == b"new while nobody looked"
+    assert list(copies.values()) == [b"edited while nobody looked"]
+    assert docs.objects() == found
+    assert versions_of(site) > lost.versions
+    is_nothing_to_do(site)
+
+
+def test_a_folder_that_says_nothing_of_itself_is_asked_about_first(site: Site) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost = lose(site)
+    site.docs.write("somebody's.txt", b"is this the mirror's?")
+
+    site.run("rebuild", "--yes", code=1)
+
+    assert site.docs.files() == {"somebody's.txt": b"is this the mirror's?"}
+    assert site.docs.objects() == lost.files
+    assert [hold.kind for hold in site.holds()] == ["identity"]
+
+
+# When not.
+
+
+def test_a_sound_ledger_is_not_replaced(site: Site) -> None:
+    site.docs.write("a", b"a")
+    site.work_off()
+    before = known(site)
+
+    refused = site.ended("rebuild", "--yes")
+
+    assert refused.returncode == 2
+    assert "move it away" in refused.stderr
+    assert known(site) == before
+
+
+def test_while_the_daemon_runs_nothing_is_rebuilt(site: Site) -> None:
+    site.docs.write("a", b"a")
+    with site.running():
+        (site.state / "ledger.sqlite3").rename(site.folder / "moved away")
+
+        refused = site.ended("rebuild", "--yes")
+
+    assert refused.returncode == 2
+    assert "already runs" in refused.stderr
+
+
+def test_a_bucket_that_never_was_a_mirror_is_nothing_to_rebuild_from(site: Site) -> None:
+    site.docs.put("a", b"a")
+
+    refused = site.ended("rebuild", "--yes")
+
+    assert refused.returncode == 2
+    assert "nothing to rebuild from" in refused.stderr
+    assert not (site.state / "ledger.sqlite3").exists()
+    assert not site.docs.folder.exists()
+
+
+# A damaged ledger.
+
+
+def spoil(ledger: Path) -> None:
+    content = bytearray(ledger.read_bytes())
+    for start in range(4096, len(content), 8192):
+        content[start : start + 64] = b"\xff" * 64
+    ledger.write_bytes(content)
+
+
+def test_a_damaged_ledger_stops_the_daemon_until_it_is_rebuilt(site: Site) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost: Lost = known(site)
+    spoil(site.state / "ledger.sqlite3")
+
+    for _ in range(2):
+        refused = site.ended("run", "--once")
+        assert refused.returncode == 2
+        assert "docferry rebuild" in refused.stderr
+        assert "ledger.sqlite3.damaged-" in refused.stderr
+    for command in ("status", "plan", "check"):
+        asked = site.ended(command)
+        assert asked.returncode == 2
+        assert "docferry rebuild" in asked.stdout + asked.stderr
+    assert not (site.state / "ledger.sqlite3").exists()
+    rebuilt(site)
+
+    assert site.docs.files() == lost.files
+    assert versions_of(site) == lost.versions
+    site.run_once()
+
+
+def test_a_damaged_ledger_is_rebuilt_at_once_where_that_is_asked_for_first(site: Site) -> None:
+    site.docs.write("a", b"a")
+    site.work_off()
+    spoil(site.state / "ledger.sqlite3")
+
+    rebuilt(site)
+
+    assert site.docs.files() == {"a": b"a"}
+    assert list(site.state.glob("ledger.sqlite3.damaged-*"))
+
+
+# A fresh one.
+
+
+def test_a_fresh_ledger_in_front_of_a_bucket_with_a_past_is_told_of_and_loses_nothing(
+    site: Site,
+) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost = lose(site)
+    before, _ = site.ended("check"), site.work_off()
+
+    after = site.ended("check")
+
+    for checked in (before, after):
+        assert checked.returncode == 0
+        assert "the bucket holds a history of this mirror" in checked.stdout
+        assert "docferry rebuild" in checked.stdout
+    assert site.docs.files() == lost.files
+
+
+def test_a_past_that_a_fresh_ledger_began_without_is_taken_over_later(site: Site) -> None:
+    had_a_life(site)
+    take_snapshot(site)
+    lost = lose(site)
+    site.work_off()
+    take_snapshot(site)  # of the fresh one: the newest now
+    shutil.rmtree(site.state)
+
+    rebuilt(site)
+
+    was = {version[:5] for version in lost.versions}
+    assert {version[:5] for version in versions_of(site)} >= was
+    assert site.docs.files() == lost.files
+    assert "the bucket holds a history" not in site.ended("check").stdout

@@ -57,7 +57,7 @@ def damage_of(path: Path) -> str | None:
     """
     Say what is wrong with the file *path*; None: nothing, or there is none.
 
-    Reads all of it: 0.4 s for a million versions that are in memory.
+    Reads all of it: 2 s for a million files (1.1 GB) that are in the page cache.
 
     Raises:
         TemporaryError, PermanentError: It cannot be read, which says nothing of what is in it.
