@@ -8,9 +8,11 @@ look where the same mistake could be made now.
 from __future__ import annotations
 
 from fault import Fault
+from faults_archive import ARCHIVE
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING)
+FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS)

@@ -58,9 +58,9 @@ DOING = (
     ),
     Fault(
         "a conflict copy takes the place of another file",
-        "engine/execute.py",
-        "                    continue  # the name is taken by another content\n",
-        "                    pass\n",
+        "engine/beside.py",
+        "            continue  # the name is taken by another content\n",
+        "            pass\n",
         CONTENTS,
     ),
     Fault(
@@ -319,13 +319,6 @@ DOING = (
         "    with database.writing() as tx:\n"
         "        _record_versions(tx, mirror, outcomes, at)\n        _fulfil",
         ("unit/test_ledger_record.py",),
-    ),
-    Fault(
-        "what was followed by another version stays current",
-        "ledger/record.py",
-        "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",
-        "",
-        ("unit/test_ledger_versions.py",),
     ),
     # On the way to the disk.
     Fault(

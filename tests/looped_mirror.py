@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
 from docferry.engine.consider import Tools
+from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
 from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
+from docferry.engine.on_request import OnRequest
 from docferry.engine.runs import Run
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode, Path, SyncedState, VersionRow
@@ -32,6 +34,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: str) -> bool:
         return self._ledger.intents.is_intended(mirror, path, version)
+
+    def parent_of(self, version: str) -> str | None:
+        return self._ledger.versions.parent_of(version)
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self._ledger.conflicts.begin(displaced, copy_path)
@@ -69,6 +74,8 @@ class Mirror:
             delete_limit=self.limit,
             mode=self.mode,
         )
+        places = Places(local, self.remote, "the folder", "the bucket")
+        contents = Contents("docs", places, self.ledger.versions, self.ledger.synced)
         executor = Executor(
             "docs",
             local,
@@ -77,6 +84,7 @@ class Mirror:
             writer="this",
             now=lambda: datetime.now(UTC),
             new_ulid=self.new_ulid,
+            on_request=OnRequest(local, self.remote, contents, self.ledger.versions.get),
         )
         tools = Tools(
             options=options,

@@ -41,6 +41,14 @@ EVENTS = frozenset(
         "library.warned",
         "request.failed",
         "timer.failed",
+        # what people and patrols ask for
+        "asked.answered",
+        "asked.failed",
+        # what looks after the past
+        "chore.failed",
+        "version.copied",
+        "version.lost",
+        "version.unshared",
         # a mirror and its two sides
         "mirror.blocked",
         "mirror.recovered",

@@ -76,6 +76,9 @@ ERRORS = _counter(
     "errors", "Failed tries, of one path or to reach a side at all, by kind.", "mirror", "kind"
 )
 LOOP_FAILURES = _counter("loop_failures", "Rounds of the loop that broke off: bugs.", "mirror")
+CHORE_FAILURES = _counter(
+    "chore_failures", "Rounds of what looks after versions that failed.", "mirror", "chore"
+)
 DROP_TO_BUCKET_SECONDS = _histogram(
     "drop_to_bucket_seconds",
     "From the moment a file's change was noticed to its object being readable.",

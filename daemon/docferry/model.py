@@ -206,10 +206,56 @@ class Forget:
     path: Path
 
 
+# What is asked for by a row of the ledger (*request*), and not by a difference.
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """
+    Put an older content to *path* on the local side; from there it goes up like any other.
+
+    What somebody has edited there meanwhile stays, and the content comes beside it.
+    """
+
+    path: Path
+    request: int
+    version: Ulid
+    expect_local: Token | None  #: None: nothing may be there
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take away what is at *path* on both sides; it stays in the archive."""
+
+    path: Path
+    request: int
+    expect_local: Token | None  #: None: it is gone there already
+    expect_remote: Token | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """Replace rotten bytes on *side* by the sound ones that both sides agreed on."""
+
+    path: Path
+    request: int
+    side: Side
+    expect: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Leave nothing of *path* anywhere, no version and no trace but the SHA-256."""
+
+    path: Path
+    request: int
+
+
 Read: TypeAlias = ReadLocal | ReadRemote
 Deletion: TypeAlias = DeleteLocal | DeleteRemote
+Asked: TypeAlias = Restore | Remove | Heal | Erase
 Operation: TypeAlias = (
-    Upload | Download | DeleteLocal | DeleteRemote | KeepBoth | Read | MarkSynced | Forget
+    Upload | Download | DeleteLocal | DeleteRemote | KeepBoth | Read | MarkSynced | Forget | Asked
 )
 
 
@@ -245,6 +291,15 @@ class VersionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a request."""
+
+    request: int
+    state: RequestState
+    note: str | None = None  #: for a person
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """
     What one operation changed, ready to be written down.
@@ -253,7 +308,10 @@ class Outcome:
     version: the content that is new to the ledger; None: it was known.
     archived: the displaced version and the side whose archive now holds it.
     displaced: the displaced content, where it is one that the ledger has no version of.
-    conflict_copy: the second name that KeepBoth gave to the local content.
+    conflict_copy: the second name that KeepBoth gave to the local content; where Restore put
+        a content beside one that was edited.
+    answers: the request that is over with it.
+    placed: by Restore: the token of the local file that holds the content now.
     """
 
     operation: Operation
@@ -262,6 +320,8 @@ class Outcome:
     archived: tuple[Ulid, Side] | None = None
     displaced: VersionRow | None = None
     conflict_copy: Path | None = None
+    answers: Answer | None = None
+    placed: Token | None = None
     moved_bytes: int = 0
     took_s: float = 0.0
 

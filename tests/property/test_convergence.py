@@ -49,6 +49,9 @@ class Notes:
     def is_intended(self, mirror: str, path: str, version: str) -> bool:
         return (path, version) in self.intents
 
+    def parent_of(self, version: str) -> str | None:
+        return None
+
     def begin_conflict(self, displaced: VersionRow, copy_path: str) -> None:
         self.told.add(displaced.id)
 

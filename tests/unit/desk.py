@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
 from docferry.core.merge import Difference
+from docferry.engine.asked import AskedFor
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
@@ -55,6 +56,7 @@ class Desk:
             self.deletions,
             lambda: None,
             lambda: None,
+            AskedFor("docs", self.ledger, lambda: datetime.now(UTC), lambda kind: None),
         )
 
     def look(self, path: Path, *, changed_ns: int = LONG_AGO_NS) -> Difference:

@@ -44,6 +44,7 @@ class MemoryMirror:
         self.local = local or MemoryStorage(knows_sha256=False)
         self.remote = remote or MemoryStorage(knows_sha256=False)
         self.synced: dict[Path, SyncedState] = {}
+        self.parents: dict[Ulid, Ulid] = {}
         self.intents: set[tuple[Path, Ulid]] = set()
         self.begun_conflicts: list[tuple[VersionRow, Path]] = []
         self.on_begun_conflict: Callable[[], None] = lambda: None
@@ -65,6 +66,9 @@ class MemoryMirror:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return (path, version) in self.intents
+
+    def parent_of(self, version: Ulid) -> Ulid | None:
+        return self.parents.get(version)
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.on_begun_conflict()

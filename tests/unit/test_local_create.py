@@ -36,8 +36,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def new(path: str, **attributes: str) -> NewFile:
-    return NewFile(path, BytesContent(path.encode()), Attributes(mtime_ns=MTIME_NS, **attributes))
+def new(path: str, sha256: str | None = None) -> NewFile:
+    attributes = Attributes(mtime_ns=MTIME_NS, sha256=sha256)
+    return NewFile(path, BytesContent(path.encode()), attributes)
 
 
 @pytest.mark.parametrize("file_system", FILE_SYSTEMS)

@@ -28,6 +28,8 @@ ALL = Attributes(
     writer="some-instance",
     path="Büro/50%_off.pdf",
     content_type="application/pdf",
+    bytes_of=PARENT,
+    size=7,
 )
 
 
@@ -62,6 +64,9 @@ def test_without_an_mtime_of_ours_an_object_is_as_old_as_the_store_says() -> Non
         ("docferry-mtime-ns", "9" * 40),
         ("docferry-parent", ""),
         ("docferry-writer", "x" * 65),
+        ("docferry-bytes-of", "../mirror.json"),
+        ("docferry-size", "-1"),
+        ("docferry-size", "9" * 20),
         ("docferry-path", "%FF"),
         ("docferry-path-base64", "!"),
     ],
@@ -81,6 +86,32 @@ def test_an_archived_object_keeps_what_it_has() -> None:
     assert (found.version, found.path, found.sha256, found.mtime_ns) == (PARENT, "a", SHA256, -1)
     assert (archived["owner"], archived["Content-Encoding"]) == ("somebody", "gzip")
     assert "name" not in archived  # only ASCII can be sent
+
+
+def test_an_archived_object_says_of_its_archive_only_what_it_is_told() -> None:
+    long = headers_of(Attributes(path="ü" * 400))
+    displaced = head(headers_of(ALL) | long)
+
+    found = head(archive_headers(displaced, Attributes(version=VERSION, path="a"))).attributes
+
+    assert (found.path, found.bytes_of, found.size) == ("a", None, None)
+
+
+def test_an_archived_object_keeps_its_parent_and_its_hash_where_nobody_knows_better() -> None:
+    displaced = head(headers_of(ALL))
+
+    as_it_was = head(archive_headers(displaced, Attributes(version=VERSION))).attributes
+    corrected = archive_headers(displaced, Attributes(version=VERSION, parent=VERSION))
+
+    assert (as_it_was.parent, as_it_was.sha256, as_it_was.mtime_ns) == (PARENT, SHA256, -1)
+    assert head(corrected).attributes.parent == VERSION
+
+
+@pytest.mark.parametrize(("size", "is_reference"), [(0, True), (7, False)])
+def test_only_what_is_empty_refers_to_other_bytes(size: int, *, is_reference: bool) -> None:
+    found = ObjectHead("etag", size, headers_of(ALL), MODIFIED_NS)
+
+    assert found.is_reference == is_reference
 
 
 def test_an_archived_object_of_a_stranger_keeps_its_age() -> None:

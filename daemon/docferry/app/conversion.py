@@ -68,18 +68,10 @@ class Conversions:
         return not counts[JobState.QUEUED] and not counts[JobState.RUNNING]
 
     def _open_version(self, mirror: str, path: Path, version: Ulid) -> Content:
-        """Find the content: at its path while it is current, else in an archive."""
-        sides = self._sides[mirror]
-        synced = self._ledger.synced.get(mirror, [path]).get(path)
-        if synced is not None and synced.version == version:
-            try:
-                return sides.local.read(path, synced.local_token)
-            except StaleError:
-                return sides.remote.read(path, synced.remote_token)
-        try:
-            return sides.local.read_archived(version)
-        except StaleError:
-            return sides.remote.read_archived(version)
+        row = self._ledger.versions.get(version)
+        if row is None:
+            raise StaleError(f"the ledger has no version {version} of {path} any more")
+        return self._sides[mirror].contents.open(row)
 
     def _put_result(self, job: JobRow, content: bytes) -> Path:
         """Put the result where a consumer can follow it: `<ULID of the source>.md`."""

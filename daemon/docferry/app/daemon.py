@@ -13,6 +13,7 @@ from docferry import metrics
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, mirror_figures, readiness
+from docferry.app.keepers import Keepers
 from docferry.app.prepare import Preparation
 from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, note_mirror, open_sides
 from docferry.config import Config
@@ -33,8 +34,8 @@ from docferry.web.probes import Probes
 
 log = get_logger(__name__)
 
-#: How often the loops look whether a person has decided about a hold.
-HOLDS_EVERY_S = 2.0
+#: How often the loops look whether a person has decided about a hold, or asked for something.
+PEOPLE_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 2.0
 SILENCE_EVERY_S = 1.0
 TIDY_EVERY_S = 6 * 3600.0
@@ -50,7 +51,7 @@ class Daemon:
 
     Args:
         is_rebuilt: The ledger is fresh from the buckets, and the folders are to follow:
-            nothing is tried out in a store before, and nothing converted.
+            nothing is tried out in a store before, nothing converted, and no archive brought up.
 
     Raises:
         UserError: Another daemon has the state directory or a folder, or the ledger is newer,
@@ -93,10 +94,13 @@ class Daemon:
         if once:
             self._start_loops()
             self._wait_until_quiet()
+            if not self._is_rebuilt:
+                self._keepers.run_all()
         else:
             self._start_watching()
             self._start_probes()  # before anything travels: it may be refused
             self._start_loops()
+            self._keepers.start(self._timers, self._on_exit, self._time_left_s)
             self._start_timers()
             self._start_drops()
             log.info("daemon.started", mirrors=sorted(self.loops))
@@ -118,6 +122,7 @@ class Daemon:
         self._new_ulid = UlidSource(after=last and last[0])
         self._now = Clock(after=last and last[1])
         self._conversions = Conversions(config, self._ledger, self._sides)
+        self._keepers = Keepers(self._ledger)
         for name in config.mirrors:
             self._build_mirror(name)
         on_exit.callback(self._stop_loops)
@@ -150,10 +155,13 @@ class Daemon:
             self._new_ulid,
             preparation,
             self._conversions.wake,
+            on_asked=partial(self._keepers.asked, name),
+            on_displaced=partial(self._keepers.poke, name, "bring-up"),
             now=self._now,
         )
         self._sides[name] = sides
-        self.loops[name] = MirrorLoop(tools, sides.executor, sides.places)
+        self.loops[name] = loop = MirrorLoop(tools, sides.executor, sides.places)
+        self._keepers.add(sides, lambda: loop.is_proven)
 
     def _jobs_for(self, version: VersionRow) -> tuple[NewJob, ...]:
         return jobs_for(version, self._conversions.rules)
@@ -186,7 +194,7 @@ class Daemon:
             options = self._config.mirrors[name]
             self._every(options.poll_s, name, loop, Run.POLL)
             self._every(options.rescan_s, name, loop, Run.RESCAN)
-            self._every(HOLDS_EVERY_S, name, loop, Run.HOLDS)
+            self._timers.every(PEOPLE_EVERY_S, f"people-{name}", partial(_ask_people, loop))
             self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         if self._conversions.rules:
@@ -277,6 +285,11 @@ class _WatchCheck:
         self._ledger.problems.put(
             self._mirror, "", kind="watch", message=problem, at=datetime.now(UTC), retry_at=None
         )
+
+
+def _ask_people(loop: MirrorLoop) -> None:
+    loop.request(Run.HOLDS)
+    loop.request(Run.ASKED)
 
 
 def _rescan(loop: MirrorLoop, reason: str) -> None:

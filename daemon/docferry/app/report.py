@@ -181,7 +181,7 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         ledger.mirrors.get(name),
         count,
         size_bytes,
-        sum(hold.count for hold in holds),
+        sum(hold.count for hold in holds if hold.kind == "deletions"),
         tuple(ledger.problems.all(name)[:_MOST_PROBLEMS]),
         holds,
         tuple(ledger.conflicts.all(name)),

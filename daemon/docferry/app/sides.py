@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from ulid import ULID
 
 from docferry.config import Config, MirrorConfig, StoreConfig
+from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
 from docferry.engine.identity import Places, place_of
+from docferry.engine.on_request import OnRequest
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -83,6 +85,7 @@ class Sides:
     places: Places
     executor: Executor
     aliases: dict[str, Path]
+    contents: Contents
 
 
 def open_sides(
@@ -112,6 +115,8 @@ def open_sides(
         aliases=aliases,
         notes=_UploadNotes(mirror, ledger) if is_daemon else None,
     )
+    places = Places(local, remote, str(options.local), remote_name(options, store))
+    contents = Contents(mirror, places, ledger.versions, ledger.synced)
     executor = Executor(
         mirror,
         local,
@@ -120,9 +125,9 @@ def open_sides(
         writer=ledger.instance,
         now=now,
         new_ulid=new_ulid,
+        on_request=OnRequest(local, remote, contents, ledger.versions.get),
     )
-    places = Places(local, remote, str(options.local), remote_name(options, store))
-    return Sides(options, local, remote, places, executor, aliases)
+    return Sides(options, local, remote, places, executor, aliases, contents)
 
 
 def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:
@@ -235,6 +240,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
+
+    def parent_of(self, version: Ulid) -> Ulid | None:
+        return self.ledger.versions.parent_of(version)
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.ledger.conflicts.begin(displaced, copy_path)

@@ -14,7 +14,10 @@ from docferry.errors import UserError
 from docferry.model import HoldState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docferry.ledger.holds import HoldRow
+    from docferry.ledger.requests import RequestRow
 
 
 @click.group()
@@ -38,7 +41,7 @@ def list_holds(context: Context, *, is_all: bool, is_json: bool) -> None:
         line("nothing is held")
         return
     rows = ((h.id, h.mirror, _how_it_is(h), h.count, ago(h.created_at), h.reason) for h in found)
-    emit_table("holds", ("hold", "mirror", "state", "deletions", "since", "why"), rows)
+    emit_table("holds", ("hold", "mirror", "state", "paths", "since", "why"), rows)
 
 
 @holds.command("show")
@@ -53,6 +56,10 @@ def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None
     with context.ledger() as ledger:
         found = ledger.holds.get(hold)
         items = ledger.holds.items(hold, limit)
+        requests = ledger.requests.in_hold(hold, limit)
+    if found.kind == "rewind":
+        _show_requests(found, requests, is_json=is_json)
+        return
     if is_json:
         deletions = [{"kind": kind_of(item), "path": item.path} for item in items]
         emit_json(asdict(found) | {"deletions": deletions})
@@ -80,6 +87,8 @@ def approve(context: Context, hold: int, *, is_json: bool) -> None:
     decided = _decide(context, hold, HoldState.APPROVED)
     if is_json:
         emit_json(decided)
+    elif decided.kind == "rewind":
+        line(f"hold {hold} is approved; the daemon rewinds within seconds of running")
     elif decided.kind == "identity":
         line(f"hold {hold} is approved: both sides are joined anew, and nothing is deleted")
     else:
@@ -100,6 +109,8 @@ def discard(context: Context, hold: int, *, is_json: bool) -> None:
     decided = _decide(context, hold, HoldState.DISCARDED)
     if is_json:
         emit_json(decided)
+    elif decided.kind == "rewind":
+        line(f"hold {hold} is discarded: everything stays as it is")
     else:
         line(f"hold {hold} is discarded; the files come back within seconds of the daemon running")
 
@@ -144,6 +155,16 @@ def settle(context: Context, conflict: int, *, is_json: bool) -> None:
         emit_json(settled)
     else:
         line(f"conflict {conflict} is settled")
+
+
+def _show_requests(hold: HoldRow, requests: Sequence[RequestRow], *, is_json: bool) -> None:
+    if is_json:
+        emit_json(asdict(hold) | {"requests": requests})
+        return
+    line(f"{hold.mirror}: {hold.reason}")
+    rows = ((row.kind, row.path, row.version, row.state, row.note) for row in requests)
+    emit_table(f"hold {hold.id}", ("what", "path", "version", "state", "note"), rows)
+    say_hidden(hold.count - len(requests), f"docferry holds show {hold.id} --limit N")
 
 
 def _how_it_is(hold: HoldRow) -> str:

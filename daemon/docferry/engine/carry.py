@@ -115,6 +115,11 @@ class Carrier:
         """Operations that are begun or waiting, or done and not written down."""
         return self._running + len(self._waiting) + len(self._outcomes)
 
+    @property
+    def progress(self) -> str:
+        """How far it has come, for a person."""
+        return f"{self.done} operations done, {self.under_way} under way"
+
     def add(self, task: Task) -> None:
         """Take a task; waits while too many are under way."""
         self._busy.add(task.operation.path)

@@ -9,7 +9,7 @@ and deletions that wait for a guard.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.paths import alias_for, is_reserved, key_of
 from docferry.core.plan import allows, decide
 from docferry.core.settle import Sighting, Taken, rest
+from docferry.engine.asked import AskedFor, Hands
 from docferry.engine.carry import Carrier
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
@@ -42,6 +43,7 @@ from docferry.ledger import Ledger
 from docferry.logs import at_once, get_logger
 from docferry.model import (
     TOKEN_LOST,
+    Asked,
     DeleteLocal,
     DeleteRemote,
     Download,
@@ -55,6 +57,7 @@ from docferry.model import (
     Path,
     ReadLocal,
     ReadRemote,
+    RequestKind,
     Ulid,
     Upload,
     VersionRow,
@@ -64,6 +67,8 @@ log = get_logger(__name__)
 
 #: A path blocked this often is no passing state: the newcomer gets another local name.
 BLOCKED_BEFORE_ALIAS = 2
+#: What was at rest before it was put to its path.
+_PUT_BY_US = (Origin.DROP, Origin.CONVERSION, Origin.RESTORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ class Tools:
     new_ulid: Callable[[], Ulid]
     prepare: Callable[[], None]  #: claims the folder and probes the store, if that is still to do
     on_jobs: Callable[[], None]
+    #: Told of requests that are not about a path.
+    on_asked: Callable[[RequestKind], None] = lambda kind: None
+    #: Told when something was displaced and written down.
+    on_displaced: Callable[[], None] = lambda: None
     #: Never goes back: what is written down has one order.
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: Patience | None = None  #: None: the usual
@@ -99,8 +108,10 @@ class Planner:
         deletions: Deletions,
         wake: Callable[[], None],
         on_wait: Callable[[], None],
+        asked: AskedFor,
     ) -> None:
         self._tools = tools
+        self._asked = asked
         self._mirror = tools.options.name
         self._filter = Filter(tools.options.include, tools.options.exclude)
         self._dirty = dirty
@@ -125,6 +136,7 @@ class Planner:
         )
         self.side_is_down: UnreachableError | None = None  #: set by an operation that found out
         self._moving: set[Path] | None = None  # while a full run goes on
+        self._placed: list[Path] = []  # by what was recorded last: had back, and to go up
 
     def run_begins(self) -> None:
         """Note what moves already: a full run may read one tree before and another after."""
@@ -204,6 +216,15 @@ class Planner:
         if others:
             self._tools.ledger.holds.leave_decided(self._mirror, others, datetime.now(UTC))
 
+    def hands(self, look: Callable[[Sequence[Path]], Iterator[Seen]]) -> Hands:
+        """Give what it takes to carry out requests."""
+        return Hands(look, self.carrier.is_busy, self._carry_asked)
+
+    def _carry_asked(self, seen: Difference, operation: Asked) -> None:
+        # Whatever the trees call for.
+        self._deletions.spare(seen.path)
+        self.carrier.add(self._task(seen, operation, None))
+
     def throttled(self) -> None:
         """Do less at a time: the store asks for it."""
         self._tools.gate.slow_down()
@@ -255,7 +276,7 @@ class Planner:
     def _unrest_s(self, path: Path, state: FileState) -> float | None:
         """Seconds after which to look again at a file that still moves; None: it is at rest."""
         settle_s = self._tools.options.settle_s
-        if self.origins.get(path) in (Origin.DROP, Origin.CONVERSION):
+        if self.origins.get(path) in _PUT_BY_US:
             settle_s = 0.0  # it was at rest before it was put here
         found = rest(
             state,
@@ -300,10 +321,15 @@ class Planner:
             if outcome.synced is not None and outcome.synced.local_token == TOKEN_LOST:
                 self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
             self.origins.pop(task.seen.path, None)
+        for path in self._placed:
+            self.origins[path] = Origin.RESTORE
+            self._dirty.mark(path)
         self.problems.mended({task.seen.path for task, _ in done})
 
     def on_stale(self, task: Task, error: StaleError) -> None:
         self._let_through.pop(task.seen.path, None)
+        if isinstance(task.operation, Asked):
+            self._asked.stale(task.operation)
         self.problems.stale(task.seen.path, error)
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
@@ -311,8 +337,11 @@ class Planner:
         self._let_through.pop(path, None)
         if isinstance(error, ThrottledError):
             self._tell_throttled()  # the carrier does fewer at a time already
+        if isinstance(task.operation, Asked):
+            self._asked.failed(task.operation, error)
         if isinstance(error, UnreachableError):
             self.side_is_down = error
+        if isinstance(error, UnreachableError) or isinstance(task.operation, Asked):
             self._dirty.mark(path)
             return
         kind = kind_of(task.operation)
@@ -349,12 +378,15 @@ class Planner:
         self._tools.ledger.intents.add(self._mirror, uploads)
 
     def _record(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        outcomes = self._asked.noted(done)
         jobs: list[NewJob] = []
-        for _, outcome in done:
+        for outcome in outcomes:
             if outcome.version is not None:
                 jobs.extend(self._tools.jobs_for(outcome.version))
-        self._tools.ledger.record(
-            self._mirror, [outcome for _, outcome in done], jobs, at=self._tools.now()
-        )
+        self._tools.ledger.record(self._mirror, outcomes, jobs, at=self._tools.now())
+        noticed = map(self._asked.recorded, outcomes)
+        self._placed = [path for path in noticed if path is not None]
         if jobs:
             self._tools.on_jobs()
+        if any(outcome.archived for outcome in outcomes):
+            self._tools.on_displaced()

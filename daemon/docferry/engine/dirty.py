@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from docferry.model import Path
 
@@ -71,6 +72,10 @@ class DirtyPaths:
             if not self._marks:
                 return 0.0
             return time.monotonic() - min(mark.since_s for mark in self._marks.values())
+
+    def oldest_at(self, now: datetime) -> datetime:
+        """Give the time, to the second, at which the longest waiting path was marked."""
+        return (now - timedelta(seconds=self.oldest_age_s())).replace(microsecond=0)
 
     def paths(self) -> list[Path]:
         """Give what waits, in no order."""

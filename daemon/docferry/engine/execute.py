@@ -15,10 +15,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from docferry.core.paths import conflict_copy_path
+from docferry.engine.beside import put_beside
+from docferry.engine.on_request import OnRequest
 from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
 from docferry.engine.task import Flush, Learned, Task
-from docferry.errors import DocferryError, StaleError, TemporaryError, UnreachableError
+from docferry.errors import DocferryError, StaleError, UnreachableError
 from docferry.model import (
     TOKEN_LOST,
     Attributes,
@@ -26,7 +27,9 @@ from docferry.model import (
     DeleteRemote,
     Deletion,
     Download,
+    Erase,
     Forget,
+    Heal,
     KeepBoth,
     MarkSynced,
     Origin,
@@ -35,6 +38,8 @@ from docferry.model import (
     Read,
     ReadLocal,
     ReadRemote,
+    Remove,
+    Restore,
     Sha256,
     Side,
     SyncedState,
@@ -64,7 +69,12 @@ class Executor:
         writer: str,
         now: Callable[[], datetime],
         new_ulid: Callable[[], Ulid],
+        on_request: OnRequest | None = None,
     ) -> None:
+        """
+        Args:
+            on_request: Carries out what was asked for; None: nothing ever is.
+        """
         self._mirror = mirror
         self._local = local
         self._remote = remote
@@ -72,6 +82,7 @@ class Executor:
         self._writer = writer
         self._now = now
         self._new_ulid = new_ulid
+        self._on_request = on_request
 
     def execute(self, task: Task) -> Outcome | Learned:
         """
@@ -131,6 +142,9 @@ class Executor:
                 return self._mark_synced(task, operation)
             case Forget():
                 return Outcome(operation, synced=None)
+            case Restore() | Remove() | Heal() | Erase():
+                assert self._on_request is not None
+                return self._on_request.execute(task, operation)
             case _:
                 assert_never(operation)
 
@@ -171,7 +185,7 @@ class Executor:
             copied = self._copy_within(path, sha256, content, attributes)
             if copied is not None:
                 return copied, 0
-        archive = _archive_of(path, base) if operation.expect_remote is not None else None
+        archive = self._archive_of(path, base) if operation.expect_remote is not None else None
         written = self._remote.write(
             path, content, attributes, expect=operation.expect_remote, archive=archive
         )
@@ -203,7 +217,7 @@ class Executor:
             if adopted is not None:
                 return adopted
             attributes = content.attributes
-            archive = _archive_of(path, base) if operation.expect_local is not None else None
+            archive = self._archive_of(path, base) if operation.expect_local is not None else None
             written = self._local.write(
                 path,
                 content,
@@ -275,7 +289,9 @@ class Executor:
                 content,
                 Attributes(mtime_ns=attributes.mtime_ns),
                 expect=local.token,
-                archive=Attributes(version=displaced.id, sha256=local.sha256, path=path),
+                archive=Attributes(
+                    version=displaced.id, sha256=local.sha256, path=path, parent=displaced.parent
+                ),
             )
         outcome = self._came_down(task, attributes, written, operation.remote.token)
         return replace(
@@ -287,40 +303,18 @@ class Executor:
         )
 
     def _copy_aside(self, operation: KeepBoth, sha256: Sha256) -> tuple[Path, int | None]:
-        """Give the local content its second name; one that holds it already will do."""
-        copy_path = operation.copy_path
+        """Give the local content its second name."""
         with self._local.read(operation.path, operation.local.token) as content:
             mtime_ns = content.attributes.mtime_ns
             attributes = Attributes(sha256=sha256, mtime_ns=mtime_ns)
-            for start in range(0, 64, 8):
-                if start:
-                    copy_path = conflict_copy_path(operation.path, sha256[start:])
-                if self._holds(copy_path, sha256):
-                    return copy_path, mtime_ns
-                try:
-                    self._local.write(copy_path, content, attributes, expect=None)
-                except StaleError:
-                    content.confirm()  # our own content moved: nothing to keep here
-                    continue  # the name is taken by another content
-                return copy_path, mtime_ns
-        raise TemporaryError(f"no free name for the conflict copy of {operation.path}")
-
-    def _holds(self, path: Path, sha256: Sha256) -> bool:
-        state = self._local.stat(path)
-        if state is None or not hasattr(state, "token"):
-            return False
-        with self._local.read(path, state.token) as content:
-            if content.sha256() != sha256:
-                return False
-            self._local.make_last(path, content)
-            return True
+            return put_beside(self._local, operation.path, content, attributes), mtime_ns
 
     # The others.
 
     def _delete(self, task: Task, operation: Deletion) -> Outcome:
         """Look at the other side once more: what is there after all is not deleted here."""
         path, base = operation.path, task.seen.synced
-        archive = _archive_of(path, base)
+        archive = self._archive_of(path, base)
         storage: Storage = self._local
         other: Storage = self._remote
         if isinstance(operation, DeleteLocal):
@@ -431,6 +425,14 @@ class Executor:
         """Set up a flush for many tasks whose local contents are all there; None: one by one."""
         return Flush(self._local.make_all_last) if self._local.lasts_together() else None
 
+    def _archive_of(self, path: Path, base: SyncedState | None) -> Attributes:
+        """Name what is about to be displaced."""
+        # Only a content that both sides agreed on is ever displaced by a plan, but for
+        # KeepBoth, which names its own.
+        assert base is not None
+        parent = self._known.parent_of(base.version)
+        return Attributes(version=base.version, sha256=base.sha256, path=path, parent=parent)
+
     def _agreed(
         self,
         task: Task,
@@ -469,10 +471,3 @@ class Executor:
         return VersionRow(
             version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
         )
-
-
-def _archive_of(path: Path, base: SyncedState | None) -> Attributes:
-    # Only a content that both sides agreed on is ever displaced by a plan, but for
-    # KeepBoth, which names its own.
-    assert base is not None
-    return Attributes(version=base.version, sha256=base.sha256, path=path)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen
 from docferry.core.outage import health_after
+from docferry.engine.asked import AskedFor
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
@@ -25,7 +26,7 @@ from docferry.engine.holds import DecidedHolds, join_decided, prove_or_hold
 from docferry.engine.identity import Places
 from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
 from docferry.engine.outage import Outage
-from docferry.engine.runs import Requests, Run, StoppedError
+from docferry.engine.runs import Requests, Run, StoppedError, seconds_since
 from docferry.engine.tidy import recover_conflicts, tidy
 from docferry.errors import DocferryError, PermanentError, ThrottledError
 from docferry.ledger.holds import DECIDED
@@ -67,8 +68,9 @@ class MirrorLoop:
         )
         self._decided = DecidedHolds(self.name, tools.ledger)
         self.health = Health(self.name, tools.ledger)
+        self._asked = AskedFor(self.name, tools.ledger, tools.now, tools.on_asked)
         self._planner = Planner(
-            tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait
+            tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait, self._asked
         )
         self._outage = Outage()
         self._judge_by_s: float | None = None  # monotonic: no longer than this
@@ -153,6 +155,11 @@ class MirrorLoop:
         return self.health.facts.last_full_at is not None
 
     @property
+    def is_proven(self) -> bool:
+        """Whether both sides have proven themselves since the start, and answer."""
+        return self.has_run and not self._outage.is_on
+
+    @property
     def has_given_up(self) -> bool:
         """Whether a guard refuses, or a side has failed several times in a row."""
         # An open hold of deletions also blocks, but all the other work goes on.
@@ -178,7 +185,7 @@ class MirrorLoop:
 
     @property
     def _is_idle(self) -> bool:
-        return len(self._requests) == 0 and not self._is_working
+        return len(self._requests) == 0 and not self._is_working and not self._asked.is_any
 
     # The thread.
 
@@ -217,6 +224,8 @@ class MirrorLoop:
         self._asked_runs()
         if self._outage.is_on:  # a side is not itself: what is dirty waits as well
             return
+        if self._requests.take(Run.ASKED) or self._asked.is_due:
+            self._asked.begin(self._planner.hands(self._looks))
         if self._requests.take(Run.TIDY):
             tidy(self.name, self._places, self._ledger, self._tools.looks, datetime.now(UTC))
         self._work_off_dirty()
@@ -272,7 +281,7 @@ class MirrorLoop:
         self._agreed_listing = None if differs else self._planner.carrier.done
         self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
-        log.info("run.done", mirror=self.name, run="full", took_s=_seconds_since(began))
+        log.info("run.done", mirror=self.name, run="full", took_s=seconds_since(began))
 
     def _one_sided_run(self, side: Side) -> None:
         """Compare one side with the ledger; what differs becomes dirty."""
@@ -299,7 +308,7 @@ class MirrorLoop:
         else:
             self._planner.problems.walk_ended()
             self.health.note(last_scan_at=began)
-        log.debug("run.done", mirror=self.name, run=side, took_s=_seconds_since(began))
+        log.debug("run.done", mirror=self.name, run=side, took_s=seconds_since(began))
 
     def _changed_on(self, side: Side) -> Iterator[Path]:
         for found in changed_on(side, self.name, self._places, self._ledger, self._on_wait):
@@ -347,11 +356,7 @@ class MirrorLoop:
         if self._planner.side_is_down is not None:
             raise self._planner.side_is_down
         self._work_off_dirty()
-        carrier = self._planner.carrier
-        self.health.note(
-            health=MirrorHealth.WORKING,
-            progress=f"{carrier.done} operations done, {carrier.under_way} under way",
-        )
+        self.health.note(health=MirrorHealth.WORKING, progress=self._planner.carrier.progress)
 
     def _on_wait(self) -> None:
         """Show life, and end if asked to, where the loop waits for others."""
@@ -447,28 +452,27 @@ class MirrorLoop:
         self.health.note(health=health, reason=reason, **self._waiting())
 
     def _judge_health(self) -> tuple[MirrorHealth, str | None]:
-        holds = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
+        found = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
+        holds = [hold for hold in found if hold.kind != "rewind"]  # that keeps nothing back
         decided = [hold for hold in holds if hold.state is not HoldState.OPEN]
         is_to_do = bool(self._decided.waiting()) or any(h.kind == "identity" for h in decided)
-        found = judge(
+        verdict = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
-            is_working=is_to_do or self._is_working,
+            is_working=is_to_do or self._is_working or self._asked.is_any,
             problems=len(self._planner.problems),
             unsettled=len(self.dirty),
         )
-        if decided and found[0] is MirrorHealth.IN_STEP:
+        if decided and verdict[0] is MirrorHealth.IN_STEP:
             # Approved, and nothing will come of what is left unless it is looked at.
             self._decided.begin_anew()
-            is_to_do, found = True, (MirrorHealth.WORKING, None)
+            is_to_do, verdict = True, (MirrorHealth.WORKING, None)
         if is_to_do:
             self.request(Run.HOLDS)
-        return found
+        return verdict
 
     def _waiting(self) -> dict[str, object]:
-        waiting = self.waiting
-        oldest = datetime.now(UTC) - timedelta(seconds=self.dirty.oldest_age_s())
-        oldest_at = oldest.replace(microsecond=0) if waiting else None
-        return {"dirty": waiting, "oldest_dirty_at": oldest_at}
+        oldest_at = self.dirty.oldest_at(datetime.now(UTC)) if self.waiting else None
+        return {"dirty": self.waiting, "oldest_dirty_at": oldest_at}
 
     def _is_anything_on_its_way(self) -> bool:
         """Say whether a path waits that has not failed: one that settles, or was just noticed."""
@@ -480,7 +484,8 @@ class MirrorLoop:
             return self._outage.wait_s
         if self._requests.are_for_a_run:
             return 0.0
-        if self._deletions.are_to_be_judged and not self._planner.carrier.under_way:
+        is_to_judge = self._deletions.are_to_be_judged and not self._planner.carrier.under_way
+        if is_to_judge or self._asked.is_due:
             return 0.05
         due_s = self.dirty.next_due_s()
         return IDLE_S if due_s is None else min(due_s, IDLE_S)
@@ -493,7 +498,3 @@ class MirrorLoop:
         except DocferryError as error:  # what is not written down is found again
             log.warning("run.failed", mirror=self.name, reason=str(error))
         self.health.publish(now=True)
-
-
-def _seconds_since(began: datetime) -> float:
-    return round((datetime.now(UTC) - began).total_seconds(), 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from docferry.errors import DocferryError
@@ -15,6 +16,7 @@ class Run(StrEnum):
     POLL = "poll"  # listing only
     RESCAN = "rescan"  # walk only
     HOLDS = "holds"  # a person may have decided
+    ASKED = "asked"  # a person, or a patrol, may have asked for something
     TIDY = "tidy"  # housekeeping
 
 
@@ -26,14 +28,14 @@ class Requests:
     """
     What was asked for and not begun yet. Safe for any thread.
 
-    A loop that starts has a full run before it, what people decided while it was down, and
-    what a crash has left.
+    A loop that starts has a full run before it, what people decided and asked for while it
+    was down, and what a crash has left.
     """
 
     def __init__(self, wake: threading.Event) -> None:
         self._wake = wake
         self._lock = threading.Lock()
-        self._runs = {Run.FULL, Run.HOLDS, Run.TIDY}
+        self._runs = {Run.FULL, Run.HOLDS, Run.ASKED, Run.TIDY}
 
     def add(self, run: Run) -> None:
         """Ask for *run*; the loop looks at once."""
@@ -59,6 +61,11 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self._runs)
+
+
+def seconds_since(began: datetime) -> float:
+    """Give how long a run that *began* then has taken."""
+    return round((datetime.now(UTC) - began).total_seconds(), 3)
 
 
 class StoppedError(DocferryError):

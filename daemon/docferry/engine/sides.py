@@ -93,6 +93,10 @@ class KnownContents(Protocol):
         """Say whether *version* is an upload of ours that was begun and never written down."""
         ...
 
+    def parent_of(self, version: Ulid) -> Ulid | None:
+        """Give the version that this one replaced; None: it is not known, or there was none."""
+        ...
+
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         """Note durably that *displaced* is about to go, and which copy of it stays."""
         ...

@@ -1,9 +1,9 @@
 """
-Holds: what a guard refused, until a person decides.
+Holds: what a guard refused, or a large change that was asked for, until a person decides.
 
 A hold of deletions keeps them from travelling; a hold of identity keeps a whole mirror
-still, because a side of it does not prove to be itself. Of each kind a mirror has one
-open hold at most.
+still, because a side of it does not prove to be itself; a hold of a rewind keeps nothing
+from anything: its requests wait. Of each kind a mirror has one open hold at most.
 
 While a plan is made its deletions are parked here, so that memory stays flat and the
 guard can count them before the first one is carried out.
@@ -20,10 +20,11 @@ from sqlalchemy import ColumnElement, Select, func, null, or_, select
 
 from docferry.errors import UserError
 from docferry.ledger.database import Database, Taken, Transaction, chunks
+from docferry.ledger.requests import NewRequest, decide_requests, insert_requests
 from docferry.ledger.schema import deletion, hold, synced
 from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256, Side
 
-Kind: TypeAlias = Literal["deletions", "identity"]
+Kind: TypeAlias = Literal["deletions", "identity", "rewind"]
 
 DECIDED = (HoldState.APPROVED, HoldState.DISCARDED)  #: and not carried out yet
 
@@ -272,6 +273,26 @@ class Holds:
                 raise UserError(f"hold {hold_id} is not open any more: it is {found.state}")
             decided = {"state": state, "decision": state, "decided_at": at}
             tx.update(hold, decided, hold.c.id == hold_id)
+            if found.kind == "rewind":
+                decide_requests(tx, hold_id, state, at)
+                if state is HoldState.DISCARDED:  # there is nothing to be carried out
+                    done = {"state": HoldState.DONE, "finished_at": at}
+                    tx.update(hold, done, hold.c.id == hold_id)
+            return _get(tx, hold_id)
+
+    def hold_rewind(
+        self, mirror: str, reason: str, wanted: Sequence[NewRequest], at: datetime
+    ) -> HoldRow:
+        """Open a hold of requests; an open one of the mirror makes room for it."""
+        with self._database.writing() as tx:
+            before = _open_hold(tx, mirror, "rewind")
+            if before is not None:
+                decide_requests(tx, before, HoldState.DISCARDED, at)
+                done = {"state": HoldState.DONE, "finished_at": at}
+                tx.update(hold, done, hold.c.id == before)
+            hold_id = _insert_hold(tx, mirror, "rewind", reason, at)
+            insert_requests(tx, wanted, at, hold=hold_id)
+            tx.update(hold, {"count": len(wanted)}, hold.c.id == hold_id)
             return _get(tx, hold_id)
 
     def finish(self, hold_id: int, at: datetime) -> None:

@@ -14,6 +14,7 @@ from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
 from docferry.ledger.holds import leave_decided
 from docferry.ledger.jobs import insert_jobs
+from docferry.ledger.requests import finish_request
 from docferry.ledger.schema import history, instant_text, intent, problem, synced, version
 from docferry.ledger.versions import values_of
 from docferry.model import (
@@ -22,6 +23,7 @@ from docferry.model import (
     Path,
     ReadLocal,
     ReadRemote,
+    Restore,
     Side,
     SyncedState,
     Ulid,
@@ -75,8 +77,14 @@ def record(
         _record_history(tx, mirror, outcomes, at)
         _record_conflicts(tx, mirror, outcomes, at)
         _solve_problems(tx, mirror, outcomes)
+        _answer_requests(tx, outcomes, at)
         leave_decided(tx, mirror, [outcome.operation.path for outcome in outcomes], at)
         insert_jobs(tx, jobs)
+
+
+def _answer_requests(tx: Transaction, outcomes: Sequence[Outcome], at: datetime) -> None:
+    for answer in [outcome.answers for outcome in outcomes if outcome.answers is not None]:
+        finish_request(tx, answer.request, answer.state, at, answer.note)
 
 
 def _record_synced(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
@@ -137,7 +145,7 @@ def _leaving(mirror: str, outcomes: Sequence[Outcome], at: datetime) -> list[tup
 
 
 def _ends_an_agreement(outcome: Outcome) -> bool:
-    return not isinstance(outcome.operation, ReadLocal | ReadRemote)
+    return not isinstance(outcome.operation, ReadLocal | ReadRemote | Restore)
 
 
 def _fulfil_intents(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
@@ -175,6 +183,8 @@ def _record_history(
 
 
 def _version_of(outcome: Outcome) -> Ulid | None:
+    if isinstance(outcome.operation, Restore):
+        return outcome.operation.version
     if outcome.version is not None:
         return outcome.version.id
     if outcome.synced is not None:

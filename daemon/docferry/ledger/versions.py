@@ -79,6 +79,14 @@ class Versions:
         with self._database.reading() as tx:
             return tx.one(_ROW.where(version.c.id == version_id), VersionRow)
 
+    def rows(self, version_ids: Sequence[Ulid]) -> dict[Ulid, VersionRow]:
+        """Give those of *version_ids* that were recorded, by id."""
+        return {
+            row.id: row
+            for chunk in chunks(version_ids)
+            for row in self._read(_ROW.where(version.c.id.in_(chunk)))
+        }
+
     def knows(self, version_id: Ulid) -> bool:
         """Tell whether this version was recorded, whichever mirror it is of."""
         return self.get(version_id) is not None
@@ -180,6 +188,45 @@ class Versions:
             version.c.id > after,
         )
         return self._read(query.order_by(version.c.id).limit(limit))
+
+    def equal_ones(self, mirror: str, since: datetime | None) -> list[VersionRow]:
+        """
+        Give displaced versions with archived bytes of their own, and an older one with equal ones.
+
+        Args:
+            since: Only those that left their path at this time or later; None: all.
+        """
+        older = version.alias("older")
+        has_bytes = [
+            condition
+            for table in (version, older)
+            for condition in (
+                table.c.left_at.is_not(null()),
+                table.c.gone_at.is_(null()),
+                table.c.archived_remote.is_(true()),
+                table.c.bytes_of.is_(null()),
+            )
+        ]
+        query = (
+            _ROW.join(
+                older,
+                (older.c.mirror == version.c.mirror)
+                & (older.c.sha256 == version.c.sha256)
+                & (older.c.id < version.c.id),
+            )
+            .where(version.c.mirror == mirror, *has_bytes)
+            .distinct()
+            .order_by(version.c.id)
+        )
+        return self._read(query if since is None else query.where(version.c.left_at >= since))
+
+    def parent_of(self, version_id: Ulid) -> Ulid | None:
+        """Give the version that this one replaced, if it is known."""
+        with self._database.reading() as tx:
+            found: Ulid | None = tx.value(
+                select(version.c.parent).where(version.c.id == version_id)
+            )
+            return found
 
     def add(self, rows: Sequence[VersionRow]) -> None:
         """Add versions, as they are; those that are there already stay as they are."""

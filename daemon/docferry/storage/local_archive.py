@@ -77,27 +77,17 @@ class LocalArchive:
 
     def put(self, version: Ulid, content: Content, attributes: Attributes) -> None:
         check_versions(version)
-        with self._opened() as fd:
-            if fd is not None and self._holds(Place(fd, version), content.size, attributes.sha256):
-                fsync_folder(fd)  # an earlier try may have got no further
-                return
         with (
             self.folder.translated(_NAME),
             self.folder.open() as root_fd,
             self.staging(root_fd) as staging,
         ):
-            with staging.newcomer() as newcomer:
-                written = stage(newcomer, content, attributes, None)
-                self.step("staged")
-                place = staging.archived(version)
-                try:
-                    self.renames.to_free_name(newcomer, place)
-                except FileExistsError:
-                    if not self._holds(place, written.size, written.sha256):
-                        raise
-                    newcomer.unlink()
-            self.step("archived")
-            staging.fsync()
+            self.require_marker(root_fd)
+            place = staging.archived(version)
+            if not self._holds(place, content.size, attributes.sha256):
+                self._bring(staging, place, content, attributes)
+                self.step("archived")
+            staging.fsync()  # an earlier try may not have come to it
 
     def refer(self, version: Ulid, to: Ulid, attributes: Attributes) -> None:
         check_versions(version, to)
@@ -126,6 +116,19 @@ class LocalArchive:
                         Place(fd, name).unlink()
             self.step("removed")
             fsync_folder(fd)
+
+    def _bring(
+        self, staging: Staging, place: Place, content: Content, attributes: Attributes
+    ) -> None:
+        with staging.newcomer() as newcomer:
+            written = stage(newcomer, content, attributes, None)
+            self.step("staged")
+            try:
+                self.renames.to_free_name(newcomer, place)
+            except FileExistsError:  # another thread was faster
+                if not self._holds(place, written.size, written.sha256):
+                    raise
+                newcomer.unlink()
 
     @property
     def _where(self) -> str:
@@ -171,7 +174,7 @@ class LocalArchive:
         if (
             not stat.S_ISREG(found.st_mode)
             or found.st_size != size
-            or sha256 not in (None, _last_and_hash(place))
+            or (sha256 is not None and sha256 != _last_and_hash(place))
         ):
             raise StaleError(f"{self._where} holds another content as version {place.name}")
         return True

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from ulid import ULID
 
-from docferry.errors import DocferryError
+from docferry.errors import DocferryError, PermanentError
 from docferry.model import RESERVED
 from docferry.storage.clock import skew_s
 from docferry.storage.listing import LISTED
@@ -42,6 +42,7 @@ class StoreProfile:
     conditional_multipart: bool = False  #: CompleteMultipartUpload with If-None-Match
     lists_in_order: bool = False  #: of UTF-8, as S3 promises
     versioning: bool = False  #: the bucket keeps versions of its own
+    lists_versions_in_order: bool = False  #: those: else pages leave some out
     etag_is_md5: bool = False  #: of objects that came in one request
     sha256_checksums: bool = False  #: a body that is not of its checksum is refused
     clock_skew_s: float | None = None  #: the store's clock minus ours
@@ -70,7 +71,7 @@ _LONGEST_TRIAL = timedelta(hours=1)  # another machine may be at one just now
 
 def probe(client: S3Client, prefix: str) -> StoreProfile:
     """
-    Try out the store below `<prefix>.docferry/probe/`, with 17 requests or fewer.
+    Try out the store below `<prefix>.docferry/probe/`, with 20 requests or fewer.
 
     What is written for it is removed again, and so is what earlier trials have left there
     that were killed in the middle.
@@ -105,6 +106,10 @@ def _began_at(name: str) -> datetime | None:
         return None
 
 
+def _ids(page: Mapping[str, Any]) -> list[str]:
+    return [each["VersionId"] for each in page.get("Versions", ())]
+
+
 class _Trial:
     """One probe. Each method is one thing tried."""
 
@@ -122,6 +127,7 @@ class _Trial:
         answered_at = datetime.now(UTC)
         etag = self._client.etag_in(first, f"try {self._key}")
         said = first["ResponseMetadata"]["HTTPHeaders"]
+        versioning = self._keeps_versions()
         return StoreProfile(
             conditional_create=self._refuses_put(IfNoneMatch="*"),
             conditional_replace=self._refuses_put(IfMatch=_WRONG_ETAG),
@@ -131,7 +137,8 @@ class _Trial:
             conditional_multipart=self._refuses_multipart(),
             sha256_checksums=self._refuses_wrong_checksum(),
             lists_in_order=self._lists_in_order(),
-            versioning=self._keeps_versions(),
+            versioning=versioning,
+            lists_versions_in_order=versioning and self._lists_versions_in_order(),
             etag_is_md5=etag == hashlib.md5(_BODY, usedforsecurity=False).hexdigest(),
             clock_skew_s=skew_s(said.get("date"), sent_at, answered_at),
             server=str(said.get("server", "")),
@@ -195,6 +202,21 @@ class _Trial:
             return bool(self._call(self._boto.get_bucket_versioning).get("Status") == "Enabled")
         except DocferryError:
             return False  # unknown to the store, or not for us to know
+
+    def _lists_versions_in_order(self) -> bool:
+        """See whether two pages give what one gives (`storage.version_listing`)."""
+        try:
+            whole, first = self._versions(), self._versions(MaxKeys=1)
+            ends_at = first.get("NextKeyMarker"), first.get("NextVersionIdMarker")
+            if None in ends_at:
+                return False
+            rest = self._versions(KeyMarker=ends_at[0], VersionIdMarker=ends_at[1])
+        except PermanentError:
+            return False  # unknown to the store, or not for us to know
+        return bool(_ids(whole)) and sorted(_ids(first) + _ids(rest)) == sorted(_ids(whole))
+
+    def _versions(self, **which: Any) -> Any:
+        return self._call(self._boto.list_object_versions, Prefix=self._folder, **which)
 
     def _refuses_delete(self) -> bool:
         return self._refuses(self._boto.delete_object, Key=self._key, IfMatch=_WRONG_ETAG)

@@ -235,7 +235,7 @@ class S3Client:
     def _head_with_boto(self, key: str, version_id: str | None) -> ObjectHead | Literal["absent"]:
         doing = f"look at {key}"
         try:
-            which = _of_version(version_id)
+            which: dict[str, Any] = _of_version(version_id)
             answer = self.connections.boto.head_object(Bucket=self.bucket, Key=key, **which)
         except ClientError as error:
             is_too_long = status_of(error) == 400 and len(key.encode()) > _KEY_BYTES

@@ -28,7 +28,7 @@ from docferry.storage.version_listing import (
     Marker,
     VersionPage,
     list_versions,
-    newest_first,
+    list_versions_of,
 )
 
 PAGE_KEYS = 1000  #: S3 lists no more at once
@@ -83,10 +83,13 @@ class BucketVersions:
         Raises:
             UnreachableError, TemporaryError: It did not finish. What was not yielded is
                 then unknown, not absent.
+            PermanentError: The store cannot list them all (`storage.version_listing`).
         """
         own = self.prefix + RESERVED + "/"
-        for page in _pages(self.client, self.prefix, self.page_keys):
-            for listed in page:
+        fetch = _Fetch(self.client, self.page_keys)
+        is_in_order = self.profile.lists_versions_in_order
+        for batch in list_versions(fetch, self.prefix, is_in_order=is_in_order):
+            for listed in batch:
                 if listed.key.startswith(own) or is_folder(listed.key, listed.size):
                     continue
                 key = listed.key[len(self.prefix) :]
@@ -197,13 +200,8 @@ def versions_of_key(
     client: S3Client, key: str, profile: StoreProfile, page_keys: int = PAGE_KEYS
 ) -> list[ListedVersion]:
     """Give all that the bucket keeps of exactly *key*, the newest first."""
-    found: list[ListedVersion] = []
-    for page in _pages(client, key, page_keys):
-        found += [listed for listed in page if listed.key == key]
-        # Of all keys that begin like it, it is the first one.
-        if profile.lists_in_order and any(listed.key != key for listed in page):
-            break
-    return sorted(found, key=newest_first)
+    fetch = _Fetch(client, page_keys)
+    return list_versions_of(fetch, key, is_in_order=profile.lists_versions_in_order)
 
 
 def remove_versions_of_key(
@@ -221,20 +219,25 @@ def remove_versions_of_key(
     return len(found)
 
 
-def _pages(client: S3Client, prefix: str, page_keys: int) -> Iterator[list[ListedVersion]]:
-    def fetch_page(after: Marker | None) -> VersionPage:
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """Fetches pages for `storage.version_listing`."""
+
+    client: S3Client
+    page_keys: int
+
+    def __call__(self, prefix: str, after: Marker | None, *, folders: bool) -> VersionPage:
         key, version_id = after or ("", "")
         following = {"KeyMarker": key} if key else {}
         following |= {"VersionIdMarker": version_id} if version_id else {}
-        return client.call(
-            f"list the versions of {client.bucket}/{prefix}",
-            client.connections.boto.list_object_versions,
+        following |= {"Delimiter": "/"} if folders else {}
+        return self.client.call(
+            f"list the versions of {self.client.bucket}/{prefix}",
+            self.client.connections.boto.list_object_versions,
             Prefix=prefix,
-            MaxKeys=page_keys,
+            MaxKeys=self.page_keys,
             **following,
         )
-
-    return list_versions(fetch_page, prefix)
 
 
 def _named(path: Path, listed: ListedVersion) -> BucketVersion:

@@ -16,6 +16,7 @@ _VERSION = (
 )
 _HOLD = "id, mirror, kind, reason, state, count, created_at, decided_at, finished_at, decision"
 _KINDS_OF_HOLDS = "kind IN ('deletions', 'identity', 'rewind')"
+_DISPLACED = "left_at IS NOT NULL AND gone_at IS NULL"
 # What is not current has left: when what followed it came, or when it was deleted.
 _LEFT_AT = """
     UPDATE version SET left_at = coalesce(
@@ -94,10 +95,26 @@ def _versions() -> None:
         "version_left",
         "version",
         ["mirror", "left_at"],
-        sqlite_where=sa.text("left_at IS NOT NULL AND gone_at IS NULL"),
-        postgresql_where=sa.text("left_at IS NOT NULL AND gone_at IS NULL"),
+        sqlite_where=sa.text(_DISPLACED),
+        postgresql_where=sa.text(_DISPLACED),
+    )
+    _partial_index("version_to_bring_up", _DISPLACED + " AND archived_remote IS {false}")
+    _partial_index(
+        "version_to_remove",
+        "gone_at IS NOT NULL AND (archived_local IS {true} OR archived_remote IS {true})",
     )
     op.create_index("version_bytes_of", "version", ["bytes_of"])
+
+
+def _partial_index(name: str, where: str) -> None:
+    """Index, by id, the few versions that a chore looks for among all."""
+    op.create_index(
+        name,
+        "version",
+        ["mirror", "id"],
+        sqlite_where=sa.text(where.format(false="0", true="1")),
+        postgresql_where=sa.text(where.format(false="false", true="true")),
+    )
 
 
 def _holds() -> None:

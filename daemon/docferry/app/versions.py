@@ -1,0 +1,317 @@
+"""Versions for people and programs: which there are, their bytes, and how to have them back."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO
+
+from docferry.app.sides import UlidSource, mirror_named, open_sides
+from docferry.config import Config
+from docferry.core.asked import NOTHING
+from docferry.core.paths import is_reserved
+from docferry.core.rewind import PutBack, Step, rewind
+from docferry.core.when import FORMS, moment
+from docferry.engine.contents import gone
+from docferry.errors import DocferryError, PermanentError, StaleError, UserError
+from docferry.ledger import HoldRow, Ledger
+from docferry.ledger.requests import NewRequest
+from docferry.model import Mode, Path, RequestKind, Ulid, VersionRow
+
+_SPOOL_BYTES = 16 * 1024 * 1024  # of a content stay in memory, what is more goes to a file
+#: Larger contents are not compared line by line.
+DIFF_BYTES = 10 * 1024 * 1024
+_ULID_CHARS = 26
+
+
+@dataclass(frozen=True, slots=True)
+class PathVersions:
+    """All versions of one path, the newest first."""
+
+    mirror: str
+    path: Path
+    versions: tuple[VersionRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """
+    What a rewind would do.
+
+    hold: where it waits for a person; None: there is nothing to do.
+    lost: paths whose content of then cannot be had back: retention let its bytes go.
+    """
+
+    mirror: str
+    below: Path
+    at: datetime
+    steps: tuple[Step, ...]
+    lost: tuple[VersionRow, ...]
+    hold: HoldRow | None
+
+
+# Which one is meant.
+
+
+def mirror_of(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> str:
+    """
+    Name the mirror that *path* is in, now or once.
+
+    Raises:
+        UserError: Nothing is known of it, or several mirrors have or had it.
+    """
+    if mirror is not None:
+        return mirror_named(config, mirror).name
+    found = [name for name in ledger.versions.mirrors_with(path) if name in config.mirrors]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"{path} is in several mirrors: --mirror one of {', '.join(found)}")
+    raise UserError(f"no mirror has a version of {path!r}: docferry ls, docferry versions FOLDER/")
+
+
+def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
+    """
+    Raises:
+        UserError: There is no such version.
+    """
+    row = ledger.versions.get(version.upper())
+    if row is None:
+        raise UserError(f"there is no version {version}")
+    return row
+
+
+def versions(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> PathVersions:
+    """Give all versions of *path*."""
+    name = mirror_of(config, ledger, path, mirror)
+    return PathVersions(name, path, tuple(ledger.versions.of(name, path)))
+
+
+def resolve(
+    config: Config, ledger: Ledger, what: str, mirror: str | None, at: datetime | None = None
+) -> VersionRow:
+    """
+    Give the version that is meant by *what*, a version or a path.
+
+    Of a path: what it held at *at*; without a time what it holds, or held last.
+
+    Raises:
+        UserError: There is none, or it is not clear which.
+    """
+    if looks_like_version(what) and (at is None or not ledger.versions.mirrors_with(what)):
+        return version_named(ledger, what)
+    name = mirror_of(config, ledger, what, mirror)
+    if at is not None:
+        return _held_at(ledger, name, what, at)
+    rows = ledger.versions.of(name, what)
+    if not rows:
+        raise UserError(f"{name} has no version of {what!r}")
+    return next((row for row in rows if row.is_current), rows[0])
+
+
+def looks_like_version(what: str) -> bool:
+    return len(what) == _ULID_CHARS and what.isascii() and what.isalnum()
+
+
+def time_named(text: str) -> datetime:
+    """
+    Raises:
+        UserError: It is no time.
+    """
+    found = moment(text, datetime.now(UTC))
+    if found is None:
+        raise UserError(f"{text!r} is no time: {FORMS}")
+    return found
+
+
+def _held_at(ledger: Ledger, mirror: str, path: Path, at: datetime) -> VersionRow:
+    found = [row for row in ledger.versions.tree_at(mirror, at, path) if row.path == path]
+    if found:
+        return found[0]
+    first = ledger.versions.of(mirror, path)[-1:]
+    if first and at < first[0].created_at:
+        raise UserError(f"{path} came to {mirror} later, at {_local(first[0].created_at)}")
+    raise UserError(f"{mirror} had no {path} at {_local(at)}")
+
+
+# Bytes.
+
+
+@contextmanager
+def opened(config: Config, ledger: Ledger, row: VersionRow) -> Iterator[IO[bytes]]:
+    """
+    Open the bytes of a version, checked, wherever they are by now.
+
+    Raises:
+        PermanentError: They are nowhere, or damaged wherever they are.
+        UnreachableError, TemporaryError: The place where they may be does not answer.
+    """
+    sides = open_sides(config, row.mirror, ledger, UlidSource(), connections=4)
+    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
+        failure: DocferryError | None = None
+        for opener in sides.contents.openers(row):
+            spool.seek(0)
+            spool.truncate()
+            try:
+                with opener() as content:
+                    sha256 = content.read_into(spool.write)
+            except StaleError:
+                continue
+            except DocferryError as error:
+                failure = failure or error
+                continue
+            if sha256 == row.sha256:
+                break
+            failure = PermanentError(f"the bytes of version {row.id} are damaged")
+        else:
+            raise failure or gone(row)
+        spool.seek(0)
+        yield spool
+
+
+def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:
+    """Give the lines of a unified diff of two texts. None: one of them is no text, or too large."""
+    before, after = _text(config, ledger, a), _text(config, ledger, b)
+    if before is None or after is None:
+        return None
+    names = (f"{a.path}\t{a.id}", f"{b.path}\t{b.id}")
+    return [*difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
+
+
+def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
+    if row.size > DIFF_BYTES:
+        return None
+    with opened(config, ledger, row) as file:
+        content = file.read()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text.splitlines()
+
+
+# To be had back.
+
+
+def ask_restore(
+    config: Config, ledger: Ledger, row: VersionRow, to: Path | None, at: datetime
+) -> int:
+    """
+    Ask the daemon to put a version back, to its path or to *to*, and give the request.
+
+    Raises:
+        UserError: It cannot be done in that mirror.
+    """
+    _refuse_what_travels_not(config, row.mirror)
+    if row.gone_at is not None:
+        raise UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
+    path = _a_path(to) if to is not None else row.path
+    wanted = NewRequest(row.mirror, path, RequestKind.RESTORE, version=row.id)
+    [request] = ledger.requests.add([wanted], at)
+    return request
+
+
+def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:
+    """
+    Give the version to have back where nobody says which: the one before what is there.
+
+    Raises:
+        UserError: There is none.
+    """
+    rows = ledger.versions.of(mirror, path)
+    current = next((row for row in rows if row.is_current), None)
+    older = [
+        row
+        for row in rows
+        if not row.is_current
+        and row.origin != "evidence"
+        and (current is None or row.sha256 != current.sha256)
+    ]
+    if not older:
+        raise UserError(f"{mirror} has no other version of {path}")
+    return older[0]
+
+
+def ask_undelete(
+    config: Config, ledger: Ledger, mirror: str, below: Path, at: datetime
+) -> list[tuple[int, VersionRow]]:
+    """Ask for the last version of every path at or below *below* that holds nothing now."""
+    _refuse_what_travels_not(config, mirror)
+    rows = [row for row in ledger.versions.left_paths(mirror, below) if row.gone_at is None]
+    wanted = [
+        NewRequest(mirror, row.path, RequestKind.RESTORE, version=row.id, expect=NOTHING)
+        for row in rows
+    ]
+    return [*zip(ledger.requests.add(wanted, at), rows, strict=True)]
+
+
+def ask_rewind(
+    config: Config, ledger: Ledger, mirror: str, below: Path, then: datetime, at: datetime
+) -> Rewind:
+    """
+    Lay ready what brings a tree back to what it was at *then*, as a hold for a person.
+
+    Raises:
+        UserError: It is before the first version, or cannot be done in that mirror.
+    """
+    _refuse_what_travels_not(config, mirror)
+    first = ledger.versions.first_at(mirror)
+    if first is None or then < first:
+        raise UserError(
+            f"{_local(then)} is before the first version of {mirror}"
+            + ("" if first is None else f", which is of {_local(first)}")
+        )
+    found = [
+        *rewind(
+            ledger.versions.tree_at(mirror, then, below), ledger.versions.tree_at(mirror, at, below)
+        )
+    ]
+    lost = [step.version for step in found if isinstance(step, PutBack) and step.version.gone_at]
+    steps = [step for step in found if not (isinstance(step, PutBack) and step.version.gone_at)]
+    hold = None
+    if steps:
+        reason = f"rewind of {_place(mirror, below)} to {_local(then)}: {_sums(steps)}"
+        wanted = [_request(mirror, step) for step in steps]
+        hold = ledger.holds.hold_rewind(mirror, reason, wanted, at)
+    return Rewind(mirror, below, then, tuple(steps), tuple(lost), hold)
+
+
+def _request(mirror: str, step: Step) -> NewRequest:
+    if isinstance(step, PutBack):
+        expect = step.instead_of or NOTHING
+        return NewRequest(mirror, step.path, RequestKind.RESTORE, step.version.id, expect)
+    return NewRequest(mirror, step.path, RequestKind.REMOVE, expect=step.version)
+
+
+def _sums(steps: Sequence[Step]) -> str:
+    back = sum(isinstance(step, PutBack) for step in steps)
+    return f"{back} to be put back, {len(steps) - back} to be taken away"
+
+
+def _refuse_what_travels_not(config: Config, mirror: str) -> None:
+    if mirror_named(config, mirror).mode is Mode.PULL:
+        raise UserError(
+            f"{mirror} only pulls: what is put into its folder would not go up. Take the bytes "
+            "with `docferry cat` and put them into the bucket"
+        )
+
+
+def _a_path(path: str) -> Path:
+    parts = path.split("/")
+    if not path or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
+    if is_reserved(path):
+        raise UserError(f"{path!r} belongs to docferry itself")
+    return path
+
+
+def _place(mirror: str, below: Path) -> str:
+    return f"{mirror}/{below}" if below else mirror
+
+
+def _local(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,133 @@
+"""
+Decide how a request is answered: by an operation, by a word, or not yet.
+
+A request names a path and what should become of it. Whoever asked saw the path as it was
+then; what people have done there since is never undone without being kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from docferry.core.merge import Difference
+from docferry.model import (
+    Answer,
+    Erase,
+    FileState,
+    Heal,
+    Remove,
+    RequestKind,
+    RequestState,
+    Restore,
+    Side,
+    SyncedState,
+    Token,
+    Ulid,
+    VersionRow,
+)
+
+#: As what is expected at a path: nothing.
+NOTHING: Ulid = ""
+
+CHANGED_SINCE = "what is there has changed since: it was left as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What is asked.
+
+    wanted: the version to be restored; None: there is no such version, or none is needed.
+    expect: the version that the path held when it was asked; NOTHING: none; None: any will do.
+    placed: the token of the local file by which it was carried out already.
+    """
+
+    id: int
+    kind: RequestKind
+    wanted: VersionRow | None = None
+    expect: Ulid | None = None
+    placed: Token | None = None
+
+
+#: None: the path is on its way to where it was asked to be.
+Decision: TypeAlias = Restore | Remove | Heal | Erase | Answer | None
+
+
+def answer(request: Request, seen: Difference) -> Decision:
+    """Give the next step of *request*, from what the three trees hold at its path."""
+    match request.kind:
+        case RequestKind.RESTORE:
+            return _restore(request, seen)
+        case RequestKind.REMOVE:
+            return _remove(request, seen)
+        case RequestKind.HEAL_LOCAL:
+            return _heal(request, seen, Side.LOCAL, seen.local)
+        case RequestKind.HEAL_REMOTE:
+            return _heal(request, seen, Side.REMOTE, seen.remote)
+        case RequestKind.ERASE:
+            return Erase(seen.path, request.id)
+        case RequestKind.RETENTION:
+            return Answer(request.id, RequestState.DONE)
+        case _:
+            assert_never(request.kind)
+
+
+def _restore(request: Request, seen: Difference) -> Decision:
+    wanted = request.wanted
+    if wanted is None:
+        return Answer(request.id, RequestState.FAILED, "there is no such version")
+    if wanted.gone_at is not None:
+        why = f"the bytes of version {wanted.id} were let go {wanted.gone_at:%Y-%m-%d %H:%M} UTC"
+        return Answer(request.id, RequestState.FAILED, why)
+    local = None if seen.local is None else seen.local.token
+    if request.placed is not None:
+        if local == request.placed:
+            return None  # it goes up like any other file
+        return Answer(request.id, RequestState.DONE, "it was changed again right after")
+    if not _is_expected(request, seen.synced):
+        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+    is_as_wanted = seen.synced is not None and seen.synced.sha256 == wanted.sha256
+    if is_as_wanted and seen.is_settled:
+        return Answer(request.id, RequestState.DONE, "it held that content already")
+    return Restore(seen.path, request.id, wanted.id, expect_local=local)
+
+
+def _remove(request: Request, seen: Difference) -> Decision:
+    base = seen.synced
+    if base is None:
+        if seen.local is None and seen.remote is None:
+            return Answer(request.id, RequestState.DONE)
+        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+    is_untouched = _is_gone_or(seen.local, base.local_token) and _is_gone_or(
+        seen.remote, base.remote_token
+    )
+    if not is_untouched or not _is_expected(request, base):
+        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+    return Remove(
+        seen.path,
+        request.id,
+        expect_local=None if seen.local is None else seen.local.token,
+        expect_remote=None if seen.remote is None else seen.remote.token,
+    )
+
+
+def _heal(request: Request, seen: Difference, side: Side, state: FileState | None) -> Decision:
+    base = seen.synced
+    is_same = base is not None and _is_expected(request, base)
+    agreed = None if base is None else base.local_token
+    if base is not None and side is Side.REMOTE:
+        agreed = base.remote_token
+    if not is_same or state is None or state.token != agreed:
+        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+    return Heal(seen.path, request.id, side, expect=state.token)
+
+
+def _is_expected(request: Request, base: SyncedState | None) -> bool:
+    if request.expect is None:
+        return True
+    return request.expect == (NOTHING if base is None else base.version)
+
+
+def _is_gone_or(state: FileState | None, token: Token) -> bool:
+    return state is None or state.token == token

@@ -1,0 +1,284 @@
+"""
+What was asked of one mirror, on its way: from rows of the ledger to operations, and back.
+
+A request stays open in the ledger until what came of it is written down; so a crash, or a
+side that does not answer, only delays it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from docferry.core.asked import Request, answer
+from docferry.core.merge import Difference, Seen, Unseen
+from docferry.core.retry import delay_s
+from docferry.engine.problems import BLOCKED_FOR_GOOD, STALE_AGAIN_S
+from docferry.engine.task import Task
+from docferry.errors import BlockedPathError, DocferryError, PermanentError
+from docferry.ledger import Ledger
+from docferry.ledger.requests import RequestRow
+from docferry.logs import get_logger
+from docferry.model import (
+    Answer,
+    Asked,
+    HoldState,
+    Origin,
+    Outcome,
+    Path,
+    RequestKind,
+    RequestState,
+    Restore,
+    Sha256,
+    Token,
+    Ulid,
+    VersionRow,
+)
+
+log = get_logger(__name__)
+
+#: So many are looked at in one round of the loop.
+AT_ONCE = 500
+#: What was put to its path is looked at again so much later, if it has not gone up by then.
+PLACED_AGAIN_S = 5.0
+_FOR_A_PERSON = (RequestState.FAILED, RequestState.CONFLICT, RequestState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """How the loop looks at paths and sets operations on their way."""
+
+    look: Callable[[Sequence[Path]], Iterator[Seen]]
+    is_busy: Callable[[Path], bool]
+    carry: Callable[[Difference, Asked], None]
+
+
+@dataclass
+class _Restoring:
+    """A content on its way back to its path."""
+
+    request: int
+    sha256: Sha256
+    placed: Token | None = None  #: the local file that holds it
+
+
+class AskedFor:
+    """The open requests of one mirror. Used by its loop alone."""
+
+    def __init__(
+        self,
+        mirror: str,
+        ledger: Ledger,
+        now: Callable[[], datetime],
+        poke: Callable[[RequestKind], None],
+    ) -> None:
+        """
+        Args:
+            poke: Told of a request that is not about a path.
+        """
+        self._mirror = mirror
+        self._ledger = ledger
+        self._now = now
+        self._poke = poke
+        self._under_way: set[int] = set()
+        self._restoring: dict[Path, _Restoring] = {}
+        self._attempts: dict[int, int] = {}
+        self._retry_s: dict[int, float] = {}  # monotonic
+        self._open: set[int] = set()  # as far as the last look at the ledger knows
+        self._is_to_look = False  # at the ledger: there is more, or what waited for another
+
+    @property
+    def is_any(self) -> bool:
+        """Whether a request is open, as far as is known."""
+        return bool(self._open) or self._is_to_look
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for `begin`, if nobody asks for it."""
+        now_s = time.monotonic()
+        return self._is_to_look or any(at_s <= now_s for at_s in self._retry_s.values())
+
+    # Setting on its way.
+
+    def begin(self, hands: Hands) -> None:
+        """Set what is open on its way, but for what is under way or failed lately."""
+        rows = self._due(hands.is_busy)
+        if rows:
+            named = [row.version for row in rows.values() if row.version is not None]
+            wanted = self._ledger.versions.rows(named)
+            for seen in hands.look([*rows]):
+                self._consider(rows, seen, wanted, hands)
+        self._finish_holds()
+
+    def _due(self, is_busy: Callable[[Path], bool]) -> dict[Path, RequestRow]:
+        """Give the first open request of each path that is to be looked at now."""
+        found: dict[Path, RequestRow] = {}
+        now_s, after = time.monotonic(), 0
+        self._open.clear()
+        self._is_to_look = False
+        paths: set[Path] = set()
+        while len(found) < AT_ONCE:
+            rows = self._ledger.requests.open(self._mirror, AT_ONCE, after)
+            for row in rows:
+                self._open.add(row.id)
+                if row.kind is RequestKind.RETENTION:
+                    self._poke(row.kind)
+                    self._finish(Answer(row.id, RequestState.DONE))
+                    continue
+                is_first = row.path not in paths
+                paths.add(row.path)  # of several for one path the oldest goes first
+                is_waiting = row.id in self._under_way or self._retry_s.get(row.id, 0.0) > now_s
+                if is_first and not is_waiting and not is_busy(row.path):
+                    found[row.path] = row
+            if len(rows) < AT_ONCE:
+                self._retry_s = {one: at for one, at in self._retry_s.items() if one in self._open}
+                return found
+            after = rows[-1].id
+        self._is_to_look = True
+        return found
+
+    def _consider(
+        self,
+        rows: Mapping[Path, RequestRow],
+        seen: Seen,
+        wanted: Mapping[Ulid, VersionRow],
+        hands: Hands,
+    ) -> None:
+        if isinstance(seen, Unseen):
+            row = rows[seen.what.path]
+            self._put_off(row.id, PermanentError(f"{seen.side} side: {seen.what.reason}"))
+            return
+        row = rows[seen.path]
+        restoring = self._restoring.get(row.path)
+        if restoring is not None and restoring.request != row.id:
+            restoring = None
+        found = wanted.get(row.version) if row.version is not None else None
+        placed = None if restoring is None else restoring.placed
+        request = Request(row.id, row.kind, found, row.expect, placed)
+        decision = answer(request, seen)
+        if isinstance(decision, Answer):
+            self._finish(decision)
+        elif decision is None:
+            self._look_again(row.id)
+        else:
+            self._begin(row, seen, decision, found, hands)
+
+    def _begin(
+        self,
+        row: RequestRow,
+        seen: Difference,
+        operation: Asked,
+        wanted: VersionRow | None,
+        hands: Hands,
+    ) -> None:
+        self._under_way.add(row.id)
+        self._retry_s.pop(row.id, None)
+        if isinstance(operation, Restore):
+            assert wanted is not None
+            self._restoring[row.path] = _Restoring(row.id, wanted.sha256)
+        hands.carry(seen, operation)
+
+    def _finish(self, found: Answer) -> None:
+        self._ledger.requests.finish(found.request, found.state, self._now(), found.note)
+        self._over(found)
+
+    def _over(self, found: Answer) -> None:
+        for path, restoring in list(self._restoring.items()):
+            if restoring.request == found.request:
+                del self._restoring[path]
+        self._open.discard(found.request)
+        self._is_to_look = self._is_to_look or bool(self._open)  # one may have waited for this
+        self._attempts.pop(found.request, None)
+        self._retry_s.pop(found.request, None)
+        tell = log.warning if found.state in _FOR_A_PERSON else log.info
+        tell(
+            "asked.answered",
+            mirror=self._mirror,
+            request=found.request,
+            state=found.state,
+            reason=found.note,
+        )
+
+    def _finish_holds(self) -> None:
+        """End the approved holds of which every request is answered."""
+        for hold in self._ledger.holds.all(self._mirror, (HoldState.APPROVED,), kind="rewind"):
+            counts = self._ledger.requests.counts(hold.id)
+            if not counts.get(RequestState.OPEN):
+                self._ledger.holds.finish(hold.id, self._now())
+                log.info("hold.resolved", mirror=self._mirror, hold=hold.id)
+
+    # What came of it.
+
+    def noted(self, done: Sequence[tuple[Task, Outcome]]) -> list[Outcome]:
+        """
+        Give the outcomes as they are to be written down.
+
+        Whether a content that goes up is the one that was had back, or what somebody has
+        made of it since, only its SHA-256 tells.
+        """
+        return [self._noted(outcome) for _, outcome in done]
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        version = outcome.version
+        if version is None:
+            return outcome
+        restoring = self._restoring.get(version.path)
+        if restoring is not None and restoring.sha256 == version.sha256:
+            answers = Answer(restoring.request, RequestState.DONE, f"it is version {version.id}")
+            return replace(outcome, answers=answers)
+        if version.origin is Origin.RESTORE:
+            return replace(outcome, version=replace(version, origin=Origin.LOCAL))
+        return outcome
+
+    def recorded(self, outcome: Outcome) -> Path | None:
+        """Take note of what was written down; give the path that is to go up now, if any."""
+        operation = outcome.operation
+        if isinstance(operation, Asked):
+            self._under_way.discard(operation.request)
+        if outcome.answers is not None:
+            self._over(outcome.answers)
+        if not isinstance(operation, Restore) or outcome.placed is None:
+            return None
+        restoring = self._restoring.get(operation.path)
+        if restoring is not None:
+            restoring.placed = outcome.placed
+        self._look_again(operation.request)
+        return operation.path
+
+    def failed(self, operation: Asked, error: DocferryError) -> None:
+        """
+        Take note of a failure: what only a person can mend is the answer.
+
+        What is in the way of a path may be about to go, by another request.
+        """
+        self._under_way.discard(operation.request)
+        attempts = self._attempts.get(operation.request, 0)
+        is_passing = isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD
+        if isinstance(error, PermanentError) and not is_passing:
+            self._finish(Answer(operation.request, RequestState.FAILED, str(error)))
+        else:
+            self._put_off(operation.request, error)
+
+    def stale(self, operation: Asked) -> None:
+        """Look again: the world moved."""
+        self._under_way.discard(operation.request)
+        self._retry_s[operation.request] = time.monotonic() + STALE_AGAIN_S
+
+    def _put_off(self, request: int, error: DocferryError) -> None:
+        attempts = self._attempts[request] = self._attempts.get(request, 0) + 1
+        wait_s = delay_s(attempts, jitter=random.random())
+        self._retry_s[request] = time.monotonic() + wait_s
+        log.warning(
+            "asked.failed",
+            mirror=self._mirror,
+            request=request,
+            reason=str(error),
+            retry_in_s=round(wait_s, 1),
+        )
+
+    def _look_again(self, request: int) -> None:
+        """Look later whether it is over: what goes up tells so itself, unless it changes again."""
+        self._retry_s[request] = time.monotonic() + PLACED_AGAIN_S

@@ -1,0 +1,144 @@
+"""
+Let the bucket have every displaced version, each content once: the bucket is enough.
+
+What was displaced in the folder is in the folder's archive alone until it is copied up.
+Of equal contents one keeps the bytes, and the others say whose they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from docferry.engine.contents import Contents
+from docferry.errors import PermanentError, StaleError
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.model import Attributes, Side, Ulid, VersionRow
+from docferry.storage.base import Storage
+
+log = get_logger(__name__)
+
+#: Rows in memory at a time.
+_AT_ONCE = 200
+
+
+class BringUp:
+    """The chore for one mirror."""
+
+    name = "bring-up"
+
+    def __init__(
+        self, mirror: str, local: Storage, remote: Storage, ledger: Ledger, contents: Contents
+    ) -> None:
+        self._mirror = mirror
+        self._local = local
+        self._remote = remote
+        self._versions = ledger.versions
+        self._contents = contents
+        self._lost: set[Ulid] = set()  # told of already
+        self._looked_through_to: datetime | None = None  # equal ones that left before
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        """Copy up what the bucket lacks, then see to it that equal contents are there once."""
+        self._copy_up(is_stopping)
+        self._keep_once(is_stopping)
+
+    def _copy_up(self, is_stopping: Callable[[], bool]) -> None:
+        after = ""
+        while rows := self._versions.to_bring_up(self._mirror, _AT_ONCE, after):
+            for row in rows:
+                if is_stopping():
+                    return
+                if row.id not in self._lost:
+                    self._bring(row)
+            after = rows[-1].id
+
+    def _bring(self, row: VersionRow) -> None:
+        if self._is_there(row) or self._refer_to_equal(row):
+            return
+        try:
+            with self._contents.open_sound(row) as content:
+                self._remote.archive.put(row.id, content, _attributes_of(row))
+        except StaleError as error:
+            raise PermanentError(
+                f"the bucket's archive holds something else as version {row.id} of {row.path}: "
+                "docferry verify"
+            ) from error
+        except PermanentError as error:
+            # Both sides had been overwritten before docferry could see it, for instance.
+            self._lost.add(row.id)
+            log.warning("version.lost", mirror=self._mirror, path=row.path, reason=str(error))
+            return
+        self._versions.note_archived([row.id], Side.REMOTE)
+        log.debug("version.copied", mirror=self._mirror, path=row.path, version=row.id)
+
+    def _is_there(self, row: VersionRow) -> bool:
+        """Note it where a crash came between a displacement in the bucket and its note."""
+        found = self._remote.archive.describe(row.id)
+        if found is None or found.size != row.size or found.sha256 not in (None, row.sha256):
+            return False
+        if found.bytes_of is not None:
+            self._versions.note_bytes_of(row.id, found.bytes_of)
+        self._versions.note_archived([row.id], Side.REMOTE)
+        return True
+
+    def _refer_to_equal(self, row: VersionRow) -> bool:
+        twin = self._equal_to(row)
+        return twin is not None and self._refer(row, twin)
+
+    def _equal_to(self, row: VersionRow) -> VersionRow | None:
+        """Give another version of the same content whose bytes are in the bucket's archive."""
+        for other in self._versions.with_content(self._mirror, row.sha256):
+            has_bytes = other.archived_remote and other.bytes_of is None and other.gone_at is None
+            if has_bytes and other.id != row.id and other.left_at is not None:
+                return other
+        return None
+
+    def _refer(self, row: VersionRow, twin: VersionRow) -> bool:
+        # The note first: while it stands no retention takes the twin's bytes.
+        self._versions.note_bytes_of(row.id, twin.id)
+        try:
+            self._remote.archive.refer(row.id, twin.id, _attributes_of(row, twin.id))
+        except StaleError as error:
+            self._versions.note_bytes_of(row.id, None)
+            log.debug("version.unshared", mirror=self._mirror, version=row.id, reason=str(error))
+            return False
+        self._versions.note_archived([row.id], Side.REMOTE)
+        self._keep_once_here(row, twin)
+        return True
+
+    def _keep_once_here(self, row: VersionRow, twin: VersionRow) -> None:
+        """Likewise in the folder, where one of them may be."""
+        try:
+            self._local.archive.refer(row.id, twin.id, _attributes_of(row, twin.id))
+        except StaleError as error:  # one of them is damaged: the patrol finds it
+            log.debug("version.unshared", mirror=self._mirror, version=row.id, reason=str(error))
+            return
+        if self._local.archive.describe(twin.id) is not None:
+            self._versions.note_archived([twin.id], Side.LOCAL)
+
+    def _keep_once(self, is_stopping: Callable[[], bool]) -> None:
+        since, newest = self._looked_through_to, self._looked_through_to
+        for row in self._versions.equal_ones(self._mirror, since):
+            if is_stopping():
+                return
+            # The oldest of them has no older one, and so keeps its bytes.
+            twin = self._equal_to(row)
+            if twin is not None and twin.id < row.id:
+                self._refer(row, twin)
+            assert row.left_at is not None
+            newest = row.left_at if newest is None else max(newest, row.left_at)
+        self._looked_through_to = newest
+
+
+def _attributes_of(row: VersionRow, bytes_of: Ulid | None = None) -> Attributes:
+    return Attributes(
+        version=row.id,
+        sha256=row.sha256,
+        mtime_ns=row.mtime_ns,
+        parent=row.parent,
+        path=row.path,
+        bytes_of=bytes_of,
+        size=row.size,
+    )

@@ -1,0 +1,128 @@
+"""Find the content of a version, wherever it is by now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Protocol
+
+from docferry.engine.identity import Places
+from docferry.errors import DocferryError, PermanentError, StaleError
+from docferry.model import Path, Sha256, SyncedState, VersionRow
+from docferry.storage.base import Content
+
+
+class KnownVersions(Protocol):
+    """What is asked of the ledger's versions."""
+
+    def with_content(self, mirror: str, sha256: Sha256) -> list[VersionRow]: ...
+
+
+class KnownAgreements(Protocol):
+    """What is asked of the ledger's synced tree."""
+
+    def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None: ...
+
+    def get(self, mirror: str, paths: list[Path]) -> dict[Path, SyncedState]: ...
+
+
+class Contents:
+    """
+    The contents of one mirror's versions. Thread-safe.
+
+    Where the bytes are the ledger claims and the sides know: after a crash an archive may
+    hold what no row says. So each place is asked, the likely and near ones first.
+    """
+
+    def __init__(
+        self, mirror: str, places: Places, versions: KnownVersions, synced: KnownAgreements
+    ) -> None:
+        self._mirror = mirror
+        self._places = places
+        self._versions = versions
+        self._synced = synced
+
+    def open(self, version: VersionRow) -> Content:
+        """
+        Open the bytes of *version* where they are found first. Their hash is not checked.
+
+        Raises:
+            PermanentError: They are nowhere.
+            UnreachableError, TemporaryError: The place where they may be does not answer.
+        """
+        failure: DocferryError | None = None
+        for opener in self.openers(version):
+            try:
+                content = opener()
+            except StaleError:
+                continue
+            except DocferryError as error:  # perhaps the next place answers
+                failure = failure or error
+                continue
+            if content.size == version.size:
+                return content
+            content.close()
+        raise failure or gone(version)
+
+    def open_sound(self, version: VersionRow) -> Content:
+        """
+        Open the bytes of *version* where they are found sound: each place is read as a whole.
+
+        Raises:
+            PermanentError: They are nowhere, or damaged wherever they are.
+            UnreachableError, TemporaryError: The place where they may be does not answer.
+        """
+        failure: DocferryError | None = None
+        for opener in self.openers(version):
+            try:
+                content = opener()
+            except StaleError:
+                continue
+            except DocferryError as error:
+                failure = failure or error
+                continue
+            try:
+                if content.sha256() == version.sha256:
+                    return content
+                failure = failure or PermanentError(
+                    f"the bytes of version {version.id} are damaged"
+                )
+            except DocferryError as error:
+                failure = failure or error
+            content.close()
+        raise failure or gone(version)
+
+    def openers(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
+        """Yield what opens each place that may hold the content; StaleError: it does not."""
+        agreed = self._synced.get(self._mirror, [version.path]).get(version.path)
+        if agreed is not None and agreed.sha256 == version.sha256:
+            yield from self._current(version.path, agreed)
+        yield from self._archived(version)
+        elsewhere = self._synced.find_sha256(self._mirror, version.sha256)
+        if elsewhere is not None and elsewhere[0] != version.path:
+            yield from self._current(*elsewhere)
+        for other in self._versions.with_content(self._mirror, version.sha256):
+            if other.id != version.id:
+                yield from self._archived(other)
+
+    def _current(self, path: Path, agreed: SyncedState) -> Iterator[Callable[[], Content]]:
+        if agreed.local_token:
+            yield partial(self._places.local.read, path, agreed.local_token)
+        yield partial(self._places.remote.read, path, agreed.remote_token)
+
+    def _archived(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
+        names = [version.id] if version.bytes_of is None else [version.id, version.bytes_of]
+        for side in (self._places.local, self._places.remote):
+            for name in names:
+                yield partial(side.read_archived, name)
+
+
+def gone(version: VersionRow) -> PermanentError:
+    """Say that the bytes of *version* are nowhere."""
+    if version.gone_at is not None:
+        return PermanentError(
+            f"the bytes of version {version.id} were let go {version.gone_at:%Y-%m-%d %H:%M} UTC"
+        )
+    return PermanentError(
+        f"the bytes of version {version.id} ({version.path}) are on neither side, nor in an archive"
+    )

@@ -1,0 +1,99 @@
+"""
+What looks after the past of one mirror, beside its loop: chores, one after the other.
+
+A chore never touches what is at a document's path: that is the loop's. It reads and writes
+archives, the bucket's own versions and snapshots, and asks the loop for the rest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from docferry.errors import DocferryError
+from docferry.logs import get_logger
+from docferry.metrics import CHORE_FAILURES
+
+log = get_logger(__name__)
+
+
+class Chore(Protocol):
+    """Something to be done again and again."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        """
+        Do one round of it, and return early where *is_stopping* says so.
+
+        Raises:
+            DocferryError: The round did not come to its end; the next one begins anew.
+        """
+        ...
+
+
+class Keeper:
+    """
+    Runs the chores of one mirror in a thread of its own.
+
+    Args:
+        is_ready: Whether both sides have proven themselves and answer: chores write to them.
+    """
+
+    def __init__(self, mirror: str, chores: Sequence[Chore], is_ready: Callable[[], bool]) -> None:
+        self._mirror = mirror
+        self._chores = {chore.name: chore for chore in chores}
+        self._is_ready = is_ready
+        self._is_due: dict[str, None] = {}  # in the order in which they were asked for
+        self._changed = threading.Condition()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"keeper-{mirror}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def poke(self, name: str) -> None:
+        """Let the chore of that name be done soon. For any thread; often is no more than once."""
+        with self._changed:
+            self._is_due.setdefault(name)
+            self._changed.notify_all()
+
+    def run_all(self) -> None:
+        """Do every chore once, in the caller's thread, instead of `start`."""
+        for chore in self._chores.values():
+            self._do(chore)
+
+    def stop(self, timeout_s: float) -> None:
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (name := self._wait()) is not None:
+            self._do(self._chores[name])
+
+    def _wait(self) -> str | None:
+        """Give the next chore that is due; None: no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._is_due)
+            if self._is_stopping:
+                return None
+            name = next(iter(self._is_due))
+            del self._is_due[name]
+            return name
+
+    def _do(self, chore: Chore) -> None:
+        if not self._is_ready():
+            return  # its next time comes
+        try:
+            chore.run(lambda: self._is_stopping)
+        except DocferryError as error:
+            CHORE_FAILURES.labels(self._mirror, chore.name).inc()
+            log.warning("chore.failed", mirror=self._mirror, chore=chore.name, reason=str(error))
+        except Exception:  # one job: the others, and its next round, must go on
+            CHORE_FAILURES.labels(self._mirror, chore.name).inc()
+            log.exception("chore.failed", mirror=self._mirror, chore=chore.name)

@@ -1,0 +1,87 @@
+"""Faults to be planted in what keeps versions and gives them back."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+ASKED = ("unit/test_asked.py",)
+REQUESTS = ("integration/test_loop_requests.py",)
+BRING_UP = ("unit/test_bring_up.py",)
+LEDGER = ("unit/test_ledger_versions.py",)
+
+VERSIONS = (
+    Fault(
+        "what was followed by another version stays current",
+        "ledger/record.py",
+        "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",
+        "",
+        LEDGER,
+    ),
+    Fault(
+        "a held version is let go",
+        "ledger/versions.py",
+        "            version.c.held.is_(false()),\n",
+        "",
+        LEDGER,
+    ),
+    Fault(
+        "a restored content takes the place of an edit",
+        "engine/on_request.py",
+        "        return self._place_beside(operation, wanted)\n",
+        "        return self._place(operation, wanted, base)\n",
+        REQUESTS,
+    ),
+    Fault(
+        "what was edited since is taken away",
+        "core/asked.py",
+        "    if not is_untouched or not _is_expected(request, base):\n",
+        "    if not _is_expected(request, base):\n",
+        ASKED,
+    ),
+    Fault(
+        "a restore that waited for its hold undoes later work",
+        "core/asked.py",
+        "    return request.expect == (NOTHING if base is None else base.version)\n",
+        "    return True\n",
+        ASKED,
+    ),
+    Fault(
+        "what somebody made of a version had back passes for the version",
+        "engine/asked.py",
+        "        if version.origin is Origin.RESTORE:\n",
+        "        if False:\n",
+        ("unit/test_asked_for.py",),
+    ),
+    Fault(
+        "a request is over before its content is on both sides",
+        "engine/on_request.py",
+        "            operation, synced=None, archived=archived, placed=token,"
+        " moved_bytes=wanted.size\n",
+        "            operation, synced=None, archived=archived, placed=token,"
+        " moved_bytes=wanted.size,"
+        " answers=Answer(operation.request, RequestState.DONE)\n",
+        REQUESTS,
+    ),
+    Fault(
+        "a content is called archived in the bucket before it is there",
+        "engine/bring_up.py",
+        "        if self._is_there(row) or self._refer_to_equal(row):\n            return\n",
+        "        if self._is_there(row) or self._refer_to_equal(row):\n            return\n"
+        "        self._versions.note_archived([row.id], Side.REMOTE)\n        return\n",
+        BRING_UP,
+    ),
+    Fault(
+        "bytes are shared before it is noted whose they are",
+        "engine/bring_up.py",
+        "        self._versions.note_bytes_of(row.id, twin.id)\n        try:",
+        "        try:",
+        BRING_UP,
+    ),
+    Fault(
+        "damaged bytes are copied up",
+        "engine/bring_up.py",
+        "self._contents.open_sound(row)",
+        "self._contents.open(row)",
+        BRING_UP,
+    ),
+)

@@ -1,0 +1,152 @@
+"""Requests on their way: what is written down about a content that was had back."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from docferry.core.merge import Difference
+from docferry.engine.asked import AskedFor, Hands
+from docferry.engine.task import Task
+from docferry.errors import PermanentError, TemporaryError
+from docferry.ledger import Ledger
+from docferry.ledger.requests import NewRequest
+from docferry.model import (
+    Asked,
+    Origin,
+    Outcome,
+    Path,
+    RequestKind,
+    RequestState,
+    Restore,
+)
+from ledger_rows import NOW, fresh_ledger, uploaded
+
+
+class Bench:
+    """Requests for one mirror whose paths hold nothing, and what was set on its way."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.poked: list[RequestKind] = []
+        self.carried: list[Asked] = []
+        self.busy: set[Path] = set()
+        self.asked = AskedFor("docs", ledger, lambda: NOW, self.poked.append)
+
+    def ask(self, path: Path, content: str) -> int:
+        """Ask for a version of *path* that left it."""
+        outcome = uploaded(path, content)
+        assert outcome.version is not None
+        self.ledger.versions.add([replace(outcome.version, left_at=NOW)])
+        wanted = NewRequest("docs", path, RequestKind.RESTORE, outcome.version.id)
+        [request] = self.ledger.requests.add([wanted], NOW)
+        return request
+
+    def begin(self) -> list[Asked]:
+        """Look at what is open; give what was set on its way."""
+        before = len(self.carried)
+        self.asked.begin(
+            Hands(
+                lambda paths: (Difference(path, None, None, None) for path in paths),
+                self.busy.__contains__,
+                lambda seen, operation: self.carried.append(operation),
+            )
+        )
+        return self.carried[before:]
+
+    def place(self, operation: Asked) -> None:
+        assert isinstance(operation, Restore)
+        outcome = Outcome(operation, synced=None, placed="l1")
+        assert self.asked.recorded(outcome) == operation.path
+
+    def state(self, request: int) -> RequestState:
+        row = self.ledger.requests.get(request)
+        assert row is not None
+        return row.state
+
+
+@pytest.fixture
+def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield Bench(ledger)
+
+
+def noted(bench: Bench, path: Path, content: str) -> Outcome:
+    """Give as it is written down that a content went up from where one was had back."""
+    outcome = uploaded(path, content)
+    assert outcome.version is not None
+    outcome = replace(outcome, version=replace(outcome.version, origin=Origin.RESTORE))
+    task = Task(outcome.operation, Difference(path, None, None, None), "V")
+    [found] = bench.asked.noted([(task, outcome)])
+    return found
+
+
+def test_what_goes_up_as_it_was_had_back_answers_the_request(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    bench.place(*bench.begin())
+
+    outcome = noted(bench, "a", "old")
+
+    assert outcome.answers is not None
+    assert (outcome.answers.request, outcome.answers.state) == (request, RequestState.DONE)
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.RESTORE
+
+
+def test_what_somebody_made_of_it_before_it_went_up_is_their_own(bench: Bench) -> None:
+    bench.ask("a", "old")
+    bench.place(*bench.begin())
+
+    outcome = noted(bench, "a", "edited")
+
+    assert outcome.answers is None
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.LOCAL
+
+
+def test_of_several_requests_for_a_path_the_oldest_goes_first(bench: Bench) -> None:
+    first = bench.ask("a", "one")
+    bench.ask("a", "two")
+
+    begun = bench.begin()
+    again = bench.begin()
+
+    assert [operation.request for operation in begun] == [first]
+    assert again == []
+
+
+def test_a_path_with_an_operation_under_way_waits(bench: Bench) -> None:
+    bench.ask("a", "one")
+    bench.busy.add("a")
+    while_busy = bench.begin()
+    bench.busy.clear()
+
+    assert while_busy == []
+    assert len(bench.begin()) == 1
+
+
+def test_a_failure_that_may_pass_is_tried_again_and_one_that_will_not_is_the_answer(
+    bench: Bench,
+) -> None:
+    passing, lasting = bench.ask("a", "one"), bench.ask("b", "two")
+    operations = {operation.request: operation for operation in bench.begin()}
+
+    bench.asked.failed(operations[passing], TemporaryError("a proxy hiccups"))
+    bench.asked.failed(operations[lasting], PermanentError("its bytes are nowhere"))
+
+    assert bench.state(passing) is RequestState.OPEN
+    assert bench.state(lasting) is RequestState.FAILED
+    assert bench.asked.is_any
+
+
+def test_a_round_of_retention_is_passed_on_at_once(bench: Bench) -> None:
+    [request] = bench.ledger.requests.add([NewRequest("docs", "", RequestKind.RETENTION)], NOW)
+
+    bench.begin()
+
+    assert bench.poked == [RequestKind.RETENTION]
+    assert bench.state(request) is RequestState.DONE
+    assert not bench.asked.is_any

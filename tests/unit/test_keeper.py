@@ -1,0 +1,110 @@
+"""Chores are done one after the other, when they are due, and fail by themselves."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from docferry.engine.keeper import Keeper
+from docferry.errors import TemporaryError
+from processes import wait_for
+
+
+class Noted:
+    """A chore that notes that it was done, and then fails if it is told to."""
+
+    def __init__(
+        self, name: str, done: queue.SimpleQueue[str], error: Exception | None = None
+    ) -> None:
+        self.name = name
+        self._done = done
+        self._error = error
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        self._done.put(self.name)
+        if self._error is not None:
+            raise self._error
+
+
+class Long:
+    """A chore that goes on until it is to stop."""
+
+    name = "long"
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        self.began.set()
+        wait_for(is_stopping)
+        self.ended.set()
+
+
+@pytest.fixture
+def done() -> queue.SimpleQueue[str]:
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[Keeper], Keeper]]:
+    keepers: list[Keeper] = []
+
+    def start(keeper: Keeper) -> Keeper:
+        keeper.start()
+        keepers.append(keeper)
+        return keeper
+
+    yield start
+    for keeper in keepers:
+        keeper.stop(10)
+
+
+def test_a_chore_is_done_when_it_is_asked_for(
+    done: queue.SimpleQueue[str], started: Callable[[Keeper], Keeper]
+) -> None:
+    keeper = started(Keeper("docs", [Noted("a", done), Noted("b", done)], lambda: True))
+
+    keeper.poke("b")
+    keeper.poke("a")
+
+    assert [done.get(timeout=10), done.get(timeout=10)] == ["b", "a"]
+
+
+@pytest.mark.parametrize("error", [TemporaryError("a proxy hiccups"), ZeroDivisionError()])
+def test_a_chore_that_fails_keeps_no_other_from_being_done(
+    done: queue.SimpleQueue[str], started: Callable[[Keeper], Keeper], error: Exception
+) -> None:
+    keeper = started(Keeper("docs", [Noted("a", done, error), Noted("b", done)], lambda: True))
+
+    keeper.poke("a")
+    keeper.poke("b")
+    assert [done.get(timeout=10), done.get(timeout=10)] == ["a", "b"]
+    keeper.poke("a")
+
+    assert done.get(timeout=10) == "a"
+
+
+def test_nothing_is_done_in_front_of_a_side_that_has_not_proven_itself(
+    done: queue.SimpleQueue[str],
+) -> None:
+    keeper = Keeper("docs", [Noted("a", done)], lambda: False)
+
+    keeper.run_all()
+
+    assert done.empty()
+
+
+def test_a_long_chore_ends_when_the_daemon_does() -> None:
+    chore = Long()
+    keeper = Keeper("docs", [chore], lambda: True)
+    keeper.start()
+    keeper.poke("long")
+    assert chore.began.wait(10)
+
+    keeper.stop(10)
+
+    assert chore.ended.is_set()
