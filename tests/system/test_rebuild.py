@@ -13,6 +13,8 @@ from typing import Any
 
 import proxy
 import servers
+from docferry.ledger import Ledger
+from docferry.ledger.damage import damage_of
 from system.conftest import NewSite
 from system.daemon import Site
 from system.lost import (
@@ -204,6 +206,27 @@ def test_killed_in_the_middle_it_leaves_nothing_half_and_is_simply_done_again(
     assert versions_of(site) == lost.versions
 
 
+def test_a_journal_that_a_lost_ledger_has_left_goes_into_no_new_one(site: Site) -> None:
+    site.docs.write("a", b"a")
+    site.work_off()
+    path = site.state / "ledger.sqlite3"
+    journal = site.state / "ledger.sqlite3-wal"
+    with Ledger.open(path) as ledger:
+        for number in range(20):
+            ledger.aliases.add("docs", f"{number}", f"of the lost one {number}")
+        left = journal.read_bytes()
+    lose(site)
+    site.state.mkdir()
+    journal.write_bytes(left)
+
+    rebuilt(site)
+
+    assert damage_of(path) is None
+    with Ledger.open(path) as ledger:
+        assert ledger.aliases.all("docs") == {}
+        assert [path for path, _ in ledger.synced.scan("docs")] == ["a"]
+
+
 # The folder is there.
 
 
@@ -299,10 +322,8 @@ def test_a_damaged_ledger_stops_the_daemon_until_it_is_rebuilt(site: Site) -> No
         assert refused.returncode == 2
         assert "docferry rebuild" in refused.stderr
         assert "ledger.sqlite3.damaged-" in refused.stderr
-    for command in ("status", "plan", "check"):
-        asked = site.ended(command)
-        assert asked.returncode == 2
-        assert "docferry rebuild" in asked.stdout + asked.stderr
+    assert [site.asked(command).returncode for command in ("status", "plan", "check")] == [2, 2, 2]
+    assert "docferry rebuild" in site.asked("check").stdout
     assert not (site.state / "ledger.sqlite3").exists()
     rebuilt(site)
 

@@ -232,7 +232,9 @@ class Rebuild:
         except OSError as error:
             raise UserError(f"cannot write {packed}: {error.strerror}") from error
         except UserError as error:
-            raise UserError(f"snapshot {snapshot} of {self._mirror}: {error}") from error
+            raise UserError(
+                f"snapshot {snapshot} of {self._mirror}: {error}, or take none: --from-objects"
+            ) from error
         return plain
 
     def _take(self, snapshot: Ulid, plain: FilePath) -> None:
