@@ -14,6 +14,7 @@ LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
 PROBLEMS = ("unit/test_problems.py",)
 
+REBUILD = "system/test_rebuild.py"
 LEDGER_SNAPSHOTS = ("unit/test_ledger_snapshots.py",)
 
 DOING = (
@@ -90,21 +91,21 @@ DOING = (
         "app/rebuild.py",
         '_UNFINISHED = LEDGER_NAME + ".rebuilding"\n',
         "_UNFINISHED = LEDGER_NAME\n",
-        ("system/test_rebuild.py",),
+        (f"{REBUILD}::test_killed_in_the_middle_it_leaves_nothing_half_and_is_simply_done_again",),
     ),
     Fault(
         "a journal of a lost ledger goes into the new one",
         "app/rebuild.py",
         '        clear_sidecars(path, path.with_name(f"{path.name}.stray-{os.getpid()}"))\n',
         "",
-        ("system/test_rebuild.py",),
+        (f"{REBUILD}::test_a_journal_that_a_lost_ledger_has_left_goes_into_no_new_one",),
     ),
     Fault(
         "a rebuild tries out what the store keeps to",
         "app/prepare.py",
         "KnownStore(sides, ledger) if is_rebuilt else StoreProbe(sides, ledger)",
         "StoreProbe(sides, ledger)",
-        ("system/test_rebuild.py",),
+        (f"{REBUILD}::test_with_a_snapshot_everything_is_as_it_was",),
     ),
     Fault(
         "a conflict overwrites first and copies afterwards",

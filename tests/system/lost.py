@@ -18,6 +18,7 @@ from docferry.app.sides import LEDGER_NAME, UlidSource, open_sides
 from docferry.config import load
 from docferry.engine.snapshot import Snapshots
 from docferry.ledger import Ledger
+from docferry.storage.base import PART_BYTES
 from system.daemon import Site
 
 #: What a version was, and whether it is current.
@@ -41,14 +42,14 @@ class Lost:
     times: set[Version]
 
 
-def had_a_life(site: Site) -> None:
+def had_a_life(site: Site, *, is_large: bool = False) -> None:
     """Files of all kinds, edited and deleted on both sides, several times."""
     docs = site.docs
     for number in range(20):
         docs.write(f"p/{number:02}.txt", b"first %d" % number)
     docs.put("of a stranger.txt", b"nobody said what this is")
     docs.put("tab\there", b"a key that no file has")
-    docs.put("big.bin", os.urandom(17 * 1024 * 1024))
+    docs.put("in parts.bin", os.urandom(PART_BYTES + 1) if is_large else b"small")
     site.work_off()
     docs.write("p/00.txt", b"second")
     docs.put("p/01.txt", b"second, there")

@@ -54,7 +54,7 @@ def since(times: set[Version]) -> datetime:
 
 
 def test_with_a_snapshot_everything_is_as_it_was(site: Site, server: servers.S3Server) -> None:
-    had_a_life(site)
+    had_a_life(site, is_large=True)
     take_snapshot(site)
     lost = lose(site)
 
@@ -114,7 +114,7 @@ def test_a_deletion_after_the_snapshot_has_its_time(site: Site) -> None:
 
 
 def test_without_a_snapshot_the_bucket_alone_tells(site: Site, server: servers.S3Server) -> None:
-    had_a_life(site)
+    had_a_life(site, is_large=True)
     lost = lose(site)
 
     with watched(site, server) as changing:
