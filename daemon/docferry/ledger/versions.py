@@ -110,11 +110,11 @@ class Versions:
             [(created, left)] = tx.tuples(times)
         return last, datetime.fromisoformat(max(created, left or ""))
 
-    def mirrors_with(self, path: Path) -> list[str]:
-        """Name the mirrors in which *path* ever had a version, in order."""
-        query = select(version.c.mirror).where(version.c.path == path).distinct()
+    def has(self, mirror: str, path: Path) -> bool:
+        """Tell whether *path* ever had a version."""
+        query = select(version.c.id).where(*_at(mirror, path))
         with self._database.reading() as tx:
-            return sorted(name for (name,) in tx.tuples(query))
+            return tx.value(query.limit(1)) is not None
 
     # Trees.
 
@@ -135,17 +135,18 @@ class Versions:
         """Give the time of the first version of *mirror*; None: it has none."""
         query = select(func.min(version.c.created_at)).where(version.c.mirror == mirror)
         with self._database.reading() as tx:
-            found = tx.value(query)
-        return None if found is None else found
+            found: datetime | None = tx.value(query)
+            return found
 
     def left_paths(self, mirror: str, below: Path) -> list[VersionRow]:
         """Give the last version of every path at or below *below* that holds nothing now."""
-        is_there = select(version.c.path).where(
-            version.c.mirror == mirror, version.c.left_at.is_(null())
+        other = version.alias()
+        is_there = select(other.c.id).where(
+            other.c.mirror == mirror, other.c.path == version.c.path, other.c.left_at.is_(null())
         )
         last = (
             select(func.max(version.c.id))
-            .where(version.c.mirror == mirror, *_below(below), version.c.path.not_in(is_there))
+            .where(version.c.mirror == mirror, *_below(below), ~is_there.exists())
             .where(version.c.origin != Origin.EVIDENCE)
             .group_by(version.c.path)
         )
@@ -336,9 +337,10 @@ def _at(mirror: str, path: Path) -> tuple[ColumnElement[bool], ...]:
 
 
 def _below(path: Path) -> tuple[ColumnElement[bool], ...]:
-    """At or below *path*: ranges, so that the index serves it; "0" comes right after "/"."""
+    """At or below *path*: a range, so that the index serves it; "0" comes right after "/"."""
     folder = path.rstrip("/")
     if not folder:
         return ()
-    below = (version.c.path > f"{folder}/") & (version.c.path < f"{folder}0")
-    return (below if path.endswith("/") else or_(version.c.path == folder, below),)
+    range_ = (version.c.path >= folder, version.c.path < f"{folder}0")
+    below = version.c.path > f"{folder}/"
+    return (*range_, below if path.endswith("/") else or_(version.c.path == folder, below))
