@@ -84,7 +84,6 @@ def take_snapshot(site: Site) -> None:
                     name,
                     ledger,
                     sides.remote,
-                    config.state_dir / f"snapshot-{name}",
                     every_s=1.0,
                     new_ulid=UlidSource(),
                     now=lambda: datetime.now(UTC),

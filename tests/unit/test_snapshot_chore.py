@@ -67,7 +67,6 @@ class Room:
             "docs",
             self.ledger,
             self.bucket,
-            self.folder / "snapshot",
             every_s=EVERY_S,
             new_ulid=self.new_ulid,
             now=lambda: self.now,
@@ -153,7 +152,7 @@ def test_a_store_that_refuses_is_not_asked_again_at_once(room: Room) -> None:
     assert refusing.tries == 1
     with pytest.raises(TemporaryError):
         room.run_after(AGAIN_AFTER / 2)
-    assert not (room.folder / "snapshot").exists()
+    assert [each.name for each in room.folder.iterdir() if each.is_dir()] == []
 
 
 def test_a_daemon_that_stops_leaves_it_for_the_next_time(room: Room) -> None:

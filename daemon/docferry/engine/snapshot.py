@@ -10,13 +10,12 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 from docferry.core.guards import marker_id
 from docferry.core.snapshots import Changes, Stored, is_due, is_history_missed, superseded
 from docferry.core.ulids import time_of
-from docferry.errors import DocferryError
+from docferry.errors import DocferryError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.snapshot_log import SnapshotRow
 from docferry.ledger.snapshots import Made, StoppedError, make
@@ -53,7 +52,6 @@ class Snapshots:
     The snapshots of one mirror.
 
     Args:
-        folder: Where they are made, on the ledger's own disk; nobody else's.
         every_s: The latest time after a change, where the mirror never rests.
     """
 
@@ -62,7 +60,6 @@ class Snapshots:
         mirror: str,
         ledger: Ledger,
         bucket: Bucket,
-        folder: Path,
         *,
         every_s: float,
         new_ulid: Callable[[], Ulid],
@@ -72,7 +69,8 @@ class Snapshots:
         self._mirror = mirror
         self._ledger = ledger
         self._bucket = bucket
-        self._folder = folder
+        # On the ledger's own disk, which has room for it; /tmp may be memory.
+        self._folder = ledger.path.parent / f"snapshot-{mirror}"
         self._every = timedelta(seconds=every_s)
         self._new_ulid = new_ulid
         self._now = now
@@ -115,11 +113,15 @@ class Snapshots:
             return  # the loop says so; whose history would this be, in another's prefix?
         began_s, taken_at, snapshot = time.monotonic(), self._now(), self._new_ulid()
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
         try:
+            self._folder.mkdir()
             packed, made = make(self._ledger, self._mirror, self._folder, is_stopping=is_stopping)
             facts = SnapshotFacts(self._ledger.instance, made.sha256, HEAD, release())
             self._bucket.snapshots.write(snapshot, packed, facts)
+        except OSError as error:
+            raise TemporaryError(
+                f"cannot make a snapshot in {self._folder}: {error.strerror}"
+            ) from error
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._note(snapshot, taken_at, made, time.monotonic() - began_s)

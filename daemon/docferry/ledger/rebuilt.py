@@ -44,7 +44,7 @@ class Rebuilt(Ledger):
 
     def take_over(self, snapshot: FilePath, mirror: str) -> None:
         """Take the agreements of a snapshot, and all it knows of the past."""
-        with closing(self._attached(snapshot)) as both, both:
+        with translated(self.path), closing(self._attached(snapshot)) as both, both:
             both.execute("BEGIN")
             with indexed_at_once(both):
                 for table in (schema.synced, schema.alias):
@@ -53,7 +53,7 @@ class Rebuilt(Ledger):
 
     def take_past(self, snapshot: FilePath, mirror: str, taken_at: datetime) -> None:
         """Take only what was, of an older ledger: what is current there has left since."""
-        with closing(self._attached(snapshot)) as both, both:
+        with translated(self.path), closing(self._attached(snapshot)) as both, both:
             both.execute("BEGIN")
             values = {"mirror": mirror, "left_at": instant_text(taken_at)}
             _copy_past(both, values, is_left=True)
@@ -112,12 +112,11 @@ class Rebuilt(Ledger):
             )
 
     def _attached(self, snapshot: FilePath) -> sqlite3.Connection:
-        with translated(self.path):
-            both = sqlite3.connect(f"file:{quote(str(self.path))}", uri=True, isolation_level=None)
-            both.execute("PRAGMA trusted_schema=OFF")
-            both.execute("PRAGMA cache_size=-65536")  # KiB
-            both.execute("ATTACH ? AS old", [f"file:{quote(str(snapshot))}?mode=rw"])
-            return both
+        both = sqlite3.connect(f"file:{quote(str(self.path))}", uri=True, isolation_level=None)
+        both.execute("PRAGMA trusted_schema=OFF")
+        both.execute("PRAGMA cache_size=-65536")  # KiB
+        both.execute("ATTACH ? AS old", [f"file:{quote(str(snapshot))}?mode=rw"])
+        return both
 
 
 def profile_in(snapshot: FilePath) -> dict[str, Any]:

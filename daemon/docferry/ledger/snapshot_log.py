@@ -71,8 +71,8 @@ class SnapshotLog:
         """Give the time of the first line in the history of *mirror*; None: there is none."""
         query = select(func.min(history.c.at)).where(history.c.mirror == mirror)
         with self._database.reading() as tx:
-            found = tx.value(query)
-        return found if found is None or isinstance(found, datetime) else _time(found)
+            found: datetime | None = tx.value(query)
+        return found
 
     def is_rebuilt(self) -> bool:
         """Whether this ledger was made from what the bucket holds."""
@@ -83,7 +83,3 @@ class SnapshotLog:
         """Write down that this ledger is made from what the bucket holds."""
         with self._database.writing() as tx:
             tx.insert_missing(setting, [{"key": _REBUILT, "value": at.isoformat()}])
-
-
-def _time(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))
