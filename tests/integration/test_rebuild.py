@@ -89,6 +89,7 @@ class Room:
                 None if self.here is None else self.here.archive,
                 pool,
                 self.folder / "rebuilding",
+                takes=lambda path: not path.endswith(".tmp"),
                 new_ulid=lambda: str(ULID()),
                 now=lambda: datetime.now(UTC),
             )
@@ -188,6 +189,16 @@ def test_a_strangers_object_is_read_and_has_its_name_on_this_side(room: Room) ->
     [row] = room.ledger.versions.of("docs", "plain.txt")
     assert (row.origin, row.parent, row.is_current) == (Origin.STORE, None, True)
     assert (result.read, result.read_bytes) == (3, len(b"contentoddhalf"))
+
+
+def test_what_the_mirror_leaves_out_is_not_agreed_on(room: Room) -> None:
+    room.put_plainly("a.tmp", b"left out")
+    room.put_plainly("a", b"taken")
+
+    result = room.rebuild().result
+
+    assert set(room.synced()) == {"a"}
+    assert result.read == 1
 
 
 # With a snapshot.

@@ -16,6 +16,7 @@ from docferry.app.conversion import rules_of
 from docferry.app.daemon import Daemon
 from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
+from docferry.core.filters import Filter
 from docferry.core.guards import marker, marker_id
 from docferry.core.rules import Rule, jobs_for
 from docferry.engine.identity import place_of
@@ -184,7 +185,7 @@ class _Work:
     def _rebuild(
         self, name: str, sides: Sides, here: Archive | None, pool: ThreadPoolExecutor
     ) -> Rebuild:
-        now = Clock()
+        now, options = Clock(), sides.options
         rebuild = Rebuild(
             name,
             self._ledger,
@@ -192,6 +193,7 @@ class _Work:
             here,
             pool,
             self._folder,
+            takes=Filter(options.include, options.exclude).takes,
             new_ulid=_Later(self._ledger),
             now=now,
         )

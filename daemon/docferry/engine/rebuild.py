@@ -109,6 +109,7 @@ class Rebuild:
         here: The folder's archive; None: the folder is not there, or not this mirror's.
         pool: Looks and reads; so many of its threads, so many requests at a time.
         folder: For a snapshot, packed and unpacked.
+        takes: Says whether a path is one that the mirror mirrors.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Rebuild:
         pool: Pool,
         folder: FilePath,
         *,
+        takes: Callable[[Path], bool],
         new_ulid: Callable[[], Ulid],
         now: Callable[[], datetime],
     ) -> None:
@@ -129,6 +131,7 @@ class Rebuild:
         self._here = here
         self._pool = pool
         self._folder = folder
+        self._takes = takes
         self._new_ulid = new_ulid
         self._now = now
         self.new: list[VersionRow] = []  #: versions of objects that the snapshot did not know
@@ -249,7 +252,8 @@ class Rebuild:
     # Objects.
 
     def _take_paths(self, differing: Iterable[Path | Unknown]) -> None:
-        for chunk in _chunks(path for path in differing if isinstance(path, str)):
+        mine = (path for path in differing if isinstance(path, str) and self._takes(path))
+        for chunk in _chunks(mine):
             bases = self._ledger.synced.get(self._mirror, chunk)
             looked = list(self._pool.map(self._bucket.describe, chunk))
             found = [
