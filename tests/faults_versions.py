@@ -20,7 +20,7 @@ VERSIONS = (
     Fault(
         "a held version is let go",
         "ledger/versions.py",
-        "            version.c.held.is_(false()),\n",
+        "        version.c.held.is_(false()),\n",
         "",
         LEDGER,
     ),

@@ -80,6 +80,7 @@ EVENTS = frozenset(
         "watch.started",
         # documents
         "conflict.found",
+        "document.erased",
         "drop.failed",
         "drop.taken",
         "drop.waiting",
@@ -95,6 +96,7 @@ EVENTS = frozenset(
         "path.aliased",
         "path.recovered",
         "path.unseen",
+        "retention.done",
         "upload.left",
         # conversions
         "job.dead",

@@ -93,6 +93,10 @@ CHANGE_TO_DISK_SECONDS = _histogram(
 )
 JOBS_ENDED = _counter("jobs_ended", "Conversions (done, failed, dead).", "rule", "result")
 JOB_SECONDS = _histogram("job_seconds", "How long a conversion took.", "rule", buckets=_WORK)
+VERSIONS_LET_GO = _counter("versions_let_go", "Displaced versions that retention let go.", "mirror")
+LET_GO_BYTES = _counter(
+    "let_go_bytes", "Bytes of archived versions that retention removed.", "mirror"
+)
 STORE_PRECONDITIONS = _gauge(
     "store_preconditions",
     "1: the store honours this condition on requests, as probed at the start; 0: it does not.",

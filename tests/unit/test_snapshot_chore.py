@@ -203,6 +203,30 @@ def test_the_newest_few_of_its_own_are_kept_and_those_of_a_lost_ledger(room: Roo
     assert left[3:] == lost
 
 
+def test_what_was_erased_is_in_no_snapshot_any_more_whoever_took_it(room: Room) -> None:
+    room.leave("lost", NOW - MINUTE)
+    room.record("a")
+    room.run_after()
+    room.now += MINUTE
+
+    room.chore.renew()
+
+    [left] = room.bucket.snapshots.all()
+    last = room.ledger.snapshots.last("docs")
+    assert last is not None
+    assert left == last.id
+
+
+def test_snapshots_of_another_bucket_are_not_renewed_in_silence(room: Room) -> None:
+    kept = room.leave("theirs", NOW - MINUTE)
+    room.bucket.marker = marker("another mirror")
+
+    with pytest.raises(TemporaryError, match="marker"):
+        room.chore.renew()
+
+    assert room.bucket.snapshots.all() == [kept]
+
+
 # The past.
 
 

@@ -80,9 +80,12 @@ def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
         UserError: There is no such version.
     """
     row = ledger.versions.get(version.upper())
-    if row is None:
-        raise UserError(f"there is no version {version}")
-    return row
+    if row is not None:
+        return row
+    erased_at = ledger.erasures.when(version.upper())
+    if erased_at is not None:
+        raise UserError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
+    raise UserError(f"there is no version {version}")
 
 
 def versions(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> PathVersions:

@@ -7,6 +7,7 @@ A chore: it looks every few seconds whether there is anything new, which costs n
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -74,6 +75,7 @@ class Snapshots:
         self._every = timedelta(seconds=every_s)
         self._new_ulid = new_ulid
         self._now = now
+        self._one_at_a_time = threading.Lock()
         self._changes: Changes | None = None
         self._looked_to: int | None = None  # row of the history; None: not begun
         self._has_looked_back = False
@@ -102,15 +104,34 @@ class Snapshots:
             self._not_before = now + AGAIN_AFTER
             raise
 
-    def take(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    def renew(self) -> None:
         """
-        Take a snapshot now.
+        Take a snapshot now and remove all older ones, whoever took them. For any thread.
+
+        What was erased from the ledger must not be in one either.
+
+        Raises:
+            TemporaryError: The bucket is not the mirror's at the moment; nothing changed.
+        """
+        snapshot = self.take()
+        if snapshot is None:
+            raise TemporaryError(f"the bucket of {self._mirror} does not carry its marker")
+        for old in self._bucket.snapshots.all():
+            if old < snapshot:
+                self._bucket.snapshots.remove(old)
+
+    def take(self, is_stopping: Callable[[], bool] = lambda: False) -> Ulid | None:
+        """
+        Take a snapshot now, and name it. None: the bucket is not the mirror's. For any thread.
 
         Raises:
             StoppedError: *is_stopping* said so.
         """
-        if not self._is_our_bucket():
-            return  # the loop says so; whose history would this be, in another's prefix?
+        with self._one_at_a_time:
+            # The loop says so; whose history would this be, in another's prefix?
+            return self._take(is_stopping) if self._is_our_bucket() else None
+
+    def _take(self, is_stopping: Callable[[], bool]) -> Ulid:
         began_s, taken_at, snapshot = time.monotonic(), self._now(), self._new_ulid()
         shutil.rmtree(self._folder, ignore_errors=True)
         try:
@@ -126,6 +147,7 @@ class Snapshots:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._note(snapshot, taken_at, made, time.monotonic() - began_s)
         self._remove_superseded()
+        return snapshot
 
     def _note(self, snapshot: Ulid, taken_at: datetime, made: Made, took_s: float) -> None:
         self._ledger.snapshots.note(

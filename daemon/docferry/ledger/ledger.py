@@ -16,6 +16,7 @@ from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
 from docferry.ledger.damage import refuse_set_aside
 from docferry.ledger.database import Database
+from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
@@ -57,6 +58,7 @@ class Ledger:
         self.jobs = Jobs(database)
         self.requests = RequestLog(database)
         self.snapshots = SnapshotLog(database)
+        self.erasures = Erasures(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Self:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from docferry.core.paths import is_odd, is_reserved
@@ -305,6 +305,13 @@ class MemoryStorage:
             self._archive(path, archive)
             del self.files[path]
         self.step("after delete")
+
+    def drop_staged(self, versions: Collection[Ulid]) -> None:
+        """Do nothing: what is displaced is in the archive at once."""
+
+    def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
+        yield from [path for each in self.files if each == path]
+        yield from [version for version in self.archive if version in versions]
 
     def read_marker(self) -> bytes | None:
         return self.marker

@@ -8,7 +8,7 @@ the store keeps to it; where it does not (`storage.probe`), docferry looks right
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -46,9 +46,10 @@ from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
+from docferry.storage.s3_traces import traces
 from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_versions import BucketVersions
-from docferry.storage.s3_write import Writer
+from docferry.storage.s3_write import Writer, archive_key
 from docferry.storage.snapshots import S3Snapshots
 
 __all__ = ["S3Options", "S3Storage"]
@@ -191,6 +192,13 @@ class S3Storage:
         return S3Snapshots(
             self._client, self.prefix, self.profile, lambda folder: self._list(folder, [])
         )
+
+    def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
+        """Name what is left of a document: objects, and what the bucket keeps of its own."""
+        keys = [archive_key(self.prefix, version) for version in versions]
+        if self._alias_instead_of(path) is None:
+            keys.append(self._key(path))
+        return traces(self._client, self.profile, keys, lambda: self._list(self.prefix, []))
 
     # Reading.
 
