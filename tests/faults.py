@@ -12,8 +12,9 @@ from faults_archive import ARCHIVE
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
+from faults_rebuilding import REBUILDING
 from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *LEAVING)
+FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *LEAVING, *REBUILDING)

@@ -15,8 +15,6 @@ LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
 RETENTION = ("unit/test_retention.py",)
 
-REBUILT = ("property/test_rebuild.py",)
-SNAPSHOTS = "unit/test_snapshots.py"
 
 DECIDING = (
     # The decision.
@@ -41,49 +39,6 @@ DECIDING = (
         "    if local_edited and synced is not None and synced.local_token == NEVER_SEEN:\n",
         "    if local_edited and synced is not None and remote_edited:\n",
         PLAN,
-    ),
-    # What is rebuilt.
-    Fault(
-        "two objects are one version",
-        "core/rebuild.py",
-        "    return known.get(claims.version, mine) == mine\n",
-        "    return True\n",
-        REBUILT,
-    ),
-    Fault(
-        "a version of the far future is believed",
-        "core/ulids.py",
-        "    return made_at is not None and made_at <= now + _AHEAD\n",
-        "    return made_at is not None\n",
-        (*REBUILT, SNAPSHOTS),
-    ),
-    Fault(
-        "what an archive says is written over docferry's own",
-        "core/rebuild.py",
-        " or is_reserved(claims.path)",
-        "",
-        REBUILT,
-    ),
-    Fault(
-        "a version leaves its path when it came",
-        "core/rebuild.py",
-        "    return max(created_at, followed.get(version) or archived_at or now or created_at)\n",
-        "    return created_at\n",
-        REBUILT,
-    ),
-    Fault(
-        "the snapshots of a lost ledger are removed",
-        "core/snapshots.py",
-        " if one.instance == own)",
-        ")",
-        (SNAPSHOTS,),
-    ),
-    Fault(
-        "a mirror that never rests has no snapshot",
-        "core/snapshots.py",
-        " or now - changes.first_at >= every\n",
-        "\n",
-        (SNAPSHOTS,),
     ),
     Fault(
         "a deletion beats an edit",
