@@ -13,8 +13,9 @@ from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
 from faults_of_rot import OF_ROT
+from faults_rebuilding import REBUILDING
 from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *LEAVING, *OF_ROT)
+FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *LEAVING, *OF_ROT, *REBUILDING)

@@ -4,29 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from docferry.app.sides import Sides
+from docferry.engine import snapshot
 from docferry.engine.archived import BucketVersions
 from docferry.engine.bring_up import BringUp
 from docferry.engine.erase import Erasure
 from docferry.engine.keeper import Chore, Keeper
+from docferry.engine.patrol import Patrol
 from docferry.engine.retention import Retention
+from docferry.engine.snapshot import Snapshots
 from docferry.engine.timers import Timers
 from docferry.errors import PermanentError
 from docferry.ledger import Ledger
-from docferry.model import Erase, RequestKind
+from docferry.model import Erase, RequestKind, Ulid
 
 #: How often each chore is done, in seconds, besides when something happens that calls for it.
-EVERY_S = {BringUp.name: 3600.0, Retention.name: 3600.0}
+EVERY_S = {"bring-up": 3600.0, "retention": 3600.0, "patrol": 60.0, "snapshots": snapshot.EVERY_S}
+#: What a daemon does at its end that does not stay: the patrol goes on for days.
+ONCE = ("bring-up", "retention", "snapshot-now")
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function as a chore."""
+
+    name: str
+    run: Callable[[Callable[[], bool]], None]
 
 
 class Keepers:
     """The keepers of all mirrors."""
 
-    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, ledger: Ledger, new_ulid: Callable[[], Ulid], now: Callable[[], datetime]
+    ) -> None:
         self._ledger = ledger
+        self._new_ulid = new_ulid
         self._now = now
         self._keepers: dict[str, Keeper] = {}
 
@@ -39,6 +56,14 @@ class Keepers:
         """
         options, ledger = sides.options, self._ledger
         name, bucket_versions = options.name, partial(_bucket_versions, sides)
+        snapshots = Snapshots(
+            name,
+            ledger,
+            sides.remote,
+            every_s=options.snapshot_s,
+            new_ulid=self._new_ulid,
+            now=self._now,
+        )
         chores: list[Chore] = [
             BringUp(name, sides.local, sides.remote, ledger, sides.contents),
             Retention(
@@ -49,6 +74,9 @@ class Keepers:
                 bucket_versions=bucket_versions,
                 now=self._now,
             ),
+            snapshots,
+            _Function("snapshot-now", snapshots.take_if_changed),
+            Patrol(options, sides.places, ledger, sides.contents, self._new_ulid, self._now),
         ]
         self._keepers[name] = keeper = Keeper(name, chores, is_ready)
         erasure = Erasure(
@@ -58,7 +86,7 @@ class Keepers:
             sides.places,
             ledger,
             bucket_versions=bucket_versions,
-            renew_snapshots=lambda: None,
+            renew_snapshots=snapshots.renew,
             alone=keeper.alone,
             now=self._now,
         )
@@ -80,10 +108,10 @@ class Keepers:
         """Do what was asked for of a whole mirror."""
         self.poke(mirror, kind.value)
 
-    def run_all(self) -> None:
-        """Do every chore once, now."""
+    def run_once(self) -> None:
+        """Do now what is not to be left for a daemon that stays."""
         for keeper in self._keepers.values():
-            keeper.run_all()
+            keeper.run_now(ONCE)
 
     def _erase(self, erasure: Erasure, operation: Erase) -> None:
         request = self._ledger.requests.get(operation.request)

@@ -66,10 +66,10 @@ class Keeper:
         """Keep the chores waiting for as long as it is entered; waits for one that is at it."""
         return self._turn
 
-    def run_all(self) -> None:
-        """Do every chore once, in the caller's thread, instead of `start`."""
-        for chore in self._chores.values():
-            self._do(chore)
+    def run_now(self, names: Sequence[str]) -> None:
+        """Do the chores of these names once, in the caller's thread, instead of `start`."""
+        for name in names:
+            self._do(self._chores[name])
 
     def stop(self, timeout_s: float) -> None:
         with self._changed:
