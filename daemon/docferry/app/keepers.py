@@ -96,7 +96,9 @@ class Keepers:
         """Start them, with their timers; *on_exit* stops them."""
         for mirror, keeper in self._keepers.items():
             for chore, every_s in EVERY_S.items():
-                timers.every(every_s, f"{chore}-{mirror}", partial(keeper.poke, chore))
+                # At once: an earlier daemon may have left something to do.
+                poke = partial(keeper.poke, chore)
+                timers.every(every_s, f"{chore}-{mirror}", poke, at_once=True)
             keeper.start()
             on_exit.callback(_stop, keeper, time_left_s)
 
