@@ -113,7 +113,7 @@ class Daemon:
         self._new_ulid = UlidSource(after=last and last[0])
         self._now = Clock(after=last and last[1])
         self._conversions = Conversions(config, self._ledger, self._sides)
-        self._keepers = Keepers(self._ledger)
+        self._keepers = Keepers(self._ledger, self._new_ulid, self._now)
         for name in config.mirrors:
             self._build_mirror(name)
         on_exit.callback(self._stop_loops)
@@ -148,6 +148,7 @@ class Daemon:
             self._conversions.wake,
             on_asked=partial(self._keepers.asked, name),
             on_displaced=partial(self._keepers.poke, name, "bring-up"),
+            on_remote_change=partial(self._keepers.remote_changed, name),
             now=self._now,
         )
         self._sides[name] = sides

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 
 from docferry.app.sides import Sides
+from docferry.core.filters import Filter
 from docferry.engine.bring_up import BringUp
 from docferry.engine.keeper import Chore, Keeper
+from docferry.engine.strangers import SWEEP_EVERY_S, StoreVersions
 from docferry.engine.timers import Timers
 from docferry.ledger import Ledger
-from docferry.model import RequestKind
+from docferry.model import Path, RequestKind, Ulid
 
 #: How often each chore is done, in seconds, besides when something happens that calls for it.
-EVERY_S = {"bring-up": 3600.0}
+EVERY_S = {StoreVersions.name: SWEEP_EVERY_S, "bring-up": 3600.0}
 
 
 class Keepers:
     """The keepers of all mirrors."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(
+        self, ledger: Ledger, new_ulid: Callable[[], Ulid], now: Callable[[], datetime]
+    ) -> None:
         self._ledger = ledger
+        self._new_ulid = new_ulid
+        self._now = now
         self._keepers: dict[str, Keeper] = {}
+        self._store_versions: dict[str, StoreVersions] = {}
 
     def add(self, sides: Sides, is_ready: Callable[[], bool]) -> None:
         """
@@ -32,7 +40,9 @@ class Keepers:
             is_ready: Whether its sides have proven themselves and answer.
         """
         name = sides.options.name
+        self._store_versions[name] = self._store_versions_of(sides)
         chores: list[Chore] = [
+            self._store_versions[name],  # first: what seems lost may be found by it
             BringUp(name, sides.local, sides.remote, self._ledger, sides.contents),
         ]
         self._keepers[name] = Keeper(name, chores, is_ready)
@@ -49,6 +59,11 @@ class Keepers:
         """Let a chore be done soon."""
         self._keepers[mirror].poke(chore)
 
+    def remote_changed(self, mirror: str, paths: Sequence[Path]) -> None:
+        """Look what else the bucket has held at *paths*."""
+        self._store_versions[mirror].changed(paths)
+        self.poke(mirror, StoreVersions.name)
+
     def asked(self, mirror: str, kind: RequestKind) -> None:
         """Do what was asked for of a whole mirror."""
         self.poke(mirror, kind.value)
@@ -57,6 +72,18 @@ class Keepers:
         """Do every chore once, now."""
         for keeper in self._keepers.values():
             keeper.run_all()
+
+    def _store_versions_of(self, sides: Sides) -> StoreVersions:
+        options = sides.options
+        return StoreVersions(
+            options.name,
+            sides.remote,
+            self._ledger,
+            takes=Filter(options.include, options.exclude).takes,
+            new_ulid=self._new_ulid,
+            now=self._now,
+            on_found=partial(self.poke, options.name, "bring-up"),
+        )
 
 
 def _stop(keeper: Keeper, time_left_s: Callable[[], float]) -> None:

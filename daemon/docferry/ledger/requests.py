@@ -73,6 +73,17 @@ class RequestLog:
         with self._database.reading() as tx:
             return tx.all(query.order_by(request.c.id).limit(limit), RequestRow)
 
+    def is_open(self, mirror: str, path: Path, kind: RequestKind) -> bool:
+        """Say whether this is still to be carried out."""
+        query = select(request.c.id).where(
+            request.c.mirror == mirror,
+            request.c.state == RequestState.OPEN,
+            request.c.path == path,
+            request.c.kind == kind,
+        )
+        with self._database.reading() as tx:
+            return tx.value(query.limit(1)) is not None
+
     def in_hold(self, hold: int, limit: int, after: int = 0) -> list[RequestRow]:
         """Give what a hold is about, the oldest first."""
         query = _ROW.where(request.c.hold == hold, request.c.id > after)

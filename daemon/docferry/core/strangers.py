@@ -1,0 +1,183 @@
+"""Tell, of what a bucket itself keeps of one key, what the ledger knows and what it has missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from docferry.model import (
+    DeleteLocal,
+    Download,
+    Forget,
+    KeepBoth,
+    MarkSynced,
+    Operation,
+    Path,
+    Sha256,
+    Token,
+    Ulid,
+    VersionRow,
+)
+
+#: Clocks may differ by this much: S3 refuses requests where they differ by more.
+CLOCKS_DIFFER = timedelta(minutes=15)
+_A_MOMENT = timedelta(microseconds=1)  # the ledger's smallest
+
+
+class Kept(Protocol):
+    """One content that was at a path, or (a delete marker) that it was deleted there."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def version_id(self) -> str: ...
+    @property
+    def token(self) -> Token: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def modified_at(self) -> datetime: ...
+    @property
+    def is_latest(self) -> bool: ...
+    @property
+    def is_delete_marker(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A content that is not there any more, and the version that the ledger has of it."""
+
+    kept: Kept
+    row: VersionRow
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A content that was there between two looks: the ledger has no version of it."""
+
+    kept: Kept
+    created_at: datetime
+    left_at: datetime
+    follows: str | None  #: the bucket's name for the content before it; None: there was none
+
+
+Finding: TypeAlias = Known | Missed
+
+
+def sort_out(
+    kept: Sequence[Kept], rows: Sequence[VersionRow], *, since: datetime, now: datetime
+) -> list[Finding]:
+    """
+    Sort what a bucket keeps of one path's object, but for what is there now and deletions.
+
+    The times of what was missed fit in between those of the ledger: strictly one after the
+    other, whatever the store's clock says, and none later than *now*.
+
+    Args:
+        kept: Of one path, the newest first.
+        rows: The ledger's versions of this path.
+        since: What had left before is no business of the mirror's: it did not look yet.
+
+    Returns:
+        The oldest first.
+    """
+    since = since.replace(microsecond=0)  # stores tell whole seconds
+    found: list[Finding] = []
+    ends_at = now
+    for each, older in zip(kept, (*kept[1:], None), strict=True):
+        row = _row_of(each, rows)
+        began_at = _began_at(each, row, ends_at)
+        if each.is_latest or each.is_delete_marker:
+            pass
+        elif row is not None:
+            found.append(Known(each, row))
+        elif ends_at >= since:
+            created_at = max(began_at, min(since, ends_at - _A_MOMENT))
+            follows = None if older is None or older.is_delete_marker else older.version_id
+            found.append(Missed(each, created_at, ends_at, follows))
+        ends_at = began_at
+    return found[::-1]
+
+
+def unnamed(found: Iterable[Finding]) -> Iterator[tuple[Ulid, str]]:
+    """Yield the versions of which it was not known what the bucket calls them, with that."""
+    named: set[Ulid] = set()
+    for each in found:
+        if isinstance(each, Known) and each.row.store_version is None:
+            if each.row.id not in named:
+                yield each.row.id, each.kept.version_id
+            named.add(each.row.id)
+
+
+def row_with(kept: Kept, rows: Iterable[VersionRow], sha256: Sha256) -> VersionRow | None:
+    """
+    Give the version that *kept* is, by its content; None: it is none of *rows*.
+
+    For what ETags do not tell: of an encrypted object sent twice, or of rows that were
+    read from an archive.
+    """
+    equal = [
+        row
+        for row in rows
+        if (row.sha256, row.store_version) == (sha256, None) and _may_be(kept, row)
+    ]
+    return _nearest(kept, equal)
+
+
+def is_lost(row: VersionRow) -> bool:
+    """Say whether no archive is known to have what *row* needs, and it is not let go."""
+    is_displaced = row.left_at is not None and row.gone_at is None
+    return is_displaced and not (row.archived_local or row.archived_remote or row.bytes_of)
+
+
+def is_lent(rows: Iterable[VersionRow]) -> bool:
+    """Say whether the bucket's archive has the bytes that all of *rows* are versions of."""
+    return any(
+        row.archived_remote and row.bytes_of is None and row.gone_at is None and row.left_at
+        for row in rows
+    )
+
+
+def tells_of_others(operation: Operation) -> bool:
+    """Say whether *operation* follows from what others did in the bucket."""
+    match operation:
+        case Download() | KeepBoth() | DeleteLocal() | Forget():
+            return True
+        case MarkSynced(is_new_content=is_new):
+            return is_new
+        case _:
+            return False
+
+
+def _row_of(kept: Kept, rows: Sequence[VersionRow]) -> VersionRow | None:
+    if kept.is_delete_marker:
+        return None
+    by_name = next((row for row in rows if row.store_version == kept.version_id), None)
+    return by_name or _nearest(kept, [row for row in rows if _is_same(kept, row)])
+
+
+def _is_same(kept: Kept, row: VersionRow) -> bool:
+    return (row.etag, row.size) == (kept.token, kept.size) and _may_be(kept, row)
+
+
+def _may_be(kept: Kept, row: VersionRow) -> bool:
+    """
+    Say whether *row* lasted until *kept* came.
+
+    What had left before was put there once more: its bytes may be let go long before this
+    one's turn comes.
+    """
+    return row.left_at is None or kept.modified_at <= row.left_at + CLOCKS_DIFFER
+
+
+def _nearest(kept: Kept, rows: Sequence[VersionRow]) -> VersionRow | None:
+    return min(rows, key=lambda row: abs(row.created_at - kept.modified_at), default=None)
+
+
+def _began_at(kept: Kept, row: VersionRow | None, ends_at: datetime) -> datetime:
+    began_at = min(kept.modified_at, ends_at - _A_MOMENT)
+    if row is not None and timedelta() < kept.modified_at - row.created_at <= CLOCKS_DIFFER:
+        began_at = min(began_at, row.created_at)  # the store's clock is ahead
+    return began_at
