@@ -72,8 +72,8 @@ def sort_out(
     """
     Sort what a bucket keeps of one path's object, but for what is there now and deletions.
 
-    The times of what was missed fit in between those of the ledger: strictly one after the
-    other, whatever the store's clock says, and none later than *now*.
+    The times of what was missed fit in between those of the ledger: one after the other,
+    whatever the store's clock says, none later than *now* and none before *since*.
 
     Args:
         kept: Of one path, the newest first.
@@ -85,7 +85,7 @@ def sort_out(
     """
     since = since.replace(microsecond=0)  # stores tell whole seconds
     found: list[Finding] = []
-    ends_at = now
+    ends_at, followed_at = now, now
     for each, older in zip(kept, (*kept[1:], None), strict=True):
         row = _row_of(each, rows)
         began_at = _began_at(each, row, ends_at)
@@ -93,11 +93,10 @@ def sort_out(
             pass
         elif row is not None:
             found.append(Known(each, row))
-        elif ends_at >= since:
-            created_at = max(began_at, min(since, ends_at - _A_MOMENT))
+        elif followed_at >= since:
             follows = None if older is None or older.is_delete_marker else older.version_id
-            found.append(Missed(each, created_at, ends_at, follows))
-        ends_at = began_at
+            found.append(Missed(each, max(began_at, since), max(ends_at, since), follows))
+        ends_at, followed_at = began_at, each.modified_at
     return found[::-1]
 
 
