@@ -11,8 +11,9 @@ from fault import Fault
 from faults_archive import ARCHIVE
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS)
+FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *STRANGERS)

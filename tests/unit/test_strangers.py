@@ -198,6 +198,26 @@ def test_no_time_is_later_than_now_or_than_what_the_ledger_saw_follow() -> None:
     assert came < left <= at(5)
 
 
+def test_what_came_after_a_version_is_later_though_the_store_tells_whole_seconds() -> None:
+    seen = replace(row("x", 10, 20), created_at=at(10) + timedelta(seconds=0.7))
+
+    found = sorted_out([kept(name, 10, is_latest=name == "z") for name in "zywx"], seen)
+
+    times = [seen.created_at] + [time for _, *span in missed(found) for time in span]
+    assert [name for name, *_ in missed(found)] == ["w", "y"]
+    assert times == sorted(times)
+    assert times[1] > seen.created_at
+    assert times[-1] - times[0] < timedelta(seconds=1)
+
+
+def test_a_content_that_came_back_puts_nothing_in_between_after_it() -> None:
+    seen = row("x", 12, 20)
+
+    found = sorted_out([kept("x2", 11.9, is_latest=True), kept("y", 11), kept("x1", 10)], seen)
+
+    assert missed(found) == [("y", at(11), at(11.9))]
+
+
 # By content.
 
 

@@ -84,19 +84,17 @@ def sort_out(
         The oldest first.
     """
     since = since.replace(microsecond=0)  # stores tell whole seconds
+    of_ledger = [_row_of(each, rows) for each in kept]
+    began_at = _times(kept, of_ledger, since, now)
     found: list[Finding] = []
-    ends_at, followed_at = now, now
-    for each, older in zip(kept, (*kept[1:], None), strict=True):
-        row = _row_of(each, rows)
-        began_at = _began_at(each, row, ends_at)
+    for place, (each, row) in enumerate(zip(kept, of_ledger, strict=True)):
         if each.is_latest or each.is_delete_marker:
-            pass
-        elif row is not None:
+            continue
+        if row is not None:
             found.append(Known(each, row))
-        elif followed_at >= since:
-            follows = None if older is None or older.is_delete_marker else older.version_id
-            found.append(Missed(each, max(began_at, since), max(ends_at, since), follows))
-        ends_at, followed_at = began_at, each.modified_at
+        elif _left_at(kept, place, now) >= since:
+            left_at = began_at[place - 1] if place else now
+            found.append(Missed(each, began_at[place], left_at, _follows(kept, place)))
     return found[::-1]
 
 
@@ -172,11 +170,57 @@ def _may_be(kept: Kept, row: VersionRow) -> bool:
 
 
 def _nearest(kept: Kept, rows: Sequence[VersionRow]) -> VersionRow | None:
-    return min(rows, key=lambda row: abs(row.created_at - kept.modified_at), default=None)
+    return min(rows, key=lambda row: _apart(kept, row), default=None)
 
 
-def _began_at(kept: Kept, row: VersionRow | None, ends_at: datetime) -> datetime:
-    began_at = min(kept.modified_at, ends_at - _A_MOMENT)
-    if row is not None and timedelta() < kept.modified_at - row.created_at <= CLOCKS_DIFFER:
-        began_at = min(began_at, row.created_at)  # the store's clock is ahead
-    return began_at
+def _left_at(kept: Sequence[Kept], place: int, now: datetime) -> datetime:
+    return kept[place - 1].modified_at if place else now
+
+
+def _follows(kept: Sequence[Kept], place: int) -> str | None:
+    before = kept[place + 1 : place + 2]
+    return next((each.version_id for each in before if not each.is_delete_marker), None)
+
+
+def _times(
+    kept: Sequence[Kept], of_ledger: Sequence[VersionRow | None], since: datetime, now: datetime
+) -> list[datetime]:
+    """
+    Say when each came, so that it fits in between what the ledger saw.
+
+    A store's clock may be ahead or behind, and tells whole seconds: what came after a
+    content that docferry has seen may seem to have come before it.
+    """
+    seen_at = _seen_at(kept, of_ledger)
+    found: list[datetime] = []
+    for place, each in enumerate(kept):
+        came_at = min(each.modified_at, (found[-1] if found else now) - _A_MOMENT)
+        seen = seen_at.get(place)
+        if seen is not None and each.modified_at - seen <= CLOCKS_DIFFER:
+            came_at = min(came_at, seen)
+        found.append(came_at)
+    after: datetime | None = None
+    for place in reversed(range(len(kept))):
+        if after is not None and after - kept[place].modified_at <= CLOCKS_DIFFER:
+            found[place] = max(found[place], after + _A_MOMENT)
+        if _left_at(kept, place, now) >= since:
+            found[place] = max(found[place], since)
+        after = max(found[place], seen_at.get(place, found[place]))
+    return found
+
+
+def _seen_at(kept: Sequence[Kept], of_ledger: Sequence[VersionRow | None]) -> dict[int, datetime]:
+    """Give, by place, when docferry saw what came; of a version put again the nearest time."""
+    nearest: dict[Ulid, int] = {}
+    for place, row in enumerate(of_ledger):
+        if row is None:
+            continue
+        rival = nearest.setdefault(row.id, place)
+        if _apart(kept[place], row) < _apart(kept[rival], row):
+            nearest[row.id] = place
+    rows = {row.id: row for row in of_ledger if row is not None}
+    return {place: rows[one].created_at for one, place in nearest.items()}
+
+
+def _apart(kept: Kept, row: VersionRow) -> timedelta:
+    return abs(row.created_at - kept.modified_at)
