@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from docferry.errors import StaleError
 from docferry.model import Attributes, Path, Ulid
 from docferry.storage.base import Content
-from docferry.storage.memory import BytesContent, MemoryStorage, sha256_of
+from docferry.storage.memory import BytesContent, Held, MemoryStorage, sha256_of
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3_versions import BucketVersion
 from ledger_rows import NOW
@@ -102,7 +102,8 @@ class KeepingBucket:
         put = self._look_for(path, version_id)
         self.before_archiving()
         assert archive.version is not None
-        self.storage.archive.put(archive.version, BytesContent(put.content or b""), archive)
+        held = Held(put.content or b"", put.version.token, archive)  # unread, as a store copies
+        self.storage.archive.setdefault(archive.version, held)
         self.after_archiving()
 
     def archived(self, version: Ulid) -> bytes:

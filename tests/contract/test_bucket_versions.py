@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from ulid import ULID
@@ -133,7 +133,7 @@ def test_a_probe_leaves_no_versions_behind_nor_do_killed_ones(
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended", None])
 def test_a_probe_tells_versioning_that_is_on_from_what_is_suspended(
-    moto: S3Server, status: str | None
+    moto: S3Server, status: Literal["Enabled", "Suspended"] | None
 ) -> None:
     bucket = f"versioning-{status}".lower()
     moto.make_bucket(bucket)

@@ -152,6 +152,23 @@ def test_a_check_says_that_what_others_overwrite_is_kept(site: Site) -> None:
     assert "what others overwrite between two polls is kept, too" in said
 
 
+def test_a_check_says_where_it_cannot_be_kept(
+    site: Site, new_site: NewSite, keeping: servers.S3Server
+) -> None:
+    client = keeping.client()
+    client.put_bucket_versioning(Bucket=KEEPING, VersioningConfiguration={"Status": "Suspended"})
+    try:
+        suspended = site.run("check", code=None)
+    finally:
+        client.put_bucket_versioning(Bucket=KEEPING, VersioningConfiguration={"Status": "Enabled"})
+
+    never_on = new_site().run("check", code=None)
+
+    cannot = "what others overwrite twice between two polls cannot be kept"
+    assert f"the bucket's versioning is suspended: {cannot}" in suspended
+    assert f"the bucket has no versioning: {cannot}" in never_on
+
+
 # Killed.
 
 

@@ -133,11 +133,11 @@ def test_what_the_ledger_knows_is_known(of_ledger: VersionRow) -> None:
 @pytest.mark.parametrize(
     "of_ledger",
     [
-        replace(row("x", 11, 40), size=11),
-        row("y", 11, 40),
+        replace(row("x", 201, 400), size=11),
+        row("y", 221, 400),
         row("x", 110, 150),
         replace(row("x", 110, 150), gone_at=at(160)),
-        replace(row("x", 11, 40), etag=None),
+        replace(row("x", 201, 400), etag=None),
     ],
     ids=["another size", "another content", "left before", "let go before", "no ETag"],
 )
@@ -145,6 +145,17 @@ def test_what_is_like_a_version_and_none_is_missed(of_ledger: VersionRow) -> Non
     found = sorted_out([kept("y", 220, is_latest=True), kept("x", 200)], of_ledger)
 
     assert missed(found) == [("x", at(200), at(220))]
+
+
+def test_a_name_from_when_versioning_was_off_may_be_of_another_content_by_now() -> None:
+    named = replace(row("x", 11, 400), store_version="null")
+    found = replace(kept("x", 10), version_id="null")
+
+    [known] = sorted_out([kept("y", 20, is_latest=True), found], named)
+    [other] = sorted_out([kept("y", 20, is_latest=True), replace(found, token="etag-q")], named)
+
+    assert isinstance(known, Known)
+    assert isinstance(other, Missed)
 
 
 def test_each_of_two_equal_contents_is_the_version_that_came_with_it() -> None:

@@ -23,6 +23,7 @@ from docferry.model import (
 
 #: Clocks may differ by this much: S3 refuses requests where they differ by more.
 CLOCKS_DIFFER = timedelta(minutes=15)
+_WITHOUT_VERSIONING = "null"  # what is put while versioning is off, each over the one before
 _A_MOMENT = timedelta(microseconds=1)  # the ledger's smallest
 
 
@@ -151,8 +152,14 @@ def tells_of_others(operation: Operation) -> bool:
 def _row_of(kept: Kept, rows: Sequence[VersionRow]) -> VersionRow | None:
     if kept.is_delete_marker:
         return None
-    by_name = next((row for row in rows if row.store_version == kept.version_id), None)
+    by_name = next((row for row in rows if _is_called(kept, row)), None)
     return by_name or _nearest(kept, [row for row in rows if _is_same(kept, row)])
+
+
+def _is_called(kept: Kept, row: VersionRow) -> bool:
+    """Go by the bucket's name, but for the one that another content may have by now."""
+    is_certain = kept.version_id != _WITHOUT_VERSIONING or row.etag == kept.token
+    return row.store_version == kept.version_id and is_certain
 
 
 def _is_same(kept: Kept, row: VersionRow) -> bool:

@@ -141,7 +141,8 @@ class StoreVersions:
             self._look_at(found, is_stopping)
         except BaseException:
             self.changed(told)
-            self._are_too_many |= is_sweep
+            with self._lock:
+                self._are_too_many = self._are_too_many or is_sweep
             raise
         if is_sweep:
             self._swept_s = began_s
