@@ -13,6 +13,7 @@ LOOP = "integration/test_loop_holds.py"
 LISTING = ("unit/test_listing.py",)
 LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
+RETENTION = ("unit/test_retention.py",)
 
 DECIDING = (
     # The decision.
@@ -56,8 +57,8 @@ DECIDING = (
     Fault(
         "a folder that could not be read is an empty one (full run)",
         "core/merge.py",
-        "        elif not _as_agreed(here, there, base) and not path.startswith(unseen):\n",
-        "        elif not _as_agreed(here, there, base):\n",
+        "(with_agreed or not _as_agreed(here, there, base)) and not path.startswith(unseen):\n",
+        "(with_agreed or not _as_agreed(here, there, base)):\n",
         MERGE,
     ),
     Fault(
@@ -352,5 +353,62 @@ DECIDING = (
         "        elif self._is_ripe",
         "            pass\n        elif self._is_ripe",
         CONSIDER,
+    ),
+    # Retention.
+    Fault(
+        "retention takes held versions",
+        "core/retention.py",
+        "        if row.held:\n            return Why.HELD\n",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "retention takes what somebody asked for",
+        "core/retention.py",
+        "        if row.id in asked:\n            return Why.ASKED\n",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "retention takes the second copy of what a file holds",
+        "core/retention.py",
+        "        if row.sha256 in current:\n            return Why.NEEDED\n",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "retention without a rule keeps nothing",
+        "core/retention.py",
+        "if policy.lets_go else Why.NO_RULE",
+        "",
+        RETENTION,
+    ),
+    Fault(
+        "a version's age counts from when it came",
+        "core/retention.py",
+        "if now - _left_at(row) < policy.at_least",
+        "if now - row.created_at < policy.at_least",
+        RETENTION,
+    ),
+    Fault(
+        "rotten bytes take the place of a document among the last",
+        "core/retention.py",
+        "if (row.origin is Origin.EVIDENCE) is is_evidence",
+        "if not is_evidence",
+        RETENTION,
+    ),
+    Fault(
+        "the bytes of a shared content go with the first row",
+        "core/retention.py",
+        "all(row.gone_at is not None for row in on_its_bytes)",
+        "True",
+        ("unit/test_retention_round.py",),
+    ),
+    Fault(
+        "what the bucket keeps goes though a version still has its content",
+        "core/retention.py",
+        "is_it and not is_needed",
+        "is_it",
+        RETENTION,
     ),
 )

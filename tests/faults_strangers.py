@@ -93,7 +93,7 @@ STRANGERS = (
     Fault(
         "what is to be erased is taken into the archive",
         "engine/strangers.py",
-        "        if self._ledger.requests.is_open(self._mirror, kept.path, RequestKind.ERASE):\n",
+        "        if self._ledger.requests.is_asked(self._mirror, kept.path, RequestKind.ERASE):\n",
         "        if False:\n",
         KEPT,
     ),

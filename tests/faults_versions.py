@@ -20,7 +20,7 @@ VERSIONS = (
     Fault(
         "a held version is let go",
         "ledger/versions.py",
-        "            version.c.held.is_(false()),\n",
+        "        version.c.held.is_(false()),\n",
         "",
         LEDGER,
     ),
@@ -82,6 +82,13 @@ VERSIONS = (
         "engine/bring_up.py",
         "self._contents.open_sound(row)",
         "self._contents.open(row)",
+        BRING_UP,
+    ),
+    Fault(
+        "what others refer to becomes a reference itself",
+        "engine/bring_up.py",
+        "next((row for row in rows if self._versions.on_bytes_of(row.id)), rows[0])\n",
+        "rows[0]\n",
         BRING_UP,
     ),
 )

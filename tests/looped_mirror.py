@@ -13,6 +13,7 @@ from docferry.engine.consider import Tools
 from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
+from docferry.engine.heal import Healer
 from docferry.engine.identity import Places
 from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
@@ -76,6 +77,7 @@ class Mirror:
         )
         places = Places(local, self.remote, "the folder", "the bucket")
         contents = Contents("docs", places, self.ledger.versions, self.ledger.synced)
+        healer = Healer("docs", local, self.remote, contents, "this")
         executor = Executor(
             "docs",
             local,
@@ -84,7 +86,15 @@ class Mirror:
             writer="this",
             now=lambda: datetime.now(UTC),
             new_ulid=self.new_ulid,
-            on_request=OnRequest(local, self.remote, contents, self.ledger.versions.get),
+            on_request=OnRequest(
+                local,
+                self.remote,
+                contents,
+                self.ledger.versions.get,
+                heal=lambda operation, synced: healer.heal(
+                    operation, synced, self.new_ulid(), datetime.now(UTC)
+                ),
+            ),
         )
         tools = Tools(
             options=options,

@@ -79,10 +79,15 @@ class Request(http.server.BaseHTTPRequestHandler):
         self._answer(status, {}, f"<Error><Code>{code}</Code></Error>".encode())
         return True
 
+    def hand_on(self, change: Callable[[bytes], bytes]) -> bool:
+        """Hand the request on, and *change* the body of its answer on the way back."""
+        self._hand_on(change)
+        return True
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
-    def _hand_on(self) -> None:
+    def _hand_on(self, change: Callable[[bytes], bytes] = lambda body: body) -> None:
         headers = {
             name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP
         }
@@ -90,7 +95,7 @@ class Request(http.server.BaseHTTPRequestHandler):
             try:
                 connection.request(self.command, self.path, self.body, headers)
                 answer = connection.getresponse()
-                body = answer.read()
+                body = change(answer.read())
             except OSError:
                 self.refuse(502, "BadGateway")
                 return

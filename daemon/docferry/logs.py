@@ -76,6 +76,7 @@ EVENTS = frozenset(
         "watch.started",
         # documents
         "conflict.found",
+        "document.erased",
         "drop.failed",
         "drop.taken",
         "drop.waiting",
@@ -91,6 +92,11 @@ EVENTS = frozenset(
         "path.aliased",
         "path.recovered",
         "path.unseen",
+        "patrol.done",
+        "rot.found",
+        "rot.healed",
+        "rot.lasting",
+        "retention.done",
         "upload.left",
         # conversions
         "job.dead",

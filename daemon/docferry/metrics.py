@@ -93,6 +93,21 @@ CHANGE_TO_DISK_SECONDS = _histogram(
 )
 JOBS_ENDED = _counter("jobs_ended", "Conversions (done, failed, dead).", "rule", "result")
 JOB_SECONDS = _histogram("job_seconds", "How long a conversion took.", "rule", buckets=_WORK)
+PATROL_BYTES = _counter("patrol_bytes", "Bytes that patrols have read.", "mirror")
+PATROL_FINDINGS = _counter(
+    "patrol_findings",
+    "What patrols found rotten or lost (content, archive).",
+    "mirror",
+    "kind",
+    "side",
+)
+ROT_HEALED = _counter(
+    "rot_healed", "Rotten contents that sound ones have replaced.", "mirror", "kind", "side"
+)
+VERSIONS_LET_GO = _counter("versions_let_go", "Displaced versions that retention let go.", "mirror")
+LET_GO_BYTES = _counter(
+    "let_go_bytes", "Bytes of archived versions that retention removed.", "mirror"
+)
 STORE_PRECONDITIONS = _gauge(
     "store_preconditions",
     "1: the store honours this condition on requests, as probed at the start; 0: it does not.",
@@ -136,6 +151,8 @@ class MirrorFigures:
     version_bytes: int = 0
     synced_files: int = 0
     synced_bytes: int = 0
+    patrol_coverage: float = 0.0  #: of the cycle under way, or of the last one
+    patrolled_at: datetime | None = None  #: when the last whole cycle ended, else the first began
 
 
 class LiveFigures(Collector):
@@ -211,6 +228,16 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
     ("version_bytes", "Bytes of all versions on record.", lambda f, _: f.version_bytes),
     ("synced_files", "Files both sides agreed on, held ones too.", lambda f, _: f.synced_files),
     ("synced_bytes", "Bytes of those files.", lambda f, _: f.synced_bytes),
+    (
+        "patrol_coverage_ratio",
+        "The part of the present patrol that is done, from 0 to 1.",
+        lambda f, _: f.patrol_coverage,
+    ),
+    (
+        "patrol_age_seconds",
+        "Since the last whole patrol ended; where there was none, since the first began; 0: none.",
+        lambda f, now: _age_s(f.patrolled_at, now),
+    ),
     (
         "mirror_healthy",
         "1: it works, or waits for single files; 0: blocked or unreachable.",

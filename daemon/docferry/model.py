@@ -349,6 +349,10 @@ class RequestState(StrEnum):
     FAILED = "failed"
 
 
+#: What is still to be carried out, or may be.
+UNFINISHED = (RequestState.HELD, RequestState.OPEN)
+
+
 class JobState(StrEnum):
     QUEUED = "queued"  # waits for run_at
     RUNNING = "running"  # until lease_until

@@ -13,9 +13,11 @@ from commands import held
 from docferry.app.figures import mirror_figures
 from docferry.app.report import FileReport, files, status, story
 from docferry.config import Config, ConvertConfig, MirrorConfig
+from docferry.core.patrol import Phase
 from docferry.engine.health import Facts
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
+from docferry.ledger.patrols import PatrolRow
 from docferry.model import (
     DeleteRemote,
     FileState,
@@ -283,6 +285,20 @@ def test_a_file_that_is_held_is_marked_and_its_age_counts(stocked: Ledger) -> No
     assert story(stocked, "docs", "b").hold == hold
     assert story(stocked, "docs", "a/1").hold is None
     assert figures.oldest_unsynced_at == NOW
+
+
+def test_how_far_the_patrol_is_and_how_long_ago_it_was_through_is_told(ledger: Ledger) -> None:
+    row = PatrolRow("docs", NOW, Phase.CURRENT, "a", 1, 4, 0, finished_at=None)
+    found = []
+    ledger.patrols.put(row)
+    for finished_at in (None, NOW - MINUTE):
+        ledger.patrols.put(replace(row, finished_at=finished_at))
+        found.append(mirror_figures({"docs": IdleLoop()}, ledger)["docs"])
+    off = mirror_figures({"other": IdleLoop()}, ledger)["other"]
+
+    assert [one.patrol_coverage for one in found] == [0.25, 0.25]
+    assert [one.patrolled_at for one in found] == [NOW, NOW - MINUTE]
+    assert (off.patrol_coverage, off.patrolled_at) == (0.0, None)
 
 
 # log

@@ -37,15 +37,19 @@ class Person:
 
     Args:
         trash: A folder in the mirror's file system, for what is moved out of it.
+        clashes: Names of files that are folders, too. Some of them only a person can mend.
     """
 
-    def __init__(self, seed: int, mirror: Mirror, trash: Path) -> None:
+    def __init__(
+        self, seed: int, mirror: Mirror, trash: Path, clashes: tuple[str, ...] = _CLASHES
+    ) -> None:
         self.mirror = mirror
         self.seed = seed
         self.settled: set[str] = set()  #: what both sides were seen to hold
         self.did: list[str] = []  #: for whoever looks into a failure
         self._random = random.Random(seed)
         self._trash = trash
+        self._clashes = clashes
         self._numbers = count(1)
         self._written: dict[str, Side] = {}
         self._destroyed: dict[Side, set[str]] = {Side.LOCAL: set(), Side.REMOTE: set()}
@@ -59,7 +63,7 @@ class Person:
 
     def note_settled(self) -> None:
         """Note that both sides are at rest and hold the same."""
-        self.settled |= {_sha256(content) for content in self.mirror.files().values()}
+        self.settled |= {sha256(content) for content in self.mirror.files().values()}
 
     def lost(self, agreed: Iterable[str]) -> list[str]:
         """
@@ -71,11 +75,19 @@ class Person:
         mirror = self.mirror
         kept = [*mirror.archived_files(), *mirror.archived_objects()]
         kept += [*mirror.files().values(), *mirror.objects().values()]
-        there = {_sha256(content) for content in kept}
+        there = {sha256(content) for content in kept}
         gone = self._destroyed
         never_destroyed = {sha for sha, side in self._written.items() if sha not in gone[side]}
         settled = (self.settled | set(agreed)) - (gone[Side.LOCAL] & gone[Side.REMOTE])
-        return sorted((never_destroyed | settled) - there - {_sha256(b"")})
+        return sorted((never_destroyed | settled) - there - {sha256(b"")})
+
+    def has_destroyed(self, sha256: str) -> bool:
+        """
+        Say whether the person has destroyed a content on both sides, by their own hand.
+
+        Where the bucket keeps no versions perhaps nobody can have it back.
+        """
+        return all(sha256 in self._destroyed[side] for side in Side)
 
     def _deeds(self) -> list[Callable[[], None]]:
         often = [self._save, self._save_beside, self._put]
@@ -232,8 +244,8 @@ class Person:
         return key_of(self._some_name(_NAMES))
 
     def _some_name(self, names: tuple[str, ...]) -> str:
-        if self._random.random() < 0.05:
-            return self._random.choice(_CLASHES)
+        if self._clashes and self._random.random() < 0.05:
+            return self._random.choice(self._clashes)
         return self._random.choice(_FOLDERS) + self._random.choice(names)
 
     def _there(self) -> Path:
@@ -268,15 +280,15 @@ class Person:
     def _note(self, side: Side, content: bytes) -> bytes:
         """Note a content that stands on a side now."""
         if content:  # that an empty file is there again proves nothing
-            self._written.setdefault(_sha256(content), side)
+            self._written.setdefault(sha256(content), side)
         return content
 
     def _destroy(self, side: Side, content: bytes) -> None:
-        self._destroyed[side].add(_sha256(content))
+        self._destroyed[side].add(sha256(content))
 
     def _tell(self, what: str, file: Path) -> None:
         self.did.append(f"{what} {file.relative_to(self.mirror.folder)}")
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -40,6 +40,7 @@ class Bench:
         *sides: Side,
         is_noted: bool = True,
         bytes_: bytes | None = None,
+        number: int | None = None,
     ) -> VersionRow:
         """
         Let a content have been displaced, and be in the archives of *sides*.
@@ -48,7 +49,7 @@ class Bench:
             bytes_: What is there in truth.
         """
         row = VersionRow(
-            id=f"01KXXXXXXXXXXXXXXXXXXXXX{next(self.numbers):02}",
+            id=f"01KXXXXXXXXXXXXXXXXXXXXX{number or next(self.numbers):02}",
             mirror="docs",
             path=path,
             sha256=sha256_of(content),
@@ -150,6 +151,22 @@ def test_equal_contents_keep_their_bytes_once_on_both_sides(bench: Bench) -> Non
         assert bench.row(row.id).bytes_of == first.id
         assert [bench.holds_own_bytes(side, row) for side in sides] == [False, False]
         assert bench.in_bucket(row) == b"same"
+
+
+def test_what_others_refer_to_never_becomes_a_reference(bench: Bench) -> None:
+    second = bench.displaced("b", b"same", Side.REMOTE, number=2)
+    third = bench.displaced("c", b"same", Side.LOCAL, number=3)
+    bench.run()
+    first = bench.displaced("a", b"same", Side.REMOTE, number=1)  # older, and displaced later
+
+    bench.run()
+
+    assert [bench.in_bucket(row) for row in (first, second, third)] == [b"same"] * 3
+    assert [bench.row(row.id).bytes_of for row in (first, second, third)] == [
+        second.id,
+        None,
+        second.id,
+    ]
 
 
 def test_nothing_is_shared_with_one_whose_bytes_are_not_what_they_should_be(

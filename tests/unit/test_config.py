@@ -6,6 +6,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -23,6 +24,7 @@ from docferry.config import (
 )
 from docferry.config.tables import keys_of
 from docferry.core.filters import DEFAULT_EXCLUDES
+from docferry.core.retention import Policy
 from docferry.model import Mode
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "config" / "docferry.toml"
@@ -78,6 +80,13 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         include = ["*.pdf"]
         exclude = ["!*.tmp"]
         watch = "polling"
+        patrol = "7d"
+        patrol_rate = "1 GiB"
+        keep_last = 3
+        keep_for = "2w"
+        keep_hourly = 24
+        keep_daily = 7
+        keep_weekly = 52
         [drop.scans]
         folder = "/srv/scans"
         into = "docs/in/box"
@@ -116,6 +125,13 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         include=("*.pdf",),
         exclude=(*DEFAULT_EXCLUDES, "!*.tmp"),
         watch="polling",
+        patrol_s=7 * 86400.0,
+        patrol_rate_mib=1024,
+        keep_last=3,
+        keep_for_s=14 * 86400.0,
+        keep_hourly=24,
+        keep_daily=7,
+        keep_weekly=52,
     )
     drop = DropConfig("scans", pathlib.Path("/srv/scans"), "docs", "in/box/", "ulid", 0.0)
     rule = ConvertConfig("text", "docs", ("*.pdf",), "docs", "markdown", 60.0, 1024, 2)
@@ -166,12 +182,23 @@ def test_a_prefix_ends_with_one_slash_and_begins_with_none(
         ('"5m"', 300.0),
         ('"1h"', 3600.0),
         ('"2D"', 172800.0),
+        ('"1w"', 604800.0),
     ],
 )
 def test_a_duration_is_seconds_or_has_a_unit(file: Written, written: str, seconds: float) -> None:
     config = file.load(f"{BASE}poll = {written}")
 
     assert config.mirrors["docs"].poll_s == seconds
+
+
+def test_versions_can_be_kept_for_longer_than_anything_else_lasts(file: Written) -> None:
+    config = file.load(f'{BASE}keep_for = "3650d"\nkeep_last = 5')
+
+    assert config.mirrors["docs"].retention == Policy(last=5, at_least=timedelta(days=3650))
+
+
+def test_what_is_not_told_to_go_stays_for_ever(file: Written) -> None:
+    assert not file.load(BASE).mirrors["docs"].retention.lets_go
 
 
 def test_unverified_tls_is_warned_of(file: Written) -> None:

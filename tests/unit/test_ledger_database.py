@@ -217,3 +217,41 @@ def test_the_lock_is_given_in_the_order_of_asking() -> None:
         thread.join()
 
     assert order == list(range(8))
+
+
+def test_what_was_deleted_is_in_no_file_once_it_is_wiped(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    database = Database(path)
+    upgrade(database)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA secure_delete=OFF")  # as SQLite comes; Debian's has it on
+    other.execute("INSERT INTO setting VALUES ('secret', 'v')")
+    other.execute("DELETE FROM setting WHERE key = 'secret'")
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    assert b"secret" in path.read_bytes()
+
+    database.wipe()
+
+    assert not any(b"secret" in file.read_bytes() for file in tmp_path.iterdir())
+    with database.writing() as tx:
+        tx.insert(setting, [{"key": "k", "value": "v"}])
+    database.close()
+
+
+def test_where_somebody_reads_meanwhile_what_was_deleted_is_wiped_the_next_time(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    database = Database(path, busy_s=0.05)
+    upgrade(database)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM setting").fetchall()
+
+    with pytest.raises(TemporaryError, match="reads"):
+        database.wipe()
+    reader.close()
+
+    database.wipe()
+    database.close()

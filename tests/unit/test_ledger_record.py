@@ -15,6 +15,7 @@ from docferry.ledger import Ledger
 from docferry.model import (
     DeleteLocal,
     Download,
+    Erase,
     FileState,
     KeepBoth,
     MarkSynced,
@@ -272,3 +273,13 @@ def test_a_renamed_content_does_not_count_as_deleted(ledger: Ledger) -> None:
 
     ledger.record("docs", [deleted("new")], at=NOW)
     assert ledger.history.deletions_since("docs", NOW) == 2
+
+
+def test_an_erasure_leaves_no_note_under_its_path(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a")], at=NOW)
+    before = ledger.history.of("docs", "a")
+
+    ledger.record("docs", [Outcome(Erase("a", 1), synced=None)], at=NOW)
+
+    assert ledger.history.of("docs", "a") == before
+    assert "a" in ledger.synced.get("docs", ["a"])  # what came since it was asked for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -205,10 +205,10 @@ def test_what_the_bucket_lacks_is_what_was_displaced_and_not_archived_there(
     assert [row.id for row in ledger.versions.to_bring_up("docs", 10)] == [ulid_of("a1")]
 
 
-def test_the_mirrors_of_a_path_are_those_in_which_it_ever_was(ledger: Ledger) -> None:
+def test_a_mirror_has_what_ever_was_in_it(ledger: Ledger) -> None:
     put(ledger, "a", "1", 1)
-    other = replace(uploaded("a"), version=version("a", mirror="other"))
-    ledger.record("other", [other], at=NOW + timedelta(minutes=1))
+    ledger.record("docs", [deleted("a")], at=at(2))
 
-    assert ledger.versions.mirrors_with("a") == ["docs", "other"]
-    assert ledger.versions.mirrors_with("b") == []
+    assert ledger.versions.has("docs", "a")
+    assert not ledger.versions.has("docs", "b")
+    assert not ledger.versions.has("other", "a")

@@ -16,7 +16,7 @@ from docferry.engine.problems import TOUCHED_AFTER_S, Problems
 from docferry.errors import PermanentError
 from docferry.ledger import Ledger
 from docferry.model import FileState, Path, Side, Unknown
-from ledger_rows import fresh_ledger
+from ledger_rows import NOW, fresh_ledger
 
 
 class Desk:
@@ -123,3 +123,14 @@ def test_a_mark_at_or_above_what_could_not_be_seen_asks_for_a_walk(desk: Desk) -
     marks = ("closed/", "closed/sub/", "a/", "clos/", "b/", "closed", "a")
 
     assert [mark for mark in marks if desk.problems.changed_above([mark])] == ["closed/", "a/"]
+
+
+def test_a_full_run_takes_away_no_problem_about_rot(desk: Desk) -> None:
+    """A token does not tell of rot: that all is as agreed mends nothing."""
+    desk.ledger.problems.put("docs", "p", kind="rot", message="rotten", at=NOW, retry_at=None)
+
+    desk.problems.walk_begins()
+    desk.problems.walk_ended()
+    desk.problems.full_run_ended()
+
+    assert desk.shown == {"p"}

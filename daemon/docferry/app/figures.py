@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
+from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
 from docferry.ledger import Ledger
 from docferry.metrics import MirrorFigures
@@ -60,6 +61,7 @@ def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
     if facts.oldest_dirty_at is not None:
         waiting.append(facts.oldest_dirty_at)
     versions, version_bytes = ledger.versions.totals(name)
+    patrol = ledger.patrols.get(name)
     return MirrorFigures(
         health=facts.health,
         dirty_paths=facts.dirty,
@@ -74,4 +76,6 @@ def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
         version_bytes=version_bytes,
         synced_files=files,
         synced_bytes=size_bytes,
+        patrol_coverage=coverage(patrol.checked, patrol.total) if patrol else 0.0,
+        patrolled_at=(patrol.finished_at or patrol.began_at) if patrol else None,
     )

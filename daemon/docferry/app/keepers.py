@@ -9,15 +9,19 @@ from functools import partial
 
 from docferry.app.sides import Sides
 from docferry.core.filters import Filter
+from docferry.engine.archived import BucketVersions
 from docferry.engine.bring_up import BringUp
+from docferry.engine.erase import Erasure
 from docferry.engine.keeper import Chore, Keeper
+from docferry.engine.retention import Retention
 from docferry.engine.strangers import SWEEP_EVERY_S, StoreVersions
 from docferry.engine.timers import Timers
+from docferry.errors import PermanentError
 from docferry.ledger import Ledger
-from docferry.model import Path, RequestKind, Ulid
+from docferry.model import Erase, Path, RequestKind, Ulid
 
 #: How often each chore is done, in seconds, besides when something happens that calls for it.
-EVERY_S = {StoreVersions.name: SWEEP_EVERY_S, "bring-up": 3600.0}
+EVERY_S = {StoreVersions.name: SWEEP_EVERY_S, BringUp.name: 3600.0, Retention.name: 3600.0}
 
 
 class Keepers:
@@ -39,13 +43,34 @@ class Keepers:
         Args:
             is_ready: Whether its sides have proven themselves and answer.
         """
-        name = sides.options.name
+        options, ledger = sides.options, self._ledger
+        name, bucket_versions = options.name, partial(_bucket_versions, sides)
         self._store_versions[name] = self._store_versions_of(sides)
         chores: list[Chore] = [
             self._store_versions[name],  # first: what seems lost may be found by it
-            BringUp(name, sides.local, sides.remote, self._ledger, sides.contents),
+            BringUp(name, sides.local, sides.remote, ledger, sides.contents),
+            Retention(
+                name,
+                options.retention,
+                sides.places,
+                ledger,
+                bucket_versions=bucket_versions,
+                now=self._now,
+            ),
         ]
-        self._keepers[name] = Keeper(name, chores, is_ready)
+        self._keepers[name] = keeper = Keeper(name, chores, is_ready)
+        erasure = Erasure(
+            name,
+            sides.local,
+            sides.remote,
+            sides.places,
+            ledger,
+            bucket_versions=bucket_versions,
+            renew_snapshots=lambda: None,
+            alone=keeper.alone,
+            now=self._now,
+        )
+        sides.on_request.use(erase=partial(self._erase, erasure))
 
     def start(self, timers: Timers, on_exit: ExitStack, time_left_s: Callable[[], float]) -> None:
         """Start them, with their timers; *on_exit* stops them."""
@@ -82,8 +107,18 @@ class Keepers:
             takes=Filter(options.include, options.exclude).takes,
             new_ulid=self._new_ulid,
             now=self._now,
-            on_found=partial(self.poke, options.name, "bring-up"),
+            on_found=partial(self.poke, options.name, BringUp.name),
         )
+
+    def _erase(self, erasure: Erasure, operation: Erase) -> None:
+        request = self._ledger.requests.get(operation.request)
+        if request is None:
+            raise PermanentError(f"request {operation.request} is not in the ledger any more")
+        erasure.run(request)
+
+
+def _bucket_versions(sides: Sides) -> BucketVersions | None:
+    return sides.remote.bucket_versions if sides.remote.profile.versioning else None
 
 
 def _stop(keeper: Keeper, time_left_s: Callable[[], float]) -> None:

@@ -13,6 +13,7 @@ from ulid import ULID
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
+from docferry.engine.heal import Healer
 from docferry.engine.identity import Places, place_of
 from docferry.engine.on_request import OnRequest
 from docferry.errors import UserError
@@ -86,6 +87,7 @@ class Sides:
     executor: Executor
     aliases: dict[str, Path]
     contents: Contents
+    on_request: OnRequest
 
 
 def open_sides(
@@ -117,6 +119,14 @@ def open_sides(
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))
     contents = Contents(mirror, places, ledger.versions, ledger.synced)
+    healer = Healer(mirror, local, remote, contents, ledger.instance)
+    on_request = OnRequest(
+        local,
+        remote,
+        contents,
+        ledger.versions.get,
+        heal=lambda operation, synced: healer.heal(operation, synced, new_ulid(), now()),
+    )
     executor = Executor(
         mirror,
         local,
@@ -125,9 +135,9 @@ def open_sides(
         writer=ledger.instance,
         now=now,
         new_ulid=new_ulid,
-        on_request=OnRequest(local, remote, contents, ledger.versions.get),
+        on_request=on_request,
     )
-    return Sides(options, local, remote, places, executor, aliases, contents)
+    return Sides(options, local, remote, places, executor, aliases, contents, on_request)
 
 
 def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:

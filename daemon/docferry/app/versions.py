@@ -66,7 +66,7 @@ def mirror_of(config: Config, ledger: Ledger, path: Path, mirror: str | None) ->
     """
     if mirror is not None:
         return mirror_named(config, mirror).name
-    found = [name for name in ledger.versions.mirrors_with(path) if name in config.mirrors]
+    found = [name for name in sorted(config.mirrors) if ledger.versions.has(name, path)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -80,9 +80,12 @@ def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
         UserError: There is no such version.
     """
     row = ledger.versions.get(version.upper())
-    if row is None:
-        raise UserError(f"there is no version {version}")
-    return row
+    if row is not None:
+        return row
+    erased_at = ledger.erasures.when(version.upper())
+    if erased_at is not None:
+        raise UserError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
+    raise UserError(f"there is no version {version}")
 
 
 def versions(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> PathVersions:
@@ -102,7 +105,7 @@ def resolve(
     Raises:
         UserError: There is none, or it is not clear which.
     """
-    if looks_like_version(what) and (at is None or not ledger.versions.mirrors_with(what)):
+    if looks_like_version(what):
         return version_named(ledger, what)
     name = mirror_of(config, ledger, what, mirror)
     if at is not None:

@@ -78,7 +78,7 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
-    from docferry.cli import inspect, review, run, versions
+    from docferry.cli import erase, inspect, retention, review, run, verify, versions
 
     cli.add_command(run.run)
     cli.add_command(run.check)
@@ -86,6 +86,9 @@ def main() -> None:
         cli.add_command(command)
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
+    cli.add_command(verify.verify)
+    cli.add_command(retention.retention)
+    cli.add_command(erase.erase)
     for command in (versions.versions, versions.cat, versions.diff, versions.restore):
         cli.add_command(command)
     for command in (versions.undelete, versions.rewind, versions.hold, versions.unhold):

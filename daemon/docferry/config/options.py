@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pathlib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from docferry.config.values import (
@@ -25,6 +26,7 @@ from docferry.config.values import (
     TARGET_MIRROR,
     VERIFY_TLS,
     Check,
+    age,
     choice,
     duration,
     memory,
@@ -32,6 +34,7 @@ from docferry.config.values import (
     whole,
 )
 from docferry.core.filters import DEFAULT_EXCLUDES
+from docferry.core.retention import Policy
 from docferry.model import Mode
 
 
@@ -62,6 +65,10 @@ class SecretStr:
 
     def __repr__(self) -> str:
         return "SecretStr('**********')"
+
+
+def _kept(what: str) -> Check:
+    return whole(0, 10**6, f"{what}, 0 for no such rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +109,30 @@ class MirrorConfig:
     include: Annotated[tuple[str, ...], Key("include", PATTERNS)] = ()  #: (): everything
     #: Complete: the defaults first, then what the file adds.
     exclude: Annotated[tuple[str, ...], Key("exclude", EXCLUDES)] = DEFAULT_EXCLUDES
+    #: In which everything is read once, on both sides; 0: never.
+    patrol_s: Annotated[float, Key("patrol", duration())] = 30 * 86400.0
+    patrol_rate_mib: Annotated[int, Key("patrol_rate", memory(1))] = 10  #: a second
     watch: Annotated[
         Literal["auto", "inotify", "polling"],
         Key("watch", choice("auto", "inotify", "polling")),
     ] = "auto"
+    #: 0: no such rule. Without any, every version stays for ever.
+    keep_last: Annotated[int, Key("keep_last", _kept("versions of a file"))] = 0
+    keep_for_s: Annotated[float, Key("keep_for", age())] = 0.0
+    keep_hourly: Annotated[int, Key("keep_hourly", _kept("hours"))] = 0
+    keep_daily: Annotated[int, Key("keep_daily", _kept("days"))] = 0
+    keep_weekly: Annotated[int, Key("keep_weekly", _kept("weeks"))] = 0
+
+    @property
+    def retention(self) -> Policy:
+        """Which displaced versions stay."""
+        return Policy(
+            self.keep_last,
+            timedelta(seconds=self.keep_for_s),
+            self.keep_hourly,
+            self.keep_daily,
+            self.keep_weekly,
+        )
 
 
 @dataclass(frozen=True, slots=True)

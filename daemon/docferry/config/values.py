@@ -19,11 +19,20 @@ from docferry.core.filters import DEFAULT_EXCLUDES, Filter
 from docferry.errors import UserError
 from docferry.model import RESERVED
 
-_UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DAY_S = 86400.0
+_UNITS_S = {
+    "": 1.0,
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": _DAY_S,
+    "w": 7 * _DAY_S,
+}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([a-z]*)")
 _UNITS_MIB = {"": 1, "mib": 1, "gib": 1024}
 _MEMORY = re.compile(r"(\d+) ?([a-z]*)")
-_LONGEST_DURATION_S = 366 * 86400.0
+_YEAR_S = 366 * _DAY_S
 
 #: A key has at most 1024 bytes: this leaves some for the file's own path.
 _LONGEST_PREFIX_BYTES = 900
@@ -83,15 +92,19 @@ def whole(least: int, most: int, what: str) -> Check:
 
 def duration(least_s: float = 0.0) -> Check:
     """Seconds, as a number or with a unit."""
-
-    def read(value: object) -> float:
-        seconds = _seconds(value)
-        if not least_s <= seconds <= _LONGEST_DURATION_S:
-            raise Wrong(f"is {shown(value)}")
-        return seconds
-
     limits = f"from {least_s:g} s to a year" if least_s else "at most a year"
-    return Check(read, f'a number of seconds, or text such as "500ms", "30s", "5m", "1h"; {limits}')
+    return Check(
+        lambda value: _seconds_between(least_s, _YEAR_S, value),
+        f'a number of seconds, or text such as "500ms", "30s", "5m", "1h"; {limits}',
+    )
+
+
+def age() -> Check:
+    """Seconds too, but many."""
+    return Check(
+        lambda value: _seconds_between(0.0, 100 * _YEAR_S, value),
+        'text such as "36h", "90d" or "52w"; at most a hundred years',
+    )
 
 
 def memory(least_mib: int) -> Check:
@@ -121,6 +134,13 @@ def _text(value: object) -> str:
     if not _is_utf8(value):
         raise Wrong(f"is not valid UTF-8: {shown(value)}")
     return value
+
+
+def _seconds_between(least_s: float, most_s: float, value: object) -> float:
+    seconds = _seconds(value)
+    if not least_s <= seconds <= most_s:
+        raise Wrong(f"is {shown(value)}")
+    return seconds
 
 
 def _seconds(value: object) -> float:

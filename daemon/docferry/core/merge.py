@@ -51,11 +51,16 @@ def merge(
     local: Iterable[Entry],
     remote: Iterable[Entry],
     synced: Iterable[tuple[Path, SyncedState]],
+    *,
+    with_agreed: bool = False,
 ) -> Iterator[Seen]:
     """
     Yield every path that is not as agreed, in order, and what could not be seen.
 
     Nothing is said about paths that one side could not be asked about.
+
+    Args:
+        with_agreed: Yield those that are as agreed, too.
 
     Raises:
         TemporaryError: A stream came out of order: nothing can be told from it.
@@ -87,7 +92,7 @@ def merge(
                     yield Unseen(side, state)
                     if state.below:
                         unseen = (*(p for p in unseen if path.startswith(p)), path)
-        elif not _as_agreed(here, there, base) and not path.startswith(unseen):
+        elif (with_agreed or not _as_agreed(here, there, base)) and not path.startswith(unseen):
             yield Difference(path, here, there, base)
 
 

@@ -16,15 +16,16 @@ from datetime import datetime
 from docferry.core.asked import Request, answer
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import delay_s
-from docferry.engine.problems import STALE_AGAIN_S
+from docferry.engine.problems import BLOCKED_FOR_GOOD, STALE_AGAIN_S
 from docferry.engine.task import Task
-from docferry.errors import DocferryError, PermanentError
+from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import RequestRow
 from docferry.logs import get_logger
 from docferry.model import (
     Answer,
     Asked,
+    Erase,
     HoldState,
     Origin,
     Outcome,
@@ -109,7 +110,9 @@ class AskedFor:
         if rows:
             named = [row.version for row in rows.values() if row.version is not None]
             wanted = self._ledger.versions.rows(named)
-            for seen in hands.look([*rows]):
+            if "" in rows:  # an erasure whose path is not known to the ledger any more
+                self._consider(rows, Difference("", None, None, None), wanted, hands)
+            for seen in hands.look([path for path in rows if path]):
                 self._consider(rows, seen, wanted, hands)
         self._finish_holds()
 
@@ -238,6 +241,8 @@ class AskedFor:
         operation = outcome.operation
         if isinstance(operation, Asked):
             self._under_way.discard(operation.request)
+        if isinstance(operation, Erase):
+            self._is_to_look = True  # it has answered its request itself
         if outcome.answers is not None:
             self._over(outcome.answers)
         if not isinstance(operation, Restore) or outcome.placed is None:
@@ -249,9 +254,15 @@ class AskedFor:
         return operation.path
 
     def failed(self, operation: Asked, error: DocferryError) -> None:
-        """Take note of a failure: what only a person can mend is the answer."""
+        """
+        Take note of a failure: what only a person can mend is the answer.
+
+        What is in the way of a path may be about to go, by another request.
+        """
         self._under_way.discard(operation.request)
-        if isinstance(error, PermanentError):
+        attempts = self._attempts.get(operation.request, 0)
+        is_passing = isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD
+        if isinstance(error, PermanentError) and not is_passing:
             self._finish(Answer(operation.request, RequestState.FAILED, str(error)))
         else:
             self._put_off(operation.request, error)

@@ -7,7 +7,7 @@ Of equal contents one keeps the bytes, and the others say whose they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from docferry.engine.contents import Contents
@@ -84,18 +84,27 @@ class BringUp:
         return True
 
     def _refer_to_equal(self, row: VersionRow) -> bool:
-        twin = self._equal_to(row)
-        return twin is not None and self._refer(row, twin)
+        others = [other for other in self._with_bytes_of(row) if other.id != row.id]
+        return bool(others) and self._refer(row, self._home_of(others))
 
-    def _equal_to(self, row: VersionRow) -> VersionRow | None:
-        """Give another version of the same content whose bytes are in the bucket's archive."""
-        for other in self._versions.with_content(self._mirror, row.sha256):
-            has_bytes = other.archived_remote and other.bytes_of is None and other.gone_at is None
-            if has_bytes and other.id != row.id and other.left_at is not None:
-                return other
-        return None
+    def _with_bytes_of(self, row: VersionRow) -> list[VersionRow]:
+        """Give those of the same content whose own bytes the bucket's archive has, oldest first."""
+        return [
+            other
+            for other in self._versions.with_content(self._mirror, row.sha256)
+            if other.left_at is not None
+            and other.gone_at is None
+            and other.archived_remote
+            and other.bytes_of is None
+        ]
+
+    def _home_of(self, rows: Sequence[VersionRow]) -> VersionRow:
+        """Choose whose bytes are to stay: those that others share already, else the oldest."""
+        return next((row for row in rows if self._versions.on_bytes_of(row.id)), rows[0])
 
     def _refer(self, row: VersionRow, twin: VersionRow) -> bool:
+        if self._versions.on_bytes_of(row.id):
+            return False  # others refer to it: theirs would be a reference to a reference
         # The note first: while it stands no retention takes the twin's bytes.
         self._versions.note_bytes_of(row.id, twin.id)
         try:
@@ -123,10 +132,11 @@ class BringUp:
         for row in self._versions.equal_ones(self._mirror, since):
             if is_stopping():
                 return
-            # The oldest of them has no older one, and so keeps its bytes.
-            twin = self._equal_to(row)
-            if twin is not None and twin.id < row.id:
-                self._refer(row, twin)
+            rows = self._with_bytes_of(row)
+            home = self._home_of(rows) if rows else row
+            for other in rows:
+                if other.id != home.id:
+                    self._refer(other, home)
             assert row.left_at is not None
             newest = row.left_at if newest is None else max(newest, row.left_at)
         self._looked_through_to = newest

@@ -101,9 +101,15 @@ class Contents:
         elsewhere = self._synced.find_sha256(self._mirror, version.sha256)
         if elsewhere is not None and elsewhere[0] != version.path:
             yield from self._current(*elsewhere)
-        for other in self._versions.with_content(self._mirror, version.sha256):
+        others = self._versions.with_content(self._mirror, version.sha256)
+        for other in others:
             if other.id != version.id:
                 yield from self._archived(other)
+        tried = {version.path, elsewhere[0] if elsewhere is not None else version.path}
+        paths = sorted({other.path for other in others} - tried)
+        for path, state in self._synced.get(self._mirror, paths).items():
+            if state.sha256 == version.sha256:
+                yield from self._current(path, state)
 
     def _current(self, path: Path, agreed: SyncedState) -> Iterator[Callable[[], Content]]:
         if agreed.local_token:

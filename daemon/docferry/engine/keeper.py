@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from docferry.errors import DocferryError
@@ -48,6 +49,7 @@ class Keeper:
         self._is_ready = is_ready
         self._is_due: dict[str, None] = {}  # in the order in which they were asked for
         self._changed = threading.Condition()
+        self._turn = threading.Lock()  # held while a chore is at it
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name=f"keeper-{mirror}", daemon=True)
 
@@ -59,6 +61,10 @@ class Keeper:
         with self._changed:
             self._is_due.setdefault(name)
             self._changed.notify_all()
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Keep the chores waiting for as long as it is entered; waits for one that is at it."""
+        return self._turn
 
     def run_all(self) -> None:
         """Do every chore once, in the caller's thread, instead of `start`."""
@@ -90,7 +96,8 @@ class Keeper:
         if not self._is_ready():
             return  # its next time comes
         try:
-            chore.run(lambda: self._is_stopping)
+            with self._turn:
+                chore.run(lambda: self._is_stopping)
         except DocferryError as error:
             CHORE_FAILURES.labels(self._mirror, chore.name).inc()
             log.warning("chore.failed", mirror=self._mirror, chore=chore.name, reason=str(error))

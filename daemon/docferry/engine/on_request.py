@@ -43,6 +43,7 @@ class OnRequest:
 
     Args:
         version_of: Gives a version's row; None: there is none.
+        heal: Heals what both sides agreed on.
     """
 
     def __init__(
@@ -51,11 +52,18 @@ class OnRequest:
         remote: RemoteSide,
         contents: OpensVersions,
         version_of: Callable[[Ulid], VersionRow | None],
+        heal: Callable[[Heal, SyncedState], Outcome],
     ) -> None:
         self._local = local
         self._remote = remote
         self._contents = contents
         self._version_of = version_of
+        self._heal = heal
+        self._erase: Callable[[Erase], None] | None = None
+
+    def use(self, erase: Callable[[Erase], None]) -> None:
+        """Let *erase* carry out requests to erase."""
+        self._erase = erase
 
     def execute(self, task: Task, operation: Asked) -> Outcome:
         """
@@ -69,8 +77,13 @@ class OnRequest:
                 return self._restore(task, operation)
             case Remove():
                 return self._remove(task, operation)
-            case Heal() | Erase():
-                raise NotImplementedError
+            case Erase():
+                assert self._erase is not None
+                self._erase(operation)
+                return Outcome(operation, synced=None)
+            case Heal():
+                assert task.seen.synced is not None
+                return self._heal(operation, task.seen.synced)
             case _:
                 assert_never(operation)
 

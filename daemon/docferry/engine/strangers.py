@@ -224,7 +224,7 @@ class StoreVersions:
             if is_lost(known):
                 self._archive(kept, known)
             return known.id
-        if self._ledger.requests.is_open(self._mirror, kept.path, RequestKind.ERASE):
+        if self._ledger.requests.is_asked(self._mirror, kept.path, RequestKind.ERASE):
             return None
         row = self._row_of(missed, sha256, mtime_ns, parent)
         is_shared = is_lent(self._versions.with_content(self._mirror, sha256))

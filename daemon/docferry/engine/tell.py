@@ -13,7 +13,7 @@ from docferry.metrics import (
     OPERATION_BYTES,
     operation_meters,
 )
-from docferry.model import Download, Forget, KeepBoth, MarkSynced, Outcome, Upload
+from docferry.model import Download, Erase, Forget, KeepBoth, MarkSynced, Outcome, Upload
 
 log = get_logger(__name__)
 
@@ -36,8 +36,8 @@ def tell(mirror: str, task: Task, outcome: Outcome) -> None:
     done, seconds = operation_meters(mirror, kind)
     done.inc()
     seconds.observe(outcome.took_s)
-    if isinstance(operation, MarkSynced | Forget):
-        return  # nothing happened to a document
+    if isinstance(operation, MarkSynced | Forget | Erase):
+        return  # nothing happened to a document, or nobody is to read its name any more
     if outcome.moved_bytes:
         direction = "up" if isinstance(operation, Upload) else "down"
         OPERATION_BYTES.labels(mirror, direction).inc(outcome.moved_bytes)

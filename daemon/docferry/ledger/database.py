@@ -20,7 +20,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import repeat
@@ -45,6 +45,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from docferry.errors import TemporaryError
 from docferry.ledger.faults import translate
 
 T = TypeVar("T")
@@ -83,6 +84,26 @@ class Database:
         _refuse_nesting(self._reader)
         with self._transaction(self._reader) as transaction:
             yield transaction
+
+    def wipe(self) -> None:
+        """
+        Write the file anew, so that nothing of what was deleted is left in it, or in the WAL.
+
+        Raises:
+            TemporaryError: Somebody read all the while, so that the WAL could not be emptied.
+        """
+        _refuse_nesting(self._writer)
+        with self._write_lock, closing(_engine(self._writer).raw_connection()) as connection:
+            try:
+                cursor = connection.cursor()
+                cursor.execute("VACUUM")
+                [(is_busy, _, _)] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                raise translate(error, self.path) from error
+        if is_busy:
+            raise TemporaryError(
+                f"somebody reads {self.path}: what was deleted is still in its WAL"
+            )
 
     def close(self) -> None:
         """Close every connection, after the last writer has finished."""

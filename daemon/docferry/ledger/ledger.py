@@ -15,11 +15,13 @@ from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
 from docferry.ledger.database import Database
+from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
+from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
@@ -54,6 +56,8 @@ class Ledger:
         self.mirrors = Mirrors(database)
         self.jobs = Jobs(database)
         self.requests = RequestLog(database)
+        self.patrols = Patrols(database)
+        self.erasures = Erasures(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Self:

@@ -18,6 +18,7 @@ from docferry.ledger.requests import finish_request
 from docferry.ledger.schema import history, instant_text, intent, problem, synced, version
 from docferry.ledger.versions import values_of
 from docferry.model import (
+    Erase,
     NewJob,
     Outcome,
     Path,
@@ -67,6 +68,8 @@ def record(
     at: datetime,
 ) -> None:
     """Write down *outcomes*, in their order, and *jobs*: everything or nothing."""
+    # An erasure has written down what it did: its path must not come back with a note.
+    outcomes = [one for one in outcomes if not isinstance(one.operation, Erase)]
     if not outcomes and not jobs:
         return
     with database.writing() as tx:

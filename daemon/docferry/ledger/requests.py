@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 
 from docferry.ledger.database import Database, Transaction
 from docferry.ledger.schema import request
-from docferry.model import HoldState, Path, RequestKind, RequestState, Ulid
+from docferry.model import UNFINISHED, HoldState, Path, RequestKind, RequestState, Ulid
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,16 @@ class RequestLog:
         with self._database.reading() as tx:
             return tx.all(query.order_by(request.c.id).limit(limit), RequestRow)
 
-    def is_open(self, mirror: str, path: Path, kind: RequestKind) -> bool:
-        """Say whether this is still to be carried out."""
-        query = select(request.c.id).where(
+    def is_asked(self, mirror: str, path: Path, kind: RequestKind) -> bool:
+        """Say whether this is asked for already, and is not carried out yet."""
+        query = select(func.count()).where(
             request.c.mirror == mirror,
             request.c.state == RequestState.OPEN,
             request.c.path == path,
             request.c.kind == kind,
         )
         with self._database.reading() as tx:
-            return tx.value(query.limit(1)) is not None
+            return bool(tx.value(query))
 
     def in_hold(self, hold: int, limit: int, after: int = 0) -> list[RequestRow]:
         """Give what a hold is about, the oldest first."""
@@ -99,6 +99,16 @@ class RequestLog:
         )
         with self._database.reading() as tx:
             return {RequestState(state): count for state, count in tx.tuples(query)}
+
+    def asked_versions(self, mirror: str) -> set[Ulid]:
+        """Give the versions that are yet to be put somewhere, or may be."""
+        query = select(request.c.version).where(
+            request.c.mirror == mirror,
+            request.c.state.in_(UNFINISHED),
+            request.c.version.is_not(null()),
+        )
+        with self._database.reading() as tx:
+            return {version for (version,) in tx.tuples(query)}
 
     def finish(
         self, request_id: int, state: RequestState, at: datetime, note: str | None = None

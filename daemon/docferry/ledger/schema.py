@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from docferry.core.patrol import Phase
 from docferry.model import (
     HoldState,
     JobState,
@@ -231,7 +232,7 @@ patrol = _table(
     "patrol",
     Column("mirror", Text, primary_key=True),
     Column("began_at", Instant),
-    Column("phase", Text),
+    Column("phase", Word(Phase)),
     Column("cursor", Text),
     Column("checked", BigInteger),
     Column("total", BigInteger),

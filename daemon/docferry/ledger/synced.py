@@ -56,6 +56,11 @@ class Synced:
                 return
             after = rows[-1][0]
 
+    def following(self, mirror: str, after: Path, limit: int) -> list[tuple[Path, SyncedState]]:
+        """Give the next paths after *after* ("": the first ones), in order, odd ones too."""
+        query = _of(mirror).where(synced.c.path > after).order_by(synced.c.path)
+        return self._read(query.limit(limit))
+
     def scan_odd(self, mirror: str) -> list[tuple[Path, SyncedState]]:
         """Give every path that `is_odd`, in order: there are few."""
         odd = select(synced.c.path).where(synced.c.mirror == mirror, synced.c.odd.is_(true()))

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Select, Text, bindparam, false, func, null
 
 from docferry.errors import UserError
 from docferry.ledger.database import Database, chunks
-from docferry.ledger.schema import version
-from docferry.model import Origin, Path, Sha256, Side, Ulid, VersionRow
+from docferry.ledger.schema import history, request, synced, version
+from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
+LET_GO = "let_go"  #: in history: retention let the bytes of a version go
 #: Rows read at a time by what goes through many versions.
 PAGE_ROWS = 2000
 
@@ -34,6 +35,7 @@ _ROW = select(
     version.c.held,
     version.c.gone_at,
 )
+_SOMEWHERE = {"archived_local": True, "archived_remote": True}
 #: A content that was only found later, in a bucket's own versions, has a later id than its time.
 _NEWEST_FIRST = (version.c.created_at.desc(), version.c.id.desc())
 _NAME = (
@@ -46,6 +48,11 @@ _ARCHIVE = {
     side: version.update().values({column: true()}).where(version.c.id == bindparam("of_id"))
     for side, column in _ARCHIVED.items()
 }
+_NOWHERE = (
+    version.update()
+    .values(archived_local=false(), archived_remote=false())
+    .where(version.c.id == bindparam("of_id"))
+)
 
 
 def values_of(row: VersionRow) -> dict[str, object]:
@@ -126,11 +133,11 @@ class Versions:
             [(created, left)] = tx.tuples(times)
         return last, datetime.fromisoformat(max(created, left or ""))
 
-    def mirrors_with(self, path: Path) -> list[str]:
-        """Name the mirrors in which *path* ever had a version, in order."""
-        query = select(version.c.mirror).where(version.c.path == path).distinct()
+    def has(self, mirror: str, path: Path) -> bool:
+        """Tell whether *path* ever had a version."""
+        query = select(version.c.id).where(*_at(mirror, path))
         with self._database.reading() as tx:
-            return sorted(name for (name,) in tx.tuples(query))
+            return tx.value(query.limit(1)) is not None
 
     # Trees.
 
@@ -151,18 +158,19 @@ class Versions:
         """Give the time of the first version of *mirror*; None: it has none."""
         query = select(func.min(version.c.created_at)).where(version.c.mirror == mirror)
         with self._database.reading() as tx:
-            found = tx.value(query)
-        return None if found is None else found
+            found: datetime | None = tx.value(query)
+            return found
 
     def left_paths(self, mirror: str, below: Path) -> list[VersionRow]:
         """Give the last version of every path at or below *below* that holds nothing now."""
-        is_there = select(version.c.path).where(
-            version.c.mirror == mirror, version.c.left_at.is_(null())
+        other = version.alias()
+        is_there = select(other.c.id).where(
+            other.c.mirror == mirror, other.c.path == version.c.path, other.c.left_at.is_(null())
         )
         rank = func.row_number().over(partition_by=version.c.path, order_by=_NEWEST_FIRST)
         ranked = (
             select(version.c.id, rank.label("rank"))
-            .where(version.c.mirror == mirror, *_below(below), version.c.path.not_in(is_there))
+            .where(version.c.mirror == mirror, *_below(below), ~is_there.exists())
             .where(version.c.origin != Origin.EVIDENCE)
             .subquery()
         )
@@ -195,6 +203,47 @@ class Versions:
             if len(rows) < PAGE_ROWS:
                 return
             after = rows[-1].id
+
+    def count_displaced(self, mirror: str) -> int:
+        """Count the versions that `displaced` yields."""
+        query = select(func.count()).where(
+            version.c.mirror == mirror,
+            version.c.left_at.is_not(null()),
+            version.c.gone_at.is_(null()),
+        )
+        with self._database.reading() as tx:
+            return int(tx.value(query))
+
+    def displaced_by_path(self, mirror: str) -> Iterator[list[VersionRow]]:
+        """
+        Yield the displaced versions that were not let go, those of one path at a time.
+
+        In the order of the paths. Memory holds a page of rows, or one path's.
+        """
+        found: list[VersionRow] = []
+        after: tuple[Path, Ulid] = ("", "")
+        while True:
+            rows = self._read(_displaced_after(mirror, *after).limit(PAGE_ROWS))
+            for row in rows:
+                if found and found[0].path != row.path:
+                    yield found
+                    found = []
+                found.append(row)
+            if len(rows) < PAGE_ROWS:
+                break
+            after = (rows[-1].path, rows[-1].id)
+        if found:
+            yield found
+
+    def contents_in_use(self, mirror: str, contents: Sequence[Sha256]) -> set[Sha256]:
+        """Give those of *contents* that both sides agree on at some path of *mirror* now."""
+        found: set[Sha256] = set()
+        for chunk in chunks(contents):
+            query = select(synced.c.sha256).distinct()
+            with self._database.reading() as tx:
+                rows = tx.tuples(query.where(synced.c.mirror == mirror, synced.c.sha256.in_(chunk)))
+            found.update(sha256 for (sha256,) in rows)
+        return found
 
     def to_bring_up(self, mirror: str, limit: int, after: Ulid = "") -> list[VersionRow]:
         """Give displaced versions that the bucket's archive is not known to hold, by id."""
@@ -292,25 +341,25 @@ class Versions:
 
     def let_go(self, version_ids: Sequence[Ulid], at: datetime) -> set[Ulid]:
         """
-        Write down that their bytes are to go, but for those that are held, current or gone.
+        Write down that their bytes are to go, but for those that cannot: before they do.
 
-        Before they do: bytes that outlive this note go the next time.
+        Not those that are held, current, asked for or gone already, nor those whose
+        content some path has now. Either archive may have the bytes, whatever was known
+        of it: so it is written down, until nothing of them is left there.
 
         Returns:
             Those of which it was written down.
         """
         gone: set[Ulid] = set()
-        may_go = (
-            version.c.held.is_(false()),
-            version.c.left_at.is_not(null()),
-            version.c.gone_at.is_(null()),
-        )
+        query = select(version.c.id, version.c.mirror, version.c.path)
         for chunk in chunks(version_ids):
             with self._database.writing() as tx:
-                query = select(version.c.id).where(version.c.id.in_(chunk), *may_go)
-                found = [one for (one,) in tx.tuples(query)]
+                rows = tx.tuples(query.where(version.c.id.in_(chunk), *_may_go()))
+                found = [one for one, _, _ in rows]
                 if found:
-                    tx.update(version, {"gone_at": at}, version.c.id.in_(found))
+                    noted = {"gone_at": at, **_SOMEWHERE}
+                    tx.update(version, noted, version.c.id.in_(found))
+                tx.insert(history, [_line(at, *row) for row in rows])
             gone.update(found)
         return gone
 
@@ -326,6 +375,11 @@ class Versions:
             version.c.id > after,
         )
         return self._read(query.order_by(version.c.id).limit(limit))
+
+    def note_removed(self, version_ids: Sequence[Ulid]) -> None:
+        """Write down that no archive holds anything of them any more."""
+        with self._database.writing() as tx:
+            tx.execute_many(_NOWHERE, [(one,) for one in version_ids])
 
     def totals(self, mirror: str) -> tuple[int, int]:
         """Give the number of versions and the sum of their bytes. Reads every row."""
@@ -355,14 +409,57 @@ class Versions:
             after = rows[-1].path
 
 
+def _displaced_after(mirror: str, path: Path, last: Ulid) -> Select[tuple[object, ...]]:
+    is_later = (version.c.path > path) | (version.c.id > last)
+    return _ROW.where(
+        version.c.mirror == mirror,
+        version.c.left_at.is_not(null()),
+        version.c.gone_at.is_(null()),
+        version.c.path >= path,  # by itself: so that the index finds where to begin
+        is_later,
+    ).order_by(version.c.path, version.c.id)
+
+
+def _may_go() -> tuple[ColumnElement[bool], ...]:
+    in_use = select(synced.c.path).where(
+        synced.c.mirror == version.c.mirror, synced.c.sha256 == version.c.sha256
+    )
+    asked = select(request.c.id).where(
+        request.c.mirror == version.c.mirror,
+        request.c.state.in_(UNFINISHED),
+        request.c.version == version.c.id,
+    )
+    return (
+        version.c.held.is_(false()),
+        version.c.left_at.is_not(null()),
+        version.c.gone_at.is_(null()),
+        ~in_use.exists(),
+        ~asked.exists(),
+    )
+
+
+def _line(at: datetime, version_id: Ulid, mirror: str, path: Path) -> dict[str, object]:
+    return {
+        "at": at,
+        "mirror": mirror,
+        "path": path,
+        "kind": LET_GO,
+        "version": version_id,
+        "moved_bytes": 0,
+        "took_s": 0.0,
+        "note": None,
+    }
+
+
 def _at(mirror: str, path: Path) -> tuple[ColumnElement[bool], ...]:
     return (version.c.mirror == mirror, version.c.path == path)
 
 
 def _below(path: Path) -> tuple[ColumnElement[bool], ...]:
-    """At or below *path*: ranges, so that the index serves it; "0" comes right after "/"."""
+    """At or below *path*: a range, so that the index serves it; "0" comes right after "/"."""
     folder = path.rstrip("/")
     if not folder:
         return ()
-    below = (version.c.path > f"{folder}/") & (version.c.path < f"{folder}0")
-    return (below if path.endswith("/") else or_(version.c.path == folder, below),)
+    range_ = (version.c.path >= folder, version.c.path < f"{folder}0")
+    below = version.c.path > f"{folder}/"
+    return (*range_, below if path.endswith("/") else or_(version.c.path == folder, below))

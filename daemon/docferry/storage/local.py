@@ -15,7 +15,7 @@ import os
 import pathlib
 import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -34,9 +34,11 @@ from docferry.model import (
     FileState,
     Path,
     Token,
+    Ulid,
     Unknown,
     Written,
 )
+from docferry.storage import local_traces
 from docferry.storage.atomic import Place, Renames, fsync_folder
 from docferry.storage.base import Content, NewFile
 from docferry.storage.local_archive import LocalArchive
@@ -331,6 +333,15 @@ class LocalStorage:
                 staging.fsync()
                 fsync_folder(root_fd)
         return recovered
+
+    def drop_staged(self, versions: Collection[Ulid]) -> None:
+        """Remove what is staged, or kept for a while, of *versions*."""
+        with self._changing:
+            local_traces.drop_staged(self._folder, versions)
+
+    def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
+        """Name what is left of a document: at its path, and of its versions anywhere."""
+        return local_traces.traces(self._folder, path, versions)
 
     def _look(self, path: Path, *, own: bool = False) -> os.stat_result | None:
         with self._folder.open() as root_fd:

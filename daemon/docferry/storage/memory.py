@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from docferry.core.paths import is_odd, is_reserved
@@ -243,6 +243,11 @@ class MemoryStorage:
         held = self.files.get(path)
         return None if held is None else self._state(held)
 
+    def describe(self, path: Path) -> tuple[FileState, Attributes] | None:
+        """Look at one path, with what the content says about itself, as a bucket's does."""
+        held = self.files.get(path)
+        return None if held is None else (self._state(held), held.attributes)
+
     def is_being_written(self, path: Path) -> bool:
         return path in self.open_for_writing
 
@@ -288,6 +293,16 @@ class MemoryStorage:
         self.step("after write")
         return Written(token, sha256_of(whole), len(whole))
 
+    def overwrite_unreadable(
+        self, path: Path, content: Content, attributes: Attributes, *, expect: Token
+    ) -> Written:
+        """Do as a bucket does: nothing is archived."""
+        whole = whole_of(content, attributes.sha256)
+        with self._lock:
+            self._check(path, expect)
+            token = self.user_write(path, whole, replace(attributes, sha256=sha256_of(whole)))
+        return Written(token, sha256_of(whole), len(whole))
+
     def copy_within(
         self, source: Path, source_token: Token, path: Path, attributes: Attributes
     ) -> Written:
@@ -305,6 +320,13 @@ class MemoryStorage:
             self._archive(path, archive)
             del self.files[path]
         self.step("after delete")
+
+    def drop_staged(self, versions: Collection[Ulid]) -> None:
+        """Do nothing: what is displaced is in the archive at once."""
+
+    def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
+        yield from [path for each in self.files if each == path]
+        yield from [version for version in self.archive if version in versions]
 
     def read_marker(self) -> bytes | None:
         return self.marker

@@ -8,7 +8,7 @@ the store keeps to it; where it does not (`storage.probe`), docferry looks right
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -46,10 +46,11 @@ from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
+from docferry.storage.s3_traces import traces
 from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_version_pages import remove_versions_below
 from docferry.storage.s3_versions import BucketVersions
-from docferry.storage.s3_write import Writer
+from docferry.storage.s3_write import Writer, archive_key
 
 __all__ = ["S3Options", "S3Storage"]
 
@@ -185,6 +186,13 @@ class S3Storage:
         """What the bucket itself keeps of former contents, where `profile.versioning`."""
         return BucketVersions(self._client, self.prefix, self.profile, self._aliases)
 
+    def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
+        """Name what is left of a document: objects, and what the bucket keeps of its own."""
+        keys = [archive_key(self.prefix, version) for version in versions]
+        if self._alias_instead_of(path) is None:
+            keys.append(self._key(path))
+        return traces(self._client, self.profile, keys, lambda: self._list(self.prefix, []))
+
     # Reading.
 
     def read(self, path: Path, expect: Token) -> Content:
@@ -246,6 +254,25 @@ class S3Storage:
         if not is_plain(key):
             raise StaleError(f"{path} has an awkward key: send the content instead")
         return self._writer.copy(source_key, source_token, key, attributes)
+
+    def overwrite_unreadable(
+        self, path: Path, content: Content, attributes: Attributes, *, expect: Token
+    ) -> Written:
+        """
+        Put a content in the place of an object that the store can neither give nor copy.
+
+        Nothing is archived, for nothing can be. Only for who has tried both.
+
+        Args:
+            attributes: With the sha256 that *content* must have.
+
+        Raises:
+            StaleError: The object is not *expect*; nothing changed.
+        """
+        if attributes.sha256 is None:
+            raise ValueError(f"{path}: nothing takes its place that is not known")
+        writer = replace(self._writer, archives=False)
+        return writer.write(self._key(path), content, attributes, expect, None)
 
     def write_marker(self, content: bytes) -> None:
         headers = {"Content-Type": "application/json"}

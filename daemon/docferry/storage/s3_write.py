@@ -29,11 +29,17 @@ from docferry.storage.s3_multipart import MultipartUpload, copy_object
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes below *prefix*, going by what the store keeps to. Keys are whole ones."""
+    """
+    Writes below *prefix*, going by what the store keeps to. Keys are whole ones.
+
+    Args:
+        archives: False: what is displaced is not archived, for the store cannot copy it.
+    """
 
     client: S3Client
     prefix: str
     profile: StoreProfile
+    archives: bool = True
 
     def write(
         self,
@@ -177,6 +183,9 @@ class Writer:
         Raises:
             StaleError: It is not *expect*; the archive is as it was.
         """
+        if not self.archives:
+            self._look_for(key, expect)
+            return
         if archive is None or archive.version is None:
             raise ValueError(f"{key}: what is displaced needs a version to be archived under")
         head = self._look_for(key, expect)

@@ -82,6 +82,7 @@ def _versions() -> None:
     op.rename_table("version_anew", "version")
     op.create_index("version_path", "version", ["mirror", "path"])
     op.create_index("version_sha256", "version", ["mirror", "sha256"])
+    op.create_index("version_created", "version", ["mirror", "created_at"])
     op.execute(_LEFT_AT)
     op.create_index(
         "version_current",

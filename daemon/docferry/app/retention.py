@@ -1,0 +1,90 @@
+"""What retention would let go now, for a person: `docferry retention`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from docferry.app.sides import mirror_named
+from docferry.config import Config
+from docferry.core.retention import Policy, Verdict
+from docferry.engine.retention import verdicts
+from docferry.ledger import Ledger
+from docferry.ledger.requests import NewRequest
+from docferry.model import Path, RequestKind, Ulid
+
+_MOST_OPEN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One displaced version, and what would become of it."""
+
+    path: Path
+    version: Ulid
+    size: int  #: bytes
+    left_at: datetime
+    goes: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a round would do now."""
+
+    mirror: str
+    policy: Policy
+    goes: int
+    goes_bytes: int  #: some of them may stay, where another version shares them
+    stays: int
+    stays_why: dict[str, int]
+    versions: tuple[Judged, ...]  #: the first ones: those that go, or all
+
+
+def outlook(
+    ledger: Ledger, config: Config, mirror: str, now: datetime, *, most: int | None
+) -> Outlook:
+    """
+    Say what a round at *now* would do with each displaced version of *mirror*.
+
+    Args:
+        most: So many of those that would go are listed; None: all, and those that stay.
+    """
+    policy = mirror_named(config, mirror).retention
+    goes, goes_bytes, why = 0, 0, Counter[str]()
+    listed: list[Judged] = []
+    for verdict in verdicts(ledger, mirror, policy, now):
+        if verdict.goes:
+            goes += 1
+            goes_bytes += verdict.version.size
+        else:
+            why[verdict.why.value] += 1
+        if most is None or (verdict.goes and len(listed) < most):
+            listed.append(_judged(verdict))
+    return Outlook(mirror, policy, goes, goes_bytes, why.total(), dict(why), tuple(listed))
+
+
+def outlooks(
+    ledger: Ledger, config: Config, mirrors: Sequence[str], now: datetime, *, most: int | None
+) -> Iterator[Outlook]:
+    """Do so for several."""
+    for mirror in mirrors:
+        yield outlook(ledger, config, mirror, now, most=most)
+
+
+def ask_for_a_round(ledger: Ledger, config: Config, mirror: str, now: datetime) -> int:
+    """Ask the daemon for a round, if nobody has; give the request's number."""
+    mirror_named(config, mirror)
+    for request in ledger.requests.open(mirror, _MOST_OPEN):
+        if request.kind is RequestKind.RETENTION:
+            return request.id
+    [number] = ledger.requests.add([NewRequest(mirror, "", RequestKind.RETENTION)], now)
+    return number
+
+
+def _judged(verdict: Verdict) -> Judged:
+    row = verdict.version
+    assert row.left_at is not None  # only displaced ones are judged
+    return Judged(row.path, row.id, row.size, row.left_at, verdict.goes, verdict.why.value)

@@ -1,0 +1,76 @@
+"""What retention would let go, and a round of it at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from docferry.cli import Context, as_json, pass_context
+from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
+from docferry.core.words import counted
+from docferry.errors import UserError
+
+if TYPE_CHECKING:
+    from docferry.app.retention import Outlook
+
+
+@click.command()
+@click.argument("mirror", default="")
+@click.option("--now", "is_now", is_flag=True, help="Let the daemon do a round now.")
+@click.option("--limit", default=100, show_default=True, help="So many lines at the most.")
+@as_json
+@pass_context
+def retention(context: Context, mirror: str, *, is_now: bool, limit: int, is_json: bool) -> None:
+    """
+    Say which displaced versions of MIRROR, or of all, would be let go, and why others stay.
+
+    Nothing is let go by asking; the daemon does it every hour. With --json every
+    displaced version is listed.
+    """
+    if is_now:
+        _ask(context, mirror, is_json=is_json)
+        return
+    from docferry.app.retention import outlooks
+    from docferry.app.sides import mirror_named
+
+    names = [mirror_named(context.config, mirror).name] if mirror else [*context.config.mirrors]
+    most = None if is_json else limit
+    with context.ledger() as ledger:
+        found = [*outlooks(ledger, context.config, names, datetime.now(UTC), most=most)]
+    if is_json:
+        emit_json(found)
+        return
+    for one in found:
+        _show(one)
+
+
+def _ask(context: Context, mirror: str, *, is_json: bool) -> None:
+    from docferry.app.retention import ask_for_a_round
+
+    if not mirror:
+        raise UserError("of which mirror? docferry retention MIRROR --now")
+    with context.ledger(read_only=False) as ledger:
+        number = ask_for_a_round(ledger, context.config, mirror, datetime.now(UTC))
+    if is_json:
+        emit_json({"request": number, "mirror": mirror})
+    else:
+        line(f"{mirror}: asked for a round of retention; the daemon does it within seconds")
+
+
+def _show(found: Outlook) -> None:
+    if not found.policy.lets_go:
+        line(f"{found.mirror}: no rule lets anything go: all versions stay for ever")
+        return
+    line(
+        f"{found.mirror}: {counted(found.goes, 'version')} ({size(found.goes_bytes)}) would go, "
+        f"{counted(found.stays, 'version')} would stay"
+    )
+    for why, count in sorted(found.stays_why.items()):
+        line(f"  {count} of those that stay: {why}")
+    if found.goes:
+        rows = ((v.path, v.version, size(v.size), v.left_at) for v in found.versions)
+        emit_table("would go", ("path", "version", "size", "displaced"), rows)
+        hidden = found.goes - len(found.versions)
+        say_hidden(hidden, f"docferry retention {found.mirror} --limit N, or --json")

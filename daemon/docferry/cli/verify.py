@@ -1,0 +1,98 @@
+"""The command that holds both sides against the ledger: verify."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
+from docferry.core.words import counted
+
+if TYPE_CHECKING:
+    from docferry.app.verify import Report
+
+_MOST = 50  # findings of a mirror are listed: the rest of the answer must stay in sight
+
+
+@click.command()
+@click.argument("mirrors", nargs=-1)
+@click.option("--read", "reads_all", is_flag=True, help="Fetch and hash everything, archives too.")
+@click.option(
+    "--side", type=click.Choice(["local", "remote"]), help="Look at one side only, not at both."
+)
+@as_json
+@pass_context
+def verify(
+    context: Context, mirrors: tuple[str, ...], *, reads_all: bool, side: str | None, is_json: bool
+) -> None:
+    """
+    Compare the ledger, the folder and the bucket of MIRRORS (all, if none is named).
+
+    Every file of the folder and of its archive is read and hashed. Of the bucket, the
+    store's checksum is compared for each document, and presence and size for what is
+    archived; with --read everything is fetched and hashed. Nothing is changed.
+
+    Exit code 0: all is well; 1: something is damaged, or not carried over yet, or a side
+    could not be looked at.
+    """
+    from docferry.app.verify import verify as verify_mirrors
+    from docferry.model import Side
+
+    with context.ledger() as ledger:
+        reports = verify_mirrors(
+            context.config,
+            ledger,
+            mirrors or tuple(context.config.mirrors),
+            side=None if side is None else Side(side),
+            reads_all=reads_all,
+        )
+    if is_json:
+        emit_json([_facts(report) for report in reports])
+    else:
+        for report in reports:
+            _show(report)
+    sys.exit(0 if all(report.is_well for report in reports) else EXIT_TROUBLE)
+
+
+def _facts(report: Report) -> dict[str, object]:
+    return {
+        "mirror": report.mirror,
+        "sides": report.sides,
+        "is_well": report.is_well,
+        "refused": report.refused,
+        "files": report.files,
+        "versions": report.versions,
+        "read_bytes": report.read_bytes,
+        "counts": dict(report.counts),
+        "findings": report.findings,
+        "unlisted": report.unlisted,
+    }
+
+
+def _show(report: Report) -> None:
+    name = report.mirror
+    if report.findings:
+        rows = (
+            (one.kind, one.side or "both", one.path, one.version, one.expected, one.found)
+            for one in report.findings[:_MOST]
+        )
+        columns = ("kind", "side", "path", "version", "expected", "found")
+        emit_table(f"{name}: {counted(report.counts.total(), 'finding')}", columns, rows)
+        say_hidden(report.counts.total() - _MOST, "docferry verify --json")
+    looked_at = (
+        f"{name}: looked at {counted(report.files, 'file')} and "
+        f"{counted(report.versions, 'displaced version')}, read {size(report.read_bytes)}"
+    )
+    if len(report.sides) == 1:
+        looked_at += f", on the {report.sides[0]} side only"
+    line(looked_at)
+    if report.refused is not None:
+        line(f"{name}: not looked at to the end: {report.refused}", colour="red")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.counts.items()))
+    if report.has_trouble:
+        line(f"{name}: {kinds}", colour="red")
+    elif report.is_well:
+        line(f"{name}: all is well{f' ({kinds})' if kinds else ''}", colour="green")

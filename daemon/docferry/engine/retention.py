@@ -1,0 +1,199 @@
+"""Let versions go, round by round: the note first, then their bytes, wherever they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from docferry.core.retention import Policy, Verdict, is_copy_of, judge, may_remove_bytes
+from docferry.engine.archived import BucketVersions, on_bytes_of, require_proven
+from docferry.engine.identity import Places
+from docferry.errors import DocferryError, ThrottledError, UnreachableError
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.metrics import LET_GO_BYTES, VERSIONS_LET_GO
+from docferry.model import Side, VersionRow
+
+log = get_logger(__name__)
+
+#: Of so many versions at the most a round removes the bytes: other chores wait for its end.
+MOST_REMOVED = 10_000
+#: After so many failures a round ends: what is wrong is most likely wrong with all of them.
+MOST_FAILED = 10
+_PATHS_AT_ONCE = 500
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round came to."""
+
+    let_go: int = 0  #: versions
+    removed: int = 0  #: versions of which no archive holds anything any more
+    removed_bytes: int = 0
+    shared: int = 0  #: versions that were let go and whose bytes others need
+    failed: int = 0
+
+
+def verdicts(ledger: Ledger, mirror: str, policy: Policy, now: datetime) -> Iterator[Verdict]:
+    """
+    Yield what becomes of each displaced version of *mirror*, path by path.
+
+    The rehearsal and the round are both this: what the one tells, the other does.
+    """
+    asked = ledger.requests.asked_versions(mirror)
+    paths = ledger.versions.displaced_by_path(mirror)
+    while some := [*islice(paths, _PATHS_AT_ONCE)]:
+        contents = {row.sha256 for rows in some for row in rows}
+        current = ledger.versions.contents_in_use(mirror, [*contents])
+        for rows in some:
+            yield from judge(rows, policy, now, current=current, asked=asked)
+
+
+class Retention:
+    """
+    A chore: what no rule keeps is let go, and its bytes are removed on both sides.
+
+    A crash at any point is finished by the next round: the note stays until no archive
+    holds anything any more.
+
+    Args:
+        bucket_versions: What the bucket itself keeps; None: it keeps nothing.
+    """
+
+    name = "retention"
+
+    def __init__(
+        self,
+        mirror: str,
+        policy: Policy,
+        places: Places,
+        ledger: Ledger,
+        *,
+        bucket_versions: Callable[[], BucketVersions | None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._mirror = mirror
+        self._policy = policy
+        self._places = places
+        self._ledger = ledger
+        self._bucket_versions = bucket_versions
+        self._now = now
+
+    def run(self, is_stopping: Callable[[], bool]) -> None:
+        """
+        Raises:
+            UnreachableError: A side does not answer, or is not itself.
+            DocferryError: Some bytes could not be removed; the others were.
+        """
+        self.round(is_stopping)
+
+    def round(self, is_stopping: Callable[[], bool]) -> Round:
+        """Do as `run` does, and tell what it came to."""
+        began_s = time.monotonic()
+        require_proven(self._mirror, self._places, self._ledger)
+        let_go = self._let_go(is_stopping)
+        removal = _Removal(
+            self._mirror, self._places, self._ledger, self._bucket_versions(), is_stopping
+        )
+        removal.run()
+        done = removal.done(let_go)
+        LET_GO_BYTES.labels(self._mirror).inc(done.removed_bytes)
+        tell = log.info if done.let_go or done.removed else log.debug
+        tell(
+            "retention.done",
+            mirror=self._mirror,
+            let_go=done.let_go,
+            removed=done.removed,
+            removed_bytes=done.removed_bytes,
+            shared=done.shared,
+            failed=done.failed,
+            took_s=round(time.monotonic() - began_s, 3),
+        )
+        if removal.first_error is not None:
+            raise removal.first_error
+        return done
+
+    def _let_go(self, is_stopping: Callable[[], bool]) -> int:
+        if not self._policy.lets_go:
+            return 0
+        let_go, now = 0, self._now()
+        found = verdicts(self._ledger, self._mirror, self._policy, now)
+        going = (verdict.version.id for verdict in found if verdict.goes)
+        while not is_stopping() and (some := [*islice(going, _BATCH)]):
+            let_go += len(self._ledger.versions.let_go(some, now))
+        VERSIONS_LET_GO.labels(self._mirror).inc(let_go)
+        return let_go
+
+
+class _Removal:
+    """Removes the bytes of what was let go."""
+
+    def __init__(
+        self,
+        mirror: str,
+        places: Places,
+        ledger: Ledger,
+        bucket_versions: BucketVersions | None,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._mirror = mirror
+        self._places = places
+        self._ledger = ledger
+        self._bucket_versions = bucket_versions
+        self._is_stopping = is_stopping
+        self.first_error: DocferryError | None = None
+        self._removed: list[VersionRow] = []
+        self._counts = {"removed": 0, "removed_bytes": 0, "shared": 0, "failed": 0}
+
+    def run(self) -> None:
+        after = ""
+        while self._counts["removed"] < MOST_REMOVED and self._counts["failed"] < MOST_FAILED:
+            rows = self._ledger.versions.with_bytes_to_remove(self._mirror, _BATCH, after)
+            try:
+                for row in rows:
+                    if self._is_stopping():
+                        return
+                    self._try(row)
+            finally:
+                self._write_down()
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1].id
+
+    def done(self, let_go: int) -> Round:
+        return Round(let_go, **self._counts)
+
+    def _try(self, row: VersionRow) -> None:
+        try:
+            self._remove(row)
+        except (UnreachableError, ThrottledError):
+            raise
+        except DocferryError as error:  # the others need not wait for this one
+            self._counts["failed"] += 1
+            self.first_error = self.first_error or error
+
+    def _remove(self, row: VersionRow) -> None:
+        if not may_remove_bytes(row, on_bytes_of(row, self._places, self._ledger)):
+            self._counts["shared"] += 1
+            return
+        for side in Side:
+            self._places.side(side).archive.remove(row.id)
+        if self._bucket_versions is not None:
+            self._remove_from_bucket(self._bucket_versions, row)
+        self._removed.append(row)
+
+    def _remove_from_bucket(self, bucket: BucketVersions, row: VersionRow) -> None:
+        rows = self._ledger.versions.of(self._mirror, row.path)
+        for kept in bucket.of(row.path):
+            if not kept.is_latest and is_copy_of(kept.token, kept.version_id, row, rows):
+                bucket.remove(row.path, kept.version_id)
+
+    def _write_down(self) -> None:
+        removed, self._removed = self._removed, []
+        self._ledger.versions.note_removed([row.id for row in removed])
+        self._counts["removed"] += len(removed)
+        self._counts["removed_bytes"] += sum(row.size for row in removed if not row.bytes_of)

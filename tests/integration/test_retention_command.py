@@ -1,0 +1,90 @@
+"""What `docferry retention` says, and how it asks for a round."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from commands import Desk
+from docferry.ledger import Ledger
+from docferry.model import RequestKind
+from ledger_rows import ulid_of, version
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def desk(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Desk:
+    return Desk(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def ledger(desk: Desk) -> Iterator[Ledger]:
+    now = datetime.now(UTC)
+    with desk.ledger() as ledger:
+        rows = [replace(version("a", f"{days}"), left_at=now - days * DAY) for days in (1, 2, 3, 4)]
+        ledger.versions.add(rows)
+        ledger.versions.keep(ulid_of("a4"), is_held=True)
+        yield ledger
+
+
+def test_retention_says_what_would_go_and_why_the_rest_stays(desk: Desk, ledger: Ledger) -> None:
+    desk.configure(more="keep_last = 1\n")
+
+    said = desk.asks("retention")
+
+    assert said.code == 0
+    assert "docs: 2 versions (20 B) would go, 2 versions would stay" in said.words
+    assert "1 of those that stay: it is held" in said.words
+    assert ulid_of("a2") in said.text
+    assert ulid_of("a1") not in said.text
+    assert ledger.history.of("docs", "a") == []
+
+
+def test_retention_tells_a_program_of_every_version(desk: Desk, ledger: Ledger) -> None:
+    desk.configure(more="keep_last = 1\n")
+
+    [facts] = desk.asks("retention", "docs", "--json").json
+
+    assert (facts["goes"], facts["stays"]) == (2, 2)
+    whys = {one["version"]: (one["goes"], one["why"]) for one in facts["versions"]}
+    assert whys == {
+        ulid_of("a1"): (False, "it is among the last ones"),
+        ulid_of("a2"): (True, "no rule keeps it"),
+        ulid_of("a3"): (True, "no rule keeps it"),
+        ulid_of("a4"): (False, "it is held"),
+    }
+
+
+def test_what_retention_does_not_show_it_counts(desk: Desk, ledger: Ledger) -> None:
+    desk.configure(more="keep_last = 1\n")
+
+    said = desk.asks("retention", "--limit", "1")
+
+    assert ulid_of("a3") not in said.text
+    assert "and 1 more" in said.words
+
+
+def test_without_a_rule_retention_says_that_everything_stays(desk: Desk, ledger: Ledger) -> None:
+    assert "all versions stay for ever" in desk.asks("retention").words
+
+
+def test_a_round_is_asked_for_once(desk: Desk, ledger: Ledger) -> None:
+    first, again = desk.asks("retention", "docs", "--now"), desk.asks("retention", "docs", "--now")
+
+    assert (first.code, again.code) == (0, 0)
+    [request] = ledger.requests.open("docs", 10)
+    assert (request.kind, request.path) == (RequestKind.RETENTION, "")
+
+
+@pytest.mark.parametrize("arguments", [("--now",), ("other",), ("other", "--now")])
+def test_retention_of_no_mirror_is_refused(
+    desk: Desk, ledger: Ledger, arguments: tuple[str, ...]
+) -> None:
+    assert desk.asks("retention", *arguments).code == 2

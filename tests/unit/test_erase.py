@@ -1,0 +1,409 @@
+"""Nothing is left of a document that was erased, whatever comes in between; all else stays."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from docferry.engine.erase import Erasure
+from docferry.errors import PermanentError, StaleError, TemporaryError, UnreachableError
+from docferry.ledger import Ledger
+from docferry.ledger.requests import NewRequest, RequestRow
+from docferry.model import (
+    Attributes,
+    DeleteRemote,
+    FileState,
+    KeepBoth,
+    Outcome,
+    Path,
+    RequestKind,
+    RequestState,
+    Side,
+    Ulid,
+    VersionRow,
+)
+from docferry.storage.memory import BytesContent, MemoryStorage
+from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of, ulid_of, uploaded
+from unit.archived_mirror import ArchivedMirror, KeptByBucket
+
+PATH = "people/jane doe.docx"
+LATER = NOW + timedelta(hours=1)
+
+
+class Mirror(ArchivedMirror):
+    def __init__(self, ledger: Ledger, state: pathlib.Path) -> None:
+        super().__init__(ledger)
+        self.state = state
+        self.rows_in_snapshots: list[int] = []  # of the path, at each of them
+        self.on_snapshot: Callable[[], None] = lambda: None
+        self.now: datetime = LATER
+
+    def current(self, path: Path, content: str) -> VersionRow:
+        """Let both sides hold a content, and the ledger know it."""
+        local = self.local.user_write(path, content.encode())
+        remote = self.remote.user_write(path, content.encode())
+        outcome = uploaded(path, content)
+        assert outcome.synced is not None
+        assert outcome.version is not None
+        synced = replace(outcome.synced, local_token=local, remote_token=remote)
+        row = replace(outcome.version, etag=remote, size=len(content))
+        self.ledger.intents.add("docs", [(path, row.id)])
+        self.ledger.record("docs", [replace(outcome, synced=synced, version=row)], at=NOW)
+        return row
+
+    def ask(self, path: Path = PATH) -> int:
+        [number] = self.ledger.requests.add(
+            [NewRequest("docs", path, RequestKind.ERASE)], NOW + MINUTE
+        )
+        return number
+
+    def erasure(self) -> Erasure:
+        return Erasure(
+            "docs",
+            self.local,
+            self.remote,
+            self.places,
+            self.ledger,
+            bucket_versions=lambda: self.bucket,
+            renew_snapshots=self._renew_snapshots,
+            alone=nullcontext,
+            now=lambda: self.now,
+        )
+
+    def erase(self, number: int | None = None) -> dict[str, Any]:
+        """Carry out a request, and give what it came to."""
+        number = number or self.ask()
+        self.erasure().run(self.request(number))
+        found: dict[str, Any] = json.loads(self.request(number).note or "")
+        return found
+
+    def request(self, number: int) -> RequestRow:
+        found = self.ledger.requests.get(number)
+        assert found is not None
+        return found
+
+    def _renew_snapshots(self) -> None:
+        self.rows_in_snapshots.append(len(self.ledger.versions.of("docs", PATH)))
+        self.on_snapshot()
+
+
+@pytest.fixture
+def mirror(tmp_path: pathlib.Path) -> Iterator[Mirror]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield Mirror(ledger, tmp_path)
+
+
+def with_a_past(mirror: Mirror) -> list[Ulid]:
+    """Give the path two versions, one of them current, and a trace in every table."""
+    old = mirror.displaced(PATH, "1", 2)
+    current = mirror.current(PATH, "what it is")
+    ledger = mirror.ledger
+    mirror.bucket.kept[PATH] = [
+        KeptByBucket("v3", "", is_latest=True, is_delete_marker=True),
+        KeptByBucket("v2", current.etag or ""),
+        KeptByBucket("v1", "a stranger's"),
+    ]
+    ledger.problems.put(
+        "docs", "third", kind="io", message=f"beside {PATH}: it failed", at=NOW, retry_at=None
+    )
+    ledger.problems.put("docs", PATH, kind="io", message="no", at=NOW, retry_at=None)
+    ledger.aliases.add("docs", PATH, PATH)
+    ledger.holds.park("docs", [(DeleteRemote(PATH, "e"), current.sha256)])
+    ledger.holds.hold("docs", "too many", NOW)
+    ledger.requests.add([NewRequest("docs", PATH, RequestKind.REMOVE)], NOW)
+    state = FileState("t", sha_of("x"), 1)
+    kept = Outcome(KeepBoth("other", PATH, state, state), agreed("other"), conflict_copy=PATH)
+    ledger.record("docs", [kept], at=NOW)
+    begun = replace(old, id=ulid_of("begun"), created_at=NOW)
+    ledger.conflicts.begin(begun, "a copy")
+    for side in (mirror.local, mirror.remote):
+        side.archive.put(begun.id, BytesContent(b"1"), Attributes(sha256=sha_of("1"), path=PATH))
+    return [old.id, current.id, begun.id]
+
+
+def test_nothing_is_left_but_a_line_with_the_hash_of_each_version(mirror: Mirror) -> None:
+    versions = with_a_past(mirror)
+    hashes = {sha_of("1"), sha_of("what it is")}
+
+    number = mirror.ask()
+    found = mirror.erase(number)
+
+    assert sorted(found["versions"]) == sorted(versions)
+    assert (found["left"], found["newer"]) == ([], [])
+    assert (mirror.local.files, mirror.remote.files) == ({}, {})
+    assert mirror.archived == (set(), set())
+    assert mirror.bucket.kept[PATH] == []
+    lines = mirror.ledger.history.of("docs", "")
+    assert {line.version for line in lines} == set(versions)
+    assert {line.note for line in lines} == hashes
+    assert {line.kind for line in lines} == {"erase"}
+    request = mirror.request(number)
+    assert (request.state, request.path) == (RequestState.DONE, "")
+    assert mirror.rows_in_snapshots == [0]
+
+
+def test_not_a_byte_of_the_path_is_left_in_the_files_of_the_ledger(mirror: Mirror) -> None:
+    with_a_past(mirror)
+    assert any(PATH.encode() in file.read_bytes() for file in mirror.state.iterdir())
+
+    mirror.erase()
+
+    for file in mirror.state.iterdir():
+        assert PATH.encode() not in file.read_bytes()
+
+
+def test_it_is_known_when_a_version_was_erased(mirror: Mirror) -> None:
+    [old, *_] = with_a_past(mirror)
+    before = mirror.ledger.erasures.when(old)
+
+    mirror.erase()
+
+    assert (before, mirror.ledger.erasures.when(old)) == (None, LATER)
+
+
+def test_other_documents_stay_as_they_are(mirror: Mirror) -> None:
+    with_a_past(mirror)
+    other, displaced = mirror.current("b", "what it is"), mirror.displaced("b", "0", 3)
+    mirror.bucket.kept["b"] = [KeptByBucket("v1", "e")]
+
+    found = mirror.erase()
+
+    assert found["copies"] == ["b"]
+    assert mirror.local.contents == mirror.remote.contents == {"b": b"what it is"}
+    assert mirror.archived == ({displaced.id}, {displaced.id})
+    assert {row.id for row in mirror.ledger.versions.of("docs", "b")} == {other.id, displaced.id}
+    assert len(mirror.bucket.kept["b"]) == 1
+    assert mirror.ledger.history.of("docs", "b")
+
+
+def test_the_bytes_that_others_share_find_a_home_with_one_of_them(mirror: Mirror) -> None:
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    others = [mirror.displaced(p, "1", 2, content="same", bytes_of=mine.id) for p in ("b", "c")]
+
+    mirror.erase()
+
+    for row in others:
+        with mirror.remote.archive.read(row.id) as content:
+            assert b"".join(content.parts()) == b"same"
+    homes = {mirror.row(row.id).bytes_of for row in others} - {None}
+    assert homes < {row.id for row in others}
+    assert mine.id not in mirror.archived[0] | mirror.archived[1]
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 8])
+def test_a_crash_anywhere_is_made_good_by_doing_it_again(
+    mirror: Mirror, side: Side, number: int
+) -> None:
+    with_a_past(mirror)
+    mine = mirror.displaced(PATH, "shared", 3, content="same")
+    other = mirror.displaced("b", "1", 2, content="same", bytes_of=mine.id)
+    request = mirror.ask()
+    storage = mirror.local if side is Side.LOCAL else mirror.remote
+    storage.step = crash_at(number)
+    try:
+        mirror.erase(request)
+    except TemporaryError:
+        storage.step = lambda name: None
+        mirror.erase(request)
+
+    assert mirror.request(request).state is RequestState.DONE
+    assert (mirror.local.files, mirror.remote.files) == ({}, {})
+    assert mirror.archived[1] == {other.id}
+    with mirror.remote.archive.read(other.id) as content:
+        assert b"".join(content.parts()) == b"same"
+
+
+def test_a_crash_before_the_snapshots_are_renewed_renews_them_later(mirror: Mirror) -> None:
+    with_a_past(mirror)
+    number = mirror.ask()
+    mirror.on_snapshot = crash_at(0, TemporaryError("no answer"))
+    with pytest.raises(TemporaryError):
+        mirror.erase(number)
+    mirror.on_snapshot = lambda: None
+
+    mirror.erase(number)
+
+    assert mirror.rows_in_snapshots == [0, 0]
+    assert mirror.request(number).state is RequestState.DONE
+
+
+def test_a_crash_after_its_path_was_taken_out_of_the_request_is_brought_to_its_end(
+    mirror: Mirror,
+) -> None:
+    number = mirror.ask()
+    note = json.dumps({"left": [], "newer": []})
+    mirror.ledger.erasures.note(number, note, is_erased=True)
+
+    mirror.erasure().run(mirror.request(number))
+
+    assert mirror.request(number).state is RequestState.DONE
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_file_that_somebody_has_just_changed_is_looked_at_first(
+    mirror: Mirror, side: Side
+) -> None:
+    with_a_past(mirror)
+    storage = mirror.local if side is Side.LOCAL else mirror.remote
+    storage.user_write(PATH, b"changed")
+
+    with pytest.raises(StaleError):
+        mirror.erase()
+
+    assert len(mirror.local.files) == len(mirror.remote.files) == 1
+    assert len(mirror.ledger.versions.of("docs", PATH)) == 2
+
+
+def test_what_came_to_the_path_since_it_was_asked_for_stays(mirror: Mirror) -> None:
+    old = mirror.displaced(PATH, "1", 2)
+    number = mirror.ask()
+    mirror.bucket.kept[PATH] = [KeptByBucket("v2", "new", is_latest=True), KeptByBucket("v1", "1")]
+    new = uploaded(PATH, "new")
+    assert new.version is not None
+    version = replace(new.version, created_at=LATER)
+    mirror.ledger.record("docs", [replace(new, version=version)], at=LATER)
+    mirror.remote.user_write(PATH, b"new")
+
+    found = mirror.erase(number)
+
+    assert len(found["newer"]) == 2
+    assert mirror.request(number).state is RequestState.CONFLICT
+    assert [row.id for row in mirror.ledger.versions.of("docs", PATH)] == [version.id]
+    assert mirror.remote.contents == {PATH: b"new"}
+    assert [kept.version_id for kept in mirror.bucket.kept[PATH]] == ["v2"]
+    assert old.id not in mirror.archived[1]
+
+
+def test_a_file_put_back_is_a_new_document(mirror: Mirror) -> None:
+    with_a_past(mirror)
+    mirror.erase()
+    mirror.local.user_write(PATH, b"1")
+
+    assert mirror.ledger.versions.of("docs", PATH) == []
+    assert mirror.ledger.synced.get("docs", [PATH]) == {}
+    assert mirror.ledger.history.of("docs", PATH) == []
+
+
+def test_what_is_held_is_not_erased(mirror: Mirror) -> None:
+    [old, *_] = with_a_past(mirror)
+    mirror.ledger.versions.keep(old, is_held=True)
+
+    with pytest.raises(PermanentError, match="is held"):
+        mirror.erase()
+
+    assert len(mirror.local.files) == 1
+    assert old in mirror.archived[0]
+
+
+def test_nothing_is_erased_in_front_of_another_bucket(mirror: Mirror) -> None:
+    with_a_past(mirror)
+    mirror.remote.marker = None
+
+    with pytest.raises(UnreachableError):
+        mirror.erase()
+
+    assert len(mirror.remote.files) == 1
+
+
+def test_what_a_conversion_made_of_it_is_erased_too_if_nobody_else_has_the_content(
+    mirror: Mirror,
+) -> None:
+    job_of(mirror, mirror.current(PATH, "mine"), "mine.md")
+    job_of(mirror, mirror.current(f"{PATH}.2", "shared"), "shared.md")
+    mirror.current("b", "shared")
+    mirror.current(PATH, "shared")
+
+    found = mirror.erase()
+
+    [asked] = mirror.ledger.requests.open("processed", 10)
+    assert (asked.kind, asked.path) == (RequestKind.ERASE, "mine.md")
+    assert found["results"] == [asked.id]
+    assert [job.result_path for job in mirror.ledger.jobs.all()] == ["shared.md"]
+
+
+def test_the_job_of_a_shared_content_goes_on_under_the_name_of_who_has_it(mirror: Mirror) -> None:
+    job_of(mirror, mirror.current(PATH, "shared"), "shared.md")
+    other = mirror.current("b", "shared")
+
+    mirror.erase()
+
+    [job] = mirror.ledger.jobs.all()
+    assert (job.path, job.version, job.result_path) == ("b", other.id, "shared.md")
+
+
+def test_while_a_conversion_runs_it_is_not_erased(mirror: Mirror) -> None:
+    job_of(mirror, mirror.current(PATH, "mine"), None)
+
+    with pytest.raises(TemporaryError, match="a conversion"):
+        mirror.erase()
+
+    assert len(mirror.local.files) == 1
+
+
+def test_what_the_bucket_has_archived_and_no_row_tells_of_is_erased_too(mirror: Mirror) -> None:
+    mirror.displaced(PATH, "1", 2)
+    about = Attributes(sha256=sha_of("lost"), path=PATH)
+    others = replace(about, path="b")
+    mirror.remote.archive.put(ulid_of("lost"), BytesContent(b"lost"), about)
+    mirror.remote.archive.put(ulid_of("b"), BytesContent(b"lost"), others)
+
+    found = mirror.erase()
+
+    assert ulid_of("lost") in found["versions"]
+    assert mirror.archived[1] == {ulid_of("b")}
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_is_left_is_found_and_named(mirror: Mirror, side: Side) -> None:
+    old = mirror.displaced(PATH, "1", 2)
+    storage = mirror.local if side is Side.LOCAL else mirror.remote
+    mirror.on_snapshot = lambda: put_back(storage, old)
+    number = mirror.ask()
+
+    found = mirror.erase(number)
+
+    assert found["left"] == [f"{side}: {old.id}"]
+    assert mirror.request(number).state is RequestState.FAILED
+
+
+def test_what_is_told_of_other_files_stays_but_for_the_path(mirror: Mirror) -> None:
+    with_a_past(mirror)
+
+    mirror.erase()
+
+    [problem] = mirror.ledger.problems.all("docs")
+    assert (problem.path, problem.message) == ("third", "beside (erased): it failed")
+
+
+def put_back(storage: MemoryStorage, row: VersionRow) -> None:
+    content = BytesContent(b"1")
+    storage.archive.put(row.id, content, Attributes(sha256=row.sha256, path=row.path))
+
+
+def job_of(mirror: Mirror, row: VersionRow, result: Path | None) -> None:
+    """Let a conversion of a version have ended with a result; None: it runs."""
+    job = replace(new_job(row.path), path=row.path, version=row.id, sha256=row.sha256)
+    mirror.ledger.record("docs", [], [job], at=NOW)
+    claimed = mirror.ledger.jobs.claim(NOW, LATER)
+    assert claimed is not None
+    if result is not None:
+        mirror.ledger.jobs.finish(claimed.id, NOW, result)
+
+
+def crash_at(number: int, error: TemporaryError | None = None) -> Callable[..., None]:
+    left = [number]
+
+    def crash(name: str = "") -> None:
+        if left[0] == 0:
+            raise error or TemporaryError("the machine went off")
+        left[0] -= 1
+
+    return crash
