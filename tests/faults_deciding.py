@@ -15,6 +15,7 @@ LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
 RETENTION = ("unit/test_retention.py",)
 
+
 DECIDING = (
     # The decision.
     Fault(
@@ -22,6 +23,21 @@ DECIDING = (
         "core/plan.py",
         "    if synced is None or _is_edited(remote, synced.remote_token, synced):\n",
         "    if synced is not None and _is_edited(remote, synced.remote_token, synced):\n",
+        PLAN,
+    ),
+    Fault(
+        "what a rebuilt ledger never saw here is deleted in the bucket",
+        "core/plan.py",
+        "    if synced.local_token == NEVER_SEEN:\n"
+        "        return Download(path, remote, expect_local=None)\n",
+        "",
+        PLAN,
+    ),
+    Fault(
+        "what a rebuilt ledger finds here goes over what is in the bucket",
+        "core/plan.py",
+        "    if local_edited and synced is not None and synced.local_token == NEVER_SEEN:\n",
+        "    if local_edited and synced is not None and remote_edited:\n",
         PLAN,
     ),
     Fault(

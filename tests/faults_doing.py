@@ -14,6 +14,7 @@ LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
 PROBLEMS = ("unit/test_problems.py",)
 
+
 DOING = (
     # Operations.
     Fault(
@@ -24,6 +25,13 @@ DOING = (
         "        operation = replace(operation, expect_remote=there.token if there else None)\n"
         "        archive = archive or (Attributes(version=self._new_ulid()) if there else None)\n"
         "        written = self._remote.write(\n",
+        EXECUTE,
+    ),
+    Fault(
+        "what was agreed on and comes down is another version",
+        "engine/execute.py",
+        "        if base is not None and base.sha256 == written.sha256:\n",
+        "        if base is not None and base.sha256 == written.sha256 == '':\n",
         EXECUTE,
     ),
     Fault(

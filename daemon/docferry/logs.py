@@ -33,8 +33,10 @@ EVENTS = frozenset(
         "daemon.started",
         "daemon.stopped",
         "daemon.stopping",
+        "ledger.damaged",
         "ledger.failed",
         "ledger.migrated",
+        "ledger.rebuilt",
         "library.failed",
         "library.warned",
         "request.failed",
@@ -68,6 +70,10 @@ EVENTS = frozenset(
         "store.throttled",
         "store.unreachable",
         "store.weak",
+        # snapshots of the ledger in the bucket
+        "snapshot.done",
+        "snapshot.missed",
+        "snapshot.refused",
         # watching
         "watch.degraded",
         "watch.limited",

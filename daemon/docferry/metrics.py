@@ -114,6 +114,11 @@ STORE_PRECONDITIONS = _gauge(
     "mirror",
     "feature",
 )
+LEDGER_SNAPSHOT = _gauge(
+    "ledger_snapshot_timestamp_seconds",
+    "When the last snapshot of the mirror's part of the ledger was taken.",
+    "mirror",
+)
 SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
 
 
@@ -123,7 +128,9 @@ def operation_meters(mirror: str, kind: str) -> tuple[Counter, Histogram]:
     return OPERATIONS.labels(mirror, kind, "done"), OPERATION_SECONDS.labels(kind)
 
 
-def _installed_version() -> str:
+@cache
+def release() -> str:
+    """Name the docferry that runs."""
     try:
         return version("docferry")
     except PackageNotFoundError:  # run from the source tree
@@ -131,7 +138,7 @@ def _installed_version() -> str:
 
 
 _BUILD = Info("build", "What runs.", namespace="docferry", registry=REGISTRY)
-_BUILD.info({"version": _installed_version(), "python": platform.python_version()})
+_BUILD.info({"version": release(), "python": platform.python_version()})
 
 
 @dataclass(frozen=True, slots=True)

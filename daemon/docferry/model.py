@@ -22,6 +22,10 @@ RESERVED = ".docferry"
 MARKER_PATH = ".docferry/mirror.json"  # proves that a side is itself
 ARCHIVE_PREFIX = ".docferry/versions/"  # + ULID: where displaced versions live
 
+# In the place of a local token, which always has digits in it:
+NEVER_SEEN: Token = ""  # nobody has seen this content on the local side
+TOKEN_LOST: Token = "?"  # the local side had it, but the note of its token was lost
+
 
 class Side(StrEnum):
     LOCAL = "local"
@@ -80,7 +84,7 @@ class SyncedState:
     """The last content both sides agreed on, and the token each side had for it: the merge base."""
 
     sha256: Sha256
-    local_token: Token  #: "" where the local side is not known to have had it
+    local_token: Token  #: or NEVER_SEEN or TOKEN_LOST
     remote_token: Token
     version: Ulid
     size: int  #: bytes

@@ -22,7 +22,7 @@ from docferry.core.plan import decide
 from docferry.engine.execute import Executor
 from docferry.engine.task import Learned, Task
 from docferry.errors import StaleError
-from docferry.model import Operation, Outcome, SyncedState, Upload, VersionRow
+from docferry.model import NEVER_SEEN, Operation, Outcome, SyncedState, Upload, VersionRow
 from docferry.storage.memory import MemoryStorage, sha256_of
 
 PATHS = st.sampled_from(["a", "b.pdf", "dir/c.pdf"])
@@ -178,6 +178,22 @@ class SyncMachine(RuleBasedStateMachine):
             path, state = self.notes.synced.popitem()
             self.notes.intents.add((path, state.version))
 
+    @rule()
+    def the_ledger_is_rebuilt(self) -> None:
+        """Known is what the bucket tells; of the folder nothing."""
+        self.notes.intents.clear()
+        self.notes.synced = {
+            path: SyncedState(
+                sha256_of(held.content),
+                NEVER_SEEN,
+                held.token,
+                self.version_of(path, sha256_of(held.content)),
+                len(held.content),
+            )
+            for path, held in self.remote.files.items()
+        }
+        self.notes.told |= {state.version for state in self.notes.synced.values()}
+
     @rule(order=ORDERS)
     def everybody_rests(self, order: int) -> None:
         for _ in range(16):
@@ -189,6 +205,12 @@ class SyncMachine(RuleBasedStateMachine):
         assert set(self.notes.synced) == set(self.local.files)
         assert self.standing <= set(self.local.contents.values())
         self.at_rest |= set(self.local.contents.values())
+
+    def version_of(self, path: str, sha256: str) -> str:
+        agreed = self.notes.synced.get(path)
+        if agreed is None or agreed.sha256 != sha256:
+            return self.new_ulid()
+        return agreed.version
 
     # How.
 

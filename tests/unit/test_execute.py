@@ -11,6 +11,8 @@ from docferry.engine.execute import COPY_FROM_BYTES
 from docferry.engine.task import Learned
 from docferry.errors import StaleError, UnreachableError
 from docferry.model import (
+    NEVER_SEEN,
+    TOKEN_LOST,
     Attributes,
     DeleteLocal,
     DeleteRemote,
@@ -145,6 +147,47 @@ def test_marking_a_content_that_is_new_to_the_ledger_gives_it_a_version(
     assert outcome.synced is not None
     assert outcome.version is not None
     assert outcome.synced.version == outcome.version.id == task.version
+
+
+def test_what_was_agreed_on_and_comes_down_keeps_its_version(mirror: MemoryMirror) -> None:
+    base = mirror.agree("p", b"kept")
+    mirror.synced["p"] = replace(base, local_token=NEVER_SEEN)
+    mirror.local.user_delete("p")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert isinstance(outcome.operation, Download)
+    assert outcome.synced == replace(base, local_token=mirror.local.files["p"].token)
+    assert (outcome.version, outcome.archived) == (None, None)
+    assert outcome.moved_bytes == len(b"kept")
+
+
+def test_what_is_put_there_again_keeps_its_version_and_is_not_told_as_displaced(
+    mirror: MemoryMirror,
+) -> None:
+    base = mirror.agree("p", b"same")
+    token = mirror.remote.user_write("p", b"same")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert isinstance(outcome.operation, Download)
+    assert outcome.synced is not None
+    assert (outcome.synced.version, outcome.synced.remote_token) == (base.version, token)
+    assert (outcome.version, outcome.archived) == (None, None)
+
+
+def test_a_conflict_over_what_was_agreed_on_keeps_its_version(mirror: MemoryMirror) -> None:
+    base = mirror.agree("p", b"in the bucket")
+    mirror.synced["p"] = replace(base, local_token=NEVER_SEEN)
+    mirror.local.user_write("p", b"another here")
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert mirror.local.contents["p"] == b"in the bucket"
+    assert outcome.conflict_copy is not None
+    assert mirror.local.contents[outcome.conflict_copy] == b"another here"
+    assert outcome.synced is not None
+    assert (outcome.synced.version, outcome.version) == (base.version, None)
 
 
 def test_forgetting_changes_no_side(mirror: MemoryMirror) -> None:
@@ -409,7 +452,7 @@ def test_an_upload_of_ours_whose_note_was_lost_is_known_among_new_files(
 
     assert isinstance(adopted, Outcome)
     assert adopted.synced is not None
-    assert (adopted.synced.version, adopted.synced.local_token) == ("V" * 26, "")
+    assert (adopted.synced.version, adopted.synced.local_token) == ("V" * 26, TOKEN_LOST)
     assert isinstance(arrived, Outcome)
     assert mirror.local.contents == {"new.txt": b"new"}
 

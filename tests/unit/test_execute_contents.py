@@ -12,6 +12,7 @@ from docferry.engine.execute import COPY_FROM_BYTES
 from docferry.engine.task import Learned, Task
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import (
+    TOKEN_LOST,
     Attributes,
     Download,
     KeepBoth,
@@ -262,7 +263,7 @@ def test_an_upload_whose_note_was_lost_is_adopted_by_its_intent(mirror: MemoryMi
 
     outcome = mirror.do(reading_remote(mirror))
 
-    assert outcome.synced == replace(synced, local_token="")
+    assert outcome.synced == replace(synced, local_token=TOKEN_LOST)
     assert outcome.version is not None
     assert (outcome.version.id, outcome.version.origin) == (synced.version, Origin.LOCAL)
     assert mirror.snapshot() == before
@@ -302,7 +303,7 @@ def test_what_was_ours_is_not_brought_back_after_it_was_deleted_here(
 
     assert isinstance(task.operation, Download)
     assert isinstance(outcome.operation, MarkSynced)  # told as what it was: nothing came down
-    assert outcome.synced == replace(synced, local_token="")
+    assert outcome.synced == replace(synced, local_token=TOKEN_LOST)
     assert mirror.local.files == {}
 
 

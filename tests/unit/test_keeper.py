@@ -93,9 +93,25 @@ def test_nothing_is_done_in_front_of_a_side_that_has_not_proven_itself(
 ) -> None:
     keeper = Keeper("docs", [Noted("a", done)], lambda: False)
 
-    keeper.run_all()
+    keeper.run_now(["a"])
 
     assert done.empty()
+
+
+def test_what_is_due_waits_until_both_sides_are_ready(
+    done: queue.SimpleQueue[str], started: Callable[[Keeper], Keeper]
+) -> None:
+    asked, answers = queue.SimpleQueue[bool](), [False, False, True]
+
+    def is_ready() -> bool:
+        asked.put(answers[0])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    keeper = started(Keeper("docs", [Noted("a", done)], is_ready))
+    keeper.poke("a")
+
+    assert done.get(timeout=10) == "a"
+    assert [asked.get(timeout=10) for _ in range(3)] == [False, False, True]
 
 
 def test_a_long_chore_ends_when_the_daemon_does() -> None:

@@ -190,7 +190,7 @@ def test_a_damaged_file_is_named_with_its_remedy(tmp_path: pathlib.Path) -> None
     path = tmp_path / "ledger.sqlite3"
     path.write_bytes(b"this is no database, whatever its name may say" * 100)
 
-    with pytest.raises(PermanentError, match=r"damaged .* from a backup"):
+    with pytest.raises(PermanentError, match=r"damaged .* docferry rebuild"):
         Ledger.open(path)
 
 

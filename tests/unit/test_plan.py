@@ -9,6 +9,8 @@ import pytest
 from docferry.core.paths import conflict_copy_path
 from docferry.core.plan import allows, decide
 from docferry.model import (
+    NEVER_SEEN,
+    TOKEN_LOST,
     DeleteLocal,
     DeleteRemote,
     Download,
@@ -26,7 +28,8 @@ from docferry.model import (
 
 OLD, NEW, OTHER = "0" * 64, "1" * 64, "2" * 64
 SYNCED = SyncedState(OLD, "l0", "r0", "01", 3)
-ADOPTED = SyncedState(OLD, "", "r0", "01", 3)  # our upload, found again; local not looked at
+ADOPTED = SyncedState(OLD, TOKEN_LOST, "r0", "01", 3)  # our upload, found again; local not yet
+REBUILT = SyncedState(OLD, NEVER_SEEN, "r0", "01", 3)  # from the bucket alone; local never seen
 
 # A side as agreed, touched (another token, the old content), edited, and edited but not read.
 # A content whose token is as agreed need not have been read.
@@ -39,6 +42,8 @@ R_EQUAL_SIZE = FileState("r1", OTHER, 4)
 
 BOTH = KeepBoth("p", conflict_copy_path("p", NEW), L_EDIT, R_EDIT)
 BOTH_EQUAL_SIZE = replace(BOTH, remote=R_EQUAL_SIZE)
+BOTH_REBUILT = replace(BOTH, remote=replace(R_SAME, sha256=OLD))
+BOTH_TOUCHED = replace(BOTH, remote=R_TOUCH)
 
 
 def mark(
@@ -118,6 +123,20 @@ def row(
         row("adopted, deleted since", None, R_SAME, ADOPTED, DeleteRemote("p", "r0")),
         row("adopted, edited on both sides since", L_EDIT, R_EDIT, ADOPTED, BOTH),
         row("adopted, gone there", L_TOUCH, None, ADOPTED, DeleteLocal("p", "l1")),
+        # Known from the bucket alone: what is absent here was not deleted, what differs not edited.
+        row("rebuilt, absent here", None, R_SAME, REBUILT, Download("p", R_SAME, None)),
+        row("rebuilt, absent, touched there", None, R_TOUCH, REBUILT, Download("p", R_TOUCH, None)),
+        row("rebuilt, absent, edited there", None, R_EDIT, REBUILT, Download("p", R_EDIT, None)),
+        row("rebuilt, absent on both sides", None, None, REBUILT, Forget("p")),
+        row("rebuilt, local unread", L_UNREAD, R_SAME, REBUILT, ReadLocal("p", "l1")),
+        row("rebuilt, equal here", L_TOUCH, R_SAME, REBUILT, mark(OLD, 3, "l1", "r0")),
+        row("rebuilt, equal, touched there", L_TOUCH, R_TOUCH, REBUILT, mark(OLD, 3, "l1", "r1")),
+        row("rebuilt, equal, edited there", L_TOUCH, R_EDIT, REBUILT, Download("p", R_EDIT, "l1")),
+        row("rebuilt, another content here", L_EDIT, R_SAME, REBUILT, BOTH_REBUILT),
+        row("rebuilt, other contents, touched", L_EDIT, R_TOUCH, REBUILT, BOTH_TOUCHED),
+        row("rebuilt, other contents on both", L_EDIT, R_EDIT, REBUILT, BOTH),
+        row("rebuilt, gone there, equal here", L_TOUCH, None, REBUILT, DeleteLocal("p", "l1")),
+        row("rebuilt, gone there, another here", L_EDIT, None, REBUILT, Upload("p", L_EDIT, None)),
     ],
 )
 def test_decide(

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Literal
@@ -16,8 +17,10 @@ from docferry.convert import converter_named
 from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
 from docferry.engine.identity import moves
+from docferry.engine.snapshot import is_missed
 from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger, MirrorRow
+from docferry.ledger.damage import refuse_set_aside
 from docferry.ledger.lock import is_held
 from docferry.model import HoldState
 from docferry.storage.atomic import has_writer
@@ -50,6 +53,7 @@ def check_all(config: Config) -> list[Finding]:
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
     findings += _check_what_a_start_needs(config)
     findings += _check_folder("state_dir", config.state_dir)
+    findings += _check_ledger(config.state_dir / LEDGER_NAME)
     for drop in config.drops.values():
         findings += _check_folder(f"drop {drop.name}", drop.folder)
     with TemporaryDirectory(prefix="docferry-check-") as empty:
@@ -68,6 +72,13 @@ def exit_code(findings: Sequence[Finding]) -> int:
     """Give the code of the first kind that is wrong, 0 if nothing is."""
     wrong = {finding.kind for finding in findings if finding.level == "error"}
     return next((code for kind, code in EXIT_CODES.items() if kind in wrong), 0)
+
+
+def _check_ledger(path: Path) -> Iterator[Finding]:
+    try:
+        refuse_set_aside(path)
+    except UserError as error:
+        yield Finding("config", "ledger", "error", str(error))
 
 
 def _check_what_a_start_needs(config: Config) -> Iterator[Finding]:
@@ -115,6 +126,7 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
         )
     yield _check_versioning(name, sides.remote)
     yield _check_clock(name, profile.clock_skew_s)
+    yield from _check_history(name, sides, ledger)
     if options.local.exists() or not is_new:
         yield from _check_identity(name, sides, ledger, row)
 
@@ -140,6 +152,20 @@ def _check_versioning(name: str, remote: S3Storage) -> Finding:
         f"{bucket} {what}: what others overwrite twice between two polls cannot be kept",
         "turn bucket versioning on, or poll more often",
     )
+
+
+def _check_history(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+    try:
+        is_lacking = is_missed(
+            sides.options.name, ledger, sides.remote.snapshots, datetime.now(UTC)
+        )
+    except DocferryError as error:
+        yield Finding("store", name, "error", str(error))
+        return
+    if is_lacking:
+        remedy = "stop docferry, move the ledger away if there is one, then: docferry rebuild"
+        what = "the bucket holds a history of this mirror that the ledger knows nothing of"
+        yield Finding("store", name, "warning", what, remedy)
 
 
 def _check_identity(

@@ -30,9 +30,9 @@ class Conversions:
         self._ledger = ledger
         self._sides = sides
         self._loops: Mapping[str, MirrorLoop] = {}
-        made = {rule.name: converter_named(rule.converter) for rule in config.converts}
+        made = _converters(config)
         self._extensions = {name: converter.extension for name, converter in made.items()}
-        self.rules = tuple(_rule(options, made[options.name]) for options in config.converts)
+        self.rules = rules_of(config)
         self._worker = Worker(
             ledger,
             {rule.name: _conversion(rule, made[rule.name]) for rule in config.converts},
@@ -81,6 +81,21 @@ class Conversions:
         put_file(self._sides[job.target_mirror].local, path, content)
         loop.mark(path)
         return path
+
+
+def rules_of(config: Config) -> tuple[Rule, ...]:
+    """
+    Give the rules of the configuration.
+
+    Raises:
+        UserError: One names a converter that is not installed.
+    """
+    made = _converters(config)
+    return tuple(_rule(options, made[options.name]) for options in config.converts)
+
+
+def _converters(config: Config) -> dict[str, Converter]:
+    return {rule.name: converter_named(rule.converter) for rule in config.converts}
 
 
 def _rule(options: ConvertConfig, converter: Converter) -> Rule:

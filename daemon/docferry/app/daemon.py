@@ -26,6 +26,7 @@ from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
 from docferry.engine.watch import Watch, log_loss
 from docferry.ledger import Ledger
+from docferry.ledger.damage import refuse_damaged
 from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth, NewJob, VersionRow
@@ -48,12 +49,18 @@ class Daemon:
     """
     Everything that runs. A context manager: leaving it stops all, in the reverse order.
 
+    Args:
+        is_rebuilt: The ledger is fresh from the buckets, and the folders are to follow:
+            nothing is tried out in a store before, nothing converted, and no archive brought up.
+
     Raises:
-        UserError: Another daemon has the state directory or a folder, or the ledger is newer.
+        UserError: Another daemon has the state directory or a folder, or the ledger is newer,
+            or it is damaged.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, is_rebuilt: bool = False) -> None:
         self._config = config
+        self._is_rebuilt = is_rebuilt
         self._on_exit = ExitStack()
         self.loops: dict[str, MirrorLoop] = {}
         self._sides: dict[str, Sides] = {}
@@ -87,7 +94,8 @@ class Daemon:
         if once:
             self._start_loops()
             self._wait_until_quiet()
-            self._keepers.run_all()
+            if not self._is_rebuilt:
+                self._keepers.run_once()
         else:
             self._start_watching()
             self._start_probes()  # before anything travels: it may be refused
@@ -108,6 +116,7 @@ class Daemon:
     def _build(self) -> None:
         config, on_exit = self._config, self._on_exit
         on_exit.enter_context(StateLock(config.state_dir))
+        refuse_damaged(config.state_dir / LEDGER_NAME)
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
         last = self._ledger.versions.last()
         self._new_ulid = UlidSource(after=last and last[0])
@@ -130,7 +139,7 @@ class Daemon:
             now=self._now,
         )
         note_mirror(self._ledger, options)
-        preparation = Preparation(sides, self._ledger)
+        preparation = Preparation(sides, self._ledger, is_rebuilt=self._is_rebuilt)
         self._on_exit.callback(preparation.release)
         preparation.at_start()
         threads = self._threads_of(options.store)
@@ -167,7 +176,8 @@ class Daemon:
     # Starting.
 
     def _start_loops(self) -> None:
-        self._conversions.start(self._on_exit, self.loops, self._time_left_s)
+        if not self._is_rebuilt:
+            self._conversions.start(self._on_exit, self.loops, self._time_left_s)
         for loop in self.loops.values():
             loop.start()
 
@@ -233,7 +243,7 @@ class Daemon:
         while not self._stop.wait(_ONCE_STEP_S):
             loops = self.loops.values()
             is_over = all(loop.has_given_up or loop.is_quiet() for loop in loops)
-            if is_over and self._conversions.is_quiet():
+            if is_over and (self._is_rebuilt or self._conversions.is_quiet()):
                 return
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from docferry.app.sides import Sides
 from docferry.core.filters import Filter
+from docferry.engine import snapshot
 from docferry.engine.archived import BucketVersions
 from docferry.engine.bring_up import BringUp
 from docferry.engine.erase import Erasure
 from docferry.engine.keeper import Chore, Keeper
+from docferry.engine.patrol import Patrol
 from docferry.engine.retention import Retention
+from docferry.engine.snapshot import Snapshots
 from docferry.engine.strangers import SWEEP_EVERY_S, StoreVersions
 from docferry.engine.timers import Timers
 from docferry.errors import PermanentError
@@ -21,7 +25,23 @@ from docferry.ledger import Ledger
 from docferry.model import Erase, Path, RequestKind, Ulid
 
 #: How often each chore is done, in seconds, besides when something happens that calls for it.
-EVERY_S = {StoreVersions.name: SWEEP_EVERY_S, BringUp.name: 3600.0, Retention.name: 3600.0}
+EVERY_S = {
+    StoreVersions.name: SWEEP_EVERY_S,
+    "bring-up": 3600.0,
+    "retention": 3600.0,
+    "patrol": 60.0,
+    "snapshots": snapshot.EVERY_S,
+}
+#: What a daemon does at its end that does not stay: the patrol goes on for days.
+ONCE = (StoreVersions.name, "bring-up", "retention", "snapshot-now")
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function as a chore."""
+
+    name: str
+    run: Callable[[Callable[[], bool]], None]
 
 
 class Keepers:
@@ -46,6 +66,14 @@ class Keepers:
         options, ledger = sides.options, self._ledger
         name, bucket_versions = options.name, partial(_bucket_versions, sides)
         self._store_versions[name] = self._store_versions_of(sides)
+        snapshots = Snapshots(
+            name,
+            ledger,
+            sides.remote,
+            every_s=options.snapshot_s,
+            new_ulid=self._new_ulid,
+            now=self._now,
+        )
         chores: list[Chore] = [
             self._store_versions[name],  # first: what seems lost may be found by it
             BringUp(name, sides.local, sides.remote, ledger, sides.contents),
@@ -57,6 +85,9 @@ class Keepers:
                 bucket_versions=bucket_versions,
                 now=self._now,
             ),
+            snapshots,
+            _Function("snapshot-now", snapshots.take_if_changed),
+            Patrol(options, sides.places, ledger, sides.contents, self._new_ulid, self._now),
         ]
         self._keepers[name] = keeper = Keeper(name, chores, is_ready)
         erasure = Erasure(
@@ -66,7 +97,7 @@ class Keepers:
             sides.places,
             ledger,
             bucket_versions=bucket_versions,
-            renew_snapshots=lambda: None,
+            renew_snapshots=snapshots.renew,
             alone=keeper.alone,
             now=self._now,
         )
@@ -76,7 +107,9 @@ class Keepers:
         """Start them, with their timers; *on_exit* stops them."""
         for mirror, keeper in self._keepers.items():
             for chore, every_s in EVERY_S.items():
-                timers.every(every_s, f"{chore}-{mirror}", partial(keeper.poke, chore))
+                # At once: an earlier daemon may have left something to do.
+                poke = partial(keeper.poke, chore)
+                timers.every(every_s, f"{chore}-{mirror}", poke, at_once=True)
             keeper.start()
             on_exit.callback(_stop, keeper, time_left_s)
 
@@ -93,10 +126,10 @@ class Keepers:
         """Do what was asked for of a whole mirror."""
         self.poke(mirror, kind.value)
 
-    def run_all(self) -> None:
-        """Do every chore once, now."""
+    def run_once(self) -> None:
+        """Do now what is not to be left for a daemon that stays."""
         for keeper in self._keepers.values():
-            keeper.run_all()
+            keeper.run_now(ONCE)
 
     def _store_versions_of(self, sides: Sides) -> StoreVersions:
         options = sides.options

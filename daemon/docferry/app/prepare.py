@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from docferry.app.sides import Sides, StoreProbe
+from docferry.app.sides import KnownStore, Sides, StoreProbe
 from docferry.errors import PermanentError, TemporaryError, UnreachableError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.lock import MirrorLock
@@ -20,13 +20,16 @@ class Preparation:
     A folder that is away when the daemon starts must not keep the other mirrors waiting.
     Without `.docferry` a folder is away: not mounted, or another place. Then nothing is
     claimed, and nothing is made in it.
+
+    Args:
+        is_rebuilt: The store is to be left as it is: no probe.
     """
 
-    def __init__(self, sides: Sides, ledger: Ledger) -> None:
+    def __init__(self, sides: Sides, ledger: Ledger, *, is_rebuilt: bool = False) -> None:
         self._sides = sides
         self._ledger = ledger
         self._lock = MirrorLock(sides.options.local)
-        self._probe = StoreProbe(sides, ledger)
+        self._probe = KnownStore(sides, ledger) if is_rebuilt else StoreProbe(sides, ledger)
         self._has_folder = False
 
     def __call__(self) -> None:

@@ -25,6 +25,7 @@ from docferry.engine.dry_run import DryRun, Rehearsal
 from docferry.engine.identity import Places
 from docferry.errors import PermanentError, TemporaryError
 from docferry.ledger import Ledger
+from docferry.ledger.damage import refuse_set_aside
 from docferry.ledger.scratch import Scratch
 from docferry.model import HoldState
 from docferry.storage.local import LocalStorage
@@ -46,7 +47,8 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
         ThreadPoolExecutor(config.transfers, thread_name_prefix="rehearse") as pool,
     ):
         # Before the first run nothing is agreed: an empty ledger says just that.
-        if (path := config.state_dir / LEDGER_NAME).exists():
+        refuse_set_aside(path := config.state_dir / LEDGER_NAME)
+        if path.exists():
             with Ledger.open(path, read_only=True) as ledger:
                 scratch.take_over(ledger, mirrors, deletions_since=_count_since(ledger))
         return {name: _plan(config, name, scratch, pool) for name in mirrors}

@@ -222,6 +222,24 @@ class StoreProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownStore:
+    """Goes by what the ledger says that the store keeps to: nothing is written to it."""
+
+    sides: Sides
+    ledger: Ledger
+
+    def __call__(self) -> None:
+        """
+        Raises:
+            UnreachableError, PermanentError: The store does not answer, or not to us.
+        """
+        self.sides.remote.check_bucket()
+        row = self.ledger.mirrors.get(self.sides.options.name)
+        if row is not None:
+            self.sides.remote.profile = StoreProfile.from_dict(row.profile)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The ledger, as the executor asks it."""
 

@@ -41,7 +41,15 @@ class Context:
 
     @property
     def has_run(self) -> bool:
-        """Whether there is a ledger: the first run makes it."""
+        """
+        Whether there is a ledger: the first run makes it.
+
+        Raises:
+            UserError: It was found damaged and set aside.
+        """
+        from docferry.ledger.damage import refuse_set_aside
+
+        refuse_set_aside(self._ledger_path)
         return self._ledger_path.exists()
 
     @property
@@ -78,10 +86,11 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
-    from docferry.cli import erase, inspect, retention, review, run, verify, versions
+    from docferry.cli import erase, inspect, rebuild, retention, review, run, verify, versions
 
     cli.add_command(run.run)
     cli.add_command(run.check)
+    cli.add_command(rebuild.rebuild)
     for command in (inspect.status, inspect.plan, inspect.ls, inspect.log):
         cli.add_command(command)
     cli.add_command(review.holds)

@@ -103,6 +103,7 @@ class MirrorConfig:
     poll_s: Annotated[float, Key("poll", duration(0.1))] = 30.0
     rescan_s: Annotated[float, Key("rescan", duration(0.1))] = 3600.0
     settle_s: Annotated[float, Key("settle", duration())] = 2.0
+    snapshot_s: Annotated[float, Key("snapshot", duration(1))] = 900.0
     delete_limit: Annotated[
         int, Key("delete_limit", whole(0, 10**9, "deletions that may travel without a person"))
     ] = 100

@@ -16,14 +16,20 @@ local gone   DeleteRemote  Download        Forget
 An edit always beats a deletion. In a conflict the remote keeps the name; the
 local content gets a second name of its own first and travels as a new file.
 A content that must be known and is not yet is read first (ReadLocal, ReadRemote).
+
+Where the local side was never seen with what was agreed on (a ledger rebuilt from the
+bucket), its silence is no deletion and its content no edit: what is absent is
+downloaded, what differs is a conflict.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from docferry.core.paths import conflict_copy_path
 from docferry.model import (
+    NEVER_SEEN,
     DeleteLocal,
     DeleteRemote,
     Download,
@@ -80,6 +86,8 @@ def _decide_without_local(
         return None if synced is None else Forget(path)
     if synced is None or _is_edited(remote, synced.remote_token, synced):
         return Download(path, remote, expect_local=None)
+    if synced.local_token == NEVER_SEEN:
+        return Download(path, remote, expect_local=None)
     return DeleteRemote(path, expect_remote=remote.token)
 
 
@@ -96,6 +104,8 @@ def _decide_both_there(
     remote_edited = synced is None or _is_edited(remote, synced.remote_token, synced)
     if local_edited and remote_edited:
         return _decide_both_edited(path, local, remote)
+    if local_edited and synced is not None and synced.local_token == NEVER_SEEN:
+        return _decide_both_edited(path, local, replace(remote, sha256=synced.sha256))
     if local_edited:
         return Upload(path, local, expect_remote=remote.token)
     if remote_edited:

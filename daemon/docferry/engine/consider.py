@@ -43,6 +43,7 @@ from docferry.errors import (
 from docferry.ledger import Ledger
 from docferry.logs import at_once, get_logger
 from docferry.model import (
+    TOKEN_LOST,
     Asked,
     DeleteLocal,
     DeleteRemote,
@@ -320,7 +321,7 @@ class Planner:
         for task, outcome in done:
             if outcome.conflict_copy is not None:
                 self._dirty.mark(outcome.conflict_copy)
-            if outcome.synced is not None and outcome.synced.local_token == "":
+            if outcome.synced is not None and outcome.synced.local_token == TOKEN_LOST:
                 self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
             self.origins.pop(task.seen.path, None)
         for path in self._placed:

@@ -21,6 +21,7 @@ from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
 from docferry.engine.task import Flush, Learned, Task
 from docferry.errors import DocferryError, StaleError, UnreachableError
 from docferry.model import (
+    TOKEN_LOST,
     Attributes,
     DeleteLocal,
     DeleteRemote,
@@ -225,7 +226,7 @@ class Executor:
                 archive=archive,
             )
         outcome = self._downloaded(task, attributes, written)
-        if operation.expect_local is not None and base is not None:
+        if operation.expect_local is not None and base is not None and outcome.version is not None:
             outcome = replace(outcome, archived=(base.version, Side.LOCAL))
         return outcome
 
@@ -257,8 +258,19 @@ class Executor:
     def _downloaded(self, task: Task, attributes: Attributes, written: Written) -> Outcome:
         assert isinstance(task.operation, Download)
         etag = task.operation.source.token
-        outcome = self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
+        outcome = self._came_down(task, attributes, written, etag)
         return replace(outcome, moved_bytes=written.size)
+
+    def _came_down(
+        self, task: Task, attributes: Attributes, written: Written, etag: Token
+    ) -> Outcome:
+        """Agree on what was downloaded: what was agreed on already keeps its version."""
+        base = task.seen.synced
+        if base is not None and base.sha256 == written.sha256:
+            return Outcome(
+                task.operation, replace(base, local_token=written.token, remote_token=etag)
+            )
+        return self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
 
     def _keep_both(self, task: Task, operation: KeepBoth) -> Outcome:
         """Copy first, then download over the path: it is never empty, and a crash repeats it."""
@@ -281,9 +293,7 @@ class Executor:
                     version=displaced.id, sha256=local.sha256, path=path, parent=displaced.parent
                 ),
             )
-        outcome = self._agreed(
-            task, written, written.token, operation.remote.token, attributes, Origin.STORE
-        )
+        outcome = self._came_down(task, attributes, written, operation.remote.token)
         return replace(
             outcome,
             archived=(displaced.id, Side.LOCAL),
@@ -367,9 +377,11 @@ class Executor:
             Origin.LOCAL,
             token,
         )
-        synced = SyncedState(found.sha256, "", token, found.version, content.size)
+        synced = SyncedState(found.sha256, TOKEN_LOST, token, found.version, content.size)
         # Whatever it was opened for, nothing travelled: an agreement was written down late.
-        marked = MarkSynced(path, found.sha256, content.size, "", token, is_new_content=True)
+        marked = MarkSynced(
+            path, found.sha256, content.size, TOKEN_LOST, token, is_new_content=True
+        )
         return Outcome(marked, synced, version)
 
     def _mark_synced(self, task: Task, operation: MarkSynced) -> Outcome:

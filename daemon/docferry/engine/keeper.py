@@ -18,6 +18,9 @@ from docferry.metrics import CHORE_FAILURES
 
 log = get_logger(__name__)
 
+#: While a side does not answer, what is due waits, and looks so often.
+READY_AGAIN_S = 1.0
+
 
 class Chore(Protocol):
     """Something to be done again and again."""
@@ -66,10 +69,11 @@ class Keeper:
         """Keep the chores waiting for as long as it is entered; waits for one that is at it."""
         return self._turn
 
-    def run_all(self) -> None:
-        """Do every chore once, in the caller's thread, instead of `start`."""
-        for chore in self._chores.values():
-            self._do(chore)
+    def run_now(self, names: Sequence[str]) -> None:
+        """Do the chores of these names once, in the caller's thread, instead of `start`."""
+        for name in names:
+            if self._is_ready():
+                self._do(self._chores[name])
 
     def stop(self, timeout_s: float) -> None:
         with self._changed:
@@ -83,9 +87,11 @@ class Keeper:
             self._do(self._chores[name])
 
     def _wait(self) -> str | None:
-        """Give the next chore that is due; None: no more."""
+        """Give the next chore that is due, once the sides are ready for it; None: no more."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_stopping or self._is_due)
+            while not self._is_stopping and not self._is_ready():
+                self._changed.wait(READY_AGAIN_S)
             if self._is_stopping:
                 return None
             name = next(iter(self._is_due))
@@ -93,8 +99,6 @@ class Keeper:
             return name
 
     def _do(self, chore: Chore) -> None:
-        if not self._is_ready():
-            return  # its next time comes
         try:
             with self._turn:
                 chore.run(lambda: self._is_stopping)

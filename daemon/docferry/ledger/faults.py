@@ -35,8 +35,8 @@ def translate(error: DBAPIError | sqlite3.Error, path: Path) -> DocferryError:
         )
     if code in _DAMAGED:
         return PermanentError(
-            f"{what} is damaged ({cause}); stop docferry, move the file away and restore it "
-            "from a backup"
+            f"{what} is damaged ({cause}); restart docferry, which sets it aside, and make it "
+            "anew from the bucket: docferry rebuild"
         )
     if code in _DENIED:
         return PermanentError(

@@ -14,6 +14,7 @@ from docferry.errors import UserError
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
+from docferry.ledger.damage import refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
@@ -26,6 +27,7 @@ from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
 from docferry.ledger.schema import setting
+from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
@@ -57,6 +59,7 @@ class Ledger:
         self.jobs = Jobs(database)
         self.requests = RequestLog(database)
         self.patrols = Patrols(database)
+        self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
 
     @classmethod
@@ -66,8 +69,9 @@ class Ledger:
 
         Raises:
             UserError: The schema is newer than this docferry; with *read_only* also: it is
-                older, or there is no ledger.
+                older, or there is no ledger. Or a damaged one was set aside.
         """
+        refuse_set_aside(path)
         if read_only and not path.exists():
             raise UserError(f"there is no ledger {path} yet; `docferry run` makes it")
         with ExitStack() as on_failure:

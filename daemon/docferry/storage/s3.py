@@ -51,6 +51,7 @@ from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_version_pages import remove_versions_below
 from docferry.storage.s3_versions import BucketVersions
 from docferry.storage.s3_write import Writer, archive_key
+from docferry.storage.snapshots import S3Snapshots
 
 __all__ = ["S3Options", "S3Storage"]
 
@@ -185,6 +186,13 @@ class S3Storage:
     def bucket_versions(self) -> BucketVersions:
         """What the bucket itself keeps of former contents, where `profile.versioning`."""
         return BucketVersions(self._client, self.prefix, self.profile, self._aliases)
+
+    @property
+    def snapshots(self) -> S3Snapshots:
+        """The snapshots of the ledger that are kept below the prefix."""
+        return S3Snapshots(
+            self._client, self.prefix, self.profile, lambda folder: self._list(folder, [])
+        )
 
     def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
         """Name what is left of a document: objects, and what the bucket keeps of its own."""

@@ -52,10 +52,17 @@ class S3Archive:
                     yield Archived(version, size, None)
 
     def describe(self, version: Ulid) -> Attributes | None:
+        found = self.look(version)
+        return None if found is None else found[0]
+
+    def look(self, version: Ulid) -> tuple[Attributes, int | None] | None:
+        """Do as `describe`; say also when it came into the archive (ns since the epoch)."""
         head = self.client.head(self._key(version)) if is_version(version) else None
-        if head is None or head.is_reference:
-            return None if head is None else head.attributes
-        return replace(head.attributes, bytes_of=None, size=head.size)
+        if head is None:
+            return None
+        if head.is_reference:
+            return head.attributes, head.modified_ns
+        return replace(head.attributes, bytes_of=None, size=head.size), head.modified_ns
 
     def read(self, version: Ulid) -> Content:
         if not is_version(version):

@@ -1,0 +1,277 @@
+"""Make a lost ledger anew from what the buckets hold, and the folders with it: `rebuild`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from docferry.app.conversion import rules_of
+from docferry.app.daemon import Daemon
+from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, open_sides
+from docferry.config import Config, MirrorConfig
+from docferry.core.filters import Filter
+from docferry.core.guards import marker, marker_id
+from docferry.core.rules import Rule, jobs_for
+from docferry.engine.identity import place_of
+from docferry.engine.rebuild import Rebuild, Result
+from docferry.errors import PermanentError, UserError
+from docferry.ledger.damage import clear_sidecars, damage_of, set_aside
+from docferry.ledger.lock import StateLock
+from docferry.ledger.rebuilt import Rebuilt
+from docferry.logs import get_logger
+from docferry.model import RESERVED, Ulid
+from docferry.storage.base import Archive
+from docferry.storage.local import LocalStorage
+from docferry.storage.probe import StoreProfile
+
+log = get_logger(__name__)
+
+_UNFINISHED = LEDGER_NAME + ".rebuilding"
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRebuilt:
+    """What became of one mirror."""
+
+    name: str
+    remote: str
+    result: Result | None  #: None: its prefix has no marker, there is nothing to rebuild from
+    folder: str = ""  #: what was done with the folder, for a person
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilding:
+    """The whole of it."""
+
+    ledger: str
+    set_aside: str | None  #: where the damaged ledger went that was found in its place
+    mirrors: tuple[MirrorRebuilt, ...]
+
+
+def refuse_sound(config: Config) -> None:
+    """
+    Raises:
+        UserError: There is a ledger, and nothing is wrong with it.
+    """
+    path = config.state_dir / LEDGER_NAME
+    if path.exists() and damage_of(path) is None:
+        raise UserError(
+            f"there is a sound ledger {path}. It knows more than a bucket does; if you want "
+            f"another one in its place all the same, move it away, with {path.name}-wal beside it"
+        )
+
+
+def rebuild(
+    config: Config, *, from_objects: bool, tell: Callable[[str], None] = lambda text: None
+) -> Rebuilding:
+    """
+    Make the ledger anew. Nothing is written to any bucket, and nothing half is left.
+
+    Args:
+        from_objects: Look at every object, and at no snapshot.
+        tell: Hears what is being done.
+
+    Raises:
+        UserError: A daemon runs, or there is a sound ledger, or nothing to rebuild from.
+        UnreachableError, TemporaryError, PermanentError: A store does not answer, or not to us.
+    """
+    path, unfinished = config.state_dir / LEDGER_NAME, config.state_dir / _UNFINISHED
+    with StateLock(config.state_dir):
+        refuse_sound(config)
+        _remove(unfinished)
+        with Rebuilt.open(unfinished) as ledger, _scratch(config) as folder:
+            work = _Work(config, ledger, folder, from_objects=from_objects, tell=tell)
+            mirrors = tuple(work.mirror(name) for name in config.mirrors)
+            if all(one.result is None for one in mirrors):
+                raise UserError(
+                    "there is nothing to rebuild from: none of the configured prefixes has a "
+                    "marker of docferry's. Check bucket and prefix; for a new mirror: docferry run"
+                )
+            ledger.snapshots.note_rebuilt(datetime.now(UTC))
+        aside = set_aside(path) if path.exists() else None
+        _put_in_place(unfinished, path)
+    return Rebuilding(str(path), None if aside is None else str(aside), mirrors)
+
+
+def bring_back(config: Config, rebuilding: Rebuilding) -> Daemon:
+    """Give what brings the folders of the rebuilt mirrors back, when it is run once."""
+    rebuilt = {one.name for one in rebuilding.mirrors if one.result is not None}
+    mirrors = {name: config.mirrors[name] for name in config.mirrors if name in rebuilt}
+    return Daemon(replace(config, mirrors=mirrors, drops={}), is_rebuilt=True)
+
+
+class _Later:
+    """Gives ULIDs greater than any in the ledger when the first is asked for."""
+
+    def __init__(self, ledger: Rebuilt) -> None:
+        self._ledger = ledger
+        self._source: UlidSource | None = None
+
+    def __call__(self) -> Ulid:
+        if self._source is None:
+            last = self._ledger.versions.last()
+            self._source = UlidSource(after=last and last[0])
+        return self._source()
+
+
+class _Work:
+    """One rebuilding: what all mirrors share."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Rebuilt,
+        folder: Path,
+        *,
+        from_objects: bool,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._folder = folder
+        self._from_objects = from_objects
+        self._tell = tell
+        self._rules: tuple[Rule, ...] = rules_of(config)
+
+    def mirror(self, name: str) -> MirrorRebuilt:
+        began_s = monotonic()
+        options = self._config.mirrors[name]
+        sides = self._sides(name)
+        sides.remote.check_bucket()
+        remote = sides.places.remote_name
+        found = marker_id(sides.remote.read_marker())
+        if found is None:
+            self._tell(f"{name}: {remote} has no marker: there is nothing to rebuild from")
+            return MirrorRebuilt(name, remote, None)
+        here = _archive_here(sides, found)
+        with ThreadPoolExecutor(self._config.transfers, thread_name_prefix="rebuild") as pool:
+            rebuild = self._rebuild(name, sides, here, pool)
+        self._ledger.mirrors.put(
+            name,
+            marker_id=found,
+            mode=options.mode,
+            profile=rebuild.profile,
+            **place_of(options),
+        )
+        done = _ready_folder(options, found)
+        result, took_s = rebuild.result, round(monotonic() - began_s, 3)
+        log.info(
+            "ledger.rebuilt",
+            mirror=name,
+            snapshot=result.snapshot,
+            files=result.files,
+            versions=result.versions,
+            took_s=took_s,
+        )
+        return MirrorRebuilt(name, remote, result, done, took_s)
+
+    def _sides(self, name: str) -> Sides:
+        return open_sides(
+            self._config,
+            name,
+            self._ledger,
+            UlidSource(),
+            connections=self._config.transfers,
+        )
+
+    def _rebuild(
+        self, name: str, sides: Sides, here: Archive | None, pool: ThreadPoolExecutor
+    ) -> Rebuild:
+        now, options = Clock(), sides.options
+        rebuild = Rebuild(
+            name,
+            self._ledger,
+            sides.remote,
+            here,
+            pool,
+            self._folder,
+            takes=Filter(options.include, options.exclude).takes,
+            new_ulid=_Later(self._ledger),
+            now=now,
+        )
+        if not self._from_objects:
+            self._tell(f"{name}: fetching the newest snapshot")
+            rebuild.take_snapshots()
+        sides.aliases.update(self._ledger.aliases.all(name))  # the remote side goes by them
+        sides.remote.profile = StoreProfile.from_dict(rebuild.profile)
+        self._tell(f"{name}: looking at what the bucket holds")
+        rebuild.take_objects()
+        self._tell(f"{name}: looking at what is archived")
+        rebuild.take_archive()
+        rebuild.take_folder()
+        jobs = [job for row in rebuild.new for job in jobs_for(row, self._rules)]
+        self._ledger.record(name, [], jobs, at=now())
+        rebuild.count()
+        return rebuild
+
+
+def _archive_here(sides: Sides, found: str) -> Archive | None:
+    """Give the folder's own archive; None: it is not there, or not this mirror's."""
+    if not sides.options.local.is_dir():
+        return None
+    local = marker_id(LocalStorage(sides.options.local).read_marker())
+    return sides.local.archive if local == found else None
+
+
+def _ready_folder(options: MirrorConfig, found: str) -> str:
+    """
+    Make and mark a folder that is lost, as this mirror's; say what was done.
+
+    One that holds files and no marker stays as it is: it may be another one. The next run
+    asks about it.
+    """
+    folder = options.local
+    try:
+        if folder.is_dir():
+            if marker_id(LocalStorage(folder).read_marker()) is not None:
+                return f"{folder} is as it was"
+            if any(one.name != RESERVED for one in folder.iterdir()):
+                return f"{folder} holds files, and no marker: docferry asks before it joins them"
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PermanentError(
+            f"cannot make the folder {folder}: {error.strerror}. Make it and let docferry read "
+            "and write it, or correct `local`"
+        ) from error
+    LocalStorage(folder).write_marker(marker(found))
+    return f"{folder} was empty, or not there: its files come from the bucket"
+
+
+@contextmanager
+def _scratch(config: Config) -> Iterator[Path]:
+    """Give a place for snapshots, on the ledger's own disk; what a crash has left there goes."""
+    folder = config.state_dir / "rebuilding"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(unfinished: Path, path: Path) -> None:
+    """Give the new ledger its name, last of all: a crash before leaves none."""
+    try:
+        # A stray journal of a lost ledger would be read into the new one.
+        clear_sidecars(path, path.with_name(f"{path.name}.stray-{os.getpid()}"))
+        for place in (unfinished, unfinished.parent):
+            fd = os.open(place, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+        unfinished.rename(path)
+        fd = os.open(path.parent, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+    except OSError as error:
+        raise PermanentError(f"cannot put the new ledger to {path}: {error.strerror}") from error
+
+
+def _remove(unfinished: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        unfinished.with_name(unfinished.name + end).unlink(missing_ok=True)

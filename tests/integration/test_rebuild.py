@@ -1,0 +1,407 @@
+"""A ledger made anew from a real prefix: what objects claim, what they are, what cannot be had."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import pathlib
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ulid import ULID
+
+import servers
+from docferry.engine.rebuild import Bucket, Rebuild
+from docferry.errors import TemporaryError, UserError
+from docferry.ledger import Ledger
+from docferry.ledger.rebuilt import Rebuilt
+from docferry.ledger.snapshots import make
+from docferry.model import NEVER_SEEN, Attributes, Origin, Side, SyncedState, Ulid
+from docferry.storage.base import Content
+from docferry.storage.memory import BytesContent, MemoryStorage, sha256_of
+from docferry.storage.s3 import S3Options, S3Storage
+from docferry.storage.snapshots import SnapshotFacts
+from ledger_rows import agreed, fresh_ledger, uploaded
+
+BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
+#: So many more versions of those that nobody told of yet.
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
+    with servers.moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+class Room:
+    """A prefix with something in it, and an empty ledger."""
+
+    def __init__(self, server: servers.S3Server, folder: pathlib.Path, ledger: Rebuilt) -> None:
+        self.folder = folder
+        self.ledger = ledger
+        self.remote = S3Storage(
+            S3Options(
+                endpoint_url=server.endpoint_url,
+                access_key_id=servers.ACCESS_KEY_ID,
+                secret_access_key=servers.SECRET_ACCESS_KEY,
+            ),
+            servers.BUCKET,
+            f"{ULID()}/",
+        )
+        self.client = server.client()
+        self.here: MemoryStorage | None = None
+
+    def put(self, path: str, content: bytes, claims: Attributes | None = None) -> str:
+        """Put an object there, with whatever claims; give its token."""
+        claims = claims or Attributes()
+        return self.remote.write(path, BytesContent(content), claims, expect=None).token
+
+    def put_plainly(self, path: str, content: bytes, **metadata: str) -> None:
+        """Put one as a stranger does: it says nothing but this."""
+        key = self.remote.prefix + path
+        self.client.put_object(Bucket=servers.BUCKET, Key=key, Body=content, Metadata=metadata)
+
+    def archive(self, version: Ulid, content: bytes, **claims: object) -> None:
+        attributes = replace(Attributes(version=version, writer="lost"), **claims)  # type: ignore[arg-type]
+        self.remote.archive.put(version, BytesContent(content), attributes)
+
+    def leave_snapshot(self, ledger: Ledger, mirror: str = "docs") -> Ulid:
+        folder = self.folder / f"snapshot-{next(_numbers)}"
+        folder.mkdir()
+        packed, made = make(ledger, mirror, folder)
+        snapshot = str(ULID())
+        facts = SnapshotFacts(ledger.instance, made.sha256)
+        self.remote.snapshots.write(snapshot, packed, facts)
+        return snapshot
+
+    def rebuild(self, bucket: Bucket | None = None) -> Rebuild:
+        with ThreadPoolExecutor(4) as pool:
+            rebuild = Rebuild(
+                "docs",
+                self.ledger,
+                bucket or self.remote,
+                None if self.here is None else self.here.archive,
+                pool,
+                self.folder / "rebuilding",
+                takes=lambda path: not path.endswith(".tmp"),
+                new_ulid=lambda: str(ULID()),
+                now=lambda: datetime.now(UTC),
+            )
+            rebuild.take_snapshots()
+            rebuild.take_objects()
+            rebuild.take_archive()
+            rebuild.take_folder()
+            rebuild.count()
+        return rebuild
+
+    def synced(self) -> dict[str, SyncedState]:
+        return dict([*self.ledger.synced.scan("docs"), *self.ledger.synced.scan_odd("docs")])
+
+
+@pytest.fixture
+def room(moto: servers.S3Server, tmp_path: pathlib.Path) -> Iterator[Room]:
+    with Rebuilt.open(tmp_path / "rebuilt.sqlite3") as ledger:
+        yield Room(moto, tmp_path, ledger)
+
+
+def ulid(minute: int) -> Ulid:
+    return str(ULID.from_datetime(BEGAN + timedelta(minutes=minute)))
+
+
+def ours(version: Ulid, content: bytes, parent: Ulid | None = None) -> Attributes:
+    return Attributes(version=version, sha256=sha256_of(content), parent=parent, writer="lost")
+
+
+# What objects claim.
+
+
+def test_an_object_of_docferrys_is_what_it_says_and_is_not_read(room: Room) -> None:
+    first, second = ulid(1), ulid(2)
+    token = room.put("a", b"second", ours(second, b"second", first))
+    room.archive(first, b"first", sha256=sha256_of(b"first"), path="a")
+
+    result = room.rebuild().result
+
+    assert room.synced() == {
+        "a": SyncedState(sha256_of(b"second"), NEVER_SEEN, token, second, len(b"second"))
+    }
+    newest, oldest = room.ledger.versions.of("docs", "a")
+    assert (newest.id, newest.parent, newest.left_at) == (second, first, None)
+    assert (oldest.id, oldest.left_at) == (first, newest.created_at)
+    assert (oldest.archived_remote, newest.archived_remote) == (True, False)
+    assert (result.told, result.read, result.archived) == (1, 0, 1)
+
+
+def test_a_copy_takes_the_claims_along_and_is_another_version(room: Room) -> None:
+    version = ulid(1)
+    for path in ("a", "copy of a"):
+        room.put(path, b"content", ours(version, b"content"))
+
+    result = room.rebuild().result
+
+    states = room.synced()
+    assert states["a"].version == version
+    assert states["copy of a"].version != version
+    assert {state.sha256 for state in states.values()} == {sha256_of(b"content")}
+    assert (result.told, result.read) == (1, 1)
+
+
+def test_what_was_copied_out_of_an_archive_is_not_the_archived_version(room: Room) -> None:
+    version = ulid(1)
+    room.archive(version, b"old", sha256=sha256_of(b"old"), path="a")
+    room.put("b", b"old", replace(ours(version, b"old"), path="a"))
+
+    room.rebuild()
+
+    assert room.synced()["b"].version != version
+    assert [row.id for row in room.ledger.versions.of("docs", "a")] == [version]
+
+
+def test_a_version_of_the_far_future_is_nobodys(room: Room) -> None:
+    """The next one would have to be greater than that."""
+    for path, version in (("a", "7" + "Z" * 25), ("b", "V" * 26)):
+        room.put(path, b"content", ours(version, b"content"))
+
+    room.rebuild()
+
+    last = room.ledger.versions.last()
+    assert last is not None
+    assert last[0] < str(ULID.from_datetime(datetime.now(UTC) + timedelta(days=1)))
+    assert set(room.synced()) == {"a", "b"}
+
+
+def test_a_strangers_object_is_read_and_has_its_name_on_this_side(room: Room) -> None:
+    room.put_plainly("plain.txt", b"content")
+    room.put_plainly("tab\there", b"odd")
+    room.put_plainly("half.txt", b"half", **{"docferry-version": ulid(1)})
+
+    result = room.rebuild().result
+
+    states = room.synced()
+    assert states["plain.txt"].sha256 == sha256_of(b"content")
+    assert states["tab%_09here"].sha256 == sha256_of(b"odd")
+    [row] = room.ledger.versions.of("docs", "plain.txt")
+    assert (row.origin, row.parent, row.is_current) == (Origin.STORE, None, True)
+    assert (result.read, result.read_bytes) == (3, len(b"contentoddhalf"))
+
+
+def test_what_the_mirror_leaves_out_is_not_agreed_on(room: Room) -> None:
+    room.put_plainly("a.tmp", b"left out")
+    room.put_plainly("a", b"taken")
+
+    result = room.rebuild().result
+
+    assert set(room.synced()) == {"a"}
+    assert result.read == 1
+
+
+# With a snapshot.
+
+
+def test_what_is_as_the_snapshot_says_is_not_even_looked_at(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    token = room.put("a", b"a", Attributes())
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        outcome = uploaded("a")
+        assert outcome.synced is not None
+        state = replace(outcome.synced, remote_token=token)
+        lost.record("docs", [replace(outcome, synced=state)], at=BEGAN)
+        snapshot = room.leave_snapshot(lost)
+
+    result = room.rebuild().result
+
+    assert result.snapshot == snapshot
+    assert (result.told, result.read, result.gone) == (0, 0, 0)
+    assert room.synced() == {"a": replace(state, local_token=NEVER_SEEN)}
+
+
+def test_a_strangers_edit_follows_what_the_snapshot_knew(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    room.put_plainly("a", b"edited by a stranger")
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        lost.record("docs", [uploaded("a"), uploaded("gone")], at=BEGAN)
+        room.leave_snapshot(lost)
+
+    result = room.rebuild().result
+
+    newest, before = room.ledger.versions.of("docs", "a")
+    assert (newest.parent, newest.sha256) == (before.id, sha256_of(b"edited by a stranger"))
+    assert before.left_at == newest.created_at
+    [gone] = room.ledger.versions.of("docs", "gone")
+    assert gone.left_at is not None
+    assert (result.read, result.gone) == (1, 1)
+
+
+def test_the_same_content_put_there_again_stays_the_version_it_was(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    room.put_plainly("a", b"same")
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        outcome = uploaded("a")
+        assert outcome.synced is not None
+        assert outcome.version is not None
+        same = {"sha256": sha256_of(b"same"), "size": 4}
+        known = replace(
+            outcome,
+            synced=replace(outcome.synced, sha256=sha256_of(b"same"), size=4),
+            version=replace(outcome.version, **same),  # type: ignore[arg-type]
+        )
+        lost.record("docs", [known], at=BEGAN)
+        room.leave_snapshot(lost)
+
+    room.rebuild()
+
+    [row] = room.ledger.versions.of("docs", "a")
+    assert row.is_current
+    assert room.synced()["a"].version == row.id == agreed("a").version
+
+
+def test_a_snapshot_of_a_newer_docferry_stops_it_and_says_how_to_go_on(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    """An older snapshot would do, and all that was known since would be lost in silence."""
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        room.leave_snapshot(lost)
+        newest = _of_a_newer_docferry(room, lost)
+
+    with pytest.raises(UserError, match="newer docferry") as refused:
+        room.rebuild()
+
+    assert newest in str(refused.value)
+    assert "--from-objects" in str(refused.value)
+
+
+def _of_a_newer_docferry(room: Room, lost: Ledger) -> Ulid:
+    folder = room.folder / "newer"
+    folder.mkdir()
+    packed, _ = make(lost, "docs", folder)
+    plain = folder / "plain"
+    plain.write_bytes(gzip.decompress(packed.read_bytes()))
+    with closing(sqlite3.connect(plain)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0999'")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    snapshot = str(ULID())
+    facts = SnapshotFacts(lost.instance, sha256_of(packed.read_bytes()))
+    room.remote.snapshots.write(snapshot, packed, facts)
+    return snapshot
+
+
+# The archives.
+
+
+def test_what_was_deleted_left_when_it_came_into_the_archive(room: Room) -> None:
+    version = ulid(1)
+    room.archive(version, b"gone", sha256=sha256_of(b"gone"), path="a", mtime_ns=1)
+
+    room.rebuild()
+
+    [row] = room.ledger.versions.of("docs", "a")
+    assert row.created_at == BEGAN + timedelta(minutes=1)
+    assert row.left_at is not None
+    assert abs(datetime.now(UTC) - row.left_at) < timedelta(minutes=1)
+
+
+def test_a_reference_is_a_version_whose_bytes_are_elsewhere(room: Room) -> None:
+    one, other = ulid(1), ulid(2)
+    same = Attributes(sha256=sha256_of(b"same"), size=4, writer="lost")
+    room.archive(one, b"same", sha256=same.sha256, path="a")
+    room.remote.archive.refer(other, one, replace(same, version=other, path="b"))
+
+    room.rebuild()
+
+    [row] = room.ledger.versions.of("docs", "b")
+    assert (row.id, row.bytes_of, row.size, row.archived_remote) == (other, one, 4, True)
+
+
+def test_what_the_archive_holds_and_nothing_tells_of_is_counted_and_left(room: Room) -> None:
+    silent, trap = ulid(1), ulid(2)
+    room.put_plainly(f".docferry/versions/{silent}", b"of whom?")
+    path = {"docferry-path": ".docferry/mirror.json", "docferry-sha256": "0" * 64}
+    room.put_plainly(f".docferry/versions/{trap}", b"a trap", **path)
+
+    result = room.rebuild().result
+
+    assert (result.lost_count, result.versions) == (2, 0)
+    assert [silent in result.lost[0], trap in result.lost[1]] == [True, True]
+    assert {one.version for one in room.remote.archive.scan()} == {silent, trap}
+
+
+def test_the_folders_own_archive_is_where_it_says_and_no_more(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    known, untold = ulid(1), ulid(2)
+    room.put("a", b"a", ours(ulid(3), b"a", known))
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        row = uploaded("a").version
+        assert row is not None
+        was = replace(row, id=known, left_at=BEGAN, archived_remote=True)
+        lost.versions.add([was])
+        lost.versions.note_archived([known], Side.LOCAL)
+        room.leave_snapshot(lost)
+    room.here = MemoryStorage(keeps_references=False)
+    for version in (known, untold):
+        room.here.archive.put(version, BytesContent(b"bytes"), Attributes(version=version))
+
+    result = room.rebuild().result
+
+    found = room.ledger.versions.get(known)
+    assert found is not None
+    assert (found.archived_local, found.archived_remote) == (True, False)
+    assert [untold in each for each in result.lost] == [True]
+
+
+# What cannot be had.
+
+
+class Moody:
+    """A bucket that gives one object to nobody, and lets another change whenever it is read."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.archive = room.remote.archive
+        self.snapshots = room.remote.snapshots
+        self.scan = room.remote.scan
+        self.scan_odd = room.remote.scan_odd
+        self.describe = room.remote.describe
+        self.changes_left = 0
+
+    def read(self, path: str, expect: str) -> Content:
+        if path == "refused":
+            raise TemporaryError("not this one")
+        if path == "restless" and self.changes_left:
+            self.changes_left -= 1
+            self._room.put_plainly(path, b"%d" % self.changes_left)
+        return self._room.remote.read(path, expect)
+
+
+def test_an_object_that_cannot_be_read_is_told_and_the_rest_goes_on(room: Room) -> None:
+    for path in ("refused", "restless", "sound"):
+        room.put_plainly(path, b"content")
+    bucket = Moody(room)
+    bucket.changes_left = 100
+
+    result = room.rebuild(bucket).result
+
+    assert set(room.synced()) == {"sound"}
+    assert [each.partition(":")[0] for each in sorted(result.lost)] == ["refused", "restless"]
+
+
+def test_an_object_that_changes_while_it_is_read_is_read_once_more(room: Room) -> None:
+    room.put_plainly("restless", b"content")
+    bucket = Moody(room)
+    bucket.changes_left = 2
+
+    room.rebuild(bucket)
+
+    state = room.remote.stat("restless")
+    assert state is not None
+    found = room.synced()["restless"]
+    assert (found.remote_token, found.sha256) == (state.token, sha256_of(b"0"))
