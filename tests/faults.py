@@ -14,8 +14,18 @@ from faults_doing import DOING
 from faults_leaving import LEAVING
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
+from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 
 __all__ = ["FAULTS", "Fault"]
 
-FAULTS = (*DECIDING, *DOING, *ARCHIVE, *VERSIONS, *LEAVING, *OF_ROT, *REBUILDING)
+FAULTS = (
+    *DECIDING,
+    *DOING,
+    *ARCHIVE,
+    *VERSIONS,
+    *LEAVING,
+    *OF_ROT,
+    *REBUILDING,
+    *STRANGERS,
+)

@@ -47,7 +47,9 @@ EVENTS = frozenset(
         # what looks after the past
         "chore.failed",
         "version.copied",
+        "version.found",
         "version.lost",
+        "version.missed",
         "version.unshared",
         # a mirror and its two sides
         "mirror.blocked",

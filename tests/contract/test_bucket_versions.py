@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from ulid import ULID
@@ -110,6 +110,44 @@ def test_a_probe_finds_whether_versions_are_listed_in_order(
 
     assert profile.versioning
     assert profile.lists_versions_in_order == (server.name == "moto")
+
+
+def test_a_probe_leaves_no_versions_behind_nor_do_killed_ones(
+    server: S3Server, storage: S3Storage, stranger: Stranger
+) -> None:
+    begun_at = datetime.now(UTC) - timedelta(hours=2)
+    killed, begun = str(ULID.from_datetime(begun_at)), str(ULID())
+    for trial in (killed, begun):
+        stranger.put(f".docferry/probe/{trial}/a/b", b"tried out")
+    stranger.delete(f".docferry/probe/{killed}/a/b")
+
+    storage.probe()
+
+    page = server.client().list_object_versions(
+        Bucket=VERSIONED, Prefix=f"{storage.prefix}.docferry/probe/"
+    )
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    keys = [each["Key"].removeprefix(storage.prefix) for each in found]
+    assert keys == [f".docferry/probe/{begun}/a/b"]
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended", None])
+def test_a_probe_tells_versioning_that_is_on_from_what_is_suspended(
+    moto: S3Server, status: Literal["Enabled", "Suspended"] | None
+) -> None:
+    bucket = f"versioning-{status}".lower()
+    moto.make_bucket(bucket)
+    if status is not None:
+        moto.client().put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": status}
+        )
+
+    profile = S3Storage(s3_options(moto), bucket).probe()
+
+    assert profile.versioning == (status == "Enabled")
+    assert profile.versioning_suspended == (status == "Suspended")
+    page = moto.client().list_object_versions(Bucket=bucket)
+    assert [*page.get("Versions", []), *page.get("DeleteMarkers", [])] == []
 
 
 # Looking.

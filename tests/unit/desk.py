@@ -33,6 +33,7 @@ class Desk:
         self.dirty = DirtyPaths(threading.Event())
         self.deletions = Deletions("docs", ledger, options.delete_limit)
         self.options = options
+        self.by_others: list[Path] = []  #: paths at which others did something in the bucket
         self.planner = self.new_planner()
 
     def new_planner(self) -> Planner:
@@ -48,6 +49,7 @@ class Desk:
             new_ulid=self.mirror.new_ulid,
             prepare=lambda: None,
             on_jobs=lambda: None,
+            on_remote_change=self.by_others.extend,
         )
         return Planner(
             tools,

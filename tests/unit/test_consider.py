@@ -275,3 +275,21 @@ def test_a_newcomer_waits_for_the_deletion_of_what_is_in_its_way(desk: Desk) -> 
         desk.work()
 
     assert desk.ledger.aliases.all("docs") == {}
+
+
+def test_only_what_others_did_in_the_bucket_is_told_of(desk: Desk) -> None:
+    for path in ("both", "deleted", "edited"):
+        desk.mirror.agree(path, b"agreed")
+    desk.mirror.local.user_write("ours", b"ours")
+    desk.mirror.remote.user_write("theirs", b"theirs")
+    desk.mirror.remote.user_write("edited", b"edited there")
+    for side in (desk.mirror.local, desk.mirror.remote):
+        side.user_write("equal", b"the same on both sides")
+    desk.mirror.local.user_write("both", b"edited here")
+    desk.mirror.remote.user_write("both", b"edited there")
+
+    for path in ("ours", "theirs", "edited", "equal", "both"):
+        desk.consider(path)
+        desk.work()
+
+    assert sorted(desk.by_others) == ["both", "edited", "equal", "theirs"]

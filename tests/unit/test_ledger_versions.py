@@ -21,6 +21,7 @@ from ledger_rows import (
     fresh_ledger,
     ulid_of,
     uploaded,
+    version,
 )
 
 
@@ -131,6 +132,40 @@ def test_what_is_gone_from_a_folder_is_its_paths_with_their_last_versions(ledger
 
     assert [row.path for row in ledger.versions.left_paths("docs", "f")] == ["f/a"]
     assert [row.path for row in ledger.versions.left_paths("docs", "")] == ["f/a", "g"]
+
+
+def test_versions_go_by_their_time_where_one_was_found_only_later(ledger: Ledger) -> None:
+    first, later = sorted([ulid_of("f/a1"), ulid_of("f/a2")])
+    found_later = replace(version("f/a"), id=later, created_at=at(1), left_at=at(2))
+    last = replace(version("f/a"), id=first, created_at=at(2), left_at=at(3))
+
+    ledger.versions.add([found_later, last])
+
+    assert ledger.versions.of("docs", "f/a") == [last, found_later]
+    assert ledger.versions.of_each("docs", ["f/a", "b"]) == {"f/a": [last, found_later]}
+    assert ledger.versions.left_paths("docs", "f") == [last]
+
+
+def test_of_some_paths_the_versions_are_given_together(ledger: Ledger) -> None:
+    put(ledger, "a", "1", 1)
+    put(ledger, "a", "2", 2)
+    put(ledger, "b", "1", 1)
+    put(ledger, "c", "1", 1)
+
+    found = ledger.versions.of_each("docs", ["a", "b", "d"])
+
+    ids = {path: [row.id for row in rows] for path, rows in found.items()}
+    assert ids == {"a": [ulid_of("a2"), ulid_of("a1")], "b": [ulid_of("b1")]}
+
+
+def test_versions_get_the_names_that_the_bucket_has_for_them(ledger: Ledger) -> None:
+    put(ledger, "a", "1", 1)
+    put(ledger, "b", "1", 1)
+
+    ledger.versions.note_store_versions([(ulid_of("a1"), "bucket-1")])
+
+    rows = [ledger.versions.get(ulid_of(name)) for name in ("a1", "b1")]
+    assert [row and row.store_version for row in rows] == ["bucket-1", None]
 
 
 @pytest.mark.parametrize("state", ["held", "current", "gone already"])

@@ -24,11 +24,13 @@ from docferry.ledger.damage import refuse_set_aside
 from docferry.ledger.lock import is_held
 from docferry.model import HoldState
 from docferry.storage.atomic import has_writer
+from docferry.storage.s3 import S3Storage
 from docferry.web.probes import require_port
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
 FREE_BYTES = 1 << 30
+_NOBODYS = "docferry check"  # a path; that nothing is kept of it is an answer as well
 
 Kind = Literal["config", "store", "folder", "clock", "watch"]
 EXIT_CODES: dict[Kind, int] = {"config": 2, "store": 3, "folder": 4, "clock": 5, "watch": 6}
@@ -122,19 +124,34 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
             "change by others in that moment can be overwritten",
             "use a store with conditional writes, or let docferry alone write there",
         )
-    if not profile.versioning:
-        yield Finding(
-            "store",
-            name,
-            "warning",
-            "the bucket has no versioning: what others overwrite twice between two polls "
-            "cannot be kept",
-            "turn bucket versioning on, or poll more often",
-        )
+    yield _check_versioning(name, sides.remote)
     yield _check_clock(name, profile.clock_skew_s)
     yield from _check_history(name, sides, ledger)
     if options.local.exists() or not is_new:
         yield from _check_identity(name, sides, ledger, row)
+
+
+def _check_versioning(name: str, remote: S3Storage) -> Finding:
+    """Say whether what others overwrite twice between two polls can be kept."""
+    profile = remote.profile
+    if profile.versioning:
+        try:
+            remote.bucket_versions.of(_NOBODYS)
+        except DocferryError as error:
+            what = f"the bucket has versioning, but its versions cannot be listed: {error}"
+            remedy = "allow s3:ListBucketVersions and s3:GetObjectVersion there"
+            return Finding("store", name, "warning", what, remedy)
+        what = "the bucket has versioning: what others overwrite between two polls is kept, too"
+        return Finding("store", name, "ok", what)
+    what = "versioning is suspended" if profile.versioning_suspended else "has no versioning"
+    bucket = "the bucket's" if profile.versioning_suspended else "the bucket"
+    return Finding(
+        "store",
+        name,
+        "warning",
+        f"{bucket} {what}: what others overwrite twice between two polls cannot be kept",
+        "turn bucket versioning on, or poll more often",
+    )
 
 
 def _check_history(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]:

@@ -157,6 +157,7 @@ class Daemon:
             self._conversions.wake,
             on_asked=partial(self._keepers.asked, name),
             on_displaced=partial(self._keepers.poke, name, "bring-up"),
+            on_remote_change=partial(self._keepers.remote_changed, name),
             now=self._now,
         )
         self._sides[name] = sides

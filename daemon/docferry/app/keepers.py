@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from docferry.app.sides import Sides
+from docferry.core.filters import Filter
 from docferry.engine import snapshot
 from docferry.engine.archived import BucketVersions
 from docferry.engine.bring_up import BringUp
@@ -17,15 +18,22 @@ from docferry.engine.keeper import Chore, Keeper
 from docferry.engine.patrol import Patrol
 from docferry.engine.retention import Retention
 from docferry.engine.snapshot import Snapshots
+from docferry.engine.strangers import SWEEP_EVERY_S, StoreVersions
 from docferry.engine.timers import Timers
 from docferry.errors import PermanentError
 from docferry.ledger import Ledger
-from docferry.model import Erase, RequestKind, Ulid
+from docferry.model import Erase, Path, RequestKind, Ulid
 
 #: How often each chore is done, in seconds, besides when something happens that calls for it.
-EVERY_S = {"bring-up": 3600.0, "retention": 3600.0, "patrol": 60.0, "snapshots": snapshot.EVERY_S}
+EVERY_S = {
+    StoreVersions.name: SWEEP_EVERY_S,
+    "bring-up": 3600.0,
+    "retention": 3600.0,
+    "patrol": 60.0,
+    "snapshots": snapshot.EVERY_S,
+}
 #: What a daemon does at its end that does not stay: the patrol goes on for days.
-ONCE = ("bring-up", "retention", "snapshot-now")
+ONCE = (StoreVersions.name, "bring-up", "retention", "snapshot-now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class Keepers:
         self._new_ulid = new_ulid
         self._now = now
         self._keepers: dict[str, Keeper] = {}
+        self._store_versions: dict[str, StoreVersions] = {}
 
     def add(self, sides: Sides, is_ready: Callable[[], bool]) -> None:
         """
@@ -56,6 +65,7 @@ class Keepers:
         """
         options, ledger = sides.options, self._ledger
         name, bucket_versions = options.name, partial(_bucket_versions, sides)
+        self._store_versions[name] = self._store_versions_of(sides)
         snapshots = Snapshots(
             name,
             ledger,
@@ -65,6 +75,7 @@ class Keepers:
             now=self._now,
         )
         chores: list[Chore] = [
+            self._store_versions[name],  # first: what seems lost may be found by it
             BringUp(name, sides.local, sides.remote, ledger, sides.contents),
             Retention(
                 name,
@@ -106,6 +117,11 @@ class Keepers:
         """Let a chore be done soon."""
         self._keepers[mirror].poke(chore)
 
+    def remote_changed(self, mirror: str, paths: Sequence[Path]) -> None:
+        """Look what else the bucket has held at *paths*."""
+        self._store_versions[mirror].changed(paths)
+        self.poke(mirror, StoreVersions.name)
+
     def asked(self, mirror: str, kind: RequestKind) -> None:
         """Do what was asked for of a whole mirror."""
         self.poke(mirror, kind.value)
@@ -114,6 +130,18 @@ class Keepers:
         """Do now what is not to be left for a daemon that stays."""
         for keeper in self._keepers.values():
             keeper.run_now(ONCE)
+
+    def _store_versions_of(self, sides: Sides) -> StoreVersions:
+        options = sides.options
+        return StoreVersions(
+            options.name,
+            sides.remote,
+            self._ledger,
+            takes=Filter(options.include, options.exclude).takes,
+            new_ulid=self._new_ulid,
+            now=self._now,
+            on_found=partial(self.poke, options.name, BringUp.name),
+        )
 
     def _erase(self, erasure: Erasure, operation: Erase) -> None:
         request = self._ledger.requests.get(operation.request)

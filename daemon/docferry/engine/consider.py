@@ -20,6 +20,7 @@ from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.paths import alias_for, is_reserved, key_of
 from docferry.core.plan import allows, decide
 from docferry.core.settle import Sighting, Taken, rest
+from docferry.core.strangers import tells_of_others
 from docferry.engine.asked import AskedFor, Hands
 from docferry.engine.carry import Carrier
 from docferry.engine.deletions import Deletions
@@ -90,6 +91,8 @@ class Tools:
     on_asked: Callable[[RequestKind], None] = lambda kind: None
     #: Told when something was displaced and written down.
     on_displaced: Callable[[], None] = lambda: None
+    #: Told of paths at which others did something in the bucket, once it is written down.
+    on_remote_change: Callable[[Sequence[Path]], None] = lambda paths: None
     #: Never goes back: what is written down has one order.
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: Patience | None = None  #: None: the usual
@@ -388,5 +391,8 @@ class Planner:
         self._placed = [path for path in noticed if path is not None]
         if jobs:
             self._tools.on_jobs()
+        by_others = [one.operation.path for one in outcomes if tells_of_others(one.operation)]
+        if by_others:  # first: a version that seems lost may be found where they put it
+            self._tools.on_remote_change(by_others)
         if any(outcome.archived for outcome in outcomes):
             self._tools.on_displaced()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, bindparam, false, func, null, or_, select, true
+from sqlalchemy import ColumnElement, Select, Text, bindparam, false, func, null, or_, select, true
 
 from docferry.errors import UserError
 from docferry.ledger.database import Database, chunks
@@ -36,6 +36,13 @@ _ROW = select(
     version.c.gone_at,
 )
 _SOMEWHERE = {"archived_local": True, "archived_remote": True}
+#: A content that was only found later, in a bucket's own versions, has a later id than its time.
+_NEWEST_FIRST = (version.c.created_at.desc(), version.c.id.desc())
+_NAME = (
+    version.update()
+    .values(store_version=bindparam("called", type_=Text))
+    .where(version.c.id == bindparam("of_id"))
+)
 _ARCHIVED = {Side.LOCAL: version.c.archived_local, Side.REMOTE: version.c.archived_remote}
 _ARCHIVE = {
     side: version.update().values({column: true()}).where(version.c.id == bindparam("of_id"))
@@ -79,7 +86,16 @@ class Versions:
 
     def of(self, mirror: str, path: Path) -> list[VersionRow]:
         """Give the versions of *path*, the newest first."""
-        return self._read(_ROW.where(*_at(mirror, path)).order_by(version.c.id.desc()))
+        return self._read(_ROW.where(*_at(mirror, path)).order_by(*_NEWEST_FIRST))
+
+    def of_each(self, mirror: str, paths: Sequence[Path]) -> dict[Path, list[VersionRow]]:
+        """Give the versions of each of *paths* that has any, the newest first."""
+        found: dict[Path, list[VersionRow]] = {}
+        for chunk in chunks(paths):
+            query = _ROW.where(version.c.mirror == mirror, version.c.path.in_(chunk))
+            for row in self._read(query.order_by(*_NEWEST_FIRST)):
+                found.setdefault(row.path, []).append(row)
+        return found
 
     def get(self, version_id: Ulid) -> VersionRow | None:
         """Give one version, whichever mirror it is of; None: there is none."""
@@ -151,12 +167,14 @@ class Versions:
         is_there = select(other.c.id).where(
             other.c.mirror == mirror, other.c.path == version.c.path, other.c.left_at.is_(null())
         )
-        last = (
-            select(func.max(version.c.id))
+        rank = func.row_number().over(partition_by=version.c.path, order_by=_NEWEST_FIRST)
+        ranked = (
+            select(version.c.id, rank.label("rank"))
             .where(version.c.mirror == mirror, *_below(below), ~is_there.exists())
             .where(version.c.origin != Origin.EVIDENCE)
-            .group_by(version.c.path)
+            .subquery()
         )
+        last = select(ranked.c.id).where(ranked.c.rank == 1)
         return self._read(_ROW.where(version.c.id.in_(last)).order_by(version.c.path))
 
     # Bytes.
@@ -296,6 +314,12 @@ class Versions:
         """Write down under which version its archived bytes are; None: its own."""
         with self._database.writing() as tx:
             tx.update(version, {"bytes_of": other}, version.c.id == version_id)
+
+    def note_store_versions(self, named: Sequence[tuple[Ulid, str]]) -> None:
+        """Write down what the bucket's own versioning calls them."""
+        if named:
+            with self._database.writing() as tx:
+                tx.execute_many(_NAME, [(called, of_id) for of_id, called in named])
 
     # What people and retention decide.
 

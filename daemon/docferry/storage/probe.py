@@ -26,6 +26,7 @@ from docferry.storage.clock import skew_s
 from docferry.storage.listing import LISTED
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_errors import status_of, translate
+from docferry.storage.s3_version_pages import remove_versions_below
 
 PROBE_PREFIX = f"{RESERVED}/probe/"
 
@@ -42,6 +43,7 @@ class StoreProfile:
     conditional_multipart: bool = False  #: CompleteMultipartUpload with If-None-Match
     lists_in_order: bool = False  #: of UTF-8, as S3 promises
     versioning: bool = False  #: the bucket keeps versions of its own
+    versioning_suspended: bool = False  #: it kept versions once, and goes on keeping those
     lists_versions_in_order: bool = False  #: those: else pages leave some out
     etag_is_md5: bool = False  #: of objects that came in one request
     sha256_checksums: bool = False  #: a body that is not of its checksum is refused
@@ -73,8 +75,8 @@ def probe(client: S3Client, prefix: str) -> StoreProfile:
     """
     Try out the store below `<prefix>.docferry/probe/`, with 20 requests or fewer.
 
-    What is written for it is removed again, and so is what earlier trials have left there
-    that were killed in the middle.
+    What is written for it is removed again, from a bucket's own versions too (a request
+    each), and so is what earlier trials have left there that were killed in the middle.
 
     Raises:
         UnreachableError, TemporaryError, PermanentError: It does not answer, or not to us.
@@ -84,18 +86,25 @@ def probe(client: S3Client, prefix: str) -> StoreProfile:
         profile = trial.run()
     finally:
         trial.clean_up()
-    _sweep(client, f"{prefix}{PROBE_PREFIX}")
+    keeps_versions = profile.versioning or profile.versioning_suspended
+    _sweep(client, f"{prefix}{PROBE_PREFIX}", keeps_versions=keeps_versions)
     return profile
 
 
-def _sweep(client: S3Client, folder: str) -> None:
+def _sweep(client: S3Client, folder: str, *, keeps_versions: bool) -> None:
     """Remove what is in *folder* and was put there by a trial of more than an hour ago."""
     oldest = datetime.now(UTC) - _LONGEST_TRIAL
+
+    def is_old(key: str) -> bool:
+        began_at = _began_at(key.removeprefix(folder).partition("/")[0])
+        return began_at is not None and began_at < oldest
+
     with suppress(DocferryError):  # it takes little room; the next probe tries again
         for key, _, _ in client.list_page(folder, None)[LISTED]:
-            began_at = _began_at(key.removeprefix(folder).partition("/")[0])
-            if began_at is not None and began_at < oldest:
+            if is_old(key):
                 client.delete(key)
+        if keeps_versions:
+            remove_versions_below(client, folder, is_old)
 
 
 def _began_at(name: str) -> datetime | None:
@@ -120,6 +129,7 @@ class _Trial:
         self._folder = f"{key}/"
         self._key = f"{key}/a/b"
         self._copy_key = f"{key}/a-b"
+        self._versioning: object = None  # the bucket's own word for it; None: not asked yet
 
     def run(self) -> StoreProfile:
         sent_at = datetime.now(UTC)
@@ -127,7 +137,8 @@ class _Trial:
         answered_at = datetime.now(UTC)
         etag = self._client.etag_in(first, f"try {self._key}")
         said = first["ResponseMetadata"]["HTTPHeaders"]
-        versioning = self._keeps_versions()
+        self._versioning = self._asked_for_versioning()
+        versioning = self._versioning == "Enabled"
         return StoreProfile(
             conditional_create=self._refuses_put(IfNoneMatch="*"),
             conditional_replace=self._refuses_put(IfMatch=_WRONG_ETAG),
@@ -138,6 +149,7 @@ class _Trial:
             sha256_checksums=self._refuses_wrong_checksum(),
             lists_in_order=self._lists_in_order(),
             versioning=versioning,
+            versioning_suspended=self._versioning == "Suspended",
             lists_versions_in_order=versioning and self._lists_versions_in_order(),
             etag_is_md5=etag == hashlib.md5(_BODY, usedforsecurity=False).hexdigest(),
             clock_skew_s=skew_s(said.get("date"), sent_at, answered_at),
@@ -150,6 +162,9 @@ class _Trial:
         for key in (self._key, self._copy_key):
             with suppress(DocferryError):  # small, in our own folder, and says what it is
                 self._client.delete(key)
+        if self._versioning is not None:  # then it has kept all that was put, and a marker
+            with suppress(DocferryError):
+                remove_versions_below(self._client, self._folder)
 
     def _refuses_put(self, **condition: str) -> bool:
         return self._refuses(
@@ -197,11 +212,11 @@ class _Trial:
             ChecksumSHA256=wrong,
         )
 
-    def _keeps_versions(self) -> bool:
+    def _asked_for_versioning(self) -> object:
         try:
-            return bool(self._call(self._boto.get_bucket_versioning).get("Status") == "Enabled")
+            return self._call(self._boto.get_bucket_versioning).get("Status")
         except DocferryError:
-            return False  # unknown to the store, or not for us to know
+            return None  # unknown to the store, or not for us to know
 
     def _lists_versions_in_order(self) -> bool:
         """See whether two pages give what one gives (`storage.version_listing`)."""

@@ -48,6 +48,7 @@ from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
 from docferry.storage.s3_traces import traces
 from docferry.storage.s3_uploads import UploadNotes, sweep
+from docferry.storage.s3_version_pages import remove_versions_below
 from docferry.storage.s3_versions import BucketVersions
 from docferry.storage.s3_write import Writer, archive_key
 from docferry.storage.snapshots import S3Snapshots
@@ -304,7 +305,8 @@ class S3Storage:
             is_held = False
         finally:
             with suppress(DocferryError):
-                self._client.delete(trial)
+                if self._client.delete(trial):  # the bucket has kept it as a version
+                    remove_versions_below(self._client, folder)
         if not is_held:
             raise PermanentError(f"the store cannot hold a key like {key!r}: rename the file")
 

@@ -22,16 +22,9 @@ from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_metadata import ABSENT, ObjectHead, archive_headers, is_same_content
 from docferry.storage.s3_multipart import COPY_BYTES, copy_object
+from docferry.storage.s3_version_pages import PAGE_KEYS, VersionPages
 from docferry.storage.s3_write import archive_key
-from docferry.storage.version_listing import (
-    ListedVersion,
-    Marker,
-    VersionPage,
-    list_versions,
-    list_versions_of,
-)
-
-PAGE_KEYS = 1000  #: S3 lists no more at once
+from docferry.storage.version_listing import ListedVersion, list_versions, list_versions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,7 @@ class BucketVersions:
             PermanentError: The store cannot list them all (`storage.version_listing`).
         """
         own = self.prefix + RESERVED + "/"
-        fetch = _Fetch(self.client, self.page_keys)
+        fetch = VersionPages(self.client, self.page_keys)
         is_in_order = self.profile.lists_versions_in_order
         for batch in list_versions(fetch, self.prefix, is_in_order=is_in_order):
             for listed in batch:
@@ -200,7 +193,7 @@ def versions_of_key(
     client: S3Client, key: str, profile: StoreProfile, page_keys: int = PAGE_KEYS
 ) -> list[ListedVersion]:
     """Give all that the bucket keeps of exactly *key*, the newest first."""
-    fetch = _Fetch(client, page_keys)
+    fetch = VersionPages(client, page_keys)
     return list_versions_of(fetch, key, is_in_order=profile.lists_versions_in_order)
 
 
@@ -217,27 +210,6 @@ def remove_versions_of_key(
         with suppress(StaleError):  # somebody else was faster
             client.delete(key, version_id=listed.version_id)
     return len(found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    """Fetches pages for `storage.version_listing`."""
-
-    client: S3Client
-    page_keys: int
-
-    def __call__(self, prefix: str, after: Marker | None, *, folders: bool) -> VersionPage:
-        key, version_id = after or ("", "")
-        following = {"KeyMarker": key} if key else {}
-        following |= {"VersionIdMarker": version_id} if version_id else {}
-        following |= {"Delimiter": "/"} if folders else {}
-        return self.client.call(
-            f"list the versions of {self.client.bucket}/{prefix}",
-            self.client.connections.boto.list_object_versions,
-            Prefix=prefix,
-            MaxKeys=self.page_keys,
-            **following,
-        )
 
 
 def _named(path: Path, listed: ListedVersion) -> BucketVersion:
