@@ -68,7 +68,8 @@ def is_brought_up(site: Site) -> bool:
     """Say whether the bucket's archive has every displaced version."""
     with site.ledger() as ledger:
         query = "select count(*) from version where left_at is not null and not archived_remote"
-        return ledger.execute(query).fetchone() == (0,)
+        [lacking] = ledger.execute(query).fetchone()
+    return bool(lacking == 0)
 
 
 def test_the_life_of_a_document(site: Site) -> None:
