@@ -164,7 +164,7 @@ def test_a_check_says_where_it_cannot_be_kept(
 
     never_on = new_site().run("check", code=None)
 
-    cannot = "what others overwrite twice between two polls cannot be kept"
+    cannot = "what others overwrite twice between two polls, or at once with an edit"
     assert f"the bucket's versioning is suspended: {cannot}" in suspended
     assert f"the bucket has no versioning: {cannot}" in never_on
 

@@ -72,6 +72,25 @@ def is_brought_up(site: Site) -> bool:
     return bool(lacking == 0)
 
 
+#: What `check` says cannot be promised: of versions that strangers overwrite, and of rot.
+CANNOT = {
+    "versioned": (),
+    "plain": ("has no versioning",),
+    "poor": ("has no versioning", "the store ignores", "may look like an edit"),
+}
+
+
+def test_what_cannot_be_promised_is_said(site: Site, request: pytest.FixtureRequest) -> None:
+    said = site.json("check")
+
+    kind = request.node.callspec.params["store"]
+    warnings = [found["what"] for found in said if found["level"] == "warning"]
+    about_store = [text for text in warnings if "not there yet" not in text]
+    assert len(about_store) == len(CANNOT[kind]), about_store
+    for text in CANNOT[kind]:
+        assert any(text in warning for warning in about_store)
+
+
 def test_the_life_of_a_document(site: Site) -> None:
     docs = site.docs
     with site.running() as daemon:

@@ -125,6 +125,15 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
             "use a store with conditional writes, or let docferry alone write there",
         )
     yield _check_versioning(name, sides.remote)
+    if not profile.sha256_checksums:
+        yield Finding(
+            "store",
+            name,
+            "warning",
+            "the store does not hold a content against its checksum: what rots there may look "
+            "like an edit and come down as one; the content before it stays in the archive",
+            "use a store that refuses what is not of its checksum",
+        )
     yield _check_clock(name, profile.clock_skew_s)
     yield from _check_history(name, sides, ledger)
     if options.local.exists() or not is_new:
@@ -149,7 +158,8 @@ def _check_versioning(name: str, remote: S3Storage) -> Finding:
         "store",
         name,
         "warning",
-        f"{bucket} {what}: what others overwrite twice between two polls cannot be kept",
+        f"{bucket} {what}: what others overwrite twice between two polls, or at once with an "
+        "edit in the folder, cannot be kept",
         "turn bucket versioning on, or poll more often",
     )
 
