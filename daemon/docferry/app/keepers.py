@@ -29,9 +29,10 @@ EVERY_S = {
     StoreVersions.name: SWEEP_EVERY_S,
     "bring-up": 3600.0,
     "retention": 3600.0,
-    "patrol": 60.0,
     "snapshots": snapshot.EVERY_S,
 }
+#: A patrol goes on in steps, some in each cycle, and never more often than it pays.
+PATROL_EVERY_S = (1.0, 60.0)
 #: What a daemon does at its end that does not stay: the patrol goes on for days.
 ONCE = (StoreVersions.name, "bring-up", "retention", "snapshot-now")
 
@@ -54,6 +55,7 @@ class Keepers:
         self._new_ulid = new_ulid
         self._now = now
         self._keepers: dict[str, Keeper] = {}
+        self._every_s: dict[str, dict[str, float]] = {}
         self._store_versions: dict[str, StoreVersions] = {}
 
     def add(self, sides: Sides, is_ready: Callable[[], bool]) -> None:
@@ -89,6 +91,9 @@ class Keepers:
             _Function("snapshot-now", snapshots.take_if_changed),
             Patrol(options, sides.places, ledger, sides.contents, self._new_ulid, self._now),
         ]
+        least_s, most_s = PATROL_EVERY_S
+        patrol_s = min(most_s, max(least_s, options.patrol_s / 10))
+        self._every_s[name] = EVERY_S | {Patrol.name: patrol_s}
         self._keepers[name] = keeper = Keeper(name, chores, is_ready)
         erasure = Erasure(
             name,
@@ -106,7 +111,7 @@ class Keepers:
     def start(self, timers: Timers, on_exit: ExitStack, time_left_s: Callable[[], float]) -> None:
         """Start them, with their timers; *on_exit* stops them."""
         for mirror, keeper in self._keepers.items():
-            for chore, every_s in EVERY_S.items():
+            for chore, every_s in self._every_s[mirror].items():
                 # At once: an earlier daemon may have left something to do.
                 poke = partial(keeper.poke, chore)
                 timers.every(every_s, f"{chore}-{mirror}", poke, at_once=True)
