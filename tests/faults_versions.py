@@ -91,4 +91,11 @@ VERSIONS = (
         "rows[0]\n",
         BRING_UP,
     ),
+    Fault(
+        "what was had back before a crash passes for a person's own",
+        "engine/asked.py",
+        "            had_back = replace(version, origin=Origin.RESTORE)\n",
+        "            had_back = version\n",
+        ("unit/test_asked_for.py",),
+    ),
 )

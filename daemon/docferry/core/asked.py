@@ -55,7 +55,12 @@ Decision: TypeAlias = Restore | Remove | Heal | Erase | Answer | None
 
 
 def answer(request: Request, seen: Difference) -> Decision:
-    """Give the next step of *request*, from what the three trees hold at its path."""
+    """
+    Give the next step of *request*, from what the three trees hold at its path.
+
+    Of a restore the remote side is not asked: what it holds is the loop's business, before
+    and after.
+    """
     match request.kind:
         case RequestKind.RESTORE:
             return _restore(request, seen)
@@ -80,17 +85,18 @@ def _restore(request: Request, seen: Difference) -> Decision:
     if wanted.gone_at is not None:
         why = f"the bytes of version {wanted.id} were let go {wanted.gone_at:%Y-%m-%d %H:%M} UTC"
         return Answer(request.id, RequestState.FAILED, why)
+    base = seen.synced
     local = None if seen.local is None else seen.local.token
+    is_as_wanted = base is not None and base.sha256 == wanted.sha256 and base.local_token == local
+    if is_as_wanted:
+        return Answer(request.id, RequestState.DONE, "it held that content already")
     if request.placed is not None:
         if local == request.placed:
             return None  # it goes up like any other file
         return Answer(request.id, RequestState.DONE, "it was changed again right after")
-    if not _is_expected(request, seen.synced):
+    if not _is_expected(request, base):
         return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
-    is_as_wanted = seen.synced is not None and seen.synced.sha256 == wanted.sha256
-    if is_as_wanted and seen.is_settled:
-        return Answer(request.id, RequestState.DONE, "it held that content already")
-    return Restore(seen.path, request.id, wanted.id, expect_local=local)
+    return Restore(seen.path, request.id, wanted, expect_local=local)
 
 
 def _remove(request: Request, seen: Difference) -> Decision:

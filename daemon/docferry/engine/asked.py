@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from docferry.core.asked import Request, answer
 from docferry.core.merge import Difference, Seen, Unseen
@@ -43,6 +44,8 @@ log = get_logger(__name__)
 
 #: So many are looked at in one round of the loop.
 AT_ONCE = 500
+#: What was asked for and not done before the start is known up to this number.
+MOST_OF_BEFORE = 100_000
 #: What was put to its path is looked at again so much later, if it has not gone up by then.
 PLACED_AGAIN_S = 5.0
 _FOR_A_PERSON = (RequestState.FAILED, RequestState.CONFLICT, RequestState.SKIPPED)
@@ -52,7 +55,8 @@ _FOR_A_PERSON = (RequestState.FAILED, RequestState.CONFLICT, RequestState.SKIPPE
 class Hands:
     """How the loop looks at paths and sets operations on their way."""
 
-    look: Callable[[Sequence[Path]], Iterator[Seen]]
+    look: Callable[[Sequence[Path]], Iterator[Seen]]  #: at all three trees
+    look_here: Callable[[Sequence[Path]], Iterator[Seen]]  #: at the folder and the ledger
     is_busy: Callable[[Path], bool]
     carry: Callable[[Difference, Asked], None]
 
@@ -85,7 +89,7 @@ class AskedFor:
         self._now = now
         self._poke = poke
         self._under_way: set[int] = set()
-        self._restoring: dict[Path, _Restoring] = {}
+        self._restoring = self._of_before()
         self._attempts: dict[int, int] = {}
         self._retry_s: dict[int, float] = {}  # monotonic
         self._open: set[int] = set()  # as far as the last look at the ledger knows
@@ -102,6 +106,18 @@ class AskedFor:
         now_s = time.monotonic()
         return self._is_to_look or any(at_s <= now_s for at_s in self._retry_s.values())
 
+    def _of_before(self) -> dict[Path, _Restoring]:
+        """Give what an earlier daemon may have put to its path, so that it is known as such."""
+        rows = self._ledger.requests.open(self._mirror, MOST_OF_BEFORE)
+        wanted = {row.path: row for row in reversed(rows) if row.kind is RequestKind.RESTORE}
+        named = [row.version for row in wanted.values() if row.version is not None]
+        versions = self._ledger.versions.rows(named)
+        return {
+            path: _Restoring(row.id, versions[row.version].sha256)
+            for path, row in wanted.items()
+            if row.version in versions
+        }
+
     # Setting on its way.
 
     def begin(self, hands: Hands) -> None:
@@ -112,7 +128,10 @@ class AskedFor:
             wanted = self._ledger.versions.rows(named)
             if "" in rows:  # an erasure whose path is not known to the ledger any more
                 self._consider(rows, Difference("", None, None, None), wanted, hands)
-            for seen in hands.look([path for path in rows if path]):
+            is_restore = {path: row.kind is RequestKind.RESTORE for path, row in rows.items()}
+            here = [path for path in rows if is_restore[path]]
+            everywhere = [path for path in rows if path and not is_restore[path]]
+            for seen in chain(hands.look_here(here), hands.look(everywhere)):
                 self._consider(rows, seen, wanted, hands)
         self._finish_holds()
 
@@ -231,7 +250,8 @@ class AskedFor:
         restoring = self._restoring.get(version.path)
         if restoring is not None and restoring.sha256 == version.sha256:
             answers = Answer(restoring.request, RequestState.DONE, f"it is version {version.id}")
-            return replace(outcome, answers=answers)
+            had_back = replace(version, origin=Origin.RESTORE)
+            return replace(outcome, version=had_back, answers=answers)
         if version.origin is Origin.RESTORE:
             return replace(outcome, version=replace(version, origin=Origin.LOCAL))
         return outcome

@@ -27,7 +27,8 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
-from docferry.engine.look import Looks
+from docferry.engine.identity import Places
+from docferry.engine.look import Looks, look_here
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
@@ -219,9 +220,17 @@ class Planner:
         if others:
             self._tools.ledger.holds.leave_decided(self._mirror, others, datetime.now(UTC))
 
-    def hands(self, look: Callable[[Sequence[Path]], Iterator[Seen]]) -> Hands:
+    def hands(
+        self,
+        look: Callable[[Sequence[Path]], Iterator[Seen]],
+        places: Places,
+    ) -> Hands:
         """Give what it takes to carry out requests."""
-        return Hands(look, self.carrier.is_busy, self._carry_asked)
+
+        def look_locally(paths: Sequence[Path]) -> Iterator[Seen]:
+            return look_here(paths, self._mirror, places, self._tools.ledger)
+
+        return Hands(look, look_locally, self.carrier.is_busy, self._carry_asked)
 
     def _carry_asked(self, seen: Difference, operation: Asked) -> None:
         # Whatever the trees call for.

@@ -94,10 +94,13 @@ class Contents:
 
     def openers(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
         """Yield what opens each place that may hold the content; StaleError: it does not."""
+        if not version.is_current:  # first: then nobody need be asked what is there now
+            yield from self._archived(version)
         agreed = self._synced.get(self._mirror, [version.path]).get(version.path)
         if agreed is not None and agreed.sha256 == version.sha256:
             yield from self._current(version.path, agreed)
-        yield from self._archived(version)
+        if version.is_current:  # it may have been displaced since
+            yield from self._archived(version)
         elsewhere = self._synced.find_sha256(self._mirror, version.sha256)
         if elsewhere is not None and elsewhere[0] != version.path:
             yield from self._current(*elsewhere)
@@ -118,7 +121,10 @@ class Contents:
 
     def _archived(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
         names = [version.id] if version.bytes_of is None else [version.id, version.bytes_of]
-        for side in (self._places.local, self._places.remote):
+        sides = [self._places.local, self._places.remote]
+        if version.archived_remote and not version.archived_local:
+            sides.reverse()  # as the row claims; but a claim is none for sure
+        for side in sides:
             for name in names:
                 yield partial(side.read_archived, name)
 

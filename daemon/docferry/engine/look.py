@@ -94,6 +94,17 @@ def look_at(
             yield Difference(path, local, remote, synced.get(path))
 
 
+def look_here(paths: Sequence[Path], mirror: str, places: Places, ledger: Ledger) -> Iterator[Seen]:
+    """Yield what the folder and the ledger hold at each of *paths*; the bucket is not asked."""
+    synced = ledger.synced.get(mirror, paths)
+    for path in paths:
+        local = places.local.stat(path)
+        if isinstance(local, Unknown):
+            yield Unseen(Side.LOCAL, local)
+        else:
+            yield Difference(path, local, None, synced.get(path))
+
+
 def is_empty(storage: Storage, takes: Callable[[Path], bool]) -> bool:
     """
     Say whether a side holds no file that the mirror takes. What a filter leaves out, such

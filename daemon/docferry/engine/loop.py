@@ -225,7 +225,7 @@ class MirrorLoop:
         if self._outage.is_on:  # a side is not itself: what is dirty waits as well
             return
         if self._requests.take(Run.ASKED) or self._asked.is_due:
-            self._asked.begin(self._planner.hands(self._looks))
+            self._asked.begin(self._planner.hands(self._looks, self._places))
         if self._requests.take(Run.TIDY):
             tidy(self.name, self._places, self._ledger, self._tools.looks, datetime.now(UTC))
         self._work_off_dirty()

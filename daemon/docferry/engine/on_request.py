@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 from docferry.engine.beside import put_beside
 from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.task import Task
-from docferry.errors import PermanentError, TemporaryError
+from docferry.errors import TemporaryError
 from docferry.model import (
     Answer,
     Asked,
@@ -88,9 +88,7 @@ class OnRequest:
                 assert_never(operation)
 
     def _restore(self, task: Task, operation: Restore) -> Outcome:
-        wanted = self._version_of(operation.version)
-        if wanted is None:
-            raise PermanentError(f"there is no version {operation.version} any more")
+        wanted = operation.version
         base, expect = task.seen.synced, operation.expect_local
         if expect is None or (base is not None and base.local_token == expect):
             return self._place(operation, wanted, base if expect is not None else None)
@@ -129,7 +127,7 @@ class OnRequest:
             content,
             _attributes_of(wanted),
             expect=operation.expect_local,
-            archive=None if base is None else self._archive_of(operation, base),
+            archive=None if base is None else _archive_of(operation, base, parent=None),
         ).token
 
     def _place_beside(self, operation: Restore, wanted: VersionRow) -> Outcome:
@@ -148,7 +146,8 @@ class OnRequest:
         """The bucket first: a file that is left alone is found, and asked for again."""
         base = task.seen.synced
         assert base is not None  # only what both sides agreed on is ever taken away
-        archive, path = self._archive_of(operation, base), operation.path
+        row, path = self._version_of(base.version), operation.path
+        archive = _archive_of(operation, base, parent=None if row is None else row.parent)
         if operation.expect_remote is not None:
             self._remote.delete(path, expect=operation.expect_remote, archive=archive)
         if operation.expect_local is not None:
@@ -157,12 +156,9 @@ class OnRequest:
         answer = Answer(operation.request, RequestState.DONE)
         return Outcome(operation, synced=None, archived=(base.version, side), answers=answer)
 
-    def _archive_of(self, operation: Restore | Remove, base: SyncedState) -> Attributes:
-        row = self._version_of(base.version)
-        parent = None if row is None else row.parent
-        return Attributes(
-            version=base.version, sha256=base.sha256, path=operation.path, parent=parent
-        )
+
+def _archive_of(operation: Restore | Remove, base: SyncedState, parent: Ulid | None) -> Attributes:
+    return Attributes(version=base.version, sha256=base.sha256, path=operation.path, parent=parent)
 
 
 def _attributes_of(version: VersionRow) -> Attributes:

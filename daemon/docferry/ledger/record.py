@@ -187,7 +187,7 @@ def _record_history(
 
 def _version_of(outcome: Outcome) -> Ulid | None:
     if isinstance(outcome.operation, Restore):
-        return outcome.operation.version
+        return outcome.operation.version.id
     if outcome.version is not None:
         return outcome.version.id
     if outcome.synced is not None:
