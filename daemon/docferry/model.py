@@ -282,6 +282,7 @@ class VersionRow:
     bytes_of: Ulid | None = None  #: the version under which its archived bytes are; None: its own
     store_version: str | None = None  #: what the bucket's own versioning calls it
     held: bool = False  #: no retention takes it
+    agreed: bool = True  #: both sides held it; False: one alone did, for a while
     gone_at: datetime | None = None  #: when retention let its bytes go
 
     @property

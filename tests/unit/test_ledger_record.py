@@ -149,7 +149,9 @@ def test_a_displaced_content_that_had_no_version_gets_one(ledger: Ledger) -> Non
 
     ledger.record("docs", [outcome], at=NOW)
 
-    archived = dataclasses.replace(stranger, archived_remote=True, left_at=stranger.created_at)
+    archived = dataclasses.replace(
+        stranger, archived_remote=True, left_at=stranger.created_at, agreed=False
+    )
     assert set(ledger.versions.of("docs", "a")) == {archived, version("a")}
 
 

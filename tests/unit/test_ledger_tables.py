@@ -115,7 +115,7 @@ def test_a_conflict_recovered_is_as_one_written_down(ledger: Ledger) -> None:
     assert ledger.conflicts.begun("docs") == []
     [row] = ledger.conflicts.all("docs")
     assert (row.path, row.copy_path, row.created_at) == ("a", "a.conflict", NOW)
-    archived = dataclasses.replace(mine, archived_local=True, left_at=mine.created_at)
+    archived = dataclasses.replace(mine, archived_local=True, left_at=mine.created_at, agreed=False)
     assert ledger.versions.of("docs", "a") == [archived]
     [line] = ledger.history.of("docs", "a")
     assert (line.kind, line.version, line.note) == ("keep_both", mine.id, "a.conflict")

@@ -67,6 +67,14 @@ def test_a_tree_is_what_each_path_held_at_that_instant(ledger: Ledger) -> None:
     ]
 
 
+def test_what_one_side_alone_held_is_no_part_of_the_tree(ledger: Ledger) -> None:
+    put(ledger, "a", "1", 1)
+    seen = replace(version("b"), created_at=at(1), left_at=at(3), agreed=False)
+    ledger.versions.add([seen])
+
+    assert [*tree(ledger, at(2))] == ["a"]
+
+
 def test_a_subtree_holds_what_is_at_or_below_its_folder_alone(ledger: Ledger) -> None:
     for path in ("a", "a/b", "a/c/d", "a.txt", "a0", "b"):
         put(ledger, path, "1", 1)

@@ -132,12 +132,12 @@ def time_named(text: str) -> datetime:
 
 
 def _held_at(ledger: Ledger, mirror: str, path: Path, at: datetime) -> VersionRow:
-    found = [row for row in ledger.versions.tree_at(mirror, at, path) if row.path == path]
-    if found:
-        return found[0]
-    first = ledger.versions.of(mirror, path)[-1:]
-    if first and at < first[0].created_at:
-        raise UserError(f"{path} came to {mirror} later, at {_local(first[0].created_at)}")
+    rows = ledger.versions.of(mirror, path)
+    then = [row for row in rows if row.created_at <= at and not (row.left_at and row.left_at <= at)]
+    if then:  # what both sides held, else what one of them did
+        return next((row for row in then if row.agreed), then[0])
+    if rows and at < rows[-1].created_at:
+        raise UserError(f"{path} came to {mirror} later, at {_local(rows[-1].created_at)}")
     raise UserError(f"{mirror} had no {path} at {_local(at)}")
 
 

@@ -218,6 +218,7 @@ class ArchiveCare:
             left_at=now,
             archived_local=side is Side.LOCAL,
             archived_remote=side is Side.REMOTE,
+            agreed=False,
         )
         attributes = Attributes(
             version=evidence.id, sha256=sight.sha256, parent=owner.id, path=row.path

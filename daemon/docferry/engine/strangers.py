@@ -272,6 +272,7 @@ class StoreVersions:
             created_at=missed.created_at,
             left_at=missed.left_at,
             store_version=kept.version_id,
+            agreed=False,
         )
 
     def _archive(self, kept: Kept, row: VersionRow) -> None:

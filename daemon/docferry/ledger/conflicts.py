@@ -122,7 +122,9 @@ class Conflicts:
             "note": begun.copy_path,
         }
         with self._database.writing() as tx:
-            found = replace(displaced, archived_local=True, left_at=displaced.created_at)
+            found = replace(
+                displaced, archived_local=True, left_at=displaced.created_at, agreed=False
+            )
             tx.insert_missing(version, [values_of(found)])
             list_conflicts(tx, displaced.mirror, [(displaced.path, begun.copy_path)], at)
             tx.insert(history, [line])

@@ -126,7 +126,7 @@ def _record_versions(
     new = [outcome.version for outcome in outcomes if outcome.version is not None]
     # What was displaced before the ledger knew of it was never current there.
     displaced = [
-        replace(outcome.displaced, left_at=outcome.displaced.created_at)
+        replace(outcome.displaced, left_at=outcome.displaced.created_at, agreed=False)
         for outcome in outcomes
         if outcome.displaced is not None
     ]

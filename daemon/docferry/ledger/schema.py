@@ -148,6 +148,7 @@ version = _table(
     Column("bytes_of", Text),
     Column("store_version", Text),
     Column("held", Boolean),
+    Column("agreed", Boolean),
     Column("gone_at", Instant),
 )
 

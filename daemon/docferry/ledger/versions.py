@@ -33,6 +33,7 @@ _ROW = select(
     version.c.bytes_of,
     version.c.store_version,
     version.c.held,
+    version.c.agreed,
     version.c.gone_at,
 )
 _SOMEWHERE = {"archived_local": True, "archived_remote": True}
@@ -74,6 +75,7 @@ def values_of(row: VersionRow) -> dict[str, object]:
         "bytes_of": row.bytes_of,
         "store_version": row.store_version,
         "held": row.held,
+        "agreed": row.agreed,
         "gone_at": row.gone_at,
     }
 
@@ -143,7 +145,7 @@ class Versions:
 
     def tree_at(self, mirror: str, at: datetime, below: Path = "") -> Iterator[VersionRow]:
         """
-        Yield what each path held at *at*, in the order of the paths.
+        Yield what each path held on both sides at *at*, in the order of the paths.
 
         Args:
             below: Only what is at or below this path; "" is the whole mirror.
@@ -151,7 +153,8 @@ class Versions:
         held_then = (version.c.created_at <= at) & (
             version.c.left_at.is_(null()) | (version.c.left_at > at)
         )
-        query = _ROW.where(version.c.mirror == mirror, held_then, *_below(below))
+        is_agreed = version.c.agreed.is_(true())
+        query = _ROW.where(version.c.mirror == mirror, held_then, is_agreed, *_below(below))
         yield from self._pages_by_path(query)
 
     def first_at(self, mirror: str) -> datetime | None:

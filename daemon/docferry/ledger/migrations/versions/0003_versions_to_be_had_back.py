@@ -70,6 +70,7 @@ def _versions() -> None:
         _text("bytes_of", null=True),
         _text("store_version", null=True),
         _flag("held"),
+        _flag("agreed"),
         _text("gone_at", null=True),
         sa.CheckConstraint(
             "origin IN ('local', 'store', 'drop', 'conversion', 'restore', 'api', 'evidence')",
@@ -77,7 +78,10 @@ def _versions() -> None:
         ),
         sqlite_with_rowid=False,
     )
-    op.execute(f"INSERT INTO version_anew ({_VERSION}, held) SELECT {_VERSION}, false FROM version")
+    op.execute(
+        f"INSERT INTO version_anew ({_VERSION}, held, agreed)"
+        f" SELECT {_VERSION}, false, true FROM version"
+    )
     op.drop_table("version")
     op.rename_table("version_anew", "version")
     op.create_index("version_path", "version", ["mirror", "path"])
