@@ -100,6 +100,16 @@ class AskedFor:
         """Whether a request is open, as far as is known."""
         return bool(self._open) or self._is_to_look
 
+    def is_to_wait(self, path: Path) -> bool:
+        """
+        Say whether what was put to *path* is to go up later.
+
+        First the folder is as it was asked to be; to send what is there takes longer.
+        """
+        restoring = self._restoring.get(path)
+        is_placed = restoring is not None and restoring.placed is not None
+        return is_placed and (bool(self._under_way) or self._is_to_look)
+
     @property
     def is_due(self) -> bool:
         """Whether it is time for `begin`, if nobody asks for it."""

@@ -69,6 +69,8 @@ log = get_logger(__name__)
 
 #: A path blocked this often is no passing state: the newcomer gets another local name.
 BLOCKED_BEFORE_ALIAS = 2
+#: While other contents are put back, one that has been goes up so much later.
+RESTORING_AGAIN_S = 0.2
 #: What was at rest before it was put to its path.
 _PUT_BY_US = (Origin.DROP, Origin.CONVERSION, Origin.RESTORE)
 
@@ -274,7 +276,9 @@ class Planner:
     ) -> bool:
         """Say whether what the operation takes for settled has settled; else look again later."""
         wait_s: float | None = None
-        if isinstance(operation, Upload | ReadLocal | KeepBoth) and seen.local is not None:
+        if isinstance(operation, Upload) and self._asked.is_to_wait(seen.path):
+            wait_s = RESTORING_AGAIN_S
+        elif isinstance(operation, Upload | ReadLocal | KeepBoth) and seen.local is not None:
             wait_s = self._unrest_s(seen.path, seen.local)
         elif isinstance(operation, DeleteRemote) and not is_snapshot:
             wait_s = self._absence_s(seen.path)
