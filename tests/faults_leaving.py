@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from fault import Fault
 
+CLOCK = ("integration/test_clock_ahead.py",)
 ERASE = ("unit/test_erase.py",)
 RETENTION = ("unit/test_retention_round.py", "unit/test_ledger_versions.py")
 
 LEAVING = (
     # Retention.
+    Fault(
+        "retention believes a time that was once written down ahead of the clock",
+        "app/keepers.py",
+        "                now=_by_the_clock,\n",
+        "                now=self._now,\n",
+        CLOCK,
+    ),
+    Fault(
+        "the time of history stands still until the clock has caught up",
+        "app/sides.py",
+        "timedelta(seconds=now_s - self._from_s) / 2",
+        "timedelta(0)",
+        CLOCK,
+    ),
     Fault(
         "retention takes what came to be asked for since it was judged",
         "ledger/versions.py",
