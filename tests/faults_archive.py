@@ -34,6 +34,13 @@ ARCHIVE = (
         ("contract/test_s3_archive.py",),
     ),
     Fault(
+        "one version that cannot be brought up keeps the others from it",
+        "engine/bring_up.py",
+        "            self._failure = self._failure or error\n",
+        "            raise\n",
+        ("unit/test_bring_up.py",),
+    ),
+    Fault(
         "a folder that is not mounted has an empty archive",
         "storage/local_archive.py",
         "            self.require_marker(root_fd)\n            try:\n",
