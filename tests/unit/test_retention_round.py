@@ -83,7 +83,7 @@ def test_the_rehearsal_says_what_the_round_does(mirror: Mirror) -> None:
     for path in ("a", "b", "b/c", "é"):
         for number in range(4):
             mirror.displaced(path, f"{path}{number}", number)
-    mirror.ledger.versions.keep(ulid_of("aa3"), is_held=True)
+    mirror.ledger.versions.keep(ulid_of("aa3"), NOW, is_held=True)
     policy = Policy(last=1, at_least=2 * DAY)
     going = {
         verdict.version.id
@@ -133,7 +133,7 @@ def test_the_content_of_a_file_stays_whatever_its_path(mirror: Mirror) -> None:
 def test_what_came_to_be_needed_since_it_was_judged_stays(mirror: Mirror) -> None:
     held, asked = mirror.displaced("a", "1", 2), mirror.displaced("b", "1", 2)
     used, other = mirror.displaced("c", "1", 2, content="same"), mirror.displaced("d", "1", 2)
-    mirror.ledger.versions.keep(held.id, is_held=True)
+    mirror.ledger.versions.keep(held.id, NOW, is_held=True)
     restore = NewRequest("docs", "b", RequestKind.RESTORE, version=asked.id)
     mirror.ledger.requests.add([restore], NOW)
     mirror.ledger.record("docs", [uploaded("e", "same")], at=NOW)

@@ -12,7 +12,8 @@ from docferry.ledger.database import Database, chunks
 from docferry.ledger.schema import history, request, synced, version
 from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
-LET_GO = "let_go"  #: in history: retention let the bytes of a version go
+#: In history: retention let the bytes of a version go, or a person had it held.
+LET_GO, HELD, HELD_NO_MORE = "let_go", "hold", "unhold"
 #: Rows read at a time by what goes through many versions.
 PAGE_ROWS = 2000
 
@@ -323,9 +324,11 @@ class Versions:
 
     # What people and retention decide.
 
-    def keep(self, version_id: Ulid, *, is_held: bool) -> VersionRow:
+    def keep(self, version_id: Ulid, at: datetime, *, is_held: bool) -> VersionRow:
         """
         Hold a version, or hold it no more, and give it.
+
+        It goes into the history as well: what is new there calls for a snapshot.
 
         Raises:
             UserError: There is no such version, or its bytes are gone.
@@ -337,6 +340,8 @@ class Versions:
             if is_held and row.gone_at is not None:
                 raise UserError(f"the bytes of version {version_id} were let go {row.gone_at}")
             tx.update(version, {"held": is_held}, version.c.id == version_id)
+            kind = HELD if is_held else HELD_NO_MORE
+            tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])
         return row
 
     def let_go(self, version_ids: Sequence[Ulid], at: datetime) -> set[Ulid]:
@@ -359,7 +364,7 @@ class Versions:
                 if found:
                     noted = {"gone_at": at, **_SOMEWHERE}
                     tx.update(version, noted, version.c.id.in_(found))
-                tx.insert(history, [_line(at, *row) for row in rows])
+                tx.insert(history, [_line(LET_GO, at, *row) for row in rows])
             gone.update(found)
         return gone
 
@@ -438,12 +443,12 @@ def _may_go() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _line(at: datetime, version_id: Ulid, mirror: str, path: Path) -> dict[str, object]:
+def _line(kind: str, at: datetime, version_id: Ulid, mirror: str, path: Path) -> dict[str, object]:
     return {
         "at": at,
         "mirror": mirror,
         "path": path,
-        "kind": LET_GO,
+        "kind": kind,
         "version": version_id,
         "moved_bytes": 0,
         "took_s": 0.0,
