@@ -11,6 +11,27 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "what was put back before a crash passes for somebody's own",
+        "engine/asked.py",
+        "        self._recall()\n",
+        "",
+        ("unit/test_asked_for.py",),
+    ),
+    Fault(
+        "what is asked of a path that is busy waits until somebody asks again",
+        "engine/asked.py",
+        "                    self._busy_until_s = now_s + BUSY_AGAIN_S\n",
+        "                    pass\n",
+        ("unit/test_asked_for.py",),
+    ),
+    Fault(
+        "what is had back to where nothing travels is waited for",
+        "core/asked.py",
+        "    if request.barred and ",
+        "    if request.barred == '?' and ",
+        (*REQUESTS, *ASKED),
+    ),
+    Fault(
         "what was followed by another version stays current",
         "ledger/record.py",
         "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",

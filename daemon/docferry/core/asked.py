@@ -41,6 +41,7 @@ class Request:
     wanted: the version to be restored; None: there is no such version, or none is needed.
     expect: the version that the path held when it was asked; NOTHING: none; None: any will do.
     placed: the token of the local file by which it was carried out already.
+    barred: why what is done at the path would not travel; "": it does.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Request:
     wanted: VersionRow | None = None
     expect: Ulid | None = None
     placed: Token | None = None
+    barred: str = ""
 
 
 #: None: the path is on its way to where it was asked to be.
@@ -56,6 +58,8 @@ Decision: TypeAlias = Restore | Remove | Heal | Erase | Answer | None
 
 def answer(request: Request, seen: Difference) -> Decision:
     """Give the next step of *request*, from what the three trees hold at its path."""
+    if request.barred and request.kind in (RequestKind.RESTORE, RequestKind.REMOVE):
+        return Answer(request.id, RequestState.FAILED, request.barred)
     match request.kind:
         case RequestKind.RESTORE:
             return _restore(request, seen)
