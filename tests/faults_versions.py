@@ -11,6 +11,20 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "what both sides hold when they are joined anew is a new version",
+        "engine/execute.py",
+        "            version_id = self._known.current(self._mirror, path, operation.sha256)\n",
+        "            version_id = None\n",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
+        "what comes down where both sides are joined anew is a new version",
+        "engine/execute.py",
+        "            if known is not None:  # as in _mark_synced\n",
+        "            if False:\n",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
         "what was put back before a crash passes for somebody's own",
         "engine/asked.py",
         "        self._recall()\n",
