@@ -9,6 +9,20 @@ ERASE = ("unit/test_erase.py",)
 RETENTION = ("unit/test_retention_round.py", "unit/test_ledger_versions.py")
 
 LEAVING = (
+    Fault(
+        "of each version on the same bytes it is asked whether they are there",
+        "engine/archived.py",
+        "cache(partial(_are_bytes_at, places))",
+        "partial(_are_bytes_at, places)",
+        RETENTION,
+    ),
+    Fault(
+        "what is known to be shared is asked about in each round",
+        "engine/retention.py",
+        "        is_free = may_remove_bytes(row, self._ledger.versions.on_bytes_of(row.id))\n",
+        "        is_free = True\n",
+        RETENTION,
+    ),
     # Retention.
     Fault(
         "retention believes a time that was once written down ahead of the clock",
@@ -55,7 +69,7 @@ LEAVING = (
     Fault(
         "retention believes the note about shared bytes alone",
         "engine/archived.py",
-        "row.id != version.id and not _has_other_bytes(row, version, places)",
+        "row.id != version.id and not any(map(are_there, homes))",
         "False",
         RETENTION,
     ),
