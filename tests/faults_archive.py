@@ -27,6 +27,20 @@ ARCHIVE = (
         LOCAL_VERSIONS,
     ),
     Fault(
+        "a bucket gives bytes away for others that have rotted",
+        "storage/s3_archive.py",
+        "            self._refuse_damaged(version, to, sha256)\n",
+        "",
+        ("contract/test_s3_archive.py",),
+    ),
+    Fault(
+        "one version that cannot be brought up keeps the others from it",
+        "engine/bring_up.py",
+        "            self._failure = self._failure or error\n",
+        "            raise\n",
+        ("unit/test_bring_up.py",),
+    ),
+    Fault(
         "a folder that is not mounted has an empty archive",
         "storage/local_archive.py",
         "            self.require_marker(root_fd)\n            try:\n",

@@ -4,11 +4,40 @@ from __future__ import annotations
 
 from fault import Fault
 
+CLOCK = ("integration/test_clock_ahead.py",)
 ERASE = ("unit/test_erase.py",)
 RETENTION = ("unit/test_retention_round.py", "unit/test_ledger_versions.py")
 
 LEAVING = (
+    Fault(
+        "of each version on the same bytes it is asked whether they are there",
+        "engine/archived.py",
+        "cache(partial(_are_bytes_at, places))",
+        "partial(_are_bytes_at, places)",
+        RETENTION,
+    ),
+    Fault(
+        "what is known to be shared is asked about in each round",
+        "engine/retention.py",
+        "        is_free = may_remove_bytes(row, self._ledger.versions.on_bytes_of(row.id))\n",
+        "        is_free = True\n",
+        RETENTION,
+    ),
     # Retention.
+    Fault(
+        "retention believes a time that was once written down ahead of the clock",
+        "app/keepers.py",
+        "                now=_by_the_clock,\n",
+        "                now=self._now,\n",
+        CLOCK,
+    ),
+    Fault(
+        "the time of history stands still until the clock has caught up",
+        "app/sides.py",
+        "timedelta(seconds=now_s - self._from_s) / 2",
+        "timedelta(0)",
+        CLOCK,
+    ),
     Fault(
         "retention takes what came to be asked for since it was judged",
         "ledger/versions.py",
@@ -40,7 +69,7 @@ LEAVING = (
     Fault(
         "retention believes the note about shared bytes alone",
         "engine/archived.py",
-        "row.id != version.id and not _has_other_bytes(row, version, places)",
+        "row.id != version.id and not any(map(are_there, homes))",
         "False",
         RETENTION,
     ),

@@ -12,6 +12,13 @@ LEDGER_SNAPSHOTS = ("unit/test_ledger_snapshots.py",)
 REBUILDING = (
     # What is rebuilt.
     Fault(
+        "that a version is held goes into no snapshot",
+        "ledger/versions.py",
+        "            tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])\n",
+        "",
+        ("unit/test_snapshot_chore.py",),
+    ),
+    Fault(
         "two objects are one version",
         "core/rebuild.py",
         "    return known.get(claims.version, mine) == mine\n",

@@ -11,6 +11,41 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "what both sides hold when they are joined anew is a new version",
+        "engine/execute.py",
+        "            version_id = self._known.current(self._mirror, path, operation.sha256)\n",
+        "            version_id = None\n",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
+        "what comes down where both sides are joined anew is a new version",
+        "engine/execute.py",
+        "            if known is not None:  # as in _mark_synced\n",
+        "            if False:\n",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
+        "what was put back before a crash passes for somebody's own",
+        "engine/asked.py",
+        "        self._recall()\n",
+        "",
+        ("unit/test_asked_for.py",),
+    ),
+    Fault(
+        "what is asked of a path that is busy waits until somebody asks again",
+        "engine/asked.py",
+        "                    self._busy_until_s = now_s + BUSY_AGAIN_S\n",
+        "                    pass\n",
+        ("unit/test_asked_for.py",),
+    ),
+    Fault(
+        "what is had back to where nothing travels is waited for",
+        "core/asked.py",
+        "    if request.barred and ",
+        "    if request.barred == '?' and ",
+        (*REQUESTS, *ASKED),
+    ),
+    Fault(
         "what was followed by another version stays current",
         "ledger/record.py",
         "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",

@@ -89,6 +89,17 @@ def test_bytes_of_which_nobody_said_what_they_are_are_no_ones_bytes(server: S3Se
     assert read(storage, first) == CONTENT
 
 
+def test_bytes_are_not_given_away_for_others_that_have_rotted(server: S3Server) -> None:
+    storage, first, second = s3_storage(server), new_version(), new_version()
+    storage.archive.put(first, BytesContent(CONTENT), ABOUT)
+    Stranger(server, storage).put(key_of(second), OTHER, Metadata={"docferry-sha256": SHA256})
+
+    with pytest.raises(StaleError):
+        storage.archive.refer(first, second, ABOUT)
+
+    assert read(storage, first) == CONTENT
+
+
 def test_a_reference_stays_where_the_bytes_that_should_replace_it_are_damaged(
     server: S3Server,
 ) -> None:

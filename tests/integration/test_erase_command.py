@@ -95,7 +95,7 @@ def test_without_both_options_it_only_says_what_would_go(
 
 
 def test_what_is_held_is_refused_before_anything_is_asked_for(desk: Desk, ledger: Ledger) -> None:
-    ledger.versions.keep(ulid_of("a1"), is_held=True)
+    ledger.versions.keep(ulid_of("a1"), NOW, is_held=True)
 
     said = desk.asks("erase", "a", *BOTH)
 

@@ -331,6 +331,33 @@ def test_an_emptied_bucket_deletes_nothing(new_mirror: Callable[..., Mirror]) ->
     assert "no file" in hold.reason
 
 
+@pytest.mark.parametrize("is_empty", [True, False], ids=["empty", "as it was"])
+def test_what_a_folder_that_is_joined_anew_holds_or_gets_again_is_no_new_version(
+    new_mirror: Callable[..., Mirror], *, is_empty: bool
+) -> None:
+    mirror = new_mirror()
+    (mirror.root / "a").write_bytes(b"a")
+    mirror.start()
+    mirror.stop()
+    [before] = mirror.ledger.versions.of("docs", "a")
+    shutil.rmtree(mirror.root / ".docferry")
+    if is_empty:
+        (mirror.root / "a").unlink()
+    mirror.loop = mirror.new_loop()
+    mirror.loop.start()
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
+    [hold] = mirror.ledger.holds.all("docs")
+
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+    assert mirror.files == {"a": b"a"}
+    assert mirror.ledger.versions.of("docs", "a") == [before]
+    assert mirror.ledger.synced.get("docs", ["a"])["a"].version == before.id
+    assert mirror.ledger.versions.to_bring_up("docs", 10) == []
+
+
 def test_a_folder_that_lost_its_marker_stops_everything(new_mirror: Callable[..., Mirror]) -> None:
     mirror = new_mirror()
     (mirror.root / "a").write_bytes(b"a")

@@ -13,6 +13,7 @@ from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.model import (
     HoldState,
     MirrorHealth,
+    Mode,
     Origin,
     Path,
     RequestKind,
@@ -295,3 +296,22 @@ def test_a_rewind_waits_for_a_person_and_keeps_nothing_from_travelling(
     else:
         assert row.state is RequestState.SKIPPED
         assert mirror.files == {"a": b"second", "b": b"b"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "path"), [(Mode.TWO_WAY, "old.partial"), (Mode.PULL, "b")], ids=["left out", "pull"]
+)
+def test_what_would_not_travel_is_refused_and_not_waited_for_for_ever(
+    new_mirror: Callable[..., Mirror], mode: Mode, path: Path
+) -> None:
+    mirror = new_mirror(mode=mode)
+    mirror.remote.user_write("a", b"one")
+    mirror.start()
+    mirror.remote.user_write("a", b"two")
+    mirror.run()
+    version = version_of(mirror, "a", b"one")
+
+    [request] = ask(mirror, [restore(path, version.id)])
+
+    assert answered(mirror, request).state is RequestState.FAILED
+    assert mirror.files == {"a": b"two"}

@@ -49,6 +49,9 @@ class Notes:
     def is_intended(self, mirror: str, path: str, version: str) -> bool:
         return (path, version) in self.intents
 
+    def current(self, mirror: str, path: str, sha256: str) -> str | None:
+        return None
+
     def parent_of(self, version: str) -> str | None:
         return None
 

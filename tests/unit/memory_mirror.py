@@ -67,6 +67,9 @@ class MemoryMirror:
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return (path, version) in self.intents
 
+    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
+        return None
+
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.parents.get(version)
 

@@ -56,6 +56,8 @@ SKIPPED = Answer(7, RequestState.SKIPPED, CHANGED_SINCE)
             Restore("a", 7, OLD, expect_local="l1"),
         ),
         (replace(RESTORE, expect="V-OTHER"), AS_AGREED, SKIPPED),
+        (replace(RESTORE, barred="why"), AS_AGREED, Answer(7, RequestState.FAILED, "why")),
+        (replace(REMOVE, barred="why"), AS_AGREED, Answer(7, RequestState.FAILED, "why")),
         (replace(RESTORE, expect=NOTHING), AS_AGREED, SKIPPED),
         (replace(RESTORE, expect=NOTHING), seen(), Restore("a", 7, OLD, expect_local=None)),
         (replace(RESTORE, placed="l2"), seen(EDITED, REMOTE, BASE), None),

@@ -24,6 +24,7 @@ from docferry.model import (
     Restore,
 )
 from ledger_rows import NOW, fresh_ledger, uploaded
+from processes import wait_for
 
 
 class Bench:
@@ -108,14 +109,16 @@ def test_what_somebody_made_of_it_before_it_went_up_is_their_own(bench: Bench) -
     assert outcome.version.origin is Origin.LOCAL
 
 
-def test_what_an_earlier_daemon_had_put_there_is_known_for_what_it_is(bench: Bench) -> None:
+def test_what_was_put_back_before_a_crash_answers_the_request_whoever_lets_it_go_up(
+    bench: Bench,
+) -> None:
     request = bench.ask("a", "old")
     bench.asked = AskedFor("docs", bench.ledger, lambda: NOW, bench.poked.append)
 
     outcome = noted(bench, "a", "old", Origin.LOCAL)
 
     assert outcome.answers is not None
-    assert outcome.answers.request == request
+    assert (outcome.answers.request, outcome.answers.state) == (request, RequestState.DONE)
     assert outcome.version is not None
     assert outcome.version.origin is Origin.RESTORE
 
@@ -139,6 +142,18 @@ def test_a_path_with_an_operation_under_way_waits(bench: Bench) -> None:
 
     assert while_busy == []
     assert len(bench.begin()) == 1
+
+
+def test_a_path_with_an_operation_under_way_is_looked_at_again_though_nobody_asks(
+    bench: Bench,
+) -> None:
+    bench.ask("a", "one")
+    bench.busy.add("a")
+
+    bench.begin()
+
+    assert not bench.asked.is_due
+    wait_for(lambda: bench.asked.is_due)
 
 
 def test_a_failure_that_may_pass_is_tried_again_and_one_that_will_not_is_the_answer(

@@ -11,7 +11,7 @@ import pytest
 from docferry.engine.bring_up import BringUp
 from docferry.engine.contents import Contents
 from docferry.engine.identity import Places
-from docferry.errors import StaleError
+from docferry.errors import PermanentError, StaleError
 from docferry.ledger import Ledger
 from docferry.model import Attributes, Origin, Path, Side, SyncedState, Ulid, VersionRow
 from docferry.storage.memory import BytesContent, MemoryStorage, sha256_of
@@ -200,6 +200,19 @@ def test_what_is_nowhere_keeps_nothing_else_from_being_copied(bench: Bench) -> N
 
     assert bench.in_bucket(row) == b"old"
     assert not bench.row(lost.id).archived_remote
+
+
+def test_one_that_cannot_be_brought_up_keeps_no_other_from_it(bench: Bench) -> None:
+    first = bench.displaced("a", b"old", Side.LOCAL)
+    bench.remote.archive.put(first.id, BytesContent(b"another"), Attributes())
+    second = bench.displaced("b", b"older", Side.LOCAL)
+    equal = [bench.displaced(path, b"same", Side.REMOTE) for path in ("c", "d")]
+
+    with pytest.raises(PermanentError, match=f"something else as version {first.id}"):
+        bench.run()
+
+    assert bench.in_bucket(second) == b"older"
+    assert bench.row(equal[1].id).bytes_of == equal[0].id
 
 
 def test_a_crash_before_the_bytes_are_shared_leaves_them_where_they_were(bench: Bench) -> None:

@@ -294,7 +294,7 @@ def test_a_file_put_back_is_a_new_document(mirror: Mirror) -> None:
 
 def test_what_is_held_is_not_erased(mirror: Mirror) -> None:
     [old, *_] = with_a_past(mirror)
-    mirror.ledger.versions.keep(old, is_held=True)
+    mirror.ledger.versions.keep(old, NOW, is_held=True)
 
     with pytest.raises(PermanentError, match="is held"):
         mirror.erase()

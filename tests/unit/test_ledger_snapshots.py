@@ -36,7 +36,7 @@ def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
         ledger.record("docs", [uploaded("a", "second")], at=NOW + MINUTE)
         ledger.versions.note_archived([agreed("a").version], Side.REMOTE)
         ledger.versions.note_archived([agreed("a").version], Side.LOCAL)
-        ledger.versions.keep(agreed("a").version, is_held=True)
+        ledger.versions.keep(agreed("a").version, NOW, is_held=True)
         ledger.aliases.add("docs", "a/b", "%_~/a/b")
         ledger.versions.add([version("secret", mirror="others")])
         yield ledger
@@ -73,7 +73,7 @@ def test_a_snapshot_holds_the_past_and_nothing_of_other_mirrors(
 
     unpack(packed, plain, sha256=hashlib.sha256(packed.read_bytes()).hexdigest())
 
-    kept = {"mirror": 1, "synced": 2, "version": 3, "alias": 1, "history": 3, "job": 1}
+    kept = {"mirror": 1, "synced": 2, "version": 3, "alias": 1, "history": 4, "job": 1}
     assert counted(plain) == kept | {"alembic_version": 1, "setting": 1}
     with Ledger.open(plain) as copy:
         assert copy.instance == ledger.instance
@@ -251,7 +251,7 @@ def test_a_mirror_may_have_another_name_on_the_new_machine(
 
     assert [path for path, _ in rebuilt.synced.scan("renamed")] == ["a"]
     assert len(rebuilt.versions.of("renamed", "a")) == 2
-    assert len(rebuilt.history.of("renamed", "a")) == 2
+    assert len(rebuilt.history.of("renamed", "a")) == 3
 
 
 def test_the_lines_of_two_mirrors_do_not_take_each_others_numbers(
@@ -266,7 +266,7 @@ def test_the_lines_of_two_mirrors_do_not_take_each_others_numbers(
     rebuilt.take_over(plain, "docs")
     rebuilt.take_over(tmp_path / "other", "others")
 
-    assert len(rebuilt.history.of("docs", "a")) == 2
+    assert len(rebuilt.history.of("docs", "a")) == 3
     assert len(rebuilt.history.of("others", "b")) == 1
 
 
@@ -292,4 +292,4 @@ def test_an_older_ledger_adds_what_it_knew_and_makes_nothing_current(
         agreed("a", content).version for content in ("", "second", "third")
     }
     assert [row.id for row in versions if row.is_current] == [agreed("a", "third").version]
-    assert len(rebuilt.history.of("docs", "a")) == 3
+    assert len(rebuilt.history.of("docs", "a")) == 4

@@ -183,7 +183,7 @@ def test_no_held_no_current_and_no_gone_version_is_let_go(ledger: Ledger, state:
     if state != "current":
         ledger.record("docs", [deleted("a")], at=at(2))
     if state == "held":
-        ledger.versions.keep(one, is_held=True)
+        ledger.versions.keep(one, NOW, is_held=True)
     if state == "gone already":
         assert ledger.versions.let_go([one], at(3)) == {one}
 
@@ -196,9 +196,9 @@ def test_a_version_that_is_gone_or_unknown_cannot_be_held(ledger: Ledger) -> Non
     ledger.versions.let_go([ulid_of("a1")], at(3))
 
     with pytest.raises(UserError, match="were let go"):
-        ledger.versions.keep(ulid_of("a1"), is_held=True)
+        ledger.versions.keep(ulid_of("a1"), NOW, is_held=True)
     with pytest.raises(UserError, match="there is no version"):
-        ledger.versions.keep("01KXXXXXXXXXXXXXXXXXXXXXXX", is_held=True)
+        ledger.versions.keep("01KXXXXXXXXXXXXXXXXXXXXXXX", NOW, is_held=True)
 
 
 def test_what_the_bucket_lacks_is_what_was_displaced_and_not_archived_there(

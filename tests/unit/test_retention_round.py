@@ -14,11 +14,22 @@ from docferry.engine.retention import Retention, Round, verdicts
 from docferry.errors import PermanentError, TemporaryError, UnreachableError
 from docferry.ledger.requests import NewRequest
 from docferry.metrics import REGISTRY
-from docferry.model import RequestKind, Side
+from docferry.model import Attributes, RequestKind, Side, Ulid
+from docferry.storage.memory import MemoryArchive
 from ledger_rows import NOW, deleted, fresh_ledger, ulid_of, uploaded, version
 from unit.archived_mirror import DAY, ArchivedMirror, KeptByBucket
 
 LAST_ONE = Policy(last=1)
+
+
+class Counted(MemoryArchive):
+    def __init__(self, asked: list[Ulid], *, keeps_references: bool) -> None:
+        super().__init__(keeps_references=keeps_references, step=lambda name: None)
+        self._asked = asked
+
+    def describe(self, version: Ulid) -> Attributes | None:
+        self._asked.append(version)
+        return super().describe(version)
 
 
 class Mirror(ArchivedMirror):
@@ -31,6 +42,15 @@ class Mirror(ArchivedMirror):
             bucket_versions=lambda: self.bucket,
             now=lambda: NOW,
         )
+
+    def count_looks(self) -> list[Ulid]:
+        """Give a list into which both archives will write whatever they are asked about."""
+        asked: list[Ulid] = []
+        for side in (self.local, self.remote):
+            archive = Counted(asked, keeps_references=side is self.remote)
+            archive.update(side.archive)
+            side.archive = archive
+        return asked
 
     def round(self, policy: Policy = LAST_ONE) -> Round:
         return self.retention(policy).round(lambda: False)
@@ -83,7 +103,7 @@ def test_the_rehearsal_says_what_the_round_does(mirror: Mirror) -> None:
     for path in ("a", "b", "b/c", "é"):
         for number in range(4):
             mirror.displaced(path, f"{path}{number}", number)
-    mirror.ledger.versions.keep(ulid_of("aa3"), is_held=True)
+    mirror.ledger.versions.keep(ulid_of("aa3"), NOW, is_held=True)
     policy = Policy(last=1, at_least=2 * DAY)
     going = {
         verdict.version.id
@@ -133,7 +153,7 @@ def test_the_content_of_a_file_stays_whatever_its_path(mirror: Mirror) -> None:
 def test_what_came_to_be_needed_since_it_was_judged_stays(mirror: Mirror) -> None:
     held, asked = mirror.displaced("a", "1", 2), mirror.displaced("b", "1", 2)
     used, other = mirror.displaced("c", "1", 2, content="same"), mirror.displaced("d", "1", 2)
-    mirror.ledger.versions.keep(held.id, is_held=True)
+    mirror.ledger.versions.keep(held.id, NOW, is_held=True)
     restore = NewRequest("docs", "b", RequestKind.RESTORE, version=asked.id)
     mirror.ledger.requests.add([restore], NOW)
     mirror.ledger.record("docs", [uploaded("e", "same")], at=NOW)
@@ -157,6 +177,32 @@ def test_shared_bytes_stay_until_the_last_version_on_them_is_let_go(mirror: Mirr
     assert (done.let_go, done.removed, done.shared) == (1, 0, 1)
     assert had == b"same"
     assert not {first.id, second.id} & (mirror.archived[0] | mirror.archived[1])
+
+
+def test_what_is_known_to_be_shared_is_not_asked_about_again_and_again(mirror: Mirror) -> None:
+    first = mirror.displaced("a", "1", 5, content="same")
+    mirror.displaced("a", "2", 1)
+    mirror.displaced("b", "1", 2, content="same", bytes_of=first.id)
+    mirror.round()
+    asked = mirror.count_looks()
+
+    done = mirror.round()
+
+    assert (done.shared, asked) == (1, [])
+
+
+def test_of_many_equal_contents_the_bytes_are_looked_for_once(mirror: Mirror) -> None:
+    home = mirror.displaced("home", "1", 5, content="same")
+    for number in range(20):
+        mirror.displaced(f"{number}", "1", 2, content="same", bytes_of=home.id)
+    mirror.displaced("a", "1", 5, content="same")
+    mirror.displaced("a", "2", 1)
+    asked = mirror.count_looks()
+
+    done = mirror.round()
+
+    assert done.removed == 1
+    assert len(asked) <= 2
 
 
 def test_bytes_that_a_version_refers_to_without_a_note_stay(mirror: Mirror) -> None:

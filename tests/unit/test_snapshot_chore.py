@@ -16,7 +16,7 @@ from docferry.ledger import Ledger
 from docferry.ledger.snapshots import unpack
 from docferry.model import Mode, Ulid
 from docferry.storage.snapshots import MemorySnapshots, SnapshotFacts
-from ledger_rows import MINUTE, NOW, fresh_ledger, uploaded
+from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, uploaded
 
 EVERY_S = 900.0
 QUIET = timedelta(seconds=31)
@@ -104,6 +104,15 @@ def room(tmp_path: pathlib.Path) -> Iterator[Room]:
 
 
 # When.
+
+
+def test_that_a_version_is_held_is_in_a_snapshot_soon(room: Room) -> None:
+    room.record("a")
+    before = room.run_after()
+
+    room.ledger.versions.keep(agreed("a").version, room.now, is_held=True)
+
+    assert (before, room.run_after()) == (1, 2)
 
 
 def test_within_a_minute_of_quiet_there_is_a_snapshot_and_then_no_other(room: Room) -> None:

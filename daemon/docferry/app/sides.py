@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
@@ -62,18 +62,27 @@ class Clock:
     """
     Tells the time, and never an earlier one than before: history has one order.
 
+    Where the machine's clock is behind, it goes on at half the pace until that has caught
+    up. If it stood still, whatever is due after a while would never be: one boot with a
+    wrong date, and no snapshot or patrol for years.
+
     Args:
         after: The latest time that an earlier process has written down.
     """
 
     def __init__(self, after: datetime | None = None) -> None:
         self._lock = threading.Lock()
-        self._last = after or datetime.fromtimestamp(0, UTC)
+        self._from = after or datetime.fromtimestamp(0, UTC)
+        self._from_s = time.monotonic()
 
     def __call__(self) -> datetime:
         with self._lock:
-            self._last = max(self._last, datetime.now(UTC))
-            return self._last
+            now_s, now = time.monotonic(), datetime.now(UTC)
+            going_on = self._from + timedelta(seconds=now_s - self._from_s) / 2
+            if now < going_on:
+                return going_on
+            self._from, self._from_s = now, now_s
+            return now
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +259,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
+
+    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
+        return self.ledger.versions.current(mirror, path, sha256)
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.ledger.versions.parent_of(version)

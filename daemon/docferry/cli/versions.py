@@ -226,7 +226,7 @@ def unhold(context: Context, version: str, *, is_json: bool) -> None:
 
 def _keep(context: Context, version: str, *, is_held: bool, is_json: bool) -> None:
     with context.ledger(read_only=False) as ledger:
-        row = ledger.versions.keep(version.upper(), is_held=is_held)
+        row = ledger.versions.keep(version.upper(), datetime.now(UTC), is_held=is_held)
     if is_json:
         emit_json({"version": row.id, "held": is_held})
     else:

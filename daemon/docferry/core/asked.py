@@ -41,6 +41,7 @@ class Request:
     wanted: the version to be restored; None: there is no such version, or none is needed.
     expect: the version that the path held when it was asked; NOTHING: none; None: any will do.
     placed: the token of the local file by which it was carried out already.
+    barred: why what is done at the path would not travel; "": it does.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Request:
     wanted: VersionRow | None = None
     expect: Ulid | None = None
     placed: Token | None = None
+    barred: str = ""
 
 
 #: None: the path is on its way to where it was asked to be.
@@ -61,6 +63,8 @@ def answer(request: Request, seen: Difference) -> Decision:
     Of a restore the remote side is not asked: what it holds is the loop's business, before
     and after.
     """
+    if request.barred and request.kind in (RequestKind.RESTORE, RequestKind.REMOVE):
+        return Answer(request.id, RequestState.FAILED, request.barred)
     match request.kind:
         case RequestKind.RESTORE:
             return _restore(request, seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache, partial
 from typing import Protocol
 
 from docferry.core.guards import Proven, marker_id, prove
@@ -69,9 +70,12 @@ def on_bytes_of(
         but_for: Versions that are to go as well.
     """
     known = {row.id: row for row in ledger.versions.on_bytes_of(version.id)}
+    # Of a thousand empty files all but one refer to the same bytes: these are looked for once.
+    are_there = cache(partial(_are_bytes_at, places))
     for row in ledger.versions.with_content(version.mirror, version.sha256):
         is_displaced = row.left_at is not None and row.gone_at is None
-        if is_displaced and row.id != version.id and not _has_other_bytes(row, version, places):
+        homes = [home for home in (row.bytes_of, row.id) if home not in (None, version.id)]
+        if is_displaced and row.id != version.id and not any(map(are_there, homes)):
             known[row.id] = row
     return [row for row in known.values() if row.id not in but_for]
 
@@ -97,14 +101,12 @@ def rehome(
         ledger.versions.note_bytes_of(row.id, first.id)
 
 
-def _has_other_bytes(row: VersionRow, version: VersionRow, places: Places) -> bool:
-    """Say whether a version has bytes, its own or those it shares, besides those of *version*."""
-    homes = {row.id, row.bytes_of or row.id} - {version.id}
-    for home in homes:
-        for side in Side:
-            found = places.side(side).archive.describe(home)
-            if found is not None and found.bytes_of is None:
-                return True
+def _are_bytes_at(places: Places, version: Ulid) -> bool:
+    """Say whether an archive has bytes under a version, and no reference."""
+    for side in Side:
+        found = places.side(side).archive.describe(version)
+        if found is not None and found.bytes_of is None:
+            return True
     return False
 
 

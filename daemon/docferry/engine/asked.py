@@ -44,21 +44,26 @@ log = get_logger(__name__)
 
 #: So many are looked at in one round of the loop.
 AT_ONCE = 500
-#: What was asked for and not done before the start is known up to this number.
-MOST_OF_BEFORE = 100_000
 #: What was put to its path is looked at again so much later, if it has not gone up by then.
 PLACED_AGAIN_S = 5.0
+#: What is asked of a path with an operation under way is looked at again so much later.
+BUSY_AGAIN_S = 0.5
 _FOR_A_PERSON = (RequestState.FAILED, RequestState.CONFLICT, RequestState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """How the loop looks at paths and sets operations on their way."""
+    """
+    How the loop looks at paths and sets operations on their way.
+
+    barred: says why what is done at a path would not travel; "": it does.
+    """
 
     look: Callable[[Sequence[Path]], Iterator[Seen]]  #: at all three trees
     look_here: Callable[[Sequence[Path]], Iterator[Seen]]  #: at the folder and the ledger
     is_busy: Callable[[Path], bool]
     carry: Callable[[Difference, Asked], None]
+    barred: Callable[[Path], str] = lambda path: ""
 
 
 @dataclass
@@ -89,11 +94,13 @@ class AskedFor:
         self._now = now
         self._poke = poke
         self._under_way: set[int] = set()
-        self._restoring = self._of_before()
+        self._restoring: dict[Path, _Restoring] = {}
         self._attempts: dict[int, int] = {}
         self._retry_s: dict[int, float] = {}  # monotonic
         self._open: set[int] = set()  # as far as the last look at the ledger knows
         self._is_to_look = False  # at the ledger: there is more, or what waited for another
+        self._busy_until_s: float | None = None  # monotonic: a path that is asked about, perhaps
+        self._recall()
 
     @property
     def is_any(self) -> bool:
@@ -114,19 +121,25 @@ class AskedFor:
     def is_due(self) -> bool:
         """Whether it is time for `begin`, if nobody asks for it."""
         now_s = time.monotonic()
-        return self._is_to_look or any(at_s <= now_s for at_s in self._retry_s.values())
+        busy_until_s = [] if self._busy_until_s is None else [self._busy_until_s]
+        times_s = (*self._retry_s.values(), *busy_until_s)
+        return self._is_to_look or any(at_s <= now_s for at_s in times_s)
 
-    def _of_before(self) -> dict[Path, _Restoring]:
-        """Give what an earlier daemon may have put to its path, so that it is known as such."""
-        rows = self._ledger.requests.open(self._mirror, MOST_OF_BEFORE)
-        wanted = {row.path: row for row in reversed(rows) if row.kind is RequestKind.RESTORE}
-        named = [row.version for row in wanted.values() if row.version is not None]
-        versions = self._ledger.versions.rows(named)
-        return {
-            path: _Restoring(row.id, versions[row.version].sha256)
-            for path, row in wanted.items()
-            if row.version in versions
-        }
+    def _recall(self) -> None:
+        """
+        Know what an earlier process may have put to its path.
+
+        A full run may find it, and let it go up, before any request is looked at.
+        """
+        after = 0
+        while rows := self._ledger.requests.open(self._mirror, AT_ONCE, after):
+            wanted = self._ledger.versions.rows([row.version for row in rows if row.version])
+            for row in rows:
+                if row.kind is RequestKind.RESTORE and row.version in wanted:
+                    self._restoring.setdefault(
+                        row.path, _Restoring(row.id, wanted[row.version].sha256)
+                    )
+            after = rows[-1].id
 
     # Setting on its way.
 
@@ -150,7 +163,7 @@ class AskedFor:
         found: dict[Path, RequestRow] = {}
         now_s, after = time.monotonic(), 0
         self._open.clear()
-        self._is_to_look = False
+        self._is_to_look, self._busy_until_s = False, None
         paths: set[Path] = set()
         while len(found) < AT_ONCE:
             rows = self._ledger.requests.open(self._mirror, AT_ONCE, after)
@@ -163,7 +176,11 @@ class AskedFor:
                 is_first = row.path not in paths
                 paths.add(row.path)  # of several for one path the oldest goes first
                 is_waiting = row.id in self._under_way or self._retry_s.get(row.id, 0.0) > now_s
-                if is_first and not is_waiting and not is_busy(row.path):
+                if not is_first or is_waiting:
+                    continue
+                if is_busy(row.path):  # what ends there tells nothing of this request
+                    self._busy_until_s = now_s + BUSY_AGAIN_S
+                else:
                     found[row.path] = row
             if len(rows) < AT_ONCE:
                 self._retry_s = {one: at for one, at in self._retry_s.items() if one in self._open}
@@ -189,7 +206,9 @@ class AskedFor:
             restoring = None
         found = wanted.get(row.version) if row.version is not None else None
         placed = None if restoring is None else restoring.placed
-        request = Request(row.id, row.kind, found, row.expect, placed)
+        request = Request(
+            row.id, row.kind, found, row.expect, placed, barred=hands.barred(row.path)
+        )
         decision = answer(request, seen)
         if isinstance(decision, Answer):
             self._finish(decision)

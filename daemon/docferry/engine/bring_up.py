@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from docferry.engine.contents import Contents
-from docferry.errors import PermanentError, StaleError
+from docferry.errors import (
+    DocferryError,
+    PermanentError,
+    StaleError,
+    ThrottledError,
+    UnreachableError,
+)
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.model import Attributes, Side, Ulid, VersionRow
@@ -37,12 +44,22 @@ class BringUp:
         self._versions = ledger.versions
         self._contents = contents
         self._lost: set[Ulid] = set()  # told of already
+        self._failure: DocferryError | None = None  # the first one of this round
         self._looked_through_to: datetime | None = None  # equal ones that left before
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
-        """Copy up what the bucket lacks, then see to it that equal contents are there once."""
+        """
+        Copy up what the bucket lacks, then see to it that equal contents are there once.
+
+        Raises:
+            UnreachableError, ThrottledError: A side does not answer, or asks for less.
+            DocferryError: Some versions could not be copied up; all others were.
+        """
+        self._failure = None
         self._copy_up(is_stopping)
         self._keep_once(is_stopping)
+        if self._failure is not None:
+            raise self._failure
 
     def _copy_up(self, is_stopping: Callable[[], bool]) -> None:
         after = ""
@@ -51,8 +68,16 @@ class BringUp:
                 if is_stopping():
                     return
                 if row.id not in self._lost:
-                    self._bring(row)
+                    self._try(partial(self._bring, row))
             after = rows[-1].id
+
+    def _try(self, bring: Callable[[], object]) -> None:
+        try:
+            bring()
+        except (UnreachableError, ThrottledError):
+            raise
+        except DocferryError as error:  # one version: the others must not wait for it
+            self._failure = self._failure or error
 
     def _bring(self, row: VersionRow) -> None:
         if self._is_there(row) or self._refer_to_equal(row):
@@ -136,7 +161,7 @@ class BringUp:
             home = self._home_of(rows) if rows else row
             for other in rows:
                 if other.id != home.id:
-                    self._refer(other, home)
+                    self._try(partial(self._refer, other, home))
             assert row.left_at is not None
             newest = row.left_at if newest is None else max(newest, row.left_at)
         self._looked_through_to = newest

@@ -52,6 +52,7 @@ from docferry.model import (
     FileState,
     KeepBoth,
     Key,
+    Mode,
     NewJob,
     Operation,
     Origin,
@@ -232,7 +233,15 @@ class Planner:
         def look_locally(paths: Sequence[Path]) -> Iterator[Seen]:
             return look_here(paths, self._mirror, places, self._tools.ledger)
 
-        return Hands(look, look_locally, self.carrier.is_busy, self._carry_asked)
+        return Hands(look, look_locally, self.carrier.is_busy, self._carry_asked, self._barred)
+
+    def _barred(self, path: Path) -> str:
+        """Say why what is put to *path*, or taken away there, would stay on one side."""
+        if not self.takes(path):
+            return f"{self._mirror} leaves {path} out: see its `include` and `exclude`"
+        if self._tools.options.mode is Mode.PULL:
+            return f"{self._mirror} only pulls: what is done in its folder does not go up"
+        return ""
 
     def _carry_asked(self, seen: Difference, operation: Asked) -> None:
         # Whatever the trees call for.

@@ -270,6 +270,12 @@ class Executor:
             return Outcome(
                 task.operation, replace(base, local_token=written.token, remote_token=etag)
             )
+        # A stranger's object names no version: of many that come down none is asked about.
+        if base is None and attributes.version is not None:
+            known = self._known.current(self._mirror, task.seen.path, written.sha256)
+            if known is not None:  # as in _mark_synced
+                synced = SyncedState(written.sha256, written.token, etag, known, written.size)
+                return Outcome(task.operation, synced)
         return self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
 
     def _keep_both(self, task: Task, operation: KeepBoth) -> Outcome:
@@ -389,8 +395,14 @@ class Executor:
         path, size = operation.path, operation.size
         self._make_touched_last(task, operation.local_token)
         version = None
-        version_id = base.version if base is not None else task.version
-        if operation.is_new_content or base is None:
+        version_id = base.version if base is not None else None
+        if base is None:
+            # Both sides were joined anew: what the path holds all the same is no new version,
+            # of which the old one would go up into the archive once more.
+            version_id = self._known.current(self._mirror, path, operation.sha256)
+        elif operation.is_new_content:
+            version_id = None
+        if version_id is None:
             version_id = task.version
             version = self._version(
                 version_id,

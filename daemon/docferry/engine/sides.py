@@ -93,6 +93,10 @@ class KnownContents(Protocol):
         """Say whether *version* is an upload of ours that was begun and never written down."""
         ...
 
+    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
+        """Give the version that a path holds, as far as is known, if it is this content."""
+        ...
+
     def parent_of(self, version: Ulid) -> Ulid | None:
         """Give the version that this one replaced; None: it is not known, or there was none."""
         ...

@@ -12,7 +12,8 @@ from docferry.ledger.database import Database, chunks
 from docferry.ledger.schema import history, request, synced, version
 from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
-LET_GO = "let_go"  #: in history: retention let the bytes of a version go
+#: In history: retention let the bytes of a version go, or a person had it held.
+LET_GO, HELD, HELD_NO_MORE = "let_go", "hold", "unhold"
 #: Rows read at a time by what goes through many versions.
 PAGE_ROWS = 2000
 
@@ -290,6 +291,15 @@ class Versions:
         )
         return self._read(query if since is None else query.where(version.c.left_at >= since))
 
+    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
+        """Give the version that *path* holds, if it has this content."""
+        query = select(version.c.id).where(
+            *_at(mirror, path), version.c.left_at.is_(null()), version.c.sha256 == sha256
+        )
+        with self._database.reading() as tx:
+            found: Ulid | None = tx.value(query.order_by(version.c.id.desc()).limit(1))
+            return found
+
     def parent_of(self, version_id: Ulid) -> Ulid | None:
         """Give the version that this one replaced, if it is known."""
         with self._database.reading() as tx:
@@ -326,9 +336,11 @@ class Versions:
 
     # What people and retention decide.
 
-    def keep(self, version_id: Ulid, *, is_held: bool) -> VersionRow:
+    def keep(self, version_id: Ulid, at: datetime, *, is_held: bool) -> VersionRow:
         """
         Hold a version, or hold it no more, and give it.
+
+        It goes into the history as well: what is new there calls for a snapshot.
 
         Raises:
             UserError: There is no such version, or its bytes are gone.
@@ -340,6 +352,8 @@ class Versions:
             if is_held and row.gone_at is not None:
                 raise UserError(f"the bytes of version {version_id} were let go {row.gone_at}")
             tx.update(version, {"held": is_held}, version.c.id == version_id)
+            kind = HELD if is_held else HELD_NO_MORE
+            tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])
         return row
 
     def let_go(self, version_ids: Sequence[Ulid], at: datetime) -> set[Ulid]:
@@ -362,7 +376,7 @@ class Versions:
                 if found:
                     noted = {"gone_at": at, **_SOMEWHERE}
                     tx.update(version, noted, version.c.id.in_(found))
-                tx.insert(history, [_line(at, *row) for row in rows])
+                tx.insert(history, [_line(LET_GO, at, *row) for row in rows])
             gone.update(found)
         return gone
 
@@ -441,12 +455,12 @@ def _may_go() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _line(at: datetime, version_id: Ulid, mirror: str, path: Path) -> dict[str, object]:
+def _line(kind: str, at: datetime, version_id: Ulid, mirror: str, path: Path) -> dict[str, object]:
     return {
         "at": at,
         "mirror": mirror,
         "path": path,
-        "kind": LET_GO,
+        "kind": kind,
         "version": version_id,
         "moved_bytes": 0,
         "took_s": 0.0,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from docferry.errors import StaleError, TemporaryError
+from docferry.errors import StaleError, TemporaryError, ThrottledError, UnreachableError
 from docferry.model import ARCHIVE_PREFIX, Attributes, Sha256, Ulid
 from docferry.storage.base import Archived, Content, check_bytes, check_versions, is_version
 from docferry.storage.listing import Listed
@@ -110,6 +110,7 @@ class S3Archive:
             if own.is_reference and own.attributes.bytes_of == to:
                 return
             self._refuse_unread(version, own, sha256)
+            self._refuse_damaged(version, to, sha256)
             condition = own.token if self.profile.conditional_replace else None
             headers = archive_headers(own, dressed)
         self.client.put(self._key(version), b"", headers, condition)
@@ -152,6 +153,24 @@ class S3Archive:
             raise TemporaryError(f"version {version} came damaged: its SHA-256 is {found}")
         condition = head.token if self.profile.conditional_delete else None
         self.client.delete(self._key(version), condition)
+
+    def _refuse_damaged(self, version: Ulid, to: Ulid, sha256: Sha256) -> None:
+        """
+        Read what is to be all that is left: what it claims to be outlives its bytes.
+
+        Raises:
+            StaleError: It is damaged.
+        """
+        try:
+            with self._content(to, self.client.get(self._key(to), None)) as content:
+                found = content.sha256()
+                content.confirm()
+        except (UnreachableError, ThrottledError):
+            raise
+        except TemporaryError as error:  # a store that sees damage gives nothing
+            raise StaleError(f"the bytes of version {to} cannot be read: {error}") from error
+        if found != sha256:
+            raise StaleError(f"the bytes of version {to} are damaged: {version} keeps its own")
 
     def _refuse_unread(self, version: Ulid, own: ObjectHead, sha256: Sha256) -> None:
         """Refuse to give bytes away of which nobody has said what they are, unless equal."""
