@@ -124,4 +124,11 @@ REBUILDING = (
         "StoreProbe(sides, ledger)",
         (f"{REBUILD}::test_with_a_snapshot_everything_is_as_it_was",),
     ),
+    Fault(
+        "two ledgers are made at once",
+        "ledger/upgrade.py",
+        "    with _one_at_a_time:\n",
+        "    with threading.Lock():\n",
+        ("unit/test_ledger_schema.py::test_several_ledgers_can_be_made_at_once",),
+    ),
 )
