@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import socket
 import subprocess
@@ -169,6 +170,30 @@ def test_before_the_first_run_status_says_so(desk: Desk) -> None:
     assert [mirror["row"] for mirror in facts.json["mirrors"]] == [None]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["restore", "a.txt"],
+        ["undelete", "a.txt"],
+        ["rewind", "docs", "--to", "1h"],
+        ["hold", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+        ["retention", "docs", "--now"],
+        ["holds", "approve", "1"],
+        ["conflicts", "settle", "1"],
+    ],
+)
+def test_no_command_puts_an_empty_ledger_where_one_was_lost(
+    desk: Desk, arguments: list[str]
+) -> None:
+    desk.state.mkdir()
+
+    said = desk.asks(*arguments)
+
+    assert said.code == 2
+    assert "one that was lost comes back by `docferry rebuild`" in said.errors
+    assert not any(desk.state.iterdir())
+
+
 def test_of_a_path_that_never_was_nothing_is_known(desk: Desk, ledger: Ledger) -> None:
     said, facts = desk.asks("log", "nope"), desk.asks("log", "nope", "--json")
 
@@ -176,7 +201,34 @@ def test_of_a_path_that_never_was_nothing_is_known(desk: Desk, ledger: Ledger) -
     assert (facts.code, facts.json["history"]) == (1, [])
 
 
-# where nobody can read the answer
+# where nobody can read the answer, or the ledger
+
+
+@pytest.mark.tools("setpriv")
+@pytest.mark.parametrize("arguments", [["status"], ["versions", "a"], ["rebuild", "--yes"]])
+def test_who_may_not_look_at_the_ledger_is_told_so_in_one_line(
+    desk: Desk, arguments: list[str]
+) -> None:
+    command = pathlib.Path(sys.executable).with_name("docferry")
+    as_people_are = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    desk.state.mkdir(mode=0)
+
+    said = subprocess.run(
+        [
+            *(as_people_are if os.geteuid() == 0 else ()),
+            command,
+            "--config",
+            desk.config,
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 1
+    assert len(said.stderr.splitlines()) == 1
+    assert "Permission denied. Ask as the user that docferry runs as, or as root" in said.stderr
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["ls", "docs"]])

@@ -47,10 +47,10 @@ class Context:
         Raises:
             UserError: It was found damaged and set aside.
         """
-        from docferry.ledger.damage import refuse_set_aside
+        from docferry.ledger.damage import is_there, refuse_set_aside
 
         refuse_set_aside(self._ledger_path)
-        return self._ledger_path.exists()
+        return is_there(self._ledger_path)
 
     @property
     def _ledger_path(self) -> Path:
@@ -62,7 +62,7 @@ class Context:
     def ledger(self, *, read_only: bool = True) -> Iterator[Ledger]:
         from docferry.ledger import Ledger
 
-        with Ledger.open(self._ledger_path, read_only=read_only) as ledger:
+        with Ledger.open(self._ledger_path, read_only=read_only, creates=False) as ledger:
             yield ledger
 
 
