@@ -91,4 +91,26 @@ VERSIONS = (
         "rows[0]\n",
         BRING_UP,
     ),
+    # What a person is told.
+    Fault(
+        "a mirror that is named is not the one of the version",
+        "app/versions.py",
+        "    if mirror not in (None, row.mirror):\n",
+        "    if mirror not in (None, row.mirror, 'other'):\n",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
+        "a name in a title is markup",
+        "cli/output.py",
+        '    shown = Text(_in_one_line(title), style="table.title")\n',
+        "    shown = _in_one_line(title)\n",
+        ("unit/test_output.py",),
+    ),
+    Fault(
+        "a name with a line break makes a row of its own",
+        "cli/output.py",
+        '    return safe(text).replace("\\n", "\\\\n")\n',
+        "    return safe(text)\n",
+        ("unit/test_output.py",),
+    ),
 )

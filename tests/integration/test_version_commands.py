@@ -85,9 +85,11 @@ def test_the_versions_of_a_path_are_listed_with_how_they_are(desk: Office) -> No
 @pytest.mark.usefixtures("ledger")
 def test_a_path_that_no_mirror_ever_had_is_said_so(desk: Office) -> None:
     said = desk.asks("versions", "c.txt")
+    named = desk.asks("versions", "c.txt", "--mirror", "docs")
 
-    assert said.code == 2
+    assert (said.code, named.code) == (2, 2)
     assert "no mirror has a version of 'c.txt'" in said.errors
+    assert "docs has no version of 'c.txt'" in named.errors
 
 
 def test_a_path_that_several_mirrors_had_takes_the_name_of_one(
@@ -131,12 +133,17 @@ def test_the_bytes_of_a_version_are_written_as_they_were(
         (("a.txt", "--at", "yesterday"), 2, "is no time"),
         (("a.txt", "--at", at(0).isoformat()), 2, "a.txt came to docs later, at"),
         (("b.txt", "--at", at(5).isoformat()), 2, "docs had no b.txt at"),
+        (("a.txt", "--at", "2999-01-01"), 2, "is yet to come"),
         (("a.txt", "--mirror", "nix"), 2, "there is no mirror 'nix'"),
+        ((FIRST, "--at", "1h"), 2, "a time goes with a path"),
+        ((FIRST, "--mirror", "other"), 2, f"version {FIRST} is of the mirror docs"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_reason(
     desk: Office, arguments: tuple[str, ...], code: int, why: str
 ) -> None:
+    desk.configure("docs", "other")
+
     said = desk.asks("cat", *arguments)
 
     assert said.code == code

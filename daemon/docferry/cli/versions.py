@@ -55,10 +55,10 @@ def versions(context: Context, path: str, mirror: str | None, *, is_json: bool) 
         emit_json(found)
         return
     rows = (
-        (row.id, row.created_at, size(row.size), row.origin, row.sha256[:12], _how_it_is(row))
+        (row.id, row.created_at, size(row.size), row.origin, _how_it_is(row))
         for row in found.versions
     )
-    columns = ("version", "came at", "size", "origin", "sha256", "")
+    columns = ("version", "came at", "size", "origin", "")
     emit_table(f"{found.mirror}: {found.path}", columns, rows)
 
 
