@@ -113,4 +113,11 @@ VERSIONS = (
         "    return safe(text)\n",
         ("unit/test_output.py",),
     ),
+    Fault(
+        "an erasure without a daemon answers a program in words",
+        "cli/erase.py",
+        '        if is_json:\n            emit_json({"is_done": False',
+        '        if not is_json:\n            emit_json({"is_done": False',
+        ("integration/test_erase_command.py",),
+    ),
 )

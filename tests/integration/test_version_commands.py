@@ -187,7 +187,7 @@ def test_the_version_before_the_present_one_is_restored_if_none_is_named(
     said = desk.asks("restore", "a.txt")
 
     assert said.code == 1
-    assert "docferry does not run" in said.text
+    assert "docferry is not running" in said.text
     assert asked_for(ledger) == [(RequestKind.RESTORE, "a.txt", FIRST, None)]
 
 
@@ -257,6 +257,17 @@ def test_a_rewind_is_laid_ready_and_done_when_a_person_says_so(
     ]
 
 
+def test_a_rewind_tells_a_program_what_it_would_do(desk: Office, ledger: Ledger) -> None:
+    desk.put(ledger, "new.txt", "n", 5)
+
+    said = desk.asks("rewind", "docs", "--to", at(3).isoformat(), "--json").json
+
+    assert said["steps"] == [
+        {"what": "put-back", "path": "b.txt", "version": B},
+        {"what": "take-away", "path": "new.txt", "version": ulid_of("new.txtn")},
+    ]
+
+
 def test_a_rewind_can_go_to_a_version_and_be_of_a_folder_alone(
     desk: Office, ledger: Ledger
 ) -> None:
@@ -284,12 +295,14 @@ def test_a_discarded_rewind_leaves_everything_as_it_is(desk: Office, ledger: Led
 def test_a_second_rewind_takes_the_place_of_one_that_nobody_decided_about(
     desk: Office, ledger: Ledger
 ) -> None:
-    desk.asks("rewind", "docs", "--to", at(1).isoformat())
+    first = desk.asks("rewind", "docs", "--to", at(1).isoformat(), "--json").json["hold"]["id"]
     desk.asks("rewind", "docs", "--to", at(3).isoformat())
 
     [hold] = ledger.holds.all("docs")
+    said = desk.asks("holds", "show", str(first))
 
     assert [request.path for request in ledger.requests.in_hold(hold.id, 10)] == ["b.txt"]
+    assert "a newer rewind took its place" in said.text
 
 
 @pytest.mark.usefixtures("ledger")

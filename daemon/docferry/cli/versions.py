@@ -200,7 +200,7 @@ def rewind(context: Context, where: str, when: str, *, is_json: bool) -> None:
             then = time_named(when)
         found = ask_rewind(context.config, ledger, mirror, below, then, datetime.now(UTC))
     if is_json:
-        emit_json(found)
+        emit_json(_rewind_facts(found))
     else:
         _show_rewind(found)
     sys.exit(EXIT_TROUBLE if found.lost else 0)
@@ -270,7 +270,10 @@ def _tell(
         say_hidden(len(done) - _MOST, "--json")
         if any(request.state is RequestState.OPEN for request in done):
             is_running = is_held(context.config.state_dir) is not None
-            line("docferry is at it" if is_running else "docferry does not run: it does so then")
+            if is_running:
+                line("docferry is still at it: docferry status tells what it waits for")
+            else:
+                line("docferry is not running: it does so once it is started")
     sys.exit(0 if all(request.state is RequestState.DONE for request in done) else EXIT_TROUBLE)
 
 
@@ -283,6 +286,25 @@ def _answer(row: VersionRow, request: RequestRow) -> str:
             return f"is to hold version {row.id} again"
         case _:
             return f"{request.state}: {request.note}"
+
+
+def _rewind_facts(found: Rewind) -> dict[str, object]:
+    from docferry.core.rewind import PutBack
+
+    steps = [
+        {"what": "put-back", "path": step.path, "version": step.version.id}
+        if isinstance(step, PutBack)
+        else {"what": "take-away", "path": step.path, "version": step.version}
+        for step in found.steps
+    ]
+    return {
+        "mirror": found.mirror,
+        "below": found.below,
+        "at": found.at,
+        "steps": steps,
+        "lost": found.lost,
+        "hold": found.hold,
+    }
 
 
 def _show_rewind(found: Rewind) -> None:

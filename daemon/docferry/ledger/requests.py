@@ -159,9 +159,11 @@ def finish_request(
     )
 
 
-def decide_requests(tx: Transaction, hold: int, decision: HoldState, at: datetime) -> None:
+def decide_requests(
+    tx: Transaction, hold: int, decision: HoldState, at: datetime, *, why_not: str
+) -> None:
     """Open the requests of a hold that was approved; skip those of one that was not."""
     values: dict[str, object] = {"state": RequestState.OPEN}
     if decision is not HoldState.APPROVED:
-        values = {"state": RequestState.SKIPPED, "finished_at": at}
+        values = {"state": RequestState.SKIPPED, "finished_at": at, "note": why_not}
     tx.update(request, values, request.c.hold == hold, request.c.state == RequestState.HELD)
