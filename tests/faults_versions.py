@@ -120,4 +120,18 @@ VERSIONS = (
         '        if not is_json:\n            emit_json({"is_done": False',
         ("integration/test_erase_command.py",),
     ),
+    Fault(
+        "what a rewind would do passes for held deletions",
+        "app/figures.py",
+        'for hold in holds if hold.kind == "deletions"),\n',
+        "for hold in holds),\n",
+        ("integration/test_report.py",),
+    ),
+    Fault(
+        "status leaves out what was asked for and failed",
+        "app/report.py",
+        "ledger.requests.ended(name, _FAILED, lately, _MOST_PROBLEMS)",
+        "ledger.requests.ended(name, _FAILED[1:], lately, _MOST_PROBLEMS)",
+        ("integration/test_commands.py",),
+    ),
 )

@@ -174,7 +174,19 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
             f"  waiting: {counted(row.dirty, 'path')}, the oldest since {ago(row.oldest_dirty_at)}"
         )
     line(f"  last poll {ago(row.last_poll_at)}, last scan {ago(row.last_scan_at)}")
+    line(f"  last snapshot {ago(mirror.snapshot_at)}, {_patrol_of(mirror)}")
     _show_what_waits(mirror)
+
+
+def _patrol_of(mirror: MirrorReport) -> str:
+    from docferry.core.patrol import coverage
+
+    row = mirror.patrol
+    if row is None:
+        return "last whole patrol never"
+    done = coverage(row.checked, row.total)
+    under_way = f" (the present one: {done:.0%})" if done < 1 else ""
+    return f"last whole patrol {ago(row.finished_at)}{under_way}"
 
 
 def _show_conversions(report: Status) -> None:
@@ -199,12 +211,20 @@ def _show_what_waits(mirror: MirrorReport) -> None:
             line(f"    docferry holds show {hold.id}; then docferry holds {decide} {hold.id}")
             rest = "nothing" if hold.kind == "identity" else "everything else"
             line(f"    {rest} travels meanwhile")
+    if mirror.asked:
+        since = ago(mirror.oldest_asked_at)
+        line(f"  asked for: {counted(mirror.asked, 'request')}, the oldest {since}")
+    for request in mirror.failed_requests[:_MOST]:
+        what = f"{request.kind} {request.path}".rstrip()
+        when = ago(request.finished_at)
+        line(f"  {request.state}: {what} ({when}): {request.note}", colour="red")
     for conflict in mirror.conflicts[:_MOST]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:_MOST]:
         where = f"{problem.path}: " if problem.path else ""  # else it is the mirror's own
         line(f"  problem: {where}{problem.message} (since {ago(problem.since)})")
-    hidden = max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST)
+    shortened = (mirror.problems, mirror.conflicts, mirror.failed_requests)
+    hidden = sum(max(0, len(each) - _MOST) for each in shortened)
     say_hidden(hidden, "docferry status --json")
 
 

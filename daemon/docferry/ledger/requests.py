@@ -73,6 +73,27 @@ class RequestLog:
         with self._database.reading() as tx:
             return tx.all(query.order_by(request.c.id).limit(limit), RequestRow)
 
+    def count_open(self, mirror: str) -> tuple[int, datetime | None]:
+        """Count those that are to be carried out, and say since when the oldest waits."""
+        query = select(func.count(), func.min(request.c.created_at)).where(
+            request.c.mirror == mirror, request.c.state == RequestState.OPEN
+        )
+        with self._database.reading() as tx:
+            [(count, oldest)] = tx.tuples(query)
+        return count, None if oldest is None else datetime.fromisoformat(oldest)
+
+    def ended(
+        self, mirror: str, states: Sequence[RequestState], since: datetime, limit: int
+    ) -> list[RequestRow]:
+        """Give those that came to such an end *since* then, the newest first."""
+        query = _ROW.where(
+            request.c.mirror == mirror,
+            request.c.state.in_(states),
+            request.c.finished_at >= since,
+        )
+        with self._database.reading() as tx:
+            return tx.all(query.order_by(request.c.id.desc()).limit(limit), RequestRow)
+
     def is_asked(self, mirror: str, path: Path, kind: RequestKind) -> bool:
         """Say whether this is asked for already, and is not carried out yet."""
         query = select(func.count()).where(
