@@ -134,4 +134,11 @@ VERSIONS = (
         "ledger.requests.ended(name, _FAILED[1:], lately, _MOST_PROBLEMS)",
         ("integration/test_commands.py",),
     ),
+    Fault(
+        "a name that is no text goes into a statement",
+        "cli/__init__.py",
+        """if any("\\udc80" <= char""",
+        """if any("\\udc80" > char""",
+        ("integration/test_version_commands.py",),
+    ),
 )

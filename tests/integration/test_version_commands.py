@@ -92,6 +92,41 @@ def test_a_path_that_no_mirror_ever_had_is_said_so(desk: Office) -> None:
     assert "docs has no version of 'c.txt'" in named.errors
 
 
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("command", ["versions", "log"])
+def test_of_many_versions_the_newest_are_shown_and_the_rest_is_counted(
+    desk: Office, command: str
+) -> None:
+    said = desk.asks(command, "a.txt", "--limit", "1")
+    facts = desk.asks(command, "a.txt", "--limit", "1", "--json").json
+
+    assert SECOND in said.text
+    assert FIRST not in said.text
+    assert "... and 1 more: --limit N, or --json" in said.words
+    assert len(facts["versions"]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["versions"], ["log"], ["cat"], ["restore"], ["undelete"], ["erase"]]
+)
+def test_a_name_that_is_no_text_is_refused_in_one_line(
+    desk: Office, ledger: Ledger, arguments: list[str]
+) -> None:
+    said = desk.asks(*arguments, "bad\udcff.txt", "--mirror", "docs")
+
+    assert said.code == 2
+    assert "b'bad\\xff.txt' is not valid UTF-8" in said.errors
+    assert ledger.requests.open("docs", 10) == []
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_name_in_an_error_cannot_speak_to_the_terminal(desk: Office) -> None:
+    said = desk.asks("restore", "a.txt", "--at", "1h", "--mirror", "\x1b[2J")
+
+    assert said.code == 2
+    assert "\x1b" not in said.errors
+
+
 def test_a_path_that_several_mirrors_had_takes_the_name_of_one(
     desk: Office, ledger: Ledger
 ) -> None:

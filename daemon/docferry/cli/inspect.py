@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 
@@ -89,9 +89,10 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
 @click.command()
 @click.argument("path")
 @click.option("--mirror", help="Needed where there are several.")
+@limit
 @as_json
 @pass_context
-def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> None:
+def log(context: Context, path: str, mirror: str | None, most: int, *, is_json: bool) -> None:
     """
     Tell the story of PATH: what was done to it, when, and its versions.
 
@@ -112,10 +113,13 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
         line(f"problem since {ago(report.problem.since)}: {report.problem.message}", colour="red")
     if report.hold is not None:
         line(f"{_HELD.format(report.hold)}: docferry holds show {report.hold}", colour="red")
-    happened = ((row.at, row.kind, row.version, row.note) for row in report.history)
+    happened = ((row.at, row.kind, row.version, row.note) for row in report.history[:most])
     emit_table(f"{report.mirror}: {path}", ("when", "what", "version", "note"), happened)
-    versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in report.versions)
+    say_hidden(len(report.history) - most, "--limit N, or --json")
+    newest = report.versions[:most]
+    versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in newest)
     emit_table("versions", ("version", "size", "origin", "sha256"), versions)
+    say_hidden(len(report.versions) - most, "--limit N, or --json")
     if report.conversions:
         jobs = ((job.version, job.rule, job.state, _result_of(job)) for job in report.conversions)
         emit_table("conversions", ("of version", "rule", "state", "result"), jobs)

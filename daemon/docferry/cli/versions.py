@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
@@ -39,11 +39,12 @@ _wait = click.option(
 @click.command()
 @click.argument("path")
 @_in_mirror
+@limit
 @as_json
 @pass_context
-def versions(context: Context, path: str, mirror: str | None, *, is_json: bool) -> None:
+def versions(context: Context, path: str, mirror: str | None, most: int, *, is_json: bool) -> None:
     """
-    List the versions of PATH, the newest first.
+    List the versions of PATH, the newest first; with --json all of them.
 
     In a script: docferry versions PATH --json.
     """
@@ -56,10 +57,11 @@ def versions(context: Context, path: str, mirror: str | None, *, is_json: bool) 
         return
     rows = (
         (row.id, row.created_at, size(row.size), row.origin, _how_it_is(row))
-        for row in found.versions
+        for row in found.versions[:most]
     )
     columns = ("version", "came at", "size", "origin", "")
     emit_table(f"{found.mirror}: {found.path}", columns, rows)
+    say_hidden(len(found.versions) - most, "--limit N, or --json")
 
 
 @click.command()
