@@ -141,4 +141,18 @@ VERSIONS = (
         """if any("\\udc80" > char""",
         ("integration/test_version_commands.py",),
     ),
+    Fault(
+        "undelete is silent about what a hold keeps",
+        "cli/versions.py",
+        'ledger.holds.all(mirror, (HoldState.OPEN,), kind="deletions")',
+        'ledger.holds.all(mirror, (HoldState.DONE,), kind="deletions")',
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
+        "an erased version that is to be held never was",
+        "cli/versions.py",
+        "ledger.versions.keep(version_named(ledger, version).id, is_held=is_held)",
+        "ledger.versions.keep(version.upper(), is_held=is_held)",
+        ("integration/test_erase_command.py",),
+    ),
 )

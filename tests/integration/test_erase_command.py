@@ -124,7 +124,7 @@ def test_of_several_mirrors_one_must_be_named(desk: Desk, ledger: Ledger) -> Non
     assert (said.code, "--mirror one of docs, more" in said.errors) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["cat", "restore"])
+@pytest.mark.parametrize("command", ["cat", "restore", "hold", "unhold"])
 def test_of_an_erased_version_the_commands_say_when_that_was(
     desk: Desk, ledger: Ledger, command: str
 ) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from commands import Desk
+from commands import Desk, held
 from docferry.core.guards import marker
 from docferry.ledger import Ledger
 from docferry.model import Attributes, HoldState, Path, RequestKind, RequestState, Ulid
@@ -268,6 +268,17 @@ def test_what_was_deleted_below_a_folder_is_asked_for_at_once(desk: Office, ledg
 
     assert nothing.code == 2
     assert asked_for(ledger) == [(RequestKind.RESTORE, "f/c.txt", ulid_of("f/c.txtc"), "")]
+
+
+def test_what_a_hold_keeps_is_no_deletion_to_be_undone_and_the_hold_is_named(
+    desk: Office, ledger: Ledger
+) -> None:
+    hold = held(ledger, "a.txt")
+
+    said = desk.asks("undelete", "a.txt")
+
+    assert said.code == 2
+    assert f"what hold {hold} keeps (1): docferry holds discard {hold}" in said.errors
 
 
 def test_a_rewind_is_laid_ready_and_done_when_a_person_says_so(

@@ -14,7 +14,7 @@ from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
-from docferry.model import RequestState
+from docferry.model import HoldState, RequestState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +169,10 @@ def undelete(
     with context.ledger(read_only=False) as ledger:
         asked = ask_undelete(context.config, ledger, name, path, datetime.now(UTC))
         if not asked:
-            raise UserError(f"nothing that was deleted at or below {path!r} can be had back")
+            raise UserError(
+                f"nothing that was deleted at or below {path!r} can be had back"
+                + _what_is_held(ledger, name)
+            )
         done = _wait_for(context, ledger, [request for request, _ in asked], wait_s)
     _tell(context, [row for _, row in asked], done, is_json=is_json)
 
@@ -226,9 +229,18 @@ def unhold(context: Context, version: str, *, is_json: bool) -> None:
     _keep(context, version, is_held=False, is_json=is_json)
 
 
+def _what_is_held(ledger: Ledger, mirror: str) -> str:
+    """Say how to have back what is missing on one side only: no deletion of it is done yet."""
+    found = ledger.holds.all(mirror, (HoldState.OPEN,), kind="deletions")
+    words = (f"hold {one.id} keeps ({one.count}): docferry holds discard {one.id}" for one in found)
+    return "".join(f"; what {each}" for each in words)
+
+
 def _keep(context: Context, version: str, *, is_held: bool, is_json: bool) -> None:
+    from docferry.app.versions import version_named
+
     with context.ledger(read_only=False) as ledger:
-        row = ledger.versions.keep(version.upper(), is_held=is_held)
+        row = ledger.versions.keep(version_named(ledger, version).id, is_held=is_held)
     if is_json:
         emit_json({"version": row.id, "held": is_held})
     else:

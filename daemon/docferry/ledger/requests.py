@@ -75,12 +75,13 @@ class RequestLog:
 
     def count_open(self, mirror: str) -> tuple[int, datetime | None]:
         """Count those that are to be carried out, and say since when the oldest waits."""
-        query = select(func.count(), func.min(request.c.created_at)).where(
-            request.c.mirror == mirror, request.c.state == RequestState.OPEN
-        )
+        are_open = request.c.mirror == mirror, request.c.state == RequestState.OPEN
         with self._database.reading() as tx:
-            [(count, oldest)] = tx.tuples(query)
-        return count, None if oldest is None else datetime.fromisoformat(oldest)
+            count = int(tx.value(select(func.count()).where(*are_open)))
+            oldest: datetime | None = tx.value(
+                select(func.min(request.c.created_at)).where(*are_open)
+            )
+        return count, oldest
 
     def ended(
         self, mirror: str, states: Sequence[RequestState], since: datetime, limit: int
