@@ -117,6 +117,14 @@ def test_a_name_stays_a_name_in_titles_rows_and_lines(
     assert told == [shown, "path", shown, "", shown]
 
 
+def test_a_title_is_not_folded_to_the_width_of_a_narrow_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    emit_table("docs: 1 operation", ("what",), [("upload",)])
+
+    assert capsys.readouterr().out.splitlines()[0] == "docs: 1 operation"
+
+
 def test_a_version_stays_whole_in_a_narrow_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,14 +36,16 @@ def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     from rich.table import Table
     from rich.text import Text
 
-    shown = Text(_in_one_line(title), style="table.title")
-    table = Table(title=shown, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
         table.add_row(*(Text(_in_one_line(_words(cell))) for cell in row))
     with _writing():
-        Console(soft_wrap=False).print(table)
+        console = Console(soft_wrap=False)
+        # A title of the table's own is folded to the table's width, however narrow.
+        console.print(Text(_in_one_line(title), style="table.title"), soft_wrap=True)
+        console.print(table)
 
 
 def line(text: str = "", *, colour: str | None = None) -> None:
