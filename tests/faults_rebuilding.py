@@ -131,4 +131,25 @@ REBUILDING = (
         "StoreProbe(sides, ledger)",
         (f"{REBUILD}::test_with_a_snapshot_everything_is_as_it_was",),
     ),
+    Fault(
+        "a command makes an empty ledger in the place of a lost one",
+        "cli/__init__.py",
+        "read_only=read_only, creates=False)",
+        "read_only=read_only)",
+        ("integration/test_commands.py",),
+    ),
+    Fault(
+        "who may not look at the ledger gets a traceback",
+        "ledger/damage.py",
+        "        return False\n    except OSError as error:\n",
+        "        return False\n    except FileExistsError as error:\n",
+        ("integration/test_commands.py",),
+    ),
+    Fault(
+        "two ledgers are made at once",
+        "ledger/upgrade.py",
+        "    with _one_at_a_time:\n",
+        "    with threading.Lock():\n",
+        ("unit/test_ledger_schema.py::test_several_ledgers_can_be_made_at_once",),
+    ),
 )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from commands import Desk, held
 from docferry.app.daemon import Daemon
 from docferry.config import load
+from docferry.core.patrol import Phase
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
-from docferry.model import FileState, HoldState, KeepBoth, Outcome
+from docferry.ledger.patrols import PatrolRow
+from docferry.ledger.requests import NewRequest
+from docferry.ledger.snapshot_log import SnapshotRow
+from docferry.model import FileState, HoldState, KeepBoth, Outcome, RequestKind, RequestState
 from ledger_rows import MINUTE, NOW, agreed, new_job, uploaded
 
 RULE = """
@@ -169,6 +174,30 @@ def test_before_the_first_run_status_says_so(desk: Desk) -> None:
     assert [mirror["row"] for mirror in facts.json["mirrors"]] == [None]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["restore", "a.txt"],
+        ["undelete", "a.txt"],
+        ["rewind", "docs", "--to", "1h"],
+        ["hold", "01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+        ["retention", "docs", "--now"],
+        ["holds", "approve", "1"],
+        ["conflicts", "settle", "1"],
+    ],
+)
+def test_no_command_puts_an_empty_ledger_where_one_was_lost(
+    desk: Desk, arguments: list[str]
+) -> None:
+    desk.state.mkdir()
+
+    said = desk.asks(*arguments)
+
+    assert said.code == 2
+    assert "one that was lost comes back by `docferry rebuild`" in said.errors
+    assert not any(desk.state.iterdir())
+
+
 def test_of_a_path_that_never_was_nothing_is_known(desk: Desk, ledger: Ledger) -> None:
     said, facts = desk.asks("log", "nope"), desk.asks("log", "nope", "--json")
 
@@ -176,7 +205,59 @@ def test_of_a_path_that_never_was_nothing_is_known(desk: Desk, ledger: Ledger) -
     assert (facts.code, facts.json["history"]) == (1, [])
 
 
-# where nobody can read the answer
+def test_status_tells_of_what_was_asked_for_and_of_what_looks_after_the_past(
+    desk: Desk, ledger: Ledger
+) -> None:
+    now = datetime.now(UTC)
+    kinds = (RequestKind.RESTORE, RequestKind.RESTORE, RequestKind.REMOVE, RequestKind.RESTORE)
+    asked = [NewRequest("docs", f"{number}.txt", kind) for number, kind in enumerate(kinds)]
+    failed, left, older, _ = ledger.requests.add(asked, now - timedelta(minutes=5))
+    ledger.requests.finish(failed, RequestState.FAILED, now, "a folder stands there")
+    ledger.requests.finish(left, RequestState.SKIPPED, now, "it has changed")
+    ledger.requests.finish(older, RequestState.FAILED, now - timedelta(days=2), "long ago")
+    ledger.snapshots.note(SnapshotRow("docs", "S", now - timedelta(hours=3), 1, 1, 0.1))
+    began_at, ended_at = now - timedelta(days=1), now - timedelta(days=4)
+    ledger.patrols.put(PatrolRow("docs", began_at, Phase.CURRENT, "a", 1, 4, 0, ended_at))
+
+    said, facts = desk.asks("status"), desk.asks("status", "--json").json["mirrors"][0]
+
+    assert "asked for: 1 request, the oldest 5 min ago" in said.text
+    assert "failed: restore 0.txt (0 s ago): a folder stands there" in said.text
+    assert "it has changed" not in said.text
+    assert "long ago" not in said.text
+    assert "last snapshot 3 h ago, last whole patrol 4 d ago (the present one: 25%)" in said.text
+    assert [one["path"] for one in facts["failed_requests"]] == ["0.txt"]
+    assert (facts["asked"], facts["patrol"]["checked"]) == (1, 1)
+
+
+# where nobody can read the answer, or the ledger
+
+
+@pytest.mark.tools("setpriv")
+@pytest.mark.parametrize("arguments", [["status"], ["versions", "a"], ["rebuild", "--yes"]])
+def test_who_may_not_look_at_the_ledger_is_told_so_in_one_line(
+    desk: Desk, arguments: list[str]
+) -> None:
+    command = pathlib.Path(sys.executable).with_name("docferry")
+    as_people_are = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    desk.state.mkdir(mode=0)
+
+    said = subprocess.run(
+        [
+            *(as_people_are if os.geteuid() == 0 else ()),
+            command,
+            "--config",
+            desk.config,
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 1
+    assert len(said.stderr.splitlines()) == 1
+    assert "Permission denied. Ask as the user that docferry runs as, or as root" in said.stderr
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["ls", "docs"]])

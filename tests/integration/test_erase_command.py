@@ -94,6 +94,13 @@ def test_without_both_options_it_only_says_what_would_go(
     assert ledger.requests.open("docs", 10) == []
 
 
+def test_what_would_go_answers_a_program_too(desk: Desk, ledger: Ledger) -> None:
+    said = desk.asks("erase", "a", "--json")
+
+    assert said.code == 2
+    assert set(said.json["would_go"]["versions"]) == {ulid_of("a1"), ulid_of("a2")}
+
+
 def test_what_is_held_is_refused_before_anything_is_asked_for(desk: Desk, ledger: Ledger) -> None:
     ledger.versions.keep(ulid_of("a1"), NOW, is_held=True)
 
@@ -117,7 +124,7 @@ def test_of_several_mirrors_one_must_be_named(desk: Desk, ledger: Ledger) -> Non
     assert (said.code, "--mirror one of docs, more" in said.errors) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["cat", "restore"])
+@pytest.mark.parametrize("command", ["cat", "restore", "hold", "unhold"])
 def test_of_an_erased_version_the_commands_say_when_that_was(
     desk: Desk, ledger: Ledger, command: str
 ) -> None:
@@ -134,6 +141,7 @@ def test_without_a_daemon_it_is_asked_for_once(desk: Desk, ledger: Ledger) -> No
     codes = [desk.asks("erase", "a", *BOTH).code for _ in range(2)]
 
     assert codes == [1, 1]
+    assert desk.asks("erase", "a", *BOTH, "--json").json["is_done"] is False
     [request] = ledger.requests.open("docs", 10)
     assert (request.kind, request.path) == (RequestKind.ERASE, "a")
 

@@ -18,6 +18,7 @@ from docferry.engine.health import Facts
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.patrols import PatrolRow
+from docferry.ledger.requests import NewRequest
 from docferry.model import (
     DeleteRemote,
     FileState,
@@ -27,6 +28,7 @@ from docferry.model import (
     MirrorHealth,
     Mode,
     Outcome,
+    RequestKind,
 )
 from ledger_rows import (
     MINUTE,
@@ -285,6 +287,15 @@ def test_a_file_that_is_held_is_marked_and_its_age_counts(stocked: Ledger) -> No
     assert story(stocked, "docs", "b").hold == hold
     assert story(stocked, "docs", "a/1").hold is None
     assert figures.oldest_unsynced_at == NOW
+
+
+def test_what_a_rewind_would_do_counts_for_no_held_deletion(ledger: Ledger) -> None:
+    wanted = [NewRequest("docs", path, RequestKind.REMOVE) for path in ("a", "b")]
+    ledger.holds.hold_rewind("docs", "rewind", wanted, NOW)
+
+    figures = mirror_figures({"docs": IdleLoop()}, ledger)["docs"]
+
+    assert (figures.holds, figures.held_deletions) == (1, 0)
 
 
 def test_how_far_the_patrol_is_and_how_long_ago_it_was_through_is_told(ledger: Ledger) -> None:

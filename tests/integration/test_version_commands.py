@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from commands import Desk
+from commands import Desk, held
 from docferry.core.guards import marker
 from docferry.ledger import Ledger
 from docferry.model import Attributes, HoldState, Path, RequestKind, RequestState, Ulid
@@ -85,9 +85,46 @@ def test_the_versions_of_a_path_are_listed_with_how_they_are(desk: Office) -> No
 @pytest.mark.usefixtures("ledger")
 def test_a_path_that_no_mirror_ever_had_is_said_so(desk: Office) -> None:
     said = desk.asks("versions", "c.txt")
+    named = desk.asks("versions", "c.txt", "--mirror", "docs")
+
+    assert (said.code, named.code) == (2, 2)
+    assert "no mirror has a version of 'c.txt'" in said.errors
+    assert "docs has no version of 'c.txt'" in named.errors
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("command", ["versions", "log"])
+def test_of_many_versions_the_newest_are_shown_and_the_rest_is_counted(
+    desk: Office, command: str
+) -> None:
+    said = desk.asks(command, "a.txt", "--limit", "1")
+    facts = desk.asks(command, "a.txt", "--limit", "1", "--json").json
+
+    assert SECOND in said.text
+    assert FIRST not in said.text
+    assert "... and 1 more: --limit N, or --json" in said.words
+    assert len(facts["versions"]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["versions"], ["log"], ["cat"], ["restore"], ["undelete"], ["erase"]]
+)
+def test_a_name_that_is_no_text_is_refused_in_one_line(
+    desk: Office, ledger: Ledger, arguments: list[str]
+) -> None:
+    said = desk.asks(*arguments, "bad\udcff.txt", "--mirror", "docs")
 
     assert said.code == 2
-    assert "no mirror has a version of 'c.txt'" in said.errors
+    assert "b'bad\\xff.txt' is not valid UTF-8" in said.errors
+    assert ledger.requests.open("docs", 10) == []
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_name_in_an_error_cannot_speak_to_the_terminal(desk: Office) -> None:
+    said = desk.asks("restore", "a.txt", "--at", "1h", "--mirror", "\x1b[2J")
+
+    assert said.code == 2
+    assert "\x1b" not in said.errors
 
 
 def test_a_path_that_several_mirrors_had_takes_the_name_of_one(
@@ -131,12 +168,17 @@ def test_the_bytes_of_a_version_are_written_as_they_were(
         (("a.txt", "--at", "yesterday"), 2, "is no time"),
         (("a.txt", "--at", at(0).isoformat()), 2, "a.txt came to docs later, at"),
         (("b.txt", "--at", at(5).isoformat()), 2, "docs had no b.txt at"),
+        (("a.txt", "--at", "2999-01-01"), 2, "is yet to come"),
         (("a.txt", "--mirror", "nix"), 2, "there is no mirror 'nix'"),
+        ((FIRST, "--at", "1h"), 2, "a time goes with a path"),
+        ((FIRST, "--mirror", "other"), 2, f"version {FIRST} is of the mirror docs"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_reason(
     desk: Office, arguments: tuple[str, ...], code: int, why: str
 ) -> None:
+    desk.configure("docs", "other")
+
     said = desk.asks("cat", *arguments)
 
     assert said.code == code
@@ -180,7 +222,7 @@ def test_the_version_before_the_present_one_is_restored_if_none_is_named(
     said = desk.asks("restore", "a.txt")
 
     assert said.code == 1
-    assert "docferry does not run" in said.text
+    assert "docferry is not running" in said.text
     assert asked_for(ledger) == [(RequestKind.RESTORE, "a.txt", FIRST, None)]
 
 
@@ -228,6 +270,17 @@ def test_what_was_deleted_below_a_folder_is_asked_for_at_once(desk: Office, ledg
     assert asked_for(ledger) == [(RequestKind.RESTORE, "f/c.txt", ulid_of("f/c.txtc"), "")]
 
 
+def test_what_a_hold_keeps_is_no_deletion_to_be_undone_and_the_hold_is_named(
+    desk: Office, ledger: Ledger
+) -> None:
+    hold = held(ledger, "a.txt")
+
+    said = desk.asks("undelete", "a.txt")
+
+    assert said.code == 2
+    assert f"what hold {hold} keeps (1): docferry holds discard {hold}" in said.errors
+
+
 def test_a_rewind_is_laid_ready_and_done_when_a_person_says_so(
     desk: Office, ledger: Ledger
 ) -> None:
@@ -247,6 +300,17 @@ def test_a_rewind_is_laid_ready_and_done_when_a_person_says_so(
     assert asked_for(ledger) == [
         (RequestKind.RESTORE, "b.txt", B, ""),
         (RequestKind.REMOVE, "new.txt", None, ulid_of("new.txtn")),
+    ]
+
+
+def test_a_rewind_tells_a_program_what_it_would_do(desk: Office, ledger: Ledger) -> None:
+    desk.put(ledger, "new.txt", "n", 5)
+
+    said = desk.asks("rewind", "docs", "--to", at(3).isoformat(), "--json").json
+
+    assert said["steps"] == [
+        {"what": "put-back", "path": "b.txt", "version": B},
+        {"what": "take-away", "path": "new.txt", "version": ulid_of("new.txtn")},
     ]
 
 
@@ -277,12 +341,14 @@ def test_a_discarded_rewind_leaves_everything_as_it_is(desk: Office, ledger: Led
 def test_a_second_rewind_takes_the_place_of_one_that_nobody_decided_about(
     desk: Office, ledger: Ledger
 ) -> None:
-    desk.asks("rewind", "docs", "--to", at(1).isoformat())
+    first = desk.asks("rewind", "docs", "--to", at(1).isoformat(), "--json").json["hold"]["id"]
     desk.asks("rewind", "docs", "--to", at(3).isoformat())
 
     [hold] = ledger.holds.all("docs")
+    said = desk.asks("holds", "show", str(first))
 
     assert [request.path for request in ledger.requests.in_hold(hold.id, 10)] == ["b.txt"]
+    assert "a newer rewind took its place" in said.text
 
 
 @pytest.mark.usefixtures("ledger")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import NullPool, create_engine, inspect
 
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import Ledger, upgrade
@@ -176,6 +178,23 @@ def test_a_ledger_that_is_not_there_is_not_made_by_looking(tmp_path: pathlib.Pat
         Ledger.open(path, read_only=True)
 
     assert not path.exists()
+
+
+def test_several_ledgers_can_be_made_at_once(tmp_path: pathlib.Path) -> None:
+    paths = [tmp_path / f"{number}.sqlite3" for number in range(4)]
+    all_begin = threading.Barrier(len(paths))
+
+    def make(path: pathlib.Path) -> set[str]:
+        all_begin.wait()
+        with Ledger.open(path):
+            return set(
+                inspect(create_engine(f"sqlite:///{path}", poolclass=NullPool)).get_table_names()
+            )
+
+    with ThreadPoolExecutor(len(paths)) as pool:
+        made = [*pool.map(make, paths)]
+
+    assert all(tables >= set(METADATA.tables) for tables in made)
 
 
 def test_another_database_is_not_turned_into_a_ledger(tmp_path: pathlib.Path) -> None:

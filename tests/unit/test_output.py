@@ -104,6 +104,38 @@ def test_a_table_has_its_columns_and_shows_names_as_they_are(
     assert at.astimezone().strftime("%Y-%m-%d %H:%M:%S") in rows[1]
 
 
+@pytest.mark.parametrize("name", ["[/x].txt", "[bold]x", "a\nb: all is well", "\x1b[2J"])
+def test_a_name_stays_a_name_in_titles_rows_and_lines(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shown = safe(name).replace("\n", "\\n")
+
+    emit_table(name, ("path",), [(name,)])
+    line(f"\n{name}")
+
+    told = [row.rstrip() for row in capsys.readouterr().out.splitlines()]
+    assert told == [shown, "path", shown, "", shown]
+
+
+def test_a_title_is_not_folded_to_the_width_of_a_narrow_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    emit_table("docs: 1 operation", ("what",), [("upload",)])
+
+    assert capsys.readouterr().out.splitlines()[0] == "docs: 1 operation"
+
+
+def test_a_version_stays_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ulid = "01KXXXXXXXXXXXXXXXXXXXXXXX"
+
+    emit_table("files", ("path", "version", "what"), [("x" * 90, ulid, "y" * 90)])
+
+    assert ulid in capsys.readouterr().out
+
+
 def test_a_name_too_long_for_the_terminal_is_folded_not_cut(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
         last_poll_at=facts.last_poll_at,
         last_scan_at=facts.last_scan_at,
         holds=len(holds),
-        held_deletions=sum(hold.count for hold in holds),
+        held_deletions=sum(hold.count for hold in holds if hold.kind == "deletions"),
         conflicts=len(ledger.conflicts.all(name)),
         problems=len(ledger.problems.all(name)),
         versions=versions,

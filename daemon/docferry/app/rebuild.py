@@ -22,7 +22,7 @@ from docferry.core.rules import Rule, jobs_for
 from docferry.engine.identity import place_of
 from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import PermanentError, UserError
-from docferry.ledger.damage import clear_sidecars, damage_of, set_aside
+from docferry.ledger.damage import clear_sidecars, damage_of, is_there, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.logs import get_logger
@@ -62,7 +62,7 @@ def refuse_sound(config: Config) -> None:
         UserError: There is a ledger, and nothing is wrong with it.
     """
     path = config.state_dir / LEDGER_NAME
-    if path.exists() and damage_of(path) is None:
+    if is_there(path) and damage_of(path) is None:
         raise UserError(
             f"there is a sound ledger {path}. It knows more than a bucket does; if you want "
             f"another one in its place all the same, move it away, with {path.name}-wal beside it"

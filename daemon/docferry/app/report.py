@@ -10,15 +10,28 @@ from __future__ import annotations
 import os
 import pathlib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from docferry.config import Config, MirrorConfig
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
-from docferry.model import HoldState, JobRow, JobState, Path, SyncedState, VersionRow
+from docferry.ledger.patrols import PatrolRow
+from docferry.ledger.requests import RequestRow
+from docferry.model import (
+    HoldState,
+    JobRow,
+    JobState,
+    Path,
+    RequestState,
+    SyncedState,
+    VersionRow,
+)
 
 #: A daemon that has work writes its row every second; an idle one only when something changes.
 _MOST_PROBLEMS = 1000
+#: Nobody confirms having read of a failure: it is shown for so long.
+_FAILURES_FOR = timedelta(days=1)
+_FAILED = (RequestState.FAILED, RequestState.CONFLICT)
 _NOT_OVER = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
 
 
@@ -36,6 +49,11 @@ class MirrorReport:
     problems: tuple[ProblemRow, ...] = ()
     holds: tuple[HoldRow, ...] = ()
     conflicts: tuple[ConflictRow, ...] = ()
+    asked: int = 0  #: requests that are to be carried out
+    oldest_asked_at: datetime | None = None
+    failed_requests: tuple[RequestRow, ...] = ()  #: of the last day, the newest first
+    snapshot_at: datetime | None = None  #: the last one of the ledger in the bucket
+    patrol: PatrolRow | None = None  #: None: none has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +192,9 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
     name = options.name
     count, size_bytes = ledger.synced.count(name)
     holds = tuple(ledger.holds.all(name, _NOT_OVER))
+    asked, oldest_asked_at = ledger.requests.count_open(name)
+    lately = datetime.now(UTC) - _FAILURES_FOR
+    snapshot = ledger.snapshots.last(name)
     return MirrorReport(
         name,
         str(options.local),
@@ -185,6 +206,11 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         tuple(ledger.problems.all(name)[:_MOST_PROBLEMS]),
         holds,
         tuple(ledger.conflicts.all(name)),
+        asked,
+        oldest_asked_at,
+        tuple(ledger.requests.ended(name, _FAILED, lately, _MOST_PROBLEMS)),
+        None if snapshot is None else snapshot.taken_at,
+        ledger.patrols.get(name),
     )
 
 

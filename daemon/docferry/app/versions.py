@@ -71,7 +71,7 @@ def mirror_of(config: Config, ledger: Ledger, path: Path, mirror: str | None) ->
         return found[0]
     if found:
         raise UserError(f"{path} is in several mirrors: --mirror one of {', '.join(found)}")
-    raise UserError(f"no mirror has a version of {path!r}: docferry ls, docferry versions FOLDER/")
+    raise UserError(f"no mirror has a version of {path!r}; docferry ls MIRROR tells what there is")
 
 
 def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
@@ -89,9 +89,14 @@ def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
 
 
 def versions(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> PathVersions:
-    """Give all versions of *path*."""
+    """
+    Give all versions of *path*.
+
+    Raises:
+        UserError: There is none, or it is not clear in which mirror.
+    """
     name = mirror_of(config, ledger, path, mirror)
-    return PathVersions(name, path, tuple(ledger.versions.of(name, path)))
+    return PathVersions(name, path, tuple(_versions_of(ledger, name, path)))
 
 
 def resolve(
@@ -106,14 +111,27 @@ def resolve(
         UserError: There is none, or it is not clear which.
     """
     if looks_like_version(what):
-        return version_named(ledger, what)
+        if at is not None:
+            raise UserError(f"a time goes with a path, and {what} is a version")
+        return _of_mirror(version_named(ledger, what), mirror)
     name = mirror_of(config, ledger, what, mirror)
     if at is not None:
         return _held_at(ledger, name, what, at)
-    rows = ledger.versions.of(name, what)
-    if not rows:
-        raise UserError(f"{name} has no version of {what!r}")
+    rows = _versions_of(ledger, name, what)
     return next((row for row in rows if row.is_current), rows[0])
+
+
+def _of_mirror(row: VersionRow, mirror: str | None) -> VersionRow:
+    if mirror not in (None, row.mirror):
+        raise UserError(f"version {row.id} is of the mirror {row.mirror}")
+    return row
+
+
+def _versions_of(ledger: Ledger, mirror: str, path: Path) -> list[VersionRow]:
+    rows = ledger.versions.of(mirror, path)
+    if not rows:
+        raise UserError(f"{mirror} has no version of {path!r}")
+    return rows
 
 
 def looks_like_version(what: str) -> bool:
@@ -123,11 +141,14 @@ def looks_like_version(what: str) -> bool:
 def time_named(text: str) -> datetime:
     """
     Raises:
-        UserError: It is no time.
+        UserError: It is no time, or yet to come.
     """
-    found = moment(text, datetime.now(UTC))
+    now = datetime.now(UTC)
+    found = moment(text, now)
     if found is None:
         raise UserError(f"{text!r} is no time: {FORMS}")
+    if found > now:
+        raise UserError(f"{text!r} is yet to come: {_local(found)}")
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from docferry.cli.output import safe
 from docferry.errors import DocferryError, UserError
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class Context:
         Raises:
             UserError: It was found damaged and set aside.
         """
-        from docferry.ledger.damage import refuse_set_aside
+        from docferry.ledger.damage import is_there, refuse_set_aside
 
         refuse_set_aside(self._ledger_path)
-        return self._ledger_path.exists()
+        return is_there(self._ledger_path)
 
     @property
     def _ledger_path(self) -> Path:
@@ -62,15 +63,33 @@ class Context:
     def ledger(self, *, read_only: bool = True) -> Iterator[Ledger]:
         from docferry.ledger import Ledger
 
-        with Ledger.open(self._ledger_path, read_only=read_only) as ledger:
+        with Ledger.open(self._ledger_path, read_only=read_only, creates=False) as ledger:
             yield ledger
 
 
 pass_context = click.make_pass_decorator(Context)
+limit = click.option(
+    "--limit", "most", default=100, show_default=True, help="So many lines at the most."
+)
 as_json = click.option("--json", "is_json", is_flag=True, help="Answer as one JSON document.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands, none of which is given what no path can be."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        for argument in args:
+            if any("\udc80" <= char <= "\udcff" for char in argument):  # a byte that is no text
+                raise UserError(
+                    f"{os.fsencode(argument)!r} is not valid UTF-8, and a file that is called so "
+                    "is not mirrored: rename the file"
+                )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     "config_option",
@@ -105,10 +124,10 @@ def main() -> None:
     try:
         cli(prog_name="docferry")
     except UserError as error:
-        click.secho(f"docferry: {error}", err=True)
+        click.secho(safe(f"docferry: {error}"), err=True)
         sys.exit(EXIT_USER)
     except DocferryError as error:
-        click.secho(f"docferry: {error}", err=True)
+        click.secho(safe(f"docferry: {error}"), err=True)
         sys.exit(EXIT_TROUBLE)
     except BrokenPipeError:
         sys.stderr.close()  # `docferry ls | head`: nobody listens any more

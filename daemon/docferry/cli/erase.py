@@ -47,14 +47,19 @@ def erase(
     with context.ledger() as ledger:
         found = doomed(ledger, context.config, mirror, path)
     if found.held:
-        raise UserError(f"nothing was erased: held is {', '.join(found.held)}")
+        raise UserError(
+            f"nothing was erased: held is {', '.join(found.held)}. docferry unhold ends that"
+        )
     if not (all_versions and yes):
-        _show_doomed(found)
+        emit_json({"would_go": found}) if is_json else _show_doomed(found)
         raise UserError("nothing was erased; to do it: add --all-versions --yes")
     with context.ledger(read_only=False) as ledger:
         number = ask(ledger, found.mirror, path, datetime.now(UTC))
     if is_held(context.config.state_dir) is None:
-        line(f"asked for (request {number}); no daemon runs: it is erased once one does")
+        if is_json:
+            emit_json({"is_done": False, "request": number, "ended": []})
+        else:
+            line(f"asked for (request {number}); no daemon runs: it is erased once one does")
         sys.exit(EXIT_TROUBLE)
     with context.ledger() as ledger:
         ended = wait(ledger, number, timeout_s)
@@ -64,7 +69,13 @@ def erase(
     else:
         for one in ended:
             _show_ended(one)
-        if not is_done:
+        if not ended:
+            line(
+                f"not erased yet (request {number}): docferry is still at it, and docferry status "
+                "tells what it waits for",
+                colour="red",
+            )
+        elif not is_done:
             line(f"not all of it is erased (request {number})", colour="red")
     sys.exit(0 if is_done else EXIT_TROUBLE)
 

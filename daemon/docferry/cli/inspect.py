@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 
@@ -89,9 +89,10 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
 @click.command()
 @click.argument("path")
 @click.option("--mirror", help="Needed where there are several.")
+@limit
 @as_json
 @pass_context
-def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> None:
+def log(context: Context, path: str, mirror: str | None, most: int, *, is_json: bool) -> None:
     """
     Tell the story of PATH: what was done to it, when, and its versions.
 
@@ -112,10 +113,13 @@ def log(context: Context, path: str, mirror: str | None, *, is_json: bool) -> No
         line(f"problem since {ago(report.problem.since)}: {report.problem.message}", colour="red")
     if report.hold is not None:
         line(f"{_HELD.format(report.hold)}: docferry holds show {report.hold}", colour="red")
-    happened = ((row.at, row.kind, row.version, row.note) for row in report.history)
+    happened = ((row.at, row.kind, row.version, row.note) for row in report.history[:most])
     emit_table(f"{report.mirror}: {path}", ("when", "what", "version", "note"), happened)
-    versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in report.versions)
+    say_hidden(len(report.history) - most, "--limit N, or --json")
+    newest = report.versions[:most]
+    versions = ((row.id, size(row.size), row.origin, row.sha256[:12]) for row in newest)
     emit_table("versions", ("version", "size", "origin", "sha256"), versions)
+    say_hidden(len(report.versions) - most, "--limit N, or --json")
     if report.conversions:
         jobs = ((job.version, job.rule, job.state, _result_of(job)) for job in report.conversions)
         emit_table("conversions", ("of version", "rule", "state", "result"), jobs)
@@ -174,7 +178,19 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
             f"  waiting: {counted(row.dirty, 'path')}, the oldest since {ago(row.oldest_dirty_at)}"
         )
     line(f"  last poll {ago(row.last_poll_at)}, last scan {ago(row.last_scan_at)}")
+    line(f"  last snapshot {ago(mirror.snapshot_at)}, {_patrol_of(mirror)}")
     _show_what_waits(mirror)
+
+
+def _patrol_of(mirror: MirrorReport) -> str:
+    from docferry.core.patrol import coverage
+
+    row = mirror.patrol
+    if row is None:
+        return "last whole patrol never"
+    done = coverage(row.checked, row.total)
+    under_way = f" (the present one: {done:.0%})" if done < 1 else ""
+    return f"last whole patrol {ago(row.finished_at)}{under_way}"
 
 
 def _show_conversions(report: Status) -> None:
@@ -199,12 +215,20 @@ def _show_what_waits(mirror: MirrorReport) -> None:
             line(f"    docferry holds show {hold.id}; then docferry holds {decide} {hold.id}")
             rest = "nothing" if hold.kind == "identity" else "everything else"
             line(f"    {rest} travels meanwhile")
+    if mirror.asked:
+        since = ago(mirror.oldest_asked_at)
+        line(f"  asked for: {counted(mirror.asked, 'request')}, the oldest {since}")
+    for request in mirror.failed_requests[:_MOST]:
+        what = f"{request.kind} {request.path}".rstrip()
+        when = ago(request.finished_at)
+        line(f"  {request.state}: {what} ({when}): {request.note}", colour="red")
     for conflict in mirror.conflicts[:_MOST]:
         line(f"  conflict {conflict.id}: {conflict.path}, also kept as {conflict.copy_path}")
     for problem in mirror.problems[:_MOST]:
         where = f"{problem.path}: " if problem.path else ""  # else it is the mirror's own
         line(f"  problem: {where}{problem.message} (since {ago(problem.since)})")
-    hidden = max(0, len(mirror.problems) - _MOST) + max(0, len(mirror.conflicts) - _MOST)
+    shortened = (mirror.problems, mirror.conflicts, mirror.failed_requests)
+    hidden = sum(max(0, len(each) - _MOST) for each in shortened)
     say_hidden(hidden, "docferry status --json")
 
 

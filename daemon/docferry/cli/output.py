@@ -15,6 +15,9 @@ import click
 
 from docferry.errors import PermanentError
 
+#: Columns that are not folded.
+_WHOLE = frozenset({"version", "of version", "came at", "when", "displaced"})
+
 
 def emit_json(value: object) -> None:
     """Print *value* (dataclasses, times and enums too) as one JSON document."""
@@ -23,24 +26,33 @@ def emit_json(value: object) -> None:
 
 
 def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; names from the bucket cannot change the terminal."""
+    """
+    Print a table; names from the bucket cannot change the terminal, or pass for other rows.
+
+    Where it is wider than the terminal, names are folded, and versions stay whole: they are
+    there to be copied.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
-        table.add_row(*(Text(safe(_words(cell))) for cell in row))
+        table.add_row(*(Text(_in_one_line(_words(cell))) for cell in row))
     with _writing():
-        Console(soft_wrap=False).print(table)
+        console = Console(soft_wrap=False)
+        # A title of the table's own is folded to the table's width, however narrow.
+        console.print(Text(_in_one_line(title), style="table.title"), soft_wrap=True)
+        console.print(table)
 
 
 def line(text: str = "", *, colour: str | None = None) -> None:
-    """Print one line."""
+    """Print one line, and an empty one before it where *text* begins so."""
+    gap = "\n" if text.startswith("\n") else ""
     with _writing():
-        click.secho(safe(text), fg=colour)
+        click.secho(gap + _in_one_line(text.removeprefix(gap)), fg=colour)
 
 
 @contextmanager
@@ -67,6 +79,11 @@ def safe(text: str) -> str:
     return "".join(
         char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
     )
+
+
+def _in_one_line(text: str) -> str:
+    """Make line breaks visible too: a file's name must not look like docferry's next words."""
+    return safe(text).replace("\n", "\\n")
 
 
 def ago(at: datetime | None) -> str:

@@ -29,8 +29,9 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
     """
     Make a lost or damaged ledger anew from the buckets, and bring the folders back.
 
-    Nothing is written to a bucket. What a folder holds that differs is kept beside. The
-    daemon must be stopped. Exit code 1: something could not be had, or is not in step.
+    Making the ledger writes nothing to a bucket. Then both sides are brought in step: what
+    only a folder holds goes up, and where it differs both contents are kept. The daemon
+    must be stopped. Exit code 1: something could not be had, or is not in step.
     """
     from docferry import logs
     from docferry.app.rebuild import bring_back, refuse_sound

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
+from docferry.cli.output import emit_json, line, say_hidden, size
 from docferry.core.words import counted
 
 if TYPE_CHECKING:
     from docferry.app.verify import Report
+    from docferry.core.verify import Finding
 
+_SHA256 = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _MOST = 50  # findings of a mirror are listed: the rest of the answer must stay in sight
 
 
@@ -75,12 +78,9 @@ def _facts(report: Report) -> dict[str, object]:
 def _show(report: Report) -> None:
     name = report.mirror
     if report.findings:
-        rows = (
-            (one.kind, one.side or "both", one.path, one.version, one.expected, one.found)
-            for one in report.findings[:_MOST]
-        )
-        columns = ("kind", "side", "path", "version", "expected", "found")
-        emit_table(f"{name}: {counted(report.counts.total(), 'finding')}", columns, rows)
+        line(f"{name}: {counted(report.counts.total(), 'finding')}")
+        for one in report.findings[:_MOST]:
+            _show_finding(one)
         say_hidden(report.counts.total() - _MOST, "docferry verify --json")
     looked_at = (
         f"{name}: looked at {counted(report.files, 'file')} and "
@@ -96,3 +96,11 @@ def _show(report: Report) -> None:
         line(f"{name}: {kinds}", colour="red")
     elif report.is_well:
         line(f"{name}: all is well{f' ({kinds})' if kinds else ''}", colour="green")
+
+
+def _show_finding(one: Finding) -> None:
+    """Say it in two lines: six columns would be folded beyond reading."""
+    what = " ".join(word for word in (one.path, one.version) if word)
+    line(f"  {one.kind}, {one.side or 'both sides'}: {what or 'nobody knows of which path'}")
+    expected, found = (_SHA256.sub(r"\1", text) for text in (one.expected, one.found))
+    line(f"    expected: {expected}; found: {found}")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
-from docferry.model import RequestState
+from docferry.model import HoldState, RequestState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +39,12 @@ _wait = click.option(
 @click.command()
 @click.argument("path")
 @_in_mirror
+@limit
 @as_json
 @pass_context
-def versions(context: Context, path: str, mirror: str | None, *, is_json: bool) -> None:
+def versions(context: Context, path: str, mirror: str | None, most: int, *, is_json: bool) -> None:
     """
-    List the versions of PATH, the newest first.
+    List the versions of PATH, the newest first; with --json all of them.
 
     In a script: docferry versions PATH --json.
     """
@@ -55,11 +56,12 @@ def versions(context: Context, path: str, mirror: str | None, *, is_json: bool) 
         emit_json(found)
         return
     rows = (
-        (row.id, row.created_at, size(row.size), row.origin, row.sha256[:12], _how_it_is(row))
-        for row in found.versions
+        (row.id, row.created_at, size(row.size), row.origin, _how_it_is(row))
+        for row in found.versions[:most]
     )
-    columns = ("version", "came at", "size", "origin", "sha256", "")
+    columns = ("version", "came at", "size", "origin", "")
     emit_table(f"{found.mirror}: {found.path}", columns, rows)
+    say_hidden(len(found.versions) - most, "--limit N, or --json")
 
 
 @click.command()
@@ -167,7 +169,10 @@ def undelete(
     with context.ledger(read_only=False) as ledger:
         asked = ask_undelete(context.config, ledger, name, path, datetime.now(UTC))
         if not asked:
-            raise UserError(f"nothing that was deleted at or below {path!r} can be had back")
+            raise UserError(
+                f"nothing that was deleted at or below {path!r} can be had back"
+                + _what_is_held(ledger, name)
+            )
         done = _wait_for(context, ledger, [request for request, _ in asked], wait_s)
     _tell(context, [row for _, row in asked], done, is_json=is_json)
 
@@ -200,7 +205,7 @@ def rewind(context: Context, where: str, when: str, *, is_json: bool) -> None:
             then = time_named(when)
         found = ask_rewind(context.config, ledger, mirror, below, then, datetime.now(UTC))
     if is_json:
-        emit_json(found)
+        emit_json(_rewind_facts(found))
     else:
         _show_rewind(found)
     sys.exit(EXIT_TROUBLE if found.lost else 0)
@@ -224,9 +229,19 @@ def unhold(context: Context, version: str, *, is_json: bool) -> None:
     _keep(context, version, is_held=False, is_json=is_json)
 
 
+def _what_is_held(ledger: Ledger, mirror: str) -> str:
+    """Say how to have back what is missing on one side only: no deletion of it is done yet."""
+    found = ledger.holds.all(mirror, (HoldState.OPEN,), kind="deletions")
+    words = (f"hold {one.id} keeps ({one.count}): docferry holds discard {one.id}" for one in found)
+    return "".join(f"; what {each}" for each in words)
+
+
 def _keep(context: Context, version: str, *, is_held: bool, is_json: bool) -> None:
+    from docferry.app.versions import version_named
+
     with context.ledger(read_only=False) as ledger:
-        row = ledger.versions.keep(version.upper(), datetime.now(UTC), is_held=is_held)
+        named = version_named(ledger, version)
+        row = ledger.versions.keep(named.id, datetime.now(UTC), is_held=is_held)
     if is_json:
         emit_json({"version": row.id, "held": is_held})
     else:
@@ -270,7 +285,10 @@ def _tell(
         say_hidden(len(done) - _MOST, "--json")
         if any(request.state is RequestState.OPEN for request in done):
             is_running = is_held(context.config.state_dir) is not None
-            line("docferry is at it" if is_running else "docferry does not run: it does so then")
+            if is_running:
+                line("docferry is still at it: docferry status tells what it waits for")
+            else:
+                line("docferry is not running: it does so once it is started")
     sys.exit(0 if all(request.state is RequestState.DONE for request in done) else EXIT_TROUBLE)
 
 
@@ -283,6 +301,25 @@ def _answer(row: VersionRow, request: RequestRow) -> str:
             return f"is to hold version {row.id} again"
         case _:
             return f"{request.state}: {request.note}"
+
+
+def _rewind_facts(found: Rewind) -> dict[str, object]:
+    from docferry.core.rewind import PutBack
+
+    steps = [
+        {"what": "put-back", "path": step.path, "version": step.version.id}
+        if isinstance(step, PutBack)
+        else {"what": "take-away", "path": step.path, "version": step.version}
+        for step in found.steps
+    ]
+    return {
+        "mirror": found.mirror,
+        "below": found.below,
+        "at": found.at,
+        "steps": steps,
+        "lost": found.lost,
+        "hold": found.hold,
+    }
 
 
 def _show_rewind(found: Rewind) -> None:

@@ -24,6 +24,25 @@ _MARK = ".damaged-"
 _SIDECARS = ("-wal", "-shm")
 
 
+def is_there(path: Path) -> bool:
+    """
+    Say whether there is a ledger at *path*.
+
+    Raises:
+        PermanentError: Whoever asks may not look there.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise PermanentError(
+            f"cannot look at the ledger {path}: {error.strerror}. Ask as the user that docferry "
+            "runs as, or as root"
+        ) from error
+    return True
+
+
 def refuse_damaged(path: Path) -> None:
     """
     Make sure that there is no damaged ledger at *path*; one that is, is set aside.
@@ -44,7 +63,7 @@ def refuse_set_aside(path: Path) -> None:
     Raises:
         UserError: The ledger *path* was set aside, and there is no new one.
     """
-    if path.exists() or not (asides := _asides(path)):
+    if is_there(path) or not (asides := _asides(path)):
         return
     raise UserError(
         f"the ledger was found damaged and set aside as {asides[-1]}. Make a new one from what "
@@ -62,7 +81,7 @@ def damage_of(path: Path) -> str | None:
     Raises:
         TemporaryError, PermanentError: It cannot be read, which says nothing of what is in it.
     """
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database:

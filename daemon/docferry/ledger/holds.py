@@ -274,7 +274,7 @@ class Holds:
             decided = {"state": state, "decision": state, "decided_at": at}
             tx.update(hold, decided, hold.c.id == hold_id)
             if found.kind == "rewind":
-                decide_requests(tx, hold_id, state, at)
+                decide_requests(tx, hold_id, state, at, why_not="it was discarded")
                 if state is HoldState.DISCARDED:  # there is nothing to be carried out
                     done = {"state": HoldState.DONE, "finished_at": at}
                     tx.update(hold, done, hold.c.id == hold_id)
@@ -287,7 +287,8 @@ class Holds:
         with self._database.writing() as tx:
             before = _open_hold(tx, mirror, "rewind")
             if before is not None:
-                decide_requests(tx, before, HoldState.DISCARDED, at)
+                why_not = "a newer rewind took its place"
+                decide_requests(tx, before, HoldState.DISCARDED, at, why_not=why_not)
                 done = {"state": HoldState.DONE, "finished_at": at}
                 tx.update(hold, done, hold.c.id == before)
             hold_id = _insert_hold(tx, mirror, "rewind", reason, at)

@@ -14,7 +14,7 @@ from docferry.errors import UserError
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
-from docferry.ledger.damage import refuse_set_aside
+from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
@@ -63,21 +63,29 @@ class Ledger:
         self.erasures = Erasures(database)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+    def open(cls, path: Path, *, read_only: bool = False, creates: bool = True) -> Self:
         """
-        Open the ledger at *path*; unless *read_only*, create or migrate it where needed.
+        Open the ledger at *path*.
+
+        Args:
+            creates: Create or migrate it where needed, unless *read_only*. An empty one in
+                the place of one that was lost would pass for it.
 
         Raises:
-            UserError: The schema is newer than this docferry; with *read_only* also: it is
-                older, or there is no ledger. Or a damaged one was set aside.
+            UserError: The schema is newer than this docferry; where nothing is created also:
+                it is older, or there is no ledger. Or a damaged one was set aside.
         """
         refuse_set_aside(path)
-        if read_only and not path.exists():
-            raise UserError(f"there is no ledger {path} yet; `docferry run` makes it")
+        is_as_it_is = read_only or not creates
+        if is_as_it_is and not is_there(path):
+            raise UserError(
+                f"there is no ledger {path}: before the first `docferry run` there is none, and "
+                "one that was lost comes back by `docferry rebuild`"
+            )
         with ExitStack() as on_failure:
             database = Database(path, read_only=read_only)
             on_failure.callback(database.close)
-            if read_only:
+            if is_as_it_is:
                 upgrade.check(database)
             else:
                 upgrade.upgrade(database)

@@ -73,6 +73,28 @@ class RequestLog:
         with self._database.reading() as tx:
             return tx.all(query.order_by(request.c.id).limit(limit), RequestRow)
 
+    def count_open(self, mirror: str) -> tuple[int, datetime | None]:
+        """Count those that are to be carried out, and say since when the oldest waits."""
+        are_open = request.c.mirror == mirror, request.c.state == RequestState.OPEN
+        with self._database.reading() as tx:
+            count = int(tx.value(select(func.count()).where(*are_open)))
+            oldest: datetime | None = tx.value(
+                select(func.min(request.c.created_at)).where(*are_open)
+            )
+        return count, oldest
+
+    def ended(
+        self, mirror: str, states: Sequence[RequestState], since: datetime, limit: int
+    ) -> list[RequestRow]:
+        """Give those that came to such an end *since* then, the newest first."""
+        query = _ROW.where(
+            request.c.mirror == mirror,
+            request.c.state.in_(states),
+            request.c.finished_at >= since,
+        )
+        with self._database.reading() as tx:
+            return tx.all(query.order_by(request.c.id.desc()).limit(limit), RequestRow)
+
     def is_asked(self, mirror: str, path: Path, kind: RequestKind) -> bool:
         """Say whether this is asked for already, and is not carried out yet."""
         query = select(func.count()).where(
@@ -159,9 +181,11 @@ def finish_request(
     )
 
 
-def decide_requests(tx: Transaction, hold: int, decision: HoldState, at: datetime) -> None:
+def decide_requests(
+    tx: Transaction, hold: int, decision: HoldState, at: datetime, *, why_not: str
+) -> None:
     """Open the requests of a hold that was approved; skip those of one that was not."""
     values: dict[str, object] = {"state": RequestState.OPEN}
     if decision is not HoldState.APPROVED:
-        values = {"state": RequestState.SKIPPED, "finished_at": at}
+        values = {"state": RequestState.SKIPPED, "finished_at": at, "note": why_not}
     tx.update(request, values, request.c.hold == hold, request.c.state == RequestState.HELD)

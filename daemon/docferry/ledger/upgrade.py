@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Text, column, inspect, select, table
@@ -18,6 +19,10 @@ log = get_logger(__name__)
 
 #: The newest migration. Migrations are numbered, so that an unknown one can be told for newer.
 HEAD = "0003"
+
+# alembic keeps what it is doing in its own modules: two migrations at once write into each
+# other's databases, and crash the process.
+_one_at_a_time = threading.Lock()
 
 _alembic_version = table("alembic_version", column("version_num", Text))
 
@@ -39,7 +44,8 @@ def upgrade(database: Database) -> None:
         migrate(tx.connection)
         # A random id: tells this ledger's own uploads from everybody else's.
         tx.insert_missing(setting, [{"key": "instance", "value": secrets.token_hex(8)}])
-    log.info("ledger.migrated", path=str(database.path), was=found, schema=HEAD)
+    if found is not None:  # each snapshot is made as a new one
+        log.info("ledger.migrated", path=str(database.path), was=found, schema=HEAD)
 
 
 def check(database: Database) -> None:
@@ -94,4 +100,5 @@ def migrate(connection: Connection, to: str = "head") -> None:
 
     options = Config(attributes={"connection": connection})
     options.set_main_option("script_location", "docferry.ledger:migrations")
-    command.upgrade(options, to)
+    with _one_at_a_time:
+        command.upgrade(options, to)

@@ -350,7 +350,8 @@ class Versions:
             if row is None:
                 raise UserError(f"there is no version {version_id}")
             if is_held and row.gone_at is not None:
-                raise UserError(f"the bytes of version {version_id} were let go {row.gone_at}")
+                when = f"{row.gone_at:%Y-%m-%d %H:%M} UTC"
+                raise UserError(f"the bytes of version {version_id} were let go {when}")
             tx.update(version, {"held": is_held}, version.c.id == version_id)
             kind = HELD if is_held else HELD_NO_MORE
             tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])
