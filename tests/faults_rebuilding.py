@@ -146,6 +146,13 @@ REBUILDING = (
         ("integration/test_commands.py",),
     ),
     Fault(
+        "a ledger that came to nothing is left behind",
+        "app/rebuild.py",
+        "    finally:\n        _remove(path)\n",
+        "    finally:\n        pass\n",
+        (f"{REBUILD}::test_a_bucket_that_never_was_a_mirror_is_nothing_to_rebuild_from",),
+    ),
+    Fault(
         "two ledgers are made at once",
         "ledger/upgrade.py",
         "    with _one_at_a_time:\n",

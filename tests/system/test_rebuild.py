@@ -297,7 +297,7 @@ def test_a_bucket_that_never_was_a_mirror_is_nothing_to_rebuild_from(site: Site)
 
     assert refused.returncode == 2
     assert "nothing to rebuild from" in refused.stderr
-    assert not (site.state / "ledger.sqlite3").exists()
+    assert not [*site.state.glob("ledger.sqlite3*")]
     assert not site.docs.folder.exists()
 
 

@@ -83,10 +83,9 @@ def rebuild(
         UserError: A daemon runs, or there is a sound ledger, or nothing to rebuild from.
         UnreachableError, TemporaryError, PermanentError: A store does not answer, or not to us.
     """
-    path, unfinished = config.state_dir / LEDGER_NAME, config.state_dir / _UNFINISHED
-    with StateLock(config.state_dir):
+    path = config.state_dir / LEDGER_NAME
+    with StateLock(config.state_dir), _unfinished(config) as unfinished:
         refuse_sound(config)
-        _remove(unfinished)
         with Rebuilt.open(unfinished) as ledger, _scratch(config) as folder:
             work = _Work(config, ledger, folder, from_objects=from_objects, tell=tell)
             mirrors = tuple(work.mirror(name) for name in config.mirrors)
@@ -243,6 +242,17 @@ def _ready_folder(options: MirrorConfig, found: str) -> str:
         ) from error
     LocalStorage(folder).write_marker(marker(found))
     return f"{folder} was empty, or not there: its files come from the bucket"
+
+
+@contextmanager
+def _unfinished(config: Config) -> Iterator[Path]:
+    """Give the place where the ledger is made; what is not put in its own place goes."""
+    path = config.state_dir / _UNFINISHED
+    _remove(path)  # a crash left it
+    try:
+        yield path
+    finally:
+        _remove(path)
 
 
 @contextmanager
