@@ -109,6 +109,18 @@ def test_all_is_in_step_only_while_a_daemon_runs(config: Config, ledger: Ledger)
     assert not stopped.is_in_step
 
 
+@pytest.mark.parametrize("kind", ["history", "rot"])
+def test_what_is_missing_or_rotten_for_good_is_not_in_step(
+    config: Config, ledger: Ledger, kind: str
+) -> None:
+    for name in config.mirrors:
+        run_once(ledger, name)
+    ledger.problems.put("docs", "a", kind=kind, message="look at it", at=NOW, retry_at=None)
+
+    with StateLock(config.state_dir):
+        assert not status(config, ledger).is_in_step
+
+
 @pytest.mark.parametrize(
     "health", [health for health in MirrorHealth if health is not MirrorHealth.IN_STEP]
 )

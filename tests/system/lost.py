@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,6 +88,17 @@ def take_snapshot(site: Site) -> None:
                     new_ulid=UlidSource(),
                     now=lambda: datetime.now(UTC),
                 ).take()
+
+
+def snapshots(site: Site) -> set[str]:
+    """Give the keys of the snapshots in the bucket."""
+    return {key for key in site.docs.all_keys() if key.startswith(".docferry/ledger/")}
+
+
+def drop_snapshots(site: Site, but_for: Collection[str] = ()) -> None:
+    """Let those be gone that runs have taken at their end."""
+    site.docs.remove(*(snapshots(site) - {*but_for}))
+    assert snapshots(site) == {*but_for}
 
 
 def known(site: Site) -> Lost:

@@ -20,9 +20,11 @@ from system.daemon import Site
 from system.lost import (
     Lost,
     Version,
+    drop_snapshots,
     had_a_life,
     known,
     lose,
+    snapshots,
     take_snapshot,
     times_of,
     versions_of,
@@ -74,6 +76,7 @@ def test_what_came_after_the_snapshot_is_found_all_the_same(
 ) -> None:
     had_a_life(site)
     take_snapshot(site)
+    taken = snapshots(site)
     docs = site.docs
     docs.write("p/00.txt", b"fourth")
     docs.write("new.txt", b"new since")
@@ -82,6 +85,7 @@ def test_what_came_after_the_snapshot_is_found_all_the_same(
     site.work_off()
     docs.write("p/00.txt", b"fifth")
     site.work_off()
+    drop_snapshots(site, taken & snapshots(site))
     lost = lose(site)
     docs.put("while it was lost.txt", b"of a stranger")
 
@@ -104,8 +108,10 @@ def test_a_deletion_after_the_snapshot_has_its_time(site: Site) -> None:
     site.docs.write("b", b"so that the folder is not empty")
     site.work_off()
     take_snapshot(site)
+    taken = snapshots(site)
     (site.docs.folder / "a").unlink()
     site.work_off()
+    drop_snapshots(site, taken)
     lost = lose(site)
 
     rebuilt(site)
@@ -115,6 +121,7 @@ def test_a_deletion_after_the_snapshot_has_its_time(site: Site) -> None:
 
 def test_without_a_snapshot_the_bucket_alone_tells(site: Site, server: servers.S3Server) -> None:
     had_a_life(site, is_large=True)
+    drop_snapshots(site)
     lost = lose(site)
 
     with watched(site, server) as changing:
@@ -239,13 +246,14 @@ def test_what_the_folder_holds_is_compared_and_nothing_goes_over_the_buckets(sit
     docs.write("only here.txt", b"new while nobody looked")
     (docs.folder / "p/08.txt").unlink()
 
-    rebuilt(site)
+    said = json.loads(site.run("rebuild", "--yes", "--json"))
 
     found = docs.files()
     copies = {path: content for path, content in found.items() if path not in lost.files}
     assert {path: found[path] for path in lost.files} == lost.files
     assert copies.pop("only here.txt") == b"new while nobody looked"
     assert list(copies.values()) == [b"edited while nobody looked"]
+    assert said["conflicts"] == [["p/07.txt", *copies]]
     assert docs.objects() == found
     assert versions_of(site) > lost.versions
     is_nothing_to_do(site)

@@ -32,6 +32,8 @@ _MOST_PROBLEMS = 1000
 #: Nobody confirms having read of a failure: it is shown for so long.
 _FAILURES_FOR = timedelta(days=1)
 _FAILED = (RequestState.FAILED, RequestState.CONFLICT)
+#: Problems of what was, which do not keep a mirror from being in step.
+_OF_THE_PAST = ("history", "rot")
 _NOT_OVER = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
 
 
@@ -76,12 +78,17 @@ class Status:
 
     @property
     def is_in_step(self) -> bool:
-        """Whether the daemon runs, every mirror is in step and no conversion was given up on."""
+        """
+        Whether the daemon runs, every mirror is in step and no conversion was given up on.
+
+        Nor may a past be missing, or rotten for good: then somebody has to act.
+        """
         return (
             self.pid is not None
             and self.trouble is None
             and not self.dead_letters
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
+            and not any(one.kind in _OF_THE_PAST for each in self.mirrors for one in each.problems)
         )
 
 

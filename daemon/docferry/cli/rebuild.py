@@ -49,13 +49,19 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
     done = make_anew(config, from_objects=from_objects, tell=_nobody if is_json else line)
     with bring_back(config, done) as daemon, bars(daemon) if is_watched else nullcontext():
         is_in_step = daemon.run(once=True)
+    with context.ledger() as ledger:
+        conflicts = [(one.path, one.copy_path) for one in ledger.conflicts.all()]
     if is_json:
-        emit_json({"rebuilt": done, "is_in_step": is_in_step})
+        emit_json({"rebuilt": done, "is_in_step": is_in_step, "conflicts": conflicts})
     else:
         if done.set_aside is not None:
             line(f"the damaged ledger is {done.set_aside}")
         for mirror in done.mirrors:
             _show(mirror)
+        for path, copy in conflicts:
+            line(
+                f"{path} differed in the folder, which is kept beside it as {copy}", colour="yellow"
+            )
         line("every folder is as its bucket" if is_in_step else "not all is in step: see status")
     is_whole = all(one.result is not None and not one.result.lost_count for one in done.mirrors)
     sys.exit(0 if is_in_step and is_whole else EXIT_TROUBLE)

@@ -88,7 +88,11 @@ def version_told(found: Found, mirror: str) -> VersionRow:
 def version_read(
     found: Found, mirror: str, sha256: Sha256, new: Ulid, base: SyncedState | None, now: datetime
 ) -> VersionRow:
-    """Give the new version of a stranger's object, which was read."""
+    """
+    Give the new version of a stranger's object, which was read.
+
+    It came when the object did: else a tree of before now would lack it.
+    """
     return VersionRow(
         id=new,
         mirror=mirror,
@@ -99,8 +103,18 @@ def version_read(
         origin=Origin.STORE,
         parent=None if base is None else base.version,
         etag=found.state.token,
-        created_at=now,
+        created_at=_came_at(found, now),
     )
+
+
+def _came_at(found: Found, now: datetime) -> datetime:
+    claims = found.claims
+    if claims.version is not None or claims.mtime_ns is None:  # then it says when another came
+        return now
+    try:
+        return min(now, datetime.fromtimestamp(claims.mtime_ns // 10**9, now.tzinfo))
+    except (ValueError, OverflowError, OSError):
+        return now
 
 
 def same_version(read: VersionRow, base: SyncedState) -> VersionRow:
