@@ -85,7 +85,7 @@ REBUILDING = (
     Fault(
         "a snapshot that is rotten inside is believed",
         "ledger/snapshots.py",
-        '            check_integrity(database, "the snapshot")\n',
+        '        check_integrity(database, "the snapshot")\n',
         "",
         LEDGER_SNAPSHOTS,
     ),
