@@ -12,6 +12,20 @@ LEDGER_SNAPSHOTS = ("unit/test_ledger_snapshots.py",)
 REBUILDING = (
     # What is rebuilt.
     Fault(
+        "whatever is in a snapshot is taken for a ledger",
+        "ledger/snapshots.py",
+        "        check_values(database, KEPT)\n",
+        "        pass\n",
+        LEDGER_SNAPSHOTS,
+    ),
+    Fault(
+        "a snapshot may do something when it is opened",
+        "ledger/snapshots.py",
+        "        check_form(database)\n",
+        "",
+        LEDGER_SNAPSHOTS,
+    ),
+    Fault(
         "that a version is held goes into no snapshot",
         "ledger/versions.py",
         "            tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])\n",
@@ -71,7 +85,7 @@ REBUILDING = (
     Fault(
         "a snapshot that is rotten inside is believed",
         "ledger/snapshots.py",
-        '            check_integrity(database, "the snapshot")\n',
+        '        check_integrity(database, "the snapshot")\n',
         "",
         LEDGER_SNAPSHOTS,
     ),

@@ -11,6 +11,13 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "a rewind does not see what came by a clock that was ahead",
+        "app/versions.py",
+        "ledger.versions.tree_at(mirror, now, below)",
+        "ledger.versions.tree_at(mirror, at, below)",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
         "what both sides hold when they are joined anew is a new version",
         "engine/execute.py",
         "            version_id = self._known.current(self._mirror, path, operation.sha256)\n",

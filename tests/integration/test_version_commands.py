@@ -327,6 +327,20 @@ def test_a_rewind_can_go_to_a_version_and_be_of_a_folder_alone(
     assert (request.path, request.version) == ("f/c.txt", ulid_of("f/c.txtc"))
 
 
+def test_a_rewind_knows_what_is_there_though_that_came_by_a_clock_that_was_ahead(
+    desk: Office, ledger: Ledger
+) -> None:
+    a_year = 525_600
+    desk.put(ledger, "a.txt", "ahead", a_year)
+    desk.put(ledger, "new.txt", "n", a_year)
+
+    desk.asks("rewind", "docs", "--to", at(2).isoformat())
+
+    [hold] = ledger.holds.all("docs")
+    found = [(one.path, one.expect) for one in ledger.requests.in_hold(hold.id, 10)]
+    assert found == [("a.txt", ulid_of("a.txtahead")), ("new.txt", ulid_of("new.txtn"))]
+
+
 def test_a_discarded_rewind_leaves_everything_as_it_is(desk: Office, ledger: Ledger) -> None:
     desk.asks("rewind", "docs", "--to", at(1).isoformat())
     [hold] = ledger.holds.all("docs")

@@ -124,6 +124,35 @@ def test_a_daemon_that_stops_does_not_wait_for_its_snapshot(
 # A bad one.
 
 
+@pytest.mark.parametrize(
+    "made_so",
+    [
+        "UPDATE version SET id = '7ZZZZZZZZZZZZZZZZZZZZZZZZZ' WHERE path = 'tab%_09'",
+        "UPDATE version SET id = 'mine' WHERE path = 'tab%_09'",
+        "UPDATE version SET bytes_of = '../../mirror.json'",
+        "UPDATE version SET created_at = 'yesterday'",
+        "UPDATE version SET left_at = '2026-02-31T00:00:00.000000Z'",
+        "UPDATE history SET at = '9999-12-31T23:59:59.999999Z'",
+        "UPDATE version SET size = 'large'",
+        "UPDATE mirror SET profile = '{'",
+        "CREATE VIEW more AS SELECT * FROM version",
+        "CREATE TRIGGER more AFTER UPDATE ON version BEGIN SELECT 1; END",
+    ],
+)
+def test_a_snapshot_in_which_somebody_wrote_what_no_docferry_writes_is_refused(
+    packed: pathlib.Path, tmp_path: pathlib.Path, made_so: str
+) -> None:
+    written = tmp_path / "written"
+    written.write_bytes(gzip.decompress(packed.read_bytes()))
+    with closing(sqlite3.connect(written)) as database, database:
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        assert database.execute(made_so).rowcount
+    packed.write_bytes(gzip.compress(written.read_bytes()))
+
+    with pytest.raises(PermanentError, match="no snapshot"):
+        unpack(packed, tmp_path / "plain", sha256=None)
+
+
 def cut_off(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
@@ -197,10 +226,13 @@ def test_a_snapshot_of_an_older_docferry_is_brought_up_to_date(tmp_path: pathlib
         upgrade.migrate(tx.connection, "0001")
     database.close()
     with closing(sqlite3.connect(older)) as raw, raw:
-        raw.execute("INSERT INTO synced VALUES ('docs', 'b', 'x', 'l', 'r', 'V1', 1, 0)")
         raw.execute(
-            "INSERT INTO version VALUES ('V1', 'docs', 'b', 'x', 1, 1, 'local', NULL, 'r',"
-            " '2026-01-01T00:00:00.000000Z', 0, 0)"
+            "INSERT INTO synced VALUES"
+            " ('docs', 'b', 'x', 'l', 'r', '01KXXXXXXXXXXXXXXXXXXXXXV1', 1, 0)"
+        )
+        raw.execute(
+            "INSERT INTO version VALUES ('01KXXXXXXXXXXXXXXXXXXXXXV1', 'docs', 'b', 'x', 1, 1,"
+            " 'local', NULL, 'r', '2026-01-01T00:00:00.000000Z', 0, 0)"
         )
     packed = tmp_path / "packed"
     packed.write_bytes(gzip.compress(older.read_bytes()))
@@ -208,7 +240,7 @@ def test_a_snapshot_of_an_older_docferry_is_brought_up_to_date(tmp_path: pathlib
     unpack(packed, tmp_path / "plain", sha256=None)
 
     with Ledger.open(tmp_path / "plain") as ledger:
-        assert [row.id for row in ledger.versions.of("docs", "b")] == ["V1"]
+        assert [row.id for row in ledger.versions.of("docs", "b")] == ["01KXXXXXXXXXXXXXXXXXXXXXV1"]
 
 
 # Taken over.

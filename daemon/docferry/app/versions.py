@@ -289,9 +289,12 @@ def ask_rewind(
             f"{_local(then)} is before the first version of {mirror}"
             + ("" if first is None else f", which is of {_local(first)}")
         )
+    last = ledger.versions.last()  # the daemon's clock may be ahead of this one
+    now = at if last is None else max(at, last[1])
     found = [
         *rewind(
-            ledger.versions.tree_at(mirror, then, below), ledger.versions.tree_at(mirror, at, below)
+            ledger.versions.tree_at(mirror, then, below),
+            ledger.versions.tree_at(mirror, now, below),
         )
     ]
     lost = [step.version for step in found if isinstance(step, PutBack) and step.version.gone_at]

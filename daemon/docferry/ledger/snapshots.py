@@ -27,6 +27,7 @@ from docferry.errors import PermanentError, TemporaryError, UserError
 from docferry.ledger import schema, upgrade
 from docferry.ledger.faults import translate
 from docferry.ledger.ledger import Ledger
+from docferry.ledger.snapshot_values import check_form, check_values
 from docferry.model import Sha256
 
 #: What of a mirror is in its snapshot; the mirror's own row besides.
@@ -110,6 +111,8 @@ def unpack(packed: Path, plain: Path, *, sha256: Sha256 | None) -> None:
     _gunzip(packed, plain)
     _check_plain(plain)
     Ledger.open(plain).close()  # brings it up to date
+    with _refused(), closing(_connect(plain)) as database:
+        check_values(database, KEPT)
 
 
 @contextmanager
@@ -207,13 +210,20 @@ def _gunzip(packed: Path, plain: Path) -> None:
         raise TemporaryError(f"cannot unpack {packed}: {error.strerror}") from error
 
 
-def _check_plain(plain: Path) -> None:
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Say of what SQLite, or we, cannot read that it is no snapshot: another one may be one."""
     try:
-        with closing(_connect(plain)) as database:
-            check_integrity(database, "the snapshot")
-            [(revision,)] = database.execute("SELECT version_num FROM alembic_version")
+        yield
     except (sqlite3.DatabaseError, ValueError) as error:
         raise PermanentError(f"it is damaged, or no snapshot: {error}") from error
+
+
+def _check_plain(plain: Path) -> None:
+    with _refused(), closing(_connect(plain)) as database:
+        check_integrity(database, "the snapshot")
+        check_form(database)
+        [(revision,)] = database.execute("SELECT version_num FROM alembic_version")
     if str(revision) > upgrade.HEAD:
         raise UserError(
             f"it was made by a newer docferry (schema {revision}, this one knows "
