@@ -52,6 +52,10 @@ class Checked:
     is_version: bool
 
 
+#: What comes of a path at which nothing is wrong.
+_WELL = Checked((), is_version=False)
+
+
 class Verifier:
     """
     Verifies one mirror. Both sides have proven themselves.
@@ -94,7 +98,7 @@ class Verifier:
             UnreachableError, TemporaryError, PermanentError: A side does not answer, or a
                 listing did not finish: the rest is not known.
         """
-        yield from _in_pool(self._pool, self._check, self._paths())
+        yield from _in_pool(self._pool, self._check, self._paths(), self._at_once)
         unknown: list[tuple[Side, Ulid, int]] = []
         for checked, strange in _in_pool(self._pool, self._check_archived, self._archived()):
             unknown += strange
@@ -129,6 +133,16 @@ class Verifier:
 
     def _taken(self, seen: Iterable[Seen]) -> Iterator[Seen]:
         return (one for one in seen if self._takes(_path_of(one)))
+
+    def _at_once(self, seen: Seen) -> Checked | None:
+        """Say of what the listing alone tells that it is well; None: there is more to look at."""
+        if Side.LOCAL in self._asked or self._reads_all or isinstance(seen, Unseen):
+            return None
+        remote, synced = seen.remote, seen.synced
+        if remote is None or synced is None:
+            return None
+        is_well = (remote.token, remote.size) == (synced.remote_token, synced.size)
+        return _WELL if is_well else None
 
     def _check(self, seen: Seen) -> Checked:
         return Checked(tuple(_patiently(lambda: self._findings(seen))), is_version=False)
@@ -303,11 +317,25 @@ def _patiently(check: Callable[[], T]) -> T:
     return check()
 
 
-def _in_pool(pool: Pool, check: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Give what comes of each of *items*, in their order; only some are under way at a time."""
+def _in_pool(
+    pool: Pool,
+    check: Callable[[T], R],
+    items: Iterable[T],
+    at_once: Callable[[T], R | None] = lambda item: None,
+) -> Iterator[R]:
+    """
+    Give what comes of each of *items*; only some are under way at a time.
+
+    Args:
+        at_once: Tells what comes of one without the pool; None: it takes the pool.
+    """
     coming: deque[Future[R]] = deque()
     try:
         for item in items:
+            known = at_once(item)
+            if known is not None:
+                yield known
+                continue
             coming.append(pool.submit(check, item))
             if len(coming) == WINDOW:
                 yield coming.popleft().result()
