@@ -6,6 +6,7 @@ from fault import Fault
 
 REBUILD = "system/test_rebuild.py"
 REBUILT = ("property/test_rebuild.py",)
+CLAIMS = ("unit/test_rebuild.py", "integration/test_rebuild.py")
 SNAPSHOTS = "unit/test_snapshots.py"
 LEDGER_SNAPSHOTS = ("unit/test_ledger_snapshots.py",)
 
@@ -38,6 +39,41 @@ REBUILDING = (
         "    return known.get(claims.version, mine) == mine\n",
         "    return True\n",
         REBUILT,
+    ),
+    Fault(
+        "what was edited and kept its metadata passes for what was there",
+        "core/rebuild.py",
+        " or found.at > named_at + _BELIEVED_FOR:",
+        ":",
+        CLAIMS,
+    ),
+    Fault(
+        "an edit is believed to be the version that had another token",
+        "core/rebuild.py",
+        "    if base is not None and base.version == found.claims.version:\n        return True",
+        "    if base is not None and base.version == found.claims.version:\n        return False",
+        CLAIMS,
+    ),
+    Fault(
+        "that the folder's file is of another size makes nobody doubt",
+        "core/rebuild.py",
+        "    return size_here not in (None, found.state.size)\n",
+        "    return False\n",
+        CLAIMS,
+    ),
+    Fault(
+        "what had to be read is never the version that it says",
+        "engine/rebuild.py",
+        "        is_what_it_says = sha256 == one.claims.sha256\n",
+        "        is_what_it_says = False\n",
+        ("integration/test_rebuild.py",),
+    ),
+    Fault(
+        "what was read is taken for the version that it says",
+        "engine/rebuild.py",
+        "        is_what_it_says = sha256 == one.claims.sha256\n",
+        "        is_what_it_says = True\n",
+        ("integration/test_rebuild.py",),
     ),
     Fault(
         "a version of the far future is believed",
