@@ -369,6 +369,17 @@ def _of_a_newer_docferry(room: Room, lost: Ledger) -> Ulid:
     return snapshot
 
 
+def test_a_snapshot_says_whether_retention_still_waits_for_a_person(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        lost.record("docs", [uploaded("a")], at=BEGAN)
+        lost.waits.begin("docs", BEGAN)
+        room.leave_snapshot(lost)
+
+    assert room.rebuild().result.may_forget_held
+
+
 # The archives.
 
 

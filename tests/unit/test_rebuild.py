@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from ulid import ULID
 
-from docferry.core.rebuild import Found, is_written_since, version_read
+from docferry.core.rebuild import Found, is_written_since, may_forget_held, version_read
 from docferry.model import Attributes, FileState, SyncedState
 from ledger_rows import NOW
 
@@ -58,3 +58,22 @@ def test_what_was_read_came_when_its_object_did_and_never_later_than_now(
     row = version_read(found(at), "docs", "0" * 64, VERSION, None, NOW)
 
     assert row.created_at == min(NOW, at or NOW)
+
+
+@pytest.mark.parametrize(
+    ("is_from_snapshot", "refused", "has_waited", "may_forget"),
+    [
+        (True, 0, False, False),
+        (False, 0, False, True),  # objects do not say that they are held
+        (True, 1, False, True),  # the newest one may have said more
+        (True, 0, True, True),  # nobody has spoken since the rebuild before
+    ],
+)
+def test_a_ledger_that_no_whole_snapshot_tells_of_may_forget_what_was_held(
+    *, is_from_snapshot: bool, refused: int, has_waited: bool, may_forget: bool
+) -> None:
+    found = may_forget_held(
+        is_from_snapshot=is_from_snapshot, refused=refused, has_waited=has_waited
+    )
+
+    assert found is may_forget

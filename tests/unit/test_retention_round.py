@@ -78,6 +78,44 @@ def test_what_no_rule_keeps_goes_from_both_archives_and_its_row_stays(mirror: Mi
     assert (gone.archived_local, gone.archived_remote) == (False, False)
 
 
+def test_nothing_goes_while_a_person_has_to_say_what_is_held(mirror: Mirror) -> None:
+    new, old = mirror.displaced("a", "2", 1), mirror.displaced("a", "1", 2)
+    let_go = mirror.displaced("b", "1", 3)
+    mirror.ledger.versions.let_go([let_go.id], NOW)
+    mirror.ledger.waits.begin("docs", NOW)
+    all_of_them = {new.id, old.id, let_go.id}
+
+    waiting = mirror.round()
+    was = mirror.archived
+    mirror.ledger.waits.end("docs")
+    done = mirror.round()
+
+    assert (waiting, was) == (Round(), (all_of_them, all_of_them))
+    assert (done.let_go, mirror.archived) == (1, ({new.id}, {new.id}))
+
+
+@pytest.mark.parametrize(("policy", "lines"), [(LAST_ONE, 1), (Policy(), 0)])
+def test_that_retention_waits_is_logged_once_and_only_where_there_is_a_rule(
+    mirror: Mirror, capsys: pytest.CaptureFixture[str], policy: Policy, lines: int
+) -> None:
+    mirror.ledger.waits.begin("docs", NOW)
+    retention = mirror.retention(policy)
+
+    for _ in range(3):
+        retention.run(never)
+
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).count("retention.waits") == lines
+
+
+def test_the_waiting_of_another_mirror_keeps_nothing(mirror: Mirror) -> None:
+    mirror.displaced("a", "2", 1)
+    mirror.displaced("a", "1", 2)
+    mirror.ledger.waits.begin("others", NOW)
+
+    assert mirror.round().let_go == 1
+
+
 def test_what_goes_is_counted(mirror: Mirror) -> None:
     mirror.displaced("a", "2", 1)
     old = mirror.displaced("a", "1", 2)

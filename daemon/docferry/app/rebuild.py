@@ -212,6 +212,8 @@ class _Work:
         jobs = [job for row in rebuild.new for job in jobs_for(row, self._rules)]
         self._ledger.record(name, [], jobs, at=now())
         rebuild.count()
+        if rebuild.result.may_forget_held:
+            self._ledger.waits.begin(name, now())
         return rebuild
 
 

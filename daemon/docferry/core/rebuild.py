@@ -167,6 +167,17 @@ def archived_versions(
     return closed, followed
 
 
+def may_forget_held(*, is_from_snapshot: bool, refused: int, has_waited: bool) -> bool:
+    """
+    Say whether versions may have been held of which nothing tells: snapshots alone do.
+
+    Args:
+        refused: Snapshots that were damaged: the last word about what is held may be theirs.
+        has_waited: Retention waited for that when the snapshot was taken.
+    """
+    return not is_from_snapshot or refused > 0 or has_waited
+
+
 def followers(rows: Iterable[VersionRow]) -> dict[Ulid, datetime]:
     """Say when the first version came that has each as its parent."""
     found: dict[Ulid, datetime] = {}

@@ -27,7 +27,7 @@ from docferry.errors import (
     UnreachableError,
     UserError,
 )
-from docferry.ledger.rebuilt import Rebuilt, profile_in
+from docferry.ledger.rebuilt import Rebuilt, is_waiting_in, profile_in
 from docferry.ledger.snapshots import unpack
 from docferry.logs import get_logger
 from docferry.model import (
@@ -97,6 +97,16 @@ class Result:
     gone: int = 0  #: files of the snapshot that the bucket does not hold any more
     lost: list[str] = field(default_factory=list)  #: what could not be had, and why
     lost_count: int = 0
+    has_waited: bool = False  #: as the snapshot says, nobody has said yet what is held
+
+    @property
+    def may_forget_held(self) -> bool:
+        """Whether retention has to wait: which versions people had held may not be known."""
+        return core.may_forget_held(
+            is_from_snapshot=self.snapshot is not None,
+            refused=len(self.refused),
+            has_waited=self.has_waited,
+        )
 
     def lose(self, what: str) -> None:
         self.lost_count += 1
@@ -250,6 +260,7 @@ class Rebuild:
         if self.result.snapshot is None:
             self._ledger.take_over(plain, self._mirror)
             self.profile = profile_in(plain)
+            self.result.has_waited = is_waiting_in(plain)
             self.result.snapshot = snapshot
         else:
             taken_at = time_of(snapshot)

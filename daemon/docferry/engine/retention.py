@@ -23,6 +23,11 @@ log = get_logger(__name__)
 MOST_REMOVED = 10_000
 #: After so many failures a round ends: what is wrong is most likely wrong with all of them.
 MOST_FAILED = 10
+#: For a person, as `what_to_do` is.
+WHY_IT_WAITS = (
+    "a rebuild found no sound snapshot of the ledger, or not the newest: which versions were held "
+    "may be forgotten"
+)
 _PATHS_AT_ONCE = 500
 _BATCH = 100
 
@@ -51,6 +56,11 @@ def verdicts(ledger: Ledger, mirror: str, policy: Policy, now: datetime) -> Iter
         current = ledger.versions.contents_in_use(mirror, [*contents])
         for rows in some:
             yield from judge(rows, policy, now, current=current, asked=asked)
+
+
+def what_to_do(mirror: str) -> str:
+    """Say what ends the waiting of a mirror's retention."""
+    return f"hold again what is to stay (docferry hold), then: docferry retention {mirror} --now"
 
 
 class Retention:
@@ -82,6 +92,7 @@ class Retention:
         self._ledger = ledger
         self._bucket_versions = bucket_versions
         self._now = now
+        self._has_said_why = False
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
         """
@@ -94,6 +105,8 @@ class Retention:
     def round(self, is_stopping: Callable[[], bool]) -> Round:
         """Do as `run` does, and tell what it came to."""
         began_s = time.monotonic()
+        if self._waits():
+            return Round()
         require_proven(self._mirror, self._places, self._ledger)
         let_go = self._let_go(is_stopping)
         removal = _Removal(
@@ -116,6 +129,20 @@ class Retention:
         if removal.first_error is not None:
             raise removal.first_error
         return done
+
+    def _waits(self) -> bool:
+        """Say whether a person has to tell first what is held, and log it, but once."""
+        since = self._ledger.waits.since(self._mirror)
+        if since is not None and self._policy.lets_go and not self._has_said_why:
+            self._has_said_why = True
+            log.error(
+                "retention.waits",
+                mirror=self._mirror,
+                since=since.isoformat(),
+                reason=WHY_IT_WAITS,
+                remedy=what_to_do(self._mirror),
+            )
+        return since is not None
 
     def _let_go(self, is_stopping: Callable[[], bool]) -> int:
         if not self._policy.lets_go:
