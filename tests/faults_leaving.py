@@ -117,6 +117,20 @@ LEAVING = (
         ERASE,
     ),
     Fault(
+        "erase puts rotten bytes in the place of a reference, for ever",
+        "engine/archived.py",
+        "    brought = [side for side in Side if is_sound(seen[side], version.sha256)]\n",
+        "    brought = [side for side in Side if isinstance(seen[side], Held)]\n",
+        ERASE,
+    ),
+    Fault(
+        "erase removes shared bytes that nobody could read",
+        "engine/archived.py",
+        "    if unreadable and not brought:\n",
+        "    if False:\n",
+        ERASE,
+    ),
+    Fault(
         "erase takes what somebody has just changed",
         "engine/erase.py",
         "        if any(there not in (None, token) for _, there, token in found):\n",
