@@ -74,6 +74,20 @@ LEAVING = (
         RETENTION,
     ),
     Fault(
+        "versions that cannot be removed keep all others for ever",
+        "engine/retention.py",
+        "            self._removed_until = removal.after\n",
+        "            pass\n",
+        RETENTION,
+    ),
+    Fault(
+        "removal never comes back to what it began after",
+        "engine/retention.py",
+        '            yield from self._between("", began_after)\n',
+        "            yield []\n",
+        RETENTION,
+    ),
+    Fault(
         "retention removes what is latest in the bucket",
         "engine/retention.py",
         "if not kept.is_latest and is_copy_of(",

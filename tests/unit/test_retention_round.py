@@ -32,6 +32,19 @@ class Counted(MemoryArchive):
         return super().describe(version)
 
 
+class Stubborn(MemoryArchive):
+    """An archive that gives up none of some versions."""
+
+    def __init__(self, stays: list[Ulid]) -> None:
+        super().__init__(keeps_references=True, step=lambda name: None)
+        self._stays = stays
+
+    def remove(self, version: Ulid) -> None:
+        if version in self._stays:
+            raise TemporaryError("not this one")
+        super().remove(version)
+
+
 class Mirror(ArchivedMirror):
     def retention(self, policy: Policy = LAST_ONE) -> Retention:
         return Retention(
@@ -313,6 +326,29 @@ def test_nothing_is_let_go_in_front_of_another_side(mirror: Mirror, side: Side) 
         mirror.round()
 
     assert mirror.row(old.id).gone_at is None
+
+
+def test_versions_that_cannot_be_removed_keep_no_others_for_more_than_a_round(
+    mirror: Mirror,
+) -> None:
+    going = sorted(mirror.displaced("a", f"{number}", number).id for number in range(120))
+    mirror.ledger.versions.let_go(going, NOW)
+    stays = going[:100]  # as many as are looked at before the failures are counted
+    stubborn = Stubborn(stays)
+    stubborn.update(mirror.remote.archive)
+    mirror.remote.archive = stubborn
+    retention = mirror.retention()
+
+    left = []
+    for _ in range(2):
+        with pytest.raises(TemporaryError):
+            retention.run(never)
+        left.append({*stubborn})
+    stays.clear()
+    retention.run(never)
+
+    assert left == [{*going}, {*going[:100]}]
+    assert not stubborn
 
 
 def test_a_round_that_is_stopped_goes_on_the_next_time(mirror: Mirror) -> None:
