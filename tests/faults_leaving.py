@@ -74,6 +74,20 @@ LEAVING = (
         RETENTION,
     ),
     Fault(
+        "versions that cannot be removed keep all others for ever",
+        "engine/retention.py",
+        "            self._removed_until = removal.after\n",
+        "            pass\n",
+        RETENTION,
+    ),
+    Fault(
+        "removal never comes back to what it began after",
+        "engine/retention.py",
+        '            yield from self._between("", began_after)\n',
+        "            yield []\n",
+        RETENTION,
+    ),
+    Fault(
         "retention removes what is latest in the bucket",
         "engine/retention.py",
         "if not kept.is_latest and is_copy_of(",
@@ -114,6 +128,20 @@ LEAVING = (
         "engine/erase.py",
         "                rehome(row, others, self._places, self._ledger)\n",
         "                pass\n",
+        ERASE,
+    ),
+    Fault(
+        "erase puts rotten bytes in the place of a reference, for ever",
+        "engine/archived.py",
+        "    brought = [side for side in Side if is_sound(seen[side], version.sha256)]\n",
+        "    brought = [side for side in Side if isinstance(seen[side], Held)]\n",
+        ERASE,
+    ),
+    Fault(
+        "erase removes shared bytes that nobody could read",
+        "engine/archived.py",
+        "    if unreadable and not brought:\n",
+        "    if False:\n",
         ERASE,
     ),
     Fault(

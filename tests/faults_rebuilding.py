@@ -6,6 +6,7 @@ from fault import Fault
 
 REBUILD = "system/test_rebuild.py"
 REBUILT = ("property/test_rebuild.py",)
+CLAIMS = ("unit/test_rebuild.py", "integration/test_rebuild.py")
 SNAPSHOTS = "unit/test_snapshots.py"
 LEDGER_SNAPSHOTS = ("unit/test_ledger_snapshots.py",)
 
@@ -38,6 +39,41 @@ REBUILDING = (
         "    return known.get(claims.version, mine) == mine\n",
         "    return True\n",
         REBUILT,
+    ),
+    Fault(
+        "what was edited and kept its metadata passes for what was there",
+        "core/rebuild.py",
+        " or found.at > named_at + _BELIEVED_FOR:",
+        ":",
+        CLAIMS,
+    ),
+    Fault(
+        "an edit is believed to be the version that had another token",
+        "core/rebuild.py",
+        "    if base is not None and base.version == found.claims.version:\n        return True",
+        "    if base is not None and base.version == found.claims.version:\n        return False",
+        CLAIMS,
+    ),
+    Fault(
+        "that the folder's file is of another size makes nobody doubt",
+        "core/rebuild.py",
+        "    return size_here not in (None, found.state.size)\n",
+        "    return False\n",
+        CLAIMS,
+    ),
+    Fault(
+        "what had to be read is never the version that it says",
+        "engine/rebuild.py",
+        "        is_what_it_says = sha256 == one.claims.sha256\n",
+        "        is_what_it_says = False\n",
+        ("integration/test_rebuild.py",),
+    ),
+    Fault(
+        "what was read is taken for the version that it says",
+        "engine/rebuild.py",
+        "        is_what_it_says = sha256 == one.claims.sha256\n",
+        "        is_what_it_says = True\n",
+        ("integration/test_rebuild.py",),
     ),
     Fault(
         "a version of the far future is believed",
@@ -165,6 +201,41 @@ REBUILDING = (
         "    finally:\n        _remove(path)\n",
         "    finally:\n        pass\n",
         (f"{REBUILD}::test_a_bucket_that_never_was_a_mirror_is_nothing_to_rebuild_from",),
+    ),
+    Fault(
+        "retention lets go what nobody remembers to be held",
+        "engine/retention.py",
+        "        return since is not None\n",
+        "        return False\n",
+        ("unit/test_retention_round.py",),
+    ),
+    Fault(
+        "a rebuild without a snapshot passes for one that knows what is held",
+        "core/rebuild.py",
+        "    return not is_from_snapshot or refused > 0 or has_waited\n",
+        "    return refused > 0 or has_waited\n",
+        CLAIMS,
+    ),
+    Fault(
+        "a rebuild that may have forgotten what is held lets retention go on",
+        "app/rebuild.py",
+        "            self._ledger.waits.begin(name, now())\n",
+        "            pass\n",
+        (f"{REBUILD}::test_what_was_held_is_not_let_go_where_no_snapshot_tells_that_it_was",),
+    ),
+    Fault(
+        "the next snapshot forgets that retention waits",
+        "ledger/snapshots.py",
+        " WHERE key IN ('instance', ?)\",\n        [key_of(mirror)],\n",
+        " WHERE key = 'instance'\",\n",
+        LEDGER_SNAPSHOTS,
+    ),
+    Fault(
+        "the word of a person does not end the waiting of retention",
+        "app/retention.py",
+        "        ledger.waits.end(mirror)\n",
+        "        pass\n",
+        ("integration/test_retention_command.py",),
     ),
     Fault(
         "two ledgers are made at once",

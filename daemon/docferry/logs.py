@@ -103,6 +103,7 @@ EVENTS = frozenset(
         "rot.healed",
         "rot.lasting",
         "retention.done",
+        "retention.waits",
         "upload.left",
         # conversions
         "job.dead",

@@ -56,6 +56,7 @@ class Room:
         )
         self.client = server.client()
         self.here: MemoryStorage | None = None
+        self.sizes_here: dict[str, int] = {}
 
     def put(self, path: str, content: bytes, claims: Attributes | None = None) -> str:
         """Put an object there, with whatever claims; give its token."""
@@ -90,6 +91,7 @@ class Room:
                 pool,
                 self.folder / "rebuilding",
                 takes=lambda path: not path.endswith(".tmp"),
+                size_here=self.sizes_here.get,
                 new_ulid=lambda: str(ULID()),
                 now=lambda: datetime.now(UTC),
             )
@@ -114,6 +116,10 @@ def ulid(minute: int) -> Ulid:
     return str(ULID.from_datetime(BEGAN + timedelta(minutes=minute)))
 
 
+def just_now() -> Ulid:
+    return str(ULID())
+
+
 def ours(version: Ulid, content: bytes, parent: Ulid | None = None) -> Attributes:
     return Attributes(version=version, sha256=sha256_of(content), parent=parent, writer="lost")
 
@@ -122,7 +128,7 @@ def ours(version: Ulid, content: bytes, parent: Ulid | None = None) -> Attribute
 
 
 def test_an_object_of_docferrys_is_what_it_says_and_is_not_read(room: Room) -> None:
-    first, second = ulid(1), ulid(2)
+    first, second = ulid(1), just_now()
     token = room.put("a", b"second", ours(second, b"second", first))
     room.archive(first, b"first", sha256=sha256_of(b"first"), path="a")
 
@@ -139,7 +145,7 @@ def test_an_object_of_docferrys_is_what_it_says_and_is_not_read(room: Room) -> N
 
 
 def test_a_copy_takes_the_claims_along_and_is_another_version(room: Room) -> None:
-    version = ulid(1)
+    version = just_now()
     for path in ("a", "copy of a"):
         room.put(path, b"content", ours(version, b"content"))
 
@@ -189,6 +195,75 @@ def test_a_strangers_object_is_read_and_has_its_name_on_this_side(room: Room) ->
     [row] = room.ledger.versions.of("docs", "plain.txt")
     assert (row.origin, row.parent, row.is_current) == (Origin.STORE, None, True)
     assert (result.read, result.read_bytes) == (3, len(b"contentoddhalf"))
+
+
+def edited_in_place(room: Room, version: Ulid) -> None:
+    """Let a stranger put other bytes to "a", and leave what docferry once said there."""
+    claims = {"docferry-version": version, "docferry-sha256": sha256_of(b"before")}
+    room.put_plainly("a", b"edited", **claims, **{"docferry-writer": "lost"})
+
+
+def test_an_edit_that_left_the_metadata_as_it_was_is_read_and_not_taken_for_what_was_there(
+    room: Room,
+) -> None:
+    version = ulid(1)
+    edited_in_place(room, version)
+
+    result = room.rebuild().result
+
+    [row] = room.ledger.versions.of("docs", "a")
+    assert room.synced()["a"].sha256 == row.sha256 == sha256_of(b"edited")
+    assert row.origin is Origin.STORE
+    assert row.id != version
+    assert (result.told, result.read) == (0, 1)
+
+
+def test_an_edit_soon_after_the_upload_is_read_where_the_folder_has_a_file_of_another_size(
+    room: Room,
+) -> None:
+    edited_in_place(room, just_now())
+    room.sizes_here["a"] = len(b"edited") + 1
+
+    room.rebuild()
+
+    assert room.synced()["a"].sha256 == sha256_of(b"edited")
+
+
+def test_an_edit_soon_after_a_snapshot_is_read_for_its_version_had_another_token(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    version = just_now()
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        outcome = uploaded("a")
+        assert outcome.synced is not None
+        assert outcome.version is not None
+        same = {"sha256": sha256_of(b"before"), "size": 6}
+        known = replace(
+            outcome,
+            synced=replace(outcome.synced, version=version, **same),  # type: ignore[arg-type]
+            version=replace(outcome.version, id=version, **same),  # type: ignore[arg-type]
+        )
+        lost.record("docs", [known], at=BEGAN)
+        room.leave_snapshot(lost)
+    edited_in_place(room, version)
+
+    room.rebuild()
+
+    newest, before = room.ledger.versions.of("docs", "a")
+    assert (before.id, newest.parent) == (version, version)
+    assert room.synced()["a"].sha256 == newest.sha256 == sha256_of(b"edited")
+
+
+def test_what_was_read_and_is_what_it_says_stays_the_version_that_it_says(room: Room) -> None:
+    """A long upload, a heal, a bucket that was copied: the object is younger than its version."""
+    version = ulid(1)
+    token = room.put("a", b"sound", ours(version, b"sound"))
+
+    result = room.rebuild().result
+
+    state = SyncedState(sha256_of(b"sound"), NEVER_SEEN, token, version, len(b"sound"))
+    assert room.synced() == {"a": state}
+    assert (result.told, result.read) == (0, 1)
 
 
 def test_what_the_mirror_leaves_out_is_not_agreed_on(room: Room) -> None:
@@ -294,6 +369,17 @@ def _of_a_newer_docferry(room: Room, lost: Ledger) -> Ulid:
     return snapshot
 
 
+def test_a_snapshot_says_whether_retention_still_waits_for_a_person(
+    room: Room, tmp_path: pathlib.Path
+) -> None:
+    with fresh_ledger(tmp_path / "lost.sqlite3") as lost:
+        lost.record("docs", [uploaded("a")], at=BEGAN)
+        lost.waits.begin("docs", BEGAN)
+        room.leave_snapshot(lost)
+
+    assert room.rebuild().result.may_forget_held
+
+
 # The archives.
 
 
@@ -370,7 +456,7 @@ class Moody:
         self.snapshots = room.remote.snapshots
         self.scan = room.remote.scan
         self.scan_odd = room.remote.scan_odd
-        self.describe = room.remote.describe
+        self.look = room.remote.look
         self.changes_left = 0
 
     def read(self, path: str, expect: str) -> Content:

@@ -83,6 +83,43 @@ def test_a_round_is_asked_for_once(desk: Desk, ledger: Ledger) -> None:
     assert (request.kind, request.path) == (RequestKind.RETENTION, "")
 
 
+def test_retention_that_waits_says_so_and_why_and_what_to_do(desk: Desk, ledger: Ledger) -> None:
+    desk.configure(more="keep_last = 1\n")
+    ledger.waits.begin("docs", datetime.now(UTC))
+
+    said, [facts] = desk.asks("retention", "docs"), desk.asks("retention", "docs", "--json").json
+    status = desk.asks("status")
+
+    assert "docs: retention waits" in said.words
+    assert "which versions were held may be forgotten" in said.words
+    assert "docferry retention docs --now" in said.words
+    assert facts["waits_since"] is not None
+    assert "retention waits for your word" in status.words
+
+
+def test_a_round_that_a_person_asks_for_ends_the_waiting(desk: Desk, ledger: Ledger) -> None:
+    desk.configure(more="keep_last = 1\n")
+    ledger.waits.begin("docs", datetime.now(UTC))
+
+    desk.asks("retention", "docs", "--now")
+
+    assert ledger.waits.since("docs") is None
+    [request] = ledger.requests.open("docs", 10)
+    assert request.kind is RequestKind.RETENTION
+    assert "retention waits" not in desk.asks("retention").words + desk.asks("status").words
+
+
+def test_where_no_rule_lets_anything_go_nobody_is_told_to_decide_and_it_still_waits(
+    desk: Desk, ledger: Ledger
+) -> None:
+    ledger.waits.begin("docs", datetime.now(UTC))
+
+    said = [desk.asks("status"), desk.asks("retention"), desk.asks("retention", "docs", "--now")]
+
+    assert not any("waits" in each.words for each in said)
+    assert ledger.waits.since("docs") is not None
+
+
 @pytest.mark.parametrize("arguments", [("--now",), ("other",), ("other", "--now")])
 def test_retention_of_no_mirror_is_refused(
     desk: Desk, ledger: Ledger, arguments: tuple[str, ...]

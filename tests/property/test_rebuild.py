@@ -21,6 +21,7 @@ from docferry.core.rebuild import (
     Found,
     agreement_on,
     archived_versions,
+    is_written_since,
     tells_of_itself,
     version_read,
     version_told,
@@ -51,7 +52,7 @@ class Bucket:
 
     def found(self) -> list[Found]:
         return [
-            Found(path, FileState(f"etag-{row.id}", None, row.size), _claims(row))
+            Found(path, FileState(f"etag-{row.id}", None, row.size), _claims(row), row.created_at)
             for path, row in sorted(self.objects.items())
         ]
 
@@ -134,6 +135,7 @@ def test_what_the_bucket_tells_is_what_happened(deeds: list[tuple[Path, str]]) -
     archived, _ = archived_versions(bucket.archived(), "docs", current, now)
 
     assert all(tells_of_itself(one, "docs", {}, now) for one in found)
+    assert not any(is_written_since(one, None, None) for one in found)
     told = {row.id: row for row in (*current, *archived)}
     assert told == truth
     assert {one.path: row.id for one, row in zip(found, current, strict=True)} == {
@@ -150,7 +152,7 @@ def test_whatever_objects_say_no_version_is_two_and_none_of_the_future(
 ) -> None:
     now = BEGAN + timedelta(days=1)
     found = [
-        Found(name, FileState(f"etag-{name}", None, 1), claim)
+        Found(name, FileState(f"etag-{name}", None, 1), claim, BEGAN)
         for name, claim in zip(names, claims, strict=False)
     ]
     known: dict[Ulid, tuple[str, Path, Sha256]] = {}

@@ -135,6 +135,38 @@ def test_without_a_snapshot_the_bucket_alone_tells(site: Site, server: servers.S
     is_nothing_to_do(site)
 
 
+def test_what_was_held_is_not_let_go_where_no_snapshot_tells_that_it_was(site: Site) -> None:
+    docs = site.docs
+    docs.options = "keep_last = 1\n"
+    site.configure()
+    docs.write("a", b"one")
+    site.work_off()
+    [row] = site.json("versions", "a")["versions"]
+    site.run("hold", row["id"])
+    for text in (b"two", b"three", b"four"):
+        docs.write("a", text)
+        site.work_off()
+    lost = lose(site)
+    was = archived(site)
+
+    result = rebuilt(site, "--from-objects")
+    site.work_off()
+    kept = archived(site)
+    site.run("retention", "docs", "--now", code=None)
+    site.work_off()
+
+    assert result["snapshot"] is None
+    assert f".docferry/versions/{row['id']}" in was
+    assert kept == was
+    assert len(archived(site)) == 1
+    assert docs.files() == lost.files
+
+
+def archived(site: Site) -> set[str]:
+    """Give the keys of what the bucket has archived."""
+    return {key for key in site.docs.all_keys() if key.startswith(".docferry/versions/")}
+
+
 def test_a_snapshot_need_not_be_believed(site: Site) -> None:
     had_a_life(site)
     take_snapshot(site)

@@ -29,7 +29,8 @@ from docferry.model import (
     Ulid,
     VersionRow,
 )
-from docferry.storage.memory import BytesContent, MemoryStorage
+from docferry.storage.base import Content
+from docferry.storage.memory import BytesContent, MemoryArchive, MemoryStorage
 from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of, ulid_of, uploaded
 from unit.archived_mirror import ArchivedMirror, KeptByBucket
 
@@ -92,6 +93,19 @@ class Mirror(ArchivedMirror):
     def _renew_snapshots(self) -> None:
         self.rows_in_snapshots.append(len(self.ledger.versions.of("docs", PATH)))
         self.on_snapshot()
+
+
+class Broken(MemoryArchive):
+    """An archive that says what it has, and gives none of it."""
+
+    def __init__(self, sound: MemoryArchive) -> None:
+        super().__init__(keeps_references=True, step=lambda name: None)
+        self.update(sound)
+
+    def read(self, version: Ulid) -> Content:
+        if version in self:
+            raise TemporaryError("the store has trouble with it")
+        return super().read(version)
 
 
 @pytest.fixture
@@ -195,6 +209,83 @@ def test_the_bytes_that_others_share_find_a_home_with_one_of_them(mirror: Mirror
     homes = {mirror.row(row.id).bytes_of for row in others} - {None}
     assert homes < {row.id for row in others}
     assert mine.id not in mirror.archived[0] | mirror.archived[1]
+
+
+def rot(mirror: Mirror, version: Ulid, *sides: Side) -> None:
+    """Let archived bytes be others, of the same size."""
+    for side in sides:
+        archive = mirror.places.side(side).archive
+        assert isinstance(archive, MemoryArchive)
+        archive[version] = replace(archive[version], content=b"SAME")
+
+
+@pytest.mark.parametrize("side", Side)
+def test_rotten_bytes_that_others_share_come_from_the_other_side(
+    mirror: Mirror, side: Side
+) -> None:
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    other = mirror.displaced("b", "1", 2, content="same", bytes_of=mine.id)
+    rot(mirror, mine.id, side)
+    request = mirror.ask()
+
+    mirror.erase(request)
+
+    sound = mirror.places.side(Side.LOCAL if side is Side.REMOTE else Side.REMOTE)
+    with sound.archive.read(other.id) as content:
+        assert b"".join(content.parts()) == b"same"
+    assert mirror.request(request).state is RequestState.DONE
+    assert mine.id not in mirror.archived[0] | mirror.archived[1]
+
+
+def test_what_an_archive_says_of_who_shares_rotten_bytes_is_left_to_the_patrol(
+    mirror: Mirror,
+) -> None:
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    other = mirror.displaced("b", "1", 2, content="same", bytes_of=mine.id)
+    rot(mirror, mine.id, Side.REMOTE)
+
+    mirror.erase()
+
+    about = mirror.remote.archive.describe(other.id)
+    assert about is not None
+    assert about.path == "b"
+    row = mirror.row(other.id)
+    mirror.remote.archive.put(other.id, BytesContent(b"same"), Attributes(sha256=row.sha256))
+    with mirror.remote.archive.read(other.id) as content:
+        assert b"".join(content.parts()) == b"same"
+
+
+def test_shared_bytes_that_are_rotten_everywhere_do_not_keep_a_document_from_being_erased(
+    mirror: Mirror,
+) -> None:
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    mirror.displaced("b", "1", 2, content="same", bytes_of=mine.id)
+    rot(mirror, mine.id, *Side)
+    request = mirror.ask()
+
+    mirror.erase(request)
+
+    assert mirror.request(request).state is RequestState.DONE
+    assert mine.id not in mirror.archived[0] | mirror.archived[1]
+
+
+def test_shared_bytes_that_cannot_be_read_anywhere_are_waited_for(mirror: Mirror) -> None:
+    """They may be sound all the same, and the last ones."""
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    other = mirror.displaced("b", "1", 2, content="same", bytes_of=mine.id)
+    del mirror.local.archive[mine.id]
+    broken = Broken(mirror.remote.archive)
+    mirror.remote.archive, sound = broken, mirror.remote.archive
+    request = mirror.ask()
+
+    with pytest.raises(TemporaryError, match="others share"):
+        mirror.erase(request)
+    assert {mine.id, other.id} == {*broken}
+    mirror.remote.archive = sound
+    mirror.erase(request)
+
+    with sound.read(other.id) as content:
+        assert b"".join(content.parts()) == b"same"
 
 
 @pytest.mark.parametrize("side", Side)

@@ -16,7 +16,7 @@ import pytest
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import Ledger, upgrade
 from docferry.ledger.database import Database
-from docferry.ledger.rebuilt import Rebuilt, profile_in
+from docferry.ledger.rebuilt import Rebuilt, is_waiting_in, profile_in
 from docferry.ledger.requests import NewRequest
 from docferry.ledger.snapshots import StoppedError, make, unpack
 from docferry.model import NEVER_SEEN, DeleteRemote, JobState, Mode, RequestKind, Side
@@ -274,6 +274,23 @@ def test_what_is_taken_over_says_nothing_of_the_folder_nor_of_the_archives(
     assert rebuilt.aliases.all("docs") == {"a/b": "%_~/a/b"}
     assert profile_in(plain) == {"conditional_create": True}
     assert rebuilt.instance != ledger.instance
+
+
+def test_that_held_versions_may_be_forgotten_goes_along_whatever_the_mirror_is_called(
+    ledger: Ledger, plain: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Else a second rebuild would let go what the first one had made wait."""
+    ledger.waits.begin("docs", NOW)
+    found = {}
+
+    for mirror in ("docs", "others"):
+        (tmp_path / mirror).mkdir()
+        packed, _ = make(ledger, mirror, tmp_path / mirror)
+        unpack(packed, tmp_path / mirror / "plain", sha256=None)
+        found[mirror] = is_waiting_in(tmp_path / mirror / "plain")
+
+    assert found == {"docs": True, "others": False}
+    assert not is_waiting_in(plain)  # made before
 
 
 def test_a_mirror_may_have_another_name_on_the_new_machine(

@@ -40,6 +40,18 @@ def test_a_problem_counts_its_attempts_and_keeps_its_age(ledger: Ledger) -> None
     assert ledger.problems.all() == [ProblemRow("docs", "a", "y", "2nd", NOW, 2, None)]
 
 
+def test_retention_waits_mirror_by_mirror_since_the_first_time_until_it_is_ended(
+    ledger: Ledger,
+) -> None:
+    for mirror, at in (("docs", NOW), ("docs", NOW + MINUTE), ("other", NOW)):
+        ledger.waits.begin(mirror, at)
+
+    ledger.waits.end("other")
+    ledger.waits.end("never began")
+
+    assert [ledger.waits.since(each) for each in ("docs", "other")] == [NOW, None]
+
+
 def test_problems_are_cleared_by_mirror_and_path(ledger: Ledger) -> None:
     for mirror, path in (("docs", ""), ("docs", "a"), ("docs", "b"), ("other", "a")):
         ledger.problems.put(mirror, path, kind="x", message="no", at=NOW, retry_at=None)

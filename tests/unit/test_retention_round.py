@@ -32,6 +32,19 @@ class Counted(MemoryArchive):
         return super().describe(version)
 
 
+class Stubborn(MemoryArchive):
+    """An archive that gives up none of some versions."""
+
+    def __init__(self, stays: list[Ulid]) -> None:
+        super().__init__(keeps_references=True, step=lambda name: None)
+        self._stays = stays
+
+    def remove(self, version: Ulid) -> None:
+        if version in self._stays:
+            raise TemporaryError("not this one")
+        super().remove(version)
+
+
 class Mirror(ArchivedMirror):
     def retention(self, policy: Policy = LAST_ONE) -> Retention:
         return Retention(
@@ -76,6 +89,44 @@ def test_what_no_rule_keeps_goes_from_both_archives_and_its_row_stays(mirror: Mi
     gone = mirror.row(old.id)
     assert (gone.gone_at, gone.sha256) == (NOW, old.sha256)
     assert (gone.archived_local, gone.archived_remote) == (False, False)
+
+
+def test_nothing_goes_while_a_person_has_to_say_what_is_held(mirror: Mirror) -> None:
+    new, old = mirror.displaced("a", "2", 1), mirror.displaced("a", "1", 2)
+    let_go = mirror.displaced("b", "1", 3)
+    mirror.ledger.versions.let_go([let_go.id], NOW)
+    mirror.ledger.waits.begin("docs", NOW)
+    all_of_them = {new.id, old.id, let_go.id}
+
+    waiting = mirror.round()
+    was = mirror.archived
+    mirror.ledger.waits.end("docs")
+    done = mirror.round()
+
+    assert (waiting, was) == (Round(), (all_of_them, all_of_them))
+    assert (done.let_go, mirror.archived) == (1, ({new.id}, {new.id}))
+
+
+@pytest.mark.parametrize(("policy", "lines"), [(LAST_ONE, 1), (Policy(), 0)])
+def test_that_retention_waits_is_logged_once_and_only_where_there_is_a_rule(
+    mirror: Mirror, capsys: pytest.CaptureFixture[str], policy: Policy, lines: int
+) -> None:
+    mirror.ledger.waits.begin("docs", NOW)
+    retention = mirror.retention(policy)
+
+    for _ in range(3):
+        retention.run(never)
+
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).count("retention.waits") == lines
+
+
+def test_the_waiting_of_another_mirror_keeps_nothing(mirror: Mirror) -> None:
+    mirror.displaced("a", "2", 1)
+    mirror.displaced("a", "1", 2)
+    mirror.ledger.waits.begin("others", NOW)
+
+    assert mirror.round().let_go == 1
 
 
 def test_what_goes_is_counted(mirror: Mirror) -> None:
@@ -275,6 +326,29 @@ def test_nothing_is_let_go_in_front_of_another_side(mirror: Mirror, side: Side) 
         mirror.round()
 
     assert mirror.row(old.id).gone_at is None
+
+
+def test_versions_that_cannot_be_removed_keep_no_others_for_more_than_a_round(
+    mirror: Mirror,
+) -> None:
+    going = sorted(mirror.displaced("a", f"{number}", number).id for number in range(120))
+    mirror.ledger.versions.let_go(going, NOW)
+    stays = going[:100]  # as many as are looked at before the failures are counted
+    stubborn = Stubborn(stays)
+    stubborn.update(mirror.remote.archive)
+    mirror.remote.archive = stubborn
+    retention = mirror.retention()
+
+    left = []
+    for _ in range(2):
+        with pytest.raises(TemporaryError):
+            retention.run(never)
+        left.append({*stubborn})
+    stays.clear()
+    retention.run(never)
+
+    assert left == [{*going}, {*going[:100]}]
+    assert not stubborn
 
 
 def test_a_round_that_is_stopped_goes_on_the_next_time(mirror: Mirror) -> None:

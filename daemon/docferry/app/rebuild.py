@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -21,12 +22,13 @@ from docferry.core.guards import marker, marker_id
 from docferry.core.rules import Rule, jobs_for
 from docferry.engine.identity import place_of
 from docferry.engine.rebuild import Rebuild, Result
-from docferry.errors import PermanentError, UserError
+from docferry.errors import DocferryError, PermanentError, UserError
 from docferry.ledger.damage import clear_sidecars, damage_of, is_there, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.logs import get_logger
-from docferry.model import RESERVED, Ulid
+from docferry.model import RESERVED, FileState, Ulid
+from docferry.model import Path as ModelPath
 from docferry.storage.base import Archive
 from docferry.storage.local import LocalStorage
 from docferry.storage.probe import StoreProfile
@@ -193,6 +195,7 @@ class _Work:
             pool,
             self._folder,
             takes=Filter(options.include, options.exclude).takes,
+            size_here=partial(_size_here, LocalStorage(options.local)),
             new_ulid=_Later(self._ledger),
             now=now,
         )
@@ -209,7 +212,18 @@ class _Work:
         jobs = [job for row in rebuild.new for job in jobs_for(row, self._rules)]
         self._ledger.record(name, [], jobs, at=now())
         rebuild.count()
+        if rebuild.result.may_forget_held:
+            self._ledger.waits.begin(name, now())
         return rebuild
+
+
+def _size_here(folder: LocalStorage, path: ModelPath) -> int | None:
+    """Give the size of a file of the folder; None: it is not there, or nobody can tell."""
+    try:
+        found = folder.stat(path)
+    except DocferryError:
+        return None
+    return found.size if isinstance(found, FileState) else None
 
 
 def _archive_here(sides: Sides, found: str) -> Archive | None:

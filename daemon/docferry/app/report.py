@@ -56,6 +56,7 @@ class MirrorReport:
     failed_requests: tuple[RequestRow, ...] = ()  #: of the last day, the newest first
     snapshot_at: datetime | None = None  #: the last one of the ledger in the bucket
     patrol: PatrolRow | None = None  #: None: none has begun
+    retention_waits_since: datetime | None = None  #: its rules wait for a person's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         tuple(ledger.requests.ended(name, _FAILED, lately, _MOST_PROBLEMS)),
         None if snapshot is None else snapshot.taken_at,
         ledger.patrols.get(name),
+        ledger.waits.since(name) if options.retention.lets_go else None,
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from docferry.app.sides import mirror_named
 from docferry.config import Config
 from docferry.core.retention import Policy, Verdict
-from docferry.engine.retention import verdicts
+from docferry.engine.retention import WHY_IT_WAITS, verdicts, what_to_do
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Path, RequestKind, Ulid
@@ -41,6 +41,9 @@ class Outlook:
     stays: int
     stays_why: dict[str, int]
     versions: tuple[Judged, ...]  #: the first ones: those that go, or all
+    waits_since: datetime | None = None  #: nothing goes before a person has said so
+    waits_why: str | None = None
+    what_to_do: str | None = None
 
 
 def outlook(
@@ -63,7 +66,12 @@ def outlook(
             why[verdict.why.value] += 1
         if most is None or (verdict.goes and len(listed) < most):
             listed.append(_judged(verdict))
-    return Outlook(mirror, policy, goes, goes_bytes, why.total(), dict(why), tuple(listed))
+    found = Outlook(mirror, policy, goes, goes_bytes, why.total(), dict(why), tuple(listed))
+    since = waits_since(ledger, config, mirror)
+    if since is None:
+        return found
+    remedy = what_to_do(mirror)
+    return replace(found, waits_since=since, waits_why=WHY_IT_WAITS, what_to_do=remedy)
 
 
 def outlooks(
@@ -75,13 +83,24 @@ def outlooks(
 
 
 def ask_for_a_round(ledger: Ledger, config: Config, mirror: str, now: datetime) -> int:
-    """Ask the daemon for a round, if nobody has; give the request's number."""
-    mirror_named(config, mirror)
+    """
+    Ask the daemon for a round, if nobody has; give the request's number.
+
+    Where retention waits for a person's word, this is it.
+    """
+    if waits_since(ledger, config, mirror) is not None:
+        ledger.waits.end(mirror)
     for request in ledger.requests.open(mirror, _MOST_OPEN):
         if request.kind is RequestKind.RETENTION:
             return request.id
     [number] = ledger.requests.add([NewRequest(mirror, "", RequestKind.RETENTION)], now)
     return number
+
+
+def waits_since(ledger: Ledger, config: Config, mirror: str) -> datetime | None:
+    """Say since when rules of *mirror* wait for a person's word; None: they do not."""
+    lets_go = mirror_named(config, mirror).retention.lets_go
+    return ledger.waits.since(mirror) if lets_go else None
 
 
 def _judged(verdict: Verdict) -> Judged:

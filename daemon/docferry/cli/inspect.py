@@ -215,6 +215,9 @@ def _show_what_waits(mirror: MirrorReport) -> None:
             line(f"    docferry holds show {hold.id}; then docferry holds {decide} {hold.id}")
             rest = "nothing" if hold.kind == "identity" else "everything else"
             line(f"    {rest} travels meanwhile")
+    if mirror.retention_waits_since is not None:
+        since = ago(mirror.retention_waits_since)
+        line(f"  retention waits for your word ({since}): docferry retention {mirror.name}")
     if mirror.asked:
         since = ago(mirror.oldest_asked_at)
         line(f"  asked for: {counted(mirror.asked, 'request')}, the oldest {since}")

@@ -87,6 +87,12 @@ def _show(mirror: MirrorRebuilt) -> None:
     )
     line(f"  {result.archived} versions that the archive alone told of, {result.gone} files gone")
     line(f"  {mirror.folder}")
+    if result.may_forget_held:
+        line(
+            "  which versions were held may be forgotten: retention lets nothing go before you "
+            f"say so. See: docferry retention {mirror.name}",
+            colour="yellow",
+        )
     for lost in result.lost[:_MOST]:
         line(f"  could not be had: {lost}", colour="red")
     if result.lost_count > _MOST:

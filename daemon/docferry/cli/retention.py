@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import Context, as_json, pass_context
-from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
+from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
 
@@ -63,6 +63,10 @@ def _show(found: Outlook) -> None:
     if not found.policy.lets_go:
         line(f"{found.mirror}: no rule lets anything go: all versions stay for ever")
         return
+    if found.waits_since is not None:
+        line(f"{found.mirror}: retention waits, {ago(found.waits_since)}", colour="red")
+        line(f"  why: {found.waits_why}")
+        line(f"  {found.what_to_do}")
     line(
         f"{found.mirror}: {counted(found.goes, 'version')} ({size(found.goes_bytes)}) would go, "
         f"{counted(found.stays, 'version')} would stay"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from docferry.core.paths import is_reserved
 from docferry.core.ulids import is_credible, time_of
@@ -33,6 +33,7 @@ class Found:
     path: Path
     state: FileState
     claims: Attributes
+    at: datetime | None  #: when it was written; None: the store does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,17 @@ class Archived:
     at: datetime | None  #: None: the store does not say
 
 
+#: A version is named before its upload begins, and a store takes clocks that differ by as much.
+#: An upload that takes longer is read once more than it need be.
+_BELIEVED_FOR = timedelta(minutes=15)
+
 #: Of versions that there are: where they are, and what they are.
 Known = Mapping[Ulid, tuple[str, Path, Sha256]]
 
 
 def tells_of_itself(found: Found, mirror: str, known: Known, now: datetime) -> bool:
     """
-    Say whether an object need not be read: it says which version it is, of what content.
+    Say whether an object may be believed: it says which version it is, of what content.
 
     What was copied takes its claims along, but there is one version only: whoever has it
     first keeps it. What has a path among its claims was copied out of an archive.
@@ -62,6 +67,26 @@ def tells_of_itself(found: Found, mirror: str, known: Known, now: datetime) -> b
         return False
     mine = (mirror, found.path, claims.sha256)
     return known.get(claims.version, mine) == mine
+
+
+def is_written_since(found: Found, base: SyncedState | None, size_here: int | None) -> bool:
+    """
+    Say whether an object may hold other bytes than it claims, and has to be read.
+
+    Who edits an object may leave its metadata as it was (s3fs does): the claims are then
+    those of the content before. Taken for true, the edit would pass for rot.
+
+    Args:
+        base: What was agreed on, of which the object has not got the token.
+        size_here: Of the folder's file of that name, in bytes; None: there is none.
+    """
+    assert found.claims.version is not None
+    named_at = time_of(found.claims.version)
+    if found.at is None or named_at is None or found.at > named_at + _BELIEVED_FOR:
+        return True
+    if base is not None and base.version == found.claims.version:
+        return True  # that version was there under another token
+    return size_here not in (None, found.state.size)
 
 
 def version_told(found: Found, mirror: str) -> VersionRow:
@@ -108,13 +133,7 @@ def version_read(
 
 
 def _came_at(found: Found, now: datetime) -> datetime:
-    claims = found.claims
-    if claims.version is not None or claims.mtime_ns is None:  # then it says when another came
-        return now
-    try:
-        return min(now, datetime.fromtimestamp(claims.mtime_ns // 10**9, now.tzinfo))
-    except (ValueError, OverflowError, OSError):
-        return now
+    return now if found.at is None else min(now, found.at)
 
 
 def same_version(read: VersionRow, base: SyncedState) -> VersionRow:
@@ -146,6 +165,17 @@ def archived_versions(
         for row in rows
     ]
     return closed, followed
+
+
+def may_forget_held(*, is_from_snapshot: bool, refused: int, has_waited: bool) -> bool:
+    """
+    Say whether versions may have been held of which nothing tells: snapshots alone do.
+
+    Args:
+        refused: Snapshots that were damaged: the last word about what is held may be theirs.
+        has_waited: Retention waited for that when the snapshot was taken.
+    """
+    return not is_from_snapshot or refused > 0 or has_waited
 
 
 def followers(rows: Iterable[VersionRow]) -> dict[Ulid, datetime]:

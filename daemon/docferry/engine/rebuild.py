@@ -27,7 +27,7 @@ from docferry.errors import (
     UnreachableError,
     UserError,
 )
-from docferry.ledger.rebuilt import Rebuilt, profile_in
+from docferry.ledger.rebuilt import Rebuilt, is_waiting_in, profile_in
 from docferry.ledger.snapshots import unpack
 from docferry.logs import get_logger
 from docferry.model import (
@@ -75,7 +75,10 @@ class Bucket(Protocol):
     def snapshots(self) -> SnapshotStore: ...
     def scan(self) -> Iterator[Entry]: ...
     def scan_odd(self) -> list[Entry]: ...
-    def describe(self, path: Path) -> tuple[FileState, Attributes] | None: ...
+    def look(self, path: Path) -> tuple[FileState, Attributes, int | None] | None:
+        """Give what is at a path, what it says, and when it was written (ns)."""
+        ...
+
     def read(self, path: Path, expect: Token) -> Content: ...
 
 
@@ -94,6 +97,16 @@ class Result:
     gone: int = 0  #: files of the snapshot that the bucket does not hold any more
     lost: list[str] = field(default_factory=list)  #: what could not be had, and why
     lost_count: int = 0
+    has_waited: bool = False  #: as the snapshot says, nobody has said yet what is held
+
+    @property
+    def may_forget_held(self) -> bool:
+        """Whether retention has to wait: which versions people had held may not be known."""
+        return core.may_forget_held(
+            is_from_snapshot=self.snapshot is not None,
+            refused=len(self.refused),
+            has_waited=self.has_waited,
+        )
 
     def lose(self, what: str) -> None:
         self.lost_count += 1
@@ -110,6 +123,7 @@ class Rebuild:
         pool: Looks and reads; so many of its threads, so many requests at a time.
         folder: For a snapshot, packed and unpacked.
         takes: Says whether a path is one that the mirror mirrors.
+        size_here: Gives the size of the folder's file at a path; None: there is none.
     """
 
     def __init__(
@@ -122,6 +136,7 @@ class Rebuild:
         folder: FilePath,
         *,
         takes: Callable[[Path], bool],
+        size_here: Callable[[Path], int | None],
         new_ulid: Callable[[], Ulid],
         now: Callable[[], datetime],
     ) -> None:
@@ -132,6 +147,7 @@ class Rebuild:
         self._pool = pool
         self._folder = folder
         self._takes = takes
+        self._size_here = size_here
         self._new_ulid = new_ulid
         self._now = now
         self.new: list[VersionRow] = []  #: versions of objects that the snapshot did not know
@@ -244,6 +260,7 @@ class Rebuild:
         if self.result.snapshot is None:
             self._ledger.take_over(plain, self._mirror)
             self.profile = profile_in(plain)
+            self.result.has_waited = is_waiting_in(plain)
             self.result.snapshot = snapshot
         else:
             taken_at = time_of(snapshot)
@@ -255,9 +272,9 @@ class Rebuild:
         mine = (path for path in differing if isinstance(path, str) and self._takes(path))
         for chunk in _chunks(mine):
             bases = self._ledger.synced.get(self._mirror, chunk)
-            looked = list(self._pool.map(self._bucket.describe, chunk))
+            looked = list(self._pool.map(self._bucket.look, chunk))
             found = [
-                core.Found(path, *look)
+                _found(path, look)
                 for path, look in zip(chunk, looked, strict=True)
                 if look is not None and not _is_as_agreed(look[0], bases.get(path))
             ]
@@ -268,32 +285,42 @@ class Rebuild:
 
     def _agree(self, found: Sequence[core.Found], bases: dict[Path, SyncedState]) -> None:
         agreed: list[tuple[Path, SyncedState, VersionRow]] = []
-        strangers: list[core.Found] = []
+        unsure: list[core.Found] = []
         known = self._ledger.known([one.claims.version for one in found if one.claims.version])
         for one in found:
-            if core.tells_of_itself(one, self._mirror, known, self._now()):
+            if self._is_believed(one, known, bases.get(one.path)):
                 row = core.version_told(one, self._mirror)
                 known[row.id] = (self._mirror, row.path, row.sha256)
                 agreed.append((one.path, core.agreement_on(row, one), row))
             else:
-                strangers.append(one)
+                unsure.append(one)
         self.result.told += len(agreed)
-        for read in self._pool.map(self._read, strangers):
+        for read in self._pool.map(self._read, unsure):
             if isinstance(read, str):
                 self.result.lose(read)
             if read is None or isinstance(read, str):
                 continue
             one, sha256 = read
-            base = bases.get(one.path)
-            row = self._row_of(one, sha256, base)
+            row = self._row_of(one, sha256, known, bases.get(one.path))
+            known[row.id] = (self._mirror, row.path, row.sha256)
             agreed.append((one.path, core.agreement_on(row, one), row))
         self.new += [row for _, _, row in agreed]
         self._ledger.agree(self._mirror, agreed)
 
-    def _row_of(self, one: core.Found, sha256: Sha256, base: SyncedState | None) -> VersionRow:
-        """Give the version of a content that was read: what it was before, or a new one."""
+    def _is_believed(self, one: core.Found, known: core.Known, base: SyncedState | None) -> bool:
+        return core.tells_of_itself(
+            one, self._mirror, known, self._now()
+        ) and not core.is_written_since(one, base, self._size_here(one.path))
+
+    def _row_of(
+        self, one: core.Found, sha256: Sha256, known: core.Known, base: SyncedState | None
+    ) -> VersionRow:
+        """Give the version of a content that was read: what it claims, or was, or a new one."""
         self.result.read += 1
         self.result.read_bytes += one.state.size
+        is_what_it_says = sha256 == one.claims.sha256
+        if is_what_it_says and core.tells_of_itself(one, self._mirror, known, self._now()):
+            return core.version_told(one, self._mirror)
         row = core.version_read(one, self._mirror, sha256, self._new_ulid(), base, self._now())
         if base is not None and base.sha256 == sha256:
             return core.same_version(row, base)
@@ -313,10 +340,10 @@ class Rebuild:
                         content.confirm()
                         return one, sha256
                 except StaleError:
-                    look = self._bucket.describe(one.path)
+                    look = self._bucket.look(one.path)
                     if look is None:
                         return None
-                    one = core.Found(one.path, *look)
+                    one = _found(one.path, look)
         except UnreachableError:
             raise
         except DocferryError as error:
@@ -345,6 +372,11 @@ class Rebuild:
                 for (version, created_at), look in zip(left, looked, strict=True)
             ]
         )
+
+
+def _found(path: Path, look: tuple[FileState, Attributes, int | None]) -> core.Found:
+    state, claims, at_ns = look
+    return core.Found(path, state, claims, _time(at_ns))
 
 
 def _is_as_agreed(state: FileState, base: SyncedState | None) -> bool:

@@ -15,7 +15,7 @@ from docferry.errors import DocferryError, ThrottledError, UnreachableError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import LET_GO_BYTES, VERSIONS_LET_GO
-from docferry.model import Side, VersionRow
+from docferry.model import Side, Ulid, VersionRow
 
 log = get_logger(__name__)
 
@@ -23,6 +23,11 @@ log = get_logger(__name__)
 MOST_REMOVED = 10_000
 #: After so many failures a round ends: what is wrong is most likely wrong with all of them.
 MOST_FAILED = 10
+#: For a person, as `what_to_do` is.
+WHY_IT_WAITS = (
+    "a rebuild found no sound snapshot of the ledger, or not the newest: which versions were held "
+    "may be forgotten"
+)
 _PATHS_AT_ONCE = 500
 _BATCH = 100
 
@@ -51,6 +56,11 @@ def verdicts(ledger: Ledger, mirror: str, policy: Policy, now: datetime) -> Iter
         current = ledger.versions.contents_in_use(mirror, [*contents])
         for rows in some:
             yield from judge(rows, policy, now, current=current, asked=asked)
+
+
+def what_to_do(mirror: str) -> str:
+    """Say what ends the waiting of a mirror's retention."""
+    return f"hold again what is to stay (docferry hold), then: docferry retention {mirror} --now"
 
 
 class Retention:
@@ -82,6 +92,8 @@ class Retention:
         self._ledger = ledger
         self._bucket_versions = bucket_versions
         self._now = now
+        self._has_said_why = False
+        self._removed_until = ""  # where the next round goes on
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
         """
@@ -94,12 +106,11 @@ class Retention:
     def round(self, is_stopping: Callable[[], bool]) -> Round:
         """Do as `run` does, and tell what it came to."""
         began_s = time.monotonic()
+        if self._waits():
+            return Round()
         require_proven(self._mirror, self._places, self._ledger)
         let_go = self._let_go(is_stopping)
-        removal = _Removal(
-            self._mirror, self._places, self._ledger, self._bucket_versions(), is_stopping
-        )
-        removal.run()
+        removal = self._remove(is_stopping)
         done = removal.done(let_go)
         LET_GO_BYTES.labels(self._mirror).inc(done.removed_bytes)
         tell = log.info if done.let_go or done.removed else log.debug
@@ -117,6 +128,20 @@ class Retention:
             raise removal.first_error
         return done
 
+    def _waits(self) -> bool:
+        """Say whether a person has to tell first what is held, and log it, but once."""
+        since = self._ledger.waits.since(self._mirror)
+        if since is not None and self._policy.lets_go and not self._has_said_why:
+            self._has_said_why = True
+            log.error(
+                "retention.waits",
+                mirror=self._mirror,
+                since=since.isoformat(),
+                reason=WHY_IT_WAITS,
+                remedy=what_to_do(self._mirror),
+            )
+        return since is not None
+
     def _let_go(self, is_stopping: Callable[[], bool]) -> int:
         if not self._policy.lets_go:
             return 0
@@ -128,9 +153,30 @@ class Retention:
         VERSIONS_LET_GO.labels(self._mirror).inc(let_go)
         return let_go
 
+    def _remove(self, is_stopping: Callable[[], bool]) -> _Removal:
+        removal = _Removal(
+            self._mirror,
+            self._places,
+            self._ledger,
+            self._bucket_versions(),
+            is_stopping,
+            after=self._removed_until,
+        )
+        try:
+            removal.run()
+        finally:
+            self._removed_until = removal.after
+        return removal
+
 
 class _Removal:
-    """Removes the bytes of what was let go."""
+    """
+    Removes the bytes of what was let go.
+
+    Args:
+        after: The version after which it begins; what is up to that one comes last. A round
+            that always began with the same ones would come no further than what fails.
+    """
 
     def __init__(
         self,
@@ -139,33 +185,50 @@ class _Removal:
         ledger: Ledger,
         bucket_versions: BucketVersions | None,
         is_stopping: Callable[[], bool],
+        *,
+        after: Ulid,
     ) -> None:
         self._mirror = mirror
         self._places = places
         self._ledger = ledger
         self._bucket_versions = bucket_versions
         self._is_stopping = is_stopping
+        self.after = after  #: the last one that had its turn; "": all had
         self.first_error: DocferryError | None = None
         self._removed: list[VersionRow] = []
         self._counts = {"removed": 0, "removed_bytes": 0, "shared": 0, "failed": 0}
 
     def run(self) -> None:
-        after = ""
-        while self._counts["removed"] < MOST_REMOVED and self._counts["failed"] < MOST_FAILED:
-            rows = self._ledger.versions.with_bytes_to_remove(self._mirror, _BATCH, after)
+        for rows in self._batches():
             try:
                 for row in rows:
                     if self._is_stopping():
                         return
+                    self.after = row.id
                     self._try(row)
             finally:
                 self._write_down()
-            if len(rows) < _BATCH:
+            if self._counts["removed"] >= MOST_REMOVED or self._counts["failed"] >= MOST_FAILED:
                 return
-            after = rows[-1].id
+        self.after = ""
 
     def done(self, let_go: int) -> Round:
         return Round(let_go, **self._counts)
+
+    def _batches(self) -> Iterator[list[VersionRow]]:
+        began_after = self.after
+        yield from self._between(began_after, None)
+        if began_after:
+            yield from self._between("", began_after)
+
+    def _between(self, after: Ulid, last: Ulid | None) -> Iterator[list[VersionRow]]:
+        is_over = False
+        while not is_over:
+            found = self._ledger.versions.with_bytes_to_remove(self._mirror, _BATCH, after)
+            rows = [row for row in found if last is None or row.id <= last]
+            yield rows
+            is_over = len(rows) < _BATCH
+            after = rows[-1].id if rows else after
 
     def _try(self, row: VersionRow) -> None:
         try:

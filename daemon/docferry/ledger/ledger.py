@@ -31,6 +31,7 @@ from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
+from docferry.ledger.waits import RetentionWaits
 from docferry.model import NewJob, Outcome, Ulid
 
 
@@ -61,6 +62,7 @@ class Ledger:
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
+        self.waits = RetentionWaits(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, creates: bool = True) -> Self:

@@ -20,6 +20,7 @@ from docferry.ledger.ledger import Ledger
 from docferry.ledger.schema import instant_text, synced, version
 from docferry.ledger.snapshots import columns_of, indexed_at_once, names_of, translated
 from docferry.ledger.versions import values_of
+from docferry.ledger.waits import WAITS
 from docferry.model import NEVER_SEEN, Path, Sha256, SyncedState, Ulid, VersionRow
 
 _SAME_PATH = Taken(("mirror", "path"))
@@ -125,6 +126,14 @@ def profile_in(snapshot: FilePath) -> dict[str, Any]:
         row = database.execute("SELECT profile FROM mirror LIMIT 1").fetchone()
     found = None if row is None else json.loads(row[0])
     return found if isinstance(found, dict) else {}
+
+
+def is_waiting_in(snapshot: FilePath) -> bool:
+    """Say whether retention waited when a snapshot was taken, whatever its mirror was called."""
+    query = "SELECT EXISTS (SELECT 1 FROM setting WHERE substr(key, 1, ?) = ?)"
+    with translated(snapshot), closing(sqlite3.connect(snapshot)) as database:
+        [(found,)] = database.execute(query, [len(WAITS), WAITS])
+    return bool(found)
 
 
 def _copy_past(both: sqlite3.Connection, values: dict[str, str], *, is_left: bool = False) -> None:

@@ -28,6 +28,7 @@ from docferry.ledger import schema, upgrade
 from docferry.ledger.faults import translate
 from docferry.ledger.ledger import Ledger
 from docferry.ledger.snapshot_values import check_form, check_values
+from docferry.ledger.waits import key_of
 from docferry.model import Sha256
 
 #: What of a mirror is in its snapshot; the mirror's own row besides.
@@ -169,7 +170,11 @@ def _copy_of(copy: sqlite3.Connection, real: Ledger, mirror: str) -> int:
     copy.execute("ATTACH ? AS real", [f"file:{quote(str(real.path))}?mode=rw"])
     copy.execute("BEGIN")
     copy.execute("DELETE FROM main.setting")
-    copy.execute("INSERT INTO main.setting SELECT * FROM real.setting WHERE key = 'instance'")
+    # That held versions may be forgotten is as true of who rebuilds from this snapshot.
+    copy.execute(
+        "INSERT INTO main.setting SELECT * FROM real.setting WHERE key IN ('instance', ?)",
+        [key_of(mirror)],
+    )
     with indexed_at_once(copy):
         for table, mine in [(schema.mirror, "name"), *((table, "mirror") for table in KEPT)]:
             columns = columns_of(table)

@@ -168,13 +168,18 @@ class S3Storage:
 
     def describe(self, path: Path) -> tuple[FileState, Attributes] | None:
         """Look at one path now, with what the object says about itself: claims."""
+        found = self.look(path)
+        return None if found is None else found[:2]
+
+    def look(self, path: Path) -> tuple[FileState, Attributes, int | None] | None:
+        """Do as `describe`; say also when the object was written (ns since the epoch)."""
         if self._alias_instead_of(path) is not None:
             return None
         key = self._key(path)
         head = self._client.head(key)
         if head is None or is_folder(key, head.size):
             return None
-        return FileState(head.token, None, head.size), head.attributes
+        return FileState(head.token, None, head.size), head.attributes, head.modified_ns
 
     @property
     def archive(self) -> S3Archive:
