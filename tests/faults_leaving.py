@@ -124,6 +124,13 @@ LEAVING = (
         ERASE,
     ),
     Fault(
+        "erase takes whatever a job calls its result",
+        "engine/erase.py",
+        "    return newest is not None and newest.origin is Origin.CONVERSION\n",
+        "    return True\n",
+        ERASE,
+    ),
+    Fault(
         "erase takes held versions",
         "engine/erase.py",
         "        if held:\n",

@@ -89,6 +89,7 @@ class Room:
                 None if self.here is None else self.here.archive,
                 pool,
                 self.folder / "rebuilding",
+                targets={"to-markdown": "processed"},
                 takes=lambda path: not path.endswith(".tmp"),
                 new_ulid=lambda: str(ULID()),
                 now=lambda: datetime.now(UTC),

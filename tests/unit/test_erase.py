@@ -21,6 +21,7 @@ from docferry.model import (
     DeleteRemote,
     FileState,
     KeepBoth,
+    Origin,
     Outcome,
     Path,
     RequestKind,
@@ -30,7 +31,17 @@ from docferry.model import (
     VersionRow,
 )
 from docferry.storage.memory import BytesContent, MemoryStorage
-from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of, ulid_of, uploaded
+from ledger_rows import (
+    MINUTE,
+    NOW,
+    agreed,
+    fresh_ledger,
+    new_job,
+    sha_of,
+    ulid_of,
+    uploaded,
+    version,
+)
 from unit.archived_mirror import ArchivedMirror, KeptByBucket
 
 PATH = "people/jane doe.docx"
@@ -320,6 +331,8 @@ def test_what_a_conversion_made_of_it_is_erased_too_if_nobody_else_has_the_conte
     job_of(mirror, mirror.current(f"{PATH}.2", "shared"), "shared.md")
     mirror.current("b", "shared")
     mirror.current(PATH, "shared")
+    made = version("mine.md", mirror="processed")
+    mirror.ledger.versions.add([replace(made, origin=Origin.CONVERSION)])
 
     found = mirror.erase()
 
@@ -327,6 +340,21 @@ def test_what_a_conversion_made_of_it_is_erased_too_if_nobody_else_has_the_conte
     assert (asked.kind, asked.path) == (RequestKind.ERASE, "mine.md")
     assert found["results"] == [asked.id]
     assert [job.result_path for job in mirror.ledger.jobs.all()] == ["shared.md"]
+
+
+def test_what_no_conversion_made_stays_though_a_job_calls_it_its_result(mirror: Mirror) -> None:
+    """A job may come out of a bucket in which others write."""
+    job_of(mirror, mirror.current(PATH, "mine"), "persons.md")
+    job_of(mirror, mirror.current(PATH, "second"), "unknown.md")
+    mirror.ledger.versions.add([version("persons.md", mirror="processed")])
+    number = mirror.ask()
+
+    found = mirror.erase(number)
+
+    assert mirror.ledger.requests.open("processed", 10) == []
+    assert found["results"] == []
+    assert sorted(found["no_results"]) == ["processed/persons.md", "processed/unknown.md"]
+    assert mirror.request(number).state is RequestState.CONFLICT
 
 
 def test_the_job_of_a_shared_content_goes_on_under_the_name_of_who_has_it(mirror: Mirror) -> None:

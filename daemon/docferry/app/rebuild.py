@@ -192,6 +192,7 @@ class _Work:
             here,
             pool,
             self._folder,
+            targets={r.name: r.to_mirror for r in self._rules if r.from_mirror == name},
             takes=Filter(options.include, options.exclude).takes,
             new_ulid=_Later(self._ledger),
             now=now,

@@ -13,7 +13,7 @@ from typing import IO
 from docferry.app.sides import UlidSource, mirror_named, open_sides
 from docferry.config import Config
 from docferry.core.asked import NOTHING
-from docferry.core.paths import is_reserved
+from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
 from docferry.engine.contents import gone
@@ -328,11 +328,10 @@ def _refuse_what_travels_not(config: Config, mirror: str) -> None:
 
 
 def _a_path(path: str) -> Path:
-    parts = path.split("/")
-    if not path or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
-        raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
     if is_reserved(path):
         raise UserError(f"{path!r} belongs to docferry itself")
+    if not is_plain(path):
+        raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
     return path
 
 

@@ -8,7 +8,7 @@ says, or is read to tell, what it is; then everything archived that nothing know
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -109,6 +109,7 @@ class Rebuild:
         here: The folder's archive; None: the folder is not there, or not this mirror's.
         pool: Looks and reads; so many of its threads, so many requests at a time.
         folder: For a snapshot, packed and unpacked.
+        targets: To which mirror each conversion of this one puts its results, by rule.
         takes: Says whether a path is one that the mirror mirrors.
     """
 
@@ -121,6 +122,7 @@ class Rebuild:
         pool: Pool,
         folder: FilePath,
         *,
+        targets: Mapping[str, str],
         takes: Callable[[Path], bool],
         new_ulid: Callable[[], Ulid],
         now: Callable[[], datetime],
@@ -131,6 +133,7 @@ class Rebuild:
         self._here = here
         self._pool = pool
         self._folder = folder
+        self._targets = targets
         self._takes = takes
         self._new_ulid = new_ulid
         self._now = now
@@ -242,12 +245,12 @@ class Rebuild:
 
     def _take(self, snapshot: Ulid, plain: FilePath) -> None:
         if self.result.snapshot is None:
-            self._ledger.take_over(plain, self._mirror)
+            self._ledger.take_over(plain, self._mirror, self._targets)
             self.profile = profile_in(plain)
             self.result.snapshot = snapshot
         else:
-            taken_at = time_of(snapshot)
-            self._ledger.take_past(plain, self._mirror, taken_at or self._now())
+            taken_at = time_of(snapshot) or self._now()
+            self._ledger.take_past(plain, self._mirror, self._targets, taken_at)
 
     # Objects.
 
