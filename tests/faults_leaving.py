@@ -131,6 +131,13 @@ LEAVING = (
         ERASE,
     ),
     Fault(
+        "erase takes the snapshots of a history that the ledger lacks",
+        "engine/erase.py",
+        "        if self._is_history_missed():\n",
+        "        if False:\n",
+        ERASE,
+    ),
+    Fault(
         "erase takes held versions",
         "engine/erase.py",
         "        if held:\n",

@@ -55,6 +55,7 @@ class Mirror(ArchivedMirror):
         self.rows_in_snapshots: list[int] = []  # of the path, at each of them
         self.on_snapshot: Callable[[], None] = lambda: None
         self.now: datetime = LATER
+        self.is_history_missed = False
 
     def current(self, path: Path, content: str) -> VersionRow:
         """Let both sides hold a content, and the ledger know it."""
@@ -83,6 +84,7 @@ class Mirror(ArchivedMirror):
             self.places,
             self.ledger,
             bucket_versions=lambda: self.bucket,
+            is_history_missed=lambda: self.is_history_missed,
             renew_snapshots=self._renew_snapshots,
             alone=nullcontext,
             now=lambda: self.now,
@@ -312,6 +314,20 @@ def test_what_is_held_is_not_erased(mirror: Mirror) -> None:
 
     assert len(mirror.local.files) == 1
     assert old in mirror.archived[0]
+
+
+def test_nothing_is_erased_while_the_ledger_lacks_the_history_that_the_bucket_holds(
+    mirror: Mirror,
+) -> None:
+    """The snapshots of it would go with the document: all that is left of that history."""
+    with_a_past(mirror)
+    mirror.is_history_missed = True
+
+    with pytest.raises(PermanentError, match="docferry rebuild"):
+        mirror.erase()
+
+    assert (len(mirror.local.files), len(mirror.remote.files)) == (1, 1)
+    assert mirror.rows_in_snapshots == []
 
 
 def test_nothing_is_erased_in_front_of_another_bucket(mirror: Mirror) -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 from docferry.core.paths import key_of
 from docferry.engine.archived import BucketVersions, look, on_bytes_of, rehome, require_proven
 from docferry.engine.identity import Places
+from docferry.engine.snapshot import MISSED
 from docferry.errors import PermanentError, StaleError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
@@ -98,6 +99,8 @@ class Erasure:
 
     Args:
         bucket_versions: What the bucket itself keeps; None: it keeps nothing.
+        is_history_missed: Says whether the snapshots in the bucket tell of a past that the
+            ledger does not know: it could not erase what it does not know either.
         renew_snapshots: Makes a new snapshot of the ledger in the bucket, and removes all
             older ones; called once the rows are gone. A crash may let it be called again.
         alone: Keeps the mirror's chores waiting: one that copies a version up would bring
@@ -113,6 +116,7 @@ class Erasure:
         ledger: Ledger,
         *,
         bucket_versions: Callable[[], BucketVersions | None],
+        is_history_missed: Callable[[], bool],
         renew_snapshots: Callable[[], None],
         alone: Callable[[], AbstractContextManager[object]],
         now: Callable[[], datetime],
@@ -123,6 +127,7 @@ class Erasure:
         self._places = places
         self._ledger = ledger
         self._bucket_versions = bucket_versions
+        self._is_history_missed = is_history_missed
         self._renew_snapshots = renew_snapshots
         self._alone = alone
         self._now = now
@@ -134,7 +139,8 @@ class Erasure:
         Raises:
             StaleError: Somebody changed the file: it is to be looked at first, then again.
             TemporaryError: Again later; what was removed by then is removed.
-            PermanentError: A version is held: nothing was removed.
+            PermanentError: A version is held, or the ledger lacks the bucket's history:
+                nothing was removed.
         """
         began_s = time.monotonic()
         if request.path:
@@ -200,6 +206,8 @@ class Erasure:
         held = [version for version in goes if (row := self._row(version)) and row.held]
         if held:
             raise PermanentError(f"nothing was erased: {', '.join(held)} is held")
+        if self._is_history_missed():
+            raise PermanentError(f"nothing was erased: {MISSED}. Then ask again")
         if self._ledger.erasures.are_running(contents):
             raise TemporaryError("a conversion of it runs: it is erased once that has ended")
 
