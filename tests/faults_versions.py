@@ -11,6 +11,13 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "an undelete leaves out in silence what was let go",
+        "app/versions.py",
+        "tuple(row for row in found if row.gone_at is not None)",
+        "()",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
         "a rewind does not see what came by a clock that was ahead",
         "app/versions.py",
         "ledger.versions.tree_at(mirror, now, below)",

@@ -54,6 +54,18 @@ class Rewind:
     hold: HoldRow | None
 
 
+@dataclass(frozen=True, slots=True)
+class Undelete:
+    """
+    What was asked for of what was deleted: each request, with the version it is about.
+
+    lost: paths whose last content cannot be had back: retention let its bytes go.
+    """
+
+    asked: dict[int, VersionRow]
+    lost: tuple[VersionRow, ...]
+
+
 # Which one is meant.
 
 
@@ -262,15 +274,17 @@ def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:
 
 def ask_undelete(
     config: Config, ledger: Ledger, mirror: str, below: Path, at: datetime
-) -> list[tuple[int, VersionRow]]:
+) -> Undelete:
     """Ask for the last version of every path at or below *below* that holds nothing now."""
     _refuse_what_travels_not(config, mirror)
-    rows = [row for row in ledger.versions.left_paths(mirror, below) if row.gone_at is None]
+    found = ledger.versions.left_paths(mirror, below)
+    rows = [row for row in found if row.gone_at is None]
     wanted = [
         NewRequest(mirror, row.path, RequestKind.RESTORE, version=row.id, expect=NOTHING)
         for row in rows
     ]
-    return [*zip(ledger.requests.add(wanted, at), rows, strict=True)]
+    asked = dict(zip(ledger.requests.add(wanted, at), rows, strict=True))
+    return Undelete(asked, tuple(row for row in found if row.gone_at is not None))
 
 
 def ask_rewind(
