@@ -136,8 +136,22 @@ VERSIONS = (
     Fault(
         "what others refer to becomes a reference itself",
         "engine/bring_up.py",
-        "next((row for row in rows if self._versions.on_bytes_of(row.id)), rows[0])\n",
-        "rows[0]\n",
+        "        if self._sharing.lends(row.id):\n",
+        "        if False:\n",
+        BRING_UP,
+    ),
+    Fault(
+        "of equal contents each newcomer finds another home",
+        "ledger/sharing.py",
+        "tx.one(query.where(is_shared), VersionRow) or tx.one(query, VersionRow)",
+        "tx.one(query, VersionRow)",
+        BRING_UP,
+    ),
+    Fault(
+        "an empty content is kept as a reference to another one",
+        "engine/bring_up.py",
+        "        if not row.size:\n",
+        "        if False:\n",
         BRING_UP,
     ),
     Fault(
