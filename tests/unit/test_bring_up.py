@@ -169,6 +169,19 @@ def test_what_others_refer_to_never_becomes_a_reference(bench: Bench) -> None:
     ]
 
 
+def test_of_two_that_others_refer_to_neither_becomes_a_reference(bench: Bench) -> None:
+    homes = [bench.displaced(path, b"same", Side.REMOTE) for path in ("a", "b")]
+    borrowers = [bench.displaced(path, b"same") for path in ("c", "d")]
+    for row, home in zip(borrowers, homes, strict=True):
+        bench.ledger.versions.note_bytes_of(row.id, home.id)
+        bench.remote.archive.refer(row.id, home.id, Attributes(sha256=row.sha256, size=row.size))
+
+    bench.run()
+
+    assert [bench.row(home.id).bytes_of for home in homes] == [None, None]
+    assert [bench.in_bucket(row) for row in borrowers] == [b"same"] * 2
+
+
 def test_empty_contents_stay_as_they_are(bench: Bench) -> None:
     rows = [
         bench.displaced(path, b"", side) for path, side in zip("abcd", [*Side, *Side], strict=True)
