@@ -11,6 +11,13 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "of a folder that never was a rewind says that it is as it was",
+        "app/versions.py",
+        "    if below and not ledger.versions.has_below(mirror, below):\n",
+        "    if False:\n",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
         "an undelete leaves out in silence what was let go",
         "app/versions.py",
         "tuple(row for row in found if row.gone_at is not None)",

@@ -211,6 +211,23 @@ def test_two_texts_are_compared_line_by_line(desk: Office) -> None:
     assert said.text.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " one", "-two", "+2"]
 
 
+def test_what_cannot_be_compared_is_told_from_what_differs(desk: Office, ledger: Ledger) -> None:
+    desk.storage.archive.remove(FIRST)
+
+    said = desk.asks("diff", FIRST, SECOND)
+
+    assert (said.code, said.text) == (2, "")
+    assert said.errors.startswith("docferry: ")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_rewind_of_what_never_was_says_so(desk: Office) -> None:
+    said = desk.asks("rewind", "docs/nope", "--to", at(3).isoformat())
+
+    assert said.code == 2
+    assert "nothing was ever at or below docs/nope" in said.errors
+
+
 def test_what_is_no_text_is_only_said_to_differ(desk: Office, ledger: Ledger) -> None:
     desk.put(ledger, "c.bin", "\0", 6)
 

@@ -294,9 +294,14 @@ def ask_rewind(
     Lay ready what brings a tree back to what it was at *then*, as a hold for a person.
 
     Raises:
-        UserError: It is before the first version, or cannot be done in that mirror.
+        UserError: It is before the first version, or nothing was ever there, or it cannot
+            be done in that mirror.
     """
     _refuse_what_travels_not(config, mirror)
+    if below and not ledger.versions.has_below(mirror, below):
+        raise UserError(
+            f"nothing was ever at or below {_place(mirror, below)}: docferry ls {mirror}"
+        )
     first = ledger.versions.first_at(mirror)
     if first is None or then < first:
         raise UserError(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
-from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
+from docferry.cli import EXIT_TROUBLE, EXIT_USER, Context, as_json, limit, pass_context
+from docferry.cli.output import emit_json, emit_table, line, safe, say_hidden, size
 from docferry.core.words import counted
-from docferry.errors import UserError
+from docferry.errors import DocferryError, UserError
 from docferry.model import HoldState, RequestState
 
 if TYPE_CHECKING:
@@ -90,15 +90,19 @@ def diff(context: Context, a: str, b: str, mirror: str | None) -> None:
     """
     Compare two texts line by line: versions, or what paths hold now.
 
-    Exit code 1: they differ.
+    Exit code 1: they differ; 2: they could not be compared.
     """
     from docferry.app.versions import difference, resolve
 
-    with context.ledger() as ledger:
-        rows = [resolve(context.config, ledger, what, mirror) for what in (a, b)]
-        if rows[0].sha256 == rows[1].sha256:
-            return
-        lines = difference(context.config, ledger, *rows)
+    try:
+        with context.ledger() as ledger:
+            rows = [resolve(context.config, ledger, what, mirror) for what in (a, b)]
+            if rows[0].sha256 == rows[1].sha256:
+                return
+            lines = difference(context.config, ledger, *rows)
+    except DocferryError as error:  # as diff(1): 1 says that they differ, and no more
+        click.secho(safe(f"docferry: {error}"), err=True)
+        sys.exit(EXIT_USER)
     if lines is None:
         for row in rows:
             line(f"{row.id}: {row.path}, {size(row.size)}, sha256 {row.sha256}")

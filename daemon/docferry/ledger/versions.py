@@ -143,6 +143,12 @@ class Versions:
         with self._database.reading() as tx:
             return tx.value(query.limit(1)) is not None
 
+    def has_below(self, mirror: str, below: Path) -> bool:
+        """Tell whether there ever was a version at or below *below*."""
+        query = select(version.c.id).where(version.c.mirror == mirror, *_below(below))
+        with self._database.reading() as tx:
+            return tx.value(query.limit(1)) is not None
+
     # Trees.
 
     def tree_at(self, mirror: str, at: datetime, below: Path = "") -> Iterator[VersionRow]:
