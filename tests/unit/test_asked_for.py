@@ -145,7 +145,7 @@ def test_the_log_says_of_what_was_asked_which_document_it_is_about(
 def test_of_an_erasure_the_log_never_names_the_path(bench: Bench, *, is_passing: bool) -> None:
     bench.ledger.requests.add([NewRequest("docs", "people/jane", RequestKind.ERASE)], NOW)
     [operation] = bench.begin()
-    error = TemporaryError("not now") if is_passing else PermanentError("never")
+    error = _failure("people/jane", is_passing=is_passing)
 
     with logged() as events:
         bench.asked.failed(operation, error)
@@ -226,3 +226,8 @@ def test_a_round_of_retention_is_passed_on_at_once(bench: Bench) -> None:
     assert bench.poked == [RequestKind.RETENTION]
     assert bench.state(request) is RequestState.DONE
     assert not bench.asked.is_any
+
+
+def _failure(path: Path, *, is_passing: bool) -> TemporaryError | PermanentError:
+    kind = TemporaryError if is_passing else PermanentError
+    return kind(f"cannot remove {path}: permission denied")

@@ -247,7 +247,7 @@ class AskedFor:
         self._is_to_look = self._is_to_look or bool(self._open)  # one may have waited for this
         self._attempts.pop(found.request, None)
         self._retry_s.pop(found.request, None)
-        facts = self._facts(found.request)
+        facts = self._facts(found.request, found.note)
         self._rows.pop(found.request, None)
         tell = log.warning if found.state in _FOR_A_PERSON else log.info
         tell(
@@ -255,7 +255,6 @@ class AskedFor:
             mirror=self._mirror,
             **facts,
             state=found.state,
-            reason=found.note,
         )
 
     def _finish_holds(self) -> None:
@@ -334,19 +333,20 @@ class AskedFor:
         log.warning(
             "asked.failed",
             mirror=self._mirror,
-            **self._facts(request),
-            reason=str(error),
+            **self._facts(request, str(error)),
             retry_in_s=round(wait_s, 1),
         )
 
-    def _facts(self, request: int) -> dict[str, object]:
+    def _facts(self, request: int, reason: str | None) -> dict[str, object]:
         """Say for the log what was asked; of an erasure never the path, as the log stays."""
         row = self._rows.get(request) or self._ledger.requests.get(request)
         if row is None:
-            return {"request": request}
-        facts: dict[str, object] = {"request": request, "kind": row.kind}
+            return {"request": request, "reason": reason}
+        facts: dict[str, object] = {"request": request, "kind": row.kind, "reason": reason}
         if row.kind is not RequestKind.ERASE:
             facts["path"] = row.path
+        elif reason and row.path:
+            facts["reason"] = reason.replace(row.path, "(what is to be erased)")
         return facts if row.hold is None else facts | {"hold": row.hold}
 
     def _tell_hold(self, row: RequestRow) -> None:
