@@ -17,6 +17,20 @@ RETENTION = ("unit/test_retention.py",)
 
 
 DECIDING = (
+    Fault(
+        "the log names a document that is to be erased",
+        "engine/asked.py",
+        "        if row.kind is not RequestKind.ERASE:\n",
+        "        if True:\n",
+        ("unit/test_asked_for.py",),
+    ),
+    Fault(
+        "a ledger that cannot be written is told of each time",
+        "engine/health.py",
+        "            if not self._is_ledger_failing:\n",
+        "            if True:\n",
+        ("unit/test_health.py",),
+    ),
     # The decision.
     Fault(
         "what appeared while docferry was down is deleted",

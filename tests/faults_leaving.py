@@ -152,6 +152,20 @@ LEAVING = (
         ERASE,
     ),
     Fault(
+        "erase takes whatever a job calls its result",
+        "engine/erase.py",
+        "    return newest is not None and newest.origin is Origin.CONVERSION\n",
+        "    return True\n",
+        ERASE,
+    ),
+    Fault(
+        "erase takes the snapshots of a history that the ledger lacks",
+        "engine/erase.py",
+        "        if self._is_history_missed():\n",
+        "        if False:\n",
+        ERASE,
+    ),
+    Fault(
         "erase takes held versions",
         "engine/erase.py",
         "        if held:\n",

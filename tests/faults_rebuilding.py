@@ -27,6 +27,20 @@ REBUILDING = (
         LEDGER_SNAPSHOTS,
     ),
     Fault(
+        "a job of a snapshot may name any document of any mirror",
+        "ledger/rebuilt.py",
+        '    where = " WHERE is_believed(rule, target_mirror, result_path)"\n',
+        '    where = ""\n',
+        LEDGER_SNAPSHOTS,
+    ),
+    Fault(
+        "a job of a snapshot may have put its result anywhere",
+        "ledger/rebuilt.py",
+        "    return is_ours and (result_path is None or is_plain(result_path))\n",
+        "    return is_ours\n",
+        LEDGER_SNAPSHOTS,
+    ),
+    Fault(
         "that a version is held goes into no snapshot",
         "ledger/versions.py",
         "            tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])\n",

@@ -11,6 +11,20 @@ LEDGER = ("unit/test_ledger_versions.py",)
 
 VERSIONS = (
     Fault(
+        "of a folder that never was a rewind says that it is as it was",
+        "app/versions.py",
+        "    if below and not ledger.versions.has_below(mirror, below):\n",
+        "    if False:\n",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
+        "an undelete leaves out in silence what was let go",
+        "app/versions.py",
+        "tuple(row for row in found if row.gone_at is not None)",
+        "()",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
         "a rewind does not see what came by a clock that was ahead",
         "app/versions.py",
         "ledger.versions.tree_at(mirror, now, below)",
@@ -129,8 +143,22 @@ VERSIONS = (
     Fault(
         "what others refer to becomes a reference itself",
         "engine/bring_up.py",
-        "next((row for row in rows if self._versions.on_bytes_of(row.id)), rows[0])\n",
-        "rows[0]\n",
+        "        if self._sharing.lends(row.id):\n",
+        "        if False:\n",
+        BRING_UP,
+    ),
+    Fault(
+        "of equal contents each newcomer finds another home",
+        "ledger/sharing.py",
+        "tx.one(query.where(is_shared), VersionRow) or tx.one(query, VersionRow)",
+        "tx.one(query, VersionRow)",
+        BRING_UP,
+    ),
+    Fault(
+        "an empty content is kept as a reference to another one",
+        "engine/bring_up.py",
+        "        if not row.size:\n",
+        "        if False:\n",
         BRING_UP,
     ),
     Fault(

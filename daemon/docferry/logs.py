@@ -37,6 +37,7 @@ EVENTS = frozenset(
         "ledger.failed",
         "ledger.migrated",
         "ledger.rebuilt",
+        "ledger.recovered",
         "library.failed",
         "library.warned",
         "request.failed",

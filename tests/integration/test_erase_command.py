@@ -15,7 +15,7 @@ from commands import Desk
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.requests import NewRequest, RequestRow
-from docferry.model import RequestKind, RequestState
+from docferry.model import Origin, RequestKind, RequestState
 from ledger_rows import MINUTE, NOW, new_job, sha_of, ulid_of, uploaded, version
 from processes import wait_for
 
@@ -84,6 +84,8 @@ def test_without_both_options_it_only_says_what_would_go(
     claimed = ledger.jobs.claim(NOW, NOW)
     assert claimed is not None
     ledger.jobs.finish(claimed.id, NOW, "x.md")
+    made = version("x.md", mirror="processed")
+    ledger.versions.add([replace(made, origin=Origin.CONVERSION)])
 
     said = desk.asks("erase", "a", *options)
 
@@ -92,6 +94,13 @@ def test_without_both_options_it_only_says_what_would_go(
     assert "processed/x.md" in said.words
     assert "nothing was erased" in said.errors
     assert ledger.requests.open("docs", 10) == []
+
+
+def test_what_no_conversion_made_is_named_as_it_stays(desk: Desk, ledger: Ledger) -> None:
+    with Carried(desk, ledger, REPORT | {"no_results": ["processed/x.md"]}):
+        said = desk.asks("erase", "a", *BOTH)
+
+    assert "so it stays: processed/x.md" in said.words
 
 
 def test_what_would_go_answers_a_program_too(desk: Desk, ledger: Ledger) -> None:

@@ -90,6 +90,7 @@ class Room:
                 None if self.here is None else self.here.archive,
                 pool,
                 self.folder / "rebuilding",
+                targets={"to-markdown": "processed"},
                 takes=lambda path: not path.endswith(".tmp"),
                 size_here=self.sizes_here.get,
                 new_ulid=lambda: str(ULID()),

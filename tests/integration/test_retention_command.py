@@ -11,6 +11,7 @@ import pytest
 
 from commands import Desk
 from docferry.ledger import Ledger
+from docferry.ledger.lock import StateLock
 from docferry.model import RequestKind
 from ledger_rows import ulid_of, version
 
@@ -81,6 +82,14 @@ def test_a_round_is_asked_for_once(desk: Desk, ledger: Ledger) -> None:
     assert (first.code, again.code) == (0, 0)
     [request] = ledger.requests.open("docs", 10)
     assert (request.kind, request.path) == (RequestKind.RETENTION, "")
+    assert "no daemon runs: it is done once one does" in first.words
+
+
+def test_a_round_is_promised_soon_only_where_a_daemon_runs(desk: Desk, ledger: Ledger) -> None:
+    with StateLock(desk.state):
+        said = desk.asks("retention", "docs", "--now")
+
+    assert "the daemon does it within seconds" in said.words
 
 
 def test_retention_that_waits_says_so_and_why_and_what_to_do(desk: Desk, ledger: Ledger) -> None:

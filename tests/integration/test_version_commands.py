@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -12,10 +13,13 @@ import pytest
 from commands import Desk, held
 from docferry.core.guards import marker
 from docferry.ledger import Ledger
+from docferry.ledger.lock import StateLock
+from docferry.ledger.requests import RequestRow
 from docferry.model import Attributes, HoldState, Path, RequestKind, RequestState, Ulid
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent, sha256_of
 from ledger_rows import MINUTE, NOW, deleted, ulid_of, uploaded
+from processes import wait_for
 
 GONE_ULID = "01KXXXXXXXXXXXXXXXXXXXXXXX"
 
@@ -207,6 +211,23 @@ def test_two_texts_are_compared_line_by_line(desk: Office) -> None:
     assert said.text.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " one", "-two", "+2"]
 
 
+def test_what_cannot_be_compared_is_told_from_what_differs(desk: Office, ledger: Ledger) -> None:
+    desk.storage.archive.remove(FIRST)
+
+    said = desk.asks("diff", FIRST, SECOND)
+
+    assert (said.code, said.text) == (2, "")
+    assert said.errors.startswith("docferry: ")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_rewind_of_what_never_was_says_so(desk: Office) -> None:
+    said = desk.asks("rewind", "docs/nope", "--to", at(3).isoformat())
+
+    assert said.code == 2
+    assert "nothing was ever at or below docs/nope" in said.errors
+
+
 def test_what_is_no_text_is_only_said_to_differ(desk: Office, ledger: Ledger) -> None:
     desk.put(ledger, "c.bin", "\0", 6)
 
@@ -268,6 +289,77 @@ def test_what_was_deleted_below_a_folder_is_asked_for_at_once(desk: Office, ledg
 
     assert nothing.code == 2
     assert asked_for(ledger) == [(RequestKind.RESTORE, "f/c.txt", ulid_of("f/c.txtc"), "")]
+
+
+def test_what_was_deleted_and_let_go_is_named_as_lost(desk: Office, ledger: Ledger) -> None:
+    for path in ("f/c.txt", "f/d.txt"):
+        desk.put(ledger, path, path, 5)
+    ledger.record("docs", [deleted("f/c.txt"), deleted("f/d.txt")], at=at(6))
+    lost = ulid_of("f/c.txtf/c.txt")
+    ledger.versions.let_go([lost], at(7))
+
+    said = desk.asks("undelete", "f")
+    facts = desk.asks("undelete", "f/c.txt", "--json")
+
+    assert (said.code, facts.code) == (1, 1)
+    assert f"cannot be had back: f/c.txt (version {lost}: its bytes were let go)" in said.words
+    assert [path for _, path, _, _ in asked_for(ledger)] == ["f/d.txt"]
+    assert [row["id"] for row in facts.json["lost"]] == [lost]
+
+
+def test_all_that_was_put_back_is_well_unless_some_of_it_is_lost(
+    desk: Office, ledger: Ledger
+) -> None:
+    desk.put(ledger, "c.txt", "c", 5)
+    ledger.record("docs", [deleted("c.txt")], at=at(6))
+    ledger.versions.let_go([B], at(7))
+
+    with Answering(desk, ledger):
+        well = desk.asks("undelete", "c.txt")
+    with Answering(desk, ledger):
+        said = desk.asks("undelete", "")
+
+    assert (well.code, said.code) == (0, 1)
+
+
+def test_what_is_erased_while_a_command_waits_is_said_so(desk: Office, ledger: Ledger) -> None:
+    with Erasing(desk, ledger):
+        said = desk.asks("undelete", "b.txt")
+
+    assert said.code == 1
+    assert "b.txt: erased meanwhile, and the request with it" in said.words
+
+
+class Answering:
+    """A daemon that has done the first thing that is asked for."""
+
+    def __init__(self, desk: Desk, ledger: Ledger) -> None:
+        self._lock = StateLock(desk.state)
+        self._ledger = ledger
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        self._thread.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._thread.join(10)
+        self._lock.__exit__(None, None, None)
+
+    def _run(self) -> None:
+        wait_for(lambda: bool(self._ledger.requests.open("docs", 1)))
+        [request] = self._ledger.requests.open("docs", 10)
+        self.answer(request)
+
+    def answer(self, request: RequestRow) -> None:
+        self._ledger.requests.finish(request.id, RequestState.DONE, NOW, "")
+
+
+class Erasing(Answering):
+    """One that erases the document instead."""
+
+    def answer(self, request: RequestRow) -> None:
+        self._ledger.erasures.forget("docs", request.path, {}, NOW, request_id=0, is_all=True)
 
 
 def test_what_a_hold_keeps_is_no_deletion_to_be_undone_and_the_hold_is_named(

@@ -114,6 +114,7 @@ def erase(site: Site, path: Path) -> tuple[RequestState, dict[str, Any]]:
             sides.places,
             ledger,
             bucket_versions=lambda: sides.remote.bucket_versions,
+            is_history_missed=lambda: False,
             renew_snapshots=lambda: None,
             alone=nullcontext,
             now=lambda: datetime.now(UTC),

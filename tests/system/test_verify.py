@@ -60,6 +60,7 @@ def test_what_has_rotted_is_named_with_what_was_expected(site: Site) -> None:
     assert "sha256" in finding["expected"]
     assert said.returncode == 1
     assert "docs: 1 content" in said.stdout
+    assert "docs: content: a running docferry heals it" in said.stdout
 
 
 def test_what_is_not_carried_over_is_no_damage_but_not_well_either(site: Site) -> None:

@@ -16,6 +16,7 @@ from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import (
     Asked,
+    HoldState,
     Origin,
     Outcome,
     Path,
@@ -23,6 +24,7 @@ from docferry.model import (
     RequestState,
     Restore,
 )
+from events import logged
 from ledger_rows import NOW, fresh_ledger, uploaded
 from processes import wait_for
 
@@ -123,6 +125,52 @@ def test_what_was_put_back_before_a_crash_answers_the_request_whoever_lets_it_go
     assert outcome.version.origin is Origin.RESTORE
 
 
+@pytest.mark.parametrize("is_passing", [True, False])
+def test_the_log_says_of_what_was_asked_which_document_it_is_about(
+    bench: Bench, *, is_passing: bool
+) -> None:
+    request = bench.ask("a", "old")
+    [operation] = bench.begin()
+    error = TemporaryError("not now") if is_passing else PermanentError("never")
+
+    with logged() as events:
+        bench.asked.failed(operation, error)
+
+    [event] = events
+    assert event["event"] == ("asked.failed" if is_passing else "asked.answered")
+    assert (event["request"], event["kind"], event["path"]) == (request, "restore", "a")
+
+
+@pytest.mark.parametrize("is_passing", [True, False])
+def test_of_an_erasure_the_log_never_names_the_path(bench: Bench, *, is_passing: bool) -> None:
+    bench.ledger.requests.add([NewRequest("docs", "people/jane", RequestKind.ERASE)], NOW)
+    [operation] = bench.begin()
+    error = _failure("people/jane", is_passing=is_passing)
+
+    with logged() as events:
+        bench.asked.failed(operation, error)
+
+    [event] = events
+    assert event["kind"] == "erase"
+    assert "people/jane" not in repr(event)
+
+
+def test_what_a_person_approved_is_told_of_once_when_it_is_begun(bench: Bench) -> None:
+    wanted = [NewRequest("docs", path, RequestKind.REMOVE) for path in ("a", "b")]
+    hold = bench.ledger.holds.hold_rewind("docs", "rewind", wanted, NOW)
+    assert hold is not None
+    bench.ledger.holds.decide(hold.id, HoldState.APPROVED, NOW)
+
+    with logged() as events:
+        bench.begin()
+        bench.begin()
+
+    told = [event for event in events if event["event"] == "hold.approved"]
+    answered = [event for event in events if event["event"] == "asked.answered"]
+    assert [event["hold"] for event in told] == [hold.id]
+    assert {event["hold"] for event in answered} == {hold.id}
+
+
 def test_of_several_requests_for_a_path_the_oldest_goes_first(bench: Bench) -> None:
     first = bench.ask("a", "one")
     bench.ask("a", "two")
@@ -178,3 +226,8 @@ def test_a_round_of_retention_is_passed_on_at_once(bench: Bench) -> None:
     assert bench.poked == [RequestKind.RETENTION]
     assert bench.state(request) is RequestState.DONE
     assert not bench.asked.is_any
+
+
+def _failure(path: Path, *, is_passing: bool) -> TemporaryError | PermanentError:
+    kind = TemporaryError if is_passing else PermanentError
+    return kind(f"cannot remove {path}: permission denied")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from docferry.engine.bring_up import BringUp
+from docferry.engine.bring_up import AT_ONCE, BringUp
 from docferry.engine.contents import Contents
 from docferry.engine.identity import Places
 from docferry.errors import PermanentError, StaleError
@@ -28,10 +28,10 @@ class Bench:
         self.numbers = iter(range(1, 100))
         self.chore = self.new_chore()
 
-    def new_chore(self) -> BringUp:
+    def new_chore(self, at_once: int = AT_ONCE) -> BringUp:
         places = Places(self.local, self.remote, "the folder", "the bucket")
         contents = Contents("docs", places, self.ledger.versions, self.ledger.synced)
-        return BringUp("docs", self.local, self.remote, self.ledger, contents)
+        return BringUp("docs", self.local, self.remote, self.ledger, contents, at_once=at_once)
 
     def displaced(
         self,
@@ -166,6 +166,54 @@ def test_what_others_refer_to_never_becomes_a_reference(bench: Bench) -> None:
         second.id,
         None,
         second.id,
+    ]
+
+
+def test_of_two_that_others_refer_to_neither_becomes_a_reference(bench: Bench) -> None:
+    homes = [bench.displaced(path, b"same", Side.REMOTE) for path in ("a", "b")]
+    borrowers = [bench.displaced(path, b"same") for path in ("c", "d")]
+    for row, home in zip(borrowers, homes, strict=True):
+        bench.ledger.versions.note_bytes_of(row.id, home.id)
+        bench.remote.archive.refer(row.id, home.id, Attributes(sha256=row.sha256, size=row.size))
+
+    bench.run()
+
+    assert [bench.row(home.id).bytes_of for home in homes] == [None, None]
+    assert [bench.in_bucket(row) for row in borrowers] == [b"same"] * 2
+
+
+def test_empty_contents_stay_as_they_are(bench: Bench) -> None:
+    rows = [
+        bench.displaced(path, b"", side) for path, side in zip("abcd", [*Side, *Side], strict=True)
+    ]
+
+    bench.run()
+
+    for row in rows:
+        assert bench.row(row.id).bytes_of is None
+        assert bench.holds_own_bytes(bench.remote, row)
+
+
+def test_more_equal_contents_than_are_read_at_a_time_find_one_home(bench: Bench) -> None:
+    rows = [bench.displaced(f"{number}", b"same", Side.REMOTE) for number in range(9)]
+
+    bench.chore = bench.new_chore(at_once=2)
+    bench.run()
+
+    assert [bench.row(row.id).bytes_of for row in rows] == [None] + [rows[0].id] * 8
+
+
+def test_equal_contents_that_left_their_path_later_are_found_too(bench: Bench) -> None:
+    first, second = (bench.displaced(path, b"same", Side.REMOTE) for path in ("a", "b"))
+    bench.run()
+    third = bench.displaced("c", b"same", Side.REMOTE)
+
+    bench.run()
+
+    assert [bench.row(row.id).bytes_of for row in (first, second, third)] == [
+        None,
+        first.id,
+        first.id,
     ]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from docferry.engine.health import SILENT_S, Health
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode
+from events import logged
 from ledger_rows import MINUTE, NOW, fresh_ledger
 
 
@@ -22,6 +25,29 @@ def test_a_ledger_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: path
         health.note(health=MirrorHealth.WAITING, reason="the disk is full")
 
     assert health.facts.reason == "the disk is full"
+
+
+def test_a_ledger_that_cannot_be_written_is_told_once_and_again_when_that_is_over(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with fresh_ledger(path) as ledger, closing(sqlite3.connect(path)) as raw:
+        ledger.mirrors.put(
+            "docs", store="s", bucket="b", prefix="", local="/docs", mode=Mode.TWO_WAY
+        )
+        health = Health("docs", ledger)
+        with logged() as events:
+            raw.execute("ALTER TABLE mirror RENAME TO away")
+            for dirty in range(3):
+                health.note(dirty=dirty + 1)
+                health.publish(now=True)
+            raw.execute("ALTER TABLE away RENAME TO mirror")
+            health.publish(now=True)
+            health.note(dirty=0)
+            health.publish(now=True)
+
+    told = [event["event"] for event in events]
+    assert told == ["ledger.failed", "ledger.recovered"]
 
 
 def test_a_loop_that_waits_long_for_an_answer_is_not_in_step(tmp_path: pathlib.Path) -> None:

@@ -22,6 +22,9 @@ from docferry.ledger.snapshots import StoppedError, make, unpack
 from docferry.model import NEVER_SEEN, DeleteRemote, JobState, Mode, RequestKind, Side
 from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, uploaded, version
 
+#: What the configuration says of conversions: by rule, where its results go.
+TARGETS = {"to-markdown": "processed"}
+
 
 @pytest.fixture
 def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
@@ -261,7 +264,7 @@ def rebuilt(tmp_path: pathlib.Path) -> Iterator[Rebuilt]:
 def test_what_is_taken_over_says_nothing_of_the_folder_nor_of_the_archives(
     ledger: Ledger, rebuilt: Rebuilt, plain: pathlib.Path
 ) -> None:
-    rebuilt.take_over(plain, "docs")
+    rebuilt.take_over(plain, "docs", TARGETS)
 
     of_before = [(path, state) for path, state in ledger.synced.scan("docs")]
     blank = [(path, replace(state, local_token=NEVER_SEEN)) for path, state in of_before]
@@ -293,10 +296,34 @@ def test_that_held_versions_may_be_forgotten_goes_along_whatever_the_mirror_is_c
     assert not is_waiting_in(plain)  # made before
 
 
+@pytest.mark.parametrize(
+    ("column", "odd"),
+    [
+        ("target_mirror", "people"),
+        ("rule", "nobody's"),
+        ("result_path", "../people/jane.docx"),
+        ("result_path", "/etc/passwd"),
+        ("result_path", ""),
+        ("result_path", ".docferry/mirror.json"),
+    ],
+)
+def test_a_job_that_no_configured_conversion_can_have_left_is_not_taken_over(
+    rebuilt: Rebuilt, plain: pathlib.Path, column: str, odd: str
+) -> None:
+    """Who writes to a bucket could else have a document of another mirror erased."""
+    with closing(sqlite3.connect(plain)) as raw, raw:
+        raw.execute(f"UPDATE job SET {column} = ?", [odd])
+
+    rebuilt.take_over(plain, "docs", TARGETS)
+    rebuilt.take_past(plain, "docs", TARGETS, NOW)
+
+    assert rebuilt.jobs.all() == []
+
+
 def test_a_mirror_may_have_another_name_on_the_new_machine(
     rebuilt: Rebuilt, plain: pathlib.Path
 ) -> None:
-    rebuilt.take_over(plain, "renamed")
+    rebuilt.take_over(plain, "renamed", TARGETS)
 
     assert [path for path, _ in rebuilt.synced.scan("renamed")] == ["a"]
     assert len(rebuilt.versions.of("renamed", "a")) == 2
@@ -312,8 +339,8 @@ def test_the_lines_of_two_mirrors_do_not_take_each_others_numbers(
     packed, _ = make(ledger, "others", folder)
     unpack(packed, tmp_path / "other", sha256=None)
 
-    rebuilt.take_over(plain, "docs")
-    rebuilt.take_over(tmp_path / "other", "others")
+    rebuilt.take_over(plain, "docs", TARGETS)
+    rebuilt.take_over(tmp_path / "other", "others", TARGETS)
 
     assert len(rebuilt.history.of("docs", "a")) == 3
     assert len(rebuilt.history.of("others", "b")) == 1
@@ -331,9 +358,9 @@ def test_an_older_ledger_adds_what_it_knew_and_makes_nothing_current(
         packed, _ = make(other, "docs", fresh)
     unpack(packed, fresh / "plain", sha256=None)
 
-    rebuilt.take_over(fresh / "plain", "docs")
-    rebuilt.take_past(plain, "docs", taken_at)
-    rebuilt.take_past(plain, "docs", taken_at)
+    rebuilt.take_over(fresh / "plain", "docs", TARGETS)
+    rebuilt.take_past(plain, "docs", TARGETS, taken_at)
+    rebuilt.take_past(plain, "docs", TARGETS, taken_at)
 
     assert [path for path, _ in rebuilt.synced.scan("docs")] == ["a"]
     versions = rebuilt.versions.of("docs", "a")

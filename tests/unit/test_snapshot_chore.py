@@ -247,6 +247,7 @@ def test_a_fresh_ledger_in_front_of_a_bucket_with_a_past_says_so(room: Room) -> 
 
     assert room.problems() == [(MISSED_PATH, MISSED_KIND)]
     assert is_missed("docs", room.ledger, room.bucket.snapshots, room.now)
+    assert room.chore.are_missed()
 
 
 def test_a_rebuilt_ledger_misses_nothing(room: Room) -> None:
@@ -258,6 +259,7 @@ def test_a_rebuilt_ledger_misses_nothing(room: Room) -> None:
     room.run_after()
 
     assert room.problems() == []
+    assert not room.chore.are_missed()
 
 
 def test_another_machine_that_works_on_the_same_prefix_is_no_lost_one(room: Room) -> None:

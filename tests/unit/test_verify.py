@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from docferry.cli.verify import TO_DO
 from docferry.core.verify import (
     ABSENT,
     DAMAGE,
@@ -176,3 +177,7 @@ def test_rows_and_archives_are_read_side_by_side() -> None:
         ("C", True, None, None),
         ("D", True, None, 4),
     ]
+
+
+def test_a_person_is_told_what_to_do_about_every_kind_of_finding() -> None:
+    assert TO_DO.keys() == {kind.value for kind in Kind}

@@ -11,6 +11,7 @@ from typing import Any
 
 from docferry.app.versions import mirror_of
 from docferry.config import Config
+from docferry.engine.erase import is_result
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
@@ -67,7 +68,11 @@ def doomed(ledger: Ledger, config: Config, mirror: str | None, path: Path) -> Do
         agreed is not None,
         tuple(row.id for row in rows),
         sum(row.size for row in rows),
-        tuple(f"{job.target_mirror}/{job.result_path}" for job in jobs if job.result_path),
+        tuple(
+            f"{job.target_mirror}/{job.result_path}"
+            for job in jobs
+            if job.result_path and is_result(ledger, job.target_mirror, job.result_path)
+        ),
         tuple(row.id for row in rows if row.held),
     )
 

@@ -102,6 +102,7 @@ class Keepers:
             sides.places,
             ledger,
             bucket_versions=bucket_versions,
+            is_history_missed=snapshots.are_missed,
             renew_snapshots=snapshots.renew,
             alone=keeper.alone,
             now=self._now,

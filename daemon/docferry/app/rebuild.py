@@ -194,6 +194,7 @@ class _Work:
             here,
             pool,
             self._folder,
+            targets={r.name: r.to_mirror for r in self._rules if r.from_mirror == name},
             takes=Filter(options.include, options.exclude).takes,
             size_here=partial(_size_here, LocalStorage(options.local)),
             new_ulid=_Later(self._ledger),

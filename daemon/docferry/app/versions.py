@@ -13,7 +13,7 @@ from typing import IO
 from docferry.app.sides import UlidSource, mirror_named, open_sides
 from docferry.config import Config
 from docferry.core.asked import NOTHING
-from docferry.core.paths import is_reserved
+from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
 from docferry.engine.contents import gone
@@ -52,6 +52,18 @@ class Rewind:
     steps: tuple[Step, ...]
     lost: tuple[VersionRow, ...]
     hold: HoldRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undelete:
+    """
+    What was asked for of what was deleted: each request, with the version it is about.
+
+    lost: paths whose last content cannot be had back: retention let its bytes go.
+    """
+
+    asked: dict[int, VersionRow]
+    lost: tuple[VersionRow, ...]
 
 
 # Which one is meant.
@@ -262,15 +274,17 @@ def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:
 
 def ask_undelete(
     config: Config, ledger: Ledger, mirror: str, below: Path, at: datetime
-) -> list[tuple[int, VersionRow]]:
+) -> Undelete:
     """Ask for the last version of every path at or below *below* that holds nothing now."""
     _refuse_what_travels_not(config, mirror)
-    rows = [row for row in ledger.versions.left_paths(mirror, below) if row.gone_at is None]
+    found = ledger.versions.left_paths(mirror, below)
+    rows = [row for row in found if row.gone_at is None]
     wanted = [
         NewRequest(mirror, row.path, RequestKind.RESTORE, version=row.id, expect=NOTHING)
         for row in rows
     ]
-    return [*zip(ledger.requests.add(wanted, at), rows, strict=True)]
+    asked = dict(zip(ledger.requests.add(wanted, at), rows, strict=True))
+    return Undelete(asked, tuple(row for row in found if row.gone_at is not None))
 
 
 def ask_rewind(
@@ -280,9 +294,14 @@ def ask_rewind(
     Lay ready what brings a tree back to what it was at *then*, as a hold for a person.
 
     Raises:
-        UserError: It is before the first version, or cannot be done in that mirror.
+        UserError: It is before the first version, or nothing was ever there, or it cannot
+            be done in that mirror.
     """
     _refuse_what_travels_not(config, mirror)
+    if below and not ledger.versions.has_below(mirror, below):
+        raise UserError(
+            f"nothing was ever at or below {_place(mirror, below)}: docferry ls {mirror}"
+        )
     first = ledger.versions.first_at(mirror)
     if first is None or then < first:
         raise UserError(
@@ -328,11 +347,10 @@ def _refuse_what_travels_not(config: Config, mirror: str) -> None:
 
 
 def _a_path(path: str) -> Path:
-    parts = path.split("/")
-    if not path or path.startswith("/") or any(part in ("", ".", "..") for part in parts):
-        raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
     if is_reserved(path):
         raise UserError(f"{path!r} belongs to docferry itself")
+    if not is_plain(path):
+        raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
     return path
 
 

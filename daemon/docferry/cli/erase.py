@@ -104,5 +104,11 @@ def _show_ended(ended: Ended) -> None:
         line(f"came since it was asked for, and stays: {what}", colour="yellow")
     for other in ended.facts["copies"]:
         line(f"a file of its own has the same content: {other}", colour="yellow")
+    for other in ended.facts.get("no_results", []):
+        line(
+            f"no conversion is known to have made it, so it stays: {other}; if it is of no more "
+            "use: docferry erase it",
+            colour="yellow",
+        )
     if not ended.facts["left"]:
         line("nothing was found")

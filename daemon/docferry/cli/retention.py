@@ -48,6 +48,7 @@ def retention(context: Context, mirror: str, *, is_now: bool, limit: int, is_jso
 
 def _ask(context: Context, mirror: str, *, is_json: bool) -> None:
     from docferry.app.retention import ask_for_a_round
+    from docferry.ledger.lock import is_held
 
     if not mirror:
         raise UserError("of which mirror? docferry retention MIRROR --now")
@@ -56,7 +57,13 @@ def _ask(context: Context, mirror: str, *, is_json: bool) -> None:
     if is_json:
         emit_json({"request": number, "mirror": mirror})
     else:
-        line(f"{mirror}: asked for a round of retention; the daemon does it within seconds")
+        is_running = is_held(context.config.state_dir) is not None
+        soon, later = (
+            "the daemon does it within seconds",
+            "no daemon runs: it is done once one does",
+        )
+        when = soon if is_running else later
+        line(f"{mirror}: asked for a round of retention; {when}")
 
 
 def _show(found: Outlook) -> None:

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from docferry.core.verify import Finding
 
 _SHA256 = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+#: What a person does about each kind of finding. A restore of the version that a path is said
+#: to hold would answer that it holds it already.
+TO_DO = {
+    "missing": "docferry restore VERSION, while any place still has its bytes",
+    "size": "docferry cat VERSION > FILE gives a sound copy, to be put over it; look at the disk",
+    "content": "a running docferry heals it when its patrol comes by; at once: "
+    "docferry cat VERSION > FILE, and put that over it",
+    "unreadable": "see what was found: who may read it, or the disk; then verify again",
+    "not-synced": "let docferry run; docferry status tells what it waits for",
+    "archive-missing": "docferry cat VERSION tells whether another place has the bytes",
+    "archive-content": "docferry cat VERSION tells whether another place has sound bytes",
+    "not-kept": "nothing: no archive ever had it",
+    "unknown-archived": "nothing: it stays where it is",
+}
 _MOST = 50  # findings of a mirror are listed: the rest of the answer must stay in sight
 
 
@@ -92,6 +106,8 @@ def _show(report: Report) -> None:
     if report.refused is not None:
         line(f"{name}: not looked at to the end: {report.refused}", colour="red")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.counts.items()))
+    for kind in sorted(report.counts):
+        line(f"{name}: {kind}: {TO_DO[kind]}")
     if report.has_trouble:
         line(f"{name}: {kinds}", colour="red")
     elif report.is_well:

@@ -6,18 +6,18 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
-from docferry.cli.output import emit_json, emit_table, line, say_hidden, size
+from docferry.cli import EXIT_TROUBLE, EXIT_USER, Context, as_json, limit, pass_context
+from docferry.cli.output import emit_json, emit_table, line, safe, say_hidden, size
 from docferry.core.words import counted
-from docferry.errors import UserError
+from docferry.errors import DocferryError, UserError
 from docferry.model import HoldState, RequestState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     from docferry.app.versions import Rewind
     from docferry.ledger import Ledger
@@ -90,15 +90,19 @@ def diff(context: Context, a: str, b: str, mirror: str | None) -> None:
     """
     Compare two texts line by line: versions, or what paths hold now.
 
-    Exit code 1: they differ.
+    Exit code 1: they differ; 2: they could not be compared.
     """
     from docferry.app.versions import difference, resolve
 
-    with context.ledger() as ledger:
-        rows = [resolve(context.config, ledger, what, mirror) for what in (a, b)]
-        if rows[0].sha256 == rows[1].sha256:
-            return
-        lines = difference(context.config, ledger, *rows)
+    try:
+        with context.ledger() as ledger:
+            rows = [resolve(context.config, ledger, what, mirror) for what in (a, b)]
+            if rows[0].sha256 == rows[1].sha256:
+                return
+            lines = difference(context.config, ledger, *rows)
+    except DocferryError as error:  # as diff(1): 1 says that they differ, and no more
+        click.secho(safe(f"docferry: {error}"), err=True)
+        sys.exit(EXIT_USER)
     if lines is None:
         for row in rows:
             line(f"{row.id}: {row.path}, {size(row.size)}, sha256 {row.sha256}")
@@ -149,7 +153,11 @@ def restore(
             row = resolve(context.config, ledger, what, mirror, when)
         request = ask_restore(context.config, ledger, row, to, datetime.now(UTC))
         done = _wait_for(context, ledger, [request], wait_s)
-    _tell(context, [row], done, is_json=is_json)
+    if is_json:
+        emit_json(done)
+    else:
+        _tell(context, {request: row}, done)
+    _exit({request}, done)
 
 
 @click.command()
@@ -161,20 +169,29 @@ def restore(
 def undelete(
     context: Context, path: str, mirror: str | None, wait_s: float, *, is_json: bool
 ) -> None:
-    """Put back what was deleted at PATH, or below it."""
+    """
+    Put back what was deleted at PATH, or below it.
+
+    Exit code 1: some of it cannot be had back, or was not put back yet.
+    """
     from docferry.app.sides import only_mirror
     from docferry.app.versions import ask_undelete
 
     name = only_mirror(context.config, mirror)
     with context.ledger(read_only=False) as ledger:
-        asked = ask_undelete(context.config, ledger, name, path, datetime.now(UTC))
-        if not asked:
+        found = ask_undelete(context.config, ledger, name, path, datetime.now(UTC))
+        if not found.asked and not found.lost:
             raise UserError(
                 f"nothing that was deleted at or below {path!r} can be had back"
                 + _what_is_held(ledger, name)
             )
-        done = _wait_for(context, ledger, [request for request, _ in asked], wait_s)
-    _tell(context, [row for _, row in asked], done, is_json=is_json)
+        done = _wait_for(context, ledger, [*found.asked], wait_s)
+    if is_json:
+        emit_json({"requests": done, "lost": found.lost})
+    else:
+        _show_lost(found.lost)
+        _tell(context, found.asked, done)
+    _exit(found.asked.keys(), done, is_any_lost=bool(found.lost))
 
 
 @click.command()
@@ -260,7 +277,11 @@ def _how_it_is(row: VersionRow) -> str:
 def _wait_for(
     context: Context, ledger: Ledger, requests: Sequence[int], wait_s: float
 ) -> list[RequestRow]:
-    """Give what came of *requests*, when it is over with all of them or the time is."""
+    """
+    Give what came of *requests*, when it is over with all of them or the time is.
+
+    But for those that were erased meanwhile, with their document.
+    """
     from docferry.ledger.lock import is_held
 
     until_s = time.monotonic() + wait_s
@@ -272,24 +293,39 @@ def _wait_for(
         time.sleep(_LOOK_EVERY_S)
 
 
-def _tell(
-    context: Context, rows: Sequence[VersionRow], done: Sequence[RequestRow], *, is_json: bool
-) -> None:
+def _tell(context: Context, asked: Mapping[int, VersionRow], done: Sequence[RequestRow]) -> None:
+    """Say for each of what was *asked* for what came of it."""
     from docferry.ledger.lock import is_held
 
-    if is_json:
-        emit_json(done)
-    else:
-        for row, request in [*zip(rows, done, strict=True)][:_MOST]:
-            line(f"{request.path}: {_answer(row, request)}")
-        say_hidden(len(done) - _MOST, "--json")
-        if any(request.state is RequestState.OPEN for request in done):
-            is_running = is_held(context.config.state_dir) is not None
-            if is_running:
-                line("docferry is still at it: docferry status tells what it waits for")
-            else:
-                line("docferry is not running: it does so once it is started")
-    sys.exit(0 if all(request.state is RequestState.DONE for request in done) else EXIT_TROUBLE)
+    by_id = {request.id: request for request in done}
+    for request, row in [*asked.items()][:_MOST]:
+        found = by_id.get(request)
+        if found is None:
+            line(f"{row.path}: erased meanwhile, and the request with it")
+        else:
+            line(f"{found.path}: {_answer(row, found)}")
+    say_hidden(len(asked) - _MOST, "--json")
+    if any(request.state is RequestState.OPEN for request in done):
+        is_running = is_held(context.config.state_dir) is not None
+        if is_running:
+            line("docferry is still at it: docferry status tells what it waits for")
+        else:
+            line("docferry is not running: it does so once it is started")
+
+
+def _exit(asked: Set[int], done: Sequence[RequestRow], *, is_any_lost: bool = False) -> NoReturn:
+    """End well only if all that was *asked* for is done."""
+    are_done = {request.id for request in done if request.state is RequestState.DONE}
+    sys.exit(0 if asked <= are_done and not is_any_lost else EXIT_TROUBLE)
+
+
+def _show_lost(rows: Sequence[VersionRow]) -> None:
+    for row in rows[:_MOST]:
+        line(
+            f"cannot be had back: {row.path} (version {row.id}: its bytes were let go)",
+            colour="red",
+        )
+    say_hidden(len(rows) - _MOST, "--json")
 
 
 def _answer(row: VersionRow, request: RequestRow) -> str:
@@ -325,12 +361,7 @@ def _rewind_facts(found: Rewind) -> dict[str, object]:
 def _show_rewind(found: Rewind) -> None:
     from docferry.core.rewind import PutBack
 
-    for row in found.lost[:_MOST]:
-        line(
-            f"cannot be had back: {row.path} (version {row.id}: its bytes were let go)",
-            colour="red",
-        )
-    say_hidden(len(found.lost) - _MOST, "--json")
+    _show_lost(found.lost)
     if found.hold is None:
         line(f"{found.mirror} is as it was then: there is nothing to do")
         return

@@ -113,6 +113,11 @@ def is_reserved(path: Path) -> bool:
     return _RESERVED.match(path) is not None
 
 
+def is_plain(path: Path) -> bool:
+    """Tell whether *path* is relative, goes by no "." or "..", and is not docferry's own."""
+    return not is_reserved(path) and not any(part in ("", ".", "..") for part in path.split("/"))
+
+
 def alias_for(key: Key, *, blocked_by: Path) -> Path:
     """
     Give another local name for *key*: a file or folder at *blocked_by* is in its way.

@@ -97,6 +97,8 @@ class AskedFor:
         self._restoring: dict[Path, _Restoring] = {}
         self._attempts: dict[int, int] = {}
         self._retry_s: dict[int, float] = {}  # monotonic
+        self._rows: dict[int, RequestRow] = {}  # of those looked at, to tell of them
+        self._holds_begun: set[int] = set()
         self._open: set[int] = set()  # as far as the last look at the ledger knows
         self._is_to_look = False  # at the ledger: there is more, or what waited for another
         self._busy_until_s: float | None = None  # monotonic: a path that is asked about, perhaps
@@ -169,6 +171,7 @@ class AskedFor:
             rows = self._ledger.requests.open(self._mirror, AT_ONCE, after)
             for row in rows:
                 self._open.add(row.id)
+                self._tell_hold(row)
                 if row.kind is RequestKind.RETENTION:
                     self._poke(row.kind)
                     self._finish(Answer(row.id, RequestState.DONE))
@@ -181,7 +184,7 @@ class AskedFor:
                 if is_busy(row.path):  # what ends there tells nothing of this request
                     self._busy_until_s = now_s + BUSY_AGAIN_S
                 else:
-                    found[row.path] = row
+                    found[row.path] = self._rows[row.id] = row
             if len(rows) < AT_ONCE:
                 self._retry_s = {one: at for one, at in self._retry_s.items() if one in self._open}
                 return found
@@ -244,13 +247,14 @@ class AskedFor:
         self._is_to_look = self._is_to_look or bool(self._open)  # one may have waited for this
         self._attempts.pop(found.request, None)
         self._retry_s.pop(found.request, None)
+        facts = self._facts(found.request, found.note)
+        self._rows.pop(found.request, None)
         tell = log.warning if found.state in _FOR_A_PERSON else log.info
         tell(
             "asked.answered",
             mirror=self._mirror,
-            request=found.request,
+            **facts,
             state=found.state,
-            reason=found.note,
         )
 
     def _finish_holds(self) -> None:
@@ -259,6 +263,7 @@ class AskedFor:
             counts = self._ledger.requests.counts(hold.id)
             if not counts.get(RequestState.OPEN):
                 self._ledger.holds.finish(hold.id, self._now())
+                self._holds_begun.discard(hold.id)
                 log.info("hold.resolved", mirror=self._mirror, hold=hold.id)
 
     # What came of it.
@@ -328,10 +333,27 @@ class AskedFor:
         log.warning(
             "asked.failed",
             mirror=self._mirror,
-            request=request,
-            reason=str(error),
+            **self._facts(request, str(error)),
             retry_in_s=round(wait_s, 1),
         )
+
+    def _facts(self, request: int, reason: str | None) -> dict[str, object]:
+        """Say for the log what was asked; of an erasure never the path, as the log stays."""
+        row = self._rows.get(request) or self._ledger.requests.get(request)
+        if row is None:
+            return {"request": request, "reason": reason}
+        facts: dict[str, object] = {"request": request, "kind": row.kind, "reason": reason}
+        if row.kind is not RequestKind.ERASE:
+            facts["path"] = row.path
+        elif reason and row.path:
+            facts["reason"] = reason.replace(row.path, "(what is to be erased)")
+        return facts if row.hold is None else facts | {"hold": row.hold}
+
+    def _tell_hold(self, row: RequestRow) -> None:
+        """Say once that what a person approved is begun with: a command says so elsewhere."""
+        if row.hold is not None and row.hold not in self._holds_begun:
+            self._holds_begun.add(row.hold)
+            log.info("hold.approved", mirror=self._mirror, hold=row.hold)
 
     def _look_again(self, request: int) -> None:
         """Look later whether it is over: what goes up tells so itself, unless it changes again."""

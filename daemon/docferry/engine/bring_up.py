@@ -7,7 +7,7 @@ Of equal contents one keeps the bytes, and the others say whose they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -26,8 +26,7 @@ from docferry.storage.base import Storage
 
 log = get_logger(__name__)
 
-#: Rows in memory at a time.
-_AT_ONCE = 200
+AT_ONCE = 200
 
 
 class BringUp:
@@ -36,13 +35,26 @@ class BringUp:
     name = "bring-up"
 
     def __init__(
-        self, mirror: str, local: Storage, remote: Storage, ledger: Ledger, contents: Contents
+        self,
+        mirror: str,
+        local: Storage,
+        remote: Storage,
+        ledger: Ledger,
+        contents: Contents,
+        *,
+        at_once: int = AT_ONCE,
     ) -> None:
+        """
+        Args:
+            at_once: Rows in memory at a time.
+        """
         self._mirror = mirror
         self._local = local
         self._remote = remote
         self._versions = ledger.versions
+        self._sharing = ledger.sharing
         self._contents = contents
+        self._at_once = at_once
         self._lost: set[Ulid] = set()  # told of already
         self._failure: DocferryError | None = None  # the first one of this round
         self._looked_through_to: datetime | None = None  # equal ones that left before
@@ -63,7 +75,7 @@ class BringUp:
 
     def _copy_up(self, is_stopping: Callable[[], bool]) -> None:
         after = ""
-        while rows := self._versions.to_bring_up(self._mirror, _AT_ONCE, after):
+        while rows := self._versions.to_bring_up(self._mirror, self._at_once, after):
             for row in rows:
                 if is_stopping():
                     return
@@ -109,26 +121,13 @@ class BringUp:
         return True
 
     def _refer_to_equal(self, row: VersionRow) -> bool:
-        others = [other for other in self._with_bytes_of(row) if other.id != row.id]
-        return bool(others) and self._refer(row, self._home_of(others))
-
-    def _with_bytes_of(self, row: VersionRow) -> list[VersionRow]:
-        """Give those of the same content whose own bytes the bucket's archive has, oldest first."""
-        return [
-            other
-            for other in self._versions.with_content(self._mirror, row.sha256)
-            if other.left_at is not None
-            and other.gone_at is None
-            and other.archived_remote
-            and other.bytes_of is None
-        ]
-
-    def _home_of(self, rows: Sequence[VersionRow]) -> VersionRow:
-        """Choose whose bytes are to stay: those that others share already, else the oldest."""
-        return next((row for row in rows if self._versions.on_bytes_of(row.id)), rows[0])
+        if not row.size:
+            return False  # a reference is an object as well, and saves no byte
+        home = self._sharing.home_of(self._mirror, row.sha256, but_for=row.id)
+        return home is not None and self._refer(row, home)
 
     def _refer(self, row: VersionRow, twin: VersionRow) -> bool:
-        if self._versions.on_bytes_of(row.id):
+        if self._sharing.lends(row.id):
             return False  # others refer to it: theirs would be a reference to a reference
         # The note first: while it stands no retention takes the twin's bytes.
         self._versions.note_bytes_of(row.id, twin.id)
@@ -154,17 +153,23 @@ class BringUp:
 
     def _keep_once(self, is_stopping: Callable[[], bool]) -> None:
         since, newest = self._looked_through_to, self._looked_through_to
-        for row in self._versions.equal_ones(self._mirror, since):
+        for sha256, left_at in self._sharing.kept_twice(self._mirror, since):
+            home = self._sharing.home_of(self._mirror, sha256)
+            if home is not None:
+                self._refer_all(home, is_stopping)
             if is_stopping():
                 return
-            rows = self._with_bytes_of(row)
-            home = self._home_of(rows) if rows else row
-            for other in rows:
-                if other.id != home.id:
-                    self._try(partial(self._refer, other, home))
-            assert row.left_at is not None
-            newest = row.left_at if newest is None else max(newest, row.left_at)
+            newest = left_at if newest is None else max(newest, left_at)
         self._looked_through_to = newest
+
+    def _refer_all(self, home: VersionRow, is_stopping: Callable[[], bool]) -> None:
+        after = ""
+        while rows := self._sharing.equal_to(home, self._at_once, after):
+            for row in rows:
+                if is_stopping():
+                    return
+                self._try(partial(self._refer, row, home))
+            after = rows[-1].id
 
 
 def _attributes_of(row: VersionRow, bytes_of: Ulid | None = None) -> Attributes:

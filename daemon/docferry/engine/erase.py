@@ -18,6 +18,7 @@ from typing import Protocol
 from docferry.core.paths import key_of
 from docferry.engine.archived import BucketVersions, look, on_bytes_of, rehome, require_proven
 from docferry.engine.identity import Places
+from docferry.engine.snapshot import MISSED
 from docferry.errors import PermanentError, StaleError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
@@ -25,6 +26,7 @@ from docferry.logs import get_logger
 from docferry.model import (
     Attributes,
     JobRow,
+    Origin,
     Path,
     RequestKind,
     RequestState,
@@ -63,6 +65,7 @@ class Report:
     newer: tuple[str, ...]  #: what came to the path since it was asked for, and stays
     copies: tuple[Path, ...]  #: other files that have one of its contents now, and stay
     results: tuple[int, ...]  #: requests to erase what conversions made of it
+    no_results: tuple[str, ...]  #: "MIRROR/PATH" that a job calls its result and none made: stays
 
     @property
     def is_complete(self) -> bool:
@@ -75,7 +78,19 @@ def state_of(note: str) -> RequestState:
     facts = json.loads(note)
     if facts["left"]:
         return RequestState.FAILED
-    return RequestState.CONFLICT if facts["newer"] else RequestState.DONE
+    is_some_left = facts["newer"] or facts.get("no_results")
+    return RequestState.CONFLICT if is_some_left else RequestState.DONE
+
+
+def is_result(ledger: Ledger, mirror: str, path: Path) -> bool:
+    """
+    Say whether a conversion made what *path* holds, or held last.
+
+    A job alone does not prove it: it may have come out of a bucket, where others write.
+    """
+    rows = ledger.versions.of(mirror, path)
+    newest = next((row for row in rows if row.is_current), rows[0] if rows else None)
+    return newest is not None and newest.origin is Origin.CONVERSION
 
 
 class Erasure:
@@ -84,6 +99,8 @@ class Erasure:
 
     Args:
         bucket_versions: What the bucket itself keeps; None: it keeps nothing.
+        is_history_missed: Says whether the snapshots in the bucket tell of a past that the
+            ledger does not know: it could not erase what it does not know either.
         renew_snapshots: Makes a new snapshot of the ledger in the bucket, and removes all
             older ones; called once the rows are gone. A crash may let it be called again.
         alone: Keeps the mirror's chores waiting: one that copies a version up would bring
@@ -99,6 +116,7 @@ class Erasure:
         ledger: Ledger,
         *,
         bucket_versions: Callable[[], BucketVersions | None],
+        is_history_missed: Callable[[], bool],
         renew_snapshots: Callable[[], None],
         alone: Callable[[], AbstractContextManager[object]],
         now: Callable[[], datetime],
@@ -109,6 +127,7 @@ class Erasure:
         self._places = places
         self._ledger = ledger
         self._bucket_versions = bucket_versions
+        self._is_history_missed = is_history_missed
         self._renew_snapshots = renew_snapshots
         self._alone = alone
         self._now = now
@@ -120,7 +139,8 @@ class Erasure:
         Raises:
             StaleError: Somebody changed the file: it is to be looked at first, then again.
             TemporaryError: Again later; what was removed by then is removed.
-            PermanentError: A version is held: nothing was removed.
+            PermanentError: A version is held, or the ledger lacks the bucket's history:
+                nothing was removed.
         """
         began_s = time.monotonic()
         if request.path:
@@ -148,12 +168,15 @@ class Erasure:
         self._remove_archived(goes)
         self._remove_kept_by_bucket(path, goes)
         self._places.remote.sweep_uploads()  # what is still there, the ledger tells of
-        results = self._erase_results(self._ledger.erasures.jobs_of(contents, goes))
+        jobs = self._ledger.erasures.jobs_of(contents, goes)
+        results, no_results = self._erase_results(jobs)
         copies = self._ledger.erasures.copies(self._mirror, path, contents)
         self._forget(request, goes, is_all=not newer)
         left = self._search(request, goes, is_all=not newer)
         searched = self._searched(is_all=not newer)
-        return Report((*goes,), searched, (*left,), (*newer,), (*copies,), (*results,))
+        return Report(
+            (*goes,), searched, (*left,), (*newer,), (*copies,), (*results,), (*no_results,)
+        )
 
     # What it is about.
 
@@ -183,6 +206,8 @@ class Erasure:
         held = [version for version in goes if (row := self._row(version)) and row.held]
         if held:
             raise PermanentError(f"nothing was erased: {', '.join(held)} is held")
+        if self._is_history_missed():
+            raise PermanentError(f"nothing was erased: {MISSED}. Then ask again")
         if self._ledger.erasures.are_running(contents):
             raise TemporaryError("a conversion of it runs: it is erased once that has ended")
 
@@ -229,17 +254,25 @@ class Erasure:
             if not is_there and kept.token not in tokens and kept.version_id not in names:
                 bucket.remove(path, kept.version_id)
 
-    def _erase_results(self, jobs: list[JobRow]) -> list[int]:
-        """Ask for what conversions made of it to be erased in its own mirror, once each."""
-        numbers = []
+    def _erase_results(self, jobs: list[JobRow]) -> tuple[list[int], list[str]]:
+        """
+        Ask for what conversions made of it to be erased in its own mirror, once each.
+
+        Returns:
+            The requests, and what stays as no conversion made it.
+        """
+        numbers, stays = list[int](), list[str]()
         for job in jobs:
             if job.result_path is None:
+                continue
+            if not is_result(self._ledger, job.target_mirror, job.result_path):
+                stays.append(f"{job.target_mirror}/{job.result_path}")
                 continue
             new = NewRequest(job.target_mirror, job.result_path, RequestKind.ERASE)
             open_ones = self._ledger.requests.open(new.mirror, _MOST_OPEN)
             asked = [one.id for one in open_ones if (one.path, one.kind) == (new.path, new.kind)]
             numbers += asked[:1] or self._ledger.requests.add([new], self._now())
-        return numbers
+        return numbers, stays
 
     def _forget(self, request: RequestRow, goes: dict[Ulid, Sha256], *, is_all: bool) -> None:
         self._ledger.erasures.forget(

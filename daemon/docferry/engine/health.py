@@ -78,6 +78,7 @@ class Health:
         self._written_s = 0.0
         self._lock = threading.RLock()
         self._told_silence_since_s = 0.0
+        self._is_ledger_failing = False
         self.facts = _as_known(ledger.mirrors.get(mirror))
         self.went_round_s = time.monotonic()  #: when the loop last showed life
 
@@ -120,7 +121,13 @@ class Health:
         try:
             self._write(self.facts)
         except DocferryError as error:  # the mirroring goes on; the row is tried again
-            log.error("ledger.failed", mirror=self._mirror, reason=str(error))  # noqa: TRY400
+            if not self._is_ledger_failing:
+                log.error("ledger.failed", mirror=self._mirror, reason=str(error))  # noqa: TRY400
+            self._is_ledger_failing = True
+            return
+        if self._is_ledger_failing:
+            log.info("ledger.recovered", mirror=self._mirror)
+        self._is_ledger_failing = False
 
     def _write(self, facts: Facts) -> None:
         since = {}

@@ -8,7 +8,7 @@ says, or is read to tell, what it is; then everything archived that nothing know
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -122,6 +122,7 @@ class Rebuild:
         here: The folder's archive; None: the folder is not there, or not this mirror's.
         pool: Looks and reads; so many of its threads, so many requests at a time.
         folder: For a snapshot, packed and unpacked.
+        targets: To which mirror each conversion of this one puts its results, by rule.
         takes: Says whether a path is one that the mirror mirrors.
         size_here: Gives the size of the folder's file at a path; None: there is none.
     """
@@ -135,6 +136,7 @@ class Rebuild:
         pool: Pool,
         folder: FilePath,
         *,
+        targets: Mapping[str, str],
         takes: Callable[[Path], bool],
         size_here: Callable[[Path], int | None],
         new_ulid: Callable[[], Ulid],
@@ -146,6 +148,7 @@ class Rebuild:
         self._here = here
         self._pool = pool
         self._folder = folder
+        self._targets = targets
         self._takes = takes
         self._size_here = size_here
         self._new_ulid = new_ulid
@@ -258,13 +261,13 @@ class Rebuild:
 
     def _take(self, snapshot: Ulid, plain: FilePath) -> None:
         if self.result.snapshot is None:
-            self._ledger.take_over(plain, self._mirror)
+            self._ledger.take_over(plain, self._mirror, self._targets)
             self.profile = profile_in(plain)
             self.result.has_waited = is_waiting_in(plain)
             self.result.snapshot = snapshot
         else:
-            taken_at = time_of(snapshot)
-            self._ledger.take_past(plain, self._mirror, taken_at or self._now())
+            taken_at = time_of(snapshot) or self._now()
+            self._ledger.take_past(plain, self._mirror, self._targets, taken_at)
 
     # Objects.
 

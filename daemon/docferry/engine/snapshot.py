@@ -112,11 +112,21 @@ class Snapshots:
             with suppress(StoppedError):
                 self.take(is_stopping)
 
+    def are_missed(self) -> bool:
+        """
+        Say whether the bucket holds a history that the ledger began without. For any thread.
+
+        Raises:
+            UnreachableError, TemporaryError: The store does not answer.
+        """
+        return is_missed(self._mirror, self._ledger, self._bucket.snapshots, self._now())
+
     def renew(self) -> None:
         """
         Take a snapshot now and remove all older ones, whoever took them. For any thread.
 
-        What was erased from the ledger must not be in one either.
+        What was erased from the ledger must not be in one either. Not while `are_missed`:
+        they are all that is left of that history.
 
         Raises:
             TemporaryError: The bucket is not the mirror's at the moment; nothing changed.

@@ -27,6 +27,7 @@ from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
 from docferry.ledger.schema import setting
+from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
 from docferry.ledger.uploads import Uploads
@@ -49,6 +50,7 @@ class Ledger:
         self.instance = _read_instance(database)  #: random, made once with the ledger
         self.synced = Synced(database)
         self.versions = Versions(database)
+        self.sharing = Sharing(database)
         self.history = History(database)
         self.intents = Intents(database)
         self.uploads = Uploads(database)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Table, null, select
 
-from docferry.core.paths import is_odd
+from docferry.core.paths import is_odd, is_plain
 from docferry.ledger import schema
 from docferry.ledger.database import Taken, chunks
 from docferry.ledger.ledger import Ledger
@@ -43,21 +44,28 @@ _NOT_THERE_YET = (
 class Rebuilt(Ledger):
     """Is written to by one thread, before anybody else sees it."""
 
-    def take_over(self, snapshot: FilePath, mirror: str) -> None:
-        """Take the agreements of a snapshot, and all it knows of the past."""
+    def take_over(self, snapshot: FilePath, mirror: str, targets: Mapping[str, str]) -> None:
+        """
+        Take the agreements of a snapshot, and all it knows of the past.
+
+        Args:
+            targets: To which mirror each conversion of this one puts its results, by rule.
+        """
         with translated(self.path), closing(self._attached(snapshot)) as both, both:
             both.execute("BEGIN")
             with indexed_at_once(both):
                 for table in (schema.synced, schema.alias):
                     _copy(both, table, {"mirror": mirror})
-                _copy_past(both, {"mirror": mirror})
+                _copy_past(both, {"mirror": mirror}, targets)
 
-    def take_past(self, snapshot: FilePath, mirror: str, taken_at: datetime) -> None:
+    def take_past(
+        self, snapshot: FilePath, mirror: str, targets: Mapping[str, str], taken_at: datetime
+    ) -> None:
         """Take only what was, of an older ledger: what is current there has left since."""
         with translated(self.path), closing(self._attached(snapshot)) as both, both:
             both.execute("BEGIN")
             values = {"mirror": mirror, "left_at": instant_text(taken_at)}
-            _copy_past(both, values, is_left=True)
+            _copy_past(both, values, targets, is_left=True)
 
     def known(self, versions: Sequence[Ulid]) -> dict[Ulid, tuple[str, Path, Sha256]]:
         """Give mirror, path and SHA-256 of those of *versions* that there are."""
@@ -136,12 +144,22 @@ def is_waiting_in(snapshot: FilePath) -> bool:
     return bool(found)
 
 
-def _copy_past(both: sqlite3.Connection, values: dict[str, str], *, is_left: bool = False) -> None:
+def _copy_past(
+    both: sqlite3.Connection,
+    values: dict[str, str],
+    targets: Mapping[str, str],
+    *,
+    is_left: bool = False,
+) -> None:
     _copy(both, schema.version, values, anew=_CLOSED if is_left else {})
     where = _NOT_THERE_YET if is_left else ""
     _copy(both, schema.history, values, but_for="id", then=f"{where} ORDER BY id")
     _copy(both, schema.conflict, values, but_for="id", then=" ORDER BY id")
-    _copy(both, schema.job, values)
+    # What a job calls its result is erased with its source, in whichever mirror it names;
+    # and who writes to this bucket need not be one who may write to that.
+    both.create_function("is_believed", 3, partial(_is_believed, targets), deterministic=True)
+    where = " WHERE is_believed(rule, target_mirror, result_path)"
+    _copy(both, schema.job, values, then=where)
 
 
 def _copy(
@@ -163,6 +181,14 @@ def _copy(
         f" SELECT {chosen} FROM old.{table.name}{then}",
         values,
     )
+
+
+def _is_believed(
+    targets: Mapping[str, str], rule: str, target_mirror: str, result_path: Path | None
+) -> bool:
+    """Say whether a job is one that a configured conversion may have left."""
+    is_ours = rule in targets and targets[rule] == target_mirror
+    return is_ours and (result_path is None or is_plain(result_path))
 
 
 def _agreement(mirror: str, path: Path, state: SyncedState) -> dict[str, object]:

@@ -15,9 +15,10 @@ from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, Version
 #: In history: retention let the bytes of a version go, or a person had it held.
 LET_GO, HELD, HELD_NO_MORE = "let_go", "hold", "unhold"
 #: Rows read at a time by what goes through many versions.
-PAGE_ROWS = 2000
+PAGEROWS = 2000
 
-_ROW = select(
+#: Asks for a version, to be given as a `VersionRow`.
+ROW = select(
     version.c.id,
     version.c.mirror,
     version.c.path,
@@ -89,13 +90,13 @@ class Versions:
 
     def of(self, mirror: str, path: Path) -> list[VersionRow]:
         """Give the versions of *path*, the newest first."""
-        return self._read(_ROW.where(*_at(mirror, path)).order_by(*_NEWEST_FIRST))
+        return self._read(ROW.where(*_at(mirror, path)).order_by(*_NEWEST_FIRST))
 
     def of_each(self, mirror: str, paths: Sequence[Path]) -> dict[Path, list[VersionRow]]:
         """Give the versions of each of *paths* that has any, the newest first."""
         found: dict[Path, list[VersionRow]] = {}
         for chunk in chunks(paths):
-            query = _ROW.where(version.c.mirror == mirror, version.c.path.in_(chunk))
+            query = ROW.where(version.c.mirror == mirror, version.c.path.in_(chunk))
             for row in self._read(query.order_by(*_NEWEST_FIRST)):
                 found.setdefault(row.path, []).append(row)
         return found
@@ -103,14 +104,14 @@ class Versions:
     def get(self, version_id: Ulid) -> VersionRow | None:
         """Give one version, whichever mirror it is of; None: there is none."""
         with self._database.reading() as tx:
-            return tx.one(_ROW.where(version.c.id == version_id), VersionRow)
+            return tx.one(ROW.where(version.c.id == version_id), VersionRow)
 
     def rows(self, version_ids: Sequence[Ulid]) -> dict[Ulid, VersionRow]:
         """Give those of *version_ids* that were recorded, by id."""
         return {
             row.id: row
             for chunk in chunks(version_ids)
-            for row in self._read(_ROW.where(version.c.id.in_(chunk)))
+            for row in self._read(ROW.where(version.c.id.in_(chunk)))
         }
 
     def knows(self, version_id: Ulid) -> bool:
@@ -142,6 +143,12 @@ class Versions:
         with self._database.reading() as tx:
             return tx.value(query.limit(1)) is not None
 
+    def has_below(self, mirror: str, below: Path) -> bool:
+        """Tell whether there ever was a version at or below *below*."""
+        query = select(version.c.id).where(version.c.mirror == mirror, *_below(below))
+        with self._database.reading() as tx:
+            return tx.value(query.limit(1)) is not None
+
     # Trees.
 
     def tree_at(self, mirror: str, at: datetime, below: Path = "") -> Iterator[VersionRow]:
@@ -155,7 +162,7 @@ class Versions:
             version.c.left_at.is_(null()) | (version.c.left_at > at)
         )
         is_agreed = version.c.agreed.is_(true())
-        query = _ROW.where(version.c.mirror == mirror, held_then, is_agreed, *_below(below))
+        query = ROW.where(version.c.mirror == mirror, held_then, is_agreed, *_below(below))
         yield from self._pages_by_path(query)
 
     def first_at(self, mirror: str) -> datetime | None:
@@ -179,32 +186,32 @@ class Versions:
             .subquery()
         )
         last = select(ranked.c.id).where(ranked.c.rank == 1)
-        return self._read(_ROW.where(version.c.id.in_(last)).order_by(version.c.path))
+        return self._read(ROW.where(version.c.id.in_(last)).order_by(version.c.path))
 
     # Bytes.
 
     def with_content(self, mirror: str, sha256: Sha256) -> list[VersionRow]:
         """Give the versions of *mirror* with this content, at whatever path, the oldest first."""
-        query = _ROW.where(version.c.mirror == mirror, version.c.sha256 == sha256)
+        query = ROW.where(version.c.mirror == mirror, version.c.sha256 == sha256)
         return self._read(query.order_by(version.c.id))
 
     def on_bytes_of(self, version_id: Ulid) -> list[VersionRow]:
         """Give those versions, still to be had, whose archived bytes are another's."""
-        query = _ROW.where(version.c.bytes_of == version_id, version.c.gone_at.is_(null()))
+        query = ROW.where(version.c.bytes_of == version_id, version.c.gone_at.is_(null()))
         return self._read(query.order_by(version.c.id))
 
     def displaced(self, mirror: str, after: Ulid = "") -> Iterator[VersionRow]:
         """Yield every version that is not current and was not let go, by id, from *after* on."""
         while True:
-            query = _ROW.where(
+            query = ROW.where(
                 version.c.mirror == mirror,
                 version.c.left_at.is_not(null()),
                 version.c.gone_at.is_(null()),
                 version.c.id > after,
             )
-            rows = self._read(query.order_by(version.c.id).limit(PAGE_ROWS))
+            rows = self._read(query.order_by(version.c.id).limit(PAGEROWS))
             yield from rows
-            if len(rows) < PAGE_ROWS:
+            if len(rows) < PAGEROWS:
                 return
             after = rows[-1].id
 
@@ -227,13 +234,13 @@ class Versions:
         found: list[VersionRow] = []
         after: tuple[Path, Ulid] = ("", "")
         while True:
-            rows = self._read(_displaced_after(mirror, *after).limit(PAGE_ROWS))
+            rows = self._read(_displaced_after(mirror, *after).limit(PAGEROWS))
             for row in rows:
                 if found and found[0].path != row.path:
                     yield found
                     found = []
                 found.append(row)
-            if len(rows) < PAGE_ROWS:
+            if len(rows) < PAGEROWS:
                 break
             after = (rows[-1].path, rows[-1].id)
         if found:
@@ -251,7 +258,7 @@ class Versions:
 
     def to_bring_up(self, mirror: str, limit: int, after: Ulid = "") -> list[VersionRow]:
         """Give displaced versions that the bucket's archive is not known to hold, by id."""
-        query = _ROW.where(
+        query = ROW.where(
             version.c.mirror == mirror,
             version.c.left_at.is_not(null()),
             version.c.gone_at.is_(null()),
@@ -259,37 +266,6 @@ class Versions:
             version.c.id > after,
         )
         return self._read(query.order_by(version.c.id).limit(limit))
-
-    def equal_ones(self, mirror: str, since: datetime | None) -> list[VersionRow]:
-        """
-        Give displaced versions with archived bytes of their own, and an older one with equal ones.
-
-        Args:
-            since: Only those that left their path at this time or later; None: all.
-        """
-        older = version.alias("older")
-        has_bytes = [
-            condition
-            for table in (version, older)
-            for condition in (
-                table.c.left_at.is_not(null()),
-                table.c.gone_at.is_(null()),
-                table.c.archived_remote.is_(true()),
-                table.c.bytes_of.is_(null()),
-            )
-        ]
-        query = (
-            _ROW.join(
-                older,
-                (older.c.mirror == version.c.mirror)
-                & (older.c.sha256 == version.c.sha256)
-                & (older.c.id < version.c.id),
-            )
-            .where(version.c.mirror == mirror, *has_bytes)
-            .distinct()
-            .order_by(version.c.id)
-        )
-        return self._read(query if since is None else query.where(version.c.left_at >= since))
 
     def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
         """Give the version that *path* holds, if it has this content."""
@@ -346,7 +322,7 @@ class Versions:
             UserError: There is no such version, or its bytes are gone.
         """
         with self._database.writing() as tx:
-            row = tx.one(_ROW.where(version.c.id == version_id), VersionRow)
+            row = tx.one(ROW.where(version.c.id == version_id), VersionRow)
             if row is None:
                 raise UserError(f"there is no version {version_id}")
             if is_held and row.gone_at is not None:
@@ -386,7 +362,7 @@ class Versions:
         is_somewhere = or_(
             version.c.archived_local.is_(true()), version.c.archived_remote.is_(true())
         )
-        query = _ROW.where(
+        query = ROW.where(
             version.c.mirror == mirror,
             version.c.gone_at.is_not(null()),
             is_somewhere,
@@ -415,8 +391,8 @@ class Versions:
         after = ""
         while True:
             page = query.where(version.c.path > after).order_by(version.c.path, version.c.id)
-            rows = self._read(page.limit(PAGE_ROWS))
-            is_end = len(rows) < PAGE_ROWS
+            rows = self._read(page.limit(PAGEROWS))
+            is_end = len(rows) < PAGEROWS
             if not is_end and rows[0].path != rows[-1].path:
                 whole = rows[-1].path  # the last path may go on in the next page
                 rows = [row for row in rows if row.path != whole]
@@ -429,7 +405,7 @@ class Versions:
 
 def _displaced_after(mirror: str, path: Path, last: Ulid) -> Select[tuple[object, ...]]:
     is_later = (version.c.path > path) | (version.c.id > last)
-    return _ROW.where(
+    return ROW.where(
         version.c.mirror == mirror,
         version.c.left_at.is_not(null()),
         version.c.gone_at.is_(null()),
