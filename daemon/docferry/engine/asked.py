@@ -100,6 +100,7 @@ class AskedFor:
         self._rows: dict[int, RequestRow] = {}  # of those looked at, to tell of them
         self._holds_begun: set[int] = set()
         self._open: set[int] = set()  # as far as the last look at the ledger knows
+        self._queued: set[Path] = set()  # of which more than one request is open
         self._is_to_look = False  # at the ledger: there is more, or what waited for another
         self._busy_until_s: float | None = None  # monotonic: a path that is asked about, perhaps
         self._recall()
@@ -166,6 +167,7 @@ class AskedFor:
         now_s, after = time.monotonic(), 0
         self._open.clear()
         self._is_to_look, self._busy_until_s = False, None
+        self._queued.clear()
         paths: set[Path] = set()
         while len(found) < AT_ONCE:
             rows = self._ledger.requests.open(self._mirror, AT_ONCE, after)
@@ -173,12 +175,15 @@ class AskedFor:
                 self._open.add(row.id)
                 self._tell_hold(row)
                 if row.kind is RequestKind.RETENTION:
+                    self._rows[row.id] = row
                     self._poke(row.kind)
                     self._finish(Answer(row.id, RequestState.DONE))
                     continue
                 is_first = row.path not in paths
                 paths.add(row.path)  # of several for one path the oldest goes first
                 is_waiting = row.id in self._under_way or self._retry_s.get(row.id, 0.0) > now_s
+                if not is_first:
+                    self._queued.add(row.path)
                 if not is_first or is_waiting:
                     continue
                 if is_busy(row.path):  # what ends there tells nothing of this request
@@ -240,11 +245,13 @@ class AskedFor:
         self._over(found)
 
     def _over(self, found: Answer) -> None:
-        for path, restoring in list(self._restoring.items()):
-            if restoring.request == found.request:
-                del self._restoring[path]
+        path = self._path_of(found.request)
+        restoring = self._restoring.get(path) if path is not None else None
+        if path is not None and restoring is not None and restoring.request == found.request:
+            del self._restoring[path]
         self._open.discard(found.request)
-        self._is_to_look = self._is_to_look or bool(self._open)  # one may have waited for this
+        if path is None or path in self._queued:
+            self._is_to_look = True  # another one has waited for this
         self._attempts.pop(found.request, None)
         self._retry_s.pop(found.request, None)
         facts = self._facts(found.request, found.note)
@@ -256,6 +263,13 @@ class AskedFor:
             **facts,
             state=found.state,
         )
+
+    def _path_of(self, request: int) -> Path | None:
+        row = self._rows.get(request)
+        if row is not None:
+            return row.path
+        recalled = (path for path, one in self._restoring.items() if one.request == request)
+        return next(recalled, None)
 
     def _finish_holds(self) -> None:
         """End the approved holds of which every request is answered."""
