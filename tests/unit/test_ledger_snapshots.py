@@ -369,3 +369,17 @@ def test_an_older_ledger_adds_what_it_knew_and_makes_nothing_current(
     }
     assert [row.id for row in versions if row.is_current] == [agreed("a", "third").version]
     assert len(rebuilt.history.of("docs", "a")) == 4
+
+
+@pytest.mark.parametrize("microsecond", [0, 999_499, 999_500, 999_999])
+def test_a_time_is_one_to_its_last_microsecond(
+    ledger: Ledger, tmp_path: pathlib.Path, microsecond: int
+) -> None:
+    """Of the many times in a ledger some are a hair before the next second."""
+    ledger.record("docs", [uploaded("b")], at=NOW.replace(second=59, microsecond=microsecond))
+    (tmp_path / "late").mkdir()
+    packed, _ = make(ledger, "docs", tmp_path / "late")
+
+    unpack(packed, tmp_path / "late" / "plain", sha256=None)
+
+    assert (tmp_path / "late" / "plain").exists()

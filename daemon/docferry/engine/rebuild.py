@@ -23,7 +23,6 @@ from docferry.errors import (
     DocferryError,
     PermanentError,
     StaleError,
-    TemporaryError,
     UnreachableError,
     UserError,
 )
@@ -163,7 +162,7 @@ class Rebuild:
 
         Raises:
             UserError: A newer docferry has made it.
-            UnreachableError: The store does not answer.
+            UnreachableError, TemporaryError: The store does not answer, or not as it should.
         """
         taken: set[str] = set()
         for snapshot in self._bucket.snapshots.all():
@@ -172,9 +171,8 @@ class Rebuild:
                 continue
             try:
                 plain = self._fetched(snapshot, facts.sha256)
-            except (PermanentError, TemporaryError, StaleError) as error:
-                if isinstance(error, UnreachableError):
-                    raise
+            except (PermanentError, StaleError) as error:
+                # A store that only has trouble now must not cost the past: then it is tried again.
                 log.warning(
                     "snapshot.refused", mirror=self._mirror, snapshot=snapshot, reason=str(error)
                 )

@@ -19,9 +19,10 @@ from docferry.ledger.schema import Instant, mirror, synced, version
 _TYPES = {Boolean: "integer", BigInteger: "integer", Integer: "integer", Float: "real"}
 _ULIDS = (version.c.id, version.c.bytes_of, synced.c.version)
 #: As `schema.instant_text` writes it, a day that there is, and not at the end of all times.
+#: Without its fraction: SQLite rounds to milliseconds, and .9995 would be the next second.
 _IS_INSTANT = (
     "length({0}) = 27 AND {0} GLOB '[0-8]*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'"
-    " AND strftime('%Y-%m-%dT%H:%M:%S', {0}, '+0 days') IS substr({0}, 1, 19)"
+    " AND strftime('%Y-%m-%dT%H:%M:%S', substr({0}, 1, 19), '+0 days') IS substr({0}, 1, 19)"
 )
 #: The last ones leave no room for a greater one.
 _IS_ULID = "length({0}) = 26 AND {0} GLOB '[0-6]*' AND {0} NOT GLOB '*[^0-9A-HJKMNP-TV-Z]*'"
