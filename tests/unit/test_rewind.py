@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -70,3 +71,10 @@ def test_what_is_yielded_makes_the_one_tree_of_the_other(
 )
 def test_a_moment_is_read_as_people_write_it(text: str, expected: datetime | None) -> None:
     assert moment(text, NOW, timezone(timedelta(hours=1))) == expected
+
+
+def test_the_same_content_under_another_version_is_left() -> None:
+    then = tree({"a": "1"})
+    now = [replace(then[0], id=ulid_of("had back since"))]
+
+    assert [*rewind(then, now)] == []

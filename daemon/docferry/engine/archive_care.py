@@ -12,6 +12,7 @@ from datetime import datetime
 
 from docferry.core.patrol import is_rotten, is_sound, may_mend
 from docferry.core.verify import ABSENT, Held, Sight
+from docferry.engine.archived import about
 from docferry.engine.identity import Places
 from docferry.engine.rot import RotProblems, archived_path
 from docferry.engine.sight import Take, see_archived
@@ -120,15 +121,7 @@ class ArchiveCare:
             return 0
         self.prove(Side.REMOTE)
         self.problems.found(row.path, Side.REMOTE, ABSENT, of="archive", version=row.id)
-        attributes = Attributes(
-            version=row.id,
-            sha256=row.sha256,
-            mtime_ns=row.mtime_ns,
-            parent=row.parent,
-            path=row.path,
-            size=row.size,
-        )
-        archive.refer(row.id, owner.id, attributes)
+        archive.refer(row.id, owner.id, about(row))
         return 1
 
     def _clear_own(self, row: VersionRow, owner: VersionRow, sight: Sight) -> int:

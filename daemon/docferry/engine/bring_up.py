@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from docferry.engine.archived import about
 from docferry.engine.contents import Contents
 from docferry.errors import (
     DocferryError,
@@ -21,7 +22,7 @@ from docferry.errors import (
 )
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.model import Attributes, Side, Ulid, VersionRow
+from docferry.model import Side, Ulid, VersionRow
 from docferry.storage.base import Storage
 
 log = get_logger(__name__)
@@ -96,7 +97,7 @@ class BringUp:
             return
         try:
             with self._contents.open_sound(row) as content:
-                self._remote.archive.put(row.id, content, _attributes_of(row))
+                self._remote.archive.put(row.id, content, about(row))
         except StaleError as error:
             raise PermanentError(
                 f"the bucket's archive holds something else as version {row.id} of {row.path}: "
@@ -132,7 +133,7 @@ class BringUp:
         # The note first: while it stands no retention takes the twin's bytes.
         self._versions.note_bytes_of(row.id, twin.id)
         try:
-            self._remote.archive.refer(row.id, twin.id, _attributes_of(row, twin.id))
+            self._remote.archive.refer(row.id, twin.id, about(row))
         except StaleError as error:
             self._versions.note_bytes_of(row.id, None)
             log.debug("version.unshared", mirror=self._mirror, version=row.id, reason=str(error))
@@ -144,7 +145,7 @@ class BringUp:
     def _keep_once_here(self, row: VersionRow, twin: VersionRow) -> None:
         """Likewise in the folder, where one of them may be."""
         try:
-            self._local.archive.refer(row.id, twin.id, _attributes_of(row, twin.id))
+            self._local.archive.refer(row.id, twin.id, about(row))
         except StaleError as error:  # one of them is damaged: the patrol finds it
             log.debug("version.unshared", mirror=self._mirror, version=row.id, reason=str(error))
             return
@@ -170,15 +171,3 @@ class BringUp:
                     return
                 self._try(partial(self._refer, row, home))
             after = rows[-1].id
-
-
-def _attributes_of(row: VersionRow, bytes_of: Ulid | None = None) -> Attributes:
-    return Attributes(
-        version=row.id,
-        sha256=row.sha256,
-        mtime_ns=row.mtime_ns,
-        parent=row.parent,
-        path=row.path,
-        bytes_of=bytes_of,
-        size=row.size,
-    )
