@@ -134,6 +134,27 @@ OF_ROT = (
         ARCHIVES,
     ),
     Fault(
+        "a reference that leads nowhere is left as it is",
+        "engine/archive_care.py",
+        "        if there is not None and there.bytes_of in (None, owner.id):\n",
+        "        if there is not None:\n",
+        ARCHIVES,
+    ),
+    Fault(
+        "a reference counts as the bytes that others share",
+        "engine/archive_care.py",
+        "        is_there = found is not None and found.bytes_of is None\n",
+        "        is_there = found is not None\n",
+        ARCHIVES,
+    ),
+    Fault(
+        "a reference that leads nowhere counts as brought up",
+        "engine/bring_up.py",
+        "            if not self._has_bytes_of(row, found.bytes_of):\n",
+        "            if False:\n",
+        ("unit/test_bring_up.py",),
+    ),
+    Fault(
         "what an archive has lost is no longer expected there",
         "engine/archive_care.py",
         "or (claims[side] and sights[side] == ABSENT)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docferry.ledger.patrols import PatrolRow
-from docferry.model import Side
+from docferry.model import Attributes, Side, VersionRow
 from docferry.storage.memory import sha256_of
 from unit.kept import Kept
 
@@ -14,6 +14,15 @@ def cycle(kept: Kept) -> PatrolRow:
     row = kept.patrol().run_cycle()
     assert row is not None
     return row
+
+
+def forget(kept: Kept, row: VersionRow) -> None:
+    """Let a version be gone as an erasure leaves it, but for those who refer to it."""
+    kept.ledger.erasures.forget(
+        "docs", row.path, {row.id: row.sha256}, kept.now, request_id=0, is_all=True
+    )
+    for side in Side:
+        kept.side(side).archive.remove(row.id)
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -116,6 +125,57 @@ def test_a_lost_reference_is_put_again(kept: Kept) -> None:
     described = kept.remote.archive.describe(second.id)
     assert described is not None
     assert described.bytes_of == first.id
+
+
+def test_a_reference_to_what_is_gone_is_put_right(kept: Kept) -> None:
+    gone = kept.displace("x", b"once", Side.REMOTE)
+    second = kept.displace("b", b"once", Side.REMOTE, bytes_of=gone.id)
+    first = kept.displace("a", b"once", Side.LOCAL, Side.REMOTE)
+    kept.ledger.versions.note_bytes_of(second.id, first.id)
+    forget(kept, gone)
+
+    row = cycle(kept)
+
+    assert row.found == 1
+    with kept.remote.archive.read(second.id) as healed:
+        assert b"".join(healed.parts()) == b"once"
+
+
+def test_shared_bytes_that_are_a_reference_to_what_is_gone_are_lost(kept: Kept) -> None:
+    gone = kept.displace("x", b"once", Side.REMOTE)
+    first = kept.displace("a", b"once", Side.REMOTE, bytes_of=gone.id)
+    second = kept.displace("b", b"once", Side.REMOTE, bytes_of=gone.id)
+    kept.ledger.versions.note_bytes_of(second.id, first.id)
+    forget(kept, gone)
+
+    cycle(kept)
+
+    assert kept.problems() == {f".docferry/versions/{first.id}": "rot"}
+
+    kept.agree("c", b"once")
+    cycle(kept)
+
+    assert kept.problems() == {}
+    for row in (first, second):
+        with kept.remote.archive.read(row.id) as healed:
+            assert b"".join(healed.parts()) == b"once"
+        found = kept.ledger.versions.get(row.id)
+        assert found is not None
+        assert found.bytes_of in (None, first.id)
+
+
+def test_a_problem_about_shared_bytes_outlasts_who_refers_to_them(kept: Kept) -> None:
+    gone = kept.displace("x", b"once", Side.REMOTE)
+    first = kept.displace("a", b"once", Side.REMOTE)
+    second = kept.displace("b", b"once", Side.REMOTE, bytes_of=first.id)
+    about = Attributes(sha256=first.sha256, size=first.size)
+    kept.remote.archive.refer(first.id, gone.id, about)
+    forget(kept, gone)
+
+    cycle(kept)
+
+    assert kept.problems() == {f".docferry/versions/{first.id}": "rot"}
+    assert kept.remote.archive[second.id].attributes.bytes_of == first.id
 
 
 def test_a_rotten_file_beside_the_bytes_of_its_equal_is_put_aside(kept: Kept) -> None:

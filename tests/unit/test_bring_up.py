@@ -113,6 +113,20 @@ def test_what_is_there_without_a_note_is_only_noted(bench: Bench) -> None:
     assert bench.row(row.id).archived_remote
 
 
+def test_a_reference_to_what_is_gone_is_not_there(bench: Bench) -> None:
+    gone = bench.displaced("x", b"old", Side.REMOTE)
+    row = bench.displaced("a", b"old", Side.LOCAL)
+    about = Attributes(sha256=row.sha256, size=row.size, path="a")
+    bench.remote.archive.refer(row.id, gone.id, about)
+    bench.ledger.versions.let_go([gone.id], NOW)
+    bench.remote.archive.remove(gone.id)
+
+    bench.run()
+
+    assert bench.in_bucket(row) == b"old"
+    assert (bench.row(row.id).bytes_of, bench.row(row.id).archived_remote) == (None, True)
+
+
 def test_a_content_that_is_current_again_elsewhere_is_had_from_there(bench: Bench) -> None:
     row = bench.displaced("a", b"old")
     agreed = SyncedState(

@@ -132,22 +132,47 @@ def test_rotten_bytes_that_others_share_come_from_the_other_side(
     assert mine.id not in mirror.archived[0] | mirror.archived[1]
 
 
-def test_what_an_archive_says_of_who_shares_rotten_bytes_is_left_to_the_patrol(
-    mirror: Mirror,
-) -> None:
+def test_rotten_shared_bytes_in_the_bucket_come_from_the_folder_at_once(mirror: Mirror) -> None:
     mine = mirror.displaced(PATH, "1", 3, content="same")
-    other = mirror.displaced("b", "1", 2, content="same", bytes_of=mine.id)
+    others = [mirror.displaced(p, "1", 2, content="same", bytes_of=mine.id) for p in ("b", "c")]
     rot(mirror, mine.id, Side.REMOTE)
 
     mirror.erase()
 
-    about = mirror.remote.archive.describe(other.id)
-    assert about is not None
-    assert about.path == "b"
-    row = mirror.row(other.id)
-    mirror.remote.archive.put(other.id, BytesContent(b"same"), Attributes(sha256=row.sha256))
-    with mirror.remote.archive.read(other.id) as content:
-        assert b"".join(content.parts()) == b"same"
+    for row in others:
+        about = mirror.remote.archive.describe(row.id)
+        assert about is not None
+        assert about.path == row.path
+        with mirror.remote.archive.read(row.id) as content:
+            assert b"".join(content.parts()) == b"same"
+
+
+def test_shared_bytes_that_have_rotted_come_from_a_file_that_has_them_now(mirror: Mirror) -> None:
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    others = [mirror.displaced(p, "1", 2, content="same", bytes_of=mine.id) for p in ("b", "c")]
+    mirror.current("d", "same")
+    rot(mirror, mine.id, *Side)
+
+    mirror.erase()
+
+    for row in others:
+        with mirror.remote.archive.read(row.id) as content:
+            assert b"".join(content.parts()) == b"same"
+    assert mirror.ledger.problems.all("docs") == []
+
+
+def test_who_shared_bytes_that_are_sound_nowhere_is_told_of_as_lost(mirror: Mirror) -> None:
+    mine = mirror.displaced(PATH, "1", 3, content="same")
+    others = [mirror.displaced(p, "1", 2, content="same", bytes_of=mine.id) for p in ("b", "c")]
+    rot(mirror, mine.id, *Side)
+
+    found = mirror.erase()
+
+    [problem] = mirror.ledger.problems.all("docs")
+    assert problem.kind == "rot"
+    assert problem.path in {f".docferry/versions/{row.id}" for row in others}
+    assert {mirror.row(row.id).bytes_of for row in others} - {None} < {row.id for row in others}
+    assert found["left"] == []
 
 
 def test_shared_bytes_that_are_rotten_everywhere_do_not_keep_a_document_from_being_erased(

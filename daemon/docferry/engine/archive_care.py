@@ -17,6 +17,7 @@ from docferry.engine.identity import Places
 from docferry.engine.rot import RotProblems, archived_path
 from docferry.engine.sight import Take, see_archived
 from docferry.engine.sound import SoundCopies
+from docferry.errors import StaleError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import ROT_HEALED
@@ -71,7 +72,7 @@ class ArchiveCare:
         owner = self._owner(row)
         sights = {side: self._sight(self.places.side(side), row, owner) for side in Side}
         self._note_where_it_is(row, sights)
-        found = self._refer_again(row, owner, sights[Side.REMOTE])
+        found = self._refer_again(row, owner, sights)
         found += self._clear_own(row, owner, sights[Side.LOCAL])
         claims = {Side.LOCAL: row.archived_local, Side.REMOTE: row.archived_remote}
         bad = [
@@ -101,7 +102,8 @@ class ArchiveCare:
             return see_archived(storage, owner.id, row.sha256, self.take)
         # They are read when it is their own version's turn.
         found = storage.archive.describe(owner.id)
-        return ABSENT if found is None else Held("", row.size, row.sha256)
+        is_there = found is not None and found.bytes_of is None
+        return Held("", row.size, row.sha256) if is_there else ABSENT
 
     def _note_where_it_is(self, row: VersionRow, sights: dict[Side, Sight]) -> None:
         """Let the ledger know what an archive has all the same: a crash may have lost the note."""
@@ -112,17 +114,35 @@ class ArchiveCare:
             if not claimed and row.bytes_of is None and is_sound(sights[side], row.sha256):
                 self.ledger.versions.note_archived([row.id], side)
 
-    def _refer_again(self, row: VersionRow, owner: VersionRow, sight: Sight) -> int:
-        """Put a reference again that a bucket has lost, where the bytes are; give 1 if it had."""
+    def _refer_again(self, row: VersionRow, owner: VersionRow, sights: dict[Side, Sight]) -> int:
+        """
+        Put a reference again that a bucket has lost, or that leads elsewhere; give 1 if so it was.
+
+        Where what it is to refer to is damaged, that is seen now: it is mended first.
+        """
         archive = self.places.remote.archive
-        if owner.id == row.id or not row.archived_remote or not isinstance(sight, Held):
+        is_there = isinstance(sights[Side.REMOTE], Held)
+        if owner.id == row.id or not row.archived_remote or not is_there:
             return 0
-        if archive.describe(row.id) is not None or not may_mend(self.mode, Side.REMOTE):
+        there = archive.describe(row.id)
+        if there is not None and there.bytes_of in (None, owner.id):
+            return 0
+        if not may_mend(self.mode, Side.REMOTE):
             return 0
         self.prove(Side.REMOTE)
         self.problems.found(row.path, Side.REMOTE, ABSENT, of="archive", version=row.id)
-        archive.refer(row.id, owner.id, about(row))
+        if not self._refer(row, owner):
+            remote = self.places.remote
+            sights[Side.REMOTE] = see_archived(remote, owner.id, row.sha256, self.take)
         return 1
+
+    def _refer(self, row: VersionRow, owner: VersionRow) -> bool:
+        try:
+            self.places.remote.archive.refer(row.id, owner.id, about(row))
+        except StaleError as error:
+            log.debug("version.unshared", mirror=self.mirror, version=row.id, reason=str(error))
+            return False
+        return True
 
     def _clear_own(self, row: VersionRow, owner: VersionRow, sight: Sight) -> int:
         """
@@ -159,6 +179,8 @@ class ArchiveCare:
             for side, sight in bad.items():
                 if may_mend(self.mode, side):
                     self._put_again(side, row, owner, sight, content)
+        if owner.id == row.id and row.bytes_of is not None:
+            self.ledger.versions.note_bytes_of(row.id, None)  # what it shared is erased
         self.problems.mended(problem)
 
     def _put_again(

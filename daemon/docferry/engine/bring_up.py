@@ -117,9 +117,17 @@ class BringUp:
         if found is None or found.size != row.size or found.sha256 not in (None, row.sha256):
             return False
         if found.bytes_of is not None:
+            if not self._has_bytes_of(row, found.bytes_of):
+                return False
             self._versions.note_bytes_of(row.id, found.bytes_of)
         self._versions.note_archived([row.id], Side.REMOTE)
         return True
+
+    def _has_bytes_of(self, row: VersionRow, to: Ulid) -> bool:
+        """Say whether a reference leads somewhere: a crash may have left one that does not."""
+        found = self._remote.archive.describe(to)
+        is_bytes = found is not None and found.bytes_of is None
+        return is_bytes and (found.size, found.sha256) == (row.size, row.sha256)
 
     def _refer_to_equal(self, row: VersionRow) -> bool:
         if not row.size:

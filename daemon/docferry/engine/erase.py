@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
 
 from docferry.core.paths import key_of
-from docferry.engine.archived import BucketVersions, look, on_bytes_of, rehome, require_proven
+from docferry.engine.archived import BucketVersions, look, on_bytes_of, require_proven
+from docferry.engine.contents import Contents
 from docferry.engine.identity import Places
+from docferry.engine.rehome import Rehoming
+from docferry.engine.rot import RotProblems, archived_path
 from docferry.engine.snapshot import MISSED
+from docferry.engine.sound import SoundCopies
 from docferry.errors import PermanentError, StaleError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
@@ -126,6 +130,9 @@ class Erasure:
         self._remote = remote
         self._places = places
         self._ledger = ledger
+        contents = Contents(mirror, places, ledger.versions, ledger.synced)
+        self._rehoming = Rehoming(places, ledger, SoundCopies(contents))
+        self._problems = RotProblems(mirror, ledger, now)
         self._bucket_versions = bucket_versions
         self._is_history_missed = is_history_missed
         self._renew_snapshots = renew_snapshots
@@ -236,10 +243,20 @@ class Erasure:
         for version in goes:
             row = self._row(version)
             others = [] if row is None else on_bytes_of(row, self._places, self._ledger, goes)
-            if row is not None and others:
-                rehome(row, others, self._places, self._ledger)
+            if row is not None and others and not self._rehoming.run(row, others):
+                self._tell_of_lost(others)
             for side in Side:
                 self._places.side(side).archive.remove(version)
+
+    def _tell_of_lost(self, others: Sequence[VersionRow]) -> None:
+        """Show what the patrol will find as well: it may come here in a month only."""
+        first, *rest = others
+        more = f", and so have {len(rest)} others that are the same" if rest else ""
+        self._problems.show(
+            archived_path(first.id),
+            f"version {first.id} of {first.path} has lost its bytes{more}: they had rotted, and no "
+            "sound copy is left",
+        )
 
     def _remove_kept_by_bucket(self, path: Path, goes: Collection[Ulid]) -> None:
         """Remove what the bucket itself keeps, but for what came to the path since."""
