@@ -10,17 +10,17 @@ RETENTION = ("unit/test_retention_round.py", "unit/test_ledger_versions.py")
 
 LEAVING = (
     Fault(
-        "of each version on the same bytes it is asked whether they are there",
+        "of each empty version it is asked whether it has its own",
         "engine/archived.py",
-        "cache(partial(_are_bytes_at, places))",
-        "partial(_are_bytes_at, places)",
+        "sharing.unshared if version.size else sharing.not_brought_up",
+        "sharing.unshared",
         RETENTION,
     ),
     Fault(
         "what is known to be shared is asked about in each round",
-        "engine/retention.py",
-        "        is_free = may_remove_bytes(row, self._ledger.versions.on_bytes_of(row.id))\n",
-        "        is_free = True\n",
+        "engine/archived.py",
+        "chain(noted, _on_bytes_unnoted(version, places, ledger))",
+        "chain(_on_bytes_unnoted(version, places, ledger), noted)",
         RETENTION,
     ),
     # Retention.
@@ -69,8 +69,8 @@ LEAVING = (
     Fault(
         "retention believes the note about shared bytes alone",
         "engine/archived.py",
-        "row.id != version.id and not any(map(are_there, homes))",
-        "False",
+        "        if row.id not in has_bytes and not _are_bytes_at(places, row.id):\n",
+        "        if False:\n",
         RETENTION,
     ),
     Fault(
@@ -126,8 +126,8 @@ LEAVING = (
     Fault(
         "erase takes the bytes that others share",
         "engine/erase.py",
-        "others and not self._rehoming.run(row, others):",
-        "others and False:",
+        "self._tell_of_lost(self._rehoming.run(row, others))\n",
+        "pass\n",
         ERASE,
     ),
     Fault(
@@ -154,8 +154,8 @@ LEAVING = (
     Fault(
         "erase takes the last bytes of others without a word",
         "engine/erase.py",
-        "                self._tell_of_lost(others)\n",
-        "                pass\n",
+        "                self._tell_of_lost(self._rehoming.run(row, others))\n",
+        "                self._rehoming.run(row, others)\n",
         ERASE,
     ),
     Fault(

@@ -8,6 +8,7 @@ ASKED = ("unit/test_asked.py",)
 REQUESTS = ("integration/test_loop_requests.py",)
 BRING_UP = ("unit/test_bring_up.py",)
 LEDGER = ("unit/test_ledger_versions.py",)
+CONTENTS = ("unit/test_contents.py",)
 
 VERSIONS = (
     Fault(
@@ -238,6 +239,41 @@ VERSIONS = (
         "            if old.sha256 != new.sha256:\n",
         "            if old.id != new.id:\n",
         ("unit/test_rewind.py",),
+    ),
+    Fault(
+        "of many equal versions each is asked for the bytes in its turn",
+        "engine/contents.py",
+        "        for other in known(is_archived=True):\n",
+        "        for other in ():\n",
+        CONTENTS,
+    ),
+    Fault(
+        "bytes are sought only where the ledger says they are",
+        "engine/contents.py",
+        "        for other in known():\n",
+        "        for other in ():\n",
+        CONTENTS,
+    ),
+    Fault(
+        "of many paths with the content only the first is asked",
+        "engine/contents.py",
+        "        for path, state in self._synced.with_sha256(self._mirror, version.sha256):\n",
+        "        for path, state in ():\n",
+        CONTENTS,
+    ),
+    Fault(
+        "shared bytes that are gone are asked for once for each that shares them",
+        "engine/contents.py",
+        "            asked.update((other.id, other.bytes_of))\n",
+        "",
+        CONTENTS,
+    ),
+    Fault(
+        "bytes of another size are taken for the content",
+        "engine/contents.py",
+        "            if content.size == version.size:\n",
+        "            if True:\n",
+        CONTENTS,
     ),
     Fault(
         "versions go back when the clock does",

@@ -285,7 +285,7 @@ def test_a_crash_before_the_bytes_are_shared_leaves_them_where_they_were(bench: 
     bench.run()
 
     assert bench.in_bucket(second) == b"same"
-    assert bench.ledger.versions.on_bytes_of(first.id) == [bench.row(second.id)]
+    assert [*bench.ledger.sharing.borrowers_of(first.id)] == [bench.row(second.id)]
 
 
 def test_it_stops_between_two_versions(bench: Bench) -> None:

@@ -170,6 +170,7 @@ def test_who_shared_bytes_that_are_sound_nowhere_is_told_of_as_lost(mirror: Mirr
 
     [problem] = mirror.ledger.problems.all("docs")
     assert problem.kind == "rot"
+    assert "shared by 1 more" in problem.message
     assert problem.path in {f".docferry/versions/{row.id}" for row in others}
     assert {mirror.row(row.id).bytes_of for row in others} - {None} < {row.id for row in others}
     assert found["left"] == []

@@ -118,7 +118,12 @@ def test_no_question_about_a_few_rows_reads_a_whole_mirror(
         ledger.synced.find_sha256("docs", sha_of("a"))
         ledger.synced.scan_odd("docs")
         ledger.synced.below("docs", "a")
+        [*ledger.synced.with_sha256("docs", sha_of("a"))]
         ledger.versions.of("docs", "a")
+        [*ledger.versions.with_content("docs", sha_of("a"), is_archived=True)]
+        [*ledger.sharing.unshared("docs", sha_of("a"))]
+        [*ledger.sharing.not_brought_up("docs", sha_of("a"))]
+        ledger.sharing.homes_named("docs", sha_of("a"))
         ledger.history.of("docs", "a")
         ledger.history.deletions_since("docs", NOW)
         ledger.holds.planned("docs", None)

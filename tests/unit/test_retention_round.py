@@ -14,9 +14,9 @@ from docferry.engine.retention import Retention, Round, verdicts
 from docferry.errors import PermanentError, TemporaryError, UnreachableError
 from docferry.ledger.requests import NewRequest
 from docferry.metrics import REGISTRY
-from docferry.model import Attributes, RequestKind, Side, Ulid
-from docferry.storage.memory import MemoryArchive
-from ledger_rows import NOW, deleted, fresh_ledger, ulid_of, uploaded, version
+from docferry.model import Attributes, Path, RequestKind, Side, Ulid, VersionRow
+from docferry.storage.memory import BytesContent, MemoryArchive
+from ledger_rows import NOW, deleted, fresh_ledger, sha_of, ulid_of, uploaded, version
 from unit.archived_mirror import DAY, ArchivedMirror, KeptByBucket
 
 LAST_ONE = Policy(last=1)
@@ -64,6 +64,21 @@ class Mirror(ArchivedMirror):
             archive.update(side.archive)
             side.archive = archive
         return asked
+
+    def empty(self, path: Path, days: int) -> VersionRow:
+        """Let *path* have been empty until so many days ago."""
+        row = replace(
+            version(path),
+            sha256=sha_of(""),
+            size=0,
+            left_at=NOW - days * DAY,
+            archived_local=True,
+            archived_remote=True,
+        )
+        self.ledger.versions.add([row])
+        for side in (self.local, self.remote):
+            side.archive.put(row.id, BytesContent(b""), Attributes(sha256=row.sha256))
+        return row
 
     def round(self, policy: Policy = LAST_ONE) -> Round:
         return self.retention(policy).round(lambda: False)
@@ -254,6 +269,36 @@ def test_of_many_equal_contents_the_bytes_are_looked_for_once(mirror: Mirror) ->
 
     assert done.removed == 1
     assert len(asked) <= 2
+
+
+def test_of_many_empty_ones_that_have_their_own_none_is_asked_about(mirror: Mirror) -> None:
+    """Each of them is let go one day: to ask for each about all others would never end."""
+    for number in range(20):
+        mirror.empty(f"{number}", 2)
+    going = mirror.empty("a", 5)
+    mirror.displaced("a", "2", 1)
+    asked = mirror.count_looks()
+
+    done = mirror.round()
+
+    assert done.removed == 1
+    assert mirror.row(going.id).gone_at == NOW
+    assert len(asked) <= 2
+
+
+def test_an_empty_one_that_no_archive_has_yet_keeps_the_last_one_it_can_come_from(
+    mirror: Mirror,
+) -> None:
+    going, other = mirror.empty("a", 5), mirror.empty("b", 2)
+    mirror.displaced("a", "2", 1)
+    for side in (mirror.local, mirror.remote):
+        side.archive.remove(other.id)
+    mirror.ledger.versions.note_removed([other.id])
+
+    done = mirror.round()
+
+    assert (done.removed, done.shared) == (0, 1)
+    assert going.id in mirror.archived[1]
 
 
 def test_bytes_that_a_version_refers_to_without_a_note_stay(mirror: Mirror) -> None:

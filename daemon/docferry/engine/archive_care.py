@@ -81,7 +81,8 @@ class ArchiveCare:
             if is_rotten(sights[side], row.sha256) or (claims[side] and sights[side] == ABSENT)
         ]
         if not bad:
-            self.problems.mended(archived_path(owner.id))
+            for one in {owner.id, row.id}:
+                self.problems.mended(archived_path(one))
             return found
         if not self._is_still_wanted(row):
             return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from functools import cache, partial
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 from docferry.core.guards import Proven, marker_id, prove
@@ -59,25 +59,39 @@ def require_proven(mirror: str, places: Places, ledger: Ledger) -> None:
 
 def on_bytes_of(
     version: VersionRow, places: Places, ledger: Ledger, but_for: Collection[Ulid] = ()
-) -> list[VersionRow]:
+) -> Iterator[VersionRow]:
     """
-    Give the versions that would lose their last bytes with those of *version*.
+    Yield the versions that would lose their last bytes with those of *version*, one by one.
 
     The archives are asked, not the ledger alone: a crash may have come between a
-    reference and its note.
+    reference and its note. Thousands may be equal: few of them are asked about.
 
     Args:
         but_for: Versions that are to go as well.
     """
-    known = {row.id: row for row in ledger.versions.on_bytes_of(version.id)}
-    # Of a thousand empty files all but one refer to the same bytes: these are looked for once.
-    are_there = cache(partial(_are_bytes_at, places))
-    for row in ledger.versions.with_content(version.mirror, version.sha256):
-        is_displaced = row.left_at is not None and row.gone_at is None
-        homes = [home for home in (row.bytes_of, row.id) if home not in (None, version.id)]
-        if is_displaced and row.id != version.id and not any(map(are_there, homes)):
-            known[row.id] = row
-    return [row for row in known.values() if row.id not in but_for]
+    # The ledger first: what it knows to be shared is asked about in each round of retention.
+    noted = ledger.sharing.borrowers_of(version.id)
+    found = chain(noted, _on_bytes_unnoted(version, places, ledger))
+    return (row for row in found if row.id != version.id and row.id not in but_for)
+
+
+def _on_bytes_unnoted(version: VersionRow, places: Places, ledger: Ledger) -> Iterator[VersionRow]:
+    if not _are_bytes_at(places, version.id):
+        return  # a reference itself, most likely: nobody loses anything with it
+    sharing, content = ledger.sharing, (version.mirror, version.sha256)
+    has_bytes = set[Ulid]()
+    for home in sharing.homes_named(*content):
+        if home != version.id and _are_bytes_at(places, home):
+            has_bytes.add(home)
+        elif home != version.id:
+            yield from (
+                row for row in sharing.borrowers_of(home) if not _are_bytes_at(places, row.id)
+            )
+    # Of an empty content docferry makes no reference: what is said to have its own has it.
+    rows = sharing.unshared if version.size else sharing.not_brought_up
+    for row in rows(*content):
+        if row.id not in has_bytes and not _are_bytes_at(places, row.id):
+            yield row
 
 
 def _are_bytes_at(places: Places, version: Ulid) -> bool:

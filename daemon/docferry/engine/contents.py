@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Protocol
 
 from docferry.engine.identity import Places
 from docferry.errors import DocferryError, PermanentError, StaleError
-from docferry.model import Path, Sha256, SyncedState, VersionRow
+from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
 from docferry.storage.base import Content
 
 
 class KnownVersions(Protocol):
     """What is asked of the ledger's versions."""
 
-    def with_content(self, mirror: str, sha256: Sha256) -> list[VersionRow]: ...
+    def with_content(
+        self, mirror: str, sha256: Sha256, *, is_archived: bool = False
+    ) -> Iterator[VersionRow]: ...
 
 
 class KnownAgreements(Protocol):
@@ -24,6 +26,8 @@ class KnownAgreements(Protocol):
     def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None: ...
 
     def get(self, mirror: str, paths: list[Path]) -> dict[Path, SyncedState]: ...
+
+    def with_sha256(self, mirror: str, sha256: Sha256) -> Iterator[tuple[Path, SyncedState]]: ...
 
 
 class Contents:
@@ -104,23 +108,34 @@ class Contents:
         elsewhere = self._synced.find_sha256(self._mirror, version.sha256)
         if elsewhere is not None and elsewhere[0] != version.path:
             yield from self._current(*elsewhere)
-        others = self._versions.with_content(self._mirror, version.sha256)
-        for other in others:
-            if other.id != version.id:
-                yield from self._archived(other)
-        tried = {version.path, elsewhere[0] if elsewhere is not None else version.path}
-        paths = sorted({other.path for other in others} - tried)
-        for path, state in self._synced.get(self._mirror, paths).items():
-            if state.sha256 == version.sha256:
-                yield from self._current(path, state)
+        yield from self._equal_ones(version)
+
+    def _equal_ones(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
+        """
+        Yield what opens the places of equal versions: thousands may be equal.
+
+        First those that are said to have bytes; then any, which a crash may have left there.
+        """
+        asked = {version.id, version.bytes_of}
+        known = partial(self._versions.with_content, self._mirror, version.sha256)
+        for other in known(is_archived=True):
+            yield from self._archived(other, asked)
+            asked.add(other.id)
+        for path, state in self._synced.with_sha256(self._mirror, version.sha256):
+            yield from self._current(path, state)
+        for other in known():
+            yield from self._archived(other, asked)
+            asked.update((other.id, other.bytes_of))
 
     def _current(self, path: Path, agreed: SyncedState) -> Iterator[Callable[[], Content]]:
         if agreed.local_token:
             yield partial(self._places.local.read, path, agreed.local_token)
         yield partial(self._places.remote.read, path, agreed.remote_token)
 
-    def _archived(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
-        names = [version.id] if version.bytes_of is None else [version.id, version.bytes_of]
+    def _archived(
+        self, version: VersionRow, asked: Collection[Ulid | None] = ()
+    ) -> Iterator[Callable[[], Content]]:
+        names = [one for one in (version.id, version.bytes_of) if one and one not in asked]
         sides = [self._places.local, self._places.remote]
         if version.archived_remote and not version.archived_local:
             sides.reverse()  # as the row claims; but a claim is none for sure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from docferry.core.paths import key_of
 from docferry.engine.archived import BucketVersions, look, on_bytes_of, require_proven
 from docferry.engine.contents import Contents
 from docferry.engine.identity import Places
-from docferry.engine.rehome import Rehoming
+from docferry.engine.rehome import Lost, Rehoming
 from docferry.engine.rot import RotProblems, archived_path
 from docferry.engine.snapshot import MISSED
 from docferry.engine.sound import SoundCopies
@@ -242,20 +242,22 @@ class Erasure:
     def _remove_archived(self, goes: Collection[Ulid]) -> None:
         for version in goes:
             row = self._row(version)
-            others = [] if row is None else on_bytes_of(row, self._places, self._ledger, goes)
-            if row is not None and others and not self._rehoming.run(row, others):
-                self._tell_of_lost(others)
+            if row is not None:
+                others = on_bytes_of(row, self._places, self._ledger, goes)
+                self._tell_of_lost(self._rehoming.run(row, others))
             for side in Side:
                 self._places.side(side).archive.remove(version)
 
-    def _tell_of_lost(self, others: Sequence[VersionRow]) -> None:
+    def _tell_of_lost(self, lost: Lost | None) -> None:
         """Show what the patrol will find as well: it may come here in a month only."""
-        first, *rest = others
-        more = f", and so have {len(rest)} others that are the same" if rest else ""
+        if lost is None:
+            return
+        version = lost.version
+        more = f" (shared by {lost.more} more)" if lost.more else ""
         self._problems.show(
-            archived_path(first.id),
-            f"version {first.id} of {first.path} has lost its bytes{more}: they had rotted, and no "
-            "sound copy is left",
+            archived_path(version.id),
+            f"version {version.id} of {version.path} has lost its bytes{more}: they had rotted, "
+            "and no sound copy is left",
         )
 
     def _remove_kept_by_bucket(self, path: Path, goes: Collection[Ulid]) -> None:

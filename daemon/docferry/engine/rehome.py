@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from docferry.core.patrol import is_sound
@@ -18,6 +18,14 @@ from docferry.storage.base import Archive, Content, Storage
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A version of which sound bytes are nowhere, and how many others share them."""
+
+    version: VersionRow
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rehoming:
     """
     Finds new homes for the shared bytes of one mirror.
@@ -29,20 +37,25 @@ class Rehoming:
     ledger: Ledger
     copies: SoundCopies
 
-    def run(self, version: VersionRow, others: Sequence[VersionRow]) -> bool:
+    def run(self, version: VersionRow, others: Iterator[VersionRow]) -> Lost | None:
         """
         Bring the archived bytes of *version* to those who need them: to one, for all of them.
 
         A crash in the middle is made good by doing it again, while *version* is still there.
         Where both archives have rotten bytes, or none, some file may still have sound ones.
 
+        Args:
+            others: Those who need them. They are read one by one: there may be thousands.
+
         Returns:
-            Whether they have sound bytes by now. If not, sound ones are nowhere.
+            Who has lost them, as sound ones are nowhere. None: they have them, or nobody does.
 
         Raises:
             TemporaryError: None are found sound, and some cannot be read: they may be.
         """
-        first, *rest = others
+        first = next(others, None)
+        if first is None:
+            return None
         # Before anything goes: no try can put rotten bytes in the place of a reference.
         seen = {side: _see_bytes(self.places.side(side), version, first) for side in Side}
         brought = [side for side in Side if is_sound(seen[side], version.sha256)]
@@ -60,8 +73,8 @@ class Rehoming:
             )
         for side in brought:  # retention may have let it go, and be done with it, meanwhile
             self.ledger.versions.note_archived([first.id], side)
-        self._share(first, rest)
-        return bool(brought)
+        more = self._share(first, others)
+        return None if brought else Lost(first, more)
 
     def _bring(self, side: Side, version: VersionRow, to: VersionRow) -> None:
         storage = self.places.side(side)
@@ -76,13 +89,22 @@ class Rehoming:
                 _put(self.places.remote.archive, to, content)
             return content is not None
 
-    def _share(self, first: VersionRow, rest: Sequence[VersionRow]) -> None:
-        """Let the others refer to the first one, also where nobody has bytes: one is mended."""
+    def _share(self, first: VersionRow, rest: Iterator[VersionRow]) -> int:
+        """
+        Let the others refer to the first one, and count them.
+
+        Also where nobody has bytes: what mends that one mends all.
+        """
         self.ledger.versions.note_bytes_of(first.id, None)
+        number = 0
         for row in rest:
+            if row.id == first.id or row.bytes_of == first.id:
+                continue  # still without bytes, it is found a second time
             for side in Side:
                 _refer(self.places.side(side).archive, row, first)
             self.ledger.versions.note_bytes_of(row.id, first.id)
+            number += 1
+        return number
 
 
 def _see_bytes(storage: Storage, version: VersionRow, to: VersionRow) -> Sight:

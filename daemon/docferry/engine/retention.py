@@ -240,9 +240,7 @@ class _Removal:
             self.first_error = self.first_error or error
 
     def _remove(self, row: VersionRow) -> None:
-        # The ledger first: what it knows to be shared would be asked about in each round.
-        is_free = may_remove_bytes(row, self._ledger.versions.on_bytes_of(row.id))
-        if not is_free or not may_remove_bytes(row, on_bytes_of(row, self._places, self._ledger)):
+        if not may_remove_bytes(row, on_bytes_of(row, self._places, self._ledger)):
             self._counts["shared"] += 1
             return
         for side in Side:

@@ -6,14 +6,29 @@ Thousands of files may be equal, so nothing here reads all of them at a time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, Select, Text, func, literal, null, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    false,
+    func,
+    literal,
+    null,
+    select,
+    true,
+)
 
 from docferry.ledger.database import Database
 from docferry.ledger.schema import version
-from docferry.ledger.versions import ROW
+from docferry.ledger.versions import ROW, pages
 from docferry.model import Sha256, Ulid, VersionRow
+
+#: Rows in memory at a time.
+AT_ONCE = 100
 
 _NONE = literal("", Text)
 
@@ -26,6 +41,46 @@ class Sharing:
         """Tell whether another version, still to be had, has its archived bytes there."""
         with self._database.reading() as tx:
             return tx.value(_borrower(literal(version_id)).limit(1)) is not None
+
+    def borrowers_of(self, version_id: Ulid) -> Iterator[VersionRow]:
+        """Yield those versions, still to be had, whose archived bytes are another's, by id."""
+        query = ROW.where(version.c.bytes_of == version_id, version.c.gone_at.is_(null()))
+        return self._pages(query)
+
+    def homes_named(self, mirror: str, sha256: Sha256) -> list[Ulid]:
+        """Give those versions under which displaced ones with this content have their bytes."""
+        query = select(version.c.bytes_of).where(
+            version.c.mirror == mirror,
+            version.c.sha256 == sha256,
+            version.c.bytes_of.is_not(null()),
+            *_is_displaced(version),
+        )
+        with self._database.reading() as tx:
+            return [home for (home,) in tx.tuples(query.distinct().order_by(version.c.bytes_of))]
+
+    def unshared(self, mirror: str, sha256: Sha256) -> Iterator[VersionRow]:
+        """Yield the displaced versions with this content that share nobody's bytes, by id."""
+        return self._pages(
+            ROW.where(
+                version.c.mirror == mirror,
+                version.c.sha256 == sha256,
+                version.c.bytes_of.is_(null()),
+                *_is_displaced(version),
+            )
+        )
+
+    def not_brought_up(self, mirror: str, sha256: Sha256) -> Iterator[VersionRow]:
+        """Yield the displaced versions with this content that no bucket is known to hold, by id."""
+        return self._pages(
+            ROW.where(
+                version.c.mirror == mirror,
+                # So said, SQLite takes the index of the few that are to be brought up.
+                func.coalesce(version.c.sha256, _NONE) == sha256,
+                version.c.archived_remote.is_(false()),
+                version.c.left_at.is_not(null()),
+                version.c.gone_at.is_(null()),
+            )
+        )
 
     def home_of(self, mirror: str, sha256: Sha256, but_for: Ulid = "") -> VersionRow | None:
         """
@@ -86,13 +141,19 @@ class Sharing:
             rows = tx.tuples(query.group_by(version.c.sha256).order_by(version.c.sha256))
         return [(sha256, datetime.fromisoformat(left_at)) for sha256, left_at in rows]
 
+    def _pages(self, query: Select[tuple[object, ...]]) -> Iterator[VersionRow]:
+        return pages(self._database, query, AT_ONCE)
+
+
+def _is_displaced(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    # So said, or SQLite goes through all displaced ones: it takes the index for these.
+    return (func.coalesce(table.c.left_at, _NONE) != _NONE, table.c.gone_at.is_(null()))
+
 
 def _has_own_bytes(table: FromClause) -> tuple[ColumnElement[bool], ...]:
     """Displaced, and in the bucket's archive with its bytes, not as a reference."""
     return (
-        # So said, or SQLite goes through all displaced ones: it takes the index for these.
-        func.coalesce(table.c.left_at, _NONE) != _NONE,
-        table.c.gone_at.is_(null()),
+        *_is_displaced(table),
         table.c.archived_remote.is_(true()),
         table.c.bytes_of.is_(null()),
     )

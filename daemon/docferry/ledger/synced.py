@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, false, func, select, true
 
-from docferry.ledger.database import Database, chunks
+from docferry.ledger.database import IN_LIMIT, Database, chunks
 from docferry.ledger.schema import synced
 from docferry.model import Path, Sha256, SyncedState
 
@@ -90,6 +90,19 @@ class Synced:
         )
         found = self._read(_of(mirror).where(synced.c.path == first.scalar_subquery()))
         return found[0] if found else None
+
+    def with_sha256(self, mirror: str, sha256: Sha256) -> Iterator[tuple[Path, SyncedState]]:
+        """Yield every path at which both sides agree on this content, in order, page by page."""
+        after = ""
+        query = select(synced.c.path).where(synced.c.mirror == mirror, synced.c.sha256 == sha256)
+        while True:
+            page = query.where(synced.c.path > after).order_by(synced.c.path).limit(IN_LIMIT)
+            with self._database.reading() as tx:
+                paths = [path for (path,) in tx.tuples(page)]
+            yield from ((p, s) for p, s in self.get(mirror, paths).items() if s.sha256 == sha256)
+            if len(paths) < IN_LIMIT:
+                return
+            after = paths[-1]
 
     def count(self, mirror: str) -> tuple[int, int]:
         """Give the number of files and the sum of their bytes."""

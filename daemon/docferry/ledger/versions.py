@@ -16,6 +16,8 @@ from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, Version
 LET_GO, HELD, HELD_NO_MORE = "let_go", "hold", "unhold"
 #: Rows read at a time by what goes through many versions.
 PAGEROWS = 2000
+#: Rows read at a time by what seeks one of many equal versions, and most often finds it soon.
+EQUAL_AT_ONCE = 100
 
 #: Asks for a version, to be given as a `VersionRow`.
 ROW = select(
@@ -190,30 +192,29 @@ class Versions:
 
     # Bytes.
 
-    def with_content(self, mirror: str, sha256: Sha256) -> list[VersionRow]:
-        """Give the versions of *mirror* with this content, at whatever path, the oldest first."""
-        query = ROW.where(version.c.mirror == mirror, version.c.sha256 == sha256)
-        return self._read(query.order_by(version.c.id))
+    def with_content(
+        self, mirror: str, sha256: Sha256, *, is_archived: bool = False
+    ) -> Iterator[VersionRow]:
+        """
+        Yield the versions of *mirror* with this content, at whatever path, the oldest first.
 
-    def on_bytes_of(self, version_id: Ulid) -> list[VersionRow]:
-        """Give those versions, still to be had, whose archived bytes are another's."""
-        query = ROW.where(version.c.bytes_of == version_id, version.c.gone_at.is_(null()))
-        return self._read(query.order_by(version.c.id))
+        Args:
+            is_archived: Only those of which an archive is known to hold bytes of their own.
+        """
+        query = ROW.where(version.c.mirror == mirror, version.c.sha256 == sha256)
+        if is_archived:
+            is_own = (version.c.bytes_of.is_(null()), version.c.gone_at.is_(null()))
+            query = query.where(_is_somewhere(), *is_own)
+        return pages(self._database, query, EQUAL_AT_ONCE)
 
     def displaced(self, mirror: str, after: Ulid = "") -> Iterator[VersionRow]:
         """Yield every version that is not current and was not let go, by id, from *after* on."""
-        while True:
-            query = ROW.where(
-                version.c.mirror == mirror,
-                version.c.left_at.is_not(null()),
-                version.c.gone_at.is_(null()),
-                version.c.id > after,
-            )
-            rows = self._read(query.order_by(version.c.id).limit(PAGEROWS))
-            yield from rows
-            if len(rows) < PAGEROWS:
-                return
-            after = rows[-1].id
+        query = ROW.where(
+            version.c.mirror == mirror,
+            version.c.left_at.is_not(null()),
+            version.c.gone_at.is_(null()),
+        )
+        return pages(self._database, query, PAGEROWS, after)
 
     def count_displaced(self, mirror: str) -> int:
         """Count the versions that `displaced` yields."""
@@ -359,13 +360,10 @@ class Versions:
 
     def with_bytes_to_remove(self, mirror: str, limit: int, after: Ulid = "") -> list[VersionRow]:
         """Give versions that were let go and that some archive may still hold, by id."""
-        is_somewhere = or_(
-            version.c.archived_local.is_(true()), version.c.archived_remote.is_(true())
-        )
         query = ROW.where(
             version.c.mirror == mirror,
             version.c.gone_at.is_not(null()),
-            is_somewhere,
+            _is_somewhere(),
             version.c.id > after,
         )
         return self._read(query.order_by(version.c.id).limit(limit))
@@ -401,6 +399,24 @@ class Versions:
             if is_end:
                 return
             after = rows[-1].path
+
+
+def pages(
+    database: Database, query: Select[tuple[object, ...]], at_once: int, after: Ulid = ""
+) -> Iterator[VersionRow]:
+    """Yield the versions that *query* gives, by id, so many in memory at a time."""
+    by_id = query.order_by(version.c.id).limit(at_once)
+    while True:
+        with database.reading() as tx:
+            rows = tx.all(by_id.where(version.c.id > after), VersionRow)
+        yield from rows
+        if len(rows) < at_once:
+            return
+        after = rows[-1].id
+
+
+def _is_somewhere() -> ColumnElement[bool]:
+    return or_(version.c.archived_local.is_(true()), version.c.archived_remote.is_(true()))
 
 
 def _displaced_after(mirror: str, path: Path, last: Ulid) -> Select[tuple[object, ...]]:
