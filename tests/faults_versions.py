@@ -35,15 +35,29 @@ VERSIONS = (
     Fault(
         "what both sides hold when they are joined anew is a new version",
         "engine/execute.py",
-        "            version_id = self._known.current(self._mirror, path, operation.sha256)\n",
+        "            version_id = self._held(task, operation.sha256)\n",
         "            version_id = None\n",
         ("integration/test_loop_holds.py",),
     ),
     Fault(
         "what comes down where both sides are joined anew is a new version",
         "engine/execute.py",
-        "            if known is not None:  # as in _mark_synced\n",
-        "            if False:\n",
+        "        if held is not None:\n            synced = SyncedState(",
+        "        if False:\n            synced = SyncedState(",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
+        "what goes up once more into a bucket that was emptied is a new version",
+        "engine/execute.py",
+        "if base else None, self._held_to_upload(task, content)\n",
+        "if base else None, None\n",
+        ("integration/test_loop_holds.py",),
+    ),
+    Fault(
+        "what a person lets stay has left all the same",
+        "ledger/record.py",
+        " and not _stays(outcome):",
+        ":",
         ("integration/test_loop_holds.py",),
     ),
     Fault(

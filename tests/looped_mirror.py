@@ -36,8 +36,11 @@ class Known:
     def is_intended(self, mirror: str, path: Path, version: str) -> bool:
         return self._ledger.intents.is_intended(mirror, path, version)
 
-    def current(self, mirror: str, path: Path, sha256: str) -> str | None:
-        return self._ledger.versions.current(mirror, path, sha256)
+    def unagreed(self, mirror: str, path: Path) -> tuple[str, str] | None:
+        return self._ledger.unagreed.at(mirror, path)
+
+    def intend(self, mirror: str, path: Path, version: str) -> None:
+        self._ledger.intents.add(mirror, [(path, version)])
 
     def parent_of(self, version: str) -> str | None:
         return self._ledger.versions.parent_of(version)

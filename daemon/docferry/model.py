@@ -201,9 +201,14 @@ class MarkSynced:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Both sides no longer have it: drop the synced entry."""
+    """
+    Both sides no longer have it: drop the synced entry.
+
+    *stays*: one side has it, and it comes back from there: its version has not left.
+    """
 
     path: Path
+    stays: bool = False
 
 
 # What is asked for by a row of the ledger (*request*), and not by a difference.

@@ -55,6 +55,35 @@ def test_a_discarded_hold_brings_the_files_back(new_mirror: Callable[..., Mirror
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
 
 
+@pytest.mark.parametrize("is_strangers", [True, False], ids=["stranger's", "ours"])
+@pytest.mark.parametrize("where", Side)
+def test_what_a_refused_deletion_brings_back_is_no_new_version(
+    new_mirror: Callable[..., Mirror], where: Side, *, is_strangers: bool
+) -> None:
+    mirror = new_mirror(delete_limit=0)
+    if is_strangers:
+        mirror.remote.user_write("a", b"a")
+    else:
+        (mirror.root / "a").write_bytes(b"a")
+    (mirror.root / "b").write_bytes(b"b")
+    mirror.start()
+    [before] = mirror.ledger.versions.of("docs", "a")
+    if where is Side.LOCAL:
+        (mirror.root / "a").unlink()
+    else:
+        mirror.remote.user_delete("a")
+    mirror.run()
+    [hold] = mirror.ledger.holds.all("docs")
+
+    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: mirror.ledger.holds.get(hold.id).state is HoldState.DONE)
+    wait_for(lambda: "a" in mirror.ledger.synced.get("docs", ["a"]))
+
+    assert mirror.ledger.versions.of("docs", "a") == [before]
+    assert mirror.ledger.synced.get("docs", ["a"])["a"].version == before.id
+
+
 @pytest.mark.parametrize("decision", [HoldState.APPROVED, HoldState.DISCARDED])
 @pytest.mark.parametrize("where", Side)
 def test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done(
@@ -356,6 +385,35 @@ def test_what_a_folder_that_is_joined_anew_holds_or_gets_again_is_no_new_version
     assert mirror.ledger.versions.of("docs", "a") == [before]
     assert mirror.ledger.synced.get("docs", ["a"])["a"].version == before.id
     assert mirror.ledger.versions.to_bring_up("docs", 10) == []
+
+
+@pytest.mark.parametrize("content", [b"a", b"changed"])
+def test_what_goes_up_into_a_bucket_that_was_emptied_is_a_new_version_only_if_it_changed(
+    new_mirror: Callable[..., Mirror], content: bytes
+) -> None:
+    mirror = new_mirror()
+    (mirror.root / "a").write_bytes(b"a")
+    mirror.start()
+    mirror.stop()
+    [before] = mirror.ledger.versions.of("docs", "a")
+    mirror.remote.files.clear()
+    mirror.remote.marker = None
+    if content != b"a":
+        (mirror.root / "a").write_bytes(content)
+    mirror.loop = mirror.new_loop()
+    mirror.loop.start()
+    wait_for(lambda: mirror.health is MirrorHealth.BLOCKED)
+    [hold] = mirror.ledger.holds.all("docs")
+
+    mirror.ledger.holds.decide(hold.id, HoldState.APPROVED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+    newest, *older = mirror.ledger.versions.of("docs", "a")
+    assert [row.id for row in older] == ([] if content == b"a" else [before.id])
+    assert mirror.remote.files["a"].attributes.version == newest.id
+    assert mirror.ledger.synced.get("docs", ["a"])["a"].version == newest.id
+    assert newest.is_current
 
 
 def test_a_folder_that_lost_its_marker_stops_everything(new_mirror: Callable[..., Mirror]) -> None:

@@ -49,8 +49,11 @@ class Notes:
     def is_intended(self, mirror: str, path: str, version: str) -> bool:
         return (path, version) in self.intents
 
-    def current(self, mirror: str, path: str, sha256: str) -> str | None:
+    def unagreed(self, mirror: str, path: str) -> tuple[str, str] | None:
         return None
+
+    def intend(self, mirror: str, path: str, version: str) -> None:
+        self.intents.add((path, version))
 
     def parent_of(self, version: str) -> str | None:
         return None

@@ -46,6 +46,7 @@ class MemoryMirror:
         self.synced: dict[Path, SyncedState] = {}
         self.parents: dict[Ulid, Ulid] = {}
         self.intents: set[tuple[Path, Ulid]] = set()
+        self.held: dict[Path, tuple[Ulid, Sha256]] = {}
         self.begun_conflicts: list[tuple[VersionRow, Path]] = []
         self.on_begun_conflict: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
@@ -67,8 +68,11 @@ class MemoryMirror:
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return (path, version) in self.intents
 
-    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
-        return None
+    def unagreed(self, mirror: str, path: Path) -> tuple[Ulid, Sha256] | None:
+        return self.held.get(path)
+
+    def intend(self, mirror: str, path: Path, version: Ulid) -> None:
+        self.intents.add((path, version))
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.parents.get(version)

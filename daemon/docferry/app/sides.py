@@ -260,8 +260,11 @@ class Known:
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
 
-    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
-        return self.ledger.versions.current(mirror, path, sha256)
+    def unagreed(self, mirror: str, path: Path) -> tuple[Ulid, Sha256] | None:
+        return self.ledger.unagreed.at(mirror, path)
+
+    def intend(self, mirror: str, path: Path, version: Ulid) -> None:
+        self.ledger.intents.add(mirror, [(path, version)])
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.ledger.versions.parent_of(version)

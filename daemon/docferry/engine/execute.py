@@ -157,11 +157,15 @@ class Executor:
             # Before it is sent, not only before the note: after a power cut the intent and
             # the object alone say that both sides had it, and its loss would be a deletion.
             self._make_last(task, path, content)
+            parent, held = base.version if base else None, self._held_to_upload(task, content)
+            if held is not None:
+                task, source = replace(task, version=held[0]), replace(source, sha256=held[1])
+                parent = self._known.parent_of(held[0])
             attributes = Attributes(
                 version=task.version,
                 sha256=source.sha256,
                 mtime_ns=content.attributes.mtime_ns,
-                parent=base.version if base else None,
+                parent=parent,
                 writer=self._writer,
                 content_type=content.attributes.content_type,
             )
@@ -169,7 +173,16 @@ class Executor:
         outcome = self._agreed(task, written, source.token, written.token, attributes, task.origin)
         if operation.expect_remote is not None and base is not None:
             outcome = replace(outcome, archived=(base.version, Side.REMOTE))
-        return replace(outcome, moved_bytes=moved)
+        return replace(outcome, version=None if held else outcome.version, moved_bytes=moved)
+
+    def _held_to_upload(self, task: Task, content: Content) -> tuple[Ulid, Sha256] | None:
+        """Give the version, as `_held` does, of what goes up again: the bucket has lost it."""
+        path = task.operation.path
+        held = None if task.seen.synced else self._known.unagreed(self._mirror, path)
+        if held is None or content.sha256() != held[1]:
+            return None
+        self._known.intend(self._mirror, path, held[0])
+        return held
 
     def _copy_or_send(
         self,
@@ -270,12 +283,10 @@ class Executor:
             return Outcome(
                 task.operation, replace(base, local_token=written.token, remote_token=etag)
             )
-        # A stranger's object names no version: of many that come down none is asked about.
-        if base is None and attributes.version is not None:
-            known = self._known.current(self._mirror, task.seen.path, written.sha256)
-            if known is not None:  # as in _mark_synced
-                synced = SyncedState(written.sha256, written.token, etag, known, written.size)
-                return Outcome(task.operation, synced)
+        held = self._held(task, written.sha256)
+        if held is not None:
+            synced = SyncedState(written.sha256, written.token, etag, held, written.size)
+            return Outcome(task.operation, synced)
         return self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
 
     def _keep_both(self, task: Task, operation: KeepBoth) -> Outcome:
@@ -397,9 +408,7 @@ class Executor:
         version = None
         version_id = base.version if base is not None else None
         if base is None:
-            # Both sides were joined anew: what the path holds all the same is no new version,
-            # of which the old one would go up into the archive once more.
-            version_id = self._known.current(self._mirror, path, operation.sha256)
+            version_id = self._held(task, operation.sha256)
         elif operation.is_new_content:
             version_id = None
         if version_id is None:
@@ -418,6 +427,12 @@ class Executor:
             operation.sha256, operation.local_token, operation.remote_token, version_id, size
         )
         return Outcome(operation, synced, version)
+
+    def _held(self, task: Task, sha256: Sha256) -> Ulid | None:
+        """Give the version, if it is this content, that the path holds without an agreement."""
+        # Both sides were joined anew, say. As a new version, the old one would be archived.
+        found = None if task.seen.synced else self._known.unagreed(self._mirror, task.seen.path)
+        return found[0] if found is not None and found[1] == sha256 else None
 
     def _make_touched_last(self, task: Task, token: Token) -> None:
         """Make a local content last on which an agreement, or an archived version, will rest."""

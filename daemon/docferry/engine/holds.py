@@ -11,7 +11,7 @@ from docferry.engine.identity import Places, mark_sides, moves, place_of, prove_
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
-from docferry.model import Deletion, Forget, HoldState, Outcome, Path, Ulid
+from docferry.model import Deletion, Forget, HoldState, Mode, Outcome, Path, Ulid
 
 log = get_logger(__name__)
 
@@ -61,10 +61,15 @@ class DecidedHolds:
             after = group[-1].path
 
     def _refuse(self, hold: HoldRow, mark: Callable[[Path], None]) -> None:
+        row = self._ledger.mirrors.get(self._mirror)
+        stays = row is not None and row.mode == Mode.TWO_WAY  # else one side goes without it
         while group := self._ledger.holds.items(hold.id, _AT_ONCE):
             # They leave the hold in the same transaction.
-            forgotten = [Outcome(Forget(deletion.path), synced=None) for deletion in group]
+            forgotten = [
+                Outcome(Forget(deletion.path, stays=stays), synced=None) for deletion in group
+            ]
             self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))
+            self._ledger.unagreed.look_again(self._mirror)
             for deletion in group:
                 mark(deletion.path)
 
@@ -140,6 +145,7 @@ def _join_anew(
     if hold.state is not HoldState.APPROVED:
         return
     ledger.synced.forget_all(mirror)
+    ledger.unagreed.look_again(mirror)
     row = ledger.mirrors.get(mirror)
     chosen = (row.marker_id if row is not None else None) or new_ulid()
     mark_sides(places, chosen)

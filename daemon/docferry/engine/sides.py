@@ -93,8 +93,12 @@ class KnownContents(Protocol):
         """Say whether *version* is an upload of ours that was begun and never written down."""
         ...
 
-    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
-        """Give the version that a path holds, as far as is known, if it is this content."""
+    def unagreed(self, mirror: str, path: Path) -> tuple[Ulid, Sha256] | None:
+        """Give the version that a path, without an agreement, holds all the same, and its hash."""
+        ...
+
+    def intend(self, mirror: str, path: Path, version: Ulid) -> None:
+        """Note durably that *version* is about to be uploaded to *path*."""
         ...
 
     def parent_of(self, version: Ulid) -> Ulid | None:

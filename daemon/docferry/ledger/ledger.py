@@ -30,6 +30,7 @@ from docferry.ledger.schema import setting
 from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
+from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
 from docferry.ledger.waits import RetentionWaits
@@ -65,6 +66,7 @@ class Ledger:
         self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
         self.waits = RetentionWaits(database)
+        self.unagreed = Unagreed(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, creates: bool = True) -> Self:

@@ -19,6 +19,7 @@ from docferry.ledger.schema import history, instant_text, intent, problem, synce
 from docferry.ledger.versions import values_of
 from docferry.model import (
     Erase,
+    Forget,
     NewJob,
     Outcome,
     Path,
@@ -142,13 +143,17 @@ def _leaving(mirror: str, outcomes: Sequence[Outcome], at: datetime) -> list[tup
         path = outcome.operation.path
         if outcome.version is not None:
             followed[path] = (outcome.version.id, outcome.version.created_at)
-        elif outcome.synced is None and _ends_an_agreement(outcome):
+        elif outcome.synced is None and _ends_an_agreement(outcome) and not _stays(outcome):
             followed[path] = ("", at)
     return [(instant_text(since), mirror, path, one) for path, (one, since) in followed.items()]
 
 
 def _ends_an_agreement(outcome: Outcome) -> bool:
     return not isinstance(outcome.operation, ReadLocal | ReadRemote | Restore)
+
+
+def _stays(outcome: Outcome) -> bool:
+    return isinstance(outcome.operation, Forget) and outcome.operation.stays
 
 
 def _fulfil_intents(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:

@@ -268,15 +268,6 @@ class Versions:
         )
         return self._read(query.order_by(version.c.id).limit(limit))
 
-    def current(self, mirror: str, path: Path, sha256: Sha256) -> Ulid | None:
-        """Give the version that *path* holds, if it has this content."""
-        query = select(version.c.id).where(
-            *_at(mirror, path), version.c.left_at.is_(null()), version.c.sha256 == sha256
-        )
-        with self._database.reading() as tx:
-            found: Ulid | None = tx.value(query.order_by(version.c.id.desc()).limit(1))
-            return found
-
     def parent_of(self, version_id: Ulid) -> Ulid | None:
         """Give the version that this one replaced, if it is known."""
         with self._database.reading() as tx:
