@@ -29,9 +29,31 @@ ARCHIVE = (
     Fault(
         "a bucket gives bytes away for others that have rotted",
         "storage/s3_archive.py",
-        "            self._refuse_damaged(version, to, sha256)\n",
+        "            self._refuse_unread(version, own, sha256)\n"
+        "            self._refuse_damaged(version, to, target, sha256)\n",
+        "            self._refuse_unread(version, own, sha256)\n",
+        ("contract/test_s3_archive.py",),
+    ),
+    Fault(
+        "a bucket comes to refer to bytes that have rotted",
+        "storage/s3_archive.py",
+        "        if own is None:\n            self._refuse_damaged(version, to, target, sha256)\n",
+        "        if own is None:\n",
+        ("contract/test_s3_archive.py",),
+    ),
+    Fault(
+        "for each reference the bytes are read anew",
+        "storage/s3_archive.py",
+        "        self.read_lately.add((key, target.token, sha256))\n",
         "",
         ("contract/test_s3_archive.py",),
+    ),
+    Fault(
+        "what was read once is believed for ever",
+        "storage/read_lately.py",
+        "self._until_s.get(what, 0.0) > self._clock()",
+        "what in self._until_s",
+        ("unit/test_read_lately.py",),
     ),
     Fault(
         "one version that cannot be brought up keeps the others from it",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from ulid import ULID
 
-from contract.backends import s3_storage
+import proxy
+from contract.backends import s3_options, s3_storage
 from contract.strangers import CONTENT, SHA256, Stranger
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import Attributes, Ulid
@@ -98,6 +100,44 @@ def test_bytes_are_not_given_away_for_others_that_have_rotted(server: S3Server) 
         storage.archive.refer(first, second, ABOUT)
 
     assert read(storage, first) == CONTENT
+
+
+def test_no_reference_is_made_to_bytes_that_have_rotted(server: S3Server) -> None:
+    """It would be all that the bucket has, while a folder may have sound ones."""
+    storage, first, second = s3_storage(server), new_version(), new_version()
+    Stranger(server, storage).put(key_of(second), OTHER, Metadata={"docferry-sha256": SHA256})
+
+    with pytest.raises(StaleError):
+        storage.archive.refer(first, second, ABOUT)
+
+    assert storage.archive.describe(first) is None
+
+
+def test_what_many_versions_come_to_refer_to_is_read_once(moto: S3Server) -> None:
+    twin, versions = new_version(), [new_version() for _ in range(20)]
+    read: list[str] = []
+
+    def note(request: proxy.Request) -> bool:
+        if request.command == "GET":
+            read.append(request.path)
+        return False
+
+    with proxy.in_front_of(moto) as between:
+        storage = s3_storage(moto)
+        storage = S3Storage(
+            replace(s3_options(moto), endpoint_url=between.url),
+            storage.bucket,
+            storage.prefix,
+            profile=storage.profile,
+        )
+        for version in (twin, *versions[:5]):
+            storage.archive.put(version, BytesContent(CONTENT), ABOUT)
+        between.mood = note
+
+        for version in versions:
+            storage.archive.refer(version, twin, ABOUT)
+
+    assert len(read) == 1
 
 
 def test_a_reference_stays_where_the_bytes_that_should_replace_it_are_damaged(

@@ -40,6 +40,7 @@ from docferry.storage.listing import (
     list_objects,
 )
 from docferry.storage.probe import PROBE_PREFIX, StoreProfile, probe
+from docferry.storage.read_lately import ReadLately
 from docferry.storage.s3_archive import S3Archive
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_connect import S3Options
@@ -88,6 +89,7 @@ class S3Storage:
         self.profile = profile
         self._client = S3Client(options, bucket, prefix, notes)
         self._aliases = {} if aliases is None else aliases
+        self._read_lately = ReadLately()
         self._odd: list[Entry] = []
         self._digests: list[bytes] = []  # of the pages of the last finished scan
 
@@ -184,7 +186,11 @@ class S3Storage:
     @property
     def archive(self) -> S3Archive:
         return S3Archive(
-            self._client, self.prefix, self.profile, lambda folder: self._list(folder, [])
+            self._client,
+            self.prefix,
+            self.profile,
+            lambda folder: self._list(folder, []),
+            self._read_lately,
         )
 
     @property

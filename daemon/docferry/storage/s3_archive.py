@@ -15,6 +15,7 @@ from docferry.model import ARCHIVE_PREFIX, Attributes, Sha256, Ulid
 from docferry.storage.base import Archived, Content, check_bytes, check_versions, is_version
 from docferry.storage.listing import Listed
 from docferry.storage.probe import StoreProfile
+from docferry.storage.read_lately import ReadLately
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_metadata import (
@@ -36,12 +37,14 @@ class S3Archive:
 
     Args:
         list_objects: Lists what is below a prefix, some at a time.
+        read_lately: The bytes that were found sound; shared by all that ask this store.
     """
 
     client: S3Client
     prefix: str
     profile: StoreProfile
     list_objects: Callable[[str], Iterator[list[Listed]]]
+    read_lately: ReadLately
 
     def scan(self) -> Iterator[Archived]:
         folder = self.prefix + ARCHIVE_PREFIX
@@ -99,10 +102,11 @@ class S3Archive:
         check_versions(version, to)
         size, sha256 = check_bytes(attributes)
         target = self.client.head(self._key(to))
-        _refuse_other_bytes(version, target, attributes)
+        target = _refuse_other_bytes(version, target, attributes)
         own = self.client.head(self._key(version))
         dressed = replace(attributes, version=version, bytes_of=to)
         if own is None:
+            self._refuse_damaged(version, to, target, sha256)
             condition = ABSENT if self.profile.conditional_create else None
             headers = headers_of(dressed)
         else:
@@ -110,7 +114,7 @@ class S3Archive:
             if own.is_reference and own.attributes.bytes_of == to:
                 return
             self._refuse_unread(version, own, sha256)
-            self._refuse_damaged(version, to, sha256)
+            self._refuse_damaged(version, to, target, sha256)
             condition = own.token if self.profile.conditional_replace else None
             headers = archive_headers(own, dressed)
         self.client.put(self._key(version), b"", headers, condition)
@@ -154,15 +158,20 @@ class S3Archive:
         condition = head.token if self.profile.conditional_delete else None
         self.client.delete(self._key(version), condition)
 
-    def _refuse_damaged(self, version: Ulid, to: Ulid, sha256: Sha256) -> None:
+    def _refuse_damaged(self, version: Ulid, to: Ulid, target: ObjectHead, sha256: Sha256) -> None:
         """
-        Read what is to be all that is left: what it claims to be outlives its bytes.
+        Read what is to be all that the bucket has: what it claims to be outlives its bytes.
+
+        Its ETag would not tell, as that outlives them, too.
 
         Raises:
             StaleError: It is damaged.
         """
+        key = self._key(to)
+        if (key, target.token, sha256) in self.read_lately:
+            return
         try:
-            with self._content(to, self.client.get(self._key(to), None)) as content:
+            with self._content(to, self.client.get(key, target.token)) as content:
                 found = content.sha256()
                 content.confirm()
         except (UnreachableError, ThrottledError):
@@ -170,7 +179,8 @@ class S3Archive:
         except TemporaryError as error:  # a store that sees damage gives nothing
             raise StaleError(f"the bytes of version {to} cannot be read: {error}") from error
         if found != sha256:
-            raise StaleError(f"the bytes of version {to} are damaged: {version} keeps its own")
+            raise StaleError(f"the bytes of version {to} are damaged: {version} does without")
+        self.read_lately.add((key, target.token, sha256))
 
     def _refuse_unread(self, version: Ulid, own: ObjectHead, sha256: Sha256) -> None:
         """Refuse to give bytes away of which nobody has said what they are, unless equal."""
@@ -182,8 +192,10 @@ class S3Archive:
             content.confirm()
 
 
-def _refuse_other_bytes(version: Ulid, target: ObjectHead | None, claims: Attributes) -> None:
+def _refuse_other_bytes(version: Ulid, target: ObjectHead | None, claims: Attributes) -> ObjectHead:
     """
+    Give *target*.
+
     Raises:
         StaleError: *target* is not a whole object with the bytes that *claims* speak of.
     """
@@ -194,6 +206,7 @@ def _refuse_other_bytes(version: Ulid, target: ObjectHead | None, claims: Attrib
         or (target.size, target.attributes.sha256) != (claims.size, claims.sha256)
     ):
         raise StaleError(f"the bytes of version {version} are not where it refers to")
+    return target
 
 
 def _refuse_another(version: Ulid, head: ObjectHead, size: int, sha256: Sha256 | None) -> None:
