@@ -106,6 +106,20 @@ OF_ROT = (
         HEAL,
     ),
     Fault(
+        "what was healed before a crash has changed since",
+        "core/asked.py",
+        "    if state.token != agreed and is_edited:\n",
+        "    if state.token != agreed:\n",
+        HEAL,
+    ),
+    Fault(
+        "an edit that nobody has read yet is healed away",
+        "engine/heal.py",
+        "        if token != agreed:\n",
+        "        if False:\n",
+        HEAL,
+    ),
+    Fault(
         "rot is healed by rot",
         "engine/sound.py",
         "            if content.read_into(self.take) == sha256:\n",

@@ -99,6 +99,36 @@ def test_an_edit_is_not_healed_away(kept: Kept, side: Side) -> None:
     assert kept.side(side).contents == {"a": b"edited"}
 
 
+@SIDES
+def test_an_edit_of_the_same_size_is_not_healed_away(kept: Kept, side: Side) -> None:
+    kept.agree("a", b"sound")
+    kept.side(side).user_write("a", b"mixed")
+
+    outcome = kept.heal(side, "a")
+
+    assert outcome.answers is not None
+    assert outcome.answers.state is RequestState.SKIPPED
+    assert "changed since" in (outcome.answers.note or "")
+    assert kept.side(side).contents == {"a": b"mixed"}
+
+
+@SIDES
+def test_a_heal_whose_note_was_lost_is_done(kept: Kept, side: Side) -> None:
+    """The token has moved with the healing, as with any edit; only the content tells."""
+    state = kept.agree("a", b"sound")
+    kept.rot(side, "a", b"wrong")
+    about = kept.side(side).files["a"].attributes
+    token = kept.side(side).user_write("a", b"sound", about)  # and then the machine went off
+
+    outcome = kept.heal(side, "a")
+
+    assert outcome.answers is not None
+    assert outcome.answers.state is RequestState.DONE
+    assert kept.side(side).files["a"].token == token
+    assert kept.ledger.synced.get("docs", ["a"])["a"] == state  # the loop sees to that
+    assert kept.evidence() == []
+
+
 class Edited(Frail):
     """Somebody saves the file in the moment before it is replaced."""
 

@@ -123,12 +123,16 @@ def _remove(request: Request, seen: Difference) -> Decision:
 
 
 def _heal(request: Request, seen: Difference, side: Side, state: FileState | None) -> Decision:
+    """Leave to who reads it what is of another token: healed before a crash, it has one, too."""
     base = seen.synced
     is_same = base is not None and _is_expected(request, base)
     agreed = None if base is None else base.local_token
     if base is not None and side is Side.REMOTE:
         agreed = base.remote_token
-    if not is_same or state is None or state.token != agreed:
+    if base is None or state is None or not is_same:
+        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+    is_edited = state.size != base.size or state.sha256 not in (None, base.sha256)
+    if state.token != agreed and is_edited:
         return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
     return Heal(seen.path, request.id, side, expect=state.token)
 

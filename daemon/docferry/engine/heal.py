@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from docferry.core.asked import CHANGED_SINCE
 from docferry.core.verify import Held, Moving, Unreadable
 from docferry.engine.contents import Contents
 from docferry.engine.sides import LocalSide, RemoteSide
@@ -91,9 +92,13 @@ class Healer:
         path, side, token = operation.path, operation.side, operation.expect
         storage = self._storage(side)
         seen = see(storage, path, token, synced.sha256)
+        agreed = synced.local_token if side is Side.LOCAL else synced.remote_token
         if isinstance(seen, Held) and seen.sha256 == synced.sha256:
-            return _was_sound(operation, synced)
+            return _was_sound(operation, synced, is_healed=token != agreed)
         _refuse_what_is_no_rot(seen)
+        if token != agreed:
+            answers = Answer(operation.request, RequestState.SKIPPED, CHANGED_SINCE)
+            return Outcome(operation, synced, answers=answers)
         version = version_agreed_on(self.mirror, path, synced)
         with SoundCopies(self.contents).found(version) as content:
             if content is None:
@@ -218,9 +223,15 @@ def _refuse_what_is_no_rot(seen: Held | Moving | Unreadable) -> None:
             return
 
 
-def _was_sound(operation: Heal, synced: SyncedState) -> Outcome:
+def _was_sound(operation: Heal, synced: SyncedState, *, is_healed: bool) -> Outcome:
+    """
+    Args:
+        is_healed: It was written since: by an earlier try, most likely, whose note was lost.
+            That it has another token now the loop sees, and notes.
+    """
     why = f"it is sound on the {operation.side} side"
-    answers = Answer(operation.request, RequestState.SKIPPED, why)
+    state = RequestState.DONE if is_healed else RequestState.SKIPPED
+    answers = Answer(operation.request, state, why)
     return Outcome(operation, synced, answers=answers)
 
 
