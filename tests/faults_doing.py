@@ -51,6 +51,20 @@ DOING = (
         ("unit/test_execute_contents.py::test_the_copy_is_there_before_the_path_changes",),
     ),
     Fault(
+        "the watch keeps a name that is not UTF-8 to itself",
+        "engine/inotify.py",
+        "        if _is_own(folder, event.name):\n",
+        "        if not _is_ours(folder, event.name):\n",
+        ("integration/test_watch.py",),
+    ),
+    Fault(
+        "a name that is not UTF-8 is told of for ever",
+        "engine/look.py",
+        "    return Unknown(shown, fault, below=is_folder) if is_there else shown\n",
+        "    return Unknown(shown, fault, below=is_folder)\n",
+        ("unit/test_look.py",),
+    ),
+    Fault(
         "a conflict keeps no copy",
         "engine/execute.py",
         "        copy_path, mtime_ns = self._copy_aside(operation, local.sha256)\n",

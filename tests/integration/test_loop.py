@@ -32,6 +32,27 @@ def test_both_sides_become_the_same(new_mirror: Callable[..., Mirror]) -> None:
     assert mirror.health is MirrorHealth.IN_STEP
 
 
+def test_a_name_that_is_not_utf8_is_told_of_as_soon_as_it_is_seen(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    mirror.start()
+    name = os.fsdecode(b"na\xefve")
+
+    (mirror.root / name).write_bytes(b"a")
+    mirror.loop.mark(name)  # as the watch does
+    wait_for(lambda: len(mirror.ledger.problems.all("docs")) == 1)
+    [problem] = mirror.ledger.problems.all("docs")
+    (mirror.root / name).rename(mirror.root / "naive")
+    mirror.loop.mark(name)
+    mirror.loop.mark("naive")
+    wait_for(lambda: mirror.remote.contents == {"naive": b"a"})
+    wait_for(lambda: mirror.ledger.problems.all("docs") == [])
+
+    assert problem.path == "na\\xefve"
+    assert "not valid UTF-8" in problem.message
+
+
 def test_edits_travel_and_what_they_displace_is_archived(
     new_mirror: Callable[..., Mirror],
 ) -> None:

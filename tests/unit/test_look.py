@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,36 @@ from unit.folder import without_privileges
 def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
     with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
         yield ledger
+
+
+@pytest.mark.parametrize(
+    ("mark", "shown", "is_below"),
+    [
+        ("na\udcefve", "na\\xefve", False),
+        ("caf\udce9/", "caf\\xe9", True),
+        ("caf\udce9/file", "caf\\xe9", True),
+    ],
+)
+def test_a_name_that_is_not_utf8_is_told_of_and_no_longer_once_it_is_gone(
+    ledger: Ledger, tmp_path: pathlib.Path, mark: str, shown: str, *, is_below: bool
+) -> None:
+    root = tmp_path / "mirror"
+    (root / "caf\udce9").mkdir(parents=True)
+    (root / "caf\udce9" / "file").touch()
+    (root / "na\udcefve").touch()
+    places = Places(LocalStorage(root), MemoryStorage(), str(root), "s3://b")
+
+    before = expand([mark], "docs", places, ledger, most=10)
+    shutil.rmtree(root)
+    root.mkdir()
+    after = expand([mark], "docs", places, ledger, most=10)
+
+    assert before is not None
+    assert before.paths == []
+    [unknown] = before.unseen
+    assert (unknown.path, unknown.below) == (shown, is_below)
+    assert "not valid UTF-8" in unknown.reason
+    assert after == Expanded([shown], [])
 
 
 def test_a_folder_that_cannot_be_read_hides_what_is_below_it(ledger: Ledger) -> None:

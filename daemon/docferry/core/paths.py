@@ -166,6 +166,28 @@ def fault_in_name(name: str) -> str | None:
     return None
 
 
+def first_fault(path: Path) -> tuple[Path, str, bool]:
+    """
+    Find the first name in a local path that cannot be mirrored: there must be one.
+
+    Args:
+        path: As Python reads it; a folder may end in "/".
+
+    Returns:
+        The path up to that name, why, and whether it is a folder's.
+    """
+    names = path.split("/")
+    for number, name in enumerate(names, 1):
+        if (fault := fault_in_name(name)) is not None:
+            return "/".join(names[:number]), fault, number < len(names)
+    raise ValueError(f"{path!r} can be mirrored")
+
+
+def printable(path: Path) -> Path:
+    """Spell a path that is not UTF-8 with backslash escapes, so that it can be shown."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _swap(name: str) -> str:
     # Its own inverse: no two of the strings exchanged can overlap.
     return _ANY_SWAP.sub(lambda found: _SWAPS[found[0]], name)

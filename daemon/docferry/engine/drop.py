@@ -21,7 +21,7 @@ from ulid import ULID
 
 from docferry.config import DropConfig
 from docferry.core.filters import DEFAULT_EXCLUDES, Filter
-from docferry.core.paths import SEGMENT_BYTES
+from docferry.core.paths import SEGMENT_BYTES, fault_in_name
 from docferry.core.settle import Sighting, Taken, rest
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.watch import Watch, WatchState, log_loss
@@ -125,7 +125,7 @@ class DropFolder:
         return self._watch.state
 
     def _on_dirty(self, path: Path) -> None:
-        if path.endswith("/"):
+        if path.endswith("/") or fault_in_name(path) is not None:
             self._dirty.mark(_EVERYTHING, after_s=_SWARM_S)
         else:
             self._dirty.mark(path)

@@ -128,11 +128,11 @@ class InotifyTree:
             if folder == b"" and event.is_attrib:  # nobody above tells about the root
                 self._fault = "the folder's own permissions or owner changed"
             return
-        if not _is_ours(folder, event.name):
+        if _is_own(folder, event.name):
             return
         path = folder + event.name
         if event.mask & InotifyConstants.IN_ISDIR:
-            self._on_directory(event, path + b"/")
+            self._on_directory(event, path + b"/", is_followed=_is_ours(folder, event.name))
         else:
             self._on_dirty(os.fsdecode(path))
 
@@ -152,10 +152,10 @@ class InotifyTree:
             folder, _ = self._folders.get(wd, (None, None))
             return folder
 
-    def _on_directory(self, event: InotifyEvent, folder: _Folder) -> None:
+    def _on_directory(self, event: InotifyEvent, folder: _Folder, *, is_followed: bool) -> None:
         if event.is_moved_from:
             self._unwatch_below(folder)
-        elif event.mask & _APPEARED:
+        elif is_followed and event.mask & _APPEARED:
             try:
                 self._watch_below(folder)
             except WatchLimitError as error:
@@ -212,6 +212,9 @@ class InotifyTree:
 
 
 def _is_ours(folder: _Folder, name: bytes) -> bool:
-    """Leave out what is docferry's own, and names that no key can spell."""
-    is_own = folder == b"" and name == os.fsencode(RESERVED)
-    return not is_own and fault_in_name(os.fsdecode(name)) is None
+    """Leave out what is docferry's own, and what is below names that no key can spell."""
+    return not _is_own(folder, name) and fault_in_name(os.fsdecode(name)) is None
+
+
+def _is_own(folder: _Folder, name: bytes) -> bool:
+    return folder == b"" and name == os.fsencode(RESERVED)

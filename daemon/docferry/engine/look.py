@@ -10,8 +10,10 @@ from concurrent.futures import Executor as Pool
 from dataclasses import dataclass
 
 from docferry.core.merge import Difference, Seen, Unseen, changed, merge
+from docferry.core.paths import fault_in_name, first_fault, printable
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
+from docferry.engine.sides import LocalSide
 from docferry.ledger import Ledger
 from docferry.model import Entry, FileState, Path, Side, Unknown
 from docferry.storage.base import Storage
@@ -137,9 +139,10 @@ def expand(
 
     None: there are more than *most*; a full run is cheaper.
     """
-    paths: dict[Path, None] = {}
-    unseen: dict[Path, Unknown] = {}
-    for mark in marks:
+    odd = [_unspellable(places.local, mark) for mark in marks if fault_in_name(mark)]
+    paths: dict[Path, None] = {what: None for what in odd if not isinstance(what, Unknown)}
+    unseen = {what.path: what for what in odd if isinstance(what, Unknown)}
+    for mark in [mark for mark in marks if not fault_in_name(mark)]:
         if not mark.endswith("/"):
             paths[mark] = None
             continue
@@ -158,8 +161,16 @@ def expand(
         if len(paths) > most:
             return None
     hidden = tuple(f"{what.path}/" for what in unseen.values() if what.below)
-    shown = [path for path in paths if not path.startswith(hidden)]
-    return Expanded(shown, list(unseen.values()))
+    seen = [path for path in paths if not path.startswith(hidden)]
+    return Expanded(seen, list(unseen.values()))
+
+
+def _unspellable(local: LocalSide, mark: Path) -> Unknown | Path:
+    """Tell of a name that cannot be mirrored; where it is gone give what it is shown as."""
+    path, fault, is_folder = first_fault(mark)
+    shown = printable(path)
+    is_there = local.stat(path) is not None or local.blocker(path) is not None
+    return Unknown(shown, fault, below=is_folder) if is_there else shown
 
 
 def _told(entries: Iterable[Entry], on_wait: Callable[[], None]) -> Iterator[Entry]:

@@ -17,7 +17,6 @@ from typing import Literal
 from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.polling import PollingObserverVFS
 
-from docferry.core.paths import fault_in_name
 from docferry.engine.filesystems import Kind, instance_limit, kind_of, watch_limit
 from docferry.engine.inotify import InotifyTree, WatchLimitError
 from docferry.logs import get_logger
@@ -50,8 +49,8 @@ class Watch:
         on_dirty: Called with a path that may have changed (created, written, closed,
             moved from or to, deleted, attributes). One that ends in "/" asks to look at
             everything below that directory. Called by the watching thread, within
-            milliseconds; it must return at once and must not raise. Names that are not
-            UTF-8 are left out: the next rescan reports them.
+            milliseconds; it must return at once and must not raise. A name that is not
+            UTF-8 comes as Python reads it; what is below such a folder may be left out.
         on_lost: Called with the reason when changes may have gone unseen: rescan all.
             Called by the thread that calls `check`, after the watch works again.
         kind: "auto" polls where the file system cannot tell about others' changes.
@@ -208,7 +207,7 @@ class _PolledTree(FileSystemEventHandler):
             return
         for name in (event.src_path, event.dest_path):
             path = os.fsdecode(name)[len(self._root) + 1 :]
-            if path and fault_in_name(path) is None:
+            if path:
                 self._on_dirty(path + "/" if event.is_directory else path)
 
     def _list(self, folder: str | None) -> Iterator[os.DirEntry[str]]:
