@@ -62,6 +62,27 @@ REBUILDING = (
         CLAIMS,
     ),
     Fault(
+        "an object is believed that lacks the checksum of all that docferry writes",
+        "core/rebuild.py",
+        "    if lacks_checksum:\n",
+        "    if False:\n",
+        CLAIMS,
+    ),
+    Fault(
+        "the store's own checksum of an object tells nothing",
+        "core/rebuild.py",
+        "        return found.checksum != found.claims.sha256\n",
+        "        return False\n",
+        CLAIMS,
+    ),
+    Fault(
+        "a store is never asked for the checksums that it keeps",
+        "engine/rebuild.py",
+        "        if self._tells_checksums is False or not ours:\n",
+        "        if True:\n",
+        ("integration/test_rebuild.py",),
+    ),
+    Fault(
         "an edit is believed to be the version that had another token",
         "core/rebuild.py",
         "    if base is not None and base.version == found.claims.version:\n        return True",

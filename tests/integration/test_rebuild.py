@@ -113,6 +113,19 @@ def room(moto: servers.S3Server, tmp_path: pathlib.Path) -> Iterator[Room]:
         yield Room(moto, tmp_path, ledger)
 
 
+@pytest.fixture(scope="module")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
+    with servers.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def telling(seaweedfs: servers.S3Server, tmp_path: pathlib.Path) -> Iterator[Room]:
+    """A room in a store that keeps the checksums it is given."""
+    with Rebuilt.open(tmp_path / "rebuilt.sqlite3") as ledger:
+        yield Room(seaweedfs, tmp_path, ledger)
+
+
 def ulid(minute: int) -> Ulid:
     return str(ULID.from_datetime(BEGAN + timedelta(minutes=minute)))
 
@@ -143,6 +156,36 @@ def test_an_object_of_docferrys_is_what_it_says_and_is_not_read(room: Room) -> N
     assert (oldest.id, oldest.left_at) == (first, newest.created_at)
     assert (oldest.archived_remote, newest.archived_remote) == (True, False)
     assert (result.told, result.read, result.archived) == (1, 0, 1)
+
+
+def test_an_edit_that_kept_size_and_metadata_is_told_by_the_checksum_that_it_lacks(
+    telling: Room,
+) -> None:
+    """Within minutes of the upload, its time tells nothing."""
+    version, other = just_now(), just_now()
+    telling.put("a", b"sound", ours(version, b"sound"))
+    telling.put("b", b"other", ours(other, b"other"))
+    metadata = {"docferry-version": version, "docferry-sha256": sha256_of(b"sound")}
+    telling.put_plainly("a", b"wrong", **metadata)
+
+    result = telling.rebuild().result
+
+    assert telling.synced()["a"].sha256 == sha256_of(b"wrong")
+    assert telling.synced()["a"].version != version
+    assert telling.synced()["b"].version == other
+    assert (result.told, result.read) == (1, 1)
+
+
+def test_what_the_store_has_a_checksum_of_is_not_read_however_old_its_version_is(
+    telling: Room,
+) -> None:
+    version = ulid(1)
+    telling.put("a", b"sound", ours(version, b"sound"))
+
+    result = telling.rebuild().result
+
+    assert telling.synced()["a"].version == version
+    assert (result.told, result.read) == (1, 0)
 
 
 def test_a_copy_takes_the_claims_along_and_is_another_version(room: Room) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -33,6 +34,20 @@ def test_an_object_much_younger_than_its_version_may_be_another_content(
     at: datetime | None, *, is_since: bool
 ) -> None:
     assert is_written_since(found(at), None, None) is is_since
+
+
+@pytest.mark.parametrize(
+    ("checksum", "lacks", "is_since"),
+    [("0" * 64, False, False), ("1" * 64, False, True), (None, True, True), (None, False, False)],
+)
+def test_where_the_store_keeps_a_checksum_it_tells_whatever_the_time(
+    checksum: str | None, *, lacks: bool, is_since: bool
+) -> None:
+    claims = Attributes(version=VERSION, sha256="0" * 64)
+    at = NOW + (16 * MINUTE if checksum is not None else 0 * MINUTE)
+    one = replace(found(at), claims=claims, checksum=checksum)
+
+    assert is_written_since(one, None, None, lacks_checksum=lacks) is is_since
 
 
 @pytest.mark.parametrize(("size_here", "is_since"), [(None, False), (4, False), (5, True)])

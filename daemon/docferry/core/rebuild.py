@@ -34,6 +34,7 @@ class Found:
     state: FileState
     claims: Attributes
     at: datetime | None  #: when it was written; None: the store does not say
+    checksum: Sha256 | None = None  #: as the store says; None: it does not, or not of this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,13 @@ def tells_of_itself(found: Found, mirror: str, known: Known, now: datetime) -> b
     return known.get(claims.version, mine) == mine
 
 
-def is_written_since(found: Found, base: SyncedState | None, size_here: int | None) -> bool:
+def is_written_since(
+    found: Found,
+    base: SyncedState | None,
+    size_here: int | None,
+    *,
+    lacks_checksum: bool = False,
+) -> bool:
     """
     Say whether an object may hold other bytes than it claims, and has to be read.
 
@@ -79,8 +86,14 @@ def is_written_since(found: Found, base: SyncedState | None, size_here: int | No
     Args:
         base: What was agreed on, of which the object has not got the token.
         size_here: Of the folder's file of that name, in bytes; None: there is none.
+        lacks_checksum: The store keeps the SHA-256 that comes with an upload such as ours,
+            and has none of this one.
     """
     assert found.claims.version is not None
+    if found.checksum is not None:
+        return found.checksum != found.claims.sha256
+    if lacks_checksum:
+        return True
     named_at = time_of(found.claims.version)
     if found.at is None or named_at is None or found.at > named_at + _BELIEVED_FOR:
         return True

@@ -126,8 +126,9 @@ class BringUp:
     def _has_bytes_of(self, row: VersionRow, to: Ulid) -> bool:
         """Say whether a reference leads somewhere: a crash may have left one that does not."""
         found = self._remote.archive.describe(to)
-        is_bytes = found is not None and found.bytes_of is None
-        return is_bytes and (found.size, found.sha256) == (row.size, row.sha256)
+        if found is None or found.bytes_of is not None:
+            return False
+        return (found.size, found.sha256) == (row.size, row.sha256)
 
     def _refer_to_equal(self, row: VersionRow) -> bool:
         if not row.size:

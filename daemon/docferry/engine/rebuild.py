@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as Pool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path as FilePath
@@ -42,7 +42,7 @@ from docferry.model import (
     Unknown,
     VersionRow,
 )
-from docferry.storage.base import Archive, Archived, Content
+from docferry.storage.base import PART_BYTES, Archive, Archived, Content
 from docferry.storage.snapshots import SnapshotStore
 
 log = get_logger(__name__)
@@ -79,6 +79,9 @@ class Bucket(Protocol):
         ...
 
     def read(self, path: Path, expect: Token) -> Content: ...
+    def checksum(self, path: Path, expect: Token) -> Sha256 | None:
+        """Give the SHA-256 that the store itself keeps of an object. None: it keeps none."""
+        ...
 
 
 @dataclass(slots=True)
@@ -154,6 +157,7 @@ class Rebuild:
         self._now = now
         self.new: list[VersionRow] = []  #: versions of objects that the snapshot did not know
         self.result = Result()
+        self._tells_checksums: bool | None = None  # None: it was not asked yet
         self.profile: dict[str, object] = {}  #: what the store keeps to, as once probed
 
     def take_snapshots(self) -> None:
@@ -287,6 +291,7 @@ class Rebuild:
     def _agree(self, found: Sequence[core.Found], bases: dict[Path, SyncedState]) -> None:
         agreed: list[tuple[Path, SyncedState, VersionRow]] = []
         unsure: list[core.Found] = []
+        found = self._with_checksums(found)
         known = self._ledger.known([one.claims.version for one in found if one.claims.version])
         for one in found:
             if self._is_believed(one, known, bases.get(one.path)):
@@ -308,10 +313,25 @@ class Rebuild:
         self.new += [row for _, _, row in agreed]
         self._ledger.agree(self._mirror, agreed)
 
+    def _with_checksums(self, found: Sequence[core.Found]) -> list[core.Found]:
+        """Ask the store what it knows of those that claim to be ours: it saves reading them."""
+        ours = [one for one in found if one.claims.version and one.claims.sha256]
+        if self._tells_checksums is False or not ours:
+            return [*found]
+        told = self._pool.map(lambda one: self._bucket.checksum(one.path, one.state.token), ours)
+        checksums = dict(zip((one.path for one in ours), told, strict=True))
+        if self._tells_checksums is None:
+            self._tells_checksums = any(checksums.values())
+        return [replace(one, checksum=checksums.get(one.path)) for one in found]
+
     def _is_believed(self, one: core.Found, known: core.Known, base: SyncedState | None) -> bool:
-        return core.tells_of_itself(
-            one, self._mirror, known, self._now()
-        ) and not core.is_written_since(one, base, self._size_here(one.path))
+        if not core.tells_of_itself(one, self._mirror, known, self._now()):
+            return False
+        # Of what went up in parts no store keeps a SHA-256 of the whole.
+        is_asked = bool(self._tells_checksums) and one.state.size <= PART_BYTES
+        return not core.is_written_since(
+            one, base, self._size_here(one.path), lacks_checksum=is_asked and one.checksum is None
+        )
 
     def _row_of(
         self, one: core.Found, sha256: Sha256, known: core.Known, base: SyncedState | None

@@ -26,6 +26,7 @@ from docferry.model import (
     FileState,
     Key,
     Path,
+    Sha256,
     Token,
     Ulid,
     Written,
@@ -182,6 +183,10 @@ class S3Storage:
         if head is None or is_folder(key, head.size):
             return None
         return FileState(head.token, None, head.size), head.attributes, head.modified_ns
+
+    def checksum(self, path: Path, expect: Token) -> Sha256 | None:
+        """Give the SHA-256 that the store itself keeps of an object. None: it keeps none."""
+        return self._client.checksum(self._key(path), expect)
 
     @property
     def archive(self) -> S3Archive:

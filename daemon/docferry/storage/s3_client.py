@@ -7,6 +7,8 @@ obstore failed at.
 
 from __future__ import annotations
 
+import base64
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from docferry.errors import StaleError, TemporaryError
-from docferry.model import Token
+from docferry.model import Sha256, Token
 from docferry.storage import s3_lean
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE
 from docferry.storage.clock import skew_s
@@ -51,6 +53,7 @@ PART_PERMITS = threading.BoundedSemaphore(2 * PARTS_AT_ONCE)
 
 #: S3 takes no longer keys. AWS answers 400 to a HEAD for one, without saying why.
 _KEY_BYTES = 1024
+_IS_CHECKSUM = re.compile(r"[A-Za-z0-9+/]{43}=")  # of 32 bytes
 #: An answer about what is in the bucket proves for so long that there is one.
 _BUCKET_SEEN_S = 1.0
 
@@ -115,6 +118,21 @@ class S3Client:
         elif time.monotonic() - self._answered_s > _BUCKET_SEEN_S:
             self.find_bucket()  # a HEAD's 404 does not tell a missing key from a missing bucket
         return None if isinstance(found, str) else found
+
+    def checksum(self, key: str, expect: Token) -> Sha256 | None:
+        """Give the SHA-256 that the store keeps of an object; None: none, or it is another one."""
+        try:
+            answer = self.connections.boto.head_object(
+                Bucket=self.bucket, Key=key, ChecksumMode="ENABLED"
+            )
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            if isinstance(error, ClientError) and status_of(error) == 404:
+                return None
+            raise self._translated(error, f"look at {key}") from error
+        encoded = answer.get("ChecksumSHA256", "")
+        is_whole = _IS_CHECKSUM.fullmatch(encoded) is not None  # of parts it ends in "-7"
+        is_it = token_of(answer.get("ETag", "")) == expect
+        return base64.b64decode(encoded).hex() if is_whole and is_it else None
 
     def get(self, key: str, expect: Token | None, version_id: str | None = None) -> Fetched:
         """
