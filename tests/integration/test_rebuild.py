@@ -501,6 +501,7 @@ class Moody:
         self.scan = room.remote.scan
         self.scan_odd = room.remote.scan_odd
         self.look = room.remote.look
+        self.checksum = room.remote.checksum
         self.changes_left = 0
 
     def read(self, path: str, expect: str) -> Content:
