@@ -108,7 +108,7 @@ ARCHIVE = (
     Fault(
         "a bucket gives bytes away for others, or for none",
         "storage/s3_archive.py",
-        "        _refuse_other_bytes(version, target, attributes)\n",
+        "        target = _refuse_other_bytes(version, target, attributes)\n",
         "",
         ON_ANY,
     ),

@@ -339,8 +339,8 @@ DOING = (
     Fault(
         "what goes up is left to the kernel until it is noted",
         "engine/execute.py",
-        "            self._make_last(task, path, content)\n            attributes = Attributes(\n",
-        "            attributes = Attributes(\n",
+        "            self._make_last(task, path, content)\n            parent, held = ",
+        "            parent, held = ",
         DURABLE,
     ),
     Fault(

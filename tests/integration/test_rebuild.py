@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import pathlib
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +14,6 @@ import pytest
 from ulid import ULID
 
 import servers
-from docferry.engine.rebuild import Bucket, Rebuild
 from docferry.errors import TemporaryError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.rebuilt import Rebuilt
@@ -24,87 +21,15 @@ from docferry.ledger.snapshots import make
 from docferry.model import NEVER_SEEN, Attributes, Origin, Side, SyncedState, Ulid
 from docferry.storage.base import Content
 from docferry.storage.memory import BytesContent, MemoryStorage, sha256_of
-from docferry.storage.s3 import S3Options, S3Storage
 from docferry.storage.snapshots import SnapshotFacts
 from ledger_rows import agreed, fresh_ledger, uploaded
-
-BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
-#: So many more versions of those that nobody told of yet.
-_numbers = itertools.count()
+from rebuilt_room import BEGAN, Room, just_now, ours, ulid
 
 
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
     with servers.moto(tmp_path_factory.mktemp("moto")) as server:
         yield server
-
-
-class Room:
-    """A prefix with something in it, and an empty ledger."""
-
-    def __init__(self, server: servers.S3Server, folder: pathlib.Path, ledger: Rebuilt) -> None:
-        self.folder = folder
-        self.ledger = ledger
-        self.remote = S3Storage(
-            S3Options(
-                endpoint_url=server.endpoint_url,
-                access_key_id=servers.ACCESS_KEY_ID,
-                secret_access_key=servers.SECRET_ACCESS_KEY,
-            ),
-            servers.BUCKET,
-            f"{ULID()}/",
-        )
-        self.client = server.client()
-        self.here: MemoryStorage | None = None
-        self.sizes_here: dict[str, int] = {}
-
-    def put(self, path: str, content: bytes, claims: Attributes | None = None) -> str:
-        """Put an object there, with whatever claims; give its token."""
-        claims = claims or Attributes()
-        return self.remote.write(path, BytesContent(content), claims, expect=None).token
-
-    def put_plainly(self, path: str, content: bytes, **metadata: str) -> None:
-        """Put one as a stranger does: it says nothing but this."""
-        key = self.remote.prefix + path
-        self.client.put_object(Bucket=servers.BUCKET, Key=key, Body=content, Metadata=metadata)
-
-    def archive(self, version: Ulid, content: bytes, **claims: object) -> None:
-        attributes = replace(Attributes(version=version, writer="lost"), **claims)  # type: ignore[arg-type]
-        self.remote.archive.put(version, BytesContent(content), attributes)
-
-    def leave_snapshot(self, ledger: Ledger, mirror: str = "docs") -> Ulid:
-        folder = self.folder / f"snapshot-{next(_numbers)}"
-        folder.mkdir()
-        packed, made = make(ledger, mirror, folder)
-        snapshot = str(ULID())
-        facts = SnapshotFacts(ledger.instance, made.sha256)
-        self.remote.snapshots.write(snapshot, packed, facts)
-        return snapshot
-
-    def rebuild(self, bucket: Bucket | None = None) -> Rebuild:
-        with ThreadPoolExecutor(4) as pool:
-            rebuild = Rebuild(
-                "docs",
-                self.ledger,
-                bucket or self.remote,
-                None if self.here is None else self.here.archive,
-                pool,
-                self.folder / "rebuilding",
-                targets={"to-markdown": "processed"},
-                takes=lambda path: not path.endswith(".tmp"),
-                size_here=self.sizes_here.get,
-                new_ulid=lambda: str(ULID()),
-                now=lambda: datetime.now(UTC),
-            )
-            rebuild.take_snapshots()
-            rebuild.take_objects()
-            rebuild.take_archive()
-            rebuild.take_folder()
-            rebuild.count()
-        return rebuild
-
-    def synced(self) -> dict[str, SyncedState]:
-        return dict([*self.ledger.synced.scan("docs"), *self.ledger.synced.scan_odd("docs")])
 
 
 @pytest.fixture
@@ -124,18 +49,6 @@ def telling(seaweedfs: servers.S3Server, tmp_path: pathlib.Path) -> Iterator[Roo
     """A room in a store that keeps the checksums it is given."""
     with Rebuilt.open(tmp_path / "rebuilt.sqlite3") as ledger:
         yield Room(seaweedfs, tmp_path, ledger)
-
-
-def ulid(minute: int) -> Ulid:
-    return str(ULID.from_datetime(BEGAN + timedelta(minutes=minute)))
-
-
-def just_now() -> Ulid:
-    return str(ULID())
-
-
-def ours(version: Ulid, content: bytes, parent: Ulid | None = None) -> Attributes:
-    return Attributes(version=version, sha256=sha256_of(content), parent=parent, writer="lost")
 
 
 # What objects claim.
