@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fault import Fault
 from faults_archive import ARCHIVE
+from faults_asked import ASKED_FOR
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
@@ -28,4 +29,5 @@ FAULTS = (
     *OF_ROT,
     *REBUILDING,
     *STRANGERS,
+    *ASKED_FOR,
 )

@@ -221,7 +221,7 @@ def test_status_tells_of_what_was_asked_for_and_of_what_looks_after_the_past(
 
     said, facts = desk.asks("status"), desk.asks("status", "--json").json["mirrors"][0]
 
-    assert "asked for: 1 request, the oldest 5 min ago" in said.text
+    assert "asked for: 1 request (1 restore), the oldest 5 min ago" in said.text
     assert "failed: restore 0.txt (0 s ago): a folder stands there" in said.text
     assert "it has changed" not in said.text
     assert "long ago" not in said.text

@@ -105,7 +105,17 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
-    from docferry.cli import erase, inspect, rebuild, retention, review, run, verify, versions
+    from docferry.cli import (
+        erase,
+        inspect,
+        rebuild,
+        requests,
+        retention,
+        review,
+        run,
+        verify,
+        versions,
+    )
 
     cli.add_command(run.run)
     cli.add_command(run.check)
@@ -114,6 +124,7 @@ def main() -> None:
         cli.add_command(command)
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
+    cli.add_command(requests.requests)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)
     cli.add_command(erase.erase)

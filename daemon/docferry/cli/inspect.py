@@ -206,6 +206,8 @@ def _show_conversions(report: Status) -> None:
 
 
 def _show_what_waits(mirror: MirrorReport) -> None:
+    from docferry.app.requests import in_words
+
     for hold in mirror.holds:
         line(
             f"  hold {hold.id} ({hold.state}, {ago(hold.created_at)}): {hold.reason}", colour="red"
@@ -220,7 +222,8 @@ def _show_what_waits(mirror: MirrorReport) -> None:
         line(f"  retention waits for your word ({since}): docferry retention {mirror.name}")
     if mirror.asked:
         since = ago(mirror.oldest_asked_at)
-        line(f"  asked for: {counted(mirror.asked, 'request')}, the oldest {since}")
+        line(f"  asked for: {in_words(mirror.asked_kinds)}, the oldest {since}")
+        line(f"    why they wait: docferry requests list {mirror.name}")
     for request in mirror.failed_requests[:_MOST]:
         what = f"{request.kind} {request.path}".rstrip()
         when = ago(request.finished_at)
