@@ -7,6 +7,7 @@ from fault import Fault
 LEDGER = ("unit/test_ledger_requests.py",)
 ASKED = ("unit/test_asked_for.py",)
 COMMANDS = ("integration/test_request_commands.py",)
+VERSIONS = ("integration/test_version_commands.py",)
 
 
 ASKED_FOR = (
@@ -107,6 +108,34 @@ ASKED_FOR = (
         '            return ("" if is_report else row.note or ""), None\n',
         '            return row.note or "", None\n',
         COMMANDS,
+    ),
+    Fault(
+        "the same restore asked twice is two requests",
+        "app/versions.py",
+        "    [found] = ledger.requests.add_once([wanted], at)\n",
+        "    [found] = [(one, True) for one in ledger.requests.add([wanted], at)]\n",
+        VERSIONS,
+    ),
+    Fault(
+        "the same undelete asked twice is two requests",
+        "app/versions.py",
+        "    asked = ledger.requests.add_once(wanted, at)\n",
+        "    asked = [(one, True) for one in ledger.requests.add(wanted, at)]\n",
+        VERSIONS,
+    ),
+    Fault(
+        "whoever asks again is answered though something else has the last word",
+        "ledger/requests.py",
+        "tx.tuples(query.order_by(request.c.id))\n",
+        "tx.tuples(query.order_by(request.c.id.desc()))\n",
+        LEDGER,
+    ),
+    Fault(
+        "a request that expects something else answers for this one",
+        "ledger/requests.py",
+        "NewRequest(mirror, path, RequestKind(kind), version, expect), number)\n",
+        "NewRequest(mirror, path, RequestKind(kind), version), number)\n",
+        (*LEDGER, *VERSIONS),
     ),
     Fault(
         "open requests are not measured by their kinds",

@@ -67,6 +67,16 @@ def test_what_was_answered_can_be_asked_for_anew(ledger: Ledger, state: RequestS
     assert second != first
 
 
+def test_what_something_else_was_asked_after_is_asked_for_anew(ledger: Ledger) -> None:
+    [(first, _)] = ledger.requests.add_once([RESTORE], NOW)
+    ledger.requests.add_once([NewRequest("docs", "a", RequestKind.RESTORE, "V2")], NOW)
+
+    [(second, is_new)] = ledger.requests.add_once([RESTORE], NOW)
+
+    assert is_new
+    assert second != first
+
+
 def test_what_waits_in_a_hold_answers_nobody_else(ledger: Ledger) -> None:
     ledger.holds.hold_rewind("docs", "rewind", [RESTORE], NOW)
 

@@ -15,8 +15,6 @@ from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Path, RequestKind, Ulid
 
-_MOST_OPEN = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -90,10 +88,7 @@ def ask_for_a_round(ledger: Ledger, config: Config, mirror: str, now: datetime) 
     """
     if waits_since(ledger, config, mirror) is not None:
         ledger.waits.end(mirror)
-    for request in ledger.requests.open(mirror, _MOST_OPEN):
-        if request.kind is RequestKind.RETENTION:
-            return request.id
-    [number] = ledger.requests.add([NewRequest(mirror, "", RequestKind.RETENTION)], now)
+    [(number, _)] = ledger.requests.add_once([NewRequest(mirror, "", RequestKind.RETENTION)], now)
     return number
 
 

@@ -60,10 +60,12 @@ class Undelete:
     What was asked for of what was deleted: each request, with the version it is about.
 
     lost: paths whose last content cannot be had back: retention let its bytes go.
+    before: requests of those that were open already.
     """
 
     asked: dict[int, VersionRow]
     lost: tuple[VersionRow, ...]
+    before: frozenset[int] = frozenset()
 
 
 # Which one is meant.
@@ -235,9 +237,12 @@ def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
 
 def ask_restore(
     config: Config, ledger: Ledger, row: VersionRow, to: Path | None, at: datetime
-) -> int:
+) -> tuple[int, bool]:
     """
-    Ask the daemon to put a version back, to its path or to *to*, and give the request.
+    Ask the daemon to put a version back, to its path or to *to*.
+
+    Returns:
+        The request, and whether it is a new one: else the same is asked for already.
 
     Raises:
         UserError: It cannot be done in that mirror.
@@ -247,8 +252,8 @@ def ask_restore(
         raise UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
     path = _a_path(to) if to is not None else row.path
     wanted = NewRequest(row.mirror, path, RequestKind.RESTORE, version=row.id)
-    [request] = ledger.requests.add([wanted], at)
-    return request
+    [found] = ledger.requests.add_once([wanted], at)
+    return found
 
 
 def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:
@@ -283,8 +288,12 @@ def ask_undelete(
         NewRequest(mirror, row.path, RequestKind.RESTORE, version=row.id, expect=NOTHING)
         for row in rows
     ]
-    asked = dict(zip(ledger.requests.add(wanted, at), rows, strict=True))
-    return Undelete(asked, tuple(row for row in found if row.gone_at is not None))
+    asked = ledger.requests.add_once(wanted, at)
+    return Undelete(
+        {number: row for (number, _), row in zip(asked, rows, strict=True)},
+        tuple(row for row in found if row.gone_at is not None),
+        frozenset(number for number, is_new in asked if not is_new),
+    )
 
 
 def ask_rewind(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from docferry.cli import EXIT_TROUBLE, EXIT_USER, Context, as_json, limit, pass_context
-from docferry.cli.output import emit_json, emit_table, line, safe, say_hidden, size
+from docferry.cli.output import ago, emit_json, emit_table, line, safe, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.model import HoldState, RequestState
@@ -151,7 +151,9 @@ def restore(
             row = before_now(ledger, mirror_of(context.config, ledger, what, mirror), what)
         else:
             row = resolve(context.config, ledger, what, mirror, when)
-        request = ask_restore(context.config, ledger, row, to, datetime.now(UTC))
+        request, is_new = ask_restore(context.config, ledger, row, to, datetime.now(UTC))
+        if not (is_new or is_json):
+            _say_asked_before(ledger, [request])
         done = _wait_for(context, ledger, [request], wait_s)
     if is_json:
         emit_json(done)
@@ -185,6 +187,8 @@ def undelete(
                 f"nothing that was deleted at or below {path!r} can be had back"
                 + _what_is_held(ledger, name)
             )
+        if not is_json:
+            _say_asked_before(ledger, sorted(found.before))
         done = _wait_for(context, ledger, [*found.asked], wait_s)
     if is_json:
         emit_json({"requests": done, "lost": found.lost})
@@ -272,6 +276,15 @@ def _how_it_is(row: VersionRow) -> str:
     if row.held:
         words.append("held")
     return ", ".join(words)
+
+
+def _say_asked_before(ledger: Ledger, requests: Sequence[int]) -> None:
+    """Say whose answer this command gives: the same is asked for already."""
+    for request in requests[:_MOST]:
+        row = ledger.requests.get(request)
+        if row is not None:
+            line(f"{row.path}: asked for already (request {row.id}, {ago(row.created_at)})")
+    say_hidden(len(requests) - _MOST, "docferry requests list")
 
 
 def _wait_for(

@@ -82,6 +82,7 @@ class RequestLog:
         Returns:
             The id of each, and whether it is a new one. Who asks for the same again, while
             it is open, gets the same answer: carried out twice it would be two changes.
+            Unless something else was asked of the path since: that would have the last word.
         """
         with self._database.writing() as tx:
             known = _open_ones(tx, {one.mirror for one in new})
@@ -231,17 +232,16 @@ class RequestLog:
 
 
 def _open_ones(tx: Transaction, mirrors: Collection[str]) -> dict[NewRequest, int]:
-    """Give what is asked for of *mirrors*, and not carried out yet; of equal ones the oldest."""
+    """Give what was asked last of each path of *mirrors*, if it is not carried out yet."""
     columns = (request.c.mirror, request.c.path, request.c.kind, request.c.version)
     query = select(request.c.id, *columns, request.c.expect).where(
         request.c.mirror.in_(mirrors), request.c.state == RequestState.OPEN
     )
-    return {
-        NewRequest(mirror, path, RequestKind(kind), version, expect): number
-        for number, mirror, path, kind, version, expect in tx.tuples(
-            query.order_by(request.c.id.desc())
-        )
+    last = {
+        (mirror, path): (NewRequest(mirror, path, RequestKind(kind), version, expect), number)
+        for number, mirror, path, kind, version, expect in tx.tuples(query.order_by(request.c.id))
     }
+    return dict(last.values())
 
 
 def insert_requests(
