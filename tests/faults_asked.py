@@ -7,7 +7,6 @@ from fault import Fault
 LEDGER = ("unit/test_ledger_requests.py",)
 ASKED = ("unit/test_asked_for.py",)
 COMMANDS = ("integration/test_request_commands.py",)
-VERSIONS = ("integration/test_version_commands.py",)
 
 
 ASKED_FOR = (
@@ -114,14 +113,14 @@ ASKED_FOR = (
         "app/versions.py",
         "    [found] = ledger.requests.add_once([wanted], at)\n",
         "    [found] = [(one, True) for one in ledger.requests.add([wanted], at)]\n",
-        VERSIONS,
+        COMMANDS,
     ),
     Fault(
         "the same undelete asked twice is two requests",
         "app/versions.py",
         "    asked = ledger.requests.add_once(wanted, at)\n",
         "    asked = [(one, True) for one in ledger.requests.add(wanted, at)]\n",
-        VERSIONS,
+        COMMANDS,
     ),
     Fault(
         "whoever asks again is answered though something else has the last word",
@@ -135,7 +134,7 @@ ASKED_FOR = (
         "ledger/requests.py",
         "NewRequest(mirror, path, RequestKind(kind), version, expect), number)\n",
         "NewRequest(mirror, path, RequestKind(kind), version), number)\n",
-        (*LEDGER, *VERSIONS),
+        LEDGER,
     ),
     Fault(
         "open requests are not measured by their kinds",

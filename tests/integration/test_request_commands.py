@@ -12,8 +12,8 @@ from commands import Desk
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.requests import Failure, NewRequest
-from docferry.model import HoldState, MirrorHealth, RequestKind, RequestState
-from ledger_rows import NOW, ulid_of
+from docferry.model import HoldState, MirrorHealth, RequestKind, RequestState, Ulid
+from ledger_rows import MINUTE, NOW, deleted, ulid_of, uploaded
 
 VERSION = ulid_of("a")
 
@@ -255,3 +255,61 @@ def test_the_rest_of_a_rewind_that_was_approved_can_be_taken_back_at_once(
     assert f"hold {hold.id} is no approved rewind" in too_early.errors
     assert [one["is_cancelled"] for one in said.json] == [True, True]
     assert ledger.requests.counts(hold.id) == {RequestState.DONE: 1, RequestState.CANCELLED: 2}
+
+
+# Asked twice.
+
+
+@pytest.fixture
+def gone(ledger: Ledger) -> Ulid:
+    """A version of b.txt, which was deleted."""
+    ledger.record("docs", [uploaded("b.txt")], at=NOW)
+    ledger.record("docs", [deleted("b.txt")], at=NOW + MINUTE)
+    return ulid_of("b.txt")
+
+
+def test_the_same_restore_asked_twice_is_one_request(
+    desk: Desk, ledger: Ledger, gone: Ulid
+) -> None:
+    first = desk.asks("restore", gone)
+    second = desk.asks("restore", "b.txt")
+    third = desk.asks("restore", gone, "--json")
+
+    [request] = ledger.requests.open("docs", 10)
+    assert "asked for already" not in first.text
+    assert f"b.txt: asked for already (request {request.id}, 0 s ago)" in second.text
+    assert [one["id"] for one in third.json] == [request.id]
+
+
+def test_the_second_who_asks_waits_for_the_first_ones_answer(
+    desk: Desk, ledger: Ledger, gone: Ulid
+) -> None:
+    [request] = desk.asks("restore", gone, "--json").json
+
+    with StateLock(desk.state):  # a daemon that is at it
+        waiting = desk.asks("restore", gone, "--wait", "0.1")
+
+    assert waiting.code == 1
+    assert f"b.txt: asked for already (request {request['id']}, " in waiting.text
+    assert "docferry is still at it" in waiting.text
+    assert [row.id for row in ledger.requests.open("docs", 10)] == [request["id"]]
+
+
+def test_a_restore_to_another_path_is_another_request(
+    desk: Desk, ledger: Ledger, gone: Ulid
+) -> None:
+    desk.asks("restore", gone)
+    said = desk.asks("restore", gone, "--to", "c.txt")
+
+    assert "asked for already" not in said.text
+    assert [row.path for row in ledger.requests.open("docs", 10)] == ["b.txt", "c.txt"]
+
+
+@pytest.mark.usefixtures("gone")
+def test_the_same_undelete_asked_twice_is_one_request(desk: Desk, ledger: Ledger) -> None:
+    desk.asks("restore", "b.txt")  # whatever is there: another one
+    desk.asks("undelete", "b.txt")
+    said = desk.asks("undelete", "b.txt")
+
+    assert "b.txt: asked for already (request 2, " in said.text
+    assert [row.expect for row in ledger.requests.open("docs", 10)] == [None, ""]

@@ -362,45 +362,6 @@ class Erasing(Answering):
         self._ledger.erasures.forget("docs", request.path, {}, NOW, request_id=0, is_all=True)
 
 
-def test_the_same_restore_asked_twice_is_one_request(desk: Office, ledger: Ledger) -> None:
-    first = desk.asks("restore", FIRST)
-    second = desk.asks("restore", "a.txt")
-    third = desk.asks("restore", FIRST, "--json")
-    [request] = ledger.requests.open("docs", 10)
-
-    assert "asked for already" not in first.text
-    assert f"a.txt: asked for already (request {request.id}, 0 s ago)" in second.text
-    assert [one["id"] for one in third.json] == [request.id]
-
-
-def test_the_second_who_asks_waits_for_the_first_ones_answer(desk: Office, ledger: Ledger) -> None:
-    [request] = desk.asks("restore", FIRST, "--json").json
-
-    with StateLock(desk.state):  # a daemon that is at it
-        waiting = desk.asks("restore", FIRST, "--wait", "0.1")
-
-    assert waiting.code == 1
-    assert f"a.txt: asked for already (request {request['id']}, " in waiting.text
-    assert "docferry is still at it" in waiting.text
-    assert [row.id for row in ledger.requests.open("docs", 10)] == [request["id"]]
-
-
-def test_a_restore_to_another_path_is_another_request(desk: Office, ledger: Ledger) -> None:
-    desk.asks("restore", FIRST)
-    said = desk.asks("restore", FIRST, "--to", "c.txt")
-
-    assert "asked for already" not in said.text
-    assert [row.path for row in ledger.requests.open("docs", 10)] == ["a.txt", "c.txt"]
-
-
-def test_the_same_undelete_asked_twice_is_one_request(desk: Office, ledger: Ledger) -> None:
-    desk.asks("undelete", "b.txt")
-    said = desk.asks("undelete", "b.txt")
-
-    assert "b.txt: asked for already (request 1, " in said.text
-    assert asked_for(ledger) == [(RequestKind.RESTORE, "b.txt", B, "")]
-
-
 def test_what_a_hold_keeps_is_no_deletion_to_be_undone_and_the_hold_is_named(
     desk: Office, ledger: Ledger
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Literal
 
+from docferry.app.onlooker import Onlooker, store_of
 from docferry.app.sides import LEDGER_NAME, PRECONDITIONS, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.convert import converter_named
@@ -47,8 +48,9 @@ class Finding:
     remedy: str = ""
 
 
-def check_all(config: Config) -> list[Finding]:
-    """Look at everything; never raises for what it finds."""
+def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]:
+    """Look at everything; never raises for what it finds. *onlooker* hears which store is slow."""
+    onlooker = onlooker or Onlooker()
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
     findings += _check_what_a_start_needs(config)
@@ -65,6 +67,8 @@ def check_all(config: Config) -> list[Finding]:
             for name in config.mirrors:
                 sides = open_sides(config, name, ledger, UlidSource(), connections=2)
                 findings += _check_mirror(sides, ledger)
+                with onlooker.waiting(store_of(config, name)):
+                    findings += _check_store(sides, ledger)
     return findings
 
 
@@ -102,6 +106,13 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
     is_new = row is None or row.marker_id is None
     yield from _check_folder(name, options.local, has_run=not is_new)
     yield from _check_watch(name, options)
+
+
+def _check_store(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+    options = sides.options
+    name = f"mirror {options.name}"
+    row = ledger.mirrors.get(options.name)
+    is_new = row is None or row.marker_id is None
     try:
         sides.remote.check_bucket()
         profile = sides.remote.probe()

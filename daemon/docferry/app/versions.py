@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO
 
-from docferry.app.sides import UlidSource, mirror_named, open_sides
+from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.sides import Sides, UlidSource, mirror_named, open_sides
 from docferry.config import Config
 from docferry.core.asked import NOTHING
 from docferry.core.paths import is_plain, is_reserved
@@ -180,35 +181,50 @@ def _held_at(ledger: Ledger, mirror: str, path: Path, at: datetime) -> VersionRo
 
 
 @contextmanager
-def opened(config: Config, ledger: Ledger, row: VersionRow) -> Iterator[IO[bytes]]:
+def opened(
+    config: Config, ledger: Ledger, row: VersionRow, onlooker: Onlooker | None = None
+) -> Iterator[IO[bytes]]:
     """
     Open the bytes of a version, checked, wherever they are by now.
+
+    *onlooker* hears of a place that does not answer.
 
     Raises:
         PermanentError: They are nowhere, or damaged wherever they are.
         UnreachableError, TemporaryError: The place where they may be does not answer.
     """
     sides = open_sides(config, row.mirror, ledger, UlidSource(), connections=4)
+    whom = f"{store_of(config, row.mirror)}, or the folder {sides.options.local}"
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-        failure: DocferryError | None = None
-        for opener in sides.contents.openers(row):
-            spool.seek(0)
-            spool.truncate()
-            try:
-                with opener() as content:
-                    sha256 = content.read_into(spool.write)
-            except StaleError:
-                continue
-            except DocferryError as error:
-                failure = failure or error
-                continue
-            if sha256 == row.sha256:
-                break
-            failure = PermanentError(f"the bytes of version {row.id} are damaged")
-        else:
-            raise failure or gone(row)
+        with (onlooker or Onlooker()).waiting(whom) as heard:
+            _fill(spool, row, sides, heard)
         spool.seek(0)
         yield spool
+
+
+def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], None]) -> None:
+    """Write the bytes of a version, as they are somewhere, to *spool*."""
+
+    def write(part: bytes | memoryview) -> None:
+        heard()
+        spool.write(part)
+
+    failure: DocferryError | None = None
+    for opener in sides.contents.openers(row):
+        spool.seek(0)
+        spool.truncate()
+        try:
+            with opener() as content:
+                sha256 = content.read_into(write)
+        except StaleError:
+            continue
+        except DocferryError as error:
+            failure = failure or error
+            continue
+        if sha256 == row.sha256:
+            return
+        failure = PermanentError(f"the bytes of version {row.id} are damaged")
+    raise failure or gone(row)
 
 
 def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
+from docferry.cli.output import ago, aside, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
     Exit code 1: something would be refused or held back.
     """
     from docferry import logs
+    from docferry.app.onlooker import Onlooker
     from docferry.app.rehearse import rehearse
 
     logs.configure("critical")  # what a rehearsal would log did not happen
-    plans = rehearse(context.config, mirrors or tuple(context.config.mirrors))
+    names = mirrors or tuple(context.config.mirrors)
+    plans = rehearse(context.config, names, Onlooker(aside))
     if is_json:
         emit_json({name: _plan_facts(one) for name, one in plans.items()})
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from docferry.cli import EXIT_TROUBLE, EXIT_USER, Context, as_json, limit, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, line, safe, say_hidden, size
+from docferry.cli.output import ago, aside, emit_json, emit_table, line, safe, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.model import HoldState, RequestState
@@ -71,12 +71,13 @@ def versions(context: Context, path: str, mirror: str | None, most: int, *, is_j
 @pass_context
 def cat(context: Context, version: str, mirror: str | None, at: str | None) -> None:
     """Write the bytes of VERSION, or of what a path holds, to the standard output."""
+    from docferry.app.onlooker import Onlooker
     from docferry.app.versions import opened, resolve, time_named
 
     when = None if at is None else time_named(at)
     with context.ledger() as ledger:
         row = resolve(context.config, ledger, version, mirror, when)
-        with opened(context.config, ledger, row) as file:
+        with opened(context.config, ledger, row, Onlooker(aside)) as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
 

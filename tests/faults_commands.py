@@ -1,0 +1,96 @@
+"""Faults of what commands say: while they wait, how far they are, how they end."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+SILENT = ("integration/test_silent_store.py",)
+
+
+COMMANDS_SAY = (
+    Fault(
+        "a command waits for a store in silence",
+        "app/onlooker.py",
+        "                self._say_once(whom)\n",
+        "",
+        SILENT,
+    ),
+    Fault(
+        "a command says that it waits whatever it has heard",
+        "app/onlooker.py",
+        "            if time.monotonic() - wait.began_s >= self._after_s:\n",
+        "            if True:\n",
+        SILENT,
+    ),
+    Fault(
+        "what has come does not begin the time anew",
+        "app/onlooker.py",
+        "    def heard(self) -> None:\n        self.began_s = time.monotonic()\n",
+        "    def heard(self) -> None:\n        pass\n",
+        SILENT,
+    ),
+    *(
+        Fault(f"{name} waits for a store in silence", module, old, new, SILENT)
+        for name, module, old, new in (
+            (
+                "verify",
+                "app/verify.py",
+                "        with onlooker.waiting(store if Side.REMOTE in asked else"
+                " str(sides.options.local)):\n",
+                "        if True:\n",
+            ),
+            (
+                "check",
+                "app/check.py",
+                "                with onlooker.waiting(store_of(config, name)):\n",
+                "                if True:\n",
+            ),
+            (
+                "plan",
+                "app/rehearse.py",
+                "        with onlooker.waiting(store_of(config, name)):\n",
+                "        if True:\n",
+            ),
+            (
+                "rebuild",
+                "app/rebuild.py",
+                "        with self._onlooker.waiting(store_of(self._config, name)):\n",
+                "        if True:\n",
+            ),
+            (
+                "cat",
+                "app/versions.py",
+                "        with (onlooker or Onlooker()).waiting(whom) as heard:\n",
+                "        with Onlooker().waiting(whom) as heard:\n",
+            ),
+        )
+    ),
+    Fault(
+        "what is said aside comes into the JSON",
+        "cli/output.py",
+        '    click.secho(_in_one_line(f"docferry: {text}"), err=True)\n',
+        '    click.secho(_in_one_line(f"docferry: {text}"))\n',
+        SILENT,
+    ),
+    Fault(
+        "a count goes into what is no terminal",
+        "cli/progress.py",
+        "        disable=not shown_on.is_terminal,\n",
+        "",
+        SILENT,
+    ),
+    Fault(
+        "nobody counts what is verified",
+        "app/verify.py",
+        "        onlooker.count(report.mirror, report.files + report.versions)\n",
+        "",
+        SILENT,
+    ),
+    Fault(
+        "nobody counts what a rebuild looks at",
+        "app/rebuild.py",
+        "            self._onlooker.count(name, asked)\n",
+        "",
+        SILENT,
+    ),
+)
