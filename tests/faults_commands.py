@@ -5,6 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 SILENT = ("integration/test_silent_store.py",)
+RETENTION = ("integration/test_retention_command.py",)
 
 
 COMMANDS_SAY = (
@@ -85,6 +86,34 @@ COMMANDS_SAY = (
         "        onlooker.count(report.mirror, report.files + report.versions)\n",
         "",
         SILENT,
+    ),
+    Fault(
+        "a timer's question passes for a person's word",
+        "app/retention.py",
+        "        if not is_sure:\n",
+        "        if not config:\n",
+        RETENTION,
+    ),
+    Fault(
+        "to read what was let go is called trouble",
+        "app/versions.py",
+        "        raise _let_go(row) from failure\n",
+        "        pass\n",
+        ("integration/test_version_commands.py",),
+    ),
+    Fault(
+        "check has a ledger moved away that is not there",
+        "app/check.py",
+        "        if has_ledger:\n",
+        "        if True:\n",
+        ("system/test_rebuild.py",),
+    ),
+    Fault(
+        "ls says nothing of what it leaves out",
+        "cli/inspect.py",
+        '    say_hidden(len(found) - most, "--limit N, or --json")\n',
+        "",
+        ("integration/test_commands.py",),
     ),
     Fault(
         "nobody counts what a rebuild looks at",

@@ -152,7 +152,7 @@ def test_what_was_held_is_not_let_go_where_no_snapshot_tells_that_it_was(site: S
     result = rebuilt(site, "--from-objects")
     site.work_off()
     kept = archived(site)
-    site.run("retention", "docs", "--now", code=None)
+    site.run("retention", "docs", "--now", "--yes", code=None)
     site.work_off()
 
     assert result["snapshot"] is None

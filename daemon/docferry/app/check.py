@@ -68,7 +68,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
                 sides = open_sides(config, name, ledger, UlidSource(), connections=2)
                 findings += _check_mirror(sides, ledger)
                 with onlooker.waiting(store_of(config, name)):
-                    findings += _check_store(sides, ledger)
+                    findings += _check_store(sides, ledger, has_ledger=is_there)
     return findings
 
 
@@ -108,7 +108,7 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
     yield from _check_watch(name, options)
 
 
-def _check_store(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+def _check_store(sides: Sides, ledger: Ledger, *, has_ledger: bool) -> Iterator[Finding]:
     options = sides.options
     name = f"mirror {options.name}"
     row = ledger.mirrors.get(options.name)
@@ -146,7 +146,7 @@ def _check_store(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
             "use a store that refuses what is not of its checksum",
         )
     yield _check_clock(name, profile.clock_skew_s)
-    yield from _check_history(name, sides, ledger)
+    yield from _check_history(name, sides, ledger, has_ledger=has_ledger)
     if options.local.exists() or not is_new:
         yield from _check_identity(name, sides, ledger, row)
 
@@ -175,7 +175,9 @@ def _check_versioning(name: str, remote: S3Storage) -> Finding:
     )
 
 
-def _check_history(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+def _check_history(
+    name: str, sides: Sides, ledger: Ledger, *, has_ledger: bool
+) -> Iterator[Finding]:
     try:
         is_lacking = is_missed(
             sides.options.name, ledger, sides.remote.snapshots, datetime.now(UTC)
@@ -184,7 +186,9 @@ def _check_history(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]
         yield Finding("store", name, "error", str(error))
         return
     if is_lacking:
-        remedy = "stop docferry, move the ledger away if there is one, then: docferry rebuild"
+        remedy = "docferry rebuild, before anything else: there is no ledger in its way"
+        if has_ledger:
+            remedy = "stop docferry, move the ledger away, then: docferry rebuild"
         what = "the bucket holds a history of this mirror that the ledger knows nothing of"
         yield Finding("store", name, "warning", what, remedy)
 

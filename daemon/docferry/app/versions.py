@@ -190,6 +190,7 @@ def opened(
     *onlooker* hears of a place that does not answer.
 
     Raises:
+        UserError: They were let go, and the same were found nowhere else.
         PermanentError: They are nowhere, or damaged wherever they are.
         UnreachableError, TemporaryError: The place where they may be does not answer.
     """
@@ -224,6 +225,8 @@ def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], N
         if sha256 == row.sha256:
             return
         failure = PermanentError(f"the bytes of version {row.id} are damaged")
+    if row.gone_at is not None:
+        raise _let_go(row) from failure
     raise failure or gone(row)
 
 
@@ -265,7 +268,7 @@ def ask_restore(
     """
     _refuse_what_travels_not(config, row.mirror)
     if row.gone_at is not None:
-        raise UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
+        raise _let_go(row)
     path = _a_path(to) if to is not None else row.path
     wanted = NewRequest(row.mirror, path, RequestKind.RESTORE, version=row.id)
     [found] = ledger.requests.add_once([wanted], at)
@@ -377,6 +380,11 @@ def _a_path(path: str) -> Path:
     if not is_plain(path):
         raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
     return path
+
+
+def _let_go(row: VersionRow) -> UserError:
+    assert row.gone_at is not None
+    return UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
 
 
 def _place(mirror: str, below: Path) -> str:

@@ -71,10 +71,15 @@ def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
 @click.command()
 @click.argument("mirror")
 @click.argument("path", default="")
+@limit
 @as_json
 @pass_context
-def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
-    """List the files that both sides of MIRROR agreed on, at or below PATH."""
+def ls(context: Context, mirror: str, path: str, most: int, *, is_json: bool) -> None:
+    """
+    List the files that both sides of MIRROR agreed on, at or below PATH.
+
+    With --json all of them.
+    """
     from docferry.app.report import files
     from docferry.app.sides import mirror_named
 
@@ -84,8 +89,9 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
     if is_json:
         emit_json(found)
         return
-    rows = ((f.path, size(f.state.size), f.state.version, _trouble_of(f)) for f in found)
+    rows = ((f.path, size(f.state.size), f.state.version, _trouble_of(f)) for f in found[:most])
     emit_table(counted(len(found), "file"), ("path", "size", "version", "problem"), rows)
+    say_hidden(len(found) - most, "--limit N, or --json")
 
 
 @click.command()
