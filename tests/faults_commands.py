@@ -60,7 +60,7 @@ COMMANDS_SAY = (
             ),
             (
                 "cat",
-                "app/versions.py",
+                "app/version_bytes.py",
                 "        with (onlooker or Onlooker()).waiting(whom) as heard:\n",
                 "        with Onlooker().waiting(whom) as heard:\n",
             ),
@@ -96,8 +96,8 @@ COMMANDS_SAY = (
     ),
     Fault(
         "to read what was let go is called trouble",
-        "app/versions.py",
-        "        raise _let_go(row) from failure\n",
+        "app/version_bytes.py",
+        "        raise let_go(row) from failure\n",
         "        pass\n",
         ("integration/test_version_commands.py",),
     ),
@@ -106,7 +106,17 @@ COMMANDS_SAY = (
         "app/check.py",
         "        if has_ledger:\n",
         "        if True:\n",
-        ("system/test_rebuild.py",),
+        (
+            "system/test_rebuild.py::"
+            "test_a_fresh_ledger_in_front_of_a_bucket_with_a_past_is_told_of_and_loses_nothing",
+        ),
+    ),
+    Fault(
+        "who lists versions waits for the client of a store",
+        "app/versions.py",
+        "from docferry.app.mirrors import mirror_named\n",
+        "from docferry.app.sides import mirror_named\n",
+        ("integration/test_starts.py",),
     ),
     Fault(
         "ls says nothing of what it leaves out",

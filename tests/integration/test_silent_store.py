@@ -22,7 +22,7 @@ from docferry.app.onlooker import Onlooker
 from docferry.app.rebuild import rebuild
 from docferry.app.rehearse import rehearse
 from docferry.app.verify import verify
-from docferry.app.versions import opened
+from docferry.app.version_bytes import opened
 from docferry.cli.progress import counter
 from docferry.config import Config, config_path, load
 from docferry.core.guards import marker

@@ -400,6 +400,8 @@ def test_a_fresh_ledger_in_front_of_a_bucket_with_a_past_is_told_of_and_loses_no
         assert checked.returncode == 0
         assert "the bucket holds a history of this mirror" in checked.stdout
         assert "docferry rebuild" in checked.stdout
+    assert "there is no ledger in its way" in before.stdout
+    assert "move the ledger away" in after.stdout
     assert site.docs.files() == lost.files
 
 

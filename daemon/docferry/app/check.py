@@ -11,8 +11,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Literal
 
+from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
-from docferry.app.sides import LEDGER_NAME, PRECONDITIONS, Sides, UlidSource, open_sides
+from docferry.app.sides import PRECONDITIONS, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.convert import converter_named
 from docferry.core.guards import Refused, marker_id, prove

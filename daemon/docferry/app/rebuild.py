@@ -15,8 +15,9 @@ from time import monotonic
 
 from docferry.app.conversion import rules_of
 from docferry.app.daemon import Daemon
+from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
-from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, open_sides
+from docferry.app.sides import Clock, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.core.filters import Filter
 from docferry.core.guards import marker, marker_id

@@ -10,16 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from docferry.app.mirrors import LEDGER_NAME, mirror_named
 from docferry.app.onlooker import Onlooker, store_of
-from docferry.app.sides import (
-    LEDGER_NAME,
-    Known,
-    Sides,
-    UlidSource,
-    mirror_named,
-    note_mirror,
-    open_sides,
-)
+from docferry.app.sides import Known, Sides, UlidSource, note_mirror, open_sides
 from docferry.config import Config
 from docferry.core.guards import counts_since
 from docferry.engine.dry_run import DryRun, Rehearsal

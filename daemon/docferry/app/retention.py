@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from docferry.app.sides import mirror_named
+from docferry.app.mirrors import mirror_named
 from docferry.config import Config
 from docferry.core.retention import Policy, Verdict
 from docferry.engine.retention import WHY_IT_WAITS, verdicts, what_to_do

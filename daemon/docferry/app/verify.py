@@ -8,8 +8,9 @@ from concurrent.futures import Executor as Pool
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from docferry.app.mirrors import mirror_named
 from docferry.app.onlooker import Onlooker, store_of
-from docferry.app.sides import Sides, UlidSource, mirror_named, open_sides
+from docferry.app.sides import Sides, UlidSource, open_sides
 from docferry.config import Config
 from docferry.core.filters import Filter
 from docferry.core.guards import Proven, Refused, marker_id, prove

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO
 
-from docferry.app.onlooker import Onlooker, store_of
-from docferry.app.sides import Sides, UlidSource, mirror_named, open_sides
+from docferry.app.mirrors import mirror_named
 from docferry.config import Config
 from docferry.core.asked import NOTHING
 from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
-from docferry.engine.contents import gone
-from docferry.errors import DocferryError, PermanentError, StaleError, UserError
+from docferry.errors import UserError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Mode, Path, RequestKind, Ulid, VersionRow
 
-_SPOOL_BYTES = 16 * 1024 * 1024  # of a content stay in memory, what is more goes to a file
-#: Larger contents are not compared line by line.
-DIFF_BYTES = 10 * 1024 * 1024
 _ULID_CHARS = 26
 
 
@@ -177,80 +168,6 @@ def _held_at(ledger: Ledger, mirror: str, path: Path, at: datetime) -> VersionRo
     raise UserError(f"{mirror} had no {path} at {_local(at)}")
 
 
-# Bytes.
-
-
-@contextmanager
-def opened(
-    config: Config, ledger: Ledger, row: VersionRow, onlooker: Onlooker | None = None
-) -> Iterator[IO[bytes]]:
-    """
-    Open the bytes of a version, checked, wherever they are by now.
-
-    *onlooker* hears of a place that does not answer.
-
-    Raises:
-        UserError: They were let go, and the same were found nowhere else.
-        PermanentError: They are nowhere, or damaged wherever they are.
-        UnreachableError, TemporaryError: The place where they may be does not answer.
-    """
-    sides = open_sides(config, row.mirror, ledger, UlidSource(), connections=4)
-    whom = f"{store_of(config, row.mirror)}, or the folder {sides.options.local}"
-    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-        with (onlooker or Onlooker()).waiting(whom) as heard:
-            _fill(spool, row, sides, heard)
-        spool.seek(0)
-        yield spool
-
-
-def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], None]) -> None:
-    """Write the bytes of a version, as they are somewhere, to *spool*."""
-
-    def write(part: bytes | memoryview) -> None:
-        heard()
-        spool.write(part)
-
-    failure: DocferryError | None = None
-    for opener in sides.contents.openers(row):
-        spool.seek(0)
-        spool.truncate()
-        try:
-            with opener() as content:
-                sha256 = content.read_into(write)
-        except StaleError:
-            continue
-        except DocferryError as error:
-            failure = failure or error
-            continue
-        if sha256 == row.sha256:
-            return
-        failure = PermanentError(f"the bytes of version {row.id} are damaged")
-    if row.gone_at is not None:
-        raise _let_go(row) from failure
-    raise failure or gone(row)
-
-
-def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:
-    """Give the lines of a unified diff of two texts. None: one of them is no text, or too large."""
-    before, after = _text(config, ledger, a), _text(config, ledger, b)
-    if before is None or after is None:
-        return None
-    names = (f"{a.path}\t{a.id}", f"{b.path}\t{b.id}")
-    return [*difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
-
-
-def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
-    if row.size > DIFF_BYTES:
-        return None
-    with opened(config, ledger, row) as file:
-        content = file.read()
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text.splitlines()
-
-
 # To be had back.
 
 
@@ -268,11 +185,17 @@ def ask_restore(
     """
     _refuse_what_travels_not(config, row.mirror)
     if row.gone_at is not None:
-        raise _let_go(row)
+        raise let_go(row)
     path = _a_path(to) if to is not None else row.path
     wanted = NewRequest(row.mirror, path, RequestKind.RESTORE, version=row.id)
     [found] = ledger.requests.add_once([wanted], at)
     return found
+
+
+def let_go(row: VersionRow) -> UserError:
+    """Say that the bytes of a version were let go, and when."""
+    assert row.gone_at is not None
+    return UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
 
 
 def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:
@@ -380,11 +303,6 @@ def _a_path(path: str) -> Path:
     if not is_plain(path):
         raise UserError(f"{path!r} is no path inside a mirror: such as reports/2026.docx")
     return path
-
-
-def _let_go(row: VersionRow) -> UserError:
-    assert row.gone_at is not None
-    return UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
 
 
 def _place(mirror: str, below: Path) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from docferry.ledger import Ledger
 
 # Imports of what is heavy (boto3, the ledger) stand in the commands: `docferry --help`
-# and a faulty configuration answer at once.
+# and a faulty configuration answer at once, and what only looks at the ledger loads no
+# client of a store (`app.mirrors`, not `app.sides`).
 
 EXIT_TROUBLE = 1  # it ran, and something is not as it should be
 EXIT_USER = 2  # the configuration or the request is wrong
@@ -55,7 +56,7 @@ class Context:
 
     @property
     def _ledger_path(self) -> Path:
-        from docferry.app.sides import LEDGER_NAME
+        from docferry.app.mirrors import LEDGER_NAME
 
         return self.config.state_dir / LEDGER_NAME
 

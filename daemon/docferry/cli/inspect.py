@@ -80,8 +80,8 @@ def ls(context: Context, mirror: str, path: str, most: int, *, is_json: bool) ->
 
     With --json all of them.
     """
+    from docferry.app.mirrors import mirror_named
     from docferry.app.report import files
-    from docferry.app.sides import mirror_named
 
     mirror_named(context.config, mirror)
     with context.ledger() as ledger:
@@ -106,8 +106,8 @@ def log(context: Context, path: str, mirror: str | None, most: int, *, is_json: 
 
     Exit code 1: nothing is known of it.
     """
+    from docferry.app.mirrors import only_mirror
     from docferry.app.report import story
-    from docferry.app.sides import only_mirror
 
     with context.ledger() as ledger:
         report = story(ledger, only_mirror(context.config, mirror), path)

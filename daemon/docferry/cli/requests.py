@@ -36,8 +36,8 @@ def list_requests(context: Context, mirror: str, *, is_all: bool, most: int, is_
 
     What a rewind asks for before it is approved: docferry holds show.
     """
+    from docferry.app.mirrors import mirror_named
     from docferry.app.requests import asked
-    from docferry.app.sides import mirror_named
 
     name = mirror_named(context.config, mirror).name if mirror else None
     with context.ledger() as ledger:

@@ -36,8 +36,8 @@ def retention(
     if is_now:
         _ask(context, mirror, is_sure=is_sure, is_json=is_json)
         return
+    from docferry.app.mirrors import mirror_named
     from docferry.app.retention import outlooks
-    from docferry.app.sides import mirror_named
 
     names = [mirror_named(context.config, mirror).name] if mirror else [*context.config.mirrors]
     with context.ledger() as ledger:

@@ -72,7 +72,8 @@ def versions(context: Context, path: str, mirror: str | None, most: int, *, is_j
 def cat(context: Context, version: str, mirror: str | None, at: str | None) -> None:
     """Write the bytes of VERSION, or of what a path holds, to the standard output."""
     from docferry.app.onlooker import Onlooker
-    from docferry.app.versions import opened, resolve, time_named
+    from docferry.app.version_bytes import opened
+    from docferry.app.versions import resolve, time_named
 
     when = None if at is None else time_named(at)
     with context.ledger() as ledger:
@@ -93,7 +94,8 @@ def diff(context: Context, a: str, b: str, mirror: str | None) -> None:
 
     Exit code 1: they differ; 2: they could not be compared.
     """
-    from docferry.app.versions import difference, resolve
+    from docferry.app.version_bytes import difference
+    from docferry.app.versions import resolve
 
     try:
         with context.ledger() as ledger:
@@ -177,7 +179,7 @@ def undelete(
 
     Exit code 1: some of it cannot be had back, or was not put back yet.
     """
-    from docferry.app.sides import only_mirror
+    from docferry.app.mirrors import only_mirror
     from docferry.app.versions import ask_undelete
 
     name = only_mirror(context.config, mirror)
@@ -212,7 +214,7 @@ def rewind(context: Context, where: str, when: str, *, is_json: bool) -> None:
     docferry holds approve. What is there now goes to the archive; what changes before
     it is approved is left as it is. Exit code 1: some of it cannot be had back.
     """
-    from docferry.app.sides import mirror_named
+    from docferry.app.mirrors import mirror_named
     from docferry.app.versions import ask_rewind, looks_like_version, time_named, version_named
 
     mirror, _, below = where.partition("/")
