@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from fault import Fault
 from faults_archive import ARCHIVE
+from faults_asked import ASKED_FOR
+from faults_commands import COMMANDS_SAY
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
@@ -28,4 +30,6 @@ FAULTS = (
     *OF_ROT,
     *REBUILDING,
     *STRANGERS,
+    *ASKED_FOR,
+    *COMMANDS_SAY,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -30,7 +30,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from docferry.errors import DocferryError
-from docferry.model import JobState, MirrorHealth
+from docferry.model import JobState, MirrorHealth, RequestKind
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -160,6 +160,8 @@ class MirrorFigures:
     synced_bytes: int = 0
     patrol_coverage: float = 0.0  #: of the cycle under way, or of the last one
     patrolled_at: datetime | None = None  #: when the last whole cycle ended, else the first began
+    requests: Mapping[RequestKind, int] = field(default_factory=dict)  #: open ones, by kind
+    oldest_request_at: datetime | None = None  #: of the open ones; None: there is none
 
 
 class LiveFigures(Collector):
@@ -246,6 +248,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
         lambda f, now: _age_s(f.patrolled_at, now),
     ),
     (
+        "requests_oldest_age_seconds",
+        "Age of the oldest open request: restore, erase, heal ...; 0: there is none.",
+        lambda f, now: _age_s(f.oldest_request_at, now),
+    ),
+    (
         "mirror_healthy",
         "1: it works, or waits for single files; 0: blocked or unreachable.",
         lambda f, _: f.health not in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE),
@@ -262,6 +269,7 @@ def _mirror_families(
             family.add_metric([mirror], float(value(figures, now)))
         yield family
     yield _health_family(mirrors)
+    yield _request_family(mirrors)
 
 
 def _health_family(mirrors: Mapping[str, MirrorFigures]) -> GaugeMetricFamily:
@@ -271,6 +279,16 @@ def _health_family(mirrors: Mapping[str, MirrorFigures]) -> GaugeMetricFamily:
     for mirror, figures in mirrors.items():
         for health in MirrorHealth:
             family.add_metric([mirror, health.value], float(figures.health is health))
+    return family
+
+
+def _request_family(mirrors: Mapping[str, MirrorFigures]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "docferry_requests_open", "Requests to be carried out.", labels=["mirror", "kind"]
+    )
+    for mirror, figures in mirrors.items():
+        for kind in RequestKind:
+            family.add_metric([mirror, kind.value], float(figures.requests.get(kind, 0)))
     return family
 
 

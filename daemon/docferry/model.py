@@ -357,6 +357,7 @@ class RequestState(StrEnum):
     CONFLICT = "conflict"  # done beside the path: somebody had edited what is there
     SKIPPED = "skipped"  # what it was about is not so any more
     FAILED = "failed"
+    CANCELLED = "cancelled"  # a person took it back while it was open
 
 
 #: What is still to be carried out, or may be.

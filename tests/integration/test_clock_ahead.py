@@ -11,7 +11,8 @@ import pytest
 
 import servers
 from docferry.app.daemon import Daemon
-from docferry.app.sides import LEDGER_NAME, Clock
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.app.sides import Clock
 from docferry.config import load
 from docferry.ledger import Ledger
 from ledger_rows import sha_of, version

@@ -109,6 +109,17 @@ def test_what_is_held_is_not_called_in_step_and_all_else_is_said_to_travel(
     assert (listed.words.count(gone), log.words.count(gone)) == (2, 1)
 
 
+def test_of_many_files_some_are_listed_and_the_rest_is_counted(desk: Desk, ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a"), uploaded("b"), uploaded("c")], at=NOW)
+
+    said, facts = (desk.asks("ls", "docs", "--limit", "2", *more) for more in ((), ("--json",)))
+
+    assert "3 files" in said.text
+    assert [line.split()[0] for line in said.text.splitlines()[2:]] == ["a", "b", "..."]
+    assert "... and 1 more: --limit N, or --json" in said.words
+    assert len(facts.json) == 3
+
+
 def test_a_hold_that_is_over_says_what_was_decided(desk: Desk, ledger: Ledger) -> None:
     decided = {}
     for decision in (HoldState.APPROVED, HoldState.DISCARDED):
@@ -221,7 +232,7 @@ def test_status_tells_of_what_was_asked_for_and_of_what_looks_after_the_past(
 
     said, facts = desk.asks("status"), desk.asks("status", "--json").json["mirrors"][0]
 
-    assert "asked for: 1 request, the oldest 5 min ago" in said.text
+    assert "asked for: 1 request (1 restore), the oldest 5 min ago" in said.text
     assert "failed: restore 0.txt (0 s ago): a folder stands there" in said.text
     assert "it has changed" not in said.text
     assert "long ago" not in said.text

@@ -29,6 +29,7 @@ from docferry.model import (
     Mode,
     Outcome,
     RequestKind,
+    RequestState,
 )
 from ledger_rows import (
     MINUTE,
@@ -308,6 +309,18 @@ def test_what_a_rewind_would_do_counts_for_no_held_deletion(ledger: Ledger) -> N
     figures = mirror_figures({"docs": IdleLoop()}, ledger)["docs"]
 
     assert (figures.holds, figures.held_deletions) == (1, 0)
+
+
+def test_what_is_asked_for_is_measured_until_it_is_answered(ledger: Ledger) -> None:
+    wanted = [NewRequest("docs", path, RequestKind.ERASE) for path in ("a", "b")]
+    first, _ = ledger.requests.add(wanted, NOW)
+    before = mirror_figures({"docs": IdleLoop()}, ledger)["docs"]
+    ledger.requests.finish(first, RequestState.DONE, NOW)
+
+    after = mirror_figures({"docs": IdleLoop()}, ledger)["docs"]
+
+    assert (before.requests, before.oldest_request_at) == ({RequestKind.ERASE: 2}, NOW)
+    assert after.requests == {RequestKind.ERASE: 1}
 
 
 def test_how_far_the_patrol_is_and_how_long_ago_it_was_through_is_told(ledger: Ledger) -> None:

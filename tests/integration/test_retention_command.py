@@ -101,7 +101,7 @@ def test_retention_that_waits_says_so_and_why_and_what_to_do(desk: Desk, ledger:
 
     assert "docs: retention waits" in said.words
     assert "which versions were held may be forgotten" in said.words
-    assert "docferry retention docs --now" in said.words
+    assert "docferry retention docs --now --yes" in said.words
     assert facts["waits_since"] is not None
     assert "retention waits for your word" in status.words
 
@@ -110,12 +110,25 @@ def test_a_round_that_a_person_asks_for_ends_the_waiting(desk: Desk, ledger: Led
     desk.configure(more="keep_last = 1\n")
     ledger.waits.begin("docs", datetime.now(UTC))
 
-    desk.asks("retention", "docs", "--now")
+    desk.asks("retention", "docs", "--now", "--yes")
 
     assert ledger.waits.since("docs") is None
     [request] = ledger.requests.open("docs", 10)
     assert request.kind is RequestKind.RETENTION
     assert "retention waits" not in desk.asks("retention").words + desk.asks("status").words
+
+
+def test_to_ask_for_a_round_alone_is_no_word_of_a_person(desk: Desk, ledger: Ledger) -> None:
+    desk.configure(more="keep_last = 1\n")
+    ledger.waits.begin("docs", datetime.now(UTC))
+
+    said = desk.asks("retention", "docs", "--now")  # as a timer does
+
+    assert said.code == 2
+    assert "which versions were held may be forgotten" in said.errors
+    assert "docferry retention docs --now --yes" in said.errors
+    assert ledger.waits.since("docs") is not None
+    assert ledger.requests.open("docs", 10) == []
 
 
 def test_where_no_rule_lets_anything_go_nobody_is_told_to_decide_and_it_still_waits(

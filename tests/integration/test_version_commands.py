@@ -273,11 +273,13 @@ def test_nothing_is_restored_where_it_would_not_travel(desk: Office, ledger: Led
 
 def test_a_version_whose_bytes_were_let_go_is_not_asked_for(desk: Office, ledger: Ledger) -> None:
     ledger.versions.let_go([B], at(5))
+    desk.storage.archive.remove(B)
 
-    said = desk.asks("restore", B)
+    said, read = desk.asks("restore", B), desk.asks("cat", B)
 
-    assert said.code == 2
+    assert (said.code, read.code) == (2, 2)
     assert "were let go" in said.errors
+    assert read.errors == said.errors
 
 
 def test_what_was_deleted_below_a_folder_is_asked_for_at_once(desk: Office, ledger: Ledger) -> None:

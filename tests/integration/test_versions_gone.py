@@ -13,7 +13,8 @@ import pytest
 
 import servers
 from docferry.app.daemon import Daemon
-from docferry.app.sides import LEDGER_NAME, Sides, UlidSource, open_sides
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.app.sides import Sides, UlidSource, open_sides
 from docferry.config import Config, load
 from docferry.core.retention import Policy
 from docferry.engine.archived import about

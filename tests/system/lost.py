@@ -14,7 +14,8 @@ import pytest
 
 import proxy
 import servers
-from docferry.app.sides import LEDGER_NAME, UlidSource, open_sides
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.app.sides import UlidSource, open_sides
 from docferry.config import load
 from docferry.engine.snapshot import Snapshots
 from docferry.ledger import Ledger

@@ -152,7 +152,7 @@ def test_what_was_held_is_not_let_go_where_no_snapshot_tells_that_it_was(site: S
     result = rebuilt(site, "--from-objects")
     site.work_off()
     kept = archived(site)
-    site.run("retention", "docs", "--now", code=None)
+    site.run("retention", "docs", "--now", "--yes", code=None)
     site.work_off()
 
     assert result["snapshot"] is None
@@ -400,6 +400,8 @@ def test_a_fresh_ledger_in_front_of_a_bucket_with_a_past_is_told_of_and_loses_no
         assert checked.returncode == 0
         assert "the bucket holds a history of this mirror" in checked.stdout
         assert "docferry rebuild" in checked.stdout
+    assert "there is no ledger in its way" in before.stdout
+    assert "move the ledger away" in after.stdout
     assert site.docs.files() == lost.files
 
 

@@ -13,7 +13,7 @@ from docferry.engine.asked import AskedFor, Hands
 from docferry.engine.task import Task
 from docferry.errors import PermanentError, TemporaryError
 from docferry.ledger import Ledger
-from docferry.ledger.requests import NewRequest
+from docferry.ledger.requests import TOO_LATE, NewRequest
 from docferry.model import (
     Asked,
     HoldState,
@@ -231,3 +231,94 @@ def test_a_round_of_retention_is_passed_on_at_once(bench: Bench) -> None:
 def _failure(path: Path, *, is_passing: bool) -> TemporaryError | PermanentError:
     kind = TemporaryError if is_passing else PermanentError
     return kind(f"cannot remove {path}: permission denied")
+
+
+def test_why_a_request_waits_is_written_down_with_the_time_of_the_next_try(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    [operation] = bench.begin()
+    bench.asked.failed(operation, TemporaryError("a proxy hiccups"))
+
+    bench.begin()
+
+    row = bench.ledger.requests.get(request)
+    assert row is not None
+    assert row.note == "a proxy hiccups"
+    assert row.retry_at is not None
+    assert row.retry_at > NOW
+
+
+def test_what_was_cancelled_is_not_tried_again(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    [operation] = bench.begin()
+    bench.asked.failed(operation, TemporaryError("a proxy hiccups"))
+    bench.ledger.requests.cancel([request], NOW)
+
+    bench.asked.failed(operation, TemporaryError("and again"))
+    begun = bench.begin()
+
+    assert begun == []
+    assert not bench.asked.is_any
+    assert not bench.asked.is_due
+
+
+def test_what_somebody_puts_where_a_cancelled_restore_was_to_be_is_their_own(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    [operation] = bench.begin()
+    bench.asked.failed(operation, TemporaryError("a proxy hiccups"))
+    bench.ledger.requests.cancel([request], NOW)
+    bench.begin()
+
+    outcome = noted(bench, "a", "old", Origin.LOCAL)
+
+    assert outcome.answers is None
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.LOCAL
+
+
+def test_what_was_in_its_place_when_it_was_cancelled_goes_up_as_what_it_is(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    bench.place(*bench.begin())
+    bench.ledger.requests.cancel([request], NOW)
+    bench.begin()
+
+    outcome = noted(bench, "a", "old")
+
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.RESTORE
+    assert outcome.answers is not None
+    bench.ledger.requests.finish(request, outcome.answers.state, NOW, outcome.answers.note)
+    row = bench.ledger.requests.get(request)
+    assert row is not None
+    assert (row.state, row.note) == (
+        RequestState.CANCELLED,
+        f"{TOO_LATE}: {outcome.answers.note}",
+    )
+
+
+def test_after_an_edit_a_cancelled_restore_answers_for_nothing(bench: Bench) -> None:
+    request = bench.ask("a", "old")
+    bench.place(*bench.begin())
+    bench.ledger.requests.cancel([request], NOW)
+    bench.begin()
+
+    noted(bench, "a", "edited", Origin.LOCAL)
+    outcome = noted(bench, "a", "old", Origin.LOCAL)
+
+    assert outcome.answers is None
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.LOCAL
+
+
+def test_a_hold_ends_when_the_rest_of_what_it_asked_for_is_cancelled(bench: Bench) -> None:
+    wanted = [NewRequest("docs", path, RequestKind.ERASE) for path in ("a", "b")]
+    hold = bench.ledger.holds.hold_rewind("docs", "rewind", wanted, NOW)
+    bench.ledger.holds.decide(hold.id, HoldState.APPROVED, NOW)
+    bench.begin()
+    before = bench.ledger.holds.get(hold.id).state
+    rows = bench.ledger.requests.in_hold(hold.id, 10)
+    bench.ledger.requests.cancel([row.id for row in rows], NOW)
+
+    bench.begin()
+
+    assert before is HoldState.APPROVED
+    assert bench.ledger.holds.get(hold.id).state is HoldState.DONE

@@ -391,6 +391,37 @@ def test_while_a_conversion_runs_it_is_not_erased(mirror: Mirror) -> None:
     assert len(mirror.local.files) == 1
 
 
+def test_what_waits_for_a_conversion_can_be_taken_back_and_nothing_is_removed(
+    mirror: Mirror,
+) -> None:
+    row = mirror.current(PATH, "mine")
+    job_of(mirror, row, None)
+    number = mirror.ask()
+    with pytest.raises(TemporaryError):
+        mirror.erase(number)
+
+    _, cancelled = mirror.ledger.requests.cancel([number], NOW)
+    mirror.ledger.jobs.finish(mirror.ledger.jobs.of([row.sha256])[0].id, NOW, None)
+    with pytest.raises(StaleError, match="it was cancelled"):
+        mirror.erase(number)
+
+    assert cancelled == {number}
+    assert [one.id for one in mirror.ledger.versions.of("docs", PATH)] == [row.id]
+    assert PATH in mirror.remote.files
+
+
+def test_what_was_erased_in_part_can_not_be_taken_back(mirror: Mirror) -> None:
+    with_a_past(mirror)
+    number = mirror.ask()
+    mirror.remote.step = crash_at(1)
+    with pytest.raises(TemporaryError):
+        mirror.erase(number)
+
+    _, cancelled = mirror.ledger.requests.cancel([number], NOW)
+
+    assert cancelled == set()
+
+
 def test_what_the_bucket_has_archived_and_no_row_tells_of_is_erased_too(mirror: Mirror) -> None:
     mirror.displaced(PATH, "1", 2)
     about = Attributes(sha256=sha_of("lost"), path=PATH)

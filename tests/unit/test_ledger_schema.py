@@ -44,6 +44,15 @@ INSERT INTO hold (id, mirror, kind, reason, state, count, created_at) VALUES
 INSERT INTO deletion (mirror, path, side, token, sha256, hold) VALUES
   ('docs', 'a', 'remote', 'e2', 's2', 7);
 """
+#: A restore of an approved rewind, an erasure that waits, one that is done.
+ASKED_BEFORE = """
+INSERT INTO hold (id, mirror, kind, reason, state, count, created_at) VALUES
+  (7, 'docs', 'rewind', 'back', 'approved', 1, '2026-01-04T00:00:00.000000Z');
+INSERT INTO request (id, mirror, path, kind, version, hold, state, created_at, note) VALUES
+  (3, 'docs', 'a', 'restore', 'V1', 7, 'open', '2026-01-04T00:00:00.000000Z', NULL),
+  (4, 'docs', 'b', 'erase', NULL, NULL, 'open', '2026-01-05T00:00:00.000000Z', NULL),
+  (5, 'docs', '', 'erase', NULL, NULL, 'done', '2026-01-05T00:00:00.000000Z', '{}');
+"""
 
 
 def change(path: pathlib.Path, sql: str) -> None:
@@ -157,6 +166,29 @@ def test_a_ledger_of_before_is_brought_up_to_date_with_all_that_it_holds(
         }
         [current] = ledger.versions.of("docs", "b")
         assert current.is_current
+
+
+def test_what_was_asked_for_of_an_older_ledger_is_kept_and_an_erasure_counts_as_begun(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    database = Database(path)
+    with database.writing() as tx:
+        upgrade.migrate(tx.connection, "0003")
+    database.close()
+    raw = sqlite3.connect(path)
+    raw.executescript(ASKED_BEFORE)
+    raw.close()
+
+    with Ledger.open(path) as ledger:
+        restore, erase, done = (ledger.requests.get(number) for number in (3, 4, 5))
+
+    assert restore is not None
+    assert (restore.version, restore.hold, restore.begun_at) == ("V1", 7, None)
+    assert erase is not None
+    assert erase.begun_at == datetime(2026, 1, 5, tzinfo=UTC)
+    assert done is not None
+    assert (done.state, done.note, done.begun_at) == (RequestState.DONE, "{}", None)
 
 
 def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:

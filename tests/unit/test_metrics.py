@@ -11,7 +11,7 @@ import pytest
 from docferry import metrics
 from docferry.errors import TemporaryError
 from docferry.metrics import REGISTRY, LiveFigures, MirrorFigures
-from docferry.model import JobState, MirrorHealth
+from docferry.model import JobState, MirrorHealth, RequestKind
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -128,6 +128,21 @@ def test_the_figures_of_each_mirror_are_told() -> None:
 
     assert list(told.values()) == [1, NOW.timestamp(), 2, 300, 4, 5, 6, 60, 7, 70]
     assert other == 0
+
+
+def test_open_requests_are_told_for_every_kind_with_the_age_of_the_oldest() -> None:
+    asked_at = NOW - timedelta(minutes=2)
+    figures = MirrorFigures(requests={RequestKind.ERASE: 3}, oldest_request_at=asked_at)
+
+    with published(live({"docs": figures, "idle": MirrorFigures()}, {})):
+        told = {
+            kind.value: sample("requests_open", mirror="docs", kind=kind.value)
+            for kind in RequestKind
+        }
+        ages = [sample("requests_oldest_age_seconds", mirror=name) for name in ("docs", "idle")]
+
+    assert told == {kind.value: 0.0 for kind in RequestKind} | {"erase": 3.0}
+    assert ages == [120.0, 0.0]
 
 
 @pytest.mark.parametrize("health", MirrorHealth)

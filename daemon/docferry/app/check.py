@@ -11,7 +11,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Literal
 
-from docferry.app.sides import LEDGER_NAME, PRECONDITIONS, Sides, UlidSource, open_sides
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.sides import PRECONDITIONS, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.convert import converter_named
 from docferry.core.guards import Refused, marker_id, prove
@@ -47,8 +49,9 @@ class Finding:
     remedy: str = ""
 
 
-def check_all(config: Config) -> list[Finding]:
-    """Look at everything; never raises for what it finds."""
+def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]:
+    """Look at everything; never raises for what it finds. *onlooker* hears which store is slow."""
+    onlooker = onlooker or Onlooker()
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
     findings += _check_what_a_start_needs(config)
@@ -65,6 +68,8 @@ def check_all(config: Config) -> list[Finding]:
             for name in config.mirrors:
                 sides = open_sides(config, name, ledger, UlidSource(), connections=2)
                 findings += _check_mirror(sides, ledger)
+                with onlooker.waiting(store_of(config, name)):
+                    findings += _check_store(sides, ledger, has_ledger=is_there)
     return findings
 
 
@@ -102,6 +107,13 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
     is_new = row is None or row.marker_id is None
     yield from _check_folder(name, options.local, has_run=not is_new)
     yield from _check_watch(name, options)
+
+
+def _check_store(sides: Sides, ledger: Ledger, *, has_ledger: bool) -> Iterator[Finding]:
+    options = sides.options
+    name = f"mirror {options.name}"
+    row = ledger.mirrors.get(options.name)
+    is_new = row is None or row.marker_id is None
     try:
         sides.remote.check_bucket()
         profile = sides.remote.probe()
@@ -135,7 +147,7 @@ def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
             "use a store that refuses what is not of its checksum",
         )
     yield _check_clock(name, profile.clock_skew_s)
-    yield from _check_history(name, sides, ledger)
+    yield from _check_history(name, sides, ledger, has_ledger=has_ledger)
     if options.local.exists() or not is_new:
         yield from _check_identity(name, sides, ledger, row)
 
@@ -164,7 +176,9 @@ def _check_versioning(name: str, remote: S3Storage) -> Finding:
     )
 
 
-def _check_history(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+def _check_history(
+    name: str, sides: Sides, ledger: Ledger, *, has_ledger: bool
+) -> Iterator[Finding]:
     try:
         is_lacking = is_missed(
             sides.options.name, ledger, sides.remote.snapshots, datetime.now(UTC)
@@ -173,7 +187,9 @@ def _check_history(name: str, sides: Sides, ledger: Ledger) -> Iterator[Finding]
         yield Finding("store", name, "error", str(error))
         return
     if is_lacking:
-        remedy = "stop docferry, move the ledger away if there is one, then: docferry rebuild"
+        remedy = "docferry rebuild, before anything else: there is no ledger in its way"
+        if has_ledger:
+            remedy = "stop docferry, move the ledger away, then: docferry rebuild"
         what = "the bucket holds a history of this mirror that the ledger knows nothing of"
         yield Finding("store", name, "warning", what, remedy)
 

@@ -14,8 +14,9 @@ from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, mirror_figures, readiness
 from docferry.app.keepers import Keepers
+from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
-from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, note_mirror, open_sides
+from docferry.app.sides import Clock, Sides, UlidSource, note_mirror, open_sides
 from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools

@@ -17,7 +17,6 @@ from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.model import UNFINISHED, Path, RequestKind, RequestState, Ulid
 
-_MOST_OPEN = 10_000
 _LOOK_EVERY_S = 0.2
 
 
@@ -79,13 +78,10 @@ def doomed(ledger: Ledger, config: Config, mirror: str | None, path: Path) -> Do
 
 def ask(ledger: Ledger, mirror: str, path: Path, now: datetime) -> int:
     """Ask the daemon to erase *path*, if nobody has; give the request's number."""
-    for request in ledger.requests.open(mirror, _MOST_OPEN):
-        if (request.kind, request.path) == (RequestKind.ERASE, path):
-            return request.id
     # What came after the request stays: the daemon's clock may be ahead of this one.
     last = ledger.versions.last()
     at = now if last is None else max(now, last[1])
-    [number] = ledger.requests.add([NewRequest(mirror, path, RequestKind.ERASE)], at)
+    [(number, _)] = ledger.requests.add_once([NewRequest(mirror, path, RequestKind.ERASE)], at)
     return number
 
 

@@ -62,6 +62,7 @@ def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
         waiting.append(facts.oldest_dirty_at)
     versions, version_bytes = ledger.versions.totals(name)
     patrol = ledger.patrols.get(name)
+    requests, oldest_request_at = ledger.requests.count_open(name)
     return MirrorFigures(
         health=facts.health,
         dirty_paths=facts.dirty,
@@ -78,4 +79,6 @@ def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
         synced_bytes=size_bytes,
         patrol_coverage=coverage(patrol.checked, patrol.total) if patrol else 0.0,
         patrolled_at=(patrol.finished_at or patrol.began_at) if patrol else None,
+        requests=requests,
+        oldest_request_at=oldest_request_at,
     )

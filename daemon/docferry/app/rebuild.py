@@ -15,7 +15,9 @@ from time import monotonic
 
 from docferry.app.conversion import rules_of
 from docferry.app.daemon import Daemon
-from docferry.app.sides import LEDGER_NAME, Clock, Sides, UlidSource, open_sides
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.sides import Clock, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.core.filters import Filter
 from docferry.core.guards import marker, marker_id
@@ -72,7 +74,11 @@ def refuse_sound(config: Config) -> None:
 
 
 def rebuild(
-    config: Config, *, from_objects: bool, tell: Callable[[str], None] = lambda text: None
+    config: Config,
+    *,
+    from_objects: bool,
+    tell: Callable[[str], None] = lambda text: None,
+    onlooker: Onlooker | None = None,
 ) -> Rebuilding:
     """
     Make the ledger anew. Nothing is written to any bucket, and nothing half is left.
@@ -80,6 +86,7 @@ def rebuild(
     Args:
         from_objects: Look at every object, and at no snapshot.
         tell: Hears what is being done.
+        onlooker: Told how far it is, and of a store that does not answer.
 
     Raises:
         UserError: A daemon runs, or there is a sound ledger, or nothing to rebuild from.
@@ -89,7 +96,14 @@ def rebuild(
     with StateLock(config.state_dir), _unfinished(config) as unfinished:
         refuse_sound(config)
         with Rebuilt.open(unfinished) as ledger, _scratch(config) as folder:
-            work = _Work(config, ledger, folder, from_objects=from_objects, tell=tell)
+            work = _Work(
+                config,
+                ledger,
+                folder,
+                from_objects=from_objects,
+                tell=tell,
+                onlooker=onlooker or Onlooker(),
+            )
             mirrors = tuple(work.mirror(name) for name in config.mirrors)
             if all(one.result is None for one in mirrors):
                 raise UserError(
@@ -134,21 +148,24 @@ class _Work:
         *,
         from_objects: bool,
         tell: Callable[[str], None],
+        onlooker: Onlooker,
     ) -> None:
         self._config = config
         self._ledger = ledger
         self._folder = folder
         self._from_objects = from_objects
         self._tell = tell
+        self._onlooker = onlooker
         self._rules: tuple[Rule, ...] = rules_of(config)
 
     def mirror(self, name: str) -> MirrorRebuilt:
         began_s = monotonic()
         options = self._config.mirrors[name]
         sides = self._sides(name)
-        sides.remote.check_bucket()
+        with self._onlooker.waiting(store_of(self._config, name)):
+            sides.remote.check_bucket()
+            found = marker_id(sides.remote.read_marker())
         remote = sides.places.remote_name
-        found = marker_id(sides.remote.read_marker())
         if found is None:
             self._tell(f"{name}: {remote} has no marker: there is nothing to rebuild from")
             return MirrorRebuilt(name, remote, None)
@@ -195,7 +212,7 @@ class _Work:
             pool,
             self._folder,
             targets={r.name: r.to_mirror for r in self._rules if r.from_mirror == name},
-            takes=Filter(options.include, options.exclude).takes,
+            takes=self._counted(name, Filter(options.include, options.exclude).takes),
             size_here=partial(_size_here, LocalStorage(options.local)),
             new_ulid=_Later(self._ledger),
             now=now,
@@ -216,6 +233,20 @@ class _Work:
         if rebuild.result.may_forget_held:
             self._ledger.waits.begin(name, now())
         return rebuild
+
+    def _counted(
+        self, name: str, takes: Callable[[ModelPath], bool]
+    ) -> Callable[[ModelPath], bool]:
+        """Tell how many paths were looked at: of each *takes* is asked once."""
+        asked = 0
+
+        def count(path: ModelPath) -> bool:
+            nonlocal asked
+            asked += 1
+            self._onlooker.count(name, asked)
+            return takes(path)
+
+        return count
 
 
 def _size_here(folder: LocalStorage, path: ModelPath) -> int | None:

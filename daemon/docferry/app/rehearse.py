@@ -10,15 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from docferry.app.sides import (
-    LEDGER_NAME,
-    Known,
-    Sides,
-    UlidSource,
-    mirror_named,
-    note_mirror,
-    open_sides,
-)
+from docferry.app.mirrors import LEDGER_NAME, mirror_named
+from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.sides import Known, Sides, UlidSource, note_mirror, open_sides
 from docferry.config import Config
 from docferry.core.guards import counts_since
 from docferry.engine.dry_run import DryRun, Rehearsal
@@ -32,9 +26,11 @@ from docferry.storage.local import LocalStorage
 from docferry.storage.memory import MemoryStorage
 
 
-def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
+def rehearse(
+    config: Config, mirrors: Sequence[str], onlooker: Onlooker | None = None
+) -> dict[str, DryRun]:
     """
-    Give the plan of each mirror, by name.
+    Give the plan of each mirror, by name. *onlooker* hears of a store that does not answer.
 
     Raises:
         UserError: There is no such mirror.
@@ -51,7 +47,8 @@ def rehearse(config: Config, mirrors: Sequence[str]) -> dict[str, DryRun]:
         if path.exists():
             with Ledger.open(path, read_only=True) as ledger:
                 scratch.take_over(ledger, mirrors, deletions_since=_count_since(ledger))
-        return {name: _plan(config, name, scratch, pool) for name in mirrors}
+        onlooker = onlooker or Onlooker()
+        return {name: _plan(config, name, scratch, pool, onlooker) for name in mirrors}
 
 
 def _count_since(ledger: Ledger) -> datetime:
@@ -63,7 +60,7 @@ def _count_since(ledger: Ledger) -> datetime:
     )
 
 
-def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
+def _plan(config: Config, name: str, scratch: Scratch, pool: Pool, onlooker: Onlooker) -> DryRun:
     new_ulid = UlidSource()
     sides = open_sides(config, name, scratch, new_ulid, connections=config.transfers)
     places = _as_first_run(sides, scratch)
@@ -78,6 +75,8 @@ def _plan(config: Config, name: str, scratch: Scratch, pool: Pool) -> DryRun:
         new_ulid=new_ulid,
     )
     try:
+        with onlooker.waiting(store_of(config, name)):
+            sides.remote.check_bucket()
         return rehearsal.plan()
     except (TemporaryError, PermanentError) as error:
         # A side that does not answer keeps its own mirror still, and no other.

@@ -22,6 +22,7 @@ from docferry.model import (
     JobRow,
     JobState,
     Path,
+    RequestKind,
     RequestState,
     SyncedState,
     VersionRow,
@@ -52,6 +53,7 @@ class MirrorReport:
     holds: tuple[HoldRow, ...] = ()
     conflicts: tuple[ConflictRow, ...] = ()
     asked: int = 0  #: requests that are to be carried out
+    asked_kinds: dict[RequestKind, int] = field(default_factory=dict)  #: how many of each
     oldest_asked_at: datetime | None = None
     failed_requests: tuple[RequestRow, ...] = ()  #: of the last day, the newest first
     snapshot_at: datetime | None = None  #: the last one of the ledger in the bucket
@@ -214,6 +216,7 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         tuple(ledger.problems.all(name)[:_MOST_PROBLEMS]),
         holds,
         tuple(ledger.conflicts.all(name)),
+        sum(asked.values()),
         asked,
         oldest_asked_at,
         tuple(ledger.requests.ended(name, _FAILED, lately, _MOST_PROBLEMS)),

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from docferry.app.sides import mirror_named
+from docferry.app.mirrors import mirror_named
 from docferry.config import Config
 from docferry.core.retention import Policy, Verdict
 from docferry.engine.retention import WHY_IT_WAITS, verdicts, what_to_do
+from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Path, RequestKind, Ulid
-
-_MOST_OPEN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +81,24 @@ def outlooks(
         yield outlook(ledger, config, mirror, now, most=most)
 
 
-def ask_for_a_round(ledger: Ledger, config: Config, mirror: str, now: datetime) -> int:
+def ask_for_a_round(
+    ledger: Ledger, config: Config, mirror: str, now: datetime, *, is_sure: bool
+) -> int:
     """
     Ask the daemon for a round, if nobody has; give the request's number.
 
-    Where retention waits for a person's word, this is it.
+    Args:
+        is_sure: A person's word, where retention waits for it. To ask alone is none: that
+            may be a timer.
+
+    Raises:
+        UserError: It waits, and nobody is sure.
     """
     if waits_since(ledger, config, mirror) is not None:
+        if not is_sure:
+            raise UserError(f"retention waits: {WHY_IT_WAITS}. First {what_to_do(mirror)}")
         ledger.waits.end(mirror)
-    for request in ledger.requests.open(mirror, _MOST_OPEN):
-        if request.kind is RequestKind.RETENTION:
-            return request.id
-    [number] = ledger.requests.add([NewRequest(mirror, "", RequestKind.RETENTION)], now)
+    [(number, _)] = ledger.requests.add_once([NewRequest(mirror, "", RequestKind.RETENTION)], now)
     return number
 
 

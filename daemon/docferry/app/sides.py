@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
+from docferry.app.mirrors import mirror_named
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
 from docferry.engine.heal import Healer
 from docferry.engine.identity import Places, place_of
 from docferry.engine.on_request import OnRequest
-from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import STORE_PRECONDITIONS
@@ -28,7 +28,6 @@ from docferry.storage.s3 import S3Options, S3Storage
 log = get_logger(__name__)
 
 RANDOM_BITS = 80  # of a ULID's 128; before them stands the time in milliseconds
-LEDGER_NAME = "ledger.sqlite3"
 PRECONDITIONS = (
     "conditional_create",
     "conditional_replace",
@@ -160,31 +159,6 @@ def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:
     has_run = row is not None and row.marker_id is not None
     place = {} if has_run else place_of(options)
     ledger.mirrors.put(options.name, mode=options.mode, **place)
-
-
-def mirror_named(config: Config, mirror: str) -> MirrorConfig:
-    """
-    Raises:
-        UserError: There is no such mirror.
-    """
-    if mirror not in config.mirrors:
-        known = ", ".join(sorted(config.mirrors)) or "none"
-        raise UserError(f"there is no mirror {mirror!r} in the configuration; there is: {known}")
-    return config.mirrors[mirror]
-
-
-def only_mirror(config: Config, mirror: str | None) -> str:
-    """
-    Name the mirror that is meant: the one asked for, or the only one there is.
-
-    Raises:
-        UserError: There is no such mirror, or there are several and none was named.
-    """
-    if mirror is not None:
-        return mirror_named(config, mirror).name
-    if len(config.mirrors) != 1:
-        raise UserError(f"which mirror? --mirror one of: {', '.join(sorted(config.mirrors))}")
-    return next(iter(config.mirrors))
 
 
 def remote_name(options: MirrorConfig, store: StoreConfig) -> str:

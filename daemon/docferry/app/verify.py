@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor as Pool
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from docferry.app.sides import Sides, UlidSource, mirror_named, open_sides
+from docferry.app.mirrors import mirror_named
+from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.sides import Sides, UlidSource, open_sides
 from docferry.config import Config
 from docferry.core.filters import Filter
 from docferry.core.guards import Proven, Refused, marker_id, prove
@@ -64,6 +66,7 @@ def verify(
     *,
     side: Side | None = None,
     reads_all: bool = False,
+    onlooker: Onlooker | None = None,
 ) -> list[Report]:
     """
     Compare ledger, folder and bucket of each mirror.
@@ -71,6 +74,7 @@ def verify(
     Args:
         side: The only one to look at; None: both.
         reads_all: Read what the bucket's checksums speak for, too.
+        onlooker: Told how far it is, and for whom it waits.
 
     Raises:
         UserError: There is no such mirror.
@@ -80,7 +84,11 @@ def verify(
     asked = tuple(Side) if side is None else (side,)
     readers = min(config.transfers, _READERS)
     with ThreadPoolExecutor(readers, thread_name_prefix="verify") as pool:
-        return [_verify(config, ledger, name, asked, pool, reads_all=reads_all) for name in mirrors]
+        onlooker = onlooker or Onlooker()
+        return [
+            _verify(config, ledger, name, asked, pool, onlooker, reads_all=reads_all)
+            for name in mirrors
+        ]
 
 
 def _verify(
@@ -89,6 +97,7 @@ def _verify(
     name: str,
     asked: tuple[Side, ...],
     pool: Pool,
+    onlooker: Onlooker,
     *,
     reads_all: bool,
 ) -> Report:
@@ -110,9 +119,13 @@ def _verify(
         reads_all=reads_all,
     )
     try:
-        report.refused = _refusal(sides, ledger, asked)
+        store = store_of(config, name)
+        with onlooker.waiting(store if Side.REMOTE in asked else str(sides.options.local)):
+            report.refused = _refusal(sides, ledger, asked)
         if report.refused is None:
-            _go_through(verifier, report)
+            whom = f"{store}, or for a large file to be read"
+            with onlooker.waiting(whom) as heard:
+                _go_through(verifier, report, heard, onlooker)
     except DocferryError as error:
         # A side that does not answer keeps its own mirror from being verified, and no other.
         report.refused = str(error)
@@ -120,14 +133,18 @@ def _verify(
     return report
 
 
-def _go_through(verifier: Verifier, report: Report) -> None:
+def _go_through(
+    verifier: Verifier, report: Report, heard: Callable[[], None], onlooker: Onlooker
+) -> None:
     for checked in verifier.run():
+        heard()
         if checked.is_version:
             report.versions += 1
         else:
             report.files += 1
         for finding in checked.findings:
             report.add(finding)
+        onlooker.count(report.mirror, report.files + report.versions)
 
 
 def _refusal(sides: Sides, ledger: Ledger, asked: tuple[Side, ...]) -> str | None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO
 
-from docferry.app.sides import UlidSource, mirror_named, open_sides
+from docferry.app.mirrors import mirror_named
 from docferry.config import Config
 from docferry.core.asked import NOTHING
 from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
-from docferry.engine.contents import gone
-from docferry.errors import DocferryError, PermanentError, StaleError, UserError
+from docferry.errors import UserError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Mode, Path, RequestKind, Ulid, VersionRow
 
-_SPOOL_BYTES = 16 * 1024 * 1024  # of a content stay in memory, what is more goes to a file
-#: Larger contents are not compared line by line.
-DIFF_BYTES = 10 * 1024 * 1024
 _ULID_CHARS = 26
 
 
@@ -60,10 +52,12 @@ class Undelete:
     What was asked for of what was deleted: each request, with the version it is about.
 
     lost: paths whose last content cannot be had back: retention let its bytes go.
+    before: requests of those that were open already.
     """
 
     asked: dict[int, VersionRow]
     lost: tuple[VersionRow, ...]
+    before: frozenset[int] = frozenset()
 
 
 # Which one is meant.
@@ -174,81 +168,34 @@ def _held_at(ledger: Ledger, mirror: str, path: Path, at: datetime) -> VersionRo
     raise UserError(f"{mirror} had no {path} at {_local(at)}")
 
 
-# Bytes.
-
-
-@contextmanager
-def opened(config: Config, ledger: Ledger, row: VersionRow) -> Iterator[IO[bytes]]:
-    """
-    Open the bytes of a version, checked, wherever they are by now.
-
-    Raises:
-        PermanentError: They are nowhere, or damaged wherever they are.
-        UnreachableError, TemporaryError: The place where they may be does not answer.
-    """
-    sides = open_sides(config, row.mirror, ledger, UlidSource(), connections=4)
-    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-        failure: DocferryError | None = None
-        for opener in sides.contents.openers(row):
-            spool.seek(0)
-            spool.truncate()
-            try:
-                with opener() as content:
-                    sha256 = content.read_into(spool.write)
-            except StaleError:
-                continue
-            except DocferryError as error:
-                failure = failure or error
-                continue
-            if sha256 == row.sha256:
-                break
-            failure = PermanentError(f"the bytes of version {row.id} are damaged")
-        else:
-            raise failure or gone(row)
-        spool.seek(0)
-        yield spool
-
-
-def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:
-    """Give the lines of a unified diff of two texts. None: one of them is no text, or too large."""
-    before, after = _text(config, ledger, a), _text(config, ledger, b)
-    if before is None or after is None:
-        return None
-    names = (f"{a.path}\t{a.id}", f"{b.path}\t{b.id}")
-    return [*difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
-
-
-def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
-    if row.size > DIFF_BYTES:
-        return None
-    with opened(config, ledger, row) as file:
-        content = file.read()
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text.splitlines()
-
-
 # To be had back.
 
 
 def ask_restore(
     config: Config, ledger: Ledger, row: VersionRow, to: Path | None, at: datetime
-) -> int:
+) -> tuple[int, bool]:
     """
-    Ask the daemon to put a version back, to its path or to *to*, and give the request.
+    Ask the daemon to put a version back, to its path or to *to*.
+
+    Returns:
+        The request, and whether it is a new one: else the same is asked for already.
 
     Raises:
         UserError: It cannot be done in that mirror.
     """
     _refuse_what_travels_not(config, row.mirror)
     if row.gone_at is not None:
-        raise UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
+        raise let_go(row)
     path = _a_path(to) if to is not None else row.path
     wanted = NewRequest(row.mirror, path, RequestKind.RESTORE, version=row.id)
-    [request] = ledger.requests.add([wanted], at)
-    return request
+    [found] = ledger.requests.add_once([wanted], at)
+    return found
+
+
+def let_go(row: VersionRow) -> UserError:
+    """Say that the bytes of a version were let go, and when."""
+    assert row.gone_at is not None
+    return UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
 
 
 def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:
@@ -283,8 +230,12 @@ def ask_undelete(
         NewRequest(mirror, row.path, RequestKind.RESTORE, version=row.id, expect=NOTHING)
         for row in rows
     ]
-    asked = dict(zip(ledger.requests.add(wanted, at), rows, strict=True))
-    return Undelete(asked, tuple(row for row in found if row.gone_at is not None))
+    asked = ledger.requests.add_once(wanted, at)
+    return Undelete(
+        {number: row for (number, _), row in zip(asked, rows, strict=True)},
+        tuple(row for row in found if row.gone_at is not None),
+        frozenset(number for number, is_new in asked if not is_new),
+    )
 
 
 def ask_rewind(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from docferry.ledger import Ledger
 
 # Imports of what is heavy (boto3, the ledger) stand in the commands: `docferry --help`
-# and a faulty configuration answer at once.
+# and a faulty configuration answer at once, and what only looks at the ledger loads no
+# client of a store (`app.mirrors`, not `app.sides`).
 
 EXIT_TROUBLE = 1  # it ran, and something is not as it should be
 EXIT_USER = 2  # the configuration or the request is wrong
@@ -55,7 +56,7 @@ class Context:
 
     @property
     def _ledger_path(self) -> Path:
-        from docferry.app.sides import LEDGER_NAME
+        from docferry.app.mirrors import LEDGER_NAME
 
         return self.config.state_dir / LEDGER_NAME
 
@@ -105,7 +106,17 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
-    from docferry.cli import erase, inspect, rebuild, retention, review, run, verify, versions
+    from docferry.cli import (
+        erase,
+        inspect,
+        rebuild,
+        requests,
+        retention,
+        review,
+        run,
+        verify,
+        versions,
+    )
 
     cli.add_command(run.run)
     cli.add_command(run.check)
@@ -114,6 +125,7 @@ def main() -> None:
         cli.add_command(command)
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
+    cli.add_command(requests.requests)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)
     cli.add_command(erase.erase)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
+from docferry.cli.output import ago, aside, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
     Exit code 1: something would be refused or held back.
     """
     from docferry import logs
+    from docferry.app.onlooker import Onlooker
     from docferry.app.rehearse import rehearse
 
     logs.configure("critical")  # what a rehearsal would log did not happen
-    plans = rehearse(context.config, mirrors or tuple(context.config.mirrors))
+    names = mirrors or tuple(context.config.mirrors)
+    plans = rehearse(context.config, names, Onlooker(aside))
     if is_json:
         emit_json({name: _plan_facts(one) for name, one in plans.items()})
     else:
@@ -69,12 +71,17 @@ def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
 @click.command()
 @click.argument("mirror")
 @click.argument("path", default="")
+@limit
 @as_json
 @pass_context
-def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
-    """List the files that both sides of MIRROR agreed on, at or below PATH."""
+def ls(context: Context, mirror: str, path: str, most: int, *, is_json: bool) -> None:
+    """
+    List the files that both sides of MIRROR agreed on, at or below PATH.
+
+    With --json all of them.
+    """
+    from docferry.app.mirrors import mirror_named
     from docferry.app.report import files
-    from docferry.app.sides import mirror_named
 
     mirror_named(context.config, mirror)
     with context.ledger() as ledger:
@@ -82,8 +89,9 @@ def ls(context: Context, mirror: str, path: str, *, is_json: bool) -> None:
     if is_json:
         emit_json(found)
         return
-    rows = ((f.path, size(f.state.size), f.state.version, _trouble_of(f)) for f in found)
+    rows = ((f.path, size(f.state.size), f.state.version, _trouble_of(f)) for f in found[:most])
     emit_table(counted(len(found), "file"), ("path", "size", "version", "problem"), rows)
+    say_hidden(len(found) - most, "--limit N, or --json")
 
 
 @click.command()
@@ -98,8 +106,8 @@ def log(context: Context, path: str, mirror: str | None, most: int, *, is_json: 
 
     Exit code 1: nothing is known of it.
     """
+    from docferry.app.mirrors import only_mirror
     from docferry.app.report import story
-    from docferry.app.sides import only_mirror
 
     with context.ledger() as ledger:
         report = story(ledger, only_mirror(context.config, mirror), path)
@@ -206,6 +214,8 @@ def _show_conversions(report: Status) -> None:
 
 
 def _show_what_waits(mirror: MirrorReport) -> None:
+    from docferry.app.requests import in_words
+
     for hold in mirror.holds:
         line(
             f"  hold {hold.id} ({hold.state}, {ago(hold.created_at)}): {hold.reason}", colour="red"
@@ -220,7 +230,8 @@ def _show_what_waits(mirror: MirrorReport) -> None:
         line(f"  retention waits for your word ({since}): docferry retention {mirror.name}")
     if mirror.asked:
         since = ago(mirror.oldest_asked_at)
-        line(f"  asked for: {counted(mirror.asked, 'request')}, the oldest {since}")
+        line(f"  asked for: {in_words(mirror.asked_kinds)}, the oldest {since}")
+        line(f"    why they wait: docferry requests list {mirror.name}")
     for request in mirror.failed_requests[:_MOST]:
         what = f"{request.kind} {request.path}".rstrip()
         when = ago(request.finished_at)

@@ -55,6 +55,11 @@ def line(text: str = "", *, colour: str | None = None) -> None:
         click.secho(gap + _in_one_line(text.removeprefix(gap)), fg=colour)
 
 
+def aside(text: str) -> None:
+    """Say to a person what is no part of the answer: a program reads that alone."""
+    click.secho(_in_one_line(f"docferry: {text}"), err=True)
+
+
 @contextmanager
 def _writing() -> Iterator[None]:
     """Say what went wrong with the output itself: `> file` on a full disk."""

@@ -1,17 +1,50 @@
-"""Bars for long work, for whoever waits at a terminal for `docferry run --once`."""
+"""Bars and counts for long work, for whoever waits at a terminal."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from docferry.app.daemon import Daemon
 from docferry.cli.output import safe
 
+if TYPE_CHECKING:
+    from docferry.app.daemon import Daemon
+
 _EVERY_S = 0.2
+
+
+@contextmanager
+def counter(console: Console | None = None) -> Iterator[Callable[[str, int], None]]:
+    """
+    Give what shows how many entries of a mirror were looked at.
+
+    One line, over itself, once a second, on the standard error; none where that is no terminal.
+    """
+    shown_on = console or Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}: {task.completed} looked at"),
+        TimeElapsedColumn(),
+        console=shown_on,
+        refresh_per_second=1,
+        transient=True,
+        disable=not shown_on.is_terminal,
+    )
+    lines: dict[str, TaskID] = {}
+
+    def count(mirror: str, entries: int) -> None:
+        if mirror not in lines:
+            for before in lines.values():
+                progress.update(before, visible=False)
+            lines[mirror] = progress.add_task(safe(mirror), total=None)
+        progress.update(lines[mirror], completed=entries)
+
+    with progress:
+        yield count
 
 
 @contextmanager

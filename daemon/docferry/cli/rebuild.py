@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import emit_json, line, size
+from docferry.cli.output import aside, emit_json, line, size
 from docferry.core.words import counted
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
     must be stopped. Exit code 1: something could not be had, or is not in step.
     """
     from docferry import logs
+    from docferry.app.onlooker import Onlooker
     from docferry.app.rebuild import bring_back, refuse_sound
     from docferry.app.rebuild import rebuild as make_anew
-    from docferry.cli.progress import bars
+    from docferry.cli.progress import bars, counter
 
     config = context.config
     refuse_sound(config)
@@ -46,7 +47,13 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
         click.confirm("Make the ledger anew from these buckets?", abort=True)
     is_watched = sys.stdout.isatty() and not is_json
     logs.configure("warning", config.log_format)
-    done = make_anew(config, from_objects=from_objects, tell=_nobody if is_json else line)
+    with counter() as count:
+        done = make_anew(
+            config,
+            from_objects=from_objects,
+            tell=_nobody if is_json else line,
+            onlooker=Onlooker(aside, count),
+        )
     with bring_back(config, done) as daemon, bars(daemon) if is_watched else nullcontext():
         is_in_step = daemon.run(once=True)
     with context.ledger() as ledger:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import Context, as_json, pass_context
+from docferry.cli import Context, as_json, limit, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
@@ -19,26 +19,33 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("mirror", default="")
 @click.option("--now", "is_now", is_flag=True, help="Let the daemon do a round now.")
-@click.option("--limit", default=100, show_default=True, help="So many lines at the most.")
+@click.option("--yes", "is_sure", is_flag=True, help="With --now: also where retention waits.")
+@limit
 @as_json
 @pass_context
-def retention(context: Context, mirror: str, *, is_now: bool, limit: int, is_json: bool) -> None:
+def retention(
+    context: Context, mirror: str, most: int, *, is_now: bool, is_sure: bool, is_json: bool
+) -> None:
     """
     Say which displaced versions of MIRROR, or of all, would be let go, and why others stay.
 
-    Nothing is let go by asking; the daemon does it every hour. With --json every
-    displaced version is listed.
+    Nothing is let go by asking; the daemon does it every hour, or with --now at once. Where
+    it waits for a person's word, --now --yes is that word. With --json every displaced
+    version is listed.
     """
     if is_now:
-        _ask(context, mirror, is_json=is_json)
+        _ask(context, mirror, is_sure=is_sure, is_json=is_json)
         return
+    from docferry.app.mirrors import mirror_named
     from docferry.app.retention import outlooks
-    from docferry.app.sides import mirror_named
 
     names = [mirror_named(context.config, mirror).name] if mirror else [*context.config.mirrors]
-    most = None if is_json else limit
     with context.ledger() as ledger:
-        found = [*outlooks(ledger, context.config, names, datetime.now(UTC), most=most)]
+        found = [
+            *outlooks(
+                ledger, context.config, names, datetime.now(UTC), most=None if is_json else most
+            )
+        ]
     if is_json:
         emit_json(found)
         return
@@ -46,14 +53,15 @@ def retention(context: Context, mirror: str, *, is_now: bool, limit: int, is_jso
         _show(one)
 
 
-def _ask(context: Context, mirror: str, *, is_json: bool) -> None:
+def _ask(context: Context, mirror: str, *, is_sure: bool, is_json: bool) -> None:
     from docferry.app.retention import ask_for_a_round
     from docferry.ledger.lock import is_held
 
     if not mirror:
         raise UserError("of which mirror? docferry retention MIRROR --now")
     with context.ledger(read_only=False) as ledger:
-        number = ask_for_a_round(ledger, context.config, mirror, datetime.now(UTC))
+        now = datetime.now(UTC)
+        number = ask_for_a_round(ledger, context.config, mirror, now, is_sure=is_sure)
     if is_json:
         emit_json({"request": number, "mirror": mirror})
     else:

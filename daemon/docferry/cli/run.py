@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import emit_json, line
+from docferry.cli.output import aside, emit_json, line
 
 if TYPE_CHECKING:
     from docferry.app.check import Finding
@@ -64,8 +64,9 @@ def check(context: Context, *, is_json: bool) -> None:
     5 the clock, 6 the watch limits (the first kind that is wrong, in this order).
     """
     from docferry.app.check import check_all, exit_code
+    from docferry.app.onlooker import Onlooker
 
-    findings = check_all(context.config)
+    findings = check_all(context.config, Onlooker(aside))
     if is_json:
         emit_json(findings)
     else:

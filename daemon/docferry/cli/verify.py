@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import emit_json, line, say_hidden, size
+from docferry.cli.output import aside, emit_json, line, say_hidden, size
 from docferry.core.words import counted
 
 if TYPE_CHECKING:
@@ -55,16 +55,19 @@ def verify(
     Exit code 0: all is well; 1: something is damaged, or not carried over yet, or a side
     could not be looked at.
     """
+    from docferry.app.onlooker import Onlooker
     from docferry.app.verify import verify as verify_mirrors
+    from docferry.cli.progress import counter
     from docferry.model import Side
 
-    with context.ledger() as ledger:
+    with context.ledger() as ledger, counter() as count:
         reports = verify_mirrors(
             context.config,
             ledger,
             mirrors or tuple(context.config.mirrors),
             side=None if side is None else Side(side),
             reads_all=reads_all,
+            onlooker=Onlooker(aside, count),
         )
     if is_json:
         emit_json([_facts(report) for report in reports])

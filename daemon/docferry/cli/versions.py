@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from docferry.cli import EXIT_TROUBLE, EXIT_USER, Context, as_json, limit, pass_context
-from docferry.cli.output import emit_json, emit_table, line, safe, say_hidden, size
+from docferry.cli.output import ago, aside, emit_json, emit_table, line, safe, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.model import HoldState, RequestState
@@ -71,12 +71,14 @@ def versions(context: Context, path: str, mirror: str | None, most: int, *, is_j
 @pass_context
 def cat(context: Context, version: str, mirror: str | None, at: str | None) -> None:
     """Write the bytes of VERSION, or of what a path holds, to the standard output."""
-    from docferry.app.versions import opened, resolve, time_named
+    from docferry.app.onlooker import Onlooker
+    from docferry.app.version_bytes import opened
+    from docferry.app.versions import resolve, time_named
 
     when = None if at is None else time_named(at)
     with context.ledger() as ledger:
         row = resolve(context.config, ledger, version, mirror, when)
-        with opened(context.config, ledger, row) as file:
+        with opened(context.config, ledger, row, Onlooker(aside)) as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
 
@@ -92,7 +94,8 @@ def diff(context: Context, a: str, b: str, mirror: str | None) -> None:
 
     Exit code 1: they differ; 2: they could not be compared.
     """
-    from docferry.app.versions import difference, resolve
+    from docferry.app.version_bytes import difference
+    from docferry.app.versions import resolve
 
     try:
         with context.ledger() as ledger:
@@ -151,7 +154,9 @@ def restore(
             row = before_now(ledger, mirror_of(context.config, ledger, what, mirror), what)
         else:
             row = resolve(context.config, ledger, what, mirror, when)
-        request = ask_restore(context.config, ledger, row, to, datetime.now(UTC))
+        request, is_new = ask_restore(context.config, ledger, row, to, datetime.now(UTC))
+        if not (is_new or is_json):
+            _say_asked_before(ledger, [request])
         done = _wait_for(context, ledger, [request], wait_s)
     if is_json:
         emit_json(done)
@@ -174,7 +179,7 @@ def undelete(
 
     Exit code 1: some of it cannot be had back, or was not put back yet.
     """
-    from docferry.app.sides import only_mirror
+    from docferry.app.mirrors import only_mirror
     from docferry.app.versions import ask_undelete
 
     name = only_mirror(context.config, mirror)
@@ -185,6 +190,8 @@ def undelete(
                 f"nothing that was deleted at or below {path!r} can be had back"
                 + _what_is_held(ledger, name)
             )
+        if not is_json:
+            _say_asked_before(ledger, sorted(found.before))
         done = _wait_for(context, ledger, [*found.asked], wait_s)
     if is_json:
         emit_json({"requests": done, "lost": found.lost})
@@ -207,7 +214,7 @@ def rewind(context: Context, where: str, when: str, *, is_json: bool) -> None:
     docferry holds approve. What is there now goes to the archive; what changes before
     it is approved is left as it is. Exit code 1: some of it cannot be had back.
     """
-    from docferry.app.sides import mirror_named
+    from docferry.app.mirrors import mirror_named
     from docferry.app.versions import ask_rewind, looks_like_version, time_named, version_named
 
     mirror, _, below = where.partition("/")
@@ -272,6 +279,15 @@ def _how_it_is(row: VersionRow) -> str:
     if row.held:
         words.append("held")
     return ", ".join(words)
+
+
+def _say_asked_before(ledger: Ledger, requests: Sequence[int]) -> None:
+    """Say whose answer this command gives: the same is asked for already."""
+    for request in requests[:_MOST]:
+        row = ledger.requests.get(request)
+        if row is not None:
+            line(f"{row.path}: asked for already (request {row.id}, {ago(row.created_at)})")
+    say_hidden(len(requests) - _MOST, "docferry requests list")
 
 
 def _wait_for(

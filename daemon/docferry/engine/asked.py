@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 
 from docferry.core.asked import Request, answer
@@ -21,7 +21,7 @@ from docferry.engine.problems import BLOCKED_FOR_GOOD, STALE_AGAIN_S
 from docferry.engine.task import Task
 from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
-from docferry.ledger.requests import RequestRow
+from docferry.ledger.requests import Failure, RequestRow
 from docferry.logs import get_logger
 from docferry.model import (
     Answer,
@@ -73,6 +73,7 @@ class _Restoring:
     request: int
     sha256: Sha256
     placed: Token | None = None  #: the local file that holds it
+    is_cancelled: bool = False  #: and still goes up, if it is placed
 
 
 class AskedFor:
@@ -97,6 +98,7 @@ class AskedFor:
         self._restoring: dict[Path, _Restoring] = {}
         self._attempts: dict[int, int] = {}
         self._retry_s: dict[int, float] = {}  # monotonic
+        self._failures: dict[int, Failure] = {}  # that are not written down yet
         self._rows: dict[int, RequestRow] = {}  # of those looked at, to tell of them
         self._holds_begun: set[int] = set()
         self._open: set[int] = set()  # as far as the last look at the ledger knows
@@ -148,6 +150,9 @@ class AskedFor:
 
     def begin(self, hands: Hands) -> None:
         """Set what is open on its way, but for what is under way or failed lately."""
+        if self._failures:  # all at once: a store that is away fails a thousand in a moment
+            self._ledger.requests.note_failures([*self._failures.values()])
+            self._failures.clear()
         rows = self._due(hands.is_busy)
         if rows:
             named = [row.version for row in rows.values() if row.version is not None]
@@ -192,10 +197,18 @@ class AskedFor:
                     found[row.path] = self._rows[row.id] = row
             if len(rows) < AT_ONCE:
                 self._retry_s = {one: at for one, at in self._retry_s.items() if one in self._open}
+                self._leave_cancelled()
                 return found
             after = rows[-1].id
         self._is_to_look = True
         return found
+
+    def _leave_cancelled(self) -> None:
+        """Forget what was cancelled, but for contents in their place: those go up."""
+        for path, one in [*self._restoring.items()]:
+            one.is_cancelled = one.request not in self._open and one.request not in self._under_way
+            if one.is_cancelled and one.placed is None:
+                del self._restoring[path]
 
     def _consider(
         self,
@@ -300,6 +313,8 @@ class AskedFor:
             answers = Answer(restoring.request, RequestState.DONE, f"it is version {version.id}")
             had_back = replace(version, origin=Origin.RESTORE)
             return replace(outcome, version=had_back, answers=answers)
+        if restoring is not None and restoring.is_cancelled:
+            del self._restoring[version.path]  # somebody has changed it: it will not go up
         if version.origin is Origin.RESTORE:
             return replace(outcome, version=replace(version, origin=Origin.LOCAL))
         return outcome
@@ -344,6 +359,8 @@ class AskedFor:
         attempts = self._attempts[request] = self._attempts.get(request, 0) + 1
         wait_s = delay_s(attempts, jitter=random.random())
         self._retry_s[request] = time.monotonic() + wait_s
+        again_at = self._now() + timedelta(seconds=wait_s)
+        self._failures[request] = Failure(request, str(error), again_at)
         log.warning(
             "asked.failed",
             mirror=self._mirror,

@@ -144,7 +144,8 @@ class Erasure:
         Erase what *request* is about, and write down what came of it: a `Report`, as JSON.
 
         Raises:
-            StaleError: Somebody changed the file: it is to be looked at first, then again.
+            StaleError: Somebody changed the file: it is to be looked at first, then again. Or
+                it was cancelled before anything was removed.
             TemporaryError: Again later; what was removed by then is removed.
             PermanentError: A version is held, or the ledger lacks the bucket's history:
                 nothing was removed.
@@ -167,6 +168,8 @@ class Erasure:
         path, goes = request.path, self._what_goes(request)
         contents = sorted({*goes.values()})
         self._refuse_too_early(goes, contents)
+        if not self._ledger.erasures.begin(request.id, self._now()):
+            raise StaleError("nobody asks for it any more: it was cancelled")
         agreed = self._ledger.synced.get(self._mirror, [path]).get(path)
         if agreed is not None and agreed.version in goes:
             self._remove_current(path, agreed)

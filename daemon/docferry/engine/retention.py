@@ -60,7 +60,8 @@ def verdicts(ledger: Ledger, mirror: str, policy: Policy, now: datetime) -> Iter
 
 def what_to_do(mirror: str) -> str:
     """Say what ends the waiting of a mirror's retention."""
-    return f"hold again what is to stay (docferry hold), then: docferry retention {mirror} --now"
+    how = f"docferry retention {mirror} --now --yes"
+    return f"hold again what is to stay (docferry hold), then: {how}"
 
 
 class Retention:

@@ -121,6 +121,17 @@ class Erasures:
                 _forget_path(tx, mirror, path, request_id)
             _redact(tx, mirror, path, request_id)
 
+    def begin(self, request_id: int, at: datetime) -> bool:
+        """
+        Note that something is about to be removed, so that nobody cancels it any more.
+
+        Returns:
+            False: somebody has cancelled it.
+        """
+        with self._database.writing() as tx:
+            is_open = request.c.id == request_id, request.c.state == RequestState.OPEN
+            return bool(tx.update(request, {"begun_at": at}, *is_open))
+
     def note(self, request_id: int, note: str, *, is_erased: bool) -> None:
         """Write down what came of a request; with *is_erased* its path goes too."""
         values = {"note": note} | ({"path": ""} if is_erased else {})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, null, select
 
-from docferry.ledger.database import Database, Transaction
+from docferry.ledger.database import Database, Row, Transaction, chunks
 from docferry.ledger.schema import request
 from docferry.model import UNFINISHED, HoldState, Path, RequestKind, RequestState, Ulid
 
@@ -42,10 +42,26 @@ class RequestRow:
     state: RequestState
     created_at: datetime
     finished_at: datetime | None
-    note: str | None  #: for a person: why it was skipped or failed, where a conflict's copy is
+    note: str | None  #: for a person: why it was skipped or failed, where a conflict's copy is;
+    #: of one that is open: what its last try failed of
+    retry_at: datetime | None = None  #: when it is tried again after that
+    begun_at: datetime | None = None  #: of an erasure: a part of it may be done already
 
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A try of an open request that may do better the next time."""
+
+    request: int
+    why: str
+    retry_at: datetime
+
+
+#: Of one that was cancelled while the daemon had it in its hands.
+TOO_LATE = "it was under way when it was cancelled, and was carried out"
 
 _ROW = select(request)
+_CAN_BE_CANCELLED = (request.c.state == RequestState.OPEN, request.c.begun_at.is_(null()))
 
 
 class RequestLog:
@@ -58,6 +74,23 @@ class RequestLog:
             first = int(tx.value(select(func.coalesce(func.max(request.c.id), 0)))) + 1
             insert_requests(tx, new, at, first=first)
         return list(range(first, first + len(new)))
+
+    def add_once(self, new: Sequence[NewRequest], at: datetime) -> list[tuple[int, bool]]:
+        """
+        Ask for what is not asked for yet.
+
+        Returns:
+            The id of each, and whether it is a new one. Who asks for the same again, while
+            it is open, gets the same answer: carried out twice it would be two changes.
+            Unless something else was asked of the path since: that would have the last word.
+        """
+        with self._database.writing() as tx:
+            known = _open_ones(tx, {one.mirror for one in new})
+            first = int(tx.value(select(func.coalesce(func.max(request.c.id), 0)))) + 1
+            fresh = [one for one in dict.fromkeys(new) if one not in known]
+            insert_requests(tx, fresh, at, first=first)
+        ids = known | {one: first + number for number, one in enumerate(fresh)}
+        return [(ids[one], one not in known) for one in new]
 
     def get(self, request_id: int) -> RequestRow | None:
         with self._database.reading() as tx:
@@ -73,15 +106,39 @@ class RequestLog:
         with self._database.reading() as tx:
             return tx.all(query.order_by(request.c.id).limit(limit), RequestRow)
 
-    def count_open(self, mirror: str) -> tuple[int, datetime | None]:
+    def some(
+        self,
+        mirror: str | None,
+        limit: int | None,
+        *,
+        states: Sequence[RequestState] | None = None,
+        newest_first: bool,
+    ) -> list[RequestRow]:
+        """
+        Give the first ones, of one mirror or of all.
+
+        Args:
+            states: None: whatever came of them.
+        """
+        order = request.c.id.desc() if newest_first else request.c.id
+        query = _ROW.order_by(order).limit(limit)
+        if mirror is not None:
+            query = query.where(request.c.mirror == mirror)
+        if states is not None:
+            query = query.where(request.c.state.in_(states))
+        with self._database.reading() as tx:
+            return tx.all(query, RequestRow)
+
+    def count_open(self, mirror: str) -> tuple[dict[RequestKind, int], datetime | None]:
         """Count those that are to be carried out, and say since when the oldest waits."""
         are_open = request.c.mirror == mirror, request.c.state == RequestState.OPEN
+        by_kind = select(request.c.kind, func.count()).where(*are_open).group_by(request.c.kind)
         with self._database.reading() as tx:
-            count = int(tx.value(select(func.count()).where(*are_open)))
+            counts = {RequestKind(kind): count for kind, count in tx.tuples(by_kind)}
             oldest: datetime | None = tx.value(
                 select(func.min(request.c.created_at)).where(*are_open)
             )
-        return count, oldest
+        return counts, oldest
 
     def ended(
         self, mirror: str, states: Sequence[RequestState], since: datetime, limit: int
@@ -132,12 +189,59 @@ class RequestLog:
         with self._database.reading() as tx:
             return {version for (version,) in tx.tuples(query)}
 
+    def cancel(self, ids: Sequence[int], at: datetime) -> tuple[list[RequestRow], set[int]]:
+        """
+        Take back those of *ids* that are open.
+
+        Not an erasure that has begun: the ledger would go on telling of bytes that are gone.
+
+        Returns:
+            All of them, as they are now, and which of them this has cancelled.
+        """
+        values = {"state": RequestState.CANCELLED, "finished_at": at}
+        values |= {"note": None, "retry_at": None}
+        found: list[RequestRow] = []
+        cancelled: set[int] = set()
+        with self._database.writing() as tx:
+            for chunk in chunks([*dict.fromkeys(ids)]):
+                these = request.c.id.in_(chunk)
+                can_be = select(request.c.id).where(these, *_CAN_BE_CANCELLED)
+                cancelled |= {one for (one,) in tx.tuples(can_be)}
+                tx.update(request, values, these, *_CAN_BE_CANCELLED)
+                found += tx.all(_ROW.where(these).order_by(request.c.id), RequestRow)
+        return found, cancelled
+
+    def note_failures(self, failures: Sequence[Failure]) -> None:
+        """Say of open requests why they wait, and until when."""
+        with self._database.writing() as tx:
+            for one in failures:
+                tx.update(
+                    request,
+                    {"note": one.why, "retry_at": one.retry_at},
+                    request.c.id == one.request,
+                    request.c.state == RequestState.OPEN,
+                    request.c.path != "",  # of an erasure that is done, its note is the report
+                )
+
     def finish(
         self, request_id: int, state: RequestState, at: datetime, note: str | None = None
     ) -> None:
         """Write down what came of one that is open."""
         with self._database.writing() as tx:
             finish_request(tx, request_id, state, at, note)
+
+
+def _open_ones(tx: Transaction, mirrors: Collection[str]) -> dict[NewRequest, int]:
+    """Give what was asked last of each path of *mirrors*, if it is not carried out yet."""
+    columns = (request.c.mirror, request.c.path, request.c.kind, request.c.version)
+    query = select(request.c.id, *columns, request.c.expect).where(
+        request.c.mirror.in_(mirrors), request.c.state == RequestState.OPEN
+    )
+    last = {
+        (mirror, path): (NewRequest(mirror, path, RequestKind(kind), version, expect), number)
+        for number, mirror, path, kind, version, expect in tx.tuples(query.order_by(request.c.id))
+    }
+    return dict(last.values())
 
 
 def insert_requests(
@@ -150,7 +254,7 @@ def insert_requests(
 ) -> None:
     """Add requests; with *hold* they wait for it."""
     state = RequestState.OPEN if hold is None else RequestState.HELD
-    rows = [
+    rows: list[Row] = [
         {
             "mirror": one.mirror,
             "path": one.path,
@@ -172,13 +276,17 @@ def insert_requests(
 def finish_request(
     tx: Transaction, request_id: int, state: RequestState, at: datetime, note: str | None
 ) -> None:
-    """Write down what came of a request that is open."""
-    tx.update(
-        request,
-        {"state": state, "finished_at": at, "note": note},
-        request.c.id == request_id,
-        request.c.state == RequestState.OPEN,
-    )
+    """
+    Write down what came of a request that is open.
+
+    One that was cancelled stays so, and tells if it was carried out all the same.
+    """
+    is_this = request.c.id == request_id
+    values = {"state": state, "finished_at": at, "note": note, "retry_at": None}
+    is_open = tx.update(request, values, is_this, request.c.state == RequestState.OPEN)
+    if not is_open and state in (RequestState.DONE, RequestState.CONFLICT):
+        why = TOO_LATE if note is None else f"{TOO_LATE}: {note}"
+        tx.update(request, {"note": why}, is_this, request.c.state == RequestState.CANCELLED)
 
 
 def decide_requests(

@@ -226,6 +226,8 @@ request = _table(
     Column("created_at", Instant),
     Column("finished_at", Instant),
     Column("note", Shown),
+    Column("retry_at", Instant),
+    Column("begun_at", Instant),
 )
 
 #: How far the patrol of each mirror has come.

@@ -1,0 +1,93 @@
+"""The bytes of versions for people and programs: read, and compared."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.sides import Sides, UlidSource, open_sides
+from docferry.app.versions import let_go
+from docferry.config import Config
+from docferry.engine.contents import gone
+from docferry.errors import DocferryError, PermanentError, StaleError
+from docferry.ledger import Ledger
+from docferry.model import VersionRow
+
+_SPOOL_BYTES = 16 * 1024 * 1024  # of a content stay in memory, what is more goes to a file
+#: Larger contents are not compared line by line.
+DIFF_BYTES = 10 * 1024 * 1024
+
+
+@contextmanager
+def opened(
+    config: Config, ledger: Ledger, row: VersionRow, onlooker: Onlooker | None = None
+) -> Iterator[IO[bytes]]:
+    """
+    Open the bytes of a version, checked, wherever they are by now.
+
+    *onlooker* hears of a place that does not answer.
+
+    Raises:
+        UserError: They were let go, and the same were found nowhere else.
+        PermanentError: They are nowhere, or damaged wherever they are.
+        UnreachableError, TemporaryError: The place where they may be does not answer.
+    """
+    sides = open_sides(config, row.mirror, ledger, UlidSource(), connections=4)
+    whom = f"{store_of(config, row.mirror)}, or the folder {sides.options.local}"
+    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
+        with (onlooker or Onlooker()).waiting(whom) as heard:
+            _fill(spool, row, sides, heard)
+        spool.seek(0)
+        yield spool
+
+
+def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], None]) -> None:
+    """Write the bytes of a version, as they are somewhere, to *spool*."""
+
+    def write(part: bytes | memoryview) -> None:
+        heard()
+        spool.write(part)
+
+    failure: DocferryError | None = None
+    for opener in sides.contents.openers(row):
+        spool.seek(0)
+        spool.truncate()
+        try:
+            with opener() as content:
+                sha256 = content.read_into(write)
+        except StaleError:
+            continue
+        except DocferryError as error:
+            failure = failure or error
+            continue
+        if sha256 == row.sha256:
+            return
+        failure = PermanentError(f"the bytes of version {row.id} are damaged")
+    if row.gone_at is not None:
+        raise let_go(row) from failure
+    raise failure or gone(row)
+
+
+def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:
+    """Give the lines of a unified diff of two texts. None: one of them is no text, or too large."""
+    before, after = _text(config, ledger, a), _text(config, ledger, b)
+    if before is None or after is None:
+        return None
+    names = (f"{a.path}\t{a.id}", f"{b.path}\t{b.id}")
+    return [*difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
+
+
+def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
+    if row.size > DIFF_BYTES:
+        return None
+    with opened(config, ledger, row) as file:
+        content = file.read()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text.splitlines()
