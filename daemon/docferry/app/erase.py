@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from docferry.app.versions import mirror_of
+from docferry.app.wake import next_look_s
 from docferry.config import Config
 from docferry.engine.erase import is_result
 from docferry.errors import UserError
@@ -18,7 +19,6 @@ from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.model import UNFINISHED, Path, RequestKind, RequestState, Ulid
 
 _MOST_OPEN = 10_000
-_LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,17 @@ def wait(ledger: Ledger, number: int, timeout_s: float) -> list[Ended]:
     Returns:
         Those that have ended in time.
     """
-    give_up_s = time.monotonic() + timeout_s
+    began_s = time.monotonic()
     waiting, ended = [number], list[Ended]()
     while waiting:
         request = ledger.requests.get(waiting[0])
         if request is None or request.state not in UNFINISHED:
             ended.append(_ended(waiting.pop(0), request))
             waiting += ended[-1].facts.get("results", [])
-        elif time.monotonic() > give_up_s:
+        elif (waited_s := time.monotonic() - began_s) > timeout_s:
             break
         else:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(next_look_s(waited_s))
     return ended
 
 
