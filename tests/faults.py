@@ -16,6 +16,7 @@ from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
+from faults_waking import WAKING
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -28,4 +29,5 @@ FAULTS = (
     *OF_ROT,
     *REBUILDING,
     *STRANGERS,
+    *WAKING,
 )

@@ -14,7 +14,6 @@ LISTING = ("unit/test_listing.py",)
 LOCAL = ("unit/test_local_storage.py",)
 AT_REST = ("unit/test_local_at_rest.py",)
 RETENTION = ("unit/test_retention.py",)
-WAKE = ("unit/test_wake.py",)
 
 
 DECIDING = (
@@ -441,48 +440,5 @@ DECIDING = (
         "is_it and not is_needed",
         "is_it",
         RETENTION,
-    ),
-    # Wake-ups.
-    Fault(
-        "what has woken the daemon stays unread, and wakes it again",
-        "app/wake.py",
-        "os.read(self._fifo, _ALL)",
-        "pass",
-        ("unit/test_wake.py::test_many_at_once_are_one",),
-    ),
-    Fault(
-        "a flood of wake-ups spins the loops",
-        "app/wake.py",
-        "                stop.select(self._every_s)\n",
-        "",
-        ("unit/test_wake.py::test_a_flood_wakes_only_so_often",),
-    ),
-    Fault(
-        "a wake-up is written into a stranger's file",
-        "app/wake.py",
-        "stat.S_ISFIFO(os.fstat(fd).st_mode):  # else",
-        "fd:  # else",
-        WAKE,
-    ),
-    Fault(
-        "a command wakes the daemon when it has waited for it",
-        "cli/versions.py",
-        "    context.wake_daemon()\n",
-        "",
-        ("integration/test_wake.py",),
-    ),
-    Fault(
-        "a command wakes nobody",
-        "cli/__init__.py",
-        "            self.wake_daemon()\n",
-        "            pass\n",
-        ("integration/test_wake.py",),
-    ),
-    Fault(
-        "the daemon hears no wake-up",
-        "app/daemon.py",
-        "        wake_ups.start()\n",
-        "",
-        ("system/test_wake.py",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from commands import Desk, held
 from docferry.app.wake import NAME, WakeUps
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
-from docferry.model import FileState, KeepBoth, Outcome, RequestState
+from docferry.ledger.requests import NewRequest
+from docferry.model import FileState, KeepBoth, Outcome, RequestKind, RequestState
 from ledger_rows import MINUTE, NOW, agreed, deleted, ulid_of, uploaded
 
 FIRST = ulid_of("aone")
@@ -90,6 +92,27 @@ def test_a_command_that_waits_has_woken_the_daemon_before(
         wake_ups.stop()
 
     assert (said.code, said.errors) == (0, "")
+
+
+def test_what_follows_from_an_erasure_wakes_the_daemon_too(desk: Desk, ledger: Ledger) -> None:
+    """It is asked for in another mirror, whose loop was not woken by the command's first word."""
+    follows = NewRequest("docs", "a.md", RequestKind.ERASE)
+
+    def answer() -> None:
+        for request in ledger.requests.open("docs", 1):
+            facts = json.loads(NOTE)
+            if request.path == "a":
+                facts |= {"results": ledger.requests.add([follows], NOW)}
+            ledger.requests.finish(request.id, RequestState.DONE, NOW, json.dumps(facts))
+
+    wake_ups = WakeUps(desk.state, answer)
+    with StateLock(desk.state):
+        wake_ups.start()
+        said = desk.asks("erase", "a", "--all-versions", "--yes", "--timeout", "9", "--json")
+        wake_ups.stop()
+
+    assert said.code == 0
+    assert [one["state"] for one in said.json["ended"]] == ["done", "done"]
 
 
 def _conflict(ledger: Ledger) -> None:

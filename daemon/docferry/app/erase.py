@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,9 +89,14 @@ def ask(ledger: Ledger, mirror: str, path: Path, now: datetime) -> int:
     return number
 
 
-def wait(ledger: Ledger, number: int, timeout_s: float) -> list[Ended]:
+def wait(
+    ledger: Ledger, number: int, timeout_s: float, wake_daemon: Callable[[], None]
+) -> list[Ended]:
     """
     Wait for what comes of a request, and of those for its conversions' results.
+
+    Args:
+        wake_daemon: Called when the daemon has asked for more itself, of another mirror.
 
     Returns:
         Those that have ended in time.
@@ -102,7 +107,9 @@ def wait(ledger: Ledger, number: int, timeout_s: float) -> list[Ended]:
         request = ledger.requests.get(waiting[0])
         if request is None or request.state not in UNFINISHED:
             ended.append(_ended(waiting.pop(0), request))
-            waiting += ended[-1].facts.get("results", [])
+            if results := ended[-1].facts.get("results"):
+                waiting += results
+                wake_daemon()
         elif (waited_s := time.monotonic() - began_s) > timeout_s:
             break
         else:
