@@ -111,7 +111,7 @@ class Mirror:
 
     def is_equal(self) -> bool:
         """Say whether both sides hold the same."""
-        with suppress(ClientError):  # rclone answers 500 for an object that is being overwritten
+        with suppress(ClientError):  # rclone answers 500 for what just changes
             return self.files() == self.objects()
         return False
 

@@ -131,7 +131,7 @@ def test_a_whole_tree_is_had_back_at_an_instant(site: Site) -> None:
         save(site, daemon, "f/edited.txt", "edited since\n")
         save(site, daemon, "f/new.txt", "new\n")
         (docs.folder / "f/deleted.txt").unlink()
-        daemon.wait_for(lambda: "f/deleted.txt" not in docs.objects())
+        daemon.wait_for(lambda: "f/deleted.txt" not in docs.all_keys())
         site.settle(daemon)
 
         found = site.json("rewind", "docs/f", "--to", instant)
