@@ -102,7 +102,7 @@ def test_the_life_of_a_document(site: Site) -> None:
         assert difference.splitlines()[-2:] == ["-one", "+two"]
 
         # An older one is had back on both sides, as a new one.
-        site.run("restore", one["id"])
+        assert site.ended("restore", one["id"]).returncode == 0
         site.settle(daemon)
         assert docs.objects()["a.txt"] == docs.files()["a.txt"] == b"one\n"
         assert versions(site, "a.txt")[0]["origin"] == "restore"
@@ -209,7 +209,7 @@ def test_of_what_was_erased_nothing_is_left(site: Site, store: servers.S3Server)
 
         assert docs.files() == docs.objects() == {"other.txt": b"other\n"}
         assert not {row["id"] for row in rows} & _archived(docs.all_keys())
-        said = site.asked("cat", rows[0]["id"])
+        said = site.ended("cat", rows[0]["id"])
         assert said.returncode == 2
         assert "was erased" in said.stderr
         site.settle(daemon)
