@@ -18,6 +18,7 @@ from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
+from faults_waking import WAKING
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -32,4 +33,5 @@ FAULTS = (
     *STRANGERS,
     *ASKED_FOR,
     *COMMANDS_SAY,
+    *WAKING,
 )

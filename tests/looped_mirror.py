@@ -22,6 +22,7 @@ from docferry.engine.runs import Run
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode, Path, SyncedState, VersionRow
 from docferry.storage.local import LocalStorage
+from ledger_rows import fresh_ledger
 from processes import wait_for
 from whole_mirror import Bucket
 
@@ -60,7 +61,7 @@ class Mirror:
         self.remote = Bucket(self.aliases)
         self.limit = delete_limit
         self.mode = mode
-        self.ledger = Ledger.open(self.state)
+        self.ledger = fresh_ledger(self.state)
         self.ledger.mirrors.put(
             "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
         )

@@ -9,6 +9,7 @@ and kills the process at the end.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
 import ipaddress
 import json
@@ -70,27 +71,36 @@ class S3Server:
     process: subprocess.Popen[bytes]
 
     def client(self, *, verify: bool = True) -> S3Client:
-        """Give a plain client: the tool of somebody who does not know docferry."""
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id=ACCESS_KEY_ID,
-            aws_secret_access_key=SECRET_ACCESS_KEY,
-            verify=verify,
-            config=Config(
-                signature_version="s3v4",
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                connect_timeout=2,
-                read_timeout=20,
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path"},
-            ),
-        )
+        """
+        Give a plain client: the tool of somebody who does not know docferry.
+
+        The same one each time. boto3 reads all that it knows of S3 for each that it makes.
+        """
+        return _client(self.endpoint_url, verify=verify)
 
     def make_bucket(self, name: str) -> None:
         self.client().create_bucket(Bucket=name)
+
+
+@functools.cache
+def _client(endpoint_url: str, *, verify: bool) -> S3Client:
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        verify=verify,
+        config=Config(
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=2,
+            read_timeout=20,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        ),
+    )
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ EVENTS = frozenset(
         "library.warned",
         "request.failed",
         "timer.failed",
+        "wake.failed",
         # what people and patrols ask for
         "asked.answered",
         "asked.failed",

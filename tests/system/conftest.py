@@ -1,4 +1,4 @@
-"""One SeaweedFS for all system tests, and a site of its own for each of them."""
+"""One SeaweedFS of a kind for all system tests, and a site of its own for each of them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ class NewSite(Protocol):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
     with servers.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
+    """A second one, whose bucket keeps versions."""
+    with servers.seaweedfs(tmp_path_factory.mktemp("versioned")) as started:
+        started.client().put_bucket_versioning(
+            Bucket=servers.BUCKET, VersioningConfiguration={"Status": "Enabled"}
+        )
         yield started
 
 

@@ -7,34 +7,48 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import structlog
 
+from docferry import logs
 from docferry.app.daemon import Daemon
 from docferry.cli import main
 from docferry.config import load
 
 
 def ask(command: Sequence[str], environ: Mapping[str, str]) -> CompletedProcess[str]:
-    """Run a command that only looks, or decides."""
-    said, code = io.StringIO(), 0
-    with _as_if_started(command, environ), redirect_stdout(said):
+    """Run a command that looks, asks or decides."""
+    said, complained, code = _text(), _text(), 0
+    with _as_if_started(command, environ), redirect_stdout(said), redirect_stderr(complained):
         try:
             main()
         except SystemExit as end:
             code = int(end.code or 0)
-    return CompletedProcess(command, code, said.getvalue(), "")
+    return CompletedProcess(command, code, _read(said), _read(complained))
 
 
-def work_off(config: Path, environ: Mapping[str, str]) -> bool:
-    """Do what there is to do, as `docferry run --once`; say whether all is in step then."""
-    command = ["docferry", "--config", str(config), "run", "--once"]
-    with _as_if_started(command, environ), Daemon(load(config, os.environ)) as daemon:
-        return daemon.run(once=True)
+def _text() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+
+
+def _read(written: io.TextIOWrapper) -> str:
+    written.seek(0)
+    return written.read()
+
+
+def run_once(path: Path, environ: Mapping[str, str]) -> tuple[bool, str]:
+    """Do what `docferry run --once` does; say whether all is in step then, and what is logged."""
+    logged = io.StringIO()
+    with _as_if_started(["docferry", "--config", str(path), "run", "--once"], environ):
+        config = load(path, os.environ)
+        logs.configure(config.log_level, config.log_format, stream=logged)
+        with Daemon(config) as daemon:
+            is_in_step = daemon.run(once=True)
+    return is_in_step, logged.getvalue()
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def test_while_docferry_is_down_no_disaster_deletes_or_moves_anything(new_site: 
     for name, disaster in DISASTERS.items():
         disaster.do(site.mirrors[name])
     before = snapshot(site.mirrors)
-    planned, told, checked = site.plan(), site.ended("plan"), site.ended("check")
+    planned, told, checked = site.plan(), site.asked("plan"), site.asked("check")
 
     events = site.run_once(code=1)
 
@@ -118,7 +118,7 @@ def test_a_lost_marker_cannot_be_discarded_away(site: Site) -> None:
     with site.running(until="blocked") as daemon:
         hold = holds_of(site)["docs"]
 
-        said = site.ended("holds", "discard", str(hold.id))
+        said = site.asked("holds", "discard", str(hold.id))
 
         assert said.returncode == 2
         assert "cannot be discarded" in said.stderr
@@ -130,7 +130,7 @@ def test_a_lost_marker_cannot_be_discarded_away(site: Site) -> None:
 def test_a_folder_that_is_gone_stops_its_own_mirror_and_heals(new_site: NewSite) -> None:
     site = in_step(new_site, ["docs", "other"])
     take_the_folder_away(site.docs)
-    planned, checked = site.plan(), site.ended("check")
+    planned, checked = site.plan(), site.asked("check")
     with site.running(until=None) as daemon:
         daemon.wait_until("unreachable")
         site.mirrors["other"].write("new.txt", b"new")
@@ -179,7 +179,7 @@ def test_a_mistyped_prefix_deletes_nothing_and_moves_nothing(site: Site) -> None
     says = ("remote side", site.docs.prefix, "has no marker", was)
     holds = assert_held(site, {"docs": Disaster(empty_the_prefix, says)})
     assert_planned(planned, holds)
-    checked = site.ended("check")
+    checked = site.asked("check")
     assert checked.returncode == 4
     assert holds["docs"].reason in checked.stdout
     assert f"docferry holds approve {holds['docs'].id}" in checked.stdout

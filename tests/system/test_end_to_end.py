@@ -79,10 +79,10 @@ def test_what_changes_on_either_side_while_it_is_down_ends_the_same_on_both(site
     docs = site.docs
     docs.folder.mkdir()
     fill(docs)
-    site.run_once()
+    assert site.work_off()
     wanted = change(docs)
 
-    site.run_once()
+    site.run("run", "--once")
 
     assert docs.files() == wanted
     assert docs.objects() == wanted
@@ -95,7 +95,7 @@ def test_displaced_and_deleted_contents_are_in_the_archive_of_the_side_where_the
     docs = site.docs
     docs.folder.mkdir()
     fill(docs)
-    site.run_once()
+    assert site.work_off()
     change(docs)
 
     site.run_once()
@@ -127,7 +127,7 @@ def test_mtime_and_content_type_travel_with_a_file(new_site: NewSite) -> None:
     file = first.docs.write("letter.pdf", b"%PDF-1.4 and so on")
     os.utime(file, ns=(1, 1_234_567_890_123_456_789))
 
-    first.run_once()
+    assert first.work_off()
     second.run_once()
 
     assert (second.docs.folder / "letter.pdf").stat().st_mtime_ns == 1_234_567_890_123_456_789
@@ -207,7 +207,7 @@ def test_a_file_edited_on_both_sides_is_kept_twice_and_shown_until_it_is_settled
 ) -> None:
     docs = site.docs
     docs.write("report.txt", b"first")
-    site.run_once()
+    assert site.work_off()
     docs.write("report.txt", b"of the folder")
     docs.put("report.txt", b"of the bucket")
     copy = conflict_copy_path("report.txt", sha256(b"of the folder"))
@@ -226,9 +226,9 @@ def test_ls_log_and_status_tell_what_both_sides_hold(site: Site) -> None:
     docs = site.docs
     docs.write("a/one.txt", b"one")
     docs.write("two.txt", b"two")
-    site.run_once()
+    assert site.work_off()
     docs.put("two.txt", b"two, edited")
-    site.run_once()
+    assert site.work_off()
 
     listed = {each["path"]: each["state"]["sha256"] for each in site.json("ls", "docs")}
     story = site.json("log", "two.txt")
@@ -238,7 +238,7 @@ def test_ls_log_and_status_tell_what_both_sides_hold(site: Site) -> None:
     assert [each["kind"] for each in story["history"]] == ["download", "upload"]
     assert [each["origin"] for each in story["versions"]] == ["store", "local"]
     assert site.status()["docs"].files == 2
-    assert site.ended("log", "nobody knows it").returncode == 1
+    site.run("log", "nobody knows it", code=1)
 
 
 def test_status_says_who_runs_and_its_exit_code_whether_all_is_in_step(site: Site) -> None:
@@ -305,7 +305,7 @@ def test_sigterm_ends_it_within_ten_seconds_whatever_hangs(site: Site) -> None:
         daemon.process.wait(STOP_WITHIN_S)
 
     assert daemon.events("mirror.stuck")
-    site.run_once()
+    site.run("run", "--once")
     assert site.docs.objects() == {"a.txt": b"a"}
 
 
@@ -337,5 +337,5 @@ def test_sigterm_ends_it_within_ten_seconds_in_the_middle_of_work(site: Site) ->
     assert 20 < done < 400
     assert site.status()["docs"].files == done
     shutil.rmtree(site.docs.folder / "0")
-    site.run_once()
+    site.run("run", "--once")
     assert site.docs.files() == site.docs.objects()

@@ -227,7 +227,7 @@ def test_a_name_that_is_not_utf8_is_shown_and_everything_else_travels(site: Site
     )
     assert "UTF-8" in site.run("status", code=1)
     odd.rename(docs.folder / "renamed.txt")
-    site.run_once()
+    assert site.work_off()
     assert docs.get("renamed.txt") == b"latin-1"
     assert problems(site) == {}
 
@@ -251,7 +251,7 @@ def test_a_name_that_is_too_long_for_the_file_system_is_shown_and_uploads_go_on(
     assert problem(site, "theirs.txt") == (
         f"{docs.folder / 'theirs.txt'}: the name is too long for this file system; shorten it"
     )
-    site.run_once()
+    assert site.work_off()
     assert docs.files() == docs.objects()
     assert problems(site) == {}
 

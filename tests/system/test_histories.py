@@ -93,7 +93,7 @@ class Batch:
     def _decide(self) -> None:
         for hold in self.site.holds():
             decision = self.random.choice(("approve", "approve", "discard"))
-            if self.site.ended("holds", decision, str(hold.id)).returncode == 0:
+            if self.site.asked("holds", decision, str(hold.id)).returncode == 0:
                 self.held += 1
 
 

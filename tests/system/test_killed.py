@@ -31,7 +31,7 @@ def test_parts_of_a_killed_upload_are_gone_after_the_next_start_and_a_strangers_
     site: Site,
 ) -> None:
     docs = site.docs
-    site.run_once()
+    assert site.work_off()
     strange = docs.client.create_multipart_upload(
         Bucket=servers.BUCKET, Key=f"{docs.prefix}theirs.bin"
     )
@@ -42,7 +42,7 @@ def test_parts_of_a_killed_upload_are_gone_after_the_next_start_and_a_strangers_
     assert sorted(uploads(docs)) == ["large.bin", "theirs.bin"]
     assert docs.all_keys() == [".docferry/mirror.json"]
 
-    site.run_once()
+    site.run("run", "--once")
 
     assert uploads(docs) == ["theirs.bin"]
     assert docs.head("large.bin")["ContentLength"] == LARGE_BYTES
@@ -53,7 +53,7 @@ def test_parts_of_a_killed_upload_are_gone_after_the_next_start_and_a_strangers_
 
 def test_what_a_killed_download_left_is_gone_after_the_next_start(site: Site) -> None:
     docs = site.docs
-    site.run_once()
+    assert site.work_off()
     large = site.folder / "large"
     write_large(large)
     docs.client.upload_file(str(large), servers.BUCKET, f"{docs.prefix}large.bin")
@@ -63,7 +63,7 @@ def test_what_a_killed_download_left_is_gone_after_the_next_start(site: Site) ->
     [left] = staged(docs)
     assert not (docs.folder / "large.bin").exists()
 
-    site.run_once()
+    site.run("run", "--once")
 
     assert staged(docs) == []
     assert not left.exists()

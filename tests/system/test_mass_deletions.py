@@ -64,7 +64,7 @@ def test_many_deletions_while_docferry_is_down_delete_nothing(new_site: NewSite)
     for name, disaster in DISASTERS.items():
         disaster.do(site.mirrors[name])
     before = snapshot(site.mirrors)
-    planned, told = site.plan(), site.ended("plan")
+    planned, told = site.plan(), site.asked("plan")
 
     events = site.run_once(code=1)
 

@@ -80,4 +80,4 @@ def test_all_that_has_rotted_is_found_in_one_cycle_and_healed(new_site: NewSite)
         row for row in site.json("versions", paths[0])["versions"] if row["origin"] == "evidence"
     ]
     assert site.run("cat", bad["id"]).encode() == rot(contents[paths[0]])
-    assert site.ended("verify", "--read").returncode == 0
+    site.run("verify", "--read")

@@ -67,7 +67,7 @@ def too_many_deletions(site: Site) -> None:
 def an_open_hold(site: Site) -> None:
     too_many_deletions(site)
     rest(site.docs)
-    site.run_once(code=1)
+    assert not site.work_off()
     site.docs.write("since then.txt", b"new")
     site.docs.remove("q/0.txt")
 
@@ -94,7 +94,7 @@ def an_unmounted_folder(site: Site) -> None:
 
 def an_approved_join(site: Site) -> None:
     an_unmounted_folder(site)
-    site.run_once(code=1)
+    assert not site.work_off()
     site.run("holds", "approve", str(the_hold(site).id))
 
 
@@ -131,7 +131,7 @@ def a_ledger_from_a_backup(site: Site) -> None:
     docs.write("p/0.txt", b"edited after the backup")
     docs.write("new.txt", b"new after the backup")
     rest(docs)
-    site.run_once()
+    assert site.work_off()
     for path in site.state.glob("ledger.sqlite3*"):
         path.unlink()
     (site.state / "ledger.sqlite3").write_bytes(kept)
@@ -163,7 +163,7 @@ def test_a_run_does_what_was_planned_and_status_tells_so(
     for path, content in FILES.items():
         site.docs.write(path, content)
     rest(site.docs)
-    site.run_once()
+    assert site.work_off()
     bring_about(site)
     rest(site.docs)
     before = site.status(), both_sides(site.docs)

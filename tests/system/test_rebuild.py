@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -208,13 +208,14 @@ def test_two_machines_may_rebuild_at_once(
     other.configure()
     lost = lose(site)
 
-    with watched(site, server) as changing, watched(other, server) as changing_too:
-        both = [threading.Thread(target=rebuilt, args=[each]) for each in (site, other)]
-        for one in both:
-            one.start()
-        for one in both:
-            one.join()
+    with (
+        watched(site, server) as changing,
+        watched(other, server) as changing_too,
+        ThreadPoolExecutor(2) as both,
+    ):
+        ended = [*both.map(lambda each: each.ended("rebuild", "--yes"), (site, other))]
 
+    assert [one.returncode for one in ended] == [0, 0]
     assert (changing, changing_too) == ([], [])
     for each in (site, other):
         assert each.docs.files() == lost.files
@@ -369,7 +370,7 @@ def test_a_damaged_ledger_stops_the_daemon_until_it_is_rebuilt(site: Site) -> No
 
     assert site.docs.files() == lost.files
     assert versions_of(site) == lost.versions
-    site.run_once()
+    assert site.work_off()
 
 
 def test_a_damaged_ledger_is_rebuilt_at_once_where_that_is_asked_for_first(site: Site) -> None:
@@ -392,9 +393,9 @@ def test_a_fresh_ledger_in_front_of_a_bucket_with_a_past_is_told_of_and_loses_no
     had_a_life(site)
     take_snapshot(site)
     lost = lose(site)
-    before, _ = site.ended("check"), site.work_off()
+    before, _ = site.asked("check"), site.work_off()
 
-    after = site.ended("check")
+    after = site.asked("check")
 
     for checked in (before, after):
         assert checked.returncode == 0
@@ -418,4 +419,4 @@ def test_a_past_that_a_fresh_ledger_began_without_is_taken_over_later(site: Site
     was = {version[:5] for version in lost.versions}
     assert {version[:5] for version in versions_of(site)} >= was
     assert site.docs.files() == lost.files
-    assert "the bucket holds a history" not in site.ended("check").stdout
+    assert "the bucket holds a history" not in site.asked("check").stdout

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +41,7 @@ class Recorder:
             health = daemon.health().get("docs")
             if health == "blocked":
                 for hold in self.site.holds():
-                    self.site.ended("holds", "approve", str(hold.id))
+                    self.site.asked("holds", "approve", str(hold.id))
             docs = self.site.docs
             return health == "in-step" and docs.files() == docs.objects()
 
@@ -55,15 +54,6 @@ class Recorder:
 
 def tree(site: Site) -> dict[str, str]:
     return {key: sha256(content) for key, content in site.docs.files().items()}
-
-
-@pytest.fixture(scope="module")
-def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
-    with servers.seaweedfs(tmp_path_factory.mktemp("versioned")) as started:
-        started.client().put_bucket_versioning(
-            Bucket=servers.BUCKET, VersioningConfiguration={"Status": "Enabled"}
-        )
-        yield started
 
 
 @pytest.mark.timeout(3000)
@@ -114,7 +104,7 @@ def work(recorder: Recorder, source: random.Random) -> None:
 
 def rewind(site: Site, daemon: Daemon, at: datetime, recorder: Recorder) -> None:
     """Ask for it, look at what it would do, approve, and wait for the end."""
-    found = json.loads(site.ended("rewind", "docs", "--to", at.isoformat(), "--json").stdout)
+    found = json.loads(site.asked("rewind", "docs", "--to", at.isoformat(), "--json").stdout)
     if found["hold"] is None:
         return
     number = str(found["hold"]["id"])

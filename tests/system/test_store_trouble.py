@@ -38,7 +38,7 @@ def test_an_endpoint_where_nobody_listens_is_named(site: Site) -> None:
         assert daemon.fetch("/healthz") == "alive\n"
         assert [event["level"] for event in daemon.events("mirror.unreachable")] == ["error"]
 
-    checked, planned = site.ended("check"), site.ended("plan")
+    checked, planned = site.asked("check"), site.asked("plan")
 
     assert checked.returncode == CHECK_STORE
     assert site.endpoint_url in checked.stdout
@@ -158,7 +158,7 @@ def test_a_clock_that_the_store_refuses_is_named_with_how_far_it_is_off(
     between.headers = {"Date": now_and(timedelta(minutes=30))}
     between.mood = lambda request: request.refuse(403, "RequestTimeTooSkewed")
 
-    checked = far_site.ended("check")
+    checked = far_site.asked("check")
 
     assert checked.returncode == CHECK_CLOCK
     assert abs(skew_told(checked.stdout) - 1800) < 60
@@ -170,7 +170,7 @@ def test_a_clock_that_is_a_little_off_is_shown_and_files_travel(
 ) -> None:
     between.headers = {"Date": now_and(timedelta(minutes=-5))}
 
-    checked = far_site.ended("check")
+    checked = far_site.asked("check")
     far_site.docs.write("a.txt", b"a")
     far_site.run_once()
 
@@ -319,7 +319,7 @@ def test_a_store_that_hangs_is_named_and_keeps_nobody_waiting(
 
                 assert daemon.stop() == 0  # within ten seconds, though a request hangs
         assert site.docs.files() == wanted
-        site.run_once()
+        assert site.work_off()
         assert site.docs.objects() == wanted
 
 
@@ -366,5 +366,5 @@ def test_a_certificate_that_nobody_trusted_vouches_for_is_named_with_the_remedy(
         site.store_options = f'verify_tls = "{certificate.ca}"'
         site.configure()
 
-        site.run_once()
+        assert site.work_off()
         assert site.docs.objects() == {"a.txt": b"a"}

@@ -17,6 +17,7 @@ from docferry.app.keepers import Keepers
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
 from docferry.app.sides import Clock, Sides, UlidSource, note_mirror, open_sides
+from docferry.app.wake import WakeUps
 from docferry.config import Config
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
@@ -35,7 +36,8 @@ from docferry.web.probes import Probes
 
 log = get_logger(__name__)
 
-#: How often the loops look whether a person has decided about a hold, or asked for something.
+#: How often the loops look whether a person has decided about a hold, or asked for something,
+#: if no wake-up tells them.
 PEOPLE_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 2.0
 SILENCE_EVERY_S = 1.0
@@ -103,6 +105,7 @@ class Daemon:
             self._start_loops()
             self._keepers.start(self._timers, self._on_exit, self._time_left_s)
             self._start_timers()
+            self._start_wake_ups()
             self._start_drops()
             log.info("daemon.started", mirrors=sorted(self.loops))
             self._stop.wait()
@@ -206,6 +209,15 @@ class Daemon:
 
     def _every(self, seconds: float, name: str, loop: MirrorLoop, run: Run) -> None:
         self._timers.every(seconds, f"{run}-{name}", partial(loop.request, run))
+
+    def _start_wake_ups(self) -> None:
+        wake_ups = WakeUps(self._config.state_dir, self._ask_all)
+        wake_ups.start()
+        self._on_exit.callback(wake_ups.stop)
+
+    def _ask_all(self) -> None:
+        for loop in self.loops.values():
+            _ask_people(loop)
 
     def _start_drops(self) -> None:
         start_drops(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from docferry.app.versions import mirror_of
+from docferry.app.wake import next_look_s
 from docferry.config import Config
 from docferry.engine.erase import is_result
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.model import UNFINISHED, Path, RequestKind, RequestState, Ulid
-
-_LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +84,31 @@ def ask(ledger: Ledger, mirror: str, path: Path, now: datetime) -> int:
     return number
 
 
-def wait(ledger: Ledger, number: int, timeout_s: float) -> list[Ended]:
+def wait(
+    ledger: Ledger, number: int, timeout_s: float, wake_daemon: Callable[[], None]
+) -> list[Ended]:
     """
     Wait for what comes of a request, and of those for its conversions' results.
+
+    Args:
+        wake_daemon: Called when the daemon has asked for more itself, of another mirror.
 
     Returns:
         Those that have ended in time.
     """
-    give_up_s = time.monotonic() + timeout_s
+    began_s = time.monotonic()
     waiting, ended = [number], list[Ended]()
     while waiting:
         request = ledger.requests.get(waiting[0])
         if request is None or request.state not in UNFINISHED:
             ended.append(_ended(waiting.pop(0), request))
-            waiting += ended[-1].facts.get("results", [])
-        elif time.monotonic() > give_up_s:
+            if results := ended[-1].facts.get("results"):
+                waiting += results
+                wake_daemon()
+        elif (waited_s := time.monotonic() - began_s) > timeout_s:
             break
         else:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(next_look_s(waited_s))
     return ended
 
 

@@ -62,10 +62,19 @@ class Context:
 
     @contextmanager
     def ledger(self, *, read_only: bool = True) -> Iterator[Ledger]:
+        """Open the ledger; after the end of what was written to it, wake the daemon."""
         from docferry.ledger import Ledger
 
         with Ledger.open(self._ledger_path, read_only=read_only, creates=False) as ledger:
             yield ledger
+        if not read_only:
+            self.wake_daemon()
+
+    def wake_daemon(self) -> None:
+        """Let a running daemon look at once for what the ledger says is asked for."""
+        from docferry.app.wake import wake
+
+        wake(self.config.state_dir)
 
 
 pass_context = click.make_pass_decorator(Context)

@@ -62,7 +62,7 @@ def erase(
             line(f"asked for (request {number}); no daemon runs: it is erased once one does")
         sys.exit(EXIT_TROUBLE)
     with context.ledger() as ledger:
-        ended = wait(ledger, number, timeout_s)
+        ended = wait(ledger, number, timeout_s, context.wake_daemon)
     is_done = are_all_done(ended)
     if is_json:
         emit_json({"is_done": is_done, "request": number, "ended": ended})

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from docferry.model import VersionRow
 
 _MOST = 20
-_LOOK_EVERY_S = 0.1
 _in_mirror = click.option("--mirror", help="Needed where several have the path.")
 _wait = click.option(
     "--wait",
@@ -298,15 +297,18 @@ def _wait_for(
 
     But for those that were erased meanwhile, with their document.
     """
+    from docferry.app.wake import next_look_s
     from docferry.ledger.lock import is_held
 
-    until_s = time.monotonic() + wait_s
+    context.wake_daemon()
+    began_s = time.monotonic()
     while True:
         found = [row for each in requests if (row := ledger.requests.get(each)) is not None]
         is_over = all(row.state is not RequestState.OPEN for row in found)
-        if is_over or is_held(context.config.state_dir) is None or time.monotonic() >= until_s:
+        waited_s = time.monotonic() - began_s
+        if is_over or is_held(context.config.state_dir) is None or waited_s >= wait_s:
             return found
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(next_look_s(waited_s))
 
 
 def _tell(context: Context, asked: Mapping[int, VersionRow], done: Sequence[RequestRow]) -> None:
