@@ -12,6 +12,7 @@ from faults_archive import ARCHIVE
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
+from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
 from faults_strangers import STRANGERS
@@ -26,6 +27,7 @@ FAULTS = (
     *VERSIONS,
     *LEAVING,
     *OF_ROT,
+    *OF_DOUBT,
     *REBUILDING,
     *STRANGERS,
 )
