@@ -9,6 +9,9 @@ STRANGERS = ("unit/test_strangers.py",)
 VERIFY = ("unit/test_verify.py",)
 HEAL = ("unit/test_heal_refuses.py",)
 HAD = ("unit/test_contents_had.py",)
+CARE = ("unit/test_archive_care_refuses.py",)
+SNAPSHOTS = ("unit/test_rebuild_snapshots.py",)
+STORE_VERSIONS = ("unit/test_store_versions.py",)
 
 
 OF_DOUBT = (
@@ -141,5 +144,113 @@ OF_DOUBT = (
         "    return version.gone_at is not None and is_it and not is_needed\n",
         "    return is_it and not is_needed\n",
         ("unit/test_retention.py",),
+    ),
+    # What is mended in an archive.
+    Fault(
+        "what was let go while the patrol read it is mended",
+        "engine/archive_care.py",
+        "        if not self._is_still_wanted(row):\n            return found\n",
+        "",
+        CARE,
+    ),
+    Fault(
+        "a side that is another one has its archive mended",
+        "engine/archive_care.py",
+        "            self.prove(side)\n",
+        "",
+        CARE,
+    ),
+    Fault(
+        "a side that is another one gets a reference",
+        "engine/archive_care.py",
+        "        self.prove(Side.REMOTE)\n",
+        "",
+        CARE,
+    ),
+    Fault(
+        "rotten bytes are called archived",
+        "engine/archive_care.py",
+        " and row.bytes_of is None and is_sound(sights[side], row.sha256):\n",
+        " and row.bytes_of is None:\n",
+        CARE,
+    ),
+    Fault(
+        "what shares the bytes of another is called archived by itself",
+        "engine/archive_care.py",
+        " and row.bytes_of is None and is_sound(sights[side], row.sha256):\n",
+        " and is_sound(sights[side], row.sha256):\n",
+        CARE,
+    ),
+    Fault(
+        "an archive is written to though the mode says no",
+        "engine/archive_care.py",
+        "                if may_mend(self.mode, side):\n",
+        "                if True:\n",
+        CARE,
+    ),
+    Fault(
+        "a sound file beside the bytes of its equal is put aside as rotten",
+        "engine/archive_care.py",
+        "        if not is_rotten(own, row.sha256) or not may_mend(self.mode, Side.LOCAL):\n",
+        "        if not may_mend(self.mode, Side.LOCAL):\n",
+        CARE,
+    ),
+    # What a rebuild begins with.
+    Fault(
+        "the past of a lost ledger is hidden by a fresh one",
+        "engine/rebuild.py",
+        "            self._ledger.take_past(plain, self._mirror, self._targets, taken_at)\n",
+        "            pass\n",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "all snapshots of a ledger are read",
+        "engine/rebuild.py",
+        "            taken.add(facts.instance)\n",
+        "",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "a damaged snapshot ends a rebuild",
+        "engine/rebuild.py",
+        "            except (PermanentError, StaleError) as error:\n",
+        "            except StaleError as error:\n",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "a snapshot that the store cannot give now costs the past",
+        "engine/rebuild.py",
+        "            except (PermanentError, StaleError) as error:\n",
+        "            except DocferryError as error:\n",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "a damaged snapshot is passed over in silence",
+        "engine/rebuild.py",
+        '                self.result.refused.append(f"{snapshot}: {error}")\n',
+        "",
+        SNAPSHOTS,
+    ),
+    # What a bucket keeps itself.
+    Fault(
+        "of many paths those of all whole batches are left out",
+        "engine/strangers.py",
+        "            yield batch\n            batch = []\n",
+        "            batch = []\n",
+        STORE_VERSIONS,
+    ),
+    Fault(
+        "a lost version that only its content tells stays lost",
+        "engine/strangers.py",
+        "            if is_lost(known):\n",
+        "            if False:\n",
+        STORE_VERSIONS,
+    ),
+    Fault(
+        "a sweep that failed is done again in an hour",
+        "engine/strangers.py",
+        "                self._are_too_many = self._are_too_many or is_sweep\n",
+        "                pass\n",
+        STORE_VERSIONS,
     ),
 )
