@@ -11,7 +11,7 @@ HEAL = ("unit/test_heal_refuses.py",)
 HAD = ("unit/test_contents_had.py",)
 CARE = ("unit/test_archive_care_refuses.py",)
 SNAPSHOTS = ("unit/test_rebuild_snapshots.py",)
-STORE_VERSIONS = ("unit/test_store_versions.py",)
+STORE_VERSIONS = ("unit/test_store_versions.py", "unit/test_store_versions_sweep.py")
 
 
 OF_DOUBT = (

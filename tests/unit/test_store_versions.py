@@ -469,35 +469,3 @@ def test_a_lost_version_takes_no_bytes_that_the_loop_has_yet_to_write_down(bench
     assert not bench.bucket.storage.archive
     assert [one.id for one in bench.rows()] == [row.id]
     assert not bench.rows()[0].archived_remote
-
-
-def test_of_many_paths_none_is_left_out(bench: Bench) -> None:
-    paths = [f"{number:03}" for number in range(201)]  # a batch, and one more
-    ends = (paths[0], paths[-1])
-    for path in paths:
-        bench.bucket.put(path, b"once")
-        bench.bucket.delete(path)
-
-    bench.new_chore(takes=lambda path: path in ends).run(lambda: False)
-
-    assert [len(bench.rows(path)) for path in ends] == [1, 1]
-
-
-def test_a_sweep_that_failed_is_done_again_soon(bench: Bench) -> None:
-    bench.run()
-    bench.bucket.put("a", b"one")
-    bench.bucket.delete("a")
-    bench.chore.changed([f"{number}" for number in range(4)])  # too many to be named
-
-    def fail(path: Path) -> None:
-        raise UnreachableError("it is gone")
-
-    bench.seconds += SWEEP_AGAIN_S
-    bench.bucket.before_reading = fail
-    with pytest.raises(UnreachableError):
-        bench.run()
-    bench.bucket.before_reading = lambda path: None
-
-    bench.run()
-
-    assert bench.contents() == [b"one"]
