@@ -11,6 +11,7 @@ HEAL = ("unit/test_heal_refuses.py",)
 HAD = ("unit/test_contents_had.py",)
 CARE = ("unit/test_archive_care_refuses.py",)
 SNAPSHOTS = ("unit/test_rebuild_snapshots.py",)
+MIRRORS = ("unit/test_ledger_two_mirrors.py",)
 STORE_VERSIONS = ("unit/test_store_versions.py", "unit/test_store_versions_sweep.py")
 
 
@@ -252,5 +253,27 @@ OF_DOUBT = (
         "                self._are_too_many = self._are_too_many or is_sweep\n",
         "                pass\n",
         STORE_VERSIONS,
+    ),
+    # What the ledger tells.
+    Fault(
+        "what a path holds is let go",
+        "ledger/versions.py",
+        "        version.c.held.is_(false()),\n        version.c.left_at.is_not(null()),\n",
+        "        version.c.held.is_(false()),\n",
+        MIRRORS,
+    ),
+    Fault(
+        "what was asked for once is kept for ever",
+        "ledger/versions.py",
+        "        request.c.state.in_(UNFINISHED),\n",
+        "",
+        MIRRORS,
+    ),
+    Fault(
+        "what was deleted in another mirror is had back here",
+        "ledger/versions.py",
+        "            .where(version.c.mirror == mirror, *_below(below), ~is_there.exists())\n",
+        "            .where(*_below(below), ~is_there.exists())\n",
+        MIRRORS,
     ),
 )

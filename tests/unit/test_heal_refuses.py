@@ -22,7 +22,7 @@ class Odd(Frail):
     def __init__(self, *, keeps_references: bool) -> None:
         super().__init__(keeps_references=keeps_references)
         self.on_read: Callable[[], Content | None] = lambda: None
-        self.on_write: Callable[[], None] = lambda: None
+        self.on_write: Callable[[], object] = lambda: None
 
     def read(self, path: Path, expect: Token) -> Content:
         return self.on_read() or super().read(path, expect)

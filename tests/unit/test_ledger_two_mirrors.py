@@ -80,6 +80,21 @@ def test_a_path_that_another_mirror_has_now_is_deleted_all_the_same(ledger: Ledg
     assert [one.path for one in ledger.versions.left_paths("docs", "")] == ["b"]
 
 
+def test_what_was_deleted_in_another_mirror_is_not_deleted_here(ledger: Ledger) -> None:
+    ledger.versions.add([replace(row("others", "c", "there"), left_at=LATER)])
+
+    assert [one.path for one in ledger.versions.left_paths("docs", "")] == ["b"]
+
+
+def test_a_version_that_was_let_go_needs_the_bytes_of_no_other(ledger: Ledger) -> None:
+    old = row("docs", "a", "old").id
+    needs = replace(row("docs", "c", "old"), left_at=LATER, bytes_of=old)
+    gone = replace(row("docs", "d", "old"), left_at=LATER, bytes_of=old, gone_at=LATER)
+    ledger.versions.add([needs, gone])
+
+    assert [one.path for one in ledger.versions.on_bytes_of(old)] == ["c"]
+
+
 def test_a_mirror_knows_no_path_of_another(ledger: Ledger) -> None:
     ledger.versions.add([row("others", "folder/c", "now")])
 
