@@ -86,15 +86,6 @@ def test_what_was_deleted_in_another_mirror_is_not_deleted_here(ledger: Ledger) 
     assert [one.path for one in ledger.versions.left_paths("docs", "")] == ["b"]
 
 
-def test_a_version_that_was_let_go_needs_the_bytes_of_no_other(ledger: Ledger) -> None:
-    old = row("docs", "a", "old").id
-    needs = replace(row("docs", "c", "old"), left_at=LATER, bytes_of=old)
-    gone = replace(row("docs", "d", "old"), left_at=LATER, bytes_of=old, gone_at=LATER)
-    ledger.versions.add([needs, gone])
-
-    assert [one.path for one in ledger.versions.on_bytes_of(old)] == ["c"]
-
-
 def test_a_mirror_knows_no_path_of_another(ledger: Ledger) -> None:
     ledger.versions.add([row("others", "folder/c", "now")])
 
@@ -115,16 +106,6 @@ def test_only_the_content_that_is_asked_about_is_said_to_be_in_use(ledger: Ledge
     ledger.record("docs", [uploaded("d", "else")], at=NOW)
 
     assert ledger.versions.contents_in_use("docs", [OLD]) == set()
-
-
-def test_what_a_path_holds_is_told_by_its_content_and_only_while_it_holds_it(
-    ledger: Ledger,
-) -> None:
-    current = ledger.versions.current
-
-    assert current("docs", "a", sha_of("now")) == row("docs", "a", "now").id
-    assert current("docs", "a", OLD) is None
-    assert current("docs", "b", sha_of("now")) is None
 
 
 # What may go.
