@@ -276,4 +276,11 @@ OF_DOUBT = (
         "            .where(*_below(below), ~is_there.exists())\n",
         MIRRORS,
     ),
+    Fault(
+        "a round of retention cannot be stopped while it removes",
+        "engine/retention.py",
+        "                    if self._is_stopping():\n                        return\n",
+        "",
+        ("unit/test_retention_stops.py",),
+    ),
 )
