@@ -14,6 +14,7 @@ from faults_commands import COMMANDS_SAY
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
+from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
 from faults_strangers import STRANGERS
@@ -29,6 +30,7 @@ FAULTS = (
     *VERSIONS,
     *LEAVING,
     *OF_ROT,
+    *OF_DOUBT,
     *REBUILDING,
     *STRANGERS,
     *ASKED_FOR,

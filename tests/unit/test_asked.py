@@ -69,6 +69,7 @@ SKIPPED = Answer(7, RequestState.SKIPPED, CHANGED_SINCE)
         (replace(REMOVE, expect="V-OTHER"), AS_AGREED, SKIPPED),
         (REMOVE, seen(), Answer(7, RequestState.DONE)),
         (REMOVE, seen(LOCAL, None, None), SKIPPED),
+        (REMOVE, seen(None, REMOTE, None), SKIPPED),
         (
             Request(7, RequestKind.HEAL_LOCAL),
             AS_AGREED,
@@ -80,8 +81,15 @@ SKIPPED = Answer(7, RequestState.SKIPPED, CHANGED_SINCE)
             Heal("a", 7, Side.REMOTE, expect="r1"),
         ),
         (Request(7, RequestKind.HEAL_LOCAL), seen(EDITED, REMOTE, BASE), SKIPPED),
+        (Request(7, RequestKind.HEAL_LOCAL, expect="V-OTHER"), AS_AGREED, SKIPPED),
         (Request(7, RequestKind.HEAL_REMOTE), seen(LOCAL, None, BASE), SKIPPED),
         (Request(7, RequestKind.ERASE), seen(), Erase("a", 7)),
+        (Request(7, RequestKind.ERASE, barred="why"), seen(), Erase("a", 7)),
+        (
+            Request(7, RequestKind.HEAL_REMOTE, barred="why"),
+            AS_AGREED,
+            Heal("a", 7, Side.REMOTE, expect="r1"),
+        ),
     ],
 )
 def test_what_the_trees_hold_decides(
@@ -97,6 +105,16 @@ def test_what_is_there_already_is_not_put_there_again() -> None:
 
     assert isinstance(found, Answer)
     assert found.state is RequestState.DONE
+
+
+@pytest.mark.parametrize("local", [EDITED, None])
+def test_what_was_agreed_on_and_is_not_there_any_more_is_put_back(local: FileState | None) -> None:
+    wanted = replace(OLD, sha256=BASE.sha256)
+
+    found = answer(replace(RESTORE, wanted=wanted), seen(local, REMOTE, BASE))
+
+    expect = None if local is None else local.token
+    assert found == Restore("a", 7, wanted, expect_local=expect)
 
 
 def test_what_was_put_there_and_changed_at_once_is_not_put_there_again() -> None:

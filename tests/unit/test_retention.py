@@ -166,6 +166,12 @@ def test_what_the_bucket_keeps_goes_if_no_version_to_be_had_has_its_content(
     assert is_copy_of("e1", "v1", gone, [gone, *others]) is is_one
 
 
+def test_what_the_bucket_keeps_of_a_version_to_be_had_stays() -> None:
+    row = replace(left("1", DAY), etag="e1", store_version="v1")
+
+    assert not is_copy_of("e1", "v1", row, [])
+
+
 def test_what_the_bucket_keeps_is_known_by_its_etag_or_by_its_own_name() -> None:
     gone = replace(left("1", DAY), gone_at=NOW, etag="e1", store_version="v1")
 

@@ -442,3 +442,30 @@ def test_a_content_whose_lender_has_lost_its_bytes_is_had_from_the_bucket(bench:
     bench.new_chore().run(lambda: False)
 
     assert bench.contents() == [b"same"]
+
+
+def test_a_version_that_is_known_by_its_content_alone_and_lost_is_had_back(bench: Bench) -> None:
+    name = bench.bucket.put("a", b"one")
+    row = bench.knows(name, b"one")
+    lost = replace(row, id=ulid_of("lost"), path="b", etag=None, archived_local=False)
+    bench.ledger.versions.add([lost])
+    for _ in range(2):
+        bench.bucket.put("b", b"one")
+
+    bench.run()
+
+    assert bench.rows("b") == [replace(lost, store_version="bucket-2", archived_remote=True)]
+    assert bench.bucket.archived(lost.id) == b"one"
+
+
+def test_a_lost_version_takes_no_bytes_that_the_loop_has_yet_to_write_down(bench: Bench) -> None:
+    claims = Attributes(version=ulid_of("ours"))
+    bench.ledger.intents.add("docs", [("a", ulid_of("ours"))])
+    row = bench.knows(bench.bucket.put("a", b"one", claims), b"one", is_archived=False)
+    bench.bucket.put("a", b"two")
+
+    bench.run()
+
+    assert not bench.bucket.storage.archive
+    assert [one.id for one in bench.rows()] == [row.id]
+    assert not bench.rows()[0].archived_remote

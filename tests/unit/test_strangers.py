@@ -229,6 +229,22 @@ def test_a_content_that_came_back_puts_nothing_in_between_after_it() -> None:
     assert missed(found) == [("y", at(11), at(11.9))]
 
 
+def test_what_is_put_again_much_later_does_not_come_when_it_was_first_seen() -> None:
+    found = sorted_out(
+        [kept("z", 300, is_latest=True), kept("x2", 240), kept("y", 100)], row("x", 10)
+    )
+
+    assert missed(found) == [("y", at(100), at(240))]
+
+
+def test_of_a_content_that_was_put_twice_the_nearer_one_came_when_docferry_saw_it() -> None:
+    twice = [kept("x2", 240), kept("y", 100), kept("x1", 12)]
+
+    found = sorted_out([kept("z", 300, is_latest=True), *twice, kept("w", 5)], row("x", 10))
+
+    assert missed(found) == [("w", at(5), at(10)), ("y", at(100), at(240))]
+
+
 # By content.
 
 

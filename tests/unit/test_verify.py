@@ -11,6 +11,7 @@ from docferry.core.verify import (
     ABSENT,
     DAMAGE,
     NOT_ASKED,
+    Finding,
     Held,
     Kind,
     Moving,
@@ -161,6 +162,27 @@ def test_only_what_is_lost_or_spoilt_is_damage() -> None:
     assert of_unseen(Side.LOCAL, "a", "no right", is_agreed=True).is_damage
     news = of_unseen(Side.LOCAL, "a", "a socket", is_agreed=False)
     assert (news.is_damage, news.is_trouble) == (False, True)
+
+
+@pytest.mark.parametrize("kind", sorted(DAMAGE))
+def test_what_is_lost_or_spoilt_is_trouble(kind: Kind) -> None:
+    finding = Finding(kind, Side.LOCAL, "a", "V", "10 bytes", "none")
+
+    assert finding.is_trouble
+
+
+def test_what_cannot_be_looked_at_is_called_agreed_on_only_if_it_was() -> None:
+    was = of_unseen(Side.LOCAL, "a", "no right", is_agreed=True)
+    never_was = of_unseen(Side.LOCAL, "a", "a socket", is_agreed=False)
+
+    assert (was.expected, never_was.expected) == ("as agreed", "no such file")
+
+
+def test_a_file_that_both_sides_had_is_called_deleted() -> None:
+    [here] = of_path("a", ABSENT, REMOTE, SYNCED)
+    [there] = of_path("a", LOCAL, ABSENT, SYNCED)
+
+    assert (here.found, there.found) == ("deleted", "deleted")
 
 
 def test_rows_and_archives_are_read_side_by_side() -> None:

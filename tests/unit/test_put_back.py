@@ -1,0 +1,204 @@
+"""What a person asked for, carried out over sides in memory: nothing unseen is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from docferry.core.merge import Difference
+from docferry.core.paths import conflict_copy_path
+from docferry.engine.on_request import OnRequest
+from docferry.engine.task import Task
+from docferry.errors import StaleError
+from docferry.model import (
+    Attributes,
+    Heal,
+    Outcome,
+    Remove,
+    RequestState,
+    Restore,
+    Side,
+    SyncedState,
+    VersionRow,
+)
+from unit.kept import Kept
+
+
+def no_heal(operation: Heal, synced: SyncedState) -> Outcome:
+    raise AssertionError("nobody has asked for it")
+
+
+def carried_out(kept: Kept, operation: Restore | Remove) -> Outcome:
+    on_request = OnRequest(
+        kept.local, kept.remote, kept.contents, kept.ledger.versions.get, no_heal
+    )
+    path = operation.path
+    seen = Difference(
+        path,
+        kept.local.stat(path),
+        kept.remote.stat(path),
+        kept.ledger.synced.get("docs", [path]).get(path),
+    )
+    return on_request.execute(Task(operation, seen, kept.new_ulid()), operation)
+
+
+def restore(kept: Kept, version: VersionRow) -> Outcome:
+    """Have a version back at "a", whatever is there now."""
+    there = kept.local.files.get("a")
+    expect = None if there is None else there.token
+    return carried_out(kept, Restore("a", 7, version, expect_local=expect))
+
+
+def archived_here(kept: Kept) -> dict[str, bytes]:
+    return {version: held.content for version, held in kept.local.archive.items()}
+
+
+@pytest.fixture
+def old(kept: Kept) -> VersionRow:
+    return kept.displace("a", b"old", Side.REMOTE)
+
+
+def test_what_was_agreed_on_is_archived_under_its_own_version(kept: Kept, old: VersionRow) -> None:
+    state = kept.agree("a", b"now")
+
+    outcome = restore(kept, old)
+
+    assert kept.local.contents == {"a": b"old"}
+    assert archived_here(kept) == {state.version: b"now"}
+    assert outcome.archived == (state.version, Side.LOCAL)
+    assert outcome.placed == kept.local.files["a"].token
+
+
+def edited(kept: Kept) -> None:
+    kept.agree("a", b"now")
+    kept.local.user_write("a", b"mine")
+
+
+def new_here(kept: Kept) -> None:
+    kept.local.user_write("a", b"mine")
+
+
+@pytest.mark.parametrize("put", [edited, new_here])
+def test_what_docferry_has_not_seen_stays_and_the_version_comes_beside_it(
+    kept: Kept, old: VersionRow, put: Callable[[Kept], None]
+) -> None:
+    put(kept)
+    token = kept.local.files["a"].token
+
+    outcome = restore(kept, old)
+
+    copy = conflict_copy_path("a", old.sha256)
+    assert kept.local.contents == {"a": b"mine", copy: b"old"}
+    assert archived_here(kept) == {}
+    assert outcome.answers is not None
+    assert outcome.answers.state is RequestState.CONFLICT
+    assert ("a", token) in kept.local.made_to_last
+
+
+def touched(kept: Kept) -> None:
+    kept.agree("a", b"now")
+    kept.local.user_write("a", b"now")
+
+
+def test_a_touched_file_is_on_the_disk_before_it_is_archived(kept: Kept, old: VersionRow) -> None:
+    touched(kept)
+    token = kept.local.files["a"].token
+    was_lasting: list[bool] = []
+    kept.local.step = lambda name: was_lasting.append(("a", token) in kept.local.made_to_last)
+
+    restore(kept, old)
+
+    assert kept.local.contents == {"a": b"old"}
+    assert all(was_lasting)
+    assert [*archived_here(kept).values()] == [b"now"]
+
+
+@pytest.mark.parametrize("is_agreed", [True, False])
+def test_what_an_earlier_try_has_put_there_is_not_put_beside_itself(
+    kept: Kept, old: VersionRow, *, is_agreed: bool
+) -> None:
+    if is_agreed:
+        kept.agree("a", b"now")
+    token = kept.local.user_write("a", b"old")
+
+    outcome = restore(kept, old)
+
+    assert kept.local.contents == {"a": b"old"}
+    assert (outcome.placed, outcome.answers) == (token, None)
+    assert ("a", token) in kept.local.made_to_last
+
+
+def test_a_version_that_has_rotted_in_one_archive_is_had_back_from_the_other(kept: Kept) -> None:
+    row = kept.displace("a", b"once", Side.LOCAL, Side.REMOTE)
+    kept.rot_archived(Side.LOCAL, row.id, b"0nce")
+
+    restore(kept, row)
+
+    assert kept.local.contents == {"a": b"once"}
+
+
+def test_a_version_that_comes_beside_an_edit_is_a_sound_one(kept: Kept) -> None:
+    row = kept.displace("a", b"once", Side.LOCAL, Side.REMOTE)
+    kept.rot_archived(Side.LOCAL, row.id, b"0nce")
+    new_here(kept)
+
+    restore(kept, row)
+
+    assert kept.local.contents[conflict_copy_path("a", row.sha256)] == b"once"
+
+
+# Taking away.
+
+
+def remove(kept: Kept, state: SyncedState, *sides: Side) -> Outcome:
+    return carried_out(
+        kept,
+        Remove(
+            "a",
+            7,
+            expect_local=state.local_token if Side.LOCAL in sides else None,
+            expect_remote=state.remote_token if Side.REMOTE in sides else None,
+        ),
+    )
+
+
+@pytest.mark.parametrize("sides", [{Side.LOCAL}, {Side.REMOTE}, {*Side}])
+def test_what_is_taken_away_is_in_an_archive_that_the_outcome_names(
+    kept: Kept, sides: set[Side]
+) -> None:
+    state = kept.agree("a", b"now")
+    for side in {*Side} - sides:
+        kept.side(side).user_delete("a")
+
+    outcome = remove(kept, state, *sides)
+
+    assert (kept.local.contents, kept.remote.contents) == ({}, {})
+    assert outcome.archived is not None
+    version, side = outcome.archived
+    assert version == state.version
+    assert kept.side(side).archive[version].content == b"now"
+
+
+def test_what_is_edited_here_while_it_is_taken_away_stays(kept: Kept) -> None:
+    state = kept.agree("a", b"now")
+
+    def edit(name: str) -> None:
+        if name == "after delete":
+            kept.local.user_write("a", b"mine")
+
+    kept.remote.step = edit
+    with pytest.raises(StaleError):
+        remove(kept, state, *Side)
+
+    assert kept.local.contents == {"a": b"mine"}
+
+
+def test_what_is_taken_away_says_in_the_archive_what_it_was(kept: Kept) -> None:
+    state = kept.agree("a", b"now")
+
+    remove(kept, state, *Side)
+
+    for side in Side:
+        said: Attributes = kept.side(side).archive[state.version].attributes
+        assert (said.version, said.sha256, said.path) == (state.version, state.sha256, "a")
