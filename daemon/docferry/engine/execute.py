@@ -49,7 +49,7 @@ from docferry.model import (
     VersionRow,
     Written,
 )
-from docferry.storage.base import Content, NewFile, Storage
+from docferry.storage.base import Arrival, Content, Storage
 
 #: From this size on, an upload first looks whether the bucket holds the content
 #: already (a rename, a copy): below it, asking costs as much as sending.
@@ -111,11 +111,11 @@ class Executor:
         with ExitStack() as opened:
             found = self._fetch_all(tasks, opened)
             arrived = [
-                NewFile(task.seen.path, one, Attributes(mtime_ns=one.attributes.mtime_ns))
+                Arrival(task.seen.path, one, Attributes(mtime_ns=one.attributes.mtime_ns))
                 for task, one in zip(tasks, found, strict=True)
                 if isinstance(one, Content)
             ]
-            written = iter(self._local.create(arrived))
+            written = iter(self._local.write_all(arrived))
         took_s = (time.monotonic() - started) / len(tasks)
         results: list[Outcome | DocferryError] = []
         for task, one in zip(tasks, found, strict=True):
