@@ -402,7 +402,7 @@ DOING = (
     Fault(
         "some of several contents are replaced before another turns out to have no version",
         "storage/local.py",
-        "                swap_of(one.path, one.expect, one.archive)  # else ValueError, before any change\n",
+        "                swap_of(one.path, one.expect, one.archive)\n",
         "                pass\n",
         ("unit/test_local_batch.py",),
     ),

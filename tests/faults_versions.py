@@ -8,6 +8,8 @@ ASKED = ("unit/test_asked.py",)
 REQUESTS = ("integration/test_loop_requests.py",)
 BRING_UP = ("unit/test_bring_up.py",)
 LEDGER = ("unit/test_ledger_versions.py",)
+ON_REQUEST = ("unit/test_on_request.py",)
+
 
 VERSIONS = (
     Fault(
@@ -83,8 +85,8 @@ VERSIONS = (
     Fault(
         "a restored content takes the place of an edit",
         "engine/on_request.py",
-        "        return self._place_beside(operation, wanted)\n",
-        "        return self._place(operation, wanted, base)\n",
+        "        return self._place_beside(operation, operation.version)\n",
+        "        return _Placement(operation, base)\n",
         REQUESTS,
     ),
     Fault(
@@ -111,12 +113,38 @@ VERSIONS = (
     Fault(
         "a request is over before its content is on both sides",
         "engine/on_request.py",
-        "            operation, synced=None, archived=archived, placed=token,"
-        " moved_bytes=wanted.size\n",
-        "            operation, synced=None, archived=archived, placed=token,"
-        " moved_bytes=wanted.size,"
-        " answers=Answer(operation.request, RequestState.DONE)\n",
+        "            placed=written.token,\n",
+        "            placed=written.token,\n"
+        "            answers=Answer(self.operation.request, RequestState.DONE),\n",
         REQUESTS,
+    ),
+    Fault(
+        "of several versions had back one's error is taken for another's",
+        "engine/on_request.py",
+        "            written = iter(self._local.write_all(arrivals) if arrivals else ())\n",
+        "            written = iter(self._local.write_all(arrivals)[::-1])\n",
+        ON_REQUEST,
+    ),
+    Fault(
+        "of several versions had back a damaged one is not looked for elsewhere",
+        "engine/on_request.py",
+        "                [found[number]] = self._write([placement], self._contents.open_sound)\n",
+        "                pass\n",
+        ON_REQUEST,
+    ),
+    Fault(
+        "each of several versions waits for a store that is gone",
+        "engine/on_request.py",
+        "                if found and isinstance(found[-1], UnreachableError):\n",
+        "                if False:\n",
+        ON_REQUEST,
+    ),
+    Fault(
+        "a large version is had back with others whose contents are in memory",
+        "engine/carry.py",
+        "    asked = task.operation.version.size if isinstance(task.operation, Restore) else 0\n",
+        "    asked = 0\n",
+        ("unit/test_carry.py",),
     ),
     Fault(
         "a content is called archived in the bucket before it is there",

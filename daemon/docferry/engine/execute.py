@@ -116,14 +116,17 @@ class Executor:
                 if isinstance(one, Content)
             ]
             written = iter(self._local.write_all(arrived))
-        took_s = (time.monotonic() - started) / len(tasks)
-        results: list[Outcome | DocferryError] = []
-        for task, one in zip(tasks, found, strict=True):
-            result = self._arrived(task, one, next(written)) if isinstance(one, Content) else one
-            if isinstance(result, Outcome):
-                result = replace(result, took_s=took_s)
-            results.append(result)
-        return results
+        results = [
+            self._arrived(task, one, next(written)) if isinstance(one, Content) else one
+            for task, one in zip(tasks, found, strict=True)
+        ]
+        return _timed(results, started)
+
+    def restore(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
+        """Carry out restores of small contents together, as `download_new` does downloads."""
+        assert self._on_request is not None
+        started = time.monotonic()
+        return _timed(self._on_request.restore(tasks), started)
 
     def _execute(self, task: Task) -> Outcome | Learned:
         operation = task.operation
@@ -483,3 +486,11 @@ class Executor:
         return VersionRow(
             version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
         )
+
+
+def _timed(
+    results: list[Outcome | DocferryError], started_s: float
+) -> list[Outcome | DocferryError]:
+    """Say of each what it took: of what was done together its share."""
+    took_s = (time.monotonic() - started_s) / len(results)
+    return [replace(one, took_s=took_s) if isinstance(one, Outcome) else one for one in results]

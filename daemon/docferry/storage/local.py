@@ -247,9 +247,9 @@ class LocalStorage:
         Returns:
             For each what it came to, or the error that `write` would have raised.
         """
-        for one in arrivals:
+        for one in arrivals:  # a ValueError comes before any change
             if one.expect is not None:
-                swap_of(one.path, one.expect, one.archive)  # else ValueError, before any change
+                swap_of(one.path, one.expect, one.archive)
         try:
             with (
                 self._folder.translated(RESERVED),
