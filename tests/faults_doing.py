@@ -385,27 +385,6 @@ DOING = (
         "                pass\n",
         ("unit/test_local_batch.py",),
     ),
-    Fault(
-        "what somebody wrote while several contents were staged is displaced with the rest",
-        "storage/local_staging.py",
-        "    return token_of(staged.look()) == swap.expect and not is_being_written(staged)\n",
-        "    return True\n",
-        ("unit/test_local_batch.py",),
-    ),
-    Fault(
-        "of several contents one that is not as expected is staged all the same",
-        "storage/local_batch.py",
-        "            return look_first(self.folder, self.root_fd, path, arrival.expect)\n",
-        "            return None\n",
-        ("unit/test_local_batch.py",),
-    ),
-    Fault(
-        "some of several contents are replaced before another turns out to have no version",
-        "storage/local.py",
-        "                swap_of(one.path, one.expect, one.archive)\n",
-        "                pass\n",
-        ("unit/test_local_batch.py",),
-    ),
     # Trouble.
     Fault(
         "what was under way when a store went counts as so many tries",

@@ -133,7 +133,8 @@ class Carrier:
 
     def collect(self) -> None:
         """Submit what waits, take what has finished, write down what is due. Never blocks long."""
-        if self._running < FEW:  # else there is enough to do until more have come together
+        # Else there is enough to do until more have come together.
+        if self._running < FEW or len(self._waiting) >= MANY:
             self._submit()
         self._take_finished(wait=False)
         if self._running < FEW or time.monotonic() - self._oldest_s > BATCH_S:
