@@ -168,6 +168,13 @@ VERSIONS = (
         ("unit/test_local_batch.py",),
     ),
     Fault(
+        "what is displaced is noted as archived before its name there is on the disk",
+        "storage/local_batch.py",
+        'self._attempt(".", self.staging.fsync) if any(is_displaced) else None',
+        "None",
+        ("system/test_durable.py",),
+    ),
+    Fault(
         "a content is called archived in the bucket before it is there",
         "engine/bring_up.py",
         "        if self._is_there(row) or self._refer_to_equal(row):\n            return\n",
