@@ -384,6 +384,21 @@ DECIDING = (
         "            pass\n        elif self._is_ripe",
         CONSIDER,
     ),
+    Fault(
+        "what was noticed while its path was busy is forgotten",
+        "engine/consider.py",
+        "                self._look_when_done(path)\n            elif",
+        "                pass\n            elif",
+        CONSIDER,
+    ),
+    Fault(
+        "what waits for the rest of a rewind is forgotten",
+        "engine/consider.py",
+        "                self._dirty.put_off(path, after_s=RESTORING_AGAIN_S,"
+        " since_s=since.get(path))\n",
+        "                pass\n",
+        CONSIDER,
+    ),
     # Retention.
     Fault(
         "retention takes held versions",

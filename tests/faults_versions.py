@@ -9,6 +9,7 @@ REQUESTS = ("integration/test_loop_requests.py",)
 BRING_UP = ("unit/test_bring_up.py",)
 LEDGER = ("unit/test_ledger_versions.py",)
 CONTENTS = ("unit/test_contents.py",)
+ON_REQUEST = ("unit/test_on_request.py",)
 
 VERSIONS = (
     Fault(
@@ -35,7 +36,7 @@ VERSIONS = (
     Fault(
         "what both sides hold when they are joined anew is a new version",
         "engine/execute.py",
-        "            version_id = self._held(task, operation.sha256)\n",
+        "            version_id = self._held.version(task, operation.sha256)\n",
         "            version_id = None\n",
         ("integration/test_loop_holds.py",),
     ),
@@ -49,7 +50,7 @@ VERSIONS = (
     Fault(
         "what goes up once more into a bucket that was emptied is a new version",
         "engine/execute.py",
-        "if base else None, self._held_to_upload(task, content)\n",
+        "if base else None, self._held.to_upload(task, content)\n",
         "if base else None, None\n",
         ("integration/test_loop_holds.py",),
     ),
@@ -98,8 +99,8 @@ VERSIONS = (
     Fault(
         "a restored content takes the place of an edit",
         "engine/on_request.py",
-        "        return self._place_beside(operation, wanted)\n",
-        "        return self._place(operation, wanted, base)\n",
+        "        return self._place_beside(operation, operation.version)\n",
+        "        return _Placement(operation, base)\n",
         REQUESTS,
     ),
     Fault(
@@ -126,12 +127,66 @@ VERSIONS = (
     Fault(
         "a request is over before its content is on both sides",
         "engine/on_request.py",
-        "            operation, synced=None, archived=archived, placed=token,"
-        " moved_bytes=wanted.size\n",
-        "            operation, synced=None, archived=archived, placed=token,"
-        " moved_bytes=wanted.size,"
-        " answers=Answer(operation.request, RequestState.DONE)\n",
+        "            placed=written.token,\n",
+        "            placed=written.token,\n"
+        "            answers=Answer(self.operation.request, RequestState.DONE),\n",
         REQUESTS,
+    ),
+    Fault(
+        "of several versions had back one's error is taken for another's",
+        "engine/on_request.py",
+        "            written = iter(self._local.write_all(arrivals) if arrivals else ())\n",
+        "            written = iter(self._local.write_all(arrivals)[::-1])\n",
+        ON_REQUEST,
+    ),
+    Fault(
+        "of several versions had back a damaged one is not looked for elsewhere",
+        "engine/on_request.py",
+        "                [found[number]] = self._write([placement], self._contents.open_sound)\n",
+        "                pass\n",
+        ON_REQUEST,
+    ),
+    Fault(
+        "each of several versions waits for a store that is gone",
+        "engine/on_request.py",
+        "                if found and isinstance(found[-1], UnreachableError):\n",
+        "                if False:\n",
+        ON_REQUEST,
+    ),
+    Fault(
+        "a large version is had back with others whose contents are in memory",
+        "engine/carry.py",
+        "    asked = task.operation.version.size if isinstance(task.operation, Restore) else 0\n",
+        "    asked = 0\n",
+        ("unit/test_carry.py",),
+    ),
+    Fault(
+        "what somebody wrote while several contents were staged is displaced with the rest",
+        "storage/local_staging.py",
+        "    return token_of(staged.look()) == swap.expect and not is_being_written(staged)\n",
+        "    return True\n",
+        ("unit/test_local_batch.py",),
+    ),
+    Fault(
+        "of several contents one that is not as expected is staged all the same",
+        "storage/local_batch.py",
+        "            return look_first(self.folder, self.root_fd, path, arrival.expect)\n",
+        "            return None\n",
+        ("unit/test_local_batch.py",),
+    ),
+    Fault(
+        "some of several contents are replaced before another turns out to have no version",
+        "storage/local.py",
+        "                swap_of(one.path, one.expect, one.archive)\n",
+        "                pass\n",
+        ("unit/test_local_batch.py",),
+    ),
+    Fault(
+        "what is displaced is noted as archived before its name there is on the disk",
+        "storage/local_batch.py",
+        'self._attempt(".", self.staging.fsync) if any(is_displaced) else None',
+        "None",
+        ("system/test_durable.py",),
     ),
     Fault(
         "a content is called archived in the bucket before it is there",

@@ -83,6 +83,37 @@ def test_what_goes_up_is_on_the_disk_with_its_name_before_that_is_noted(
         assert all(Call(str(each)) in calls[:noted] for each in (file, *above))
 
 
+@pytest.mark.tools("strace")
+def test_a_version_had_back_and_what_it_displaces_are_on_the_disk_before_that_is_noted(
+    site: Site, tmp_path: Path
+) -> None:
+    docs = site.docs
+    for content in (b"first", b"second"):
+        docs.write("folder/a.txt", content)
+        site.run_once()
+    site.ended("restore", "folder/a.txt", "--wait", "0")
+    trace = tmp_path / "trace"
+    site.wrapper = (*_TRACE, "-o", str(trace))
+
+    site.run_once()
+
+    calls = calls_in(trace.read_text())
+    file, archive = docs.folder / "folder/a.txt", docs.folder / ".docferry/versions"
+    assert file.read_bytes() == b"first"
+    came = next(at for at, call in enumerate(calls) if call.target == str(file))
+    went = next(at for at, call in enumerate(calls) if Path(call.target).parent == archive)
+    noted = next(
+        at
+        for at, call in enumerate(calls)
+        if at > went and call.what.endswith("-wal") and "folder/a.txt" in call.target
+    )
+    synced = [call.what for call in calls[:came] if not call.target]
+    assert any("/.docferry/staging/" in what for what in synced)
+    assert came < went
+    for folder in (archive, archive.parent, file.parent):
+        assert Call(str(folder)) in calls[went:noted]
+
+
 def calls_in(trace: str) -> list[Call]:
     """Give what a trace shows, each call where it ended."""
     begun: dict[str, Call] = {}

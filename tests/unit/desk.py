@@ -34,6 +34,7 @@ class Desk:
         self.deletions = Deletions("docs", ledger, options.delete_limit)
         self.options = options
         self.by_others: list[Path] = []  #: paths at which others did something in the bucket
+        self.asked = AskedFor("docs", ledger, lambda: datetime.now(UTC), lambda kind: None)
         self.planner = self.new_planner()
 
     def new_planner(self) -> Planner:
@@ -58,7 +59,7 @@ class Desk:
             self.deletions,
             lambda: None,
             lambda: None,
-            AskedFor("docs", self.ledger, lambda: datetime.now(UTC), lambda kind: None),
+            self.asked,
         )
 
     def look(self, path: Path, *, changed_ns: int = LONG_AGO_NS) -> Difference:

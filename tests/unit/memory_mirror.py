@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from docferry.core.merge import Difference
 from docferry.core.plan import decide
 from docferry.engine.execute import Executor
+from docferry.engine.on_request import OnRequest
 from docferry.engine.task import Learned, Task
 from docferry.model import (
     Operation,
@@ -50,7 +51,10 @@ class MemoryMirror:
         self.begun_conflicts: list[tuple[VersionRow, Path]] = []
         self.on_begun_conflict: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
-        self.executor = Executor(
+        self.executor = self.new_executor()
+
+    def new_executor(self, on_request: OnRequest | None = None) -> Executor:
+        return Executor(
             "docs",
             self.local,
             self.remote,
@@ -58,6 +62,7 @@ class MemoryMirror:
             writer="this",
             now=lambda: NOW,
             new_ulid=self.new_ulid,
+            on_request=on_request,
         )
 
     # What the executor asks the ledger (execute.KnownContents).

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from docferry.engine.carry import BATCH, GROUP, MANY, TELL_EVERY_S, WINDOW, Carrier
+from docferry.engine.carry import (
+    BATCH,
+    GROUP,
+    MANY,
+    SMALL_BYTES,
+    TELL_EVERY_S,
+    WINDOW,
+    Carrier,
+)
 from docferry.engine.gate import Gate
+from docferry.engine.on_request import OnRequest
 from docferry.engine.task import Learned, Task
 from docferry.errors import (
     DocferryError,
@@ -16,7 +26,8 @@ from docferry.errors import (
     TemporaryError,
     ThrottledError,
 )
-from docferry.model import FileState, Outcome, Path, ReadLocal, Ulid, Upload
+from docferry.model import FileState, Outcome, Path, ReadLocal, Restore, Ulid, Upload
+from ledger_rows import version
 from unit.memory_mirror import HeldPool, MemoryMirror
 
 
@@ -33,8 +44,13 @@ class Bench:
         self.ledger_error: TemporaryError | None = None
         self.follow_up: Callable[[Learned], Task] | None = None
         self.waits: Callable[[], None] = self.pool.run
-        self.carrier = Carrier(
-            self.mirror.executor,
+        self.tell_every_s = tell_every_s
+        self.carrier = self.carrier_of(None)
+        self.mirror.remote.step = self.events.append
+
+    def carrier_of(self, on_request: OnRequest | None) -> Carrier:
+        return Carrier(
+            self.mirror.new_executor(on_request),
             self.pool,
             self.gate,
             self,
@@ -42,9 +58,8 @@ class Bench:
             record=self.record,
             wake=self.wake,
             on_wait=lambda: self.waits(),
-            tell_every_s=tell_every_s,
+            tell_every_s=self.tell_every_s,
         )
-        self.mirror.remote.step = self.events.append
 
     def add(self, path: Path, content: bytes = b"content") -> Task:
         """Put a new file there and give the carrier its upload."""
@@ -349,6 +364,37 @@ def test_many_new_files_come_in_groups_and_each_is_told_of_by_itself(bench: Benc
     ]
     assert bench.mirror.local.contents.keys() == {*paths} - {"007.txt"}
     assert bench.carrier.under_way == 0
+
+
+def test_many_small_versions_are_had_back_in_groups_and_a_large_one_by_itself(
+    bench: Bench,
+) -> None:
+    sizes = {"large.txt": SMALL_BYTES + 1}
+    sizes |= {f"{number:03}.txt": SMALL_BYTES for number in range(MANY)}
+    groups = Groups()
+    carrier = bench.carrier_of(groups)
+
+    for path, size in sizes.items():
+        row = replace(version(path, path), size=size)
+        carrier.add(bench.mirror.task_of(Restore(path, 1, row, expect_local=None)))
+    carrier.collect()
+    bench.pool.run()
+    carrier.collect()
+
+    assert ["large.txt"] in groups.restored
+    assert sorted(map(len, groups.restored)) == [1] + [GROUP] * (MANY // GROUP)
+    assert [path for group in groups.restored for path in group] == [*sizes]
+
+
+class Groups(OnRequest):
+    """Notes what it is to put back at once."""
+
+    def __init__(self) -> None:
+        self.restored: list[list[Path]] = []
+
+    def restore(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
+        self.restored.append([task.operation.path for task in tasks])
+        return [StaleError("only noted") for _ in tasks]
 
 
 def test_what_is_under_way_below_a_folder_is_known_before_the_ledger_knows_it(

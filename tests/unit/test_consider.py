@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from docferry.config import MirrorConfig
-from docferry.core.merge import Unseen
+from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import PERMANENT_BASE_S
+from docferry.engine.asked import Hands
 from docferry.engine.consider import BLOCKED_BEFORE_ALIAS
 from docferry.errors import BlockedPathError, PermanentError, TemporaryError, UnreachableError
-from docferry.model import Mode, Path, Side, Unknown
-from ledger_rows import fresh_ledger
+from docferry.ledger.requests import NewRequest
+from docferry.model import (
+    Asked,
+    Mode,
+    Outcome,
+    Path,
+    RequestKind,
+    Restore,
+    Side,
+    Unknown,
+)
+from ledger_rows import NOW, fresh_ledger, version
 from unit.desk import LONG_S, Desk
 
 
@@ -293,3 +304,55 @@ def test_only_what_others_did_in_the_bucket_is_told_of(desk: Desk) -> None:
         desk.work()
 
     assert sorted(desk.by_others) == ["both", "edited", "equal", "theirs"]
+
+
+# What is not looked at.
+
+
+def test_a_path_with_an_operation_under_way_is_looked_at_once_that_is_over(desk: Desk) -> None:
+    """The watcher tells of what docferry does itself, too: each look would ask the store."""
+    desk.mirror.remote.user_write("busy", b"on its way down")
+    desk.consider("busy")
+
+    now = desk.planner.to_be_looked_at(["busy", "idle"], {})
+
+    assert now == ["idle"]
+    assert desk.dirty.paths() == ["busy"]
+
+
+def test_what_was_had_back_is_looked_at_once_the_others_are_in_the_folder(desk: Desk) -> None:
+    first, second = begun_restores(desk, "first", "second")
+    desk.asked.recorded(Outcome(first, synced=None, placed="l1"))
+
+    before = desk.planner.to_be_looked_at(["first", "other"], {})
+    is_marked = desk.dirty.paths() == ["first"]
+    desk.asked.recorded(Outcome(second, synced=None, placed="l2"))
+    desk.asked.begin(hands(lambda seen, operation: None))
+
+    assert before == ["other"]
+    assert is_marked
+    assert desk.planner.to_be_looked_at(["first", "second"], {}) == ["first", "second"]
+
+
+def begun_restores(desk: Desk, *paths: Path) -> list[Restore]:
+    """Ask for a version of each of *paths*, and set that on its way."""
+    begun: list[Restore] = []
+    for path in paths:
+        row = replace(version(path), left_at=NOW)
+        desk.ledger.versions.add([row])
+        wanted = NewRequest("docs", path, RequestKind.RESTORE, row.id)
+        desk.ledger.requests.add([wanted], NOW)
+
+    def carry(seen: Difference, operation: Asked) -> None:
+        assert isinstance(operation, Restore)
+        begun.append(operation)
+
+    desk.asked.begin(hands(carry))
+    return begun
+
+
+def hands(carry: Callable[[Difference, Asked], None]) -> Hands:
+    def look(paths: Sequence[Path]) -> Iterator[Seen]:
+        return (Difference(path, None, None, None) for path in paths)
+
+    return Hands(look, look, lambda path: False, carry)

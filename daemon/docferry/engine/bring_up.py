@@ -147,7 +147,8 @@ class BringUp:
             self._versions.note_bytes_of(row.id, None)
             log.debug("version.unshared", mirror=self._mirror, version=row.id, reason=str(error))
             return False
-        self._versions.note_archived([row.id], Side.REMOTE)
+        if not row.archived_remote:
+            self._versions.note_archived([row.id], Side.REMOTE)
         self._keep_once_here(row, twin)
         return True
 
@@ -158,7 +159,7 @@ class BringUp:
         except StaleError as error:  # one of them is damaged: the patrol finds it
             log.debug("version.unshared", mirror=self._mirror, version=row.id, reason=str(error))
             return
-        if self._local.archive.describe(twin.id) is not None:
+        if not twin.archived_local and self._local.archive.describe(twin.id) is not None:
             self._versions.note_archived([twin.id], Side.LOCAL)
 
     def _keep_once(self, is_stopping: Callable[[], bool]) -> None:
@@ -179,4 +180,6 @@ class BringUp:
                 if is_stopping():
                     return
                 self._try(partial(self._refer, row, home))
+            if len(rows) < self._at_once:
+                return
             after = rows[-1].id

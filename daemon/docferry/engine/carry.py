@@ -20,7 +20,7 @@ from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.task import Learned, Task
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
-from docferry.model import Download, Outcome, Path, Ulid, Upload
+from docferry.model import Download, Outcome, Path, Restore, Ulid, Upload
 
 #: Operations begun and not yet written down, at the most. Bounds memory.
 WINDOW = 512
@@ -133,7 +133,8 @@ class Carrier:
 
     def collect(self) -> None:
         """Submit what waits, take what has finished, write down what is due. Never blocks long."""
-        if self._running < FEW:  # else there is enough to do until more have come together
+        # Else there is enough to do until more have come together.
+        if self._running < FEW or len(self._waiting) >= MANY:
             self._submit()
         self._take_finished(wait=False)
         if self._running < FEW or time.monotonic() - self._oldest_s > BATCH_S:
@@ -201,6 +202,8 @@ class Carrier:
 
     def _execute(self, batch: Sequence[Task]) -> Sequence[Outcome | Learned | DocferryError]:
         if len(batch) > 1:
+            if isinstance(batch[0].operation, Restore):
+                return self._executor.restore(batch)
             return self._executor.download_new(batch)
         return [self._executor.execute(batch[0])]
 
@@ -279,18 +282,22 @@ def _grouped(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
 
 
 def _together(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:
-    """Give what is carried out at once: small new files, else each by itself."""
-    for is_new, batch in groupby(tasks, _is_new_here):
-        if is_new:
+    """Give what is carried out at once: small new files, small restores, else each by itself."""
+    for kind, batch in groupby(tasks, _kind_of_batch):
+        if kind is not None:
             yield list(batch)
         else:
             yield from ([task] for task in batch)
 
 
-def _is_new_here(task: Task) -> bool:
+def _kind_of_batch(task: Task) -> type | None:
+    """Say with others of which kind a task can be carried out; None: with none."""
     operation = task.operation
-    return isinstance(operation, Download) and operation.expect_local is None
+    is_new_here = isinstance(operation, Download) and operation.expect_local is None
+    return type(operation) if is_new_here or isinstance(operation, Restore) else None
 
 
 def _size_of(task: Task) -> int:
-    return max((side.size for side in (task.seen.local, task.seen.remote) if side), default=0)
+    sides = task.seen.local, task.seen.remote
+    asked = task.operation.version.size if isinstance(task.operation, Restore) else 0
+    return max((asked, *(side.size for side in sides if side)))

@@ -9,7 +9,7 @@ and deletions that wait for a guard.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -201,6 +201,31 @@ class Planner:
     def takes(self, path: Path) -> bool:
         """Say whether *path* is one that this mirror mirrors."""
         return not is_reserved(path) and self._filter.takes(path)
+
+    def to_be_looked_at(self, paths: Sequence[Path], since: Mapping[Path, float]) -> list[Path]:
+        """
+        Give those of *paths* that are of interest now; what waits is looked at later.
+
+        The watcher tells of what docferry itself does, too, and each look asks the store.
+        A content that was had back goes up once all the others are in the folder.
+
+        Args:
+            since: When their changes were noticed (monotonic), as far as that is known.
+        """
+        now = []
+        for path in filter(self.takes, paths):
+            if self.carrier.is_busy(path):
+                self._look_when_done(path)
+            elif self._asked.is_to_wait(path):
+                self._dirty.put_off(path, after_s=RESTORING_AGAIN_S, since_s=since.get(path))
+            else:
+                now.append(path)
+        return now
+
+    def _look_when_done(self, path: Path) -> None:
+        if self._moving is not None:
+            self._moving.add(path)
+        self._dirty.mark(path, after_s=STALE_AGAIN_S)
 
     def carry_deletions(self, found: Sequence[Seen], wanted: dict[Path, Operation]) -> None:
         """Carry out those of *wanted* which the three trees still call for; hold no others."""

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import assert_never
 
 from docferry.engine.beside import put_beside
+from docferry.engine.held import Held
 from docferry.engine.on_request import OnRequest
 from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
 from docferry.engine.task import Flush, Learned, Task
@@ -49,7 +50,7 @@ from docferry.model import (
     VersionRow,
     Written,
 )
-from docferry.storage.base import Content, NewFile, Storage
+from docferry.storage.base import Arrival, Content, Storage
 
 #: From this size on, an upload first looks whether the bucket holds the content
 #: already (a rename, a copy): below it, asking costs as much as sending.
@@ -79,6 +80,7 @@ class Executor:
         self._local = local
         self._remote = remote
         self._known = known
+        self._held = Held(mirror, known)
         self._writer = writer
         self._now = now
         self._new_ulid = new_ulid
@@ -111,19 +113,22 @@ class Executor:
         with ExitStack() as opened:
             found = self._fetch_all(tasks, opened)
             arrived = [
-                NewFile(task.seen.path, one, Attributes(mtime_ns=one.attributes.mtime_ns))
+                Arrival(task.seen.path, one, Attributes(mtime_ns=one.attributes.mtime_ns))
                 for task, one in zip(tasks, found, strict=True)
                 if isinstance(one, Content)
             ]
-            written = iter(self._local.create(arrived))
-        took_s = (time.monotonic() - started) / len(tasks)
-        results: list[Outcome | DocferryError] = []
-        for task, one in zip(tasks, found, strict=True):
-            result = self._arrived(task, one, next(written)) if isinstance(one, Content) else one
-            if isinstance(result, Outcome):
-                result = replace(result, took_s=took_s)
-            results.append(result)
-        return results
+            written = iter(self._local.write_all(arrived))
+        results = [
+            self._arrived(task, one, next(written)) if isinstance(one, Content) else one
+            for task, one in zip(tasks, found, strict=True)
+        ]
+        return _timed(results, started)
+
+    def restore(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
+        """Carry out restores of small contents together, as `download_new` does downloads."""
+        assert self._on_request is not None
+        started = time.monotonic()
+        return _timed(self._on_request.restore(tasks), started)
 
     def _execute(self, task: Task) -> Outcome | Learned:
         operation = task.operation
@@ -157,7 +162,7 @@ class Executor:
             # Before it is sent, not only before the note: after a power cut the intent and
             # the object alone say that both sides had it, and its loss would be a deletion.
             self._make_last(task, path, content)
-            parent, held = base.version if base else None, self._held_to_upload(task, content)
+            parent, held = base.version if base else None, self._held.to_upload(task, content)
             if held is not None:
                 task, source = replace(task, version=held[0]), replace(source, sha256=held[1])
                 parent = self._known.parent_of(held[0])
@@ -174,15 +179,6 @@ class Executor:
         if operation.expect_remote is not None and base is not None:
             outcome = replace(outcome, archived=(base.version, Side.REMOTE))
         return replace(outcome, version=None if held else outcome.version, moved_bytes=moved)
-
-    def _held_to_upload(self, task: Task, content: Content) -> tuple[Ulid, Sha256] | None:
-        """Give the version, as `_held` does, of what goes up again: the bucket has lost it."""
-        path = task.operation.path
-        held = None if task.seen.synced else self._known.unagreed(self._mirror, path)
-        if held is None or content.sha256() != held[1]:
-            return None
-        self._known.intend(self._mirror, path, held[0])
-        return held
 
     def _copy_or_send(
         self,
@@ -283,7 +279,7 @@ class Executor:
             return Outcome(
                 task.operation, replace(base, local_token=written.token, remote_token=etag)
             )
-        held = self._held(task, written.sha256)
+        held = self._held.version(task, written.sha256)
         if held is not None:
             synced = SyncedState(written.sha256, written.token, etag, held, written.size)
             return Outcome(task.operation, synced)
@@ -408,7 +404,7 @@ class Executor:
         version = None
         version_id = base.version if base is not None else None
         if base is None:
-            version_id = self._held(task, operation.sha256)
+            version_id = self._held.version(task, operation.sha256)
         elif operation.is_new_content:
             version_id = None
         if version_id is None:
@@ -427,12 +423,6 @@ class Executor:
             operation.sha256, operation.local_token, operation.remote_token, version_id, size
         )
         return Outcome(operation, synced, version)
-
-    def _held(self, task: Task, sha256: Sha256) -> Ulid | None:
-        """Give the version, if it is this content, that the path holds without an agreement."""
-        # Both sides were joined anew, say. As a new version, the old one would be archived.
-        found = None if task.seen.synced else self._known.unagreed(self._mirror, task.seen.path)
-        return found[0] if found is not None and found[1] == sha256 else None
 
     def _make_touched_last(self, task: Task, token: Token) -> None:
         """Make a local content last on which an agreement, or an archived version, will rest."""
@@ -498,3 +488,11 @@ class Executor:
         return VersionRow(
             version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
         )
+
+
+def _timed(
+    results: list[Outcome | DocferryError], started_s: float
+) -> list[Outcome | DocferryError]:
+    """Say of each what it took: of what was done together its share."""
+    took_s = (time.monotonic() - started_s) / len(results)
+    return [replace(one, took_s=took_s) if isinstance(one, Outcome) else one for one in results]

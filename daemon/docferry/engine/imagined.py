@@ -31,10 +31,10 @@ from docferry.storage.base import (
     PART_BYTES,
     Archive,
     Archived,
+    Arrival,
     Content,
-    NewFile,
     Storage,
-    create_each,
+    write_each,
 )
 
 _LONG_AGO_NS = 1  # in a run it would settle first, and then be taken
@@ -220,8 +220,8 @@ class ImaginedFolder(ImaginedSide):
             if imagined is not None and path.startswith(f"{folder}/"):
                 yield path
 
-    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
-        return create_each(self, files)
+    def write_all(self, arrivals: Sequence[Arrival]) -> list[Written | DocferryError]:
+        return write_each(self, arrivals)
 
     def put(
         self,

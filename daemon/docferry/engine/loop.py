@@ -338,7 +338,7 @@ class MirrorLoop:
             return
         for what in found.unseen:
             self._planner.problems.unseen(Unseen(Side.LOCAL, what))
-        for seen in self._looks([path for path in found.paths if self._planner.takes(path)]):
+        for seen in self._looks(self._planner.to_be_looked_at(found.paths, due)):
             self._on_wait()
             since_s = due.get(seen.what.path if isinstance(seen, Unseen) else seen.path)
             self._planner.consider(seen, is_snapshot=False, since_s=since_s)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, assert_never
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar, assert_never
 
 from docferry.engine.beside import put_beside
 from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.task import Task
-from docferry.errors import TemporaryError
+from docferry.errors import DocferryError, TemporaryError, UnreachableError
 from docferry.model import (
     Answer,
     Asked,
@@ -25,8 +28,11 @@ from docferry.model import (
     Token,
     Ulid,
     VersionRow,
+    Written,
 )
-from docferry.storage.base import Content
+from docferry.storage.base import Arrival, Content
+
+T = TypeVar("T")
 
 
 class OpensVersions(Protocol):
@@ -35,6 +41,33 @@ class OpensVersions(Protocol):
     def open(self, version: VersionRow) -> Content: ...
 
     def open_sound(self, version: VersionRow) -> Content: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """A version that is to go to its path."""
+
+    operation: Restore
+    base: SyncedState | None  #: what is there, and both sides agreed on; None: nothing is there
+
+    def arrival(self, content: Content) -> Arrival:
+        operation, base = self.operation, self.base
+        return Arrival(
+            operation.path,
+            content,
+            _attributes_of(operation.version),
+            expect=operation.expect_local,
+            archive=None if base is None else _archive_of(operation, base, parent=None),
+        )
+
+    def placed(self, written: Written) -> Outcome:
+        return Outcome(
+            self.operation,
+            synced=None,
+            archived=None if self.base is None else (self.base.version, Side.LOCAL),
+            placed=written.token,
+            moved_bytes=self.operation.version.size,
+        )
 
 
 class OnRequest:
@@ -74,7 +107,10 @@ class OnRequest:
         """
         match operation:
             case Restore():
-                return self._restore(task, operation)
+                [result] = self.restore([task])
+                if isinstance(result, DocferryError):
+                    raise result
+                return result
             case Remove():
                 return self._remove(task, operation)
             case Erase():
@@ -87,17 +123,33 @@ class OnRequest:
             case _:
                 assert_never(operation)
 
-    def _restore(self, task: Task, operation: Restore) -> Outcome:
-        wanted = operation.version
+    def restore(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
+        """
+        Put versions back, together.
+
+        Args:
+            tasks: Each with a Restore. All contents are open at once, small ones in memory.
+
+        Returns:
+            For each its outcome, or the error that `execute` would have raised.
+        """
+        found = [_attempt(partial(self._considered, task)) for task in tasks]
+        placed = iter(self._place([one for one in found if isinstance(one, _Placement)]))
+        return [next(placed) if isinstance(one, _Placement) else one for one in found]
+
+    def _considered(self, task: Task) -> _Placement | Outcome:
+        """Say what is to go to the path, unless what is there now has to stay."""
+        operation = task.operation
+        assert isinstance(operation, Restore)
         base, expect = task.seen.synced, operation.expect_local
         if expect is None or (base is not None and base.local_token == expect):
-            return self._place(operation, wanted, base if expect is not None else None)
+            return _Placement(operation, base if expect is not None else None)
         sha256 = self._sha256_of_local(operation, expect)
-        if sha256 == wanted.sha256:  # an earlier try whose note was lost, or a person's own
+        if sha256 == operation.version.sha256:  # an earlier try whose note was lost, or a person's
             return Outcome(operation, synced=None, placed=expect)
         if base is not None and sha256 == base.sha256:  # touched, not edited
-            return self._place(operation, wanted, base)
-        return self._place_beside(operation, wanted)
+            return _Placement(operation, base)
+        return self._place_beside(operation, operation.version)
 
     def _sha256_of_local(self, operation: Restore, token: Token) -> Sha256:
         with self._local.read(operation.path, token) as content:
@@ -106,29 +158,41 @@ class OnRequest:
             self._local.make_last(operation.path, content)
             return sha256
 
-    def _place(self, operation: Restore, wanted: VersionRow, base: SyncedState | None) -> Outcome:
-        """Put the content to its path; what both sides agreed on goes to the archive."""
-        try:
-            with self._contents.open(wanted) as content:
-                token = self._write(operation, wanted, content, base)
-        except TemporaryError:  # damaged, perhaps: it may be sound elsewhere
-            with self._contents.open_sound(wanted) as content:
-                token = self._write(operation, wanted, content, base)
-        archived = None if base is None else (base.version, Side.LOCAL)
-        return Outcome(
-            operation, synced=None, archived=archived, placed=token, moved_bytes=wanted.size
-        )
+    def _place(self, placements: Sequence[_Placement]) -> list[Outcome | DocferryError]:
+        """Put contents to their paths; what both sides agreed on goes to the archive."""
+        found = self._write(placements, self._contents.open)
+        refused: UnreachableError | None = None
+        for number, placement in enumerate(placements):
+            if refused is None and isinstance(found[number], TemporaryError):
+                # Damaged, perhaps: it may be sound elsewhere.
+                [found[number]] = self._write([placement], self._contents.open_sound)
+                again = found[number]
+                refused = again if isinstance(again, UnreachableError) else None
+        return [
+            one if isinstance(one, DocferryError) else placement.placed(one)
+            for placement, one in zip(placements, found, strict=True)
+        ]
 
     def _write(
-        self, operation: Restore, wanted: VersionRow, content: Content, base: SyncedState | None
-    ) -> Token:
-        return self._local.write(
-            operation.path,
-            content,
-            _attributes_of(wanted),
-            expect=operation.expect_local,
-            archive=None if base is None else _archive_of(operation, base, parent=None),
-        ).token
+        self, placements: Sequence[_Placement], open_content: Callable[[VersionRow], Content]
+    ) -> list[Written | DocferryError]:
+        with ExitStack() as opened:
+            found: list[Content | DocferryError] = []
+            for placement in placements:
+                if found and isinstance(found[-1], UnreachableError):
+                    found.append(found[-1])  # the next ones would wait as long, for nothing
+                    continue
+                content = _attempt(partial(open_content, placement.operation.version))
+                if isinstance(content, Content):
+                    opened.enter_context(content)
+                found.append(content)
+            arrivals = [
+                placement.arrival(content)
+                for placement, content in zip(placements, found, strict=True)
+                if isinstance(content, Content)
+            ]
+            written = iter(self._local.write_all(arrivals) if arrivals else ())
+        return [next(written) if isinstance(one, Content) else one for one in found]
 
     def _place_beside(self, operation: Restore, wanted: VersionRow) -> Outcome:
         with self._contents.open_sound(wanted) as content:
@@ -155,6 +219,13 @@ class OnRequest:
         side = Side.LOCAL if operation.expect_remote is None else Side.REMOTE
         answer = Answer(operation.request, RequestState.DONE)
         return Outcome(operation, synced=None, archived=(base.version, side), answers=answer)
+
+
+def _attempt(action: Callable[[], T]) -> T | DocferryError:
+    try:
+        return action()
+    except DocferryError as error:
+        return error
 
 
 def _archive_of(operation: Restore | Remove, base: SyncedState, parent: Ulid | None) -> Attributes:

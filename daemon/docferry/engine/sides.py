@@ -17,7 +17,7 @@ from docferry.model import (
     VersionRow,
     Written,
 )
-from docferry.storage.base import Content, NewFile, Storage
+from docferry.storage.base import Arrival, Content, Storage
 
 
 class LocalSide(Storage, Protocol):
@@ -50,8 +50,13 @@ class LocalSide(Storage, Protocol):
         """Yield what is below *folder* now, odd paths too, in no order, and what cannot be told."""
         ...
 
-    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
-        """Do as `write` does where nothing is expected, for several files at a lower cost."""
+    def write_all(self, arrivals: Sequence[Arrival]) -> list[Written | DocferryError]:
+        """
+        Do as `write` does, for several paths at a lower cost.
+
+        Returns:
+            For each what it came to, or the error that `write` would have raised.
+        """
         ...
 
     def blocker(self, path: Path) -> Path | None:

@@ -93,12 +93,14 @@ class Content(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class NewFile:
-    """A content on its way to a path where nothing is."""
+class Arrival:
+    """A content on its way to a path: what `Storage.write` is told about it."""
 
     path: Path
     content: Content
     attributes: Attributes
+    expect: Token | None = None
+    archive: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +280,18 @@ class Storage(Protocol):
         ...
 
 
-def create_each(storage: Storage, files: Sequence[NewFile]) -> list[Written | DocferryError]:
-    """Write new files one by one, where several at once are no cheaper."""
+def write_each(storage: Storage, arrivals: Sequence[Arrival]) -> list[Written | DocferryError]:
+    """Write contents one by one, where several at once are no cheaper."""
     results: list[Written | DocferryError] = []
-    for file in files:
+    for one in arrivals:
         try:
-            results.append(storage.write(file.path, file.content, file.attributes, expect=None))
+            written = storage.write(
+                one.path, one.content, one.attributes, expect=one.expect, archive=one.archive
+            )
         except DocferryError as error:
             results.append(error)
+        else:
+            results.append(written)
     return results
 
 

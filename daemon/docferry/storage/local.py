@@ -40,18 +40,12 @@ from docferry.model import (
 )
 from docferry.storage import local_traces
 from docferry.storage.atomic import Place, Renames, fsync_folder
-from docferry.storage.base import Content, NewFile
+from docferry.storage.base import Arrival, Content
 from docferry.storage.local_archive import LocalArchive
+from docferry.storage.local_batch import Batch, look_first, refuse_if_taken, swap_of
 from docferry.storage.local_content import LocalContent, state_of, token_of
-from docferry.storage.local_create import Creation, refuse_if_taken
 from docferry.storage.local_folder import Folder
-from docferry.storage.local_staging import (
-    NO_NEWCOMER,
-    UNSURE_S,
-    Staging,
-    Swap,
-    is_being_written,
-)
+from docferry.storage.local_staging import UNSURE_S, Staging, is_being_written
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
@@ -241,44 +235,28 @@ class LocalStorage:
         expect: Token | None,
         archive: Attributes | None = None,
     ) -> Written:
-        if expect is None:
-            [result] = self.create([NewFile(path, content, attributes)])
-            if isinstance(result, DocferryError):
-                raise result
-            return result
-        swap = _swap(path, expect, archive)
-        with (
-            self._folder.translated(path),
-            self._folder.open() as root_fd,
-            self._staging(root_fd) as staging,
-        ):
-            before = self._look_first(root_fd, path, expect)
-            with staging.newcomer() as newcomer:
-                written = stage(newcomer, content, attributes, before)
-                self._step("staged")
-                with ExitStack() as stack:
-                    with self._changing:
-                        parent = stack.enter_context(self._folder.parent(root_fd, path))
-                        staging.replace(newcomer, parent.place, swap.by(written.token))
-                        self._step("visible")
-                    staging.fsync()
-                    parent.fsync()
-        return written
+        [result] = self.write_all([Arrival(path, content, attributes, expect, archive)])
+        if isinstance(result, DocferryError):
+            raise result
+        return result
 
-    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
+    def write_all(self, arrivals: Sequence[Arrival]) -> list[Written | DocferryError]:
         """
-        Do as `write` does where nothing is expected, for several files.
+        Do as `write` does, for several paths.
 
         Returns:
             For each what it came to, or the error that `write` would have raised.
         """
+        for one in arrivals:  # a ValueError comes before any change
+            if one.expect is not None:
+                swap_of(one.path, one.expect, one.archive)
         try:
             with (
                 self._folder.translated(RESERVED),
                 self._folder.open() as root_fd,
                 self._staging(root_fd) as staging,
             ):
-                creation = Creation(
+                batch = Batch(
                     self._folder,
                     root_fd,
                     staging,
@@ -287,19 +265,19 @@ class LocalStorage:
                     self._changing,
                     self._step,
                 )
-                return creation.run(files)
+                return batch.run(arrivals)
         except DocferryError as error:  # the folder itself is out of reach
-            return [error] * len(files)
+            return [error] * len(arrivals)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
-        swap = _swap(path, expect, archive)
+        swap = swap_of(path, expect, archive)
         with (
             self._folder.translated(path),
             self._folder.open() as root_fd,
             self._staging(root_fd) as staging,
             ExitStack() as stack,
         ):
-            self._look_first(root_fd, path, expect)
+            look_first(self._folder, root_fd, path, expect)
             with self._changing:
                 parent = stack.enter_context(self._folder.parent(root_fd, path))
                 staging.remove(parent.place, swap)
@@ -384,17 +362,6 @@ class LocalStorage:
         content.close()
         return None
 
-    def _look_first(self, root_fd: int, path: Path, expect: Token) -> os.stat_result | None:
-        """Refuse before a byte is moved what would be refused at the end anyway."""
-        try:
-            with self._folder.parent(root_fd, path) as parent:
-                found = parent.place.look()
-                if token_of(found) != expect or is_being_written(parent.place):
-                    raise StaleError(f"{path} is gone, another content, or open for writing")
-        except (FileNotFoundError, BlockedPathError) as error:
-            raise StaleError(f"{path} is gone") from error
-        return found
-
     @contextmanager
     def _staging(self, root_fd: int) -> Iterator[Staging]:
         try:
@@ -411,9 +378,3 @@ def _below(folder: Path, entry: Entry) -> Path | Unknown:
     if isinstance(entry, Unknown):
         return replace(entry, path=f"{folder}/{entry.path}")
     return f"{folder}/{entry[0]}"
-
-
-def _swap(path: Path, expect: Token, archive: Attributes | None) -> Swap:
-    if archive is None or archive.version is None:
-        raise ValueError(f"{path}: what is displaced needs a version to be archived under")
-    return Swap(archive.version, NO_NEWCOMER, expect, path)

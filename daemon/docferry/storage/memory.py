@@ -18,12 +18,12 @@ from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Ul
 from docferry.storage.base import (
     PART_BYTES,
     Archived,
+    Arrival,
     Content,
-    NewFile,
     check_bytes,
     check_versions,
-    create_each,
     is_version,
+    write_each,
 )
 
 
@@ -310,8 +310,8 @@ class MemoryStorage:
         with self.read(source, source_token) as content:
             return self.write(path, content, attributes, expect=None)
 
-    def create(self, files: Sequence[NewFile]) -> list[Written | DocferryError]:
-        return create_each(self, files)
+    def write_all(self, arrivals: Sequence[Arrival]) -> list[Written | DocferryError]:
+        return write_each(self, arrivals)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
         self.step("before delete")
