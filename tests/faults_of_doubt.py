@@ -121,15 +121,22 @@ OF_DOUBT = (
     Fault(
         "what a bucket that does not answer may have is gone",
         "engine/contents.py",
-        "  # perhaps the next place answers\n                failure = failure or error\n",
-        "\n",
+        "  # perhaps the next place answers\n                failure = _weightier(",
+        "\n                _weightier(",
         HAD,
     ),
     Fault(
         "one archive that fails keeps the other from being asked",
         "engine/contents.py",
-        "  # perhaps the next place answers\n                failure = failure or error\n",
-        "\n                raise error\n",
+        "  # perhaps the next place answers\n                failure = _weightier(",
+        "\n                raise _weightier(",
+        HAD,
+    ),
+    Fault(
+        "damage here is the answer while the other side does not answer",
+        "engine/contents.py",
+        "    if first is None or isinstance(other, UnreachableError | ThrottledError):\n",
+        "    if first is None:\n",
         HAD,
     ),
     Fault(
@@ -185,8 +192,15 @@ OF_DOUBT = (
     Fault(
         "an archive is written to though the mode says no",
         "engine/archive_care.py",
-        "                if may_mend(self.mode, side):\n",
+        "                if side not in left:\n",
         "                if True:\n",
+        CARE,
+    ),
+    Fault(
+        "what the mode leaves rotten in an archive is called mended",
+        "engine/archive_care.py",
+        "        if left:\n",
+        "        if False:\n",
         CARE,
     ),
     Fault(

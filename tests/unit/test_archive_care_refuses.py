@@ -180,3 +180,16 @@ def test_a_file_beside_the_bytes_of_its_equal_stays(kept: Kept, content: bytes, 
     assert found == 0
     assert kept.local.archive[second.id].content == content
     assert kept.evidence() == []
+
+
+@pytest.mark.parametrize(("mode", "side"), [(Mode.PUSH, Side.LOCAL), (Mode.PULL, Side.REMOTE)])
+def test_what_the_mode_leaves_rotten_is_shown_and_not_called_mended(
+    kept: Kept, mode: Mode, side: Side
+) -> None:
+    row = kept.displace("a", b"once", *Side)
+    kept.rot_archived(side, row.id, b"0nce")
+
+    care(kept, mode=mode).check(row)
+
+    [problem] = kept.ledger.problems.all("docs")
+    assert problem.message.endswith(f"mode {mode} leaves it so")

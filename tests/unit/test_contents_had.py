@@ -211,3 +211,17 @@ def test_what_a_path_had_and_lost_again_is_had_from_the_archive(kept: Kept) -> N
 
     with opened(kept, row) as content:
         assert bytes_of(content) == b"once"
+
+
+@pytest.mark.parametrize("here", ["rotten", "forbidden"])
+def test_a_side_that_does_not_answer_may_have_sound_bytes(kept: Kept, here: str) -> None:
+    """So it is no answer for good that those of the other side are of no use."""
+    row = kept.displace("a", b"once", *Side)
+    if here == "rotten":
+        kept.rot_archived(Side.LOCAL, row.id, b"0nce")
+    else:
+        kept.local.archive = Failing(PermanentError("no right"))
+    kept.remote.archive = Failing(UnreachableError("nobody answers"))
+
+    with pytest.raises(UnreachableError):
+        opened_sound(kept, row)

@@ -177,12 +177,20 @@ class ArchiveCare:
                     f"({where}), and no sound copy is left",
                 )
                 return
+            left = [side for side in bad if not may_mend(self.mode, side)]
             for side, sight in bad.items():
-                if may_mend(self.mode, side):
+                if side not in left:
                     self._put_again(side, row, owner, sight, content)
         if owner.id == row.id and row.bytes_of is not None:
             self.ledger.versions.note_bytes_of(row.id, None)  # what it shared is erased
-        self.problems.mended(problem)
+        if left:
+            self.problems.show(
+                problem,
+                f"version {owner.id} of {row.path} has rotted or is lost in the archive "
+                f"({' and '.join(left)}), and mode {self.mode} leaves it so",
+            )
+        else:
+            self.problems.mended(problem)
 
     def _put_again(
         self, side: Side, row: VersionRow, owner: VersionRow, sight: Sight, content: Content

@@ -7,7 +7,13 @@ from functools import partial
 from typing import Protocol
 
 from docferry.engine.identity import Places
-from docferry.errors import DocferryError, PermanentError, StaleError
+from docferry.errors import (
+    DocferryError,
+    PermanentError,
+    StaleError,
+    ThrottledError,
+    UnreachableError,
+)
 from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
 from docferry.storage.base import Content
 
@@ -61,7 +67,7 @@ class Contents:
             except StaleError:
                 continue
             except DocferryError as error:  # perhaps the next place answers
-                failure = failure or error
+                failure = _weightier(failure, error)
                 continue
             if content.size == version.size:
                 return content
@@ -83,16 +89,15 @@ class Contents:
             except StaleError:
                 continue
             except DocferryError as error:
-                failure = failure or error
+                failure = _weightier(failure, error)
                 continue
             try:
                 if content.sha256() == version.sha256:
                     return content
-                failure = failure or PermanentError(
-                    f"the bytes of version {version.id} are damaged"
-                )
+                damage = PermanentError(f"the bytes of version {version.id} are damaged")
+                failure = _weightier(failure, damage)
             except DocferryError as error:
-                failure = failure or error
+                failure = _weightier(failure, error)
             content.close()
         raise failure or gone(version)
 
@@ -142,6 +147,13 @@ class Contents:
         for side in sides:
             for name in names:
                 yield partial(side.read_archived, name)
+
+
+def _weightier(first: DocferryError | None, other: DocferryError) -> DocferryError:
+    """Give the failure that counts: where nobody answers there may be sound bytes."""
+    if first is None or isinstance(other, UnreachableError | ThrottledError):
+        return other
+    return first
 
 
 def gone(version: VersionRow) -> PermanentError:
