@@ -15,7 +15,7 @@ from docferry.errors import TemporaryError, UnreachableError
 from docferry.ledger import Ledger
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.ledger.snapshots import make
-from docferry.model import Attributes, Entry, FileState, Path, Token, Ulid
+from docferry.model import Attributes, Entry, FileState, Path, Sha256, Token, Ulid
 from docferry.storage.base import Content
 from docferry.storage.snapshots import MemorySnapshots, SnapshotFacts
 from ledger_rows import NOW, fresh_ledger, uploaded, version
@@ -55,6 +55,9 @@ class OnlySnapshots:
         raise NotImplementedError
 
     def read(self, path: Path, expect: Token) -> Content:
+        raise NotImplementedError
+
+    def checksum(self, path: Path, expect: Token) -> Sha256 | None:
         raise NotImplementedError
 
 
