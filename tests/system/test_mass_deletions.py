@@ -178,6 +178,7 @@ def test_what_comes_after_an_approved_hold_waits_for_another(filled_site: Site) 
             remove(PATHS[8:10])(site.docs)
 
         daemon.wait_for(lambda: len(site.docs.files()) == 4)
+        daemon.wait_for(lambda: site.holds() != [])
         wait_until_blocked(site, daemon)
 
         second = holds_of(site)["docs"]
