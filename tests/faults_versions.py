@@ -13,6 +13,13 @@ ON_REQUEST = ("unit/test_on_request.py",)
 
 VERSIONS = (
     Fault(
+        "many that both sides have are brought to the disk one by one",
+        "engine/carry.py",
+        "        resting = sum(isinstance(task.operation, Upload | MarkSynced) for",
+        "        resting = sum(isinstance(task.operation, Upload) for",
+        ("unit/test_carry.py",),
+    ),
+    Fault(
         "of a folder that never was a rewind says that it is as it was",
         "app/versions.py",
         "    if below and not ledger.versions.has_below(mirror, below):\n",

@@ -258,6 +258,18 @@ def test_many_that_go_up_together_are_brought_to_the_disk_at_once_and_first(
     assert set(lasting) == {MANY}
 
 
+def test_many_that_both_sides_have_are_brought_to_the_disk_at_once(bench: Bench) -> None:
+    """A folder, say, that a lost ledger is joined to: what it has is agreed on anew."""
+    for number in range(MANY):
+        bench.mirror.remote.user_write(f"{number:03}", b"content")
+        bench.add(f"{number:03}")
+
+    bench.carrier.collect()
+    bench.pool.run(1)
+
+    assert len(bench.mirror.local.made_to_last) == MANY
+
+
 def test_a_bug_in_an_operation_reaches_the_loop(bench: Bench) -> None:
     bench.mirror.remote.step = fail_with(ZeroDivisionError("a bug"))
     bench.add("p")

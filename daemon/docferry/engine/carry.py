@@ -20,7 +20,7 @@ from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.task import Learned, Task
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
-from docferry.model import Download, Outcome, Path, Restore, Ulid, Upload
+from docferry.model import Download, MarkSynced, Outcome, Path, Restore, Ulid, Upload
 
 #: Operations begun and not yet written down, at the most. Bounds memory.
 WINDOW = 512
@@ -164,7 +164,8 @@ class Carrier:
         ]
         if intents:
             self._intend(intents)  # where it fails, they wait on
-        if len(intents) >= MANY:  # then a file by itself costs a third more than without
+        resting = sum(isinstance(task.operation, Upload | MarkSynced) for task in self._waiting)
+        if resting >= MANY:  # then a file by itself costs a third more than without
             flush = self._executor.flush()
             self._waiting = [replace(task, flush=flush) for task in self._waiting]
         tasks, self._waiting = self._waiting, []
