@@ -13,6 +13,13 @@ ON_REQUEST = ("unit/test_on_request.py",)
 
 VERSIONS = (
     Fault(
+        "a mirror is not judged while anything is under way",
+        "engine/health.py",
+        " and self.facts.health is MirrorHealth.WORKING and is_lately\n",
+        "\n",
+        ("unit/test_health.py",),
+    ),
+    Fault(
         "many that both sides have are brought to the disk one by one",
         "engine/carry.py",
         "        resting = sum(isinstance(task.operation, Upload | MarkSynced) for",

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from docferry.engine.health import SILENT_S, Health
+from docferry.engine.health import JUDGE_EVERY_S, SILENT_S, Health
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode
 from events import logged
@@ -113,3 +113,20 @@ def test_trouble_is_logged_whenever_its_reason_changes(
 
     lines = [line for line in capfd.readouterr().err.splitlines() if "mirror.blocked" in line]
     assert [json.loads(line)["reason"] for line in lines] == ["refused", "no such bucket"]
+
+
+def test_only_work_that_goes_on_and_was_told_lately_is_not_judged_again(
+    tmp_path: pathlib.Path,
+) -> None:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        health = Health("docs", ledger)
+        found = {"at first": health.is_told(1)}
+        health.note(health=MirrorHealth.IN_STEP)
+        found["in step"] = health.is_told(1)
+        health.note(health=MirrorHealth.WORKING)
+        found["at work"] = health.is_told(1)
+        found["nothing under way"] = health.is_told(0)
+        health.judged_s -= 2 * JUDGE_EVERY_S
+        found["long ago"] = health.is_told(1)
+
+    assert {name for name, is_told in found.items() if is_told} == {"at work"}

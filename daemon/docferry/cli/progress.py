@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
 from docferry.cli.output import safe
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
     from docferry.app.daemon import Daemon
+
+# rich takes a tenth of a second to load: it is loaded only where there is a terminal to show it on.
 
 _EVERY_S = 0.2
 
@@ -25,6 +28,12 @@ def counter(console: Console | None = None) -> Iterator[Callable[[str, int], Non
 
     One line, over itself, once a second, on the standard error; none where that is no terminal.
     """
+    if console is None and not sys.stderr.isatty():
+        yield lambda mirror, entries: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
     shown_on = console or Console(stderr=True)
     progress = Progress(
         TextColumn("{task.description}: {task.completed} looked at"),
@@ -50,6 +59,8 @@ def counter(console: Console | None = None) -> Iterator[Callable[[str, int], Non
 @contextmanager
 def bars(daemon: Daemon) -> Iterator[None]:
     """Show a line for each mirror as long as the block runs."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     progress = Progress(
         SpinnerColumn(finished_text="-"),
         TextColumn("{task.description}"),

@@ -23,6 +23,8 @@ log = get_logger(__name__)
 #: A side that lets the loop wait longer for one answer is named: it may hang.
 SILENT_S = 5.0
 _WRITE_EVERY_S = 1.0
+#: Work goes on for many rounds, and each would ask the ledger.
+JUDGE_EVERY_S = 0.1
 _TROUBLE = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
 
 
@@ -81,14 +83,22 @@ class Health:
         self._is_ledger_failing = False
         self.facts = _as_known(ledger.mirrors.get(mirror))
         self.went_round_s = time.monotonic()  #: when the loop last showed life
+        self.judged_s = 0.0  #: monotonic; when its health was told last
 
     def round(self) -> None:
         """Note that the loop is alive."""
         self.went_round_s = time.monotonic()
 
+    def is_told(self, under_way: int) -> bool:
+        """Say whether it was told a moment ago that it is at work, as so many operations say."""
+        is_lately = time.monotonic() - self.judged_s <= JUDGE_EVERY_S
+        return under_way > 0 and self.facts.health is MirrorHealth.WORKING and is_lately
+
     def note(self, **changes: object) -> None:
         """Change some facts. Trouble is logged, also where it changes its reason, and its end."""
         with self._lock:
+            if "health" in changes:
+                self.judged_s = time.monotonic()
             before = self.facts
             self.facts = replace(before, **changes)  # type: ignore[arg-type]
             is_news = before.health is not self.facts.health or before.reason != self.facts.reason

@@ -446,7 +446,7 @@ class MirrorLoop:
         self.health.note(health=health, reason=str(error), progress=None, **self._waiting())
 
     def _tell_health(self) -> None:
-        if self._outage.is_on:
+        if self._outage.is_on or self.health.is_told(self._planner.carrier.under_way):
             return
         health, reason = self._judge_health()
         self.health.note(health=health, reason=reason, **self._waiting())
@@ -454,7 +454,7 @@ class MirrorLoop:
     def _judge_health(self) -> tuple[MirrorHealth, str | None]:
         found = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
         holds = [hold for hold in found if hold.kind != "rewind"]  # that keeps nothing back
-        decided = [hold for hold in holds if hold.state is not HoldState.OPEN]
+        decided = [hold for hold in holds if hold.state in DECIDED]
         is_to_do = bool(self._decided.waiting()) or any(h.kind == "identity" for h in decided)
         verdict = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
