@@ -52,7 +52,7 @@ REBUILDING = (
         "core/rebuild.py",
         "    return known.get(claims.version, mine) == mine\n",
         "    return True\n",
-        REBUILT,
+        CLAIMS,
     ),
     Fault(
         "what was edited and kept its metadata passes for what was there",

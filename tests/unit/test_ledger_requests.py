@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_what_differs_in_anything_is_another_request(ledger: Ledger, other: NewR
     [(first, _)] = ledger.requests.add_once([RESTORE], NOW)
 
     [(second, is_new)] = ledger.requests.add_once([other], NOW)
+
+    assert is_new
+    assert second != first
+
+
+def test_what_is_asked_of_anything_is_not_answered_by_what_expects_something(
+    ledger: Ledger,
+) -> None:
+    [(first, _)] = ledger.requests.add_once([replace(RESTORE, expect="V2")], NOW)
+
+    [(second, is_new)] = ledger.requests.add_once([RESTORE], NOW)
 
     assert is_new
     assert second != first
