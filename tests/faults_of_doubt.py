@@ -304,4 +304,11 @@ OF_DOUBT = (
         " or is_reserved(claims.path):\n",
         ("unit/test_rebuild_archived.py",),
     ),
+    Fault(
+        "a side is listed that nobody asked about",
+        "engine/verify.py",
+        "        if side not in self._asked:\n            return ()\n",
+        "",
+        ("unit/test_verifier.py",),
+    ),
 )

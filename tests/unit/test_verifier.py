@@ -92,6 +92,11 @@ class Bucket(Frail):
         return super().describe(path)
 
 
+class Away(Frail):
+    def scan(self) -> Iterator[Entry]:
+        raise UnreachableError("nobody answers")
+
+
 def test_a_mirror_in_step_is_well_and_everything_was_looked_at(desk: Desk) -> None:
     desk.kept.agree("a", b"one")
     desk.kept.agree("ü/b", b"two")
@@ -203,6 +208,18 @@ def test_only_the_side_that_is_asked_for_is_looked_at(desk: Desk) -> None:
     ]
 
 
+def test_a_side_that_is_not_asked_for_need_not_be_there(desk: Desk) -> None:
+    desk.kept.agree("a", b"sound")
+    folder = desk.kept.local
+
+    desk.kept.local = Away(keeps_references=False)
+    there = desk.found(Side.REMOTE)
+    desk.kept.local, desk.kept.remote = folder, Away(keeps_references=True)
+    here = desk.found(Side.LOCAL)
+
+    assert here == there == []
+
+
 def test_archived_bytes_are_held_against_their_version(desk: Desk) -> None:
     kept = desk.kept
     rows = [kept.displace(f"{n}", b"once %d" % n, Side.LOCAL, Side.REMOTE) for n in range(4)]
@@ -308,10 +325,6 @@ def test_a_path_that_the_daemon_brought_into_step_meanwhile_is_no_finding(
 
 def test_a_side_that_does_not_answer_ends_it_without_a_word_about_damage(desk: Desk) -> None:
     desk.kept.agree("a", b"sound")
-
-    class Away(Frail):
-        def scan(self) -> Iterator[Entry]:
-            raise UnreachableError("nobody answers")
 
     desk.kept.remote = Away(keeps_references=True)
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import tee
 from typing import Protocol, TypeVar
 
 from docferry.core import verify
@@ -116,18 +115,13 @@ class Verifier:
     def _paths(self) -> Iterator[Seen]:
         # Names that are not the same on both sides sort differently: a merge of their own.
         for is_odd in (False, True):
-            # What stands in for a side that is not asked comes with it: the ledger is read once.
-            left_out = [side for side in Side if side not in self._asked]
-            synced, *agreed = tee(self._agreed(is_odd=is_odd), 1 + len(left_out))
-            local, remote = (
-                self._tree(side, is_odd=is_odd)
-                if side in self._asked
-                else _as_agreed_on(side, agreed.pop())
-                for side in Side
-            )
+            local, remote = (self._tree(side, is_odd=is_odd) for side in Side)
+            synced = self._agreed(is_odd=is_odd)
             yield from self._taken(merge(local, remote, synced, with_agreed=True))
 
     def _tree(self, side: Side, *, is_odd: bool) -> Iterable[Entry]:
+        if side not in self._asked:
+            return ()
         storage = self._storage(side)
         return storage.scan_odd() if is_odd else storage.scan()
 
@@ -301,11 +295,6 @@ class Verifier:
 def _described(storage: Storage, version: Ulid) -> Sight:
     found = storage.archive.describe(version)
     return ABSENT if found is None or found.size is None else Held("", found.size)
-
-
-def _as_agreed_on(side: Side, agreed: Iterable[tuple[Path, SyncedState]]) -> Iterator[Entry]:
-    for path, state in agreed:
-        yield path, FileState(_token_on(side, state), state.sha256, state.size)
 
 
 def _token_on(side: Side, synced: SyncedState) -> str:
