@@ -311,9 +311,9 @@ VERSIONS = (
     ),
     Fault(
         "an erased version that is to be held never was",
-        "cli/versions.py",
-        "ledger.versions.keep(named.id, datetime",
-        "ledger.versions.keep(version.upper(), datetime",
+        "app/versions.py",
+        "    erased_at = ledger.erasures.when(version.upper())\n",
+        "    erased_at = None\n",
         ("integration/test_erase_command.py",),
     ),
     Fault(
