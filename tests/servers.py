@@ -29,6 +29,7 @@ import boto3
 import urllib3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,6 +46,8 @@ SECRET_ACCESS_KEY = "test-secret"
 Answer: TypeAlias = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 _READY_WITHIN_S = 60.0
+#: Where somebody else was faster at the port, what answers may be no S3 at all.
+_NOT_YET = (ClientError, BotoCoreError, ResponseParserError)
 _LOOK_EVERY_S = 0.02
 _STARTS = 3  # somebody else may take a free port before the server does
 
@@ -141,7 +144,8 @@ def seaweedfs(folder: Path) -> Iterator[S3Server]:
     finally:
         for free in used:  # it leaves its sockets where only it decides
             for left in Path("/tmp").glob(f"seaweedfs-*-{free}.sock"):
-                left.unlink(missing_ok=True)
+                with contextlib.suppress(PermissionError):  # another user's, by the same number
+                    left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -309,9 +313,9 @@ def _is_ready(server: S3Server) -> bool:
     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     deadline_s = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline_s:
-        with contextlib.suppress(ClientError, BotoCoreError):
+        with contextlib.suppress(*_NOT_YET):
             client.create_bucket(Bucket=BUCKET)
-        with contextlib.suppress(ClientError, BotoCoreError):
+        with contextlib.suppress(*_NOT_YET):
             client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
             client.delete_object(Bucket=BUCKET, Key="ready")
             return True
