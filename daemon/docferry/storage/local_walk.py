@@ -13,8 +13,8 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
-from docferry.core.paths import fault_in_name, is_odd, is_reserved
-from docferry.model import RESERVED, Entry, FileState, Path, Unknown
+from docferry.core.paths import fault_in_name, is_odd, is_reserved, printable
+from docferry.model import RESERVED, Entry, FileState, Unknown
 from docferry.storage.atomic import open_folder
 
 _KINDS = {
@@ -161,7 +161,7 @@ def _without_faults(prefix: str, names: list[str], odd: list[Entry]) -> list[str
             good.append(name)
         else:
             # The backslashes make the printable path odd, whatever else is in it.
-            odd.append(Unknown(_printable(prefix + bare), fault, below=name != bare))
+            odd.append(Unknown(printable(prefix + bare), fault, below=name != bare))
     return good
 
 
@@ -179,8 +179,3 @@ def in_order(odd: list[Entry]) -> list[Entry]:
         else:
             placed.setdefault(entry[0], entry)
     return [placed[place] for place in sorted(placed) if not is_reserved(place)]
-
-
-def _printable(path: Path) -> Path:
-    """Spell a path that is not UTF-8 with backslash escapes, so that it can be shown."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
