@@ -5,7 +5,10 @@ from __future__ import annotations
 from docferry.convert.base import (
     ConversionError,
     ConversionStoppedError,
+    Converted,
     Converter,
+    ConverterDownError,
+    Document,
     Limits,
 )
 from docferry.convert.markdown import MarkdownConverter
@@ -14,7 +17,10 @@ from docferry.errors import UserError
 __all__ = [
     "ConversionError",
     "ConversionStoppedError",
+    "Converted",
     "Converter",
+    "ConverterDownError",
+    "Document",
     "Limits",
     "converter_named",
 ]

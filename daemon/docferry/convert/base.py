@@ -9,11 +9,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from docferry.errors import PermanentError, TemporaryError
+from docferry.errors import PermanentError, TemporaryError, UnreachableError
+from docferry.model import Failure
 
 
 class ConversionError(PermanentError):
-    """The document's own failure: damaged, too large, too slow, or nothing to read in it."""
+    """
+    The document's own failure: it is damaged, too large, too slow, or nothing is in it.
+
+    `failure` is its kind; `output` is the end of what the converter said about it.
+    """
+
+    def __init__(
+        self, message: str, *, failure: Failure = Failure.REFUSED, output: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.output = output
+
+
+class ConverterDownError(UnreachableError):
+    """
+    The converter does not work, whatever document it is given: wait for it.
+
+    `retry_after_s` is what it asked for; None: it asked for nothing. `is_in_doubt`: it had
+    the document in its hands when it failed, which may be the reason.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        is_in_doubt: bool = False,
+        output: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.is_in_doubt = is_in_doubt
+        self.output = output
 
 
 class ConversionStoppedError(TemporaryError):
@@ -25,19 +59,45 @@ class Limits:
     """What one conversion may use."""
 
     timeout_s: float = 120.0  #: of the wall clock, and of processor time
-    memory_mib: int = 2048
-    output_mib: int = 64
+    memory_mib: int = 2048  #: of each process
+    output_mib: int = 64  #: of the result, and of all that is written on the way
+    processes: int = 64  #: at a time, threads too
+    open_files: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """
+    A staged copy of what is to be converted.
+
+    It lies alone in a folder that belongs to this conversion and goes with it.
+    """
+
+    path: pathlib.Path  #: `document` and the extension that its content calls for
+    name: str  #: the last segment of its path in the mirror, for messages
+    media_type: str  #: told by its content: "application/pdf"; "" where nothing tells it
+    size: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A result: a file, in the folder of its conversion."""
+
+    path: pathlib.Path
+    note: str = ""  #: what a person should know about it, such as a warning of the converter
 
 
 class Converter(Protocol):
     """
-    Turns one document into another, in a child process with limits. Thread-safe.
+    Turns one document into another. Thread-safe.
 
-    `name` is what a rule's `with` says; `extension` ends the names of its results.
+    `name` is what a rule's `with` says; `produces` ends the names of its results; `slots`
+    is how many documents it converts at a time.
     """
 
     name: str
-    extension: str  #: with the dot
+    produces: str  #: with the dot: ".md"
+    slots: int
 
     def recipe(self) -> str:
         """
@@ -47,26 +107,30 @@ class Converter(Protocol):
         """
         ...
 
-    def convert(self, source: pathlib.Path, *, limits: Limits) -> bytes:
-        """
-        Convert the file at *source*, whose name tells its type.
+    def release(self) -> str:
+        """Name the program and its version, for the result's metadata: "kreuzberg 4.10.4"."""
+        ...
 
-        The folder that *source* lies in is the child's to fill: give every
-        conversion a private one.
+    def convert(self, document: Document, folder: pathlib.Path, *, limits: Limits) -> Converted:
+        """
+        Convert *document*; all that comes to be is written below *folder*.
+
+        *folder* is there, empty, and belongs to this conversion alone.
 
         Raises:
             ConversionError: The document cannot be converted.
+            ConverterDownError: No document can be, for now.
             ConversionStoppedError: `stop` was called meanwhile.
-            TemporaryError: The child could not be started.
-            UserError: Something that the converter needs is not installed.
+            TemporaryError: Something else came in between, such as a full disk.
+            UserError: Something that the converter needs is not installed, or not allowed.
         """
         ...
 
     def stop(self) -> None:
-        """End the running children at once, and start no more."""
+        """End the running conversions at once, and start no more."""
         ...
 
 
-def recipe_of(facts: Mapping[str, str | int]) -> str:
-    """Hash what decides a result; the order of *facts* does not matter."""
+def recipe_of(facts: Mapping[str, object]) -> str:
+    """Hash what decides a result (anything JSON can say); the order does not matter."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from docferry.core.filters import Filter
+from docferry.core.places import DEFAULT_TEMPLATE, place_of
 from docferry.core.retry import delay_s
 from docferry.errors import DocferryError, UnreachableError, UserError
-from docferry.model import NewJob, Origin, VersionRow
+from docferry.model import NewJob, Origin, Path, Priority, VersionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +23,37 @@ class Rule:
     from_mirror: str
     patterns: Filter  #: over the mirror's paths
     to_mirror: str
-    recipe: str  #: `recipe_for` its converter and its target
+    converter: str  #: its name; of a chain, all of them, joined by "+"
+    extension: str  #: of its results, with the dot
+    recipe: str  #: `recipe_for` its converters
+    template: str = DEFAULT_TEMPLATE  #: names of results in the target mirror; see `places`
+    smallest: int = 0  #: bytes
+    largest: int | None = None  #: bytes; None: any size
+    waits_s: float | None = None  #: how long a document may wait for its turn; None: for ever
+    #: Which a document must be one of, told by its content; "image/*" is all of a kind. (): any.
+    types: tuple[str, ...] = ()
 
     def calls_for(self, version: VersionRow) -> bool:
-        return version.mirror == self.from_mirror and self.patterns.takes(version.path)
+        return (
+            version.mirror == self.from_mirror
+            and version.size >= self.smallest
+            and (self.largest is None or version.size <= self.largest)
+            and self.patterns.takes(version.path)
+        )
+
+    def place_for(self, path: Path) -> str:
+        """Say where the result of the file at *path* goes, as far as paths decide it."""
+        return place_of(self.to_mirror, self.template, path, self.extension, self.name)
 
 
-def recipe_for(converter_recipe: str, to_mirror: str) -> str:
-    """
-    Hash how a result is made together with where it goes.
-
-    Jobs are unique by (sha256, recipe): without the target, of two rules that
-    convert the same content for two mirrors only one would ever run.
-    """
-    return hashlib.sha256(f"{converter_recipe} {to_mirror}".encode()).hexdigest()
+def recipe_for(recipes: Sequence[str]) -> str:
+    """Hash how a result is made by a chain of converters, each with its own recipe."""
+    return hashlib.sha256(" ".join(recipes).encode()).hexdigest()
 
 
-def jobs_for(version: VersionRow, rules: Sequence[Rule]) -> tuple[NewJob, ...]:
+def jobs_for(
+    version: VersionRow, rules: Sequence[Rule], priority: Priority = Priority.ARRIVAL
+) -> tuple[NewJob, ...]:
     """
     Give the jobs that *version* calls for, one for each rule.
 
@@ -49,17 +64,25 @@ def jobs_for(version: VersionRow, rules: Sequence[Rule]) -> tuple[NewJob, ...]:
     return tuple(
         NewJob(
             rule=rule.name,
+            converter=rule.converter,
             mirror=version.mirror,
             path=version.path,
             version=version.id,
             sha256=version.sha256,
             recipe=rule.recipe,
             target_mirror=rule.to_mirror,
+            place=rule.place_for(version.path),
             created_at=version.created_at,
+            priority=priority,
+            expires_at=_expiry(version.created_at, rule.waits_s),
         )
         for rule in rules
         if rule.calls_for(version)
     )
+
+
+def _expiry(created_at: datetime, waits_s: float | None) -> datetime | None:
+    return None if waits_s is None else created_at + timedelta(seconds=waits_s)
 
 
 @dataclass(frozen=True, slots=True)

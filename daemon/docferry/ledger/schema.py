@@ -28,11 +28,15 @@ from sqlalchemy.types import TypeDecorator
 
 from docferry.core.patrol import Phase
 from docferry.model import (
+    BreakerState,
+    Failure,
     HoldState,
+    JobStage,
     JobState,
     MirrorHealth,
     Mode,
     Origin,
+    Priority,
     RequestKind,
     RequestState,
     Side,
@@ -71,6 +75,19 @@ class Word(TypeDecorator[E], Generic[E]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
         return None if value is None else self.words(value)
+
+
+class Rank(TypeDecorator[Priority]):
+    """A priority, as its number."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Priority | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Priority | None:
+        return None if value is None else Priority(value)
 
 
 class Shown(TypeDecorator[str]):
@@ -293,22 +310,46 @@ alias = _table(
     Column("path", Text),
 )
 
+#: Converters that do not work, or have worked again since.
+converter = _table(
+    "converter",
+    Column("name", Text, primary_key=True),
+    Column("state", Word(BreakerState)),
+    Column("reason", Shown),
+    Column("since", Instant),
+    Column("retry_at", Instant),
+)
+
 job = _table(
     "job",
     Column("id", Text, primary_key=True),
     Column("rule", Text),
+    Column("converter", Text),
     Column("mirror", Text),
     Column("path", Text),
     Column("version", Text),
     Column("sha256", Text),
     Column("recipe", Text),
     Column("target_mirror", Text),
+    Column("place", Text),
     Column("created_at", Instant),
+    Column("priority", Rank),
+    Column("expires_at", Instant),
     Column("state", Word(JobState)),
+    Column("stage", Word(JobStage)),
     Column("attempts", Integer),
     Column("run_at", Instant),
     Column("lease_until", Instant),
+    Column("claimed_at", Instant),
+    Column("converting_at", Instant),
+    Column("storing_at", Instant),
     Column("finished_at", Instant),
+    Column("failure", Word(Failure)),
     Column("last_error", Shown),
+    Column("output", Shown),
+    Column("note", Shown),
     Column("result_path", Text),
+    Column("result_sha256", Text),
+    Column("shared_with", Text),
+    Column("is_forced", Boolean),
 )

@@ -1,0 +1,80 @@
+"""
+Where a result goes: a template of names, such as "{ulid}.{ext}" or "{dir}{stem}.{ext}".
+
+A template is filled in twice. What the path of a document decides is filled in when its
+job comes to be; what is left is its *place*: one result is made for each content and
+place. The version's ULID and the hash follow when the result is stored.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+
+from docferry.model import Path, Sha256, Ulid
+
+DEFAULT_TEMPLATE = "{ulid}.{ext}"
+
+#: What a template may name, with what it stands for.
+FIELDS: Mapping[str, str] = {
+    "ulid": "the version's ULID: sortable by time, never the same twice",
+    "sha256": "the hash of the document",
+    "ext": 'what the converter makes, such as "md"',
+    "path": 'the whole path: "offers/2026/q3.docx"',
+    "dir": 'its folder, with the slash: "offers/2026/"; empty at the top',
+    "name": 'its name: "q3.docx"',
+    "stem": 'its name without the extension: "q3"',
+    "rule": "the name of the rule",
+}
+#: Those that are filled in last, as equal contents share a result whatever they are.
+_LAST = ("ulid", "sha256")
+
+
+def fields_in(template: str) -> frozenset[str]:
+    """
+    Give the fields that *template* names.
+
+    Raises:
+        ValueError: It names an unknown one, or its braces do not match.
+    """
+    if "{{" in template or "}}" in template:
+        raise ValueError("a brace cannot be part of a name")
+    found = set()
+    for _, field, spec, conversion in string.Formatter().parse(template):
+        if field is None:
+            continue
+        if field not in FIELDS or spec or conversion:
+            raise ValueError(f"there is no {{{field}}}")
+        found.add(field)
+    return frozenset(found)
+
+
+def place_of(mirror: str, template: str, path: Path, extension: str, rule: str) -> str:
+    """
+    Fill in what *path* decides: "MIRROR/" and what is still a template.
+
+    Args:
+        extension: With the dot, as converters give it.
+    """
+    folder, slash, name = path.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    values = {
+        "ext": extension.removeprefix("."),
+        "path": path,
+        "dir": folder + slash,
+        "name": name,
+        "stem": stem if dot and stem else name,
+        "rule": rule,
+    }
+    filled = {key: _escaped(value) for key, value in values.items()}
+    return f"{mirror}/" + template.format(**filled, **{key: f"{{{key}}}" for key in _LAST})
+
+
+def result_path(place: str, version: Ulid, sha256: Sha256) -> Path:
+    """Give the path of the result in the target mirror. It need not be one that may be used."""
+    _, _, template = place.partition("/")
+    return template.format(ulid=version, sha256=sha256)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("{", "{{").replace("}", "}}")

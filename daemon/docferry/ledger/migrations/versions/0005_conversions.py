@@ -1,0 +1,80 @@
+"""Jobs with priorities, stages, kinds of failure, places of their results, and results shared."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0005"
+down_revision = "0004"
+
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+_KEPT = (
+    "id, rule, mirror, path, version, sha256, recipe, target_mirror, created_at, state, "
+    "attempts, run_at, lease_until, finished_at, last_error, result_path"
+)
+_STATES = "state IN ('queued', 'running', 'done', 'dead', 'skipped', 'discarded')"
+_STAGES = "stage IN ('downloading', 'converting', 'storing')"
+
+
+def upgrade() -> None:
+    # SQLite changes no constraint of a table: a new one takes its place.
+    op.create_table(
+        "job_anew",
+        sa.Column("id", TEXT, primary_key=True),
+        _text("rule"),
+        _text("converter"),
+        _text("mirror"),
+        _text("path"),
+        _text("version"),
+        _text("sha256"),
+        _text("recipe"),
+        _text("target_mirror"),
+        _text("place"),
+        _text("created_at"),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        _text("expires_at", null=True),
+        _text("state"),
+        _text("stage", null=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        _text("run_at"),
+        _text("lease_until", null=True),
+        _text("claimed_at", null=True),
+        _text("converting_at", null=True),
+        _text("storing_at", null=True),
+        _text("finished_at", null=True),
+        _text("failure", null=True),
+        _text("last_error", null=True),
+        _text("output", null=True),
+        _text("note", null=True),
+        _text("result_path", null=True),
+        _text("result_sha256", null=True),
+        _text("shared_with", null=True),
+        sa.Column("is_forced", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(_STATES, name="job_state"),
+        sa.CheckConstraint(_STAGES, name="job_stage"),
+        sa.UniqueConstraint("sha256", "recipe", "place", name="job_content"),
+    )
+    found = "'markdown', target_mirror || '/{{ulid}}.md', 1, false"
+    op.execute(
+        f"INSERT INTO job_anew ({_KEPT}, converter, place, priority, is_forced)"
+        f" SELECT {_KEPT}, {found} FROM job"
+    )
+    op.drop_table("job")
+    op.rename_table("job_anew", "job")
+    # What is due, of each rule by itself: one whose converter is paused costs the others nothing.
+    op.create_index("job_due", "job", ["state", "rule", "priority", "run_at", "id"])
+    op.create_index("job_result", "job", ["target_mirror", "result_path"])
+    op.create_table(
+        "converter",
+        sa.Column("name", TEXT, primary_key=True),
+        _text("state"),
+        _text("reason", null=True),
+        _text("since"),
+        _text("retry_at", null=True),
+        sa.CheckConstraint("state IN ('closed', 'open', 'half-open')", name="converter_state"),
+    )
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, TEXT, nullable=null)
