@@ -95,5 +95,14 @@ def forgotten(path: Path) -> Outcome:
 def new_job(content: str, recipe: str = "r1") -> NewJob:
     path = f"{content}.docx"
     return NewJob(
-        "to-markdown", "docs", path, ulid_of(path), sha_of(content), recipe, "processed", NOW
+        rule="to-markdown",
+        converter="markdown",
+        mirror="docs",
+        path=path,
+        version=ulid_of(path),
+        sha256=sha_of(content),
+        recipe=recipe,
+        target_mirror="processed",
+        place="processed/{ulid}.md",
+        created_at=NOW,
     )

@@ -89,7 +89,18 @@ class Bench:
             created_at=NOW,
         )
         synced = SyncedState(digest, "t", "e", version, len(content))
-        job = NewJob(rule, "inbox", path, version, digest, "r1", "processed", NOW)
+        job = NewJob(
+            rule=rule,
+            converter="markdown",
+            mirror="inbox",
+            path=path,
+            version=version,
+            sha256=digest,
+            recipe="r1",
+            target_mirror="processed",
+            place="processed/{ulid}.md",
+            created_at=NOW,
+        )
         self.ledger.record(
             "inbox", [Outcome(Upload(path, state, None), synced, version=row)], [job], at=NOW
         )

@@ -31,7 +31,7 @@ class Conversions:
         self._sides = sides
         self._loops: Mapping[str, MirrorLoop] = {}
         made = _converters(config)
-        self._extensions = {name: converter.extension for name, converter in made.items()}
+        self._extensions = {name: converter.produces for name, converter in made.items()}
         self.rules = rules_of(config)
         self._worker = Worker(
             ledger,
@@ -104,7 +104,9 @@ def _rule(options: ConvertConfig, converter: Converter) -> Rule:
         from_mirror=options.from_mirror,
         patterns=Filter(options.patterns, ()),
         to_mirror=options.to_mirror,
-        recipe=recipe_for(converter.recipe(), options.to_mirror),
+        converter=options.converter,
+        extension=converter.produces,
+        recipe=recipe_for([converter.recipe()]),
     )
 
 

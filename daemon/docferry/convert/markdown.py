@@ -26,7 +26,8 @@ class MarkdownConverter:
     """Turns documents (Office, PDF with text, HTML, mail, text) into Markdown, UTF-8."""
 
     name = "markdown"
-    extension = ".md"
+    produces = ".md"
+    slots = 2
 
     def __init__(self) -> None:
         """

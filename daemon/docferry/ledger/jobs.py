@@ -126,7 +126,13 @@ def insert_jobs(tx: Transaction, jobs: Sequence[NewJob]) -> None:
     """Queue *jobs*; one whose content and recipe are known already is left as it is."""
     rows = [
         asdict(new)
-        | {"id": str(ULID()), "state": JobState.QUEUED, "attempts": 0, "run_at": new.created_at}
+        | {
+            "id": str(ULID()),
+            "state": JobState.QUEUED,
+            "attempts": 0,
+            "run_at": new.created_at,
+            "is_forced": False,
+        }
         for new in jobs
     ]
     tx.insert_missing(job, rows)
