@@ -12,7 +12,7 @@ from functools import partial
 from docferry import metrics
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
-from docferry.app.figures import is_alive, mirror_figures, readiness
+from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.keepers import Keepers
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
@@ -228,7 +228,8 @@ class Daemon:
         if self._config.metrics_port == 0:
             return
         figures = metrics.LiveFigures(
-            lambda: mirror_figures(self.loops, self._ledger), self._ledger.jobs.counts
+            lambda: mirror_figures(self.loops, self._ledger),
+            lambda: job_figures(self._config, self._ledger),
         )
         metrics.publish(figures)
         self._on_exit.callback(metrics.withdraw, figures)
