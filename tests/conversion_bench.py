@@ -26,6 +26,7 @@ from docferry.engine.worker_chain import Conversion
 from docferry.errors import DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.model import (
+    Attributes,
     FileState,
     JobRow,
     JobState,
@@ -198,6 +199,20 @@ class Bench:
         origin = dict(self.marks).get(path) or Origin.CONVERSION
         self._record("processed", path, ulid(number), content, origin, found.token)
 
+    def archive(self, path: str, number: int) -> None:
+        """Delete the file at *path* of the target mirror, as its loop does."""
+        found = self.target.stat(path)
+        assert isinstance(found, FileState)
+        self.target.delete(path, expect=found.token, archive=Attributes(version=ulid(number)))
+
+    def ask(self, rule: Rule, path: str) -> None:
+        """Have *path* converted once more, on purpose."""
+        agreed = self.ledger.synced.get("inbox", [path])[path]
+        version = self.ledger.versions.get(agreed.version)
+        assert version is not None
+        [new] = jobs_for(version, [rule])
+        self.ledger.jobs.ask(new, self.time.now)
+
     def _record(
         self, mirror: str, path: str, version: Ulid, content: bytes, origin: Origin, token: str
     ) -> VersionRow:
@@ -223,8 +238,8 @@ class Bench:
 
     # What comes of it.
 
-    def work_off(self, worker: Worker, *, for_s: float = 0.0, step_s: float = 1.0) -> None:
-        """Let *worker* do what is due, second by second."""
+    def work_off(self, worker: Worker, *, for_s: float = 0.0, step_s: float = 5.0) -> None:
+        """Let *worker* do what is due while time passes."""
         worker.work_off()
         end = self.time.now + timedelta(seconds=for_s)
         while self.time.now < end:

@@ -141,7 +141,8 @@ class PutResults:
         if isinstance(found, Unknown):
             raise InTheWayError(_in_the_way(path, found.reason))
         sha256 = None if found is None else _hash_at(target.folder, path, found)
-        match way_for(sha256, result.sha256, self._ours(job, path, sha256)):
+        ours = self._ledger.jobs.results_at(job.target_mirror, path) if sha256 else ()
+        match way_for(sha256, result.sha256, ours):
             case Way.LEAVE:
                 self._tell_of(job.target_mirror, target, path, result.sha256)
             case Way.REFUSE:
@@ -162,17 +163,6 @@ class PutResults:
         present = self._ledger.synced.get(job.mirror, [job.path]).get(job.path)
         if present is None or present.sha256 != job.sha256:
             raise OutdatedError(f"{job.path} does not hold version {job.version} any more")
-
-    def _ours(self, job: JobRow, path: Path, found: Sha256 | None) -> set[Sha256]:
-        """Give what conversions have put to *path*, as far as it matters for *found*."""
-        if found is None:
-            return set()
-        ours = self._ledger.jobs.results_at(job.target_mirror, path)
-        if found in ours:
-            return ours
-        # A job that was done again tells of its last result only: its versions tell of all.
-        rows = self._ledger.versions.of(job.target_mirror, path)
-        return ours | {row.sha256 for row in rows if row.origin is Origin.CONVERSION}
 
     def _agreed(self, mirror: str, path: Path, found: Sha256 | None) -> SyncedState:
         """Give the agreement about what is to be displaced: it is archived by its name."""

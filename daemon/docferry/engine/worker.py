@@ -126,6 +126,16 @@ class Worker:
             self._news += 1
             self._changed.notify_all()
 
+    def renew(self) -> None:
+        """
+        Renew the leases of running jobs, and write down which of their stages have lasted.
+
+        Raises:
+            DocferryError: The ledger could not be told.
+        """
+        self._progress.tell()
+        self._progress.renew()
+
     def requeue_expired(self) -> None:
         """Queue the jobs that nobody finished in time. For a timer."""
         self._progress.renew()  # first: after a standstill of the machine all are overdue

@@ -19,7 +19,7 @@ from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_failures import failed_converting
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
-from docferry.errors import DocferryError
+from docferry.errors import DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
@@ -118,17 +118,20 @@ class Attempts:
             return _Dead(Failed(Failure.STORING, str(error)))
         except ConversionStoppedError as error:
             return _Stopped(str(error))
+        except PermanentError as error:
+            return _Failed(Failed(Failure.OTHER, str(error), is_lasting=True))
         except DocferryError as error:
             return _Failed(Failed(Failure.OTHER, str(error)))
         except Exception as error:  # one job: a bug with one document must not stop the others
             log.exception("worker.failed", **facts(job))
             reason = f"a fault of docferry's own: {type(error).__name__}: {error}"
-            return _Failed(Failed(Failure.OTHER, reason))
+            return _Failed(Failed(Failure.OTHER, reason, is_lasting=True))
 
     def _do(self, job: JobRow, conversion: Conversion, folder: pathlib.Path) -> _Ended:
         hands, rule = self._hands, conversion.rule
         if job.recipe != rule.recipe:
-            return _Skipped(Failure.CHANGED, f"rule {rule.name!r} makes it in another way by now")
+            reason = f"its rule {rule.name!r} converts in another way now"
+            return _Skipped(Failure.CONFIGURATION, reason)
         if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:
             return _Dead(Failed(lost.failure, lost.reason))
         if (shared := self._shared(job, folder)) is not None:
@@ -167,7 +170,8 @@ class Attempts:
         except (OutdatedError, InTheWayError):
             raise
         except DocferryError as error:
-            return _Failed(Failed(Failure.STORING, str(error)))
+            is_lasting = isinstance(error, PermanentError)
+            return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
         return _Done(path, result, note, shared_with)
 
     def _works(self, converter: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from docferry.convert.base import ConversionError, Converted, Converter, Document, Limits
+from docferry.convert.kinds import tell_kind
 from docferry.convert.results import check_result
 from docferry.core.rules import Rule
 from docferry.errors import DocferryError, TemporaryError
