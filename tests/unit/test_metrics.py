@@ -170,7 +170,7 @@ def test_jobs_are_told_for_every_state() -> None:
     with published(live({}, JobFigures(states={JobState.DEAD: 3}))):
         told = {state: sample("jobs", state=state.value) for state in JobState}
 
-    assert told == {state: 0.0 for state in JobState} | {JobState.DEAD: 3.0}
+    assert told == dict.fromkeys(JobState, 0.0) | {JobState.DEAD: 3.0}
 
 
 def test_what_waits_for_a_converter_is_told_with_the_age_of_the_oldest() -> None:
