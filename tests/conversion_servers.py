@@ -81,7 +81,7 @@ class Said:
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     delay_s: float = 0.0  #: before the first byte
     repeats: int = 1  #: how often the body is said, one after the other
     cut_after: int | None = None  #: bytes of the body after which the connection breaks
