@@ -44,7 +44,7 @@ class Access:
             raise UserError(f"{self.header!r} cannot be the name of a header")
         # requests would show the secret in its own complaint.
         if self.secret is not None and not _PRINTABLE.fullmatch(self.secret.strip()):
-            raise UserError(f"the secret for {self.header} has characters that no header may have")
+            raise UserError(f"the secret for {self.header} is empty, or no header may have it")
         files = (self.verify if isinstance(self.verify, str) else None, self.client_certificate)
         for file in filter(None, files):
             if not pathlib.Path(file).exists():
