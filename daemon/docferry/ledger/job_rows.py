@@ -109,6 +109,22 @@ class JobRows:
             found = [one for query in (noted, of_jobs, at_rest) for (one,) in tx.tuples(query)]
         return {one for one in found if one is not None}
 
+    def results_unrecorded(self) -> list[tuple[str, Path, Sha256]]:
+        """
+        Give the results that were to be put somewhere, and never became a version there.
+
+        As mirror, path and content. They may be there all the same: a daemon that is killed
+        has no time to record them.
+        """
+        is_recorded = select(version.c.id).where(
+            version.c.mirror == result.c.mirror,
+            version.c.path == result.c.path,
+            version.c.sha256 == result.c.sha256,
+        )
+        query = select(result.c.mirror, result.c.path, result.c.sha256)
+        with self._database.reading() as tx:
+            return [(*row,) for row in tx.tuples(query.where(~is_recorded.exists()))]
+
     def counts(self) -> dict[JobState, int]:
         """Give the number of jobs in every state, 0 too."""
         query = select(job.c.state, func.count()).group_by(job.c.state)
