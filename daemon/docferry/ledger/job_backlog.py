@@ -82,8 +82,8 @@ class JobBacklog:
             IS_QUEUED,
             job.c.rule == rule,
             job.c.priority == Priority.BACKLOG,
-            job.c.run_at
-            > literal_column("''"),  # so said, SQLite takes the index of those that are due
+            # So said, SQLite takes the index of those that are due.
+            job.c.run_at > literal_column("''"),
         )
         with self._database.reading() as tx:
             return int(tx.value(query))
