@@ -11,7 +11,7 @@ what is known of its last attempt, stay until the next one says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -60,7 +60,7 @@ _UNCOUNTED = job.c.attempts - 1
 #: An attempt that broke off counts if the document was in the converter's hands.
 _AFTER_LOSS = job.c.attempts - case((job.c.stage == JobStage.CONVERTING, 0), else_=1)
 _BEGAN = {JobStage.CONVERTING: "converting_at", JobStage.STORING: "storing_at"}
-_NO_LEASE: Mapping[str, object] = {"stage": None, "lease_until": None}
+_NO_LEASE: dict[str, object] = {"stage": None, "lease_until": None}
 
 
 class Jobs(JobRows, JobLetters):
@@ -152,7 +152,7 @@ class Jobs(JobRows, JobLetters):
         Args:
             shared_with: The job whose result it is.
         """
-        values = {
+        values: dict[str, object] = {
             "state": JobState.DONE,
             "finished_at": at,
             "result_path": result_path,
@@ -184,7 +184,7 @@ class Jobs(JobRows, JobLetters):
         One that is skipped because its version was not to be had any more (`CHANGED`), or
         by a change of the configuration, is queued again when its content is called for again.
         """
-        values = {
+        values: dict[str, object] = {
             "state": JobState.SKIPPED,
             "finished_at": at,
             "failure": failure,
@@ -210,7 +210,11 @@ class Jobs(JobRows, JobLetters):
             counts: The attempt counts.
             at: When it failed, for `finished_at`; None: nobody has said, *run_at* at last.
         """
-        values = {"state": JobState.QUEUED, "run_at": run_at, "finished_at": at or run_at}
+        values: dict[str, object] = {
+            "state": JobState.QUEUED,
+            "run_at": run_at,
+            "finished_at": at or run_at,
+        }
         if not counts:
             values["attempts"] = _UNCOUNTED
         return self._change_running(job_id, claimed_at, values | _told(failed))
@@ -219,18 +223,22 @@ class Jobs(JobRows, JobLetters):
         self, job_id: Ulid, at: datetime, failed: Failed, *, claimed_at: datetime | None = None
     ) -> bool:
         """Give a running job up: a dead letter, for a person to see."""
-        values = {"state": JobState.DEAD, "finished_at": at}
+        values: dict[str, object] = {"state": JobState.DEAD, "finished_at": at}
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def release(self, job_id: Ulid, at: datetime, *, claimed_at: datetime | None = None) -> bool:
         """Give a running job back as if it had not been claimed."""
-        values = {"state": JobState.QUEUED, "run_at": at, "attempts": _UNCOUNTED}
+        values: dict[str, object] = {"state": JobState.QUEUED, "run_at": at, "attempts": _UNCOUNTED}
         return self._change_running(job_id, claimed_at, values)
 
     def expire(self, now: datetime) -> list[JobRow]:
         """Give up the jobs that have waited longer than they may, and give them."""
-        late = IS_QUEUED, job.c.expires_at.is_not(null()), job.c.expires_at <= now
-        values = {
+        late = (
+            job.c.state == JobState.QUEUED,
+            job.c.expires_at.is_not(null()),
+            job.c.expires_at <= now,
+        )
+        values: dict[str, object] = {
             "state": JobState.DEAD,
             "finished_at": now,
             "failure": Failure.EXPIRED,
@@ -266,7 +274,7 @@ class Jobs(JobRows, JobLetters):
             return rows
 
     def _change_running(
-        self, job_id: Ulid, claimed_at: datetime | None, values: Mapping[str, object]
+        self, job_id: Ulid, claimed_at: datetime | None, values: dict[str, object]
     ) -> bool:
         with self._database.writing() as tx:
             return bool(tx.update(job, _NO_LEASE | values, *_is_running(job_id, claimed_at)))
@@ -316,7 +324,7 @@ def _put_again(tx: Transaction, new: NewJob) -> None:
 
 def _lost(at: datetime, why: str) -> dict[str, object]:
     """What a running job becomes whose worker is gone."""
-    return dict(_NO_LEASE) | {
+    return _NO_LEASE | {
         "state": JobState.QUEUED,
         "run_at": at,
         "attempts": _AFTER_LOSS,
