@@ -27,6 +27,7 @@ class Failed:
     output: str = ""  #: the end of what the converter said
     retry_after_s: float | None = None  #: what the converter asked for
     is_in_doubt: bool = False  #: it had the document in its hands when it failed
+    is_lasting: bool = False  #: waiting alone mends nothing, whoever's fault it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def after_failure(
         case Failure.OUTAGE | Failure.CONFIGURATION if is_blamed:
             blamed = f"it fails whenever it is given this document: {failed.reason}"
             failed = replace(failed, failure=Failure.CRASHED, reason=blamed)
+        case Failure.STORING | Failure.OTHER if failed.is_lasting:
+            pass  # a few attempts, as if it were the document's own
         case Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER:
             wait_s = delay_s(3, jitter=jitter)
             return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=False)
