@@ -41,19 +41,7 @@ loops = [
 ]
 sys.exit(max(loop.wait() for loop in loops))
 """
-_WORDS = [
-    "ferry",
-    "harbour",
-    "berth",
-    "crossing",
-    "fog",
-    "wind",
-    "Baltic",
-    "Rostock",
-    "Trelleborg",
-    "Grüße",
-    "timetable",
-]
+_WORDS = ["ferry", "harbour", "berth", "fog", "wind", "Baltic", "Rostock", "Grüße", "timetable"]
 
 
 def convert(options: Options) -> list[Figure]:
