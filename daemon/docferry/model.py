@@ -494,7 +494,7 @@ class JobRow:
     claimed_at: datetime | None  #: for the last time; so are the next two
     converting_at: datetime | None
     storing_at: datetime | None
-    finished_at: datetime | None
+    finished_at: datetime | None  #: when its last attempt ended, whatever came of it
     failure: Failure | None  #: of the last attempt that failed
     last_error: str | None
     output: str | None  #: the end of what the converter said when it failed

@@ -14,12 +14,14 @@ from docferry.errors import UserError
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
+from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
+from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
@@ -63,6 +65,8 @@ class Ledger:
         self.mirrors = Mirrors(database)
         self.jobs = Jobs(database)
         self.results = Results(database)
+        self.backlog = JobBacklog(database)
+        self.converters = Converters(database)
         self.requests = RequestLog(database)
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)

@@ -320,6 +320,15 @@ converter = _table(
     Column("retry_at", Instant),
 )
 
+#: What conversions have put, or were about to put, where in which mirror.
+result = _table(
+    "result",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("put_at", Instant),
+)
+
 job = _table(
     "job",
     Column("id", Text, primary_key=True),
