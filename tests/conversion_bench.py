@@ -121,6 +121,7 @@ class Bench:
     conversions: dict[str, Conversion] = field(default_factory=dict)
     marks: list[tuple[Path, Origin | None]] = field(default_factory=list)
     trouble: str | None = None  #: why the target takes nothing
+    marks_fail_after: int | None = None  #: the process is ended by a further one
 
     # What the worker is given.
 
@@ -140,7 +141,7 @@ class Bench:
         return content
 
     def worker(self, *, idle_s: float = 0.05, is_simulated: bool = False) -> Worker:
-        target = Target(self.target, lambda *mark: self.marks.append(mark), lambda: self.trouble)
+        target = Target(self.target, self.mark, lambda: self.trouble)
         return Worker(
             self.ledger,
             self.conversions,
@@ -150,6 +151,11 @@ class Bench:
             idle_s=idle_s,
             **({"now": self.time, "jitter": lambda: 0.5} if is_simulated else {}),
         )
+
+    def mark(self, path: Path, origin: Origin | None = None) -> None:
+        if self.marks_fail_after is not None and len(self.marks) >= self.marks_fail_after:
+            raise KeyboardInterrupt
+        self.marks.append((path, origin))
 
     @contextmanager
     def working(self) -> Iterator[Worker]:
@@ -196,7 +202,8 @@ class Bench:
         found = self.target.stat(path)
         assert isinstance(found, FileState)
         content = (self.target.root / path).read_bytes()
-        origin = dict(self.marks).get(path) or Origin.CONVERSION
+        told = [origin for marked, origin in self.marks if marked == path and origin]
+        origin = told[-1] if told else Origin.LOCAL
         self._record("processed", path, ulid(number), content, origin, found.token)
 
     def archive(self, path: str, number: int) -> None:

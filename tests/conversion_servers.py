@@ -81,7 +81,7 @@ class Said:
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     delay_s: float = 0.0  #: before the first byte
     repeats: int = 1  #: how often the body is said, one after the other
     cut_after: int | None = None  #: bytes of the body after which the connection breaks
@@ -109,14 +109,27 @@ class FailingServer:
     calls, received: What arrived so far, in order of arrival.
     delay_s: How long each conversion takes.
     fail_rate: How many of the answers, of 1, are `failure` instead. The seed decides which.
+    demands: Headers (in small letters) without which the answer is 401.
     under_way, most_at_once: Requests at the same time, now and at most.
     """
 
-    def __init__(self, *, seed: int = 1, certificate: servers.Certificate | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        certificate: servers.Certificate | None = None,
+        wants_certificates: bool = False,
+    ) -> None:
+        """
+        Args:
+            certificate: With one it speaks TLS.
+            wants_certificates: Only with those for whom the same CA vouches.
+        """
         self.received: list[Asked] = []
         self.delay_s = 0.0
         self.fail_rate = 0.0
         self.failure = Said(status=500, body=b"something went wrong")
+        self.demands: dict[str, str] = {}
         self.under_way = 0
         self.most_at_once = 0
         self._random = random.Random(seed)
@@ -124,7 +137,9 @@ class FailingServer:
         self._lock = threading.Lock()
         self._came = threading.Condition(self._lock)
         self._closes = threading.Event()
-        self._listening = _Listening(self, certificate)
+        self._listening = _Listening(
+            self, certificate and _tls(certificate, wants=wants_certificates)
+        )
 
     @property
     def url(self) -> str:
@@ -179,6 +194,12 @@ class FailingServer:
                 return self._script.pop(0)
             return self.failure if self._random.random() < self.fail_rate else None
 
+    def usual(self, asked: Asked) -> Said:
+        for name, value in self.demands.items():
+            if asked.headers.get(name) != value:
+                return Said(status=401, body=f"no {name}: {asked.headers.get(name)}".encode())
+        return self.convert(asked)
+
     def note(self, asked: Asked) -> None:
         with self._came:
             self.received.append(asked)
@@ -217,7 +238,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
                 return
             self.owner.note(asked)
             if scripted is None:
-                usual = self.owner.convert(asked)
+                usual = self.owner.usual(asked)
                 scripted = replace(usual, delay_s=usual.delay_s + self.owner.delay_s)
             self._say(scripted)
 
@@ -292,15 +313,12 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, handler: type[_Request], certificate: servers.Certificate | None) -> None:
+    def __init__(self, handler: type[_Request], tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), handler, bind_and_activate=False)
         self.server_bind()
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
-        self._tls = None
-        if certificate is not None:
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(certificate.certificate, certificate.key)
+        self._tls = tls
 
     def get_request(self) -> tuple[socket.socket, object]:
         connection, address = super().get_request()
@@ -338,11 +356,11 @@ class _Server(http.server.ThreadingHTTPServer):
 class _Listening:
     """A port that is ours all the time, and listened at some of the time."""
 
-    def __init__(self, owner: FailingServer, certificate: servers.Certificate | None) -> None:
+    def __init__(self, owner: FailingServer, tls: ssl.SSLContext | None) -> None:
         handler = type("OneRequest", (_Request,), {"owner": owner})
-        self._server = _Server(handler, certificate)
+        self._server = _Server(handler, tls)
         self._thread: threading.Thread | None = None
-        scheme = "https" if certificate else "http"
+        scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
 
     def open(self) -> None:
@@ -364,3 +382,12 @@ class _Listening:
     def end(self) -> None:
         self.close()
         self._server.server_close()
+
+
+def _tls(certificate: servers.Certificate, *, wants: bool) -> ssl.SSLContext:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate.certificate, certificate.key)
+    if wants:
+        tls.load_verify_locations(certificate.ca)
+        tls.verify_mode = ssl.CERT_REQUIRED
+    return tls

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import get_args
+
 from docferry.config import Config
+from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind, Option
 from docferry.convert.base import Converter
 from docferry.convert.markdown import MarkdownConverter
+from docferry.convert.service import Access, ServiceConverter, ShapeName
 from docferry.errors import UserError
+
+_SHAPES: Mapping[str, ShapeName] = {name: name for name in get_args(ShapeName)}
 
 
 def make_converter(config: Config, name: str) -> Converter:
@@ -13,8 +20,35 @@ def make_converter(config: Config, name: str) -> Converter:
     Make the converter that a rule's `with` names.
 
     Raises:
-        UserError: There is none, or what it needs is not installed.
+        UserError: What it needs is not installed.
     """
-    if name == MarkdownConverter.name:
-        return MarkdownConverter()
-    raise UserError(f"there is no converter {name!r}")
+    options = config.converters.get(name) or BUILT_IN[name]
+    match options.kind:
+        case ConverterKind.MARKDOWN:
+            return MarkdownConverter()
+        case kind if kind in _SHAPES:
+            return _service(options, _SHAPES[kind])
+        case kind:
+            raise UserError(f"converter {name}: {kind} is not built into this docferry")
+
+
+def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
+    secret = options.secret and options.secret.get_secret_value()
+    certificate = options.client_certificate and str(options.client_certificate)
+    return ServiceConverter(
+        options.name,
+        options.url or "",
+        shape,
+        options.produces,
+        slots=options.at_once or 4,
+        access=Access(options.header, secret, options.verify_tls, certificate),
+        options={key: _text(value) for key, value in options.options.items()},
+        part=options.part,
+        json_field=options.json_field,
+        waits=options.wait,
+        revision=options.revision,
+    )
+
+
+def _text(value: Option) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -292,12 +292,7 @@ class Worker:
 
     def _revive(self, converter: str, since: datetime) -> None:
         """Queue again what was given up on while *converter* was down."""
-        names = {
-            conversion.rule.converter
-            for conversion in self._conversions.values()
-            if converter in conversion.converters
-        }
-        count = self._ledger.jobs.revive(sorted(names), since, self._now())
+        count = self._ledger.jobs.revive((converter,), since, self._now())
         if count:
             log.info("job.revived", converter=converter, jobs=count)
             self.wake()

@@ -23,7 +23,7 @@ from docferry.errors import DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
-from docferry.model import Failure, JobRow, Path, Ulid
+from docferry.model import Failure, JobRow, Path
 
 log = get_logger(__name__)
 
@@ -56,7 +56,7 @@ class _Done:
     path: Path
     result: Result
     note: str | None
-    shared_with: Ulid | None = None
+    twin: JobRow | None = None  #: whose result it is; its own, where it had it before
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +155,17 @@ class Attempts:
                 return self._put(job, result, "; ".join(notes) or None)
 
     def _shared(self, job: JobRow, folder: pathlib.Path) -> _Ended | None:
-        """Take the result that another job has of the same content by the same recipe."""
-        twin = None if job.is_forced else self._jobs.twin(job)
+        """Take the result that there is of the same content by the same recipe."""
+        if job.is_forced:
+            return None
+        twin = job if job.result_sha256 is not None else self._jobs.twin(job)
         if twin is None:
             return None
         result = self._hands.shared.fetch(twin, folder)
-        return None if result is None else self._put(job, result, twin.note, twin.id)
+        return None if result is None else self._put(job, result, twin.note, twin)
 
     def _put(
-        self, job: JobRow, result: Result, note: str | None, shared_with: Ulid | None = None
+        self, job: JobRow, result: Result, note: str | None, twin: JobRow | None = None
     ) -> _Ended:
         try:
             path = self._hands.results.put(job, result, partial(self._hands.progress.stores, job))
@@ -172,7 +174,7 @@ class Attempts:
         except DocferryError as error:
             is_lasting = isinstance(error, PermanentError)
             return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
-        return _Done(path, result, note, shared_with)
+        return _Done(path, result, note, twin)
 
     def _works(self, converter: str) -> None:
         CONVERTER_CALLS.labels(converter, "done").inc()
@@ -210,24 +212,25 @@ class Attempts:
                 log.info("job.stopped", **facts(job), reason=reason)
 
     def _done(self, job: JobRow, done: _Done) -> None:
-        now = self._hands.now()
+        now, twin = self._hands.now(), done.twin
+        shared_with = None if twin is None or twin.id == job.id else twin.id
         self._jobs.finish(
             job.id,
             now,
             done.path,
             done.result.sha256,
             note=done.note,
-            shared_with=done.shared_with,
+            shared_with=shared_with,
         )
         self._hands.converters.forget(job.id)
         took_s = (now - (job.claimed_at or now)).total_seconds()
-        result = "done" if done.shared_with is None else "shared"
+        result = "done" if twin is None else "shared"
         JOBS_ENDED.labels(job.rule, job.converter, result, "").inc()
-        if done.shared_with is None:
+        if twin is None:
             JOB_SECONDS.labels(job.converter).observe(max(0.0, took_s))
             log.info("job.done", **facts(job), result=done.path, took_s=round(took_s, 3))
         else:
-            log.info("job.shared", **facts(job), result=done.path, shared_with=done.shared_with)
+            log.info("job.shared", **facts(job), result=done.path, shared_with=twin.id)
 
     def _skipped(self, job: JobRow, failure: Failure, reason: str) -> None:
         self._jobs.skip(job.id, self._hands.now(), failure, reason, claimed_at=job.claimed_at)

@@ -120,10 +120,10 @@ class Converters:
         with self._changed:
             one = self._all[name]
             before = self._suspects.get(job)
+            if breakers.is_blamed(one.breaker, failed, before, is_alone=one.taken == 1):
+                return True  # and once it is, no further witness is needed
             if failed.is_in_doubt:
                 self._suspects[job] = now
-            if breakers.is_blamed(one.breaker, failed, before, is_alone=one.taken == 1):
-                return True
             one.breaker = breakers.after_outage(one.breaker, failed, now, self._jitter())
             return False
 
