@@ -115,6 +115,9 @@ def test_what_means_nothing_for_a_kind_is_refused(
         (COMMAND.replace("{input}", "in"), "command", "{input}", "no shell"),
         (COMMAND.replace("'x'", "1"), "command", "[1,", "a list"),
         (COMMAND.replace("html", "a/b"), "produces", "a/b", '"md"'),
+        (COMMAND + "readable = ['x']", "readable", '"x"', "/opt/models"),
+        (COMMAND + "environment = { A = 1 }", "environment", "no text", "LANG"),
+        (COMMAND + "environment = { 'A=B' = 'c' }", "environment", "A=B", "LANG"),
         (TIKA.replace("http", "ftp"), "url", "ftp", "address"),
         (TIKA.replace("//", "//me:sesame@"), "url", "a password", "http"),
         (TIKA + "options = { a = [1] }", "options", "a list for a", "table"),
@@ -173,6 +176,15 @@ def test_a_rule_names_converters_that_are_there(file: Written) -> None:
     faults = file.faults(HERE + made(ConverterKind.TIKA) + chain)
 
     assert faults["convert.text.with"].right == "did you mean markdown?"
+
+
+def test_options_are_given_as_a_service_and_as_a_program_take_them(file: Written) -> None:
+    options = "options = { toc = true, toc-depth = 2, lang = 'de', quiet = false }"
+
+    one = file.load(HERE + made(ConverterKind.PANDOC, options)).converters["mine"]
+
+    assert one.arguments == ("--toc", "--toc-depth=2", "--lang=de")
+    assert one.fields == {"toc": "true", "toc-depth": "2", "lang": "de", "quiet": "false"}
 
 
 # Secrets, and what a variable sets.

@@ -14,6 +14,7 @@ from docferry.errors import UserError
 
 ULID = "{ulid}.{ext}"
 TWIN = "{dir}{stem}.{ext}"
+MANY = [f"*.{end}" for end in ("pdf", "docx", "pptx", "html", "eml", "odt", "csv", "png", "jpg")]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ TWIN = "{dir}{stem}.{ext}"
         (["text/"], "{rule}/{name}.{ext}", ".md"),
         (["**"], TWIN, ".md"),
         (["r?port.pdf"], TWIN, ".pdf"),
+        (["v1.2"], TWIN, ".md"),  # may be a folder
+        ([f"{name}/" for name in "abcdefghijklmnopqrst"], TWIN, ".md"),
         (["[!a]*.md"], TWIN, ".md"),
         ([r"\!x.md"], TWIN, ".md"),
     ],
@@ -71,6 +74,10 @@ def test_a_name_that_could_come_to_be_and_is_taken_is_found(
         (["text/"], "{rule}.{ext}", ".md"),
         (["a[b-d].md"], "{ulid}.{ext}", ".md"),
         (["*.docx"], TWIN, ".md"),  # below a folder "a.docx" it would
+        (MANY, ULID, ".md"),
+        (MANY, TWIN, ".md"),
+        (MANY, "out/{path}.{ext}", ".md"),
+        ([*MANY, "!a.b", "!*-[0-9].pdf"], TWIN, ".md"),
     ],
 )
 def test_names_that_are_never_taken_are_let_be(
@@ -127,6 +134,6 @@ def test_a_result_that_a_rule_would_take_is_never_missed(lines: list[str], path:
 
 def _is_below_a_document(lines: list[str], path: str) -> bool:
     """Say whether a folder above is called as a pattern has documents called."""
-    documents = [line for line in lines if "." in line and line[0] != "!" and line[-1] != "/"]
+    documents = [line.removeprefix("!") for line in lines if line[-1] != "/" and "*.b" in line]
     above = [path[:at] for at, char in enumerate(path) if char == "/"]
     return any(Filter([line]).takes(folder) for line in documents for folder in above)

@@ -35,8 +35,10 @@ _TAKES: Mapping[ConverterKind, frozenset[str]] = {
     ConverterKind.LIBREOFFICE: frozenset({"format", "at_once"}),
     ConverterKind.PANDOC: frozenset({"format", "options", "at_once"}),
     ConverterKind.OCRMYPDF: frozenset({"languages", "options", "at_once"}),
-    ConverterKind.COMMAND: frozenset({"command", "produces", "revision", "at_once"}),
-    ConverterKind.MULTIPART: _SERVICE | {"produces", "part", "json_field"},
+    ConverterKind.COMMAND: frozenset(
+        {"command", "produces", "readable", "environment", "revision", "at_once"}
+    ),
+    ConverterKind.MULTIPART: _SERVICE | {"produces", "part", "json_field", "json_encoding"},
     ConverterKind.GOTENBERG: _SERVICE,
     ConverterKind.DOCLING: _SERVICE | {"produces", "wait"},
     ConverterKind.TIKA: _SERVICE | {"produces"},

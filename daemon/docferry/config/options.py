@@ -29,6 +29,7 @@ from docferry.config.values import (
     NAME,
     OPTIONS,
     PATTERNS,
+    PLACES,
     PREFIX,
     SERVICE,
     SOME_PATTERNS,
@@ -36,6 +37,7 @@ from docferry.config.values import (
     TARGET_MIRROR,
     TEMPLATE,
     TYPES,
+    VARIABLES,
     VERIFY_TLS,
     Check,
     age,
@@ -200,6 +202,11 @@ class ConverterConfig:
     format: Annotated[str, Key("format", text('what it makes, such as "pdf"'))] = ""
     #: Of a command: with {input} and {output}, each as often as needed.
     command: Annotated[tuple[str, ...], Key("command", COMMAND)] = ()
+    #: Files and folders that a command may read besides its document and the system's programs.
+    readable: Annotated[tuple[pathlib.Path, ...], Key("readable", PLACES)] = ()
+    environment: Annotated[Mapping[str, str], Key("environment", VARIABLES)] = field(
+        default_factory=dict
+    )
     #: The end of its results' names, with the dot; always there, whatever says it.
     produces: Annotated[str, Key("produces", EXTENSION)] = ""
     url: Annotated[str | None, Key("url", SERVICE)] = None
@@ -216,11 +223,32 @@ class ConverterConfig:
     part: Annotated[str, Key("part", text('the part of the form, such as "file"'))] = "file"
     #: Of an answer in JSON: where the result is, such as "document.md"; "": the answer is it.
     json_field: Annotated[str, Key("json_field", maybe_text('a name, or "a.b" for b in a'))] = ""
+    json_encoding: Annotated[
+        Literal["text", "base64"], Key("json_encoding", choice("text", "base64"))
+    ] = "text"
     wait: Annotated[Literal["answer", "poll"], Key("wait", choice("answer", "poll"))] = "poll"
     #: Any text; another one than before has everything converted anew.
     revision: Annotated[str, Key("revision", maybe_text("any text, such as the version"))] = ""
     #: From NAME.secret in $CREDENTIALS_DIRECTORY.
     secret: SecretStr | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The options as a service takes them."""
+        return {name: _written(value) for name, value in self.options.items()}
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options as a program takes them: `toc = true` is "--toc", `dpi = 300` "--dpi=300"."""
+        return tuple(
+            f"--{name}" if value is True else f"--{name}={_written(value)}"
+            for name, value in self.options.items()
+            if value is not False
+        )
+
+
+def _written(value: Option) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 #: Converters that rules may name without a table; one of that name sets their options.

@@ -317,6 +317,21 @@ def _options(value: object) -> dict[str, str | int | float | bool]:
     return value
 
 
+def _variables(value: object) -> dict[str, str]:
+    variables = {}
+    for name, one in _options(value).items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise Wrong(f"has the name {shown(name)}")
+        if not isinstance(one, str):
+            raise Wrong(f"has {shown(one)} for {name}, which is no text")
+        variables[name] = one
+    return variables
+
+
+def _places(value: object) -> tuple[pathlib.Path, ...]:
+    return tuple(_absolute(one) for one in _list(value))
+
+
 def _file(value: object) -> pathlib.Path:
     file = _absolute(value)
     try:
@@ -459,6 +474,8 @@ COMMAND = Check(
 )
 EXTENSION = Check(_extension, 'what names of results end with, such as "md"')
 OPTIONS = Check(_options, "a table of texts, numbers, true or false: { name = value }")
+VARIABLES = Check(_variables, 'a table of texts, such as { LANG = "C.UTF-8" }')
+PLACES = Check(_places, 'a list of absolute paths, such as ["/opt/models"]')
 FILE = Check(_file, "the absolute path of a file")
 HEADER = Check(_header, 'the name of a header, such as "Authorization" or "X-Api-Key"')
 SERVICE = Check(_endpoint, 'the service\'s address, such as "http://127.0.0.1:3000"')

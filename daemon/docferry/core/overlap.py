@@ -19,11 +19,16 @@ from docferry.core.places import FIELDS
 #: What a step of an automaton takes; None: it is taken for nothing.
 _Takes: TypeAlias = Callable[[str], bool] | None
 _States: TypeAlias = frozenset[int]
+_Side: TypeAlias = tuple[_States, ...]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _HEX = "0123456789abcdef"
 #: More than any sensible rule needs (measured: some hundreds); then it counts as a meeting.
-_MOST_STEPS = 20_000
+_MOST_STEPS = 10_000
+#: Below a folder that a pattern names, all is taken, if nothing is taken out again.
+_TAKEN: _Side = (frozenset({-1}),)
+#: A pattern for documents, and none for folders: "*.pdf", but not "v1.2" or ".cache".
+_DOCUMENT = re.compile(r"[^/]\.[A-Za-z*?\[][^./]*$")
 #: Of what no pattern names, one is as good as all others; the first makes the best example.
 _ORDINARY = "xnotesbriefakquw0123456789"
 _STANDS_FOR_ITSELF = {"ext", "rule"}
@@ -47,46 +52,28 @@ def meeting(
         extension: Of the results, with the dot.
     """
     names = _names_of(template, extension, rule)
-    patterns = [_named_by(line) for lines in filters for line in lines]
-    taken_by_all = _taken_by_all(filters)
-    automata = [names, *patterns]
+    sides = [_Patterns(lines) for lines in filters]
     alphabet = _one_of_each(
         _alphabet(template + extension + rule, [line for each in filters for line in each]),
-        automata,
+        [names, *(automaton for side in sides for automaton in side.automata)],
     )
-    begin = tuple(one.begin() for one in automata)
-    waiting: deque[tuple[tuple[_States, ...], str]] = deque([(begin, "")])
+    begin = (names.begin(), *(side.begin() for side in sides))
+    waiting = deque([(begin, "")])
     seen = {begin}
     while waiting:
-        states, name = waiting.popleft()
-        if names.is_end(states[0]) and taken_by_all(name):
+        (at, *states), name = waiting.popleft()
+        if names.is_end(at) and all(side.filter.takes(name) for side in sides):
             return name
         for char in alphabet:
-            after = tuple(one.step(at, char) for one, at in zip(automata, states, strict=True))
-            if after[0] and after not in seen:
-                seen.add(after)
-                waiting.append((after, name + char))
+            to = names.step(at, char)
+            after = [side.step(state, char) for side, state in zip(sides, states, strict=True)]
+            one = (to, *after)
+            if to and None not in after and one not in seen:
+                seen.add(one)
+                waiting.append((one, name + char))
         if len(seen) > _MOST_STEPS:
             return name
     return None
-
-
-def _taken_by_all(filters: Sequence[Sequence[str]]) -> Callable[[str], bool]:
-    takers = [Filter(lines) for lines in filters]
-    of_documents = [
-        Filter([line])
-        for lines in filters
-        for line in lines
-        if "." in line.rpartition("/")[2] and not line.startswith("!")
-    ]
-
-    def is_taken(name: str) -> bool:
-        above = [name[:at] for at, char in enumerate(name) if char == "/"]
-        return all(taker.takes(name) for taker in takers) and not any(
-            one.takes(folder) for folder in above for one in of_documents
-        )
-
-    return is_taken
 
 
 class _Automaton:
@@ -94,6 +81,7 @@ class _Automaton:
 
     def __init__(self) -> None:
         self._steps: list[list[tuple[_Takes, int]]] = [[]]
+        self._known: dict[tuple[_States, str], _States] = {}
 
     @property
     def last(self) -> int:
@@ -112,12 +100,16 @@ class _Automaton:
         return self._closed([0])
 
     def step(self, states: _States, char: str) -> _States:
-        return self._closed(
-            to
-            for state in states
-            for takes, to in self._steps[state]
-            if takes is not None and takes(char)
-        )
+        known = self._known.get((states, char))
+        if known is None:
+            known = self._closed(
+                to
+                for state in states
+                for takes, to in self._steps[state]
+                if takes is not None and takes(char)
+            )
+            self._known[states, char] = known
+        return known
 
     def is_end(self, states: _States) -> bool:
         return self.last in states
@@ -202,7 +194,40 @@ _FIELDS: dict[str, Callable[[_Automaton], None]] = {
 assert FIELDS.keys() == _FIELDS.keys() | _STANDS_FOR_ITSELF
 
 
-# What a pattern names: only to tell apart what it treats apart.
+# What patterns name: only to tell apart what they treat apart.
+
+
+class _Patterns:
+    """The patterns of one filter, which go through a name side by side."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.filter = Filter(lines)
+        self.automata = [_named_by(line) for line in lines]
+        self._are_documents = [_DOCUMENT.search(line) is not None for line in lines]
+        self._negates = any(line.startswith("!") for line in lines)
+        self._known: dict[tuple[_Side, str], _Side | None] = {}
+
+    def begin(self) -> _Side:
+        return tuple(automaton.begin() for automaton in self.automata)
+
+    def step(self, states: _Side, char: str) -> _Side | None:
+        """Give what comes after; None: a folder would be called as documents are."""
+        if (states, char) not in self._known:
+            self._known[states, char] = self._step(states, char)
+        return self._known[states, char]
+
+    def _step(self, states: _Side, char: str) -> _Side | None:
+        if states == _TAKEN:
+            return _TAKEN
+        after = tuple(
+            automaton.step(at, char) for automaton, at in zip(self.automata, states, strict=True)
+        )
+        are_below = [
+            automaton.is_end(at) for automaton, at in zip(self.automata, after, strict=True)
+        ]
+        if any(both for both in zip(are_below, self._are_documents, strict=True) if all(both)):
+            return None
+        return _TAKEN if any(are_below) and not self._negates else after
 
 
 def _named_by(line: str) -> _Automaton:

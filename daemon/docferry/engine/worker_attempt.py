@@ -141,7 +141,9 @@ class Attempts:
             log.warning("job.mistyped", **facts(job), reason=staged.mismatch)
         if not is_of_types(staged.document.media_type, rule.types):
             found = staged.document.media_type or "of no known type"
-            return _Skipped(Failure.REFUSED, f"it is {found}: the rule takes {', '.join(rule.types)}")
+            return _Skipped(
+                Failure.REFUSED, f"it is {found}: the rule takes {', '.join(rule.types)}"
+            )
         hands.converters.wait_until_alone(job.id, conversion.converters)
         hands.progress.converts(job)
         match run_chain(conversion, staged.document, folder, works=self._works):
@@ -166,9 +168,7 @@ class Attempts:
         self, job: JobRow, result: Result, note: str | None, twin: JobRow | None = None
     ) -> _Ended:
         try:
-            path = self._hands.results.put(
-                job, result, partial(self._hands.progress.stores, job)
-            )
+            path = self._hands.results.put(job, result, partial(self._hands.progress.stores, job))
         except (OutdatedError, InTheWayError):
             raise
         except DocferryError as error:
@@ -233,9 +233,7 @@ class Attempts:
             log.info("job.shared", **facts(job), result=done.path, shared_with=twin.id)
 
     def _skipped(self, job: JobRow, failure: Failure, reason: str) -> None:
-        self._jobs.skip(
-            job.id, self._hands.now(), failure, reason, claimed_at=job.claimed_at
-        )
+        self._jobs.skip(job.id, self._hands.now(), failure, reason, claimed_at=job.claimed_at)
         self._hands.converters.forget(job.id)
         JOBS_ENDED.labels(job.rule, job.converter, "skipped", failure.value).inc()
         log.info("job.skipped", **facts(job), reason=reason)

@@ -66,18 +66,14 @@ class Converters:
         now = self._now()
         with self._changed:
             return all(
-                one.taken < one.slots
-                and one.alone is None
-                and breakers.may_start(one.breaker, now)
+                one.taken < one.slots and one.alone is None and breakers.may_start(one.breaker, now)
                 for one in self._named(names)
             )
 
     def are_up(self, names: Collection[str]) -> bool:
         """Say whether none of them is known to be down."""
         with self._changed:
-            return all(
-                one.breaker.state is BreakerState.CLOSED for one in self._named(names)
-            )
+            return all(one.breaker.state is BreakerState.CLOSED for one in self._named(names))
 
     def take(self, job: Ulid, names: Collection[str]) -> None:
         """Take a slot of each for *job*. It alone tries out those that were down."""
@@ -92,9 +88,7 @@ class Converters:
         """Wait, if *job* is to have them for itself, until those before it have ended."""
         with self._changed:
             self._changed.wait_for(
-                lambda: all(
-                    one.alone != job or one.taken == 1 for one in self._named(names)
-                )
+                lambda: all(one.alone != job or one.taken == 1 for one in self._named(names))
             )
 
     def give_back(self, job: Ulid, names: Collection[str]) -> None:

@@ -76,17 +76,19 @@ class JobRows:
             .order_by(*_NEWEST_RESULT)
         )
 
-    def of_result(self, mirror: str, path: Path) -> JobRow | None:
+    def of_result(self, mirror: str, path: Path, sha256: Sha256 | None = None) -> JobRow | None:
         """
         Give the job that put its result there last.
 
         Also one that is queued again since: what it put there is there still.
+
+        Args:
+            sha256: Of the result; None: whatever it was.
         """
-        return self._one(
-            select(job)
-            .where(job.c.target_mirror == mirror, job.c.result_path == path)
-            .order_by(*_NEWEST_RESULT)
-        )
+        query = select(job).where(job.c.target_mirror == mirror, job.c.result_path == path)
+        if sha256 is not None:
+            query = query.where(job.c.result_sha256 == sha256)
+        return self._one(query.order_by(*_NEWEST_RESULT))
 
     def results_at(self, mirror: str, path: Path) -> set[Sha256]:
         """
@@ -130,6 +132,15 @@ class JobRows:
         with self._database.reading() as tx:
             found = {JobState(state): count for state, count in tx.tuples(query)}
         return {state: found.get(state, 0) for state in JobState}
+
+    def by_rule(self) -> dict[str, dict[JobState, int]]:
+        """Give the number of jobs of every rule in every state that it has some in."""
+        query = select(job.c.rule, job.c.state, func.count()).group_by(job.c.rule, job.c.state)
+        found: dict[str, dict[JobState, int]] = {}
+        with self._database.reading() as tx:
+            for rule, state, count in tx.tuples(query):
+                found.setdefault(rule, {})[JobState(state)] = count
+        return found
 
     def queues(self) -> list[Queue]:
         """Give the queues in which a job waits, runs or is dead, by converter and rule."""
