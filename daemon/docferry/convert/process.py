@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO
 
-from docferry.convert.base import ConversionStoppedError
+from docferry.convert.base import ConversionStoppedError, Limits
 from docferry.errors import TemporaryError
+from docferry.model import Failure
 
 _ERRORS_BYTES = 4096  # of what a child wrote to its standard error, the end
 
@@ -32,7 +33,8 @@ class Finished:
     returncode: int  #: negative: minus the number of the signal that ended it
     output: bytes
     errors: str  #: the end of what it wrote to its standard error
-    was_overdue: bool  #: it was ended because its time was up
+    failure: Failure | None = None  #: the limit that it broke, or CRASHED; None: neither
+    reason: str = ""  #: the same, for a person
 
 
 class Children:
@@ -43,20 +45,30 @@ class Children:
         self._running: set[int] = set()  # leaders that are not reaped: their ids are still theirs
         self._is_stopped = False
 
-    def run(self, command: Sequence[str], *, folder: pathlib.Path, timeout_s: float) -> Finished:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        folder: pathlib.Path,
+        limits: Limits,
+        environment: Mapping[str, str] = {},
+        readable: Sequence[pathlib.Path] = (),
+    ) -> Finished:
         """
-        Run *command* in *folder* until it ends, or end it after *timeout_s*.
+        Run *command* in *folder* until it ends, or end it after its time.
 
         Raises:
             ConversionStoppedError: `stop` was called before it ended.
             TemporaryError: It could not be started.
         """
         with TemporaryFile(dir=folder) as output, TemporaryFile(dir=folder) as errors:
-            child = self._start(command, folder, output, errors)
-            was_overdue = self._wait(child, timeout_s)
+            child = self._start(command, folder, output, errors, environment)
+            was_overdue = self._wait(child, limits.timeout_s)
             if self._is_stopped and child.returncode != 0:
                 raise ConversionStoppedError("the conversion was ended because the daemon stops")
-            return Finished(child.returncode, _all_of(output), _end_of(errors), was_overdue)
+            failure = Failure.TIMEOUT if was_overdue else None
+            reason = f"it took longer than {limits.timeout_s:g} s (timeout)" if was_overdue else ""
+            return Finished(child.returncode, _all_of(output), _end_of(errors), failure, reason)
 
     def stop(self) -> None:
         """End every running child at once; start no more."""
@@ -66,7 +78,12 @@ class Children:
                 _kill_group(pid)
 
     def _start(
-        self, command: Sequence[str], folder: pathlib.Path, output: IO[bytes], errors: IO[bytes]
+        self,
+        command: Sequence[str],
+        folder: pathlib.Path,
+        output: IO[bytes],
+        errors: IO[bytes],
+        environment: Mapping[str, str],
     ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._is_stopped:
@@ -78,7 +95,7 @@ class Children:
                     stdout=output,
                     stderr=errors,
                     cwd=folder,
-                    env=_environment(folder),
+                    env={**_environment(folder), **environment},
                     start_new_session=True,
                 )
             except OSError as error:
