@@ -71,7 +71,7 @@ with = "markdown"
 [[convert]]
 name = "printed"
 from = "documents"
-patterns = ["*.docx", "*.odt"]
+patterns = ["*.docx"]
 to = "documents/printed/{{stem}}.{{ext}}"
 with = "pdf"
 
