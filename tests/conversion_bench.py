@@ -1,4 +1,4 @@
-"""A worker's bench: a real ledger, a real target folder, and converters that do as they are told."""
+"""A worker's bench: a real ledger, a real target folder, converters that do as they are told."""
 
 from __future__ import annotations
 

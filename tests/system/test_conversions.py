@@ -10,7 +10,7 @@ import os
 import random
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +101,7 @@ def finish(site: Site, daemon: Daemon) -> None:
 
 @pytest.mark.timeout(3000)
 def test_whenever_it_is_killed_each_result_is_made_and_none_twice(
-    new_site: NewSite, service: FailingServer
+    new_site: NewSite, service: FailingServer, record_property: Callable[[str, object], None]
 ) -> None:
     service.delay_s = 0.1
     site = site_with(new_site, rules(service))
@@ -129,7 +129,8 @@ def test_whenever_it_is_killed_each_result_is_made_and_none_twice(
     outputs = Counter(site.mirrors["processed"].files().values())
     calls = Counter((asked.path, asked.document) for asked in service.received)
     again = sum(calls.values()) - len(calls)
-    print(f"\n{RUNS} kills: {contents} contents, {len(calls)} pairs, {again} calls more, {states}")
+    for name, figure in (("contents", contents), ("pairs", len(calls)), ("calls more", again)):
+        record_property(name, figure)  # pytest --junit-xml
     assert states.keys() <= {"done", "skipped"}
     assert len(outputs) == contents
     assert set(outputs.values()) == {1}

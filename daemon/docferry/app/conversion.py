@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ log = get_logger(__name__)
 EXPIRY_EVERY_S = 5.0
 LEASES_EVERY_S = 20.0
 BACKLOG_EVERY_S = 2.0
+BACKLOG_FOR_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Conversions:
         return [_with_origin(outcome, known) for outcome in outcomes]
 
     def is_quiet(self) -> bool:
-        """Do a part of the backlog, if there is one; say whether nothing is left that can be done."""
+        """Do a part of the backlog, if there is one; say whether nothing more can be done."""
         if not self._is_backlog_done:
             self._step_backlog()
             return False
@@ -159,9 +161,15 @@ class Conversions:
     # Now and then.
 
     def _step_backlog(self) -> None:
-        if all(loop.is_proven or loop.has_given_up for loop in self._loops.values()):
-            self._is_backlog_done = not self._backlog.step()
+        """Go on with the backlog for a moment: the timer calls again."""
+        if not all(loop.is_proven or loop.has_given_up for loop in self._loops.values()):
+            return
+        until_s = time.monotonic() + BACKLOG_FOR_S
+        is_more = True
+        while is_more and time.monotonic() < until_s:
+            is_more = self._backlog.step()
             self._worker.wake()
+        self._is_backlog_done = not is_more
 
     def _expire(self) -> None:
         for job in self._ledger.jobs.expire(self._now()):
