@@ -290,6 +290,18 @@ def test_a_netrc_and_proxies_of_the_environment_are_not_used(
     assert "authorization" not in server.received[0].headers
 
 
+def test_a_proxy_of_the_environment_is_used_where_that_is_wished(
+    desk: Desk, server: FailingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    url, access = "http://converter.invalid/convert", Access(uses_proxies=True)
+
+    result = desk.result_of(ServiceConverter("service", url, "multipart", ".md", access=access))
+
+    assert result == b"# Converted\n\nHELLO"
+    assert server.received[0].path == url
+
+
 def test_a_result_that_cannot_be_written_is_no_trouble_of_the_service(
     desk: Desk, server: FailingServer
 ) -> None:

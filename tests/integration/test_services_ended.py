@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,8 +62,13 @@ def arrived(server: FailingServer, calls: int = 1) -> threading.Event:
     return event
 
 
+TRICKLES = Said(body=b"x" * 10_000, trickle_s=0.05)
+
+
 @pytest.mark.parametrize(
-    "said", [HANGS, Said(body=b"x" * 10_000, trickle_s=0.05)], ids=["silent", "trickling"]
+    "said",
+    [HANGS, TRICKLES, replace(TRICKLES, closes=True)],
+    ids=["silent", "trickling", "closing"],
 )
 def test_a_running_request_ends_at_once_when_the_daemon_stops(desk: Desk, said: Said) -> None:
     with FailingServer() as server:
@@ -183,7 +189,7 @@ def test_a_running_request_over_tls_ends_at_once_when_the_daemon_stops(
 ) -> None:
     certificate = servers.make_certificate(tmp_path)
     with FailingServer(certificate=certificate) as server:
-        server.answers(Said(body=b"x" * 10_000, trickle_s=0.05))
+        server.answers(TRICKLES)
         service = secured(server.url, Access(verify=str(certificate.ca)))
 
         error = stopped(service, desk, after=arrived(server))
