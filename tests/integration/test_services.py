@@ -17,7 +17,7 @@ from docferry.convert.service import Access, ServiceConverter
 from docferry.errors import TemporaryError, UserError
 from docferry.model import Failure
 
-SHORT = Limits(timeout_s=0.5)
+SHORT = Limits(timeout_s=1.0)
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_silent_service_is_in_doubt_when_the_time_is_up(
     down = desk.let_down_by(markdown_service(server.url))
 
     assert down.is_in_doubt
-    assert "0.5 s" in str(down)
+    assert "1 s" in str(down)
 
 
 def test_a_service_that_trickles_is_ended_when_the_time_is_up(

@@ -107,7 +107,7 @@ def test_a_request_that_is_still_being_sent_ends_at_once(desk: Desk) -> None:
 
 
 def test_a_service_that_does_not_read_is_in_doubt_when_the_time_is_up(desk: Desk) -> None:
-    desk.limits = Limits(timeout_s=0.5)
+    desk.limits = Limits(timeout_s=1.0)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         service = markdown_service(f"http://127.0.0.1:{deaf.getsockname()[1]}")
 
@@ -118,7 +118,7 @@ def test_a_service_that_does_not_read_is_in_doubt_when_the_time_is_up(desk: Desk
 
 
 def test_a_connection_that_does_not_come_to_be_is_given_up_in_time(desk: Desk) -> None:
-    desk.limits = Limits(timeout_s=0.5)
+    desk.limits = Limits(timeout_s=1.0)
     with full() as url:
         down = desk.let_down_by(markdown_service(url))
 
