@@ -11,8 +11,7 @@ from docferry.convert.base import (
     Document,
     Limits,
 )
-from docferry.convert.markdown import MarkdownConverter
-from docferry.errors import UserError
+
 
 __all__ = [
     "ConversionError",
@@ -22,17 +21,4 @@ __all__ = [
     "ConverterDownError",
     "Document",
     "Limits",
-    "converter_named",
 ]
-
-
-def converter_named(name: str) -> Converter:
-    """
-    Make the converter that a rule's `with` names.
-
-    Raises:
-        UserError: There is none, or what it needs is not installed.
-    """
-    if name == MarkdownConverter.name:
-        return MarkdownConverter()
-    raise UserError(f"there is no converter {name!r}; there is: {MarkdownConverter.name!r}")

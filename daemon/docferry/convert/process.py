@@ -1,138 +1,274 @@
 """
-Child processes that cannot outlive their time, their work or the daemon.
+Commands that cannot outlive their time, their work or the daemon.
 
-Each child leads a session of its own, so that everything it starts can be ended
-with it. It inherits no file but its three standard ones, and of the environment
-nothing but what Python needs: no credentials.
+Each runs confined (confine.py) in a folder of its own. It inherits no file but its three
+standard ones, and of the environment nothing but what programs need: no credentials.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO
 
-from docferry.convert.base import ConversionStoppedError
+from docferry.convert import confinement, launch, watch
+from docferry.convert.base import ConversionStoppedError, Limits
+from docferry.convert.watch import Excess
 from docferry.errors import TemporaryError
+from docferry.model import Failure
 
-_ERRORS_BYTES = 4096  # of what a child wrote to its standard error, the end
+_MIB = 1024 * 1024
+_ERRORS_BYTES = 4096  # of what a command wrote to its standard error, the end
+_SOONEST_S, _LATEST_S = 0.01, 0.2  # between two looks at what it uses
+_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")
+
+OUT_OF_MEMORY = re.compile(
+    r"memory allocation of|MemoryError|bad_alloc|out of memory|cannot allocate memory", re.I
+)
+_OUT_OF_PROCESSES = re.compile(r"cannot fork|(fork|clone|thread|process).*resource temporarily unavail", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a child ended."""
+    """How a command ended."""
 
     returncode: int  #: negative: minus the number of the signal that ended it
     output: bytes
     errors: str  #: the end of what it wrote to its standard error
-    was_overdue: bool  #: it was ended because its time was up
+    failure: Failure | None = None  #: the limit that it broke, or CRASHED; None: neither
+    reason: str = ""  #: the same, for a person: "it took longer than 5 s (timeout)"
 
 
 class Children:
-    """Runs commands, each in a child process, and can end them all. Thread-safe."""
+    """Runs commands confined, and can end them all. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, namespaces: bool = True, landlock: bool = True) -> None:
+        """
+        Args:
+            namespaces: False: as on a machine that lets nobody have namespaces.
+            landlock: False: as on a kernel without it.
+        """
+        self._given_up = {"namespaces": namespaces, "landlock": landlock}
         self._lock = threading.Lock()
-        self._running: set[int] = set()  # leaders that are not reaped: their ids are still theirs
+        self._running: set[launch.Launched] = set()
         self._is_stopped = False
 
-    def run(self, command: Sequence[str], *, folder: pathlib.Path, timeout_s: float) -> Finished:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        folder: pathlib.Path,
+        limits: Limits,
+        environment: Mapping[str, str] | None = None,
+        readable: Sequence[pathlib.Path] = (),
+        writable: Sequence[pathlib.Path] = (),
+        stdin: IO[bytes] | None = None,
+    ) -> Finished:
         """
-        Run *command* in *folder* until it ends, or end it after *timeout_s*.
+        Run *command* in *folder* until it ends, or end it when it breaks a limit.
+
+        When this returns, nothing that it started is left.
+
+        Args:
+            folder: Its own: it works there, and can write nowhere else.
+            environment: Added to what every command is given.
+            readable: Files and folders that it may read besides the system's programs. What
+                is ours and hidden from others is made readable for the group of its user.
+            writable: Folders that it may also write into; like *folder* they become its own,
+                and are given back.
 
         Raises:
             ConversionStoppedError: `stop` was called before it ended.
             TemporaryError: It could not be started.
         """
-        with TemporaryFile(dir=folder) as output, TemporaryFile(dir=folder) as errors:
-            child = self._start(command, folder, output, errors)
-            was_overdue = self._wait(child, timeout_s)
-            if self._is_stopped and child.returncode != 0:
+        places = _Places.of(command, folder, readable, writable)
+        with (
+            launch.a_user(is_wanted=confinement.may_drop_user(places.all)) as uid,
+            TemporaryFile(dir=folder) as output,
+            TemporaryFile(dir=folder) as errors,
+            _lent(places, uid),
+        ):
+            spec = launch.spec_for(
+                limits,
+                uid=uid,
+                folder=places.folder,
+                cpu_s=math.ceil(limits.timeout_s),
+                readable=places.readable,
+                writable=places.writable,
+            )._replace(**self._given_up)
+            given = launch.environment_for(
+                places.folder, environment or {}, is_python=command[0] == sys.executable
+            )
+            words = [places.program, *command[1:]]
+            started_at = time.monotonic()
+            child = self._start(words, spec, given, stdin, output, errors)
+            try:
+                excess = self._watch(child, places.folder, limits, started_at)
+            finally:
+                returncode = self._reap(child)
+            if self._is_stopped and returncode != 0:
                 raise ConversionStoppedError("the conversion was ended because the daemon stops")
-            return Finished(child.returncode, _all_of(output), _end_of(errors), was_overdue)
+            return _finished(returncode, output, errors, excess, limits)
 
     def stop(self) -> None:
-        """End every running child at once; start no more."""
+        """End every running command at once; start no more."""
         with self._lock:
             self._is_stopped = True
-            for pid in self._running:
-                _kill_group(pid)
+            for child in self._running:
+                child.end()
 
     def _start(
-        self, command: Sequence[str], folder: pathlib.Path, output: IO[bytes], errors: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
+        self,
+        command: Sequence[str],
+        spec: launch.Spec,
+        environment: Mapping[str, str],
+        stdin: IO[bytes] | None,
+        output: IO[bytes],
+        errors: IO[bytes],
+    ) -> launch.Launched:
         with self._lock:
             if self._is_stopped:
                 raise ConversionStoppedError("no conversion is started: the daemon stops")
-            try:
-                child = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=errors,
-                    cwd=folder,
-                    env=_environment(folder),
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise TemporaryError(f"cannot start {command[0]}: {error}") from error
-            self._running.add(child.pid)
+            child = launch.launched(
+                command,
+                spec,
+                environment,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=output,
+                stderr=errors,
+            )
+            self._running.add(child)
             return child
 
-    def _wait(self, child: subprocess.Popen[bytes], timeout_s: float) -> bool:
-        """Wait for *child*, end what it left behind, and tell whether its time ran out."""
-        overdue = threading.Event()
-        timer = threading.Timer(timeout_s, self._end_overdue, (child.pid, overdue))
+    def _watch(
+        self, child: launch.Launched, folder: str, limits: Limits, started_at: float
+    ) -> Excess | None:
+        """Wait until it ends by itself, or find the limit that it breaks."""
+        pause_s = _SOONEST_S
+        while True:
+            left_s = started_at + limits.timeout_s - time.monotonic()
+            if child.wait(min(pause_s, left_s)):
+                return None
+            if left_s <= pause_s:
+                return watch.too_slow(limits)
+            if excess := watch.excess_of(child.pid, folder, limits):
+                return excess
+            pause_s = min(pause_s * 1.5, _LATEST_S)
+
+    def _reap(self, child: launch.Launched) -> int:
         try:
-            timer.start()
-            # WNOWAIT leaves it a zombie: until it is reaped no other process can be
-            # given its id, and killing its group cannot hit a stranger.
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            return child.reap()
         finally:
             with self._lock:
-                _kill_group(child.pid)
-                self._running.discard(child.pid)
-            child.wait()
-            timer.cancel()
-        return overdue.is_set()
-
-    def _end_overdue(self, pid: int, overdue: threading.Event) -> None:
-        with self._lock:
-            if pid in self._running:
-                overdue.set()
-                _kill_group(pid)
+                self._running.discard(child)
 
 
-def _kill_group(leader: int) -> None:
-    os.killpg(leader, signal.SIGKILL)
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The paths of a run, without links: the kernel is told of them by name."""
+
+    program: str
+    folder: str
+    readable: list[str]
+    writable: list[str]
+    documents: list[str]  #: of what is readable, what the caller named
+
+    @classmethod
+    def of(
+        cls,
+        command: Sequence[str],
+        folder: pathlib.Path,
+        readable: Sequence[pathlib.Path],
+        writable: Sequence[pathlib.Path],
+    ) -> _Places:
+        program = launch.program_of(command[0])
+        real = os.path.realpath(program)
+        own = [] if real.startswith(_SYSTEM) else [real, program]
+        given = [os.path.realpath(path) for path in readable]
+        return cls(
+            program,
+            os.path.realpath(folder),
+            [*launch.python_folders(), *own, *given],
+            [os.path.realpath(path) for path in writable],
+            [path for path in given if not path.startswith(_SYSTEM)],
+        )
+
+    @property
+    def all(self) -> list[str]:
+        return [self.folder, *self.readable, *self.writable]
 
 
-def _environment(folder: pathlib.Path) -> dict[str, str]:
-    return {
-        "PATH": os.defpath,
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        # The child finds the packages where this process finds them, and nowhere else.
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+@contextmanager
+def _lent(places: _Places, uid: int) -> Iterator[None]:
+    """Make the folders the user's own, and take them back when nothing of it runs."""
+    if not uid:
+        yield
+        return
+    own = [pathlib.Path(path) for path in (places.folder, *places.writable)]
+    for path in places.documents:
+        launch.let_read(pathlib.Path(path), uid)
+    for folder in own:
+        launch.give(folder, uid)
+    try:
+        yield
+    finally:
+        for folder in own:
+            launch.give(folder, os.geteuid())
 
 
-def _all_of(file: IO[bytes]) -> bytes:
+def _finished(
+    returncode: int, output: IO[bytes], errors: IO[bytes], excess: Excess | None, limits: Limits
+) -> Finished:
+    said = end_of(errors)
+    excess = excess or _excess_told_by(returncode, output, errors, said, limits)
+    content = _start_of(output, limits.output_mib * _MIB)
+    if excess is None:
+        return Finished(returncode, content, said)
+    return Finished(returncode, content, said, excess.failure, excess.message)
+
+
+def _excess_told_by(
+    returncode: int, output: IO[bytes], errors: IO[bytes], said: str, limits: Limits
+) -> Excess | None:
+    """Tell from how it ended which limit the kernel held it to."""
+    if returncode == 0:
+        return None
+    if returncode == -signal.SIGXCPU:
+        return watch.too_slow(limits)
+    full = limits.output_mib * _MIB
+    if returncode == -signal.SIGXFSZ or max(_size(output), _size(errors)) >= full:
+        return watch.too_large(limits)
+    if OUT_OF_MEMORY.search(said):
+        return watch.too_much_memory(limits)
+    if _OUT_OF_PROCESSES.search(said):
+        return watch.too_many(limits)
+    if returncode < 0:
+        return Excess(Failure.CRASHED, f"it crashed ({launch.signal_of(returncode)})")
+    return None
+
+
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _start_of(file: IO[bytes], most: int) -> bytes:
     file.seek(0)
-    return file.read()
+    return file.read(most)
 
 
-def _end_of(file: IO[bytes]) -> str:
+def end_of(file: IO[bytes], begin: int = 0) -> str:
+    """Read the end of what was written to *file* since it was *begin* bytes long."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _ERRORS_BYTES))
+    file.seek(max(begin, size - _ERRORS_BYTES))
     return file.read().decode(errors="replace").strip()

@@ -27,6 +27,7 @@ class Failed:
     output: str = ""  #: the end of what the converter said
     retry_after_s: float | None = None  #: what the converter asked for
     is_in_doubt: bool = False  #: it had the document in its hands when it failed
+    is_lasting: bool = False  #: waiting alone mends nothing, whoever's fault it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def after_failure(
             return Skip(failed.reason)
         case Failure.EXPIRED:
             return GiveUp(failed.failure, failed.reason)
-        case Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER:
+        case (
+            Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER
+        ) if not failed.is_lasting:
             wait_s = delay_s(3, jitter=jitter)
             return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=False)
         case _ if attempts >= _most(failed.failure, max_attempts):

@@ -10,7 +10,7 @@ neither fill the ledger at once nor stand in front of anything.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,7 +50,13 @@ class _Round:
 
 
 class Backlog:
-    """For one thread: a timer's, say. The rules are those of the configuration, all of them."""
+    """
+    For one thread: a timer's, say. The rules are those of the configuration, all of them.
+
+    Args:
+        paused: Names of rules that are there, but do nothing until the next start: their jobs
+            wait, and what comes meanwhile is found by a round then.
+    """
 
     def __init__(
         self,
@@ -59,10 +65,12 @@ class Backlog:
         now: Callable[[], datetime],
         *,
         most_queued: int = MOST_QUEUED,
+        paused: Collection[str] = (),
     ) -> None:
         self._ledger = ledger.backlog
         self._now = now
         self._most_queued = most_queued
+        self._paused = paused
         self._rounds = [
             _Round(rule, fingerprint_of(rule), self._ledger.passed(rule.name)) for rule in rules
         ]
@@ -81,7 +89,9 @@ class Backlog:
 
     def _retires_removed(self, now: datetime, budget: int) -> bool:
         if self._removed is None:
-            names = {one.rule.name for one in self._rounds}
+            names = {one.rule.name for one in self._rounds}.union(self._paused)
+            for name in self._paused:
+                self._ledger.forget_passed(name)
             self._removed = {*self._ledger.rules_queued()} - names
         for name in sorted(self._removed):
             reason = f"its rule {name!r} is not in the configuration any more"

@@ -104,6 +104,11 @@ class JobBacklog:
             if not tx.update(setting, {"value": value}, setting.c.key == _KEY + rule):
                 tx.insert(setting, [{"key": _KEY + rule, "value": value}])
 
+    def forget_passed(self, rule: str) -> None:
+        """Have *rule* go through all files anew."""
+        with self._database.writing() as tx:
+            tx.delete(setting, setting.c.key == _KEY + rule)
+
     def rules_queued(self) -> list[str]:
         """Name the rules of which jobs are queued."""
         query = select(job.c.rule).where(IS_QUEUED).group_by(job.c.rule)

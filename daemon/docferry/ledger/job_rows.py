@@ -76,17 +76,19 @@ class JobRows:
             .order_by(*_NEWEST_RESULT)
         )
 
-    def of_result(self, mirror: str, path: Path) -> JobRow | None:
+    def of_result(self, mirror: str, path: Path, sha256: Sha256 | None = None) -> JobRow | None:
         """
         Give the job that put its result there last.
 
         Also one that is queued again since: what it put there is there still.
+
+        Args:
+            sha256: Of the result; None: whatever it was.
         """
-        return self._one(
-            select(job)
-            .where(job.c.target_mirror == mirror, job.c.result_path == path)
-            .order_by(*_NEWEST_RESULT)
-        )
+        query = select(job).where(job.c.target_mirror == mirror, job.c.result_path == path)
+        if sha256 is not None:
+            query = query.where(job.c.result_sha256 == sha256)
+        return self._one(query.order_by(*_NEWEST_RESULT))
 
     def results_at(self, mirror: str, path: Path) -> set[Sha256]:
         """
@@ -108,12 +110,35 @@ class JobRows:
             found = [one for query in (noted, of_jobs, at_rest) for (one,) in tx.tuples(query)]
         return {one for one in found if one is not None}
 
+    def results_among(
+        self, mirror: str, contents: Sequence[tuple[Path, Sha256]]
+    ) -> set[tuple[Path, Sha256]]:
+        """Give those of *contents* that a conversion put to its path, or was about to."""
+        query = select(result.c.path, result.c.sha256).where(result.c.mirror == mirror)
+        wanted = dict.fromkeys(path for path, _ in contents)
+        with self._database.reading() as tx:
+            found = {
+                (path, sha256)
+                for chunk in chunks([*wanted])
+                for path, sha256 in tx.tuples(query.where(result.c.path.in_(chunk)))
+            }
+        return found.intersection(contents)
+
     def counts(self) -> dict[JobState, int]:
         """Give the number of jobs in every state, 0 too."""
         query = select(job.c.state, func.count()).group_by(job.c.state)
         with self._database.reading() as tx:
             found = {JobState(state): count for state, count in tx.tuples(query)}
         return {state: found.get(state, 0) for state in JobState}
+
+    def by_rule(self) -> dict[str, dict[JobState, int]]:
+        """Give the number of jobs of every rule in every state that it has some in."""
+        query = select(job.c.rule, job.c.state, func.count()).group_by(job.c.rule, job.c.state)
+        found: dict[str, dict[JobState, int]] = {}
+        with self._database.reading() as tx:
+            for rule, state, count in tx.tuples(query):
+                found.setdefault(rule, {})[JobState(state)] = count
+        return found
 
     def queues(self) -> list[Queue]:
         """Give the queues in which a job waits, runs or is dead, by converter and rule."""

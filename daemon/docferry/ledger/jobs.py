@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from docferry.core.failures import Failed
+from docferry.core.results import is_by_path
 from docferry.ledger.database import Transaction, chunks
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
 from docferry.ledger.job_rows import IS_QUEUED, JobRows, Queue
@@ -290,6 +291,9 @@ def insert_jobs(
     """
     Queue *jobs*; one that is known already (content, recipe, place) is left as it is.
 
+    One that is done is queued again where its result has another one's place by now: a path
+    holds a content again that it held before, and the path decides where its result goes.
+
     Args:
         unskips: Unless it was skipped for one of these; else for what is so no more, as its
             content is to be had again.
@@ -297,11 +301,30 @@ def insert_jobs(
     if not jobs:
         return
     tx.insert_missing(job, [new_row(new) for new in jobs])
+    for new in jobs:
+        if is_by_path(new.place):
+            _put_again(tx, new)
     skipped = skipped_of(tx, [new.sha256 for new in jobs], unskips)
     for new in jobs:
         job_id = skipped.get((new.sha256, new.recipe, new.place))
         if job_id is not None:
             unskip(tx, job_id, new)
+
+
+def _put_again(tx: Transaction, new: NewJob) -> None:
+    known = (job.c.sha256 == new.sha256, job.c.recipe == new.recipe, job.c.place == new.place)
+    values = {
+        "state": JobState.QUEUED,
+        "mirror": new.mirror,
+        "path": new.path,
+        "version": new.version,
+        "priority": new.priority,
+        "run_at": new.created_at,
+        "expires_at": new.expires_at,
+        "attempts": 0,
+    }
+    is_done = (job.c.state == JobState.DONE, job.c.version != new.version)
+    tx.update(job, values, *known, *is_done)
 
 
 def _lost(at: datetime, why: str) -> dict[str, object]:

@@ -28,6 +28,7 @@ from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
+from docferry.ledger.results import Results
 from docferry.ledger.schema import setting
 from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
@@ -63,6 +64,7 @@ class Ledger:
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
         self.jobs = Jobs(database)
+        self.results = Results(database)
         self.backlog = JobBacklog(database)
         self.converters = Converters(database)
         self.requests = RequestLog(database)

@@ -359,6 +359,7 @@ job = _table(
     Column("note", Shown),
     Column("result_path", Text),
     Column("result_sha256", Text),
+    Column("release", Shown),
     Column("shared_with", Text),
     Column("is_forced", Boolean),
 )

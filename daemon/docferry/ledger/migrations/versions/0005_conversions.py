@@ -49,6 +49,7 @@ def upgrade() -> None:
         _text("note", null=True),
         _text("result_path", null=True),
         _text("result_sha256", null=True),
+        _text("release", null=True),
         _text("shared_with", null=True),
         sa.Column("is_forced", sa.Boolean(), nullable=False),
         sa.CheckConstraint(_STATES, name="job_state"),

@@ -1,0 +1,183 @@
+"""The calls to the kernel that confine a process; standard library only, nothing decided here."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+_PR_SET_SECCOMP = 22
+_PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+
+# linux/landlock.h: what a rule can allow, and since which ABI.
+FS_EXECUTE, FS_WRITE_FILE, FS_READ_FILE, FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_FS_REFER, FS_TRUNCATE, FS_IOCTL = 1 << 13, 1 << 14, 1 << 15
+#: What can be allowed of a single file; the kernel refuses the others for it.
+FS_OF_FILES = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL
+_NET_BIND_AND_CONNECT = 0b11
+_SCOPE_SOCKETS_AND_SIGNALS = 0b11
+
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # on every architecture
+
+# By machine: its number for the kernel, that of socket(), and the calls that are refused.
+# socket() only for other families than AF_UNIX; io_uring because
+# it opens sockets behind the filter's back; the others because no converter needs them and
+# most holes in kernels were found behind them.
+_REFUSED: dict[str, tuple[int, int, tuple[int, ...]]] = {
+    "x86_64": (
+        0xC000003E,
+        41,
+        # ptrace, mount, umount2, swapon, kexec_load, init_module, unshare, perf_event_open,
+        # process_vm_readv, _writev, finit_module, setns, bpf, userfaultfd, add_key,
+        # request_key, keyctl, pivot_root
+        (101, 165, 166, 167, 246, 175, 272, 298, 310, 311, 313, 308, 321, 323)
+        + (248, 249, 250, 155),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        198,
+        (117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282) + (217, 218, 219, 41),
+    ),
+}
+# On every architecture: io_uring_setup, _enter, _register, open_tree, move_mount, fsopen,
+# fsconfig, fsmount, fspick, mount_setattr.
+_REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+# Without its types a 64-bit argument would be cut to 32 bits.
+_libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+
+
+def prctl(what: int, value: int) -> None:
+    """Raises: OSError."""
+    _checked(_libc.prctl(what, value, 0, 0, 0), "prctl")
+
+
+def unshare(flags: int) -> None:
+    """Raises: OSError."""
+    _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    """Raises: OSError."""
+    encoded = (os.fsencode(source), os.fsencode(target), kind.encode() or None)
+    _checked(_libc.mount(*encoded, flags, options.encode() or None), f"mount {target}")
+
+
+def drop_capabilities() -> None:
+    """Have the next program start without a capability, even if it runs as root."""
+    for capability in range(64):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails where there is none left
+
+
+def landlock_abi() -> int:
+    """Give the version of Landlock that the kernel has; 0: none, or it is switched off."""
+    found = int(_libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
+    return max(found, 0)
+
+
+class Landlock:
+    """A rule set: what is not allowed is refused, to this process and all that it starts."""
+
+    def __init__(self) -> None:
+        """Raises: OSError: There is no Landlock."""
+        abi = landlock_abi()
+        handled = (1 << 13) - 1
+        for bit, since in ((_FS_REFER, 2), (FS_TRUNCATE, 3), (FS_IOCTL, 5)):
+            handled |= bit if abi >= since else 0
+        self.everything = handled
+        attributes = struct.pack(
+            "=QQQ",
+            handled,
+            _NET_BIND_AND_CONNECT if abi >= 4 else 0,
+            _SCOPE_SOCKETS_AND_SIGNALS if abi >= 6 else 0,
+        )
+        size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+        self._fd = _checked(
+            _libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(size), ctypes.c_uint32(0)),
+            "landlock",
+        )
+
+    def allow(self, fd: int, access: int, *, is_folder: bool) -> None:
+        """Allow *access* to what *fd* is, and to all below it. Raises: OSError."""
+        allowed = access & self.everything & (-1 if is_folder else FS_OF_FILES)
+        rule = struct.pack("=Qi", allowed, fd)
+        call = (_LANDLOCK_ADD, ctypes.c_int(self._fd), ctypes.c_int(1), rule, ctypes.c_uint32(0))
+        _checked(_libc.syscall(*call), "landlock")
+
+    def enforce(self) -> None:
+        """For good, from here on. PR_SET_NO_NEW_PRIVS comes first. Raises: OSError."""
+        call = (_LANDLOCK_RESTRICT, ctypes.c_int(self._fd), ctypes.c_uint32(0))
+        _checked(_libc.syscall(*call), "landlock")
+        os.close(self._fd)
+
+
+def refuse_calls() -> None:
+    """
+    Refuse sockets of the network and the calls that no converter needs, for good.
+
+    PR_SET_NO_NEW_PRIVS comes first.
+
+    Raises:
+        OSError: The kernel has no seccomp, or the machine is of a kind not known here.
+    """
+    machine = os.uname().machine
+    if machine not in _REFUSED:
+        raise OSError(f"no seccomp filter for {machine}")
+    arch, socket, calls = _REFUSED[machine]
+    program = _filter(arch, socket, calls + _REFUSED_EVERYWHERE)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: the number of instructions, padding, their address
+    address = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
+    fprog = ctypes.create_string_buffer(address, len(address))
+    _checked(
+        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(fprog), 0, 0),
+        "seccomp",
+    )
+
+
+def _filter(arch: int, socket: int, calls: tuple[int, ...]) -> bytes:
+    """
+    Assemble the filter in classic BPF; see linux/seccomp.h for what it is given.
+
+    Jumps are relative, so it is written from its end: (code, if true, if false, value).
+    """
+    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050000 | 1  # EPERM
+    count = len(calls)
+    lines = [
+        (load, 0, 0, 4),
+        (equal, 0, count + 7, arch),  # programs of another architecture have other numbers
+        (load, 0, 0, 0),
+        (at_least, count + 5, 0, 0x40000000),  # so have those of x32
+        *((equal, count + 4 - index, 0, call) for index, call in enumerate(calls)),
+        (equal, 0, 2, socket),
+        (load, 0, 0, 16),  # the first argument: its family
+        (equal, 0, 2, 1),  # AF_UNIX
+        (answer, 0, 0, allow),
+        (answer, 0, 0, allow),
+        (answer, 0, 0, refuse),
+    ]
+    return b"".join(struct.pack("=HBBI", *line) for line in lines)
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return int(result)

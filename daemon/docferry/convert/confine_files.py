@@ -1,0 +1,146 @@
+"""Which files a confined process sees: mounts that hide the others, Landlock that refuses them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+
+from docferry.convert import confine_calls as calls
+
+_READ = calls.FS_READ_FILE | calls.FS_READ_DIR
+_RUN = _READ | calls.FS_EXECUTE
+_WRITE_FILE = calls.FS_READ_FILE | calls.FS_WRITE_FILE | calls.FS_TRUNCATE
+_EVERYTHING = -1
+
+# Hidden where mounts can be made: folders that anyone may write into, or that hold other
+# people's things. What is granted below them is put back in.
+_HIDDEN = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/home")  # noqa: S108
+#: Of those, the ones in which programs expect to write: theirs alone, gone with them.
+_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+_SCRATCH_OPTIONS = "mode=1777,size=64m,nr_inodes=4096"
+
+_PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
+# /etc as a whole would be too much: it holds docferry's own configuration, and other secrets.
+_SETTINGS = tuple(
+    f"/etc/{name}"
+    for name in (
+        "ImageMagick-6 ImageMagick-7 alternatives default/locale fonts ghostscript group "
+        "host.conf java java-11-openjdk java-17-openjdk java-21-openjdk ld.so.cache ld.so.conf "
+        "ld.so.conf.d libpaper.d libreoffice locale.alias localtime magic magic.mime mime.types "
+        "nsswitch.conf os-release papersize paperspecs passwd ssl/openssl.cnf texmf timezone xdg"
+    ).split()
+)
+_CACHES = ("/var/cache/fontconfig", "/var/lib/texmf", "/var/lib/ghostscript")
+# Of all processes: nothing that tells of one of them.
+_PROC = tuple(
+    f"/proc/{name}"
+    for name in "cpuinfo filesystems meminfo self sys/kernel sys/vm stat uptime version".split()
+)
+_CPUS = "/sys/devices/system/cpu"
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+def hide(granted: Sequence[str], *, is_dropped: bool) -> None:
+    """
+    Cover what is nobody's business with empty folders, but for what is *granted*.
+
+    In a mount namespace of its own. With *is_dropped* also the folders on the way to what is
+    granted that an unprivileged user may not pass: the paths then hold for it.
+
+    Raises:
+        OSError: Mounts cannot be made here. Some may have been.
+    """
+    covers = _covers(granted, is_dropped=is_dropped)
+    below = [path for path in granted if any(_is_below(path, cover) for cover in covers)]
+    kept = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below}
+    calls.mount("", "/", "", calls.MS_REC | calls.MS_PRIVATE)
+    for cover in covers:
+        flags = calls.MS_NOSUID | calls.MS_NODEV
+        options = _SCRATCH_OPTIONS if cover in _SCRATCH else "mode=755,size=64k,nr_inodes=256"
+        calls.mount("tmpfs", cover, "tmpfs", flags, options)
+    for path, fd in sorted(kept.items()):
+        _put_back(path, fd)
+        os.close(fd)
+
+
+def mount_own_proc() -> bool:
+    """Show this process, the first of its namespace, only the processes that are in there."""
+    try:
+        calls.mount("proc", "/proc", "proc", calls.MS_NOSUID | calls.MS_NODEV | calls.MS_NOEXEC)
+    except OSError:  # a container that hides some of it lets nobody see more
+        return False
+    return True
+
+
+def grant(
+    readable: Iterable[str],
+    writable: Iterable[str],
+    listed: Iterable[str],
+    *,
+    has_own_proc: bool,
+    has_own_scratch: bool,
+) -> None:
+    """
+    Refuse this process all files but those of the system's programs and those named.
+
+    Raises:
+        OSError: The kernel has no Landlock.
+    """
+    rules = calls.Landlock()
+    for path in (*_PROGRAMS, *readable):
+        _allow(rules, path, _RUN)
+    for path in (*_SETTINGS, *_CACHES, _CPUS, *(("/proc",) if has_own_proc else _PROC)):
+        _allow(rules, path, _READ)
+    for path in listed:
+        _allow(rules, path, calls.FS_READ_DIR)
+    for path in _DEVICES:
+        _allow(rules, path, _WRITE_FILE)
+    for path in (*writable, *(_SCRATCH if has_own_scratch else ())):
+        _allow(rules, path, _EVERYTHING)
+    rules.enforce()
+
+
+def _covers(granted: Sequence[str], *, is_dropped: bool) -> list[str]:
+    """The topmost ones only: mounting one would hide one below it again."""
+    found = {path for path in _HIDDEN if os.path.isdir(path) and not os.path.islink(path)}  # noqa: PTH112, PTH114
+    if is_dropped:
+        found |= {closed for path in granted if (closed := closed_above(path))}
+    found -= set(granted)
+    return sorted(
+        path for path in found if not any(_is_below(path, other) for other in found - {path})
+    )
+
+
+def closed_above(path: str) -> str | None:
+    """Find the first folder above *path* that a stranger may not pass."""
+    names = path.split("/")[1:-1]
+    for count in range(1, len(names) + 1):
+        folder = "/" + "/".join(names[:count])
+        if not os.stat(folder).st_mode & stat.S_IXOTH:  # noqa: PTH116
+            return folder
+    return None
+
+
+def _put_back(path: str, fd: int) -> None:
+    source = f"/proc/self/fd/{fd}"
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.makedirs(path, 0o755, exist_ok=True)  # noqa: PTH103
+    else:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+        if not os.path.lexists(path):
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    calls.mount(source, path, "", calls.MS_BIND | calls.MS_REC)
+
+
+def _allow(rules: calls.Landlock, path: str, access: int) -> None:
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:  # not here: nothing to allow
+        return
+    rules.allow(fd, access, is_folder=stat.S_ISDIR(os.fstat(fd).st_mode))
+    os.close(fd)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path != folder and path.startswith(folder.rstrip("/") + "/")
