@@ -262,6 +262,21 @@ def test_an_attempt_that_does_not_count_is_taken_back(
     assert (found.failure, found.last_error, found.finished_at) == (Failure.OUTAGE, "busy", NOW)
 
 
+def test_what_its_converter_may_have_failed_over_goes_behind_all_others(ledger: Ledger) -> None:
+    """Several of that kind would try it out in turn, and keep it down for all."""
+    queue(ledger, replace(new_job("asked"), priority=Priority.ASKED), "a", "b")
+    asked = claim(ledger)
+    ledger.jobs.again(asked.id, NOW, replace(BUSY, is_in_doubt=True), counts=False)
+    waited = claim(ledger)
+    ledger.jobs.again(waited.id, NOW, BUSY, counts=False)
+
+    order = [claim(ledger).path for _ in range(3)]
+
+    assert asked.path == "asked.docx"
+    assert sorted(order[:2]) == ["a.docx", "b.docx"]
+    assert order[2] == "asked.docx"
+
+
 def test_a_job_that_is_given_back_is_as_it_was(ledger: Ledger) -> None:
     queue(ledger, "a")
     one = claim(ledger)
@@ -428,10 +443,11 @@ def test_what_conversions_put_somewhere_stays_known_when_a_job_is_done_again(
 ) -> None:
     queue(ledger, "a")
     one = claim(ledger)
+    ledger.jobs.about_to_put(one, "a.md", sha_of("first"), "kreuzberg 4", NOW)
     ledger.jobs.finish(one.id, NOW, "a.md", sha_of("first"))
     ledger.jobs.ask(new_job("a"), NOW)
     again = claim(ledger)
-    ledger.jobs.about_to_put("processed", "a.md", sha_of("lost in a crash"), NOW)
+    ledger.jobs.about_to_put(again, "a.md", sha_of("lost in a crash"), "kreuzberg 4", NOW)
     ledger.jobs.finish(again.id, NOW, "a.md", sha_of("second"))
     of_before = replace(version("a.md", mirror="processed"), origin=Origin.CONVERSION)
     persons = replace(version("a.md", "a person's", mirror="processed"), origin=Origin.LOCAL)

@@ -129,10 +129,27 @@ class Jobs(JobRows, JobLetters):
                 for chunk in chunks(job_ids)
             )
 
-    def about_to_put(self, mirror: str, path: Path, sha256: Sha256, at: datetime) -> None:
-        """Note what is put where before it is: what a crash leaves there is known for ours."""
+    def about_to_put(
+        self, one: JobRow, path: Path, sha256: Sha256, release: str, at: datetime
+    ) -> None:
+        """
+        Note what is put where before it is: what a crash leaves there is known for ours.
+
+        Args:
+            release: The programs that made it, with their versions.
+        """
         with self._database.writing() as tx:
-            _note_result(tx, mirror, path, sha256, at)
+            row = {
+                "mirror": one.target_mirror,
+                "path": path,
+                "sha256": sha256,
+                "put_at": at,
+                "source": one.version,
+                "source_sha256": one.sha256,
+                "rule": one.rule,
+                "converter": release or one.converter,
+            }
+            tx.insert_missing(result, [row])
 
     def finish(
         self,
@@ -142,6 +159,7 @@ class Jobs(JobRows, JobLetters):
         result_sha256: Sha256 | None = None,
         *,
         note: str | None = None,
+        release: str | None = None,
         shared_with: Ulid | None = None,
     ) -> bool:
         """
@@ -158,16 +176,12 @@ class Jobs(JobRows, JobLetters):
             "result_path": result_path,
             "result_sha256": result_sha256,
             "note": note,
+            "release": release,
             "shared_with": shared_with,
             "is_forced": False,
         }
         with self._database.writing() as tx:
-            if not tx.update(job, _NO_LEASE | values, job.c.id == job_id):
-                return False
-            if result_path is not None and result_sha256 is not None:
-                mirror = tx.value(select(job.c.target_mirror).where(job.c.id == job_id))
-                _note_result(tx, mirror, result_path, result_sha256, at)
-            return True
+            return bool(tx.update(job, _NO_LEASE | values, job.c.id == job_id))
 
     def skip(
         self,
@@ -206,6 +220,9 @@ class Jobs(JobRows, JobLetters):
         """
         Queue a running job that failed for another attempt.
 
+        One that its converter may have failed over goes behind all others from then on:
+        several of that kind would otherwise try it out in turn, and keep it down for all.
+
         Args:
             counts: The attempt counts.
             at: When it failed, for `finished_at`; None: nobody has said, *run_at* at last.
@@ -217,6 +234,8 @@ class Jobs(JobRows, JobLetters):
         }
         if not counts:
             values["attempts"] = _UNCOUNTED
+        if failed.is_in_doubt:
+            values["priority"] = Priority.BACKLOG
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def dead(
@@ -348,11 +367,6 @@ def _is_running(job_id: Ulid, claimed_at: datetime | None) -> list[ColumnElement
     if claimed_at is not None:
         found.append(job.c.claimed_at == claimed_at)
     return found
-
-
-def _note_result(tx: Transaction, mirror: str, path: Path, sha256: Sha256, at: datetime) -> None:
-    row = {"mirror": mirror, "path": path, "sha256": sha256, "put_at": at}
-    tx.insert_missing(result, [row])
 
 
 @lru_cache(maxsize=64)

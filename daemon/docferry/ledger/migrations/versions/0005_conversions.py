@@ -70,6 +70,10 @@ def upgrade() -> None:
         sa.Column("path", TEXT, primary_key=True),
         sa.Column("sha256", TEXT, primary_key=True),
         _text("put_at"),
+        _text("source"),
+        _text("source_sha256"),
+        _text("rule"),
+        _text("converter"),
     )
     op.create_table(
         "converter",
