@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -140,7 +141,7 @@ class Bench:
             raise PermanentError(f"the bytes of version {version.id} are damaged")
         return content
 
-    def worker(self, *, idle_s: float = 0.05, is_simulated: bool = False) -> Worker:
+    def worker(self, *, is_simulated: bool = False) -> Worker:
         target = Target(self.target, self.mark, lambda: self.trouble)
         return Worker(
             self.ledger,
@@ -148,8 +149,9 @@ class Bench:
             targets={"processed": target},
             contents_of=lambda mirror: self,
             folder=self.folder / "work",
-            idle_s=idle_s,
-            **({"now": self.time, "jitter": lambda: 0.5} if is_simulated else {}),
+            idle_s=0.05,
+            now=self.time if is_simulated else lambda: datetime.now(UTC),
+            jitter=(lambda: 0.5) if is_simulated else random.random,
         )
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
@@ -269,9 +271,7 @@ class Bench:
         root = self.target.root
         found = (path for path in root.rglob("*") if path.is_file())
         names = {str(path.relative_to(root)): path for path in found}
-        return {
-            name: path.read_text() for name, path in names.items() if name[:9] != ".docferry"
-        }
+        return {name: path.read_text() for name, path in names.items() if name[:9] != ".docferry"}
 
 
 @contextmanager

@@ -484,9 +484,7 @@ def test_an_outage_is_told_to_other_processes(bench: Bench, tmp_path: pathlib.Pa
 
 def test_a_result_that_is_a_link_is_none(bench: Bench) -> None:
     class Linking(Louder):
-        def convert(
-            self, document: Document, folder: pathlib.Path, *, limits: Limits
-        ) -> Converted:
+        def convert(self, document: Document, folder: pathlib.Path, *, limits: Limits) -> Converted:
             (folder / "result.md").symlink_to("/etc/passwd")
             return Converted(folder / "result.md")
 
