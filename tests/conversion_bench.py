@@ -199,6 +199,16 @@ class Bench:
         self.contents[version] = content
         return self._record(mirror, path, version, content, Origin.LOCAL, "t")
 
+    def add_all(self, files: dict[str, bytes]) -> None:
+        """Record a version of each file at once, and the jobs that they call for."""
+        outcomes, rows = [], []
+        for number, (path, content) in enumerate(files.items()):
+            self.contents[ulid(number)] = content
+            outcome, row = self._outcome("inbox", path, ulid(number), content, Origin.LOCAL, "t")
+            outcomes.append(outcome)
+            rows.append(row)
+        self.write_down("inbox", outcomes, rows)
+
     def carry_up(self, path: str, number: int) -> None:
         """Have both sides of the target mirror agree on the file at *path*, as its loop does."""
         found = self.target.stat(path)
@@ -225,7 +235,14 @@ class Bench:
     def _record(
         self, mirror: str, path: str, version: Ulid, content: bytes, origin: Origin, token: str
     ) -> VersionRow:
-        digest, now = sha256(content), self.time.now
+        outcome, row = self._outcome(mirror, path, version, content, origin, token)
+        self.write_down(mirror, [outcome], [row])
+        return row
+
+    def _outcome(
+        self, mirror: str, path: str, version: Ulid, content: bytes, origin: Origin, token: str
+    ) -> tuple[Outcome, VersionRow]:
+        digest = sha256(content)
         state = FileState(token, digest, len(content))
         row = VersionRow(
             id=version,
@@ -237,13 +254,15 @@ class Bench:
             origin=origin,
             parent=None,
             etag="e",
-            created_at=now,
+            created_at=self.time.now,
         )
         synced = SyncedState(digest, token, "e", version, len(content))
+        return Outcome(Upload(path, state, None), synced, version=row), row
+
+    def write_down(self, mirror: str, outcomes: list[Outcome], rows: list[VersionRow]) -> None:
         rules = [conversion.rule for conversion in self.conversions.values()]
-        outcome = Outcome(Upload(path, state, None), synced, version=row)
-        self.ledger.record(mirror, [outcome], jobs_for(row, rules), at=now)
-        return row
+        jobs = [job for row in rows for job in jobs_for(row, rules)]
+        self.ledger.record(mirror, outcomes, jobs, at=self.time.now)
 
     # What comes of it.
 
