@@ -1,4 +1,4 @@
-"""Converts one large document and says by how many MiB that made the process grow: `python … MIB`."""
+"""Convert a document of so many MiB, and say by how many MiB that made the process grow."""
 
 from __future__ import annotations
 

@@ -60,6 +60,11 @@ def jobs(site: Site) -> Counter[str]:
         return Counter(state for (state,) in ledger.execute("SELECT state FROM job"))
 
 
+def breakers(site: Site) -> set[str]:
+    with site.ledger() as ledger:
+        return {state for (state,) in ledger.execute("SELECT state FROM converter")}
+
+
 def are_over(site: Site) -> bool:
     with suppress(Exception):  # it may be about to be made
         found = jobs(site)
@@ -168,13 +173,14 @@ def test_a_run_once_with_a_service_that_is_away_ends_and_the_next_one_goes_on(
         site.docs.write(f"{number}.txt", f"words {number}".encode())
     service.go_down()
     site.run_once()
-    before = jobs(site)
+    before, down = jobs(site), breakers(site)
     service.come_back()
 
     site.run_once()
     site.run_once()  # what came meanwhile is carried up
 
     assert before == {"queued": 24}
+    assert (down, breakers(site)) == ({"open"}, {"closed"})
     assert jobs(site) == {"done": 24}
     assert len(site.mirrors["published"].files()) == 12
 

@@ -25,6 +25,7 @@ from docferry.engine.worker_chain import Conversion
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
+from docferry.metrics import JOBS_ENDED
 from docferry.model import BreakerState, ConverterRow, JobRow, Outcome, Path, Sha256
 
 log = get_logger(__name__)
@@ -121,7 +122,7 @@ class Conversions:
         self._loops = loops
         for rule in self.rules:
             self._targets[rule.to_mirror] = self._target(rule.to_mirror)
-        self._tell_broken()
+        self._tell_converters()
         if not self.rules:
             self._worker.prepare()  # what a rule that is gone has left running
             return
@@ -152,11 +153,16 @@ class Conversions:
         if not self._is_backlog_done:
             self._step_backlog()
             return False
-        able = set(self._worker.runnable())
+        able = {name for name in self._worker.runnable() if self._has_documents(name)}
         return not any(
             queue.running or (queue.queued and queue.rule in able)
             for queue in self._ledger.jobs.queues()
         )
+
+    def _has_documents(self, rule: str) -> bool:
+        """Say whether the documents of *rule* can be had: the loop of their mirror still tries."""
+        mirror = self._chains.conversions[rule].rule.from_mirror
+        return not self._loops[mirror].has_given_up
 
     # Now and then.
 
@@ -173,12 +179,17 @@ class Conversions:
 
     def _expire(self) -> None:
         for job in self._ledger.jobs.expire(self._now()):
+            JOBS_ENDED.labels(job.rule, job.converter, "dead", job.failure or "").inc()
             log.error("job.dead", **_facts(job))
 
     # At the start.
 
-    def _tell_broken(self) -> None:
-        """Let others know which converters there are, and which cannot be had."""
+    def _tell_converters(self) -> None:
+        """Let others know which converters cannot be had; an outage of before may be over."""
+        for row in self._ledger.converters.all():
+            if row.state is not BreakerState.CLOSED:
+                closed = ConverterRow(row.name, BreakerState.CLOSED, None, self._now(), None)
+                self._ledger.converters.put(closed)
         for name, reason in self._chains.broken.items():
             log.error("converter.down", converter=name, reason=reason)
             row = ConverterRow(name, BreakerState.OPEN, reason, self._now(), None)
