@@ -41,11 +41,14 @@ def job_figures(config: Config, ledger: Ledger) -> JobFigures:
     """Give the figures of all conversions; of a configured converter also if it has nothing."""
     chains = {rule.converter for rule in config.converts}
     closed = {name: BreakerState.CLOSED for rule in config.converts for name in rule.chain}
-    letters = ledger.jobs.letters()
+    rules = {rule.name for rule in config.converts}
+    # As in status: what no rule asks for any more nobody waits for.
+    letters = [job for job in ledger.jobs.letters() if job.rule in rules]
     return JobFigures(
         states=ledger.jobs.counts(),
         queues=_by_converter(chains, ledger.jobs.queues()),
-        breakers=closed | {row.name: row.state for row in ledger.converters.all()},
+        breakers=closed
+        | {row.name: row.state for row in ledger.converters.all() if row.name in closed},
         dead=Counter((job.rule, job.failure or Failure.OTHER) for job in letters),
     )
 
