@@ -1,122 +1,97 @@
 """
-The child process of the Markdown converter: limits itself, converts one file, ends.
+The child process of the Markdown converter: confined already, converts what it is handed.
 
-    python -P -m docferry.convert.child MEMORY_MIB CPU_S OUTPUT_MIB PARENT_PID FILE
+    python -P -m docferry.convert.child SOCKET WANTED
 
-Markdown goes to standard output with exit code 0; with REFUSED the reason goes there
-instead. Only kreuzberg is imported, and only after the limits are set: a fork of the
-threaded daemon could not set them safely.
+Each request is one message with two open files, the document and the result; so it sees no
+other. It imports kreuzberg once and serves until the socket ends. Only what the daemon sent
+last is answered: its nonce goes with the answer.
 """
 
 from __future__ import annotations
 
-import codecs
-import ctypes
+import errno
+import json
+import math
 import os
-import pathlib
 import resource
-import signal
+import socket
 import sys
-from typing import TYPE_CHECKING
+import time
 
-if TYPE_CHECKING:
-    from kreuzberg import ExtractionResult
+from docferry.convert.extract import Extracted, Wanted, extract
 
-REFUSED = 65  # EX_DATAERR: the document cannot be converted
 NOT_INSTALLED = 69  # EX_UNAVAILABLE: kreuzberg cannot be imported
 
-_MIB = 1024 * 1024
-_PR_SET_PDEATHSIG = 1
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MESSAGE_BYTES = 16_384
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
 
 
 def main(arguments: list[str]) -> int:
-    memory_mib, cpu_s, output_mib, parent_pid = map(int, arguments[:4])
-    _die_with(parent_pid)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, cpu_s, grace=1)  # SIGXCPU says why; SIGKILL would not
-    _limit(resource.RLIMIT_FSIZE, output_mib * _MIB)
-    # Not RLIMIT_AS: importing the library alone maps 450 MiB and touches 45.
-    _limit(resource.RLIMIT_DATA, memory_mib * _MIB)
-    standard_output = _own_standard_output()
-    code, answer = _answer(pathlib.Path(arguments[4]))
-    result = answer.encode()
-    if len(result) > output_mib * _MIB:
-        code, result = REFUSED, f"its Markdown is larger than {output_mib} MiB".encode()
-    with os.fdopen(standard_output, "wb") as file:
-        file.write(result)
-    return code
-
-
-def _die_with(parent_pid: int) -> None:
-    """Have the kernel end this process when the daemon's thread that waits for it is gone."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it was gone before
-        os._exit(1)
-
-
-def _limit(what: int, most: int, *, grace: int = 0) -> None:
-    _, hard = resource.getrlimit(what)
-    if hard == resource.RLIM_INFINITY:
-        hard = most + grace
-    resource.setrlimit(what, (min(most, hard), min(most + grace, hard)))
-
-
-def _own_standard_output() -> int:
-    """Keep standard output for the result: what a library prints goes to standard error."""
-    result = os.dup(1)
-    os.dup2(2, 1)
-    return result
-
-
-def _answer(source: pathlib.Path) -> tuple[int, str]:
+    daemon = socket.socket(fileno=int(arguments[0]))
+    wanted = json.loads(arguments[1])
     try:
         from kreuzberg.exceptions import KreuzbergError
     except ImportError as error:
-        return NOT_INSTALLED, str(error)
-    try:
-        content = _extract(source).content.rstrip()
-    except (KreuzbergError, OSError, ValueError, MemoryError) as error:
-        return REFUSED, str(error).strip() or type(error).__name__
-    return 0, content and content + "\n"
+        daemon.send(json.dumps({"not_installed": str(error)}).encode())
+        return NOT_INSTALLED
+    refusals = (KreuzbergError, OSError, ValueError)
+    daemon.send(b'{"ready": true}')
+    while True:
+        message, files, _, _ = socket.recv_fds(daemon, MESSAGE_BYTES, 2)
+        if not message:
+            return 0
+        answer = _answer(json.loads(message), files, Wanted(wanted[0], tuple(wanted[1])), refusals)
+        daemon.send(json.dumps(answer).encode())
 
 
-def _extract(source: pathlib.Path) -> ExtractionResult:
-    from kreuzberg import (
-        ConcurrencyConfig,
-        ExtractionConfig,
-        detect_mime_type_from_path,
-        extract_bytes_sync,
-        extract_file_sync,
-    )
+def _answer(
+    request: dict[str, str | int],
+    files: list[int],
+    wanted: Wanted,
+    refusals: tuple[type[Exception], ...],
+) -> dict[str, str | float]:
+    _allow_cpu(int(request["cpu_s"]))
+    document, result = files
+    with open(document, "rb") as source, open(result, "wb", buffering=0) as target:
+        code, message, note = "ok", "", ""
+        try:
+            found = extract(
+                source.read(), str(request["media_type"]), str(request["name"]), wanted
+            )
+            note = found.note
+            _write(target.fileno(), found)
+        except MemoryError:
+            code = "memory"
+        except refusals as error:
+            is_full = isinstance(error, OSError) and error.errno == errno.EFBIG
+            code = "too-large" if is_full else "refused"
+            message = str(error).strip() or type(error).__name__
+    return {
+        "nonce": request["nonce"],
+        "code": code,
+        "message": message[:2000],
+        "note": note[:2000],
+        "memory_mib": _memory_mib(),
+    }
 
-    # What is set here decides the result: a change must change the recipe (markdown.py).
-    # One thread: several documents are converted at a time.
-    config = ExtractionConfig(
-        use_cache=False,
-        output_format="markdown",
-        concurrency=ConcurrencyConfig(max_threads=1),
-    )
-    kind = detect_mime_type_from_path(str(source))
-    if not kind.startswith("text/") or kind == "text/html":
-        return extract_file_sync(source, kind, config)
-    return extract_bytes_sync(_as_utf8(source.read_bytes()), kind, config)
+
+def _write(result: int, found: Extracted) -> None:
+    text = found.text.rstrip()
+    rest = memoryview((text and text + "\n").encode(errors="replace"))
+    while rest:
+        rest = rest[os.write(result, rest) :]
 
 
-def _as_utf8(text: bytes) -> bytes:
-    """
-    Recode a text that is not UTF-8.
+def _allow_cpu(more_s: int) -> None:
+    """SIGXCPU ends it when this document has used as much."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + more_s, hard))
 
-    The library puts U+FFFD for every byte it cannot read, without a word (seen with
-    4.10.4). What is neither UTF-8 nor UTF-16 is most likely what Windows writes.
-    """
-    if text.startswith(_BYTE_ORDER_MARKS):
-        return text.decode("utf-16", errors="replace").encode()
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return text.decode("cp1252", errors="replace").encode()
-    return text
+
+def _memory_mib() -> float:
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        return int(file.read().split()[5]) * _PAGE_MIB
 
 
 if __name__ == "__main__":

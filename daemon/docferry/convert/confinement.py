@@ -132,13 +132,14 @@ def may_drop_user(paths: Sequence[str]) -> bool:
     """Tell whether a converter can work with *paths* as a user of its own."""
     if os.geteuid() != 0:
         return False
-    held = _what_holds_once()
-    if held is None or not held.user:
+    known = held()
+    if known is None or not known.user:
         return False
-    return held.mounts or not any(confine_files.closed_above(path) for path in paths)
+    return known.mounts or not any(confine_files.closed_above(path) for path in paths)
 
 
-def _what_holds_once() -> Confinement | None:
+def held() -> Confinement | None:
+    """Give what held when it was first asked for; None: nothing could be tried."""
     global _known  # noqa: PLW0603
     with _lock:
         if _known is None:

@@ -53,6 +53,7 @@ class Launched:
         self._faults = faults
         self._lock = threading.Lock()
         self._pidfd = os.pidfd_open(popen.pid)
+        self._returncode: int | None = None
         self.pid = popen.pid  #: the launcher's; the command is below it
 
     def wait(self, timeout_s: float) -> bool:
@@ -72,20 +73,24 @@ class Launched:
         """
         End it if it runs, wait until nothing of it is left, and give its return code.
 
+        Once is enough, and by one thread; it may be repeated.
+
         Raises:
             TemporaryError: It could not be started.
         """
+        if self._returncode is not None:
+            return self._returncode
         self.end()
         if not self.wait(_ENDING_S):
             with suppress(ProcessLookupError):
                 self._popen.kill()  # the kernel ends the rest, by PR_SET_PDEATHSIG
-        returncode = self._popen.wait()
+        self._returncode = self._popen.wait()
         os.close(self._pidfd)
         with open(self._faults, "rb") as file:
             fault = file.read().decode(errors="replace")
         if fault:
             raise TemporaryError(f"cannot start {fault}")
-        return returncode
+        return self._returncode
 
 
 def launched(

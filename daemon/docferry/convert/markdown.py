@@ -1,66 +1,120 @@
-"""From documents to Markdown, with kreuzberg, in a child process (convert/child.py)."""
+"""From documents to Markdown or text, with kreuzberg, in confined children (pool.py)."""
 
 from __future__ import annotations
 
-import math
 import os
 import pathlib
-import signal
-import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
-from docferry.convert import child
-from docferry.convert.base import ConversionError, Limits, recipe_of
-from docferry.convert.process import Children, Finished
-from docferry.errors import UserError
+from docferry.convert.base import (
+    ConversionError,
+    Converted,
+    Document,
+    Limits,
+    recipe_of,
+)
+from docferry.convert.extract import REVISION
+from docferry.convert.pool import ChildFailedError, Pool, Request
+from docferry.convert.results import check_result
+from docferry.errors import TemporaryError, UserError
+from docferry.model import Failure
 
-#: Raise it whenever child.py would turn the same document into something else.
-_REVISION = 1
-
+_LIBRARY = "kreuzberg"
 _REMEDY = "install it with: pip install 'docferry[markdown]'"
-_OUT_OF_MEMORY = ("memory allocation of", "MemoryError", "bad_alloc", "out of memory")
 _BLANK_BYTES = 4096  # a larger file is not read to see whether it is blank
+
+_TESSDATA = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata")
+_NOT_LANGUAGES = ("osd", "equ")  # they tell directions and formulas
 
 
 class MarkdownConverter:
-    """Turns documents (Office, PDF with text, HTML, mail, text) into Markdown, UTF-8."""
+    """
+    Turns documents (Office, PDF, HTML, mail, text, pictures of text) into text, UTF-8.
 
-    name = "markdown"
-    produces = ".md"
-    slots = 2
+    Pictures and scans are read by OCR in the languages whose data is installed.
+    """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        name: str = "markdown",
+        to: Literal["markdown", "text"] = "markdown",
+        slots: int | None = None,
+        languages: Sequence[str] | None = None,
+    ) -> None:
         """
+        Args:
+            slots: None: as many as there are processors.
+            languages: Of OCR, as tesseract names them. None: English and all that is
+                installed; (): no OCR.
+
         Raises:
-            UserError: kreuzberg is not installed.
+            UserError: kreuzberg is not installed, or the data of a language is not.
         """
-        self._library = _version_of("kreuzberg")
-        self._children = Children()
+        self.name = name
+        self.produces = ".md" if to == "markdown" else ".txt"
+        self.slots = slots or len(os.sched_getaffinity(0))
+        self._to = to
+        self._library = _version_of(_LIBRARY)
+        folder = _tessdata()
+        self._languages = _languages_in(folder, languages)
+        self._pool = Pool(
+            (to, self._languages),
+            slots=self.slots,
+            environment={"TESSDATA_PREFIX": str(folder)} if folder else {},
+            readable=(str(folder),) if folder else (),
+        )
 
     def recipe(self) -> str:
         return recipe_of(
-            {"converter": self.name, "kreuzberg": self._library, "revision": _REVISION}
+            {
+                "converter": "markdown",
+                "to": self._to,
+                "kreuzberg": self._library,
+                "revision": REVISION,
+                "languages": self._languages,
+            }
         )
 
-    def convert(self, source: pathlib.Path, *, limits: Limits) -> bytes:
-        if _is_blank(source):
-            return b""
-        finished = self._children.run(
-            _command(source, limits), folder=source.parent, timeout_s=limits.timeout_s
-        )
-        if finished.returncode == child.NOT_INSTALLED:
-            reason = finished.output.decode(errors="replace")
-            raise UserError(f"the Markdown converter cannot load kreuzberg: {reason}; {_REMEDY}")
-        if finished.returncode != 0:
-            raise ConversionError(f"cannot convert {source.name}: {_why(finished, limits)}")
-        if not finished.output.strip():
+    def release(self) -> str:
+        return f"{_LIBRARY} {self._library}"
+
+    def convert(self, document: Document, folder: pathlib.Path, *, limits: Limits) -> Converted:
+        result = folder / f"result{self.produces}"
+        is_blank = _is_blank(document)
+        try:
+            with document.path.open("rb") as source, result.open("xb") as target:
+                request = Request(
+                    name=f"document{document.path.suffix}",
+                    media_type=document.media_type,
+                    document=source.fileno(),
+                    result=target.fileno(),
+                )
+                note = "" if is_blank else self._pool.convert(request, limits)
+        except ChildFailedError as error:
             raise ConversionError(
-                f"cannot convert {source.name}: no text was found in it; a scan needs OCR first"
+                f"cannot convert {document.name}: {error}",
+                failure=error.failure,
+                output=error.output,
+            ) from error
+        except OSError as error:
+            raise TemporaryError(f"cannot convert {document.name}: {error}") from error
+        if not is_blank and result.stat().st_size == 0:
+            raise ConversionError(
+                f"cannot convert {document.name}: {self._why_empty()}", failure=Failure.EMPTY
             )
-        return finished.output
+        check_result(result, self.produces, is_blank_source=is_blank)
+        return Converted(result, note)
 
     def stop(self) -> None:
-        self._children.stop()
+        self._pool.stop()
+
+    def _why_empty(self) -> str:
+        if self._languages:
+            return f"no text was found in it, by OCR ({'+'.join(self._languages)}) neither"
+        return "no text was found in it; a scan needs OCR first"
 
 
 def _version_of(library: str) -> str:
@@ -70,36 +124,31 @@ def _version_of(library: str) -> str:
         raise UserError(f"the Markdown converter needs {library}; {_REMEDY}") from error
 
 
-def _is_blank(source: pathlib.Path) -> bool:
+def _tessdata() -> pathlib.Path | None:
+    """Find the folder of tesseract's language data."""
+    found = [path for pattern in _TESSDATA for path in pathlib.Path("/").glob(pattern[1:])]
+    return max(found, default=None)
+
+
+def _languages_in(
+    folder: pathlib.Path | None, wanted: Sequence[str] | None
+) -> tuple[str, ...]:
+    """English first: the first language decides where it is in doubt."""
+    there = {path.stem for path in folder.glob("*.traineddata")} if folder else set()
+    if wanted is None:
+        found = there.difference(_NOT_LANGUAGES)
+        return tuple(sorted(found, key=lambda language: (language != "eng", language)))
+    missing = [language for language in wanted if language not in there]
+    if missing:
+        raise UserError(
+            f"there is no OCR data for {', '.join(missing)}; "
+            f"install it, such as with: apt install tesseract-ocr-{missing[0]}"
+        )
+    return tuple(wanted)
+
+
+def _is_blank(document: Document) -> bool:
     """Tell whether there is nothing in it to convert: then an empty result is a true one."""
-    return source.stat().st_size <= _BLANK_BYTES and not source.read_bytes().strip()
-
-
-def _command(source: pathlib.Path, limits: Limits) -> list[str]:
-    # -P: the child's folder, where a stranger's document lies, is not searched for modules.
-    return [
-        sys.executable,
-        *("-P", "-m", "docferry.convert.child"),
-        str(limits.memory_mib),
-        str(math.ceil(limits.timeout_s)),
-        str(limits.output_mib),
-        str(os.getpid()),
-        f"./{source.name}",
-    ]
-
-
-def _why(finished: Finished, limits: Limits) -> str:
-    if finished.was_overdue or finished.returncode == -signal.SIGXCPU:
-        return f"it took longer than {limits.timeout_s:g} s (timeout)"
-    if any(sign in finished.errors for sign in _OUT_OF_MEMORY):
-        return f"it needed more than {limits.memory_mib} MiB of memory (memory_mib)"
-    if finished.returncode == child.REFUSED:
-        return finished.output.decode(errors="replace")
-    if finished.returncode < 0:
-        how = signal.strsignal(-finished.returncode)
-        return f"the converter crashed ({how}): {_last_line(finished.errors)}"
-    return f"the converter ended with {finished.returncode}: {_last_line(finished.errors)}"
-
-
-def _last_line(errors: str) -> str:
-    return errors.splitlines()[-1] if errors else "it said nothing"
+    if document.size > _BLANK_BYTES:
+        return False
+    return not document.path.read_bytes().strip()

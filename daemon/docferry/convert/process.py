@@ -33,10 +33,10 @@ _ERRORS_BYTES = 4096  # of what a command wrote to its standard error, the end
 _SOONEST_S, _LATEST_S = 0.01, 0.2  # between two looks at what it uses
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")
 
-_OUT_OF_MEMORY = re.compile(
+OUT_OF_MEMORY = re.compile(
     r"memory allocation of|MemoryError|bad_alloc|out of memory|cannot allocate memory", re.I
 )
-_OUT_OF_PROCESSES = re.compile(r"(fork|clone|thread|process).*resource temporarily unavail", re.I)
+_OUT_OF_PROCESSES = re.compile(r"cannot fork|(fork|clone|thread|process).*resource temporarily unavail", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def _lent(places: _Places, uid: int) -> Iterator[None]:
 def _finished(
     returncode: int, output: IO[bytes], errors: IO[bytes], excess: Excess | None, limits: Limits
 ) -> Finished:
-    said = _end_of(errors)
+    said = end_of(errors)
     excess = excess or _excess_told_by(returncode, output, errors, said, limits)
     content = _start_of(output, limits.output_mib * _MIB)
     if excess is None:
@@ -249,7 +249,7 @@ def _excess_told_by(
     full = limits.output_mib * _MIB
     if returncode == -signal.SIGXFSZ or max(_size(output), _size(errors)) >= full:
         return watch.too_large(limits)
-    if _OUT_OF_MEMORY.search(said):
+    if OUT_OF_MEMORY.search(said):
         return watch.too_much_memory(limits)
     if _OUT_OF_PROCESSES.search(said):
         return watch.too_many(limits)
@@ -267,7 +267,8 @@ def _start_of(file: IO[bytes], most: int) -> bytes:
     return file.read(most)
 
 
-def _end_of(file: IO[bytes]) -> str:
+def end_of(file: IO[bytes], begin: int = 0) -> str:
+    """Read the end of what was written to *file* since it was *begin* bytes long."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _ERRORS_BYTES))
+    file.seek(max(begin, size - _ERRORS_BYTES))
     return file.read().decode(errors="replace").strip()

@@ -1,0 +1,184 @@
+"""
+What kreuzberg is asked to do with a document. Runs in the child alone (child.py).
+
+What is set here decides the result: a change must raise `REVISION`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kreuzberg import ExtractionConfig, ExtractionResult
+
+REVISION = 2
+
+_PDF = "application/pdf"
+_WORD_97 = "application/msword"
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: A page takes a second or two.
+_MOST_PAGES_BY_OCR = 20
+#: Bullets of the symbol fonts of office programs, which have no meaning of their own.
+_BULLETS = str.maketrans(dict.fromkeys("\uf095\uf0a7\uf0b7\uf0d8\uf0fc", "•"))
+# What a page says of itself. The library writes it down as YAML and then reads it as Markdown:
+# a rule, and a heading (seen with 4.10.4).
+_FRONT_MATTER = re.compile(r"\A---\n+((?:[\w:.-]+: .*\n+)*)## ([\w:.-]+: .*\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is made of documents."""
+
+    to: str  #: "markdown" or "text"
+    languages: tuple[str, ...]  #: of OCR; (): none
+
+    @property
+    def output_format(self) -> str:
+        return "markdown" if self.to == "markdown" else "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    text: str
+    note: str = ""
+
+
+def extract(content: bytes, media_type: str, name: str, wanted: Wanted) -> Extracted:
+    """
+    Turn *content* into text.
+
+    Args:
+        media_type: "": as the extension of *name* says.
+
+    Raises:
+        KreuzbergError: It cannot be read.
+    """
+    kind = media_type or _kind_by(name)
+    if kind == _PDF:
+        return _pdf(content, wanted)
+    if kind.startswith("image/") and kind != "image/svg+xml":
+        return _image(content, kind, wanted)
+    if kind.startswith("text/") and kind != "text/html":
+        content = _as_utf8(content)
+    text = _run(content, kind, _config(wanted)).content
+    if kind == _WORD_97:
+        text = text.replace("&#9;", "\t")
+    if kind == "text/html" and wanted.to == "markdown":
+        text = _FRONT_MATTER.sub(_as_front_matter, text)
+    return Extracted(text)
+
+
+def _kind_by(name: str) -> str:
+    from kreuzberg import detect_mime_type_from_path
+
+    return detect_mime_type_from_path(name)
+
+
+def _pdf(content: bytes, wanted: Wanted) -> Extracted:
+    """
+    Read the text that is in it, and by OCR the pages that have none.
+
+    In two goes: with OCR switched on the library rasters also pages whose text is short
+    (4.10.4: 1 s instead of 3 ms, and worse), and leaves out scanned pages among others.
+    """
+    found = _run(content, _PDF, _config(wanted, pages=True))
+    text = found.content.translate(_BULLETS)
+    blank = [page["page_number"] for page in found.pages or () if not page["content"].strip()]
+    if not blank:
+        return Extracted(text)
+    if not wanted.languages or len(blank) > _MOST_PAGES_BY_OCR < len(found.pages or ()):
+        return Extracted(text, f"no text was found on {_pages(blank)}; scans need OCR first")
+    if not text.strip():
+        scanned = _run(content, _PDF, _config(wanted, ocr=True, format_="plain", all_pages=True))
+    else:
+        scanned = _run(content, _PDF, _config(wanted, ocr=True, pages=True, ocr_pages=blank))
+    read = scanned.content.translate(_BULLETS)
+    if len(read.split()) <= len(text.split()):  # they are blank
+        return Extracted(text)
+    return Extracted(read, f"{_pages(blank)} read by OCR ({'+'.join(wanted.languages)})")
+
+
+def _image(content: bytes, kind: str, wanted: Wanted) -> Extracted:
+    if not wanted.languages:
+        return Extracted("")
+    # Not as Markdown: that joins all lines of a picture to one.
+    text = _run(content, kind, _config(wanted, ocr=True, format_="plain")).content
+    return Extracted(text, f"read by OCR ({'+'.join(wanted.languages)})")
+
+
+def _as_front_matter(found: re.Match[str]) -> str:
+    lines = [line for line in (found[1] + found[2]).splitlines() if line]
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def _run(content: bytes, kind: str, config: ExtractionConfig) -> ExtractionResult:
+    from kreuzberg import extract_bytes_sync
+
+    return extract_bytes_sync(content, kind, config)
+
+
+def _config(
+    wanted: Wanted,
+    *,
+    format_: str = "",
+    pages: bool = False,
+    ocr: bool = False,
+    all_pages: bool = False,
+    ocr_pages: list[int] | None = None,
+) -> ExtractionConfig:
+    from kreuzberg import (
+        ConcurrencyConfig,
+        ContentFilterConfig,
+        ExtractionConfig,
+        OcrConfig,
+        PageConfig,
+        PdfConfig,
+        TesseractConfig,
+    )
+
+    language = "+".join(wanted.languages)
+    engine = TesseractConfig(use_cache=False, language=language, enable_table_detection=False)
+    return ExtractionConfig(
+        use_cache=False,
+        output_format=format_ or wanted.output_format,
+        # One thread: several documents are converted at a time.
+        concurrency=ConcurrencyConfig(max_threads=1),
+        # Everything: by default the first line of a page is taken for a running header and
+        # left out, without a word (seen with 4.10.4).
+        content_filter=ContentFilterConfig(
+            include_headers=True,
+            include_footers=True,
+            include_watermarks=True,
+            strip_repeating_text=False,
+        ),
+        pdf_options=PdfConfig(top_margin_fraction=0.0, bottom_margin_fraction=0.0),
+        pages=PageConfig(extract_pages=True) if pages else None,
+        ocr=OcrConfig(backend="tesseract", language=language, tesseract_config=engine)
+        if ocr
+        else None,
+        force_ocr=all_pages,
+        force_ocr_pages=ocr_pages,
+    )
+
+
+def _pages(numbers: list[int]) -> str:
+    return ("page " if len(numbers) == 1 else "pages ") + ", ".join(map(str, numbers))
+
+
+def _as_utf8(text: bytes) -> bytes:
+    """
+    Recode a text that is not UTF-8.
+
+    The library puts U+FFFD for every byte it cannot read, without a word (seen with
+    4.10.4). What is neither UTF-8 nor UTF-16 is most likely what Windows writes.
+    """
+    if text.startswith(_BYTE_ORDER_MARKS):
+        return text.decode("utf-16", errors="replace").encode()
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("cp1252", errors="replace").encode()
+    return text
