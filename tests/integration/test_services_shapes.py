@@ -11,7 +11,7 @@ import pytest
 from conversion_desk import Desk
 from conversion_servers import CUT, HANGS, FailingServer, Said
 from conversion_stand_ins import DoclingStandIn, GotenbergStandIn, TikaStandIn
-from docferry.convert.base import ConverterDownError, Limits
+from docferry.convert.base import ConversionStoppedError, ConverterDownError, Limits
 from docferry.convert.service import Access, ServiceConverter, Waits
 from docferry.core.ulids import time_of
 from docferry.errors import UserError
@@ -225,6 +225,19 @@ def test_a_task_that_takes_too_long_is_the_documents_failure(
     docling.takes_s = 100
 
     assert desk.refused_by(docling_at(docling.url)).failure is Failure.TIMEOUT
+
+
+def test_waiting_for_a_task_ends_at_once_when_the_daemon_stops(
+    desk: Desk, docling: DoclingStandIn
+) -> None:
+    docling.takes_s = 100
+    service = docling_at(docling.url)
+    with ThreadPoolExecutor() as pool:
+        conversion = pool.submit(desk.convert, service)
+        docling.wait_for_calls(2)
+        service.stop()
+
+        assert isinstance(conversion.exception(5.0), ConversionStoppedError)
 
 
 def test_a_docling_that_takes_no_document_is_in_doubt(desk: Desk, docling: DoclingStandIn) -> None:

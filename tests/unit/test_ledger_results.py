@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
 from docferry.ledger import Ledger
-from docferry.ledger.schema import job
-from docferry.model import Provenance
-from ledger_rows import NOW, fresh_ledger, new_job, sha_of, ulid_of
+from docferry.model import JobRow, Provenance
+from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of
 
 
 @pytest.fixture
@@ -21,15 +19,14 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield ledger
 
 
-def store(ledger: Ledger, **values: object) -> None:
-    """Note that the job is about to store its result."""
-    about = {"result_path": "a.md", "result_sha256": sha_of("made"), "release": "kreuzberg 4.10.4"}
-    with ledger._database.writing() as tx:
-        tx.connection.execute(update(job).values(**(about | values)))
+def claimed(ledger: Ledger) -> JobRow:
+    job = ledger.jobs.claim(NOW, NOW + MINUTE, rules=["to-markdown"])
+    assert job is not None
+    return job
 
 
 def test_a_result_is_known_before_its_job_is_done(ledger: Ledger) -> None:
-    store(ledger)
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
 
     assert ledger.results.at("processed", "a.md", sha_of("made")) == Provenance(
         ulid_of("a.docx"), sha_of("a"), "to-markdown", "kreuzberg 4.10.4"
@@ -38,7 +35,7 @@ def test_a_result_is_known_before_its_job_is_done(ledger: Ledger) -> None:
 
 
 def test_another_content_or_path_or_mirror_is_nobodys_result(ledger: Ledger) -> None:
-    store(ledger)
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
 
     assert ledger.results.at("processed", "a.md", sha_of("edited")) is None
     assert ledger.results.at("processed", "b.md", sha_of("made")) is None
@@ -46,14 +43,14 @@ def test_another_content_or_path_or_mirror_is_nobodys_result(ledger: Ledger) -> 
     assert not ledger.results.has_any("docs", "a.md")
 
 
-def test_a_job_without_a_result_has_made_nothing(ledger: Ledger) -> None:
-    store(ledger, result_sha256=None)
+def test_what_a_job_found_in_its_place_is_not_its_own(ledger: Ledger) -> None:
+    ledger.jobs.finish(claimed(ledger).id, NOW, "a.md", sha_of("a person's"))
 
-    assert not ledger.results.has_any("processed", "a.md")
+    assert ledger.results.at("processed", "a.md", sha_of("a person's")) is None
 
 
-def test_what_an_older_docferry_made_names_its_converter(ledger: Ledger) -> None:
-    store(ledger, release=None)
+def test_a_program_that_has_no_name_is_named_by_its_converter(ledger: Ledger) -> None:
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "", NOW)
 
     found = ledger.results.at("processed", "a.md", sha_of("made"))
 

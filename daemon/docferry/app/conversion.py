@@ -20,18 +20,17 @@ from docferry.engine.put_result import Target
 from docferry.engine.timers import Timers
 from docferry.engine.worker import Worker
 from docferry.engine.worker_chain import Conversion
-from docferry.errors import UserError
+from docferry.errors import DocferryError, StaleError, UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.model import BreakerState, ConverterRow, JobRow, JobState, Origin
+from docferry.model import BreakerState, ConverterRow, FileState, JobRow, Origin, Path, Sha256
+from docferry.storage.local import LocalStorage
 
 log = get_logger(__name__)
 
 EXPIRY_EVERY_S = 5.0
 LEASES_EVERY_S = 20.0
 BACKLOG_EVERY_S = 2.0
-#: Jobs whose results a killed daemon may have left uncarried.
-_LATELY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +173,9 @@ class Conversions:
 
         A daemon that was killed knew; to this one they would be a person's.
         """
-        jobs = self._ledger.jobs
-        for job in (*jobs.all(JobState.RUNNING), *jobs.all(JobState.DONE, limit=_LATELY)):
-            if job.result_path is None or job.target_mirror not in self._loops:
-                continue
-            agreed = self._ledger.synced.get(job.target_mirror, [job.result_path])
-            state = agreed.get(job.result_path)
-            if state is None or state.sha256 != job.result_sha256:
-                self._loops[job.target_mirror].mark(job.result_path, Origin.CONVERSION)
+        for mirror, path, sha256 in self._ledger.jobs.results_unrecorded():
+            if mirror in self._loops and _holds(self._sides[mirror].local, path, sha256):
+                self._loops[mirror].mark(path, Origin.CONVERSION)
 
     # Where things are.
 
@@ -198,6 +192,20 @@ def _trouble(loop: MirrorLoop) -> str | None:
     if loop.is_proven:
         return None
     return loop.facts.reason or f"it is {loop.facts.health}"
+
+
+def _holds(folder: LocalStorage, path: Path, sha256: Sha256) -> bool:
+    """Say whether that content is there, or may be: where the folder is away nobody can tell."""
+    try:
+        found = folder.stat(path)
+        if not isinstance(found, FileState):
+            return False
+        with folder.read(path, found.token) as content:
+            return content.sha256() == sha256
+    except StaleError:
+        return False
+    except DocferryError:
+        return True
 
 
 def _conversion(options: ConvertConfig, chain: tuple[Converter, ...]) -> Conversion:

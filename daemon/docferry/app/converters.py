@@ -24,8 +24,13 @@ def make_converter(config: Config, name: str) -> Converter:
     """
     options = config.converters.get(name) or BUILT_IN[name]
     match options.kind:
-        case ConverterKind.MARKDOWN:
-            return MarkdownConverter()
+        case ConverterKind.MARKDOWN | ConverterKind.TEXT as kind:
+            return MarkdownConverter(
+                name=name,
+                to="text" if kind is ConverterKind.TEXT else "markdown",
+                slots=options.at_once,
+                languages=options.languages or None,
+            )
         case kind if kind in _SHAPES:
             return _service(options, _SHAPES[kind])
         case kind:

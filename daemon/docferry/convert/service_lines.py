@@ -25,6 +25,9 @@ from docferry.convert.base import ConversionStoppedError
 
 #: To reach a service at all. It is near; who is silent for so long is not there.
 CONNECT_TIMEOUT_S = 10.0
+#: Once it is connected, a line is cut before a single read or write gives up.
+GRACE_S = 5.0
+_SHORTEST_S = 0.01  # none at all would mean for ever
 
 
 class Line:
@@ -154,6 +157,11 @@ class _Watched(HTTPConnection):
     line: ClassVar[Line]
     _known: socket.socket | None = None
 
+    def connect(self) -> None:
+        super().connect()
+        # A service that does not read for a while is not one that cannot be reached.
+        self.sock.settimeout(self.line.left_s + GRACE_S)
+
     def _new_conn(self) -> socket.socket:
         # Only now is the one before of no use: an answer that ends with its connection is
         # still being read when the connection says that it is closed.
@@ -206,7 +214,7 @@ def _connected(line: Line, to: HTTPConnection) -> tuple[socket.socket, socket.so
 
 
 def _connect(line: Line, connection: socket.socket, address: Any) -> None:
-    connection.settimeout(min(CONNECT_TIMEOUT_S, line.left_s) or None)
+    connection.settimeout(min(CONNECT_TIMEOUT_S, max(line.left_s, _SHORTEST_S)))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     _ensure_whole(line)  # to cut what is not connected does nothing
     connection.connect(address)

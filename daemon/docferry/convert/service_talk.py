@@ -35,7 +35,7 @@ from docferry.convert.service_answers import (
     why_not,
 )
 from docferry.convert.service_bodies import FileBody
-from docferry.convert.service_lines import CONNECT_TIMEOUT_S, Line, session_on
+from docferry.convert.service_lines import CONNECT_TIMEOUT_S, GRACE_S, Line, session_on
 from docferry.errors import DocferryError, TemporaryError, UserError
 from docferry.model import Failure
 
@@ -45,8 +45,7 @@ _MIB = 1024 * 1024
 _PART_BYTES = 64 * 1024
 _HEAD_BYTES = 1024
 #: JSON is parsed in memory, several times its size: whatever a result may have.
-_LARGEST_JSON_BYTES = 96 * _MIB
-_GRACE_S = 5.0  # the line is cut before requests' own timeout
+_LARGEST_JSON_BYTES = 64 * _MIB
 _FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
@@ -129,12 +128,14 @@ class Talk:
         """
         # A third more where the result is in Base64, and as much again for what is around it.
         most = min(self._limits.output_mib * _MIB * 2 + _MIB, _LARGEST_JSON_BYTES)
-        said = b"".join(self._parts(answer, most))
-        self._ensure_promised(answer, said[:_HEAD_BYTES], ".json")
+        said = bytearray()
+        for part in self._parts(answer, most):
+            said += part
+        self._ensure_promised(answer, bytes(said[:_HEAD_BYTES]), ".json")
         try:
             return json.loads(said)
         except (ValueError, RecursionError) as error:
-            raise self.wrong(f"no JSON: {error}", said) from error
+            raise self.wrong(f"no JSON: {error}", bytes(said[:WORDS_BYTES])) from error
 
     def text(self, answer: requests.Response) -> str:
         """Read the beginning of an answer, as words."""
@@ -182,7 +183,7 @@ class Talk:
                 headers=headers,
                 stream=True,
                 allow_redirects=False,  # whoever it sends us to would be given the document
-                timeout=(CONNECT_TIMEOUT_S, self.line.left_s + _GRACE_S),
+                timeout=(CONNECT_TIMEOUT_S, self.line.left_s + GRACE_S),
                 verify=self._service.access.verify,
                 cert=self._service.access.client_certificate,
                 proxies=dict(self._service.proxies),

@@ -79,24 +79,24 @@ def after_failure(
         opens_at: When the converter is tried again; None: it was not given up on. A document
             that it may have failed over is not the one to try it with.
     """
+    if is_blamed:
+        reason = f"it fails whenever it is given this document: {failed.reason}"
+        failed = replace(failed, failure=Failure.CRASHED, reason=reason)
     match failed.failure:
         case Failure.CHANGED:
             return Skip(failed.reason)
         case Failure.EXPIRED:
             return GiveUp(failed.failure, failed.reason)
-        case Failure.OUTAGE | Failure.CONFIGURATION if is_blamed:
-            blamed = f"it fails whenever it is given this document: {failed.reason}"
-            failed = replace(failed, failure=Failure.CRASHED, reason=blamed)
-        case Failure.STORING | Failure.OTHER if failed.is_lasting:
-            pass  # a few attempts, as if it were the document's own
-        case Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER:
+        case (
+            Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER
+        ) if not failed.is_lasting:
             wait_s = delay_s(3, jitter=jitter)
             return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=False)
-    most = min(2, max_attempts) if failed.failure in _TRIED_TWICE else max_attempts
-    if attempts >= most:
-        return GiveUp(failed.failure, failed.reason)
-    wait_s = delay_s(attempts, jitter=jitter)
-    return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=True)
+        case _ if attempts >= _most(failed.failure, max_attempts):
+            return GiveUp(failed.failure, failed.reason)
+        case _:
+            wait_s = delay_s(attempts, jitter=jitter)
+            return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=True)
 
 
 def lost_too_often(attempts: int, max_attempts: int) -> GiveUp | None:
@@ -114,6 +114,10 @@ def lost_too_often(attempts: int, max_attempts: int) -> GiveUp | None:
     return GiveUp(
         Failure.CRASHED, f"docferry itself ended {attempts - 1} times while it was converted"
     )
+
+
+def _most(failure: Failure, max_attempts: int) -> int:
+    return min(2, max_attempts) if failure in _TRIED_TWICE else max_attempts
 
 
 def _run_at(

@@ -64,10 +64,12 @@ class Backlog:
         rules: Sequence[Rule],
         now: Callable[[], datetime],
         *,
+        most_queued: int = MOST_QUEUED,
         paused: Collection[str] = (),
     ) -> None:
         self._ledger = ledger.backlog
         self._now = now
+        self._most_queued = most_queued
         self._paused = paused
         self._rounds = [
             _Round(rule, fingerprint_of(rule), self._ledger.passed(rule.name)) for rule in rules
@@ -110,7 +112,7 @@ class Backlog:
             one.rule.name, one.rule.recipe, reason, now, budget
         ):
             return True
-        room = MOST_QUEUED - self._ledger.queued(one.rule.name)
+        room = self._most_queued - self._ledger.queued(one.rule.name)
         if room <= 0:
             return False
         files = self._ledger.files(one.rule.from_mirror, one.after, budget)

@@ -55,6 +55,7 @@ class Hands:
 class _Done:
     path: Path
     result: Result
+    release: str
     note: str | None
     twin: JobRow | None = None  #: whose result it is; its own, where it had it before
 
@@ -167,14 +168,17 @@ class Attempts:
     def _put(
         self, job: JobRow, result: Result, note: str | None, twin: JobRow | None = None
     ) -> _Ended:
+        # A result that is shared was made by the same recipe: these programs, these versions.
+        release = self._hands.conversions[job.rule].release
         try:
-            path = self._hands.results.put(job, result, partial(self._hands.progress.stores, job))
+            intend = partial(self._hands.progress.stores, job, release)
+            path = self._hands.results.put(job, result, intend)
         except (OutdatedError, InTheWayError):
             raise
         except DocferryError as error:
             is_lasting = isinstance(error, PermanentError)
             return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
-        return _Done(path, result, note, twin)
+        return _Done(path, result, release, note, twin)
 
     def _works(self, converter: str) -> None:
         CONVERTER_CALLS.labels(converter, "done").inc()
@@ -220,6 +224,7 @@ class Attempts:
             done.path,
             done.result.sha256,
             note=done.note,
+            release=done.release,
             shared_with=shared_with,
         )
         self._hands.converters.forget(job.id)

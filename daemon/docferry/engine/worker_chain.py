@@ -29,6 +29,11 @@ class Conversion:
     max_attempts: int
 
     @property
+    def release(self) -> str:
+        """Name the programs, with their versions, in their order."""
+        return " + ".join(converter.release() for converter in self.chain)
+
+    @property
     def converters(self) -> frozenset[str]:
         """Name them."""
         return frozenset(converter.name for converter in self.chain)

@@ -65,14 +65,14 @@ class Progress:
         if job.last_error is not None:
             self._tell({job.id})
 
-    def stores(self, job: JobRow, path: Path, sha256: Sha256) -> None:
+    def stores(self, job: JobRow, release: str, path: Path, sha256: Sha256) -> None:
         """
         Write down that the content *sha256* is about to be put to *path*.
 
         Raises:
             TemporaryError: It could not be written: then it must not be put there.
         """
-        self._jobs.about_to_put(job.target_mirror, path, sha256, self._now())
+        self._jobs.about_to_put(job, path, sha256, release, self._now())
         self._comes_to(job, JobStage.STORING)
 
     def renew(self) -> None:

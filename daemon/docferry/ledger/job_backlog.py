@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 
 from docferry.ledger.database import Database, chunks
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW
@@ -78,7 +79,11 @@ class JobBacklog:
     def queued(self, rule: str) -> int:
         """Give the number of jobs of *rule*'s backlog that are queued."""
         query = select(func.count()).where(
-            IS_QUEUED, job.c.rule == rule, job.c.priority == Priority.BACKLOG
+            IS_QUEUED,
+            job.c.rule == rule,
+            job.c.priority == Priority.BACKLOG,
+            # So said, SQLite takes the index of those that are due.
+            job.c.run_at > literal_column("''"),
         )
         with self._database.reading() as tx:
             return int(tx.value(query))
@@ -131,5 +136,5 @@ class JobBacklog:
             return sum(tx.update(job, values, job.c.id.in_(chunk)) for chunk in chunks(found))
 
 
-def _file(path_now: Path, **columns: object) -> VersionRow:
+def _file(path_now: Path, **columns: Any) -> VersionRow:
     return VersionRow(**(columns | {"path": path_now}))

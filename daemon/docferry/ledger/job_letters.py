@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, null, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, or_, select
 from ulid import ULID
 
 from docferry.ledger.database import Database, Transaction, chunks
@@ -160,14 +161,14 @@ def unskip(tx: Transaction, job_id: Ulid, new: NewJob) -> None:
     tx.update(job, values, job.c.id == job_id, job.c.state == JobState.SKIPPED)
 
 
-def _this(new: NewJob):
+def _this(new: NewJob) -> Select[Any]:
     return select(job).where(
         job.c.sha256 == new.sha256, job.c.recipe == new.recipe, job.c.place == new.place
     )
 
 
 def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[str, object]:
-    values = _ANEW | {
+    values: dict[str, object] = _ANEW | {
         "run_at": at,
         "priority": Priority.ASKED,
         "is_forced": True,

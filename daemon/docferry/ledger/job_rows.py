@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, case, func, literal_column, null, select
+from sqlalchemy import Select, func, literal_column, null, select
 
-from docferry.ledger.database import Database, chunks
+from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import job, result, version
 from docferry.model import JobRow, JobState, Origin, Path, Sha256, Ulid
 
@@ -17,8 +18,6 @@ _UNSETTLED = (JobState.QUEUED, JobState.RUNNING, JobState.DEAD)
 #: Said as a constant: only so the index of those that are queued serves.
 IS_QUEUED = job.c.state == literal_column("'queued'")
 _NEWEST_RESULT = (job.c.finished_at.desc(), job.c.id.desc())
-_COUNTS = [func.count(case((job.c.state == state, 1))) for state in _UNSETTLED]
-_OLDEST = func.min(case((job.c.state == JobState.QUEUED, job.c.created_at)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +110,22 @@ class JobRows:
             found = [one for query in (noted, of_jobs, at_rest) for (one,) in tx.tuples(query)]
         return {one for one in found if one is not None}
 
+    def results_unrecorded(self) -> list[tuple[str, Path, Sha256]]:
+        """
+        Give the results that were to be put somewhere, and never became a version there.
+
+        As mirror, path and content. They may be there all the same: a daemon that is killed
+        has no time to record them.
+        """
+        is_recorded = select(version.c.id).where(
+            version.c.mirror == result.c.mirror,
+            version.c.path == result.c.path,
+            version.c.sha256 == result.c.sha256,
+        )
+        query = select(result.c.mirror, result.c.path, result.c.sha256)
+        with self._database.reading() as tx:
+            return [(*row,) for row in tx.tuples(query.where(~is_recorded.exists()))]
+
     def counts(self) -> dict[JobState, int]:
         """Give the number of jobs in every state, 0 too."""
         query = select(job.c.state, func.count()).group_by(job.c.state)
@@ -129,20 +144,38 @@ class JobRows:
 
     def queues(self) -> list[Queue]:
         """Give the queues in which a job waits, runs or is dead, by converter and rule."""
-        # All of it out of one index; what is done is not looked at.
-        query = (
-            select(job.c.converter, job.c.rule, *_COUNTS, _OLDEST)
-            .where(job.c.state.in_(_UNSETTLED))
-            .group_by(job.c.converter, job.c.rule)
-            .order_by(job.c.converter, job.c.rule)
-        )
+        found: dict[tuple[str, str], dict[str, Any]] = {}
         with self._database.reading() as tx:
-            rows = tx.tuples(query)
-        return [
-            Queue(*counts, None if oldest is None else datetime.fromisoformat(oldest))
-            for *counts, oldest in rows
-        ]
+            for state in _UNSETTLED:
+                for rule, converter in _groups(tx, state):
+                    count, oldest = _counted(tx, state, rule, converter)
+                    facts = found.setdefault((converter, rule), {})
+                    facts[state.value] = count
+                    if state is JobState.QUEUED:
+                        facts["oldest_at"] = datetime.fromisoformat(oldest)
+        nothing = {"queued": 0, "running": 0, "dead": 0, "oldest_at": None}
+        return [Queue(*names, **(nothing | found[names])) for names in sorted(found)]
 
     def _one(self, query: Select[tuple[object, ...]]) -> JobRow | None:
         with self._database.reading() as tx:
             return tx.one(query, JobRow)
+
+
+def _groups(tx: Transaction, state: JobState) -> Iterator[tuple[str, str]]:
+    """Yield the rules with their converters, each found by one look into the index."""
+    is_it = job.c.state == state
+    rule = ""
+    while rule := tx.value(select(func.min(job.c.rule)).where(is_it, job.c.rule > rule)):
+        ours, converter = (is_it, job.c.rule == rule), ""
+        following = select(func.min(job.c.converter)).where(*ours)
+        while converter := tx.value(following.where(job.c.converter > converter)):
+            yield rule, converter
+
+
+def _counted(tx: Transaction, state: JobState, rule: str, converter: str) -> tuple[int, str]:
+    """Count a group, and give its oldest, each by its own way into the index."""
+    ours = job.c.state == state, job.c.rule == rule, job.c.converter == converter
+    oldest = select(func.min(job.c.created_at)).where(*ours).scalar_subquery()
+    count = select(func.count()).select_from(job).where(*ours).scalar_subquery()
+    [(counted, oldest_at)] = tx.tuples(select(count, oldest))
+    return counted, oldest_at

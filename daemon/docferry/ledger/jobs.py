@@ -11,7 +11,7 @@ what is known of its last attempt, stay until the next one says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -60,7 +60,7 @@ _UNCOUNTED = job.c.attempts - 1
 #: An attempt that broke off counts if the document was in the converter's hands.
 _AFTER_LOSS = job.c.attempts - case((job.c.stage == JobStage.CONVERTING, 0), else_=1)
 _BEGAN = {JobStage.CONVERTING: "converting_at", JobStage.STORING: "storing_at"}
-_NO_LEASE: Mapping[str, object] = {"stage": None, "lease_until": None}
+_NO_LEASE: dict[str, object] = {"stage": None, "lease_until": None}
 
 
 class Jobs(JobRows, JobLetters):
@@ -129,10 +129,27 @@ class Jobs(JobRows, JobLetters):
                 for chunk in chunks(job_ids)
             )
 
-    def about_to_put(self, mirror: str, path: Path, sha256: Sha256, at: datetime) -> None:
-        """Note what is put where before it is: what a crash leaves there is known for ours."""
+    def about_to_put(
+        self, one: JobRow, path: Path, sha256: Sha256, release: str, at: datetime
+    ) -> None:
+        """
+        Note what is put where before it is: what a crash leaves there is known for ours.
+
+        Args:
+            release: The programs that made it, with their versions.
+        """
         with self._database.writing() as tx:
-            _note_result(tx, mirror, path, sha256, at)
+            row = {
+                "mirror": one.target_mirror,
+                "path": path,
+                "sha256": sha256,
+                "put_at": at,
+                "source": one.version,
+                "source_sha256": one.sha256,
+                "rule": one.rule,
+                "converter": release or one.converter,
+            }
+            tx.insert_missing(result, [row])
 
     def finish(
         self,
@@ -142,6 +159,7 @@ class Jobs(JobRows, JobLetters):
         result_sha256: Sha256 | None = None,
         *,
         note: str | None = None,
+        release: str | None = None,
         shared_with: Ulid | None = None,
     ) -> bool:
         """
@@ -152,22 +170,18 @@ class Jobs(JobRows, JobLetters):
         Args:
             shared_with: The job whose result it is.
         """
-        values = {
+        values: dict[str, object] = {
             "state": JobState.DONE,
             "finished_at": at,
             "result_path": result_path,
             "result_sha256": result_sha256,
             "note": note,
+            "release": release,
             "shared_with": shared_with,
             "is_forced": False,
         }
         with self._database.writing() as tx:
-            if not tx.update(job, _NO_LEASE | values, job.c.id == job_id):
-                return False
-            if result_path is not None and result_sha256 is not None:
-                mirror = tx.value(select(job.c.target_mirror).where(job.c.id == job_id))
-                _note_result(tx, mirror, result_path, result_sha256, at)
-            return True
+            return bool(tx.update(job, _NO_LEASE | values, job.c.id == job_id))
 
     def skip(
         self,
@@ -184,7 +198,7 @@ class Jobs(JobRows, JobLetters):
         One that is skipped because its version was not to be had any more (`CHANGED`), or
         by a change of the configuration, is queued again when its content is called for again.
         """
-        values = {
+        values: dict[str, object] = {
             "state": JobState.SKIPPED,
             "finished_at": at,
             "failure": failure,
@@ -210,7 +224,11 @@ class Jobs(JobRows, JobLetters):
             counts: The attempt counts.
             at: When it failed, for `finished_at`; None: nobody has said, *run_at* at last.
         """
-        values = {"state": JobState.QUEUED, "run_at": run_at, "finished_at": at or run_at}
+        values: dict[str, object] = {
+            "state": JobState.QUEUED,
+            "run_at": run_at,
+            "finished_at": at or run_at,
+        }
         if not counts:
             values["attempts"] = _UNCOUNTED
         return self._change_running(job_id, claimed_at, values | _told(failed))
@@ -219,18 +237,22 @@ class Jobs(JobRows, JobLetters):
         self, job_id: Ulid, at: datetime, failed: Failed, *, claimed_at: datetime | None = None
     ) -> bool:
         """Give a running job up: a dead letter, for a person to see."""
-        values = {"state": JobState.DEAD, "finished_at": at}
+        values: dict[str, object] = {"state": JobState.DEAD, "finished_at": at}
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def release(self, job_id: Ulid, at: datetime, *, claimed_at: datetime | None = None) -> bool:
         """Give a running job back as if it had not been claimed."""
-        values = {"state": JobState.QUEUED, "run_at": at, "attempts": _UNCOUNTED}
+        values: dict[str, object] = {"state": JobState.QUEUED, "run_at": at, "attempts": _UNCOUNTED}
         return self._change_running(job_id, claimed_at, values)
 
     def expire(self, now: datetime) -> list[JobRow]:
         """Give up the jobs that have waited longer than they may, and give them."""
-        late = IS_QUEUED, job.c.expires_at.is_not(null()), job.c.expires_at <= now
-        values = {
+        late = (
+            job.c.state == JobState.QUEUED,
+            job.c.expires_at.is_not(null()),
+            job.c.expires_at <= now,
+        )
+        values: dict[str, object] = {
             "state": JobState.DEAD,
             "finished_at": now,
             "failure": Failure.EXPIRED,
@@ -266,7 +288,7 @@ class Jobs(JobRows, JobLetters):
             return rows
 
     def _change_running(
-        self, job_id: Ulid, claimed_at: datetime | None, values: Mapping[str, object]
+        self, job_id: Ulid, claimed_at: datetime | None, values: dict[str, object]
     ) -> bool:
         with self._database.writing() as tx:
             return bool(tx.update(job, _NO_LEASE | values, *_is_running(job_id, claimed_at)))
@@ -316,7 +338,7 @@ def _put_again(tx: Transaction, new: NewJob) -> None:
 
 def _lost(at: datetime, why: str) -> dict[str, object]:
     """What a running job becomes whose worker is gone."""
-    return dict(_NO_LEASE) | {
+    return _NO_LEASE | {
         "state": JobState.QUEUED,
         "run_at": at,
         "attempts": _AFTER_LOSS,
@@ -340,11 +362,6 @@ def _is_running(job_id: Ulid, claimed_at: datetime | None) -> list[ColumnElement
     if claimed_at is not None:
         found.append(job.c.claimed_at == claimed_at)
     return found
-
-
-def _note_result(tx: Transaction, mirror: str, path: Path, sha256: Sha256, at: datetime) -> None:
-    row = {"mirror": mirror, "path": path, "sha256": sha256, "put_at": at}
-    tx.insert_missing(result, [row])
 
 
 @lru_cache(maxsize=64)

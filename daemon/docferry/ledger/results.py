@@ -1,11 +1,11 @@
-"""What conversions have put, or are about to put, at the paths of a mirror."""
+"""What conversions have put, or were about to put, at the paths of a mirror, and of what."""
 
 from __future__ import annotations
 
 from sqlalchemy import select
 
 from docferry.ledger.database import Database
-from docferry.ledger.schema import job
+from docferry.ledger.schema import result
 from docferry.model import Path, Provenance, Sha256
 
 
@@ -19,29 +19,15 @@ class Results:
 
         A job writes down what it is about to store: the answer is there before the file.
         """
-        query = (
-            select(job.c.version, job.c.sha256, job.c.rule, job.c.release, job.c.converter)
-            .where(
-                job.c.target_mirror == mirror,
-                job.c.result_path == path,
-                job.c.result_sha256 == sha256,
-            )
-            .order_by(job.c.storing_at.desc())
-            .limit(1)
-        )
+        query = select(
+            result.c.source, result.c.source_sha256, result.c.rule, result.c.converter
+        ).where(result.c.mirror == mirror, result.c.path == path, result.c.sha256 == sha256)
         with self._database.reading() as tx:
             found = tx.tuples(query)
-        if not found:
-            return None
-        [(source, source_sha256, rule, release, converter)] = found
-        return Provenance(source, source_sha256, rule, release or converter)
+        return Provenance(*found[0]) if found else None
 
     def has_any(self, mirror: str, path: Path) -> bool:
-        """Say whether a conversion ever stored, or is about to store, something at *path*."""
-        query = select(job.c.id).where(
-            job.c.target_mirror == mirror,
-            job.c.result_path == path,
-            job.c.result_sha256.is_not(None),
-        )
+        """Say whether a conversion ever stored, or was about to store, something at *path*."""
+        query = select(result.c.sha256).where(result.c.mirror == mirror, result.c.path == path)
         with self._database.reading() as tx:
             return tx.value(query.limit(1)) is not None

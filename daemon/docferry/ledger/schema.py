@@ -327,6 +327,10 @@ result = _table(
     Column("path", Text, primary_key=True),
     Column("sha256", Text, primary_key=True),
     Column("put_at", Instant),
+    Column("source", Text),
+    Column("source_sha256", Text),
+    Column("rule", Text),
+    Column("converter", Shown),
 )
 
 job = _table(

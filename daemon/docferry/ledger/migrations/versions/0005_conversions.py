@@ -70,6 +70,10 @@ def upgrade() -> None:
         sa.Column("path", TEXT, primary_key=True),
         sa.Column("sha256", TEXT, primary_key=True),
         _text("put_at"),
+        _text("source"),
+        _text("source_sha256"),
+        _text("rule"),
+        _text("converter"),
     )
     op.create_table(
         "converter",
@@ -86,7 +90,7 @@ def _indexes() -> None:
     # What is due, of each rule by itself: one whose converter is paused costs the others
     # nothing. What is done is in none of these, however much it is.
     _index("job_due", ["rule", "priority", "run_at", "id"], "state = 'queued'")
-    _index("job_expiry", ["expires_at"], "state = 'queued' AND expires_at IS NOT NULL")
+    _index("job_expiry", ["state", "expires_at"], "expires_at IS NOT NULL")
     # How many there are in each state, of which rule, and the oldest.
     op.create_index("job_counts", "job", ["state", "rule", "converter", "created_at"])
     op.create_index("job_result", "job", ["target_mirror", "result_path"])
