@@ -181,31 +181,26 @@ def test_a_run_once_with_a_service_that_is_away_ends_and_the_next_one_goes_on(
 def test_a_converter_that_cannot_be_had_pauses_its_rules_and_no_others(
     new_site: NewSite, service: FailingServer, tmp_path: Path
 ) -> None:
-    missing = (
-        f'[converter.gone]\nkind = "multipart"\nurl = "{service.url}/gone"\nproduces = "md"\n'
-        f'client_certificate = "{tmp_path / "gone.pem"}"\n'
+    program = tmp_path / "program"
+    more = rules(service) + (
+        f'[converter.gone]\nkind = "command"\ncommand = ["{program}", "{{input}}", "{{output}}"]\n'
+        'produces = "md"\nrevision = "1"\n'
         '[[convert]]\nname = "gone"\nfrom = "docs"\npatterns = ["*.txt"]\n'
         'to = "processed/{rule}/{ulid}.{ext}"\nwith = "gone"\n'
     )
-    site = site_with(new_site, rules(service) + missing)
-    (tmp_path / "gone.pem").write_text("")
-    site.docs.write("before.txt", b"before")
-    with site.running() as daemon:
-        finish(site, daemon)
-    (tmp_path / "gone.pem").unlink()
-
+    site = site_with(new_site, more)
     with site.running() as daemon:
         site.docs.write("meanwhile.txt", b"meanwhile")
-        daemon.wait_for(lambda: len(site.mirrors["published"].files()) == 2)
+        daemon.wait_for(lambda: len(site.mirrors["published"].files()) == 1)
         [down] = daemon.events("converter.down")
-        status = site.json("status")
-    (tmp_path / "gone.pem").write_text("")
+
+    program.write_text('#!/bin/sh\ncp "$1" "$2"\n')
+    program.chmod(0o755)
     with site.running() as daemon:
-        daemon.wait_for(lambda: len(site.mirrors["processed"].files()) == 4)
+        daemon.wait_for(lambda: b"meanwhile" in site.mirrors["processed"].files().values())
 
     assert down["converter"] == "gone"
-    assert "gone.pem" in down["reason"]
-    assert status is not None
+    assert str(program) in down["reason"]
 
 
 def test_a_new_rule_converts_what_was_there_before_it(

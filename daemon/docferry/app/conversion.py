@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from docferry.app.converters import make_converter
@@ -12,6 +12,7 @@ from docferry.app.sides import Sides
 from docferry.config import Config, ConvertConfig
 from docferry.convert.base import Converter, Limits
 from docferry.core.filters import Filter
+from docferry.core.results import origin_of
 from docferry.core.rules import Rule, recipe_for
 from docferry.engine.backlog import Backlog
 from docferry.engine.contents import Contents
@@ -20,11 +21,10 @@ from docferry.engine.put_result import Target
 from docferry.engine.timers import Timers
 from docferry.engine.worker import Worker
 from docferry.engine.worker_chain import Conversion
-from docferry.errors import DocferryError, StaleError, UserError
+from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.model import BreakerState, ConverterRow, FileState, JobRow, Origin, Path, Sha256
-from docferry.storage.local import LocalStorage
+from docferry.model import BreakerState, ConverterRow, JobRow, Outcome, Path, Sha256
 
 log = get_logger(__name__)
 
@@ -97,6 +97,7 @@ class Conversions:
         self._targets: dict[str, Target] = {}
         self._chains = chains = chains_of(config)
         self.rules = chains.rules
+        self._takers = {options.to_mirror for options in config.converts}
         self._backlog = Backlog(ledger, self.rules, now, paused=chains.paused)
         self._is_backlog_done = False
         self._worker = Worker(
@@ -119,7 +120,6 @@ class Conversions:
         for rule in self.rules:
             self._targets[rule.to_mirror] = self._target(rule.to_mirror)
         self._tell_broken()
-        self._mark_results()
         if not self.rules:
             self._worker.prepare()  # what a rule that is gone has left running
             return
@@ -135,6 +135,15 @@ class Conversions:
     def wake(self) -> None:
         """There are new jobs."""
         self._worker.wake()
+
+    def with_origins(self, mirror: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Tell results apart from what people have put to a mirror that takes results."""
+        new = [outcome.version for outcome in outcomes if outcome.version is not None]
+        if not new or mirror not in self._takers:
+            return outcomes
+        contents = [(version.path, version.sha256) for version in new]
+        known = self._ledger.jobs.results_among(mirror, contents)
+        return [_with_origin(outcome, known) for outcome in outcomes]
 
     def is_quiet(self) -> bool:
         """Do a part of the backlog, if there is one; say whether nothing is left that can be done."""
@@ -167,16 +176,6 @@ class Conversions:
             row = ConverterRow(name, BreakerState.OPEN, reason, self._now(), None)
             self._ledger.converters.put(row)
 
-    def _mark_results(self) -> None:
-        """
-        Tell the loops which files came from conversions, as far as they do not know it yet.
-
-        A daemon that was killed knew; to this one they would be a person's.
-        """
-        for mirror, path, sha256 in self._ledger.jobs.results_unrecorded():
-            if mirror in self._loops and _holds(self._sides[mirror].local, path, sha256):
-                self._loops[mirror].mark(path, Origin.CONVERSION)
-
     # Where things are.
 
     def _contents_of(self, mirror: str) -> Contents:
@@ -187,25 +186,20 @@ class Conversions:
         return Target(self._sides[mirror].local, loop.mark, lambda: _trouble(loop))
 
 
+def _with_origin(outcome: Outcome, results: Collection[tuple[Path, Sha256]]) -> Outcome:
+    version = outcome.version
+    if version is None:
+        return outcome
+    is_result = (version.path, version.sha256) in results
+    origin = origin_of(version.origin, is_result=is_result)
+    return replace(outcome, version=replace(version, origin=origin))
+
+
 def _trouble(loop: MirrorLoop) -> str | None:
     """Say why no result may be put into a mirror's folder now; None: it may."""
     if loop.is_proven:
         return None
     return loop.facts.reason or f"it is {loop.facts.health}"
-
-
-def _holds(folder: LocalStorage, path: Path, sha256: Sha256) -> bool:
-    """Say whether that content is there, or may be: where the folder is away nobody can tell."""
-    try:
-        found = folder.stat(path)
-        if not isinstance(found, FileState):
-            return False
-        with folder.read(path, found.token) as content:
-            return content.sha256() == sha256
-    except StaleError:
-        return False
-    except DocferryError:
-        return True
 
 
 def _conversion(options: ConvertConfig, chain: tuple[Converter, ...]) -> Conversion:

@@ -8,7 +8,12 @@ from typing import get_args
 from docferry.config import Config
 from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind, Option
 from docferry.convert.base import Converter
+from docferry.convert.command import CommandConverter
+from docferry.convert.libreoffice import LibreOfficeConverter
 from docferry.convert.markdown import MarkdownConverter
+from docferry.convert.ocr import OcrConverter
+from docferry.convert.pandoc import PandocConverter
+from docferry.convert.pdf import PdfConverter
 from docferry.convert.service import Access, ServiceConverter, ShapeName
 from docferry.errors import UserError
 
@@ -31,10 +36,21 @@ def make_converter(config: Config, name: str) -> Converter:
                 slots=options.at_once,
                 languages=options.languages or None,
             )
+        case ConverterKind.COMMAND:
+            return CommandConverter(name, options.command, options.produces, slots=_slots(options))
+        case ConverterKind.LIBREOFFICE:
+            return LibreOfficeConverter(name, options.format, slots=options.at_once or 1)
+        case ConverterKind.PANDOC:
+            return PandocConverter(name, options.format, slots=_slots(options))
+        case ConverterKind.PDF:
+            return PdfConverter(name, slots=_slots(options))
+        case ConverterKind.OCRMYPDF:
+            languages = options.languages or ("eng",)
+            return OcrConverter(name, languages, slots=options.at_once or 1)
         case kind if kind in _SHAPES:
             return _service(options, _SHAPES[kind])
         case kind:
-            raise UserError(f"converter {name}: {kind} is not built into this docferry")
+            raise UserError(f"converter {name}: there is no kind {kind}")
 
 
 def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
@@ -53,6 +69,10 @@ def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
         waits=options.wait,
         revision=options.revision,
     )
+
+
+def _slots(options: ConverterConfig) -> int:
+    return options.at_once or 2
 
 
 def _text(value: Option) -> str:

@@ -162,6 +162,7 @@ class Daemon:
             on_asked=partial(self._keepers.asked, name),
             on_displaced=partial(self._keepers.poke, name, "bring-up"),
             on_remote_change=partial(self._keepers.remote_changed, name),
+            with_origins=partial(self._conversions.with_origins, name),
             now=self._now,
         )
         self._sides[name] = sides

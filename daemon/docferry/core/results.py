@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from docferry.core.paths import SEGMENT_BYTES, is_alias, is_plain, key_of
 from docferry.core.places import result_path
-from docferry.model import Path, Sha256
+from docferry.model import Origin, Path, Sha256
 
 #: What S3 takes as a key, in bytes. A mirror's prefix is part of it, so less may be had.
 KEY_BYTES = 1024
@@ -35,6 +35,20 @@ def way_for(found: Sha256 | None, wanted: Sha256, ours: Collection[Sha256]) -> W
     if found == wanted:
         return Way.LEAVE
     return Way.REPLACE if found in ours else Way.REFUSE
+
+
+def origin_of(told: Origin, *, is_result: bool) -> Origin:
+    """
+    Say where a content comes from that has come to rest at a path.
+
+    Args:
+        told: By whoever saw it come: that is forgotten in a crash, and a person may have
+            saved something else there meanwhile.
+        is_result: A conversion has put this content there, or was about to.
+    """
+    if told not in (Origin.LOCAL, Origin.CONVERSION):
+        return told
+    return Origin.CONVERSION if is_result else Origin.LOCAL
 
 
 def why_unusable(path: Path) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,8 @@ SKIPPED_FOR_NOW = (Failure.CHANGED, Failure.CONFIGURATION)
 _OF_AN_OUTAGE = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.CRASHED)
 _FREED = {"stage": None, "lease_until": None, "attempts": 0}
 _ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}
+
+_FIELDS = [one.name for one in fields(NewJob)]
 
 
 class JobLetters:
@@ -130,7 +132,7 @@ class JobLetters:
 
 def new_row(new: NewJob) -> dict[str, object]:
     """Give the row of a job that begins."""
-    return asdict(new) | {
+    return _columns_of(new) | {
         "id": str(ULID()),
         "state": JobState.QUEUED,
         "attempts": 0,
@@ -156,9 +158,14 @@ def skipped_of(
 
 def unskip(tx: Transaction, job_id: Ulid, new: NewJob) -> None:
     """Queue a skipped job again, for the version that calls for it now."""
-    values = asdict(new) | _FREED | {"state": JobState.QUEUED, "run_at": new.created_at}
+    values = _columns_of(new) | _FREED | {"state": JobState.QUEUED, "run_at": new.created_at}
     del values["created_at"]
     tx.update(job, values, job.c.id == job_id, job.c.state == JobState.SKIPPED)
+
+
+def _columns_of(new: NewJob) -> dict[str, object]:
+    # `asdict` copies each value deeply: a third of the time that a large insert takes.
+    return {name: getattr(new, name) for name in _FIELDS}
 
 
 def _this(new: NewJob) -> Select[Any]:

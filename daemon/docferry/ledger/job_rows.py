@@ -110,21 +110,19 @@ class JobRows:
             found = [one for query in (noted, of_jobs, at_rest) for (one,) in tx.tuples(query)]
         return {one for one in found if one is not None}
 
-    def results_unrecorded(self) -> list[tuple[str, Path, Sha256]]:
-        """
-        Give the results that were to be put somewhere, and never became a version there.
-
-        As mirror, path and content. They may be there all the same: a daemon that is killed
-        has no time to record them.
-        """
-        is_recorded = select(version.c.id).where(
-            version.c.mirror == result.c.mirror,
-            version.c.path == result.c.path,
-            version.c.sha256 == result.c.sha256,
-        )
-        query = select(result.c.mirror, result.c.path, result.c.sha256)
+    def results_among(
+        self, mirror: str, contents: Sequence[tuple[Path, Sha256]]
+    ) -> set[tuple[Path, Sha256]]:
+        """Give those of *contents* that a conversion put to its path, or was about to."""
+        query = select(result.c.path, result.c.sha256).where(result.c.mirror == mirror)
+        wanted = dict.fromkeys(path for path, _ in contents)
         with self._database.reading() as tx:
-            return [(*row,) for row in tx.tuples(query.where(~is_recorded.exists()))]
+            found = {
+                (path, sha256)
+                for chunk in chunks([*wanted])
+                for path, sha256 in tx.tuples(query.where(result.c.path.in_(chunk)))
+            }
+        return found.intersection(contents)
 
     def counts(self) -> dict[JobState, int]:
         """Give the number of jobs in every state, 0 too."""
