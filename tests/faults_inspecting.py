@@ -204,8 +204,8 @@ INSPECTING = (
     Fault(
         "what does not confine a converter passes for well",
         "app/check_converters.py",
-        '        holds = line.startswith("holds")\n',
-        "        holds = bool(line)\n",
+        '"ok" if line.startswith("holds") else "warning"',
+        '"ok" if line else "warning"',
         CHECK,
     ),
     Fault(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from config_files import BASE, OTHER, Written
 from conversion_servers import FailingServer
 from docferry.app.check import exit_code
-from docferry.app.check_converters import check_converters
+from docferry.app.check_converters import check_converters, told_of
 from docferry.app.findings import Finding
 from docferry.app.onlooker import Onlooker
 from docferry.config import Config
-from docferry.convert.confinement import what_holds
+from docferry.convert.confinement import Confinement, what_holds
 
 RULE = (
     '[[convert]]\nname = "{name}"\nfrom = "docs"\npatterns = ["*.{name}"]\nto = "other"\n'
@@ -78,8 +79,21 @@ def test_what_confines_a_converter_is_told_line_by_line(file: Written) -> None:
     found = of("confinement", [*check_converters(config, Onlooker())])
 
     assert [each.what for each in found] == what_holds().lines()
-    for each in found:
-        assert (each.level == "ok") == each.what.startswith("holds")
+
+
+def test_what_does_not_confine_a_converter_is_a_warning() -> None:
+    nothing = Confinement(
+        network="",
+        calls=False,
+        files="",
+        mounts=False,
+        user=False,
+        processes=False,
+        namespace=False,
+    )
+
+    assert {each.level for each in told_of(nothing)} == {"warning"}
+    assert {each.level for each in told_of(replace(nothing, user=True))} == {"ok", "warning"}
 
 
 def test_a_service_needs_no_confinement_and_no_languages(file: Written) -> None:

@@ -12,7 +12,7 @@ from docferry.app.onlooker import Onlooker
 from docferry.config import Config, ConverterConfig, ConverterKind
 from docferry.config.converters import SERVICES
 from docferry.convert.base import Converter
-from docferry.convert.confinement import what_holds
+from docferry.convert.confinement import Confinement, what_holds
 from docferry.errors import DocferryError
 
 _PATIENCE_S = 10.0
@@ -61,16 +61,19 @@ def _asked(converter: Converter) -> str:
     return f"{converter.release()} is there"
 
 
-def _check_confinement() -> Iterator[Finding]:
+def told_of(confinement: Confinement) -> list[Finding]:
     """Say what keeps a hostile document from doing harm, and what does not."""
+    return [
+        Finding("converter", "confinement", "ok" if line.startswith("holds") else "warning", line)
+        for line in confinement.lines()
+    ]
+
+
+def _check_confinement() -> list[Finding]:
     try:
-        lines = what_holds().lines()
+        return told_of(what_holds())
     except DocferryError as error:
-        yield Finding("converter", "confinement", "error", str(error))
-        return
-    for line in lines:
-        holds = line.startswith("holds")
-        yield Finding("converter", "confinement", "ok" if holds else "warning", line)
+        return [Finding("converter", "confinement", "error", str(error))]
 
 
 def _check_languages(named: list[ConverterConfig]) -> Finding:
