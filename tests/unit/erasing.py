@@ -147,9 +147,11 @@ def put_back(storage: MemoryStorage, row: VersionRow) -> None:
     storage.archive.put(row.id, content, Attributes(sha256=row.sha256, path=row.path))
 
 
-def job_of(mirror: Mirror, row: VersionRow, result: Path | None) -> None:
+def job_of(
+    mirror: Mirror, row: VersionRow, result: Path | None, place: str = "processed/{ulid}.md"
+) -> None:
     """Let a conversion of a version have ended with a result; None: it runs."""
-    job = replace(new_job(row.path), path=row.path, version=row.id, sha256=row.sha256)
+    job = replace(new_job(row.path), path=row.path, version=row.id, sha256=row.sha256, place=place)
     mirror.ledger.record("docs", [], [job], at=NOW)
     claimed = mirror.ledger.jobs.claim(NOW, LATER, rules=[job.rule])
     assert claimed is not None

@@ -382,6 +382,44 @@ def test_the_job_of_a_shared_content_goes_on_under_the_name_of_who_has_it(mirror
     assert (job.path, job.version, job.result_path) == ("b", other.id, "shared.md")
 
 
+def test_a_result_that_has_the_erased_name_goes_though_others_have_the_content(
+    mirror: Mirror,
+) -> None:
+    row = mirror.current(PATH, "shared")
+    other = mirror.current("b", "shared")
+    job_of(mirror, row, "people/jane doe.md", "processed/people/jane doe.md")
+    job_of(mirror, other, "b.md", "processed/b.md")
+    made = version("people/jane doe.md", mirror="processed")
+    mirror.ledger.versions.add([replace(made, origin=Origin.CONVERSION)])
+
+    found = mirror.erase()
+
+    [asked] = mirror.ledger.requests.open("processed", 10)
+    assert (asked.path, found["results"]) == ("people/jane doe.md", [asked.id])
+    [job] = mirror.ledger.jobs.all()
+    assert (job.path, job.version, job.result_path) == ("b", other.id, "b.md")
+
+
+def test_that_a_conversion_put_something_there_is_forgotten_with_it(mirror: Mirror) -> None:
+    """An erased path that held a result itself, and one whose result is gone already."""
+    row = mirror.current(PATH, "mine")
+    job_of(mirror, mirror.current("source", "other"), "other.md")
+    [job] = mirror.ledger.jobs.of([sha_of("other")])
+    jobs, mine = mirror.ledger.jobs, sha_of("mine")
+    into_docs = replace(job, target_mirror="docs")
+    jobs.about_to_put(into_docs, PATH, mine, "", NOW)
+    jobs.about_to_put(into_docs, "b", mine, "", NOW)
+    of_it = replace(job, version=row.id)
+    jobs.about_to_put(of_it, "people/jane doe.md", mine, "", NOW)  # a person removed it
+    jobs.about_to_put(of_it, "to come.md", mine, "", LATER)  # nobody has looked yet
+
+    mirror.erase()
+
+    assert jobs.results_at("docs", PATH) == jobs.results_at("processed", "people/jane doe.md")
+    assert jobs.results_at("docs", PATH) == set()
+    assert jobs.results_at("docs", "b") == jobs.results_at("processed", "to come.md") == {mine}
+
+
 def test_while_a_conversion_runs_it_is_not_erased(mirror: Mirror) -> None:
     job_of(mirror, mirror.current(PATH, "mine"), None)
 

@@ -262,6 +262,21 @@ def test_an_attempt_that_does_not_count_is_taken_back(
     assert (found.failure, found.last_error, found.finished_at) == (Failure.OUTAGE, "busy", NOW)
 
 
+def test_what_its_converter_may_have_failed_over_goes_behind_all_others(ledger: Ledger) -> None:
+    """Several of that kind would try it out in turn, and keep it down for all."""
+    queue(ledger, replace(new_job("asked"), priority=Priority.ASKED), "a", "b")
+    asked = claim(ledger)
+    ledger.jobs.again(asked.id, NOW, replace(BUSY, is_in_doubt=True), counts=False)
+    waited = claim(ledger)
+    ledger.jobs.again(waited.id, NOW, BUSY, counts=False)
+
+    order = [claim(ledger).path for _ in range(3)]
+
+    assert asked.path == "asked.docx"
+    assert sorted(order[:2]) == ["a.docx", "b.docx"]
+    assert order[2] == "asked.docx"
+
+
 def test_a_job_that_is_given_back_is_as_it_was(ledger: Ledger) -> None:
     queue(ledger, "a")
     one = claim(ledger)

@@ -138,6 +138,12 @@ def test_a_daemon_that_stops_does_not_wait_for_its_snapshot(
         "UPDATE history SET at = '9999-12-31T23:59:59.999999Z'",
         "UPDATE version SET size = 'large'",
         "UPDATE mirror SET profile = '{'",
+        "UPDATE job SET id = '../../../home/jane'",
+        "UPDATE job SET version = '../../mirror.json'",
+        "UPDATE job SET priority = 7",
+        "UPDATE job SET priority = 'high'",
+        "UPDATE job SET failure = 'bad luck'",
+        "UPDATE job SET expires_at = 'never'",
         "CREATE VIEW more AS SELECT * FROM version",
         "CREATE TRIGGER more AFTER UPDATE ON version BEGIN SELECT 1; END",
     ],
@@ -246,6 +252,33 @@ def test_a_snapshot_of_an_older_docferry_is_brought_up_to_date(tmp_path: pathlib
         assert [row.id for row in ledger.versions.of("docs", "b")] == ["01KXXXXXXXXXXXXXXXXXXXXXV1"]
 
 
+def test_the_conversions_in_a_snapshot_of_an_older_docferry_are_taken_over(
+    rebuilt: Rebuilt, tmp_path: pathlib.Path
+) -> None:
+    older = tmp_path / "older"
+    database = Database(older)
+    with database.writing() as tx:
+        upgrade.migrate(tx.connection, "0004")
+    database.close()
+    with closing(sqlite3.connect(older)) as raw, raw:
+        raw.execute(
+            "INSERT INTO job VALUES ('01KXXXXXXXXXXXXXXXXXXXXXJ1', 'to-markdown', 'docs', 'b.docx',"
+            " '01KXXXXXXXXXXXXXXXXXXXXXV1', 'x', 'r', 'processed', '2026-01-01T00:00:00.000000Z',"
+            " 'done', 1, '2026-01-01T00:00:00.000000Z', NULL, '2026-01-02T00:00:00.000000Z', NULL,"
+            " '01KXXXXXXXXXXXXXXXXXXXXXV1.md')"
+        )
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(older.read_bytes()))
+
+    unpack(packed, tmp_path / "plain", sha256=None)
+    rebuilt.take_over(tmp_path / "plain", "docs", TARGETS)
+
+    [found] = rebuilt.jobs.all()
+    assert (found.id, found.state) == ("01KXXXXXXXXXXXXXXXXXXXXXJ1", JobState.DONE)
+    assert found.place == "processed/{ulid}.md"
+    assert rebuilt.jobs.of_result("processed", f"{found.version}.md") == found
+
+
 # Taken over.
 
 
@@ -305,6 +338,9 @@ def test_that_held_versions_may_be_forgotten_goes_along_whatever_the_mirror_is_c
         ("result_path", "/etc/passwd"),
         ("result_path", ""),
         ("result_path", ".docferry/mirror.json"),
+        ("place", "people/{ulid}.md"),
+        ("place", "processed/../people/{ulid}.md"),
+        ("place", "processed/{nobody}"),
     ],
 )
 def test_a_job_that_no_configured_conversion_can_have_left_is_not_taken_over(

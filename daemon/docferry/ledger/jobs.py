@@ -220,6 +220,9 @@ class Jobs(JobRows, JobLetters):
         """
         Queue a running job that failed for another attempt.
 
+        One that its converter may have failed over goes behind all others from then on:
+        several of that kind would otherwise try it out in turn, and keep it down for all.
+
         Args:
             counts: The attempt counts.
             at: When it failed, for `finished_at`; None: nobody has said, *run_at* at last.
@@ -231,6 +234,8 @@ class Jobs(JobRows, JobLetters):
         }
         if not counts:
             values["attempts"] = _UNCOUNTED
+        if failed.is_in_doubt:
+            values["priority"] = Priority.BACKLOG
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def dead(
