@@ -116,7 +116,8 @@ class JobLetters:
         with self._database.writing() as tx:
             known = tx.one(_this(new), JobRow)
             if known is None:
-                row = new_row(new) | {"priority": Priority.ASKED, "run_at": at}
+                asked = {"priority": Priority.ASKED, "run_at": at, "expires_at": None}
+                row = new_row(new) | asked
                 tx.insert(job, [row])
                 return str(row["id"])
             if known.state is not JobState.RUNNING:
