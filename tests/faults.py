@@ -13,6 +13,7 @@ from faults_asked import ASKED_FOR
 from faults_commands import COMMANDS_SAY
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
 from faults_of_doubt import OF_DOUBT
@@ -38,6 +39,7 @@ FAULTS = (
     *STRANGERS,
     *ASKED_FOR,
     *COMMANDS_SAY,
+    *INSPECTING,
     *WAKING,
     *SERVED,
 )

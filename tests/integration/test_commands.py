@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commands import Desk, held
+from conversion_rows import RULE, dead
 from docferry.app.daemon import Daemon
 from docferry.config import load
 from docferry.core.patrol import Phase
@@ -22,17 +23,17 @@ from docferry.ledger.lock import StateLock
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import NewRequest
 from docferry.ledger.snapshot_log import SnapshotRow
-from docferry.model import FileState, HoldState, KeepBoth, Outcome, RequestKind, RequestState
-from ledger_rows import MINUTE, NOW, agreed, new_job, uploaded
-
-RULE = """
-[[convert]]
-name = "to-markdown"
-from = "docs"
-patterns = ["*.docx"]
-to = "processed"
-with = "markdown"
-"""
+from docferry.model import (
+    BreakerState,
+    ConverterRow,
+    FileState,
+    HoldState,
+    KeepBoth,
+    Outcome,
+    RequestKind,
+    RequestState,
+)
+from ledger_rows import NOW, agreed, uploaded
 
 
 @pytest.fixture
@@ -295,11 +296,7 @@ def test_an_answer_that_cannot_be_written_is_an_error_in_one_line(
 def given_up(desk: Desk, ledger: Ledger) -> Ledger:
     """A ledger with a document whose conversion failed for good."""
     desk.configure("docs", "processed", more=RULE)
-    job = new_job("broken")
-    ledger.record("docs", [uploaded(job.path, "broken")], [job], at=NOW)
-    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
-    assert claimed is not None
-    ledger.jobs.dead(claimed.id, NOW + MINUTE, "no document at all")
+    dead(ledger, "broken.docx")
     return ledger
 
 
@@ -312,7 +309,9 @@ def test_status_names_the_document_that_cannot_be_converted_and_what_to_do(
     assert said.code == 1
     assert "given up on docs: broken.docx" in said.words
     assert "why: no document at all" in said.words
-    assert "mend such a document and save it again, or remove it" in said.words
+    assert "docferry dead list" in said.words
+    assert "mend such a document and save it again" in said.words
+    assert "markdown: 0 queued, 0 running, 1 dead" in said.words
     assert [letter["path"] for letter in facts["dead_letters"]] == ["broken.docx"]
 
 
@@ -324,6 +323,21 @@ def test_the_log_of_a_document_tells_what_became_of_its_conversion(
 
     assert "to-markdown dead no document at all" in said.words
     assert [job["state"] for job in facts["conversions"]] == ["dead"]
+
+
+def test_status_says_since_when_a_converter_is_down_why_and_when_it_is_tried(
+    desk: Desk, ledger: Ledger
+) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    retry_at = datetime.now(UTC) + timedelta(minutes=1)
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    reason = "connection \x1b[31m refused"
+    ledger.converters.put(ConverterRow("markdown", BreakerState.OPEN, reason, since, retry_at))
+
+    said = desk.asks("status")
+
+    assert "down since 5 min ago: connection \\x1b[31m refused" in said.words
+    assert f"tried again {retry_at.astimezone():%H:%M:%S}" in said.words
 
 
 # check

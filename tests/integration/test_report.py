@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from commands import held
-from docferry.app.figures import mirror_figures
+from conversion_rows import dead, done, queued, running
+from docferry.app.figures import job_figures, mirror_figures
 from docferry.app.report import FileReport, files, status, story
 from docferry.config import Config, ConvertConfig, MirrorConfig
 from docferry.core.patrol import Phase
@@ -19,8 +20,12 @@ from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import NewRequest
+from docferry.metrics import QueueFigures
 from docferry.model import (
+    BreakerState,
+    ConverterRow,
     DeleteRemote,
+    Failure,
     FileState,
     HoldState,
     JobState,
@@ -28,6 +33,7 @@ from docferry.model import (
     MirrorHealth,
     Mode,
     Outcome,
+    Priority,
     RequestKind,
     RequestState,
 )
@@ -37,7 +43,6 @@ from ledger_rows import (
     agreed,
     deleted,
     fresh_ledger,
-    new_job,
     uploaded,
     version,
 )
@@ -53,7 +58,7 @@ def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
 def config(tmp_path: pathlib.Path) -> Config:
     names = ("docs", "processed")
     mirrors = {name: MirrorConfig(name, "store", "bucket", tmp_path / name) for name in names}
-    rule = ConvertConfig("to-markdown", "docs", ("*",), "processed", "markdown")
+    rule = ConvertConfig("to-markdown", "docs", ("*",), "processed", ("markdown",))
     return Config(state_dir=tmp_path, mirrors=mirrors, converts=(rule,))
 
 
@@ -180,21 +185,12 @@ def test_a_hold_is_shown_until_it_is_carried_out_a_conflict_until_it_is_settled(
 
 
 def test_conversions_are_counted_by_their_state(config: Config, ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
-    ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
+    running(ledger, "a.docx")
+    queued(ledger, "b.docx")
 
     jobs = status(config, ledger).jobs
 
     assert (jobs[JobState.QUEUED], jobs[JobState.RUNNING]) == (1, 1)
-
-
-def given_up(ledger: Ledger, content: str) -> None:
-    """Leave a document whose conversion failed for good."""
-    job = new_job(content)
-    ledger.record("docs", [uploaded(job.path, content)], [job], at=NOW)
-    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
-    assert claimed is not None
-    ledger.jobs.dead(claimed.id, NOW + MINUTE, "no document at all")
 
 
 def test_a_conversion_that_was_given_up_on_is_named_and_nothing_is_in_step(
@@ -202,14 +198,14 @@ def test_a_conversion_that_was_given_up_on_is_named_and_nothing_is_in_step(
 ) -> None:
     for name in config.mirrors:
         run_once(ledger, name)
-    given_up(ledger, "broken")
+    dead(ledger, "broken.docx", content="broken")
 
     with StateLock(config.state_dir):
         report = status(config, ledger)
 
-    [dead] = report.dead_letters
-    assert (dead.mirror, dead.path) == ("docs", "broken.docx")
-    assert (dead.rule, dead.last_error) == ("to-markdown", "no document at all")
+    [letter] = report.dead_letters
+    assert (letter.mirror, letter.path) == ("docs", "broken.docx")
+    assert (letter.rule, letter.last_error) == ("to-markdown", "no document at all")
     assert not report.is_in_step
 
 
@@ -219,7 +215,7 @@ def test_a_document_that_was_mended_or_removed_waits_for_nobody(
 ) -> None:
     for name in config.mirrors:
         run_once(ledger, name)
-    given_up(ledger, "broken")
+    dead(ledger, "broken.docx", content="broken")
 
     ledger.record("docs", [then], at=NOW + 2 * MINUTE)
 
@@ -232,7 +228,7 @@ def test_a_document_that_was_mended_or_removed_waits_for_nobody(
 def test_a_conversion_that_was_given_up_on_goes_by_the_name_its_document_has_now(
     config: Config, ledger: Ledger
 ) -> None:
-    given_up(ledger, "broken")
+    dead(ledger, "broken.docx", content="broken")
     renamed = [uploaded("archive/broken.docx", "broken"), deleted("broken.docx")]
     ledger.record("docs", renamed, at=NOW + 2 * MINUTE)
 
@@ -240,9 +236,101 @@ def test_a_conversion_that_was_given_up_on_goes_by_the_name_its_document_has_now
 
 
 def test_what_no_rule_asks_for_any_more_waits_for_nobody(config: Config, ledger: Ledger) -> None:
-    given_up(ledger, "broken")
+    dead(ledger, "broken.docx", content="broken")
 
     assert status(replace(config, converts=()), ledger).dead_letters == ()
+
+
+DOWN = ConverterRow("markdown", BreakerState.OPEN, "no answer", NOW, NOW + MINUTE)
+
+
+def test_a_converter_that_is_down_is_named_and_nothing_is_in_step(
+    config: Config, ledger: Ledger
+) -> None:
+    for name in config.mirrors:
+        run_once(ledger, name)
+    ledger.converters.put(DOWN)
+
+    with StateLock(config.state_dir):
+        down = status(config, ledger)
+        ledger.converters.put(replace(DOWN, state=BreakerState.CLOSED))
+        up = status(config, ledger)
+
+    assert [each.down for each in down.converters] == [DOWN]
+    assert not down.is_in_step
+    assert [each.down for each in up.converters] == [None]
+    assert up.is_in_step
+
+
+def test_a_converter_that_no_rule_names_any_more_is_in_nobodys_way(
+    config: Config, ledger: Ledger
+) -> None:
+    ledger.converters.put(replace(DOWN, name="office"))
+
+    assert [each.down for each in status(config, ledger).converters] == [None]
+
+
+def test_a_chain_is_down_with_any_of_its_converters(config: Config, ledger: Ledger) -> None:
+    chain = replace(config.converts[0], chain=("office", "markdown"))
+    ledger.converters.put(DOWN)
+
+    [found] = status(replace(config, converts=(chain,)), ledger).converters
+
+    assert (found.name, found.rules, found.down) == ("office+markdown", ("to-markdown",), DOWN)
+
+
+def test_what_waits_for_a_converter_is_counted_with_the_oldest(
+    config: Config, ledger: Ledger
+) -> None:
+    running(ledger, "a.docx")
+    queued(ledger, "b.docx", at=NOW + MINUTE)
+    queued(ledger, "c.docx", at=NOW + 2 * MINUTE)
+    dead(ledger, "d.docx", at=NOW - MINUTE)
+
+    [found] = status(config, ledger).converters
+
+    assert (found.queued, found.running, found.dead) == (2, 1, 1)
+    assert found.oldest_at == NOW + MINUTE
+
+
+def test_a_backlog_says_how_far_it_is_until_it_is_done(config: Config, ledger: Ledger) -> None:
+    done(ledger, "a.docx", priority=Priority.BACKLOG)
+    job = running(ledger, "b.docx", at=NOW + MINUTE, priority=Priority.BACKLOG)
+    queued(ledger, "c.docx", at=NOW + MINUTE, priority=Priority.BACKLOG)
+
+    [found] = status(config, ledger).backlogs
+    ledger.jobs.skip(job.id, NOW, Failure.CHANGED, "gone")
+    last = ledger.jobs.claim(NOW + 2 * MINUTE, NOW + 3 * MINUTE, rules=["to-markdown"])
+
+    assert (found.rule, found.done, found.total) == ("to-markdown", 1, 3)
+    assert found.is_all_known
+    assert last is not None
+    assert status(config, ledger).backlogs == ()
+
+
+def test_what_a_scrape_is_told_of_conversions_is_what_status_tells(
+    config: Config, ledger: Ledger
+) -> None:
+    queued(ledger, "b.docx")
+    dead(ledger, "c.docx", Failure.TIMEOUT, at=NOW - MINUTE)
+    ledger.converters.put(DOWN)
+    ledger.converters.put(replace(DOWN, name="office"))  # which no rule names
+
+    figures = job_figures(config, ledger)
+    without_rules = job_figures(replace(config, converts=()), ledger)
+
+    assert figures.queues == [QueueFigures("markdown", queued=1, oldest_at=NOW)]
+    assert figures.breakers == {"markdown": BreakerState.OPEN}
+    assert figures.dead == {("to-markdown", Failure.TIMEOUT): 1}
+    assert figures.states[JobState.DEAD] == 1
+    assert (without_rules.breakers, without_rules.dead) == ({}, {})
+
+
+def test_a_converter_that_has_nothing_to_do_is_told_as_zero(config: Config, ledger: Ledger) -> None:
+    figures = job_figures(config, ledger)
+
+    assert figures.queues == [QueueFigures("markdown")]
+    assert figures.breakers == {"markdown": BreakerState.CLOSED}
 
 
 def test_the_report_only_reads(config: Config, ledger: Ledger, tmp_path: pathlib.Path) -> None:
@@ -368,12 +456,8 @@ def test_the_story_says_what_is_agreed_and_what_is_wrong(ledger: Ledger) -> None
 
 
 def test_the_story_names_the_conversions_of_a_document_and_their_results(ledger: Ledger) -> None:
-    given_up(ledger, "broken")
-    job = new_job("mended")
-    ledger.record("docs", [uploaded("broken.docx", "mended")], [job], at=NOW + MINUTE)
-    claimed = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE)
-    assert claimed is not None
-    ledger.jobs.finish(claimed.id, NOW + MINUTE, "result.md")
+    dead(ledger, "broken.docx", content="broken")
+    done(ledger, "broken.docx", "result.md", content="mended", at=NOW + MINUTE)
 
     found = story(ledger, "docs", "broken.docx").conversions
 

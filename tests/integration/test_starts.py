@@ -27,7 +27,16 @@ print(json.dumps([*sys.modules]), file=sys.stderr)
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["status"], ["versions", "a"], ["requests", "list"], ["holds", "list"]],
+    [
+        ["--help"],
+        ["status"],
+        ["versions", "a"],
+        ["requests", "list"],
+        ["holds", "list"],
+        ["jobs"],
+        ["dead", "list"],
+        ["why", "a"],
+    ],
 )
 def test_what_only_looks_at_the_ledger_loads_no_client_of_a_store(
     tmp_path: pathlib.Path,

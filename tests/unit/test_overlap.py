@@ -41,6 +41,7 @@ MANY = [f"*.{end}" for end in ("pdf", "docx", "pptx", "html", "eml", "odt", "csv
         (["**"], TWIN, ".md"),
         (["r?port.pdf"], TWIN, ".pdf"),
         (["v1.2"], TWIN, ".md"),  # may be a folder
+        (["/a"], TWIN, ".md"),
         ([f"{name}/" for name in "abcdefghijklmnopqrst"], TWIN, ".md"),
         (["[!a]*.md"], TWIN, ".md"),
         ([r"\!x.md"], TWIN, ".md"),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
-from typing import Literal
 
+from docferry.app.check_converters import check_converters
+from docferry.app.findings import EXIT_CODES, Finding
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
 from docferry.app.sides import PRECONDITIONS, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
-from docferry.convert import converter_named
 from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
 from docferry.engine.identity import moves
@@ -34,20 +33,6 @@ CLOCK_SKEW_S = 60.0
 FREE_BYTES = 1 << 30
 _NOBODYS = "docferry check"  # a path; that nothing is kept of it is an answer as well
 
-Kind = Literal["config", "store", "folder", "clock", "watch"]
-EXIT_CODES: dict[Kind, int] = {"config": 2, "store": 3, "folder": 4, "clock": 5, "watch": 6}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    kind: Kind
-    subject: str  #: what was looked at
-    level: Literal["ok", "warning", "error"]
-    what: str  #: what was found
-    remedy: str = ""
-
 
 def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]:
     """Look at everything; never raises for what it finds. *onlooker* hears which store is slow."""
@@ -57,6 +42,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     findings += _check_what_a_start_needs(config)
     findings += _check_folder("state_dir", config.state_dir)
     findings += _check_ledger(config.state_dir / LEDGER_NAME)
+    findings += check_converters(config, onlooker)
     for drop in config.drops.values():
         findings += _check_folder(f"drop {drop.name}", drop.folder)
     with TemporaryDirectory(prefix="docferry-check-") as empty:
@@ -87,11 +73,6 @@ def _check_ledger(path: Path) -> Iterator[Finding]:
 
 
 def _check_what_a_start_needs(config: Config) -> Iterator[Finding]:
-    for rule in config.converts:
-        try:
-            converter_named(rule.converter)
-        except UserError as error:
-            yield Finding("config", f"rule {rule.name}", "error", str(error))
     if config.metrics_port == 0 or is_held(config.state_dir) is not None:
         return  # a daemon that runs has the port itself
     try:

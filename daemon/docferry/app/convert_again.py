@@ -88,7 +88,7 @@ def wanted(
 
 def ask(ledger: Ledger, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:
     """Have *jobs* done before all others, also those that were done before; give their ids."""
-    return [ledger.jobs.ask(job, at) for job in jobs]
+    return ledger.jobs.ask_all(jobs, at)
 
 
 def count(config: Config, ledger: Ledger, rule: str | None = None) -> list[Counted]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -14,7 +13,7 @@ from docferry.engine.health import Facts
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 from docferry.metrics import JobFigures, MirrorFigures, QueueFigures
-from docferry.model import BreakerState, Failure, HoldState
+from docferry.model import BreakerState, HoldState
 from docferry.web.probes import Readiness
 
 #: A loop that has not gone round for so long is stuck: the process wants a restart.
@@ -41,12 +40,14 @@ def job_figures(config: Config, ledger: Ledger) -> JobFigures:
     """Give the figures of all conversions; of a configured converter also if it has nothing."""
     chains = {rule.converter for rule in config.converts}
     closed = {name: BreakerState.CLOSED for rule in config.converts for name in rule.chain}
-    letters = ledger.jobs.letters()
+    rules = {rule.name for rule in config.converts}
     return JobFigures(
         states=ledger.jobs.counts(),
         queues=_by_converter(chains, ledger.jobs.queues()),
-        breakers=closed | {row.name: row.state for row in ledger.converters.all()},
-        dead=Counter((job.rule, job.failure or Failure.OTHER) for job in letters),
+        breakers=closed
+        | {row.name: row.state for row in ledger.converters.all() if row.name in closed},
+        # As in status: what no rule asks for any more nobody waits for.
+        dead={key: count for key, count in ledger.jobs.count_letters().items() if key[0] in rules},
     )
 
 

@@ -12,6 +12,7 @@ import pathlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from docferry.app.queues import BacklogReport, ConverterReport, backlogs, converters
 from docferry.config import Config, MirrorConfig
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
@@ -69,6 +70,8 @@ class Status:
     pid: of the running daemon; None: none runs, and every mirror's health is that of
         the time it last ran.
     trouble: why the rest may be out of date; None: it is not.
+    converters: those that rules name, and how they do.
+    backlogs: of rules that find files which were there before them.
     dead_letters: conversions that were given up on, of documents that are still there.
     """
 
@@ -77,6 +80,8 @@ class Status:
     trouble: str | None
     mirrors: tuple[MirrorReport, ...]
     jobs: dict[JobState, int] = field(default_factory=dict)
+    converters: tuple[ConverterReport, ...] = ()
+    backlogs: tuple[BacklogReport, ...] = ()
     dead_letters: tuple[JobRow, ...] = ()
 
     @property
@@ -84,12 +89,14 @@ class Status:
         """
         Whether the daemon runs, every mirror is in step and no conversion was given up on.
 
-        Nor may a past be missing, or rotten for good: then somebody has to act.
+        Nor may a converter be down, or a past be missing, or rotten for good: then somebody
+        has to act.
         """
         return (
             self.pid is not None
             and self.trouble is None
             and not self.dead_letters
+            and not any(each.down for each in self.converters)
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
             and not any(one.kind in _OF_THE_PAST for each in self.mirrors for one in each.problems)
         )
@@ -141,6 +148,8 @@ def status(config: Config, ledger: Ledger) -> Status:
         trouble=_trouble(config.state_dir),
         mirrors=tuple(_mirror(options, ledger) for options in config.mirrors.values()),
         jobs=ledger.jobs.counts(),
+        converters=converters(config, ledger),
+        backlogs=backlogs(config, ledger),
         dead_letters=tuple(_dead_letters(config, ledger)),
     )
 
@@ -186,7 +195,7 @@ def _held(ledger: Ledger, mirror: str) -> dict[Path, int]:
 def _dead_letters(config: Config, ledger: Ledger) -> list[JobRow]:
     """Give those that somebody waits for: what no rule asks for any more nobody does."""
     rules = {rule.name for rule in config.converts}
-    return [job for job in ledger.jobs.dead_letters() if job.rule in rules]
+    return [job for job in ledger.jobs.letters() if job.rule in rules]
 
 
 def _trouble(state_dir: pathlib.Path) -> str | None:

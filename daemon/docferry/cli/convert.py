@@ -49,7 +49,7 @@ def convert(
     """
     from docferry.app.convert_again import ask, count, wanted
 
-    if not what:
+    if not what and mirror is None:
         if not is_dry:
             raise UserError("convert what? A path, a version or a mirror; or --dry-run")
         with context.ledger() as ledger:
@@ -74,7 +74,8 @@ def convert(
 
 def _refuse(found: Wanted, what: str, *, is_sure: bool) -> None:
     if not found.documents:
-        raise UserError(f"there is no file at or below {what!r} now")
+        where = f"at or below {what!r}" if what else "in that mirror"
+        raise UserError(f"there is no file {where} now")
     if not found.jobs:
         whole = "it" if found.documents == 1 else f"any of {found.documents} files"
         reasons = "".join(f"\n  {rule}: {reason}" for rule, reason in found.refused.items())

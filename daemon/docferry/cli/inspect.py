@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
+from docferry.cli.jobs import show_converters
 from docferry.cli.output import ago, aside, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 
@@ -203,14 +204,19 @@ def _patrol_of(mirror: MirrorReport) -> str:
 
 def _show_conversions(report: Status) -> None:
     counts = {state: count for state, count in report.jobs.items() if count}
-    if counts:
-        line("\nconversions: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    if counts or report.converters:
+        states = (f"{count} {state}" for state, count in counts.items())
+        line("\nconversions: " + (", ".join(states) or "none yet"))
+    show_converters(report.converters, "  ")
+    for backlog in report.backlogs:
+        more = "" if backlog.is_all_known else ", and more to come"
+        line(f"  backlog of rule {backlog.rule}: {backlog.done} of {backlog.total} done{more}")
     for job in report.dead_letters[:_MOST]:
         line(f"  given up on {job.mirror}: {job.path} (rule {job.rule}, {ago(job.finished_at)})")
         line(f"    why: {job.last_error}", colour="red")
     if report.dead_letters:
-        say_hidden(len(report.dead_letters) - _MOST, "docferry status --json")
-        line("  mend such a document and save it again, or remove it")
+        say_hidden(len(report.dead_letters) - _MOST, "docferry dead list")
+        line("  docferry dead list; mend such a document and save it again, or replay or discard")
 
 
 def _show_what_waits(mirror: MirrorReport) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
-from docferry.cli.output import ago, emit_json, emit_table, lasted, line, say_hidden, size
+from docferry.cli.output import ago, emit_json, lasted, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
 from docferry.model import Failure, JobRow, JobState
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MOST = 20
 _MOST_OUTPUT = 40  # lines of what a converter said
+_COLOURS = {JobState.DEAD: "red", JobState.SKIPPED: "yellow", JobState.RUNNING: "cyan"}
 
 
 @click.command()
@@ -50,12 +51,9 @@ def jobs(
     if not report.jobs:
         line("no conversions" if state is None and rule is None else "no such conversions")
         return
-    rows = (
-        (job.id, *_how_it_is(job), job.rule, _document(job), _what(job))
-        for job in report.jobs[:most]
-    )
-    columns = ("job", "state", "since", "rule", "document", "result, or why")
-    emit_table("jobs", columns, rows)
+    for job in report.jobs[:most]:
+        line(f"{job.id}  {_how_it_is(job)}  {job.mirror}: {job.path}")
+        line(f"    {job.rule}: {_what(job)}", colour=_COLOURS.get(job.state))
     if len(report.jobs) > most:
         line("  ... and more: --limit N, --state, --rule, or --json")
 
@@ -137,15 +135,9 @@ def list_letters(
     if not found:
         line("no dead letters")
         return
-    rows = (
-        (job.id, ago(job.finished_at), job.rule, job.failure, _document(job), job.last_error)
-        for job in found[:most]
-    )
-    emit_table(
-        counted(len(found), "dead letter"),
-        ("job", "since", "rule", "failure", "document", "why"),
-        rows,
-    )
+    for job in found[:most]:
+        line(f"{job.id}  {job.failure}, {ago(job.finished_at)}  {job.mirror}: {job.path}")
+        line(f"    {job.rule}: {job.last_error}", colour="red")
     say_hidden(len(found) - most, "--limit N, or --json")
     line("docferry dead show JOB tells more; then docferry dead replay|discard JOB")
 
@@ -254,9 +246,10 @@ def discard_letters(
     which = _chosen(rule, converter, failure, path)
     _refuse_unclear(ids, which, is_all=is_all)
     with context.ledger(read_only=False) as ledger:
-        if not ids and not is_sure:
-            count = counted(len(letters(ledger, which)), "dead letter")
-            raise UserError(f"{count} would be discarded: add --yes if that is meant")
+        count = 0 if ids or is_sure else len(letters(ledger, which))
+        if count:
+            number = counted(count, "dead letter")
+            raise UserError(f"{number} would be discarded: add --yes if that is meant")
         done = discard(ledger, ids, which, datetime.now(UTC))
     _tell_decided(done, "discarded", is_json=is_json)
 
@@ -280,34 +273,33 @@ def _tell_decided(done: Decided, how: str, *, is_json: bool) -> None:
     sys.exit(0 if done.jobs and not done.left else EXIT_TROUBLE)
 
 
-def _how_it_is(job: JobRow) -> tuple[str, str]:
+def _how_it_is(job: JobRow) -> str:
     match job.state:
         case JobState.RUNNING:
             began = job.storing_at or job.converting_at or job.claimed_at
-            return job.stage.value if job.stage is not None else "running", ago(began)
+            stage = job.stage.value if job.stage is not None else "running"
+            return f"{stage}, {ago(began)}"
         case JobState.QUEUED:
-            return "queued", ago(job.created_at)
+            return f"queued, {ago(job.created_at)}"
         case _:
-            return job.state.value, ago(job.finished_at)
-
-
-def _document(job: JobRow) -> str:
-    return f"{job.mirror}: {job.path}"
+            return f"{job.state.value}, {ago(job.finished_at)}"
 
 
 def _what(job: JobRow) -> str:
-    now = datetime.now(UTC)
-    if job.state is JobState.QUEUED:
-        tries = f"attempt {job.attempts + 1}" if job.attempts else ""
-        when = f"tried again {job.run_at.astimezone():%H:%M:%S}" if job.run_at > now else ""
-        why = job.last_error or ""
-        return "; ".join(part for part in (why, tries, when) if part)
-    if job.state is JobState.RUNNING:
-        return f"attempt {job.attempts}"
-    if job.state is not JobState.DONE:
-        return job.last_error or ""
-    shared = " (shared)" if job.shared_with is not None else ""
-    return f"{job.target_mirror}: {job.result_path}{shared}{_took(job)}"
+    """Say what came of it, or why nothing has yet."""
+    match job.state:
+        case JobState.DONE:
+            shared = ", shared with an equal document" if job.shared_with is not None else ""
+            return f"{job.target_mirror}: {job.result_path}{shared}{_took(job)}"
+        case JobState.RUNNING:
+            return f"by {job.converter}, attempt {job.attempts}"
+        case JobState.QUEUED:
+            is_later = job.run_at > datetime.now(UTC)
+            again = f"; tried again {job.run_at.astimezone():%H:%M:%S}" if is_later else ""
+            before = f"; before: {job.last_error}" if job.last_error else ""
+            return f"waits for {job.converter}{before}{again}"
+        case _:
+            return job.last_error or "nobody knows why"
 
 
 def _took(job: JobRow) -> str:

@@ -17,8 +17,8 @@ from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
 from docferry.cli.output import aside, emit_json, line
 
 if TYPE_CHECKING:
-    from docferry.app.check import Finding
     from docferry.app.daemon import Daemon
+    from docferry.app.findings import Finding
 
 #: After SIGTERM, in every case. Longer than a daemon takes that waits for hanging transfers.
 ENDED_WITHIN_S = 9.0
@@ -58,10 +58,11 @@ def run(context: Context, *, once: bool) -> None:
 @pass_context
 def check(context: Context, *, is_json: bool) -> None:
     """
-    Check configuration, stores, folders, clock and watch limits, each with its remedy.
+    Check configuration, stores, folders, clock, watch limits and converters, with remedies.
 
     Exit code: 0 all is well; 2 the configuration is wrong; 3 a store, 4 a folder,
-    5 the clock, 6 the watch limits (the first kind that is wrong, in this order).
+    5 the clock, 6 the watch limits, 7 a converter (the first kind that is wrong, in this
+    order).
     """
     from docferry.app.check import check_all, exit_code
     from docferry.app.onlooker import Onlooker

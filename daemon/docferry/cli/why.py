@@ -125,8 +125,7 @@ def _made(version: VersionRow, made: MadeFrom) -> Iterator[_Step]:
     source = f"{job.mirror}: {job.path}, version {job.version}"
     gone = "" if made.source is not None else ", of which the ledger has no more"
     at = version.created_at if made.source is None else made.source.created_at
-    yield _Step(at, f"its document came: {source}{gone}")
-    yield _Step(at, f"  sha256 {job.sha256}; docferry why --mirror {job.mirror} tells of it")
+    yield _Step(at, f"its document came: {source}{gone}, sha256 {job.sha256}")
 
 
 def _converted(version: VersionRow, one: Conversion) -> Iterator[_Step]:

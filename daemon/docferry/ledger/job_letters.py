@@ -30,6 +30,8 @@ REVIVED = "tried again by itself after its converter had been down"
 SKIPPED_FOR_NOW = (Failure.CHANGED, Failure.CONFIGURATION)
 #: What a converter that is down may have to do with.
 _OF_AN_OUTAGE = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.CRASHED)
+#: As long as a daemon may wait for the ledger without anybody noticing.
+_ASKED_AT_ONCE = 200
 _FREED = {"stage": None, "lease_until": None, "attempts": 0}
 _ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}
 
@@ -113,16 +115,29 @@ class JobLetters:
         One that there is already keeps its id and its history. Done before, it is done
         again, whatever results there are; while it runs, that is the answer.
         """
-        with self._database.writing() as tx:
-            known = tx.one(_this(new), JobRow)
-            if known is None:
-                asked = {"priority": Priority.ASKED, "run_at": at, "expires_at": None}
-                row = new_row(new) | asked
-                tx.insert(job, [row])
-                return str(row["id"])
-            if known.state is not JobState.RUNNING:
-                tx.update(job, _asked(tx, known, new, at), job.c.id == known.id)
-            return known.id
+        [job_id] = self.ask_all([new], at)
+        return job_id
+
+    def ask_all(self, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:
+        """Do the same for several, many in one transaction; give their ids, in their order."""
+        asked: list[Ulid] = []
+        for first in range(0, len(jobs), _ASKED_AT_ONCE):
+            with self._database.writing() as tx:
+                asked += [_ask(tx, new, at) for new in jobs[first : first + _ASKED_AT_ONCE]]
+        return asked
+
+    def count_letters(self) -> dict[tuple[str, Failure], int]:
+        """Give the number of letters (see `letters`) of each rule, by why they failed."""
+        query = (
+            select(job.c.rule, job.c.failure, func.count())
+            .where(job.c.state == JobState.DEAD, _path_of_now().is_not(null()))
+            .group_by(job.c.rule, job.c.failure)
+        )
+        with self._database.reading() as tx:
+            return {
+                (rule, Failure(failure or Failure.OTHER)): count
+                for rule, failure, count in tx.tuples(query)
+            }
 
     def _change_letters(
         self, ids: Sequence[Ulid], values: dict[str, object], where: ColumnElement[bool]
@@ -173,6 +188,17 @@ def _this(new: NewJob) -> Select[Any]:
     return select(job).where(
         job.c.sha256 == new.sha256, job.c.recipe == new.recipe, job.c.place == new.place
     )
+
+
+def _ask(tx: Transaction, new: NewJob, at: datetime) -> Ulid:
+    known = tx.one(_this(new), JobRow)
+    if known is None:
+        row = new_row(new) | {"priority": Priority.ASKED, "run_at": at, "expires_at": None}
+        tx.insert(job, [row])
+        return str(row["id"])
+    if known.state is not JobState.RUNNING:
+        tx.update(job, _asked(tx, known, new, at), job.c.id == known.id)
+    return known.id
 
 
 def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[str, object]:
