@@ -43,6 +43,7 @@ def rule(
         ("other/{dir}{stem}.{ext}", "other", "{dir}{stem}.{ext}"),
         ("other/text/{rule}/{sha256}", "other", "text/{rule}/{sha256}"),
         ("other/a {ulid}", "other", "a {ulid}"),
+        ("other/text/{dir}{name}.{ext}", "other", "text/{dir}{name}.{ext}"),
     ],
 )
 def test_where_results_go_is_a_mirror_and_a_template(
@@ -63,6 +64,8 @@ def test_where_results_go_is_a_mirror_and_a_template(
         ("other/.docferry/{ulid}", '".docferry"'),
         ("other/{dir}/{name}", '""'),
         ("other/{dir}.docferry/{name}", '".docferry"'),
+        ("other/text/{dir}/{name}", '""'),
+        ("other/{name}/{dir}", '""'),
         ("other/{size}", "there is no {size}"),
         ("other/{ulid!r}", "{ulid}"),
         ("other/{ulid", ""),
