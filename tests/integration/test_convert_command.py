@@ -1,192 +1,285 @@
-"""Conversions that somebody asks for, and what is counted beforehand."""
+"""Any local program as a converter: real ones of the system, and what they may do wrong."""
 
 from __future__ import annotations
 
+import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from commands import Desk
-from conversion_rows import RULE, done, queued
-from docferry.app.conversion import rules_of
-from docferry.config import load
-from docferry.ledger import Ledger
-from docferry.model import JobState, Priority, Ulid
+from by_programs import converted, staged
+from docferry.convert.base import ConversionError, ConversionStoppedError, Document, Limits
+from docferry.convert.command import CommandConverter
+from docferry.errors import UserError
+from docferry.model import Failure
+from processes import wait_for
 
-HOSTILE = "a\x1b[31m\nb.docx"
-
-
-@pytest.fixture
-def desk(
-    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Desk:
-    desk = Desk(tmp_path, capsys, monkeypatch)
-    desk.configure("docs", "processed", more=RULE)
-    return desk
+SHORT = Limits(timeout_s=20)
 
 
-@pytest.fixture
-def ledger(desk: Desk) -> Iterator[Ledger]:
-    with desk.ledger() as ledger:
-        yield ledger
+def shell(script: str, *words: str) -> list[str]:
+    """Give a command that runs *script*: $1 is the document, $2 its folder, then *words*."""
+    return ["sh", "-c", script, "sh", "{input}", "{folder}", *words]
 
 
-def state_of(ledger: Ledger, job: Ulid) -> JobState:
-    row = ledger.jobs.get(job)
-    assert row is not None
-    return row.state
+def failure_of(
+    command: Sequence[str], document: Document, folder: pathlib.Path, limits: Limits = SHORT
+) -> ConversionError:
+    with pytest.raises(ConversionError) as caught:
+        converted(CommandConverter("own", command, ".txt"), document, folder, limits=limits)
+    return caught.value
 
 
-def test_a_document_is_converted_again_before_all_others(desk: Desk, ledger: Ledger) -> None:
-    job = done(ledger, "a.docx", recipe=recipe_of(desk))
-
-    said = desk.asks("convert", "a.docx")
-    row = ledger.jobs.get(job.id)
-
-    assert said.code == 0
-    assert "1 conversion asked for" in said.text
-    assert job.id in said.text
-    assert row is not None
-    assert (row.state, row.priority, row.is_forced) == (JobState.QUEUED, Priority.ASKED, True)
+def program(folder: pathlib.Path, script: str, name: str = "tool") -> pathlib.Path:
+    path = folder / name
+    path.write_text(script)
+    path.chmod(0o755)
+    return path
 
 
-def recipe_of(desk: Desk) -> str:
-    """Give how the rule makes its results now."""
-    [rule] = rules_of(load(desk.config, {}))
-    return rule.recipe
-
-
-def test_a_version_that_was_never_converted_is(desk: Desk, ledger: Ledger) -> None:
-    job = done(ledger, "a.docx", recipe="an older one")
-
-    [asked] = desk.asks("convert", job.version.lower(), "--json").json["jobs"]
-
-    assert (asked["rule"], asked["path"], asked["version"]) == (
-        "to-markdown",
-        "a.docx",
-        job.version,
-    )
-    assert asked["job"] != job.id
-    assert state_of(ledger, asked["job"]) is JobState.QUEUED
-    assert state_of(ledger, job.id) is JobState.DONE
+# Where the result is.
 
 
 @pytest.mark.parametrize(
-    "what", [["in"], ["in/"], ["docs"], ["", "--mirror", "docs"], ["in/x", "--mirror", "docs"]]
-)
-def test_all_below_a_folder_or_in_a_mirror_is_asked_for(
-    desk: Desk, ledger: Ledger, what: list[str]
-) -> None:
-    for path in ("in/x/a.docx", "in/x/b.pdf", "in/x/c.txt"):
-        queued(ledger, path)
-
-    said = desk.asks("convert", *what, "--json")
-
-    assert {asked["path"] for asked in said.json["jobs"]} == {"in/x/a.docx", "in/x/b.pdf"}
-
-
-def test_a_folder_is_not_one_that_begins_alike(desk: Desk, ledger: Ledger) -> None:
-    for path in ("in/a.docx", "in-2/b.docx", "in.docx"):
-        queued(ledger, path)
-
-    said = desk.asks("convert", "in", "--json")
-
-    assert [asked["path"] for asked in said.json["jobs"]] == ["in/a.docx"]
-
-
-def test_more_than_a_hundred_are_asked_for_only_by_one_who_is_sure(
-    desk: Desk, ledger: Ledger
-) -> None:
-    for number in range(101):
-        queued(ledger, f"{number}.docx")
-
-    asked = desk.asks("convert", "docs")
-    dry = desk.asks("convert", "docs", "--dry-run")
-    before = {job.priority for job in ledger.jobs.all(limit=1000)}
-    sure = desk.asks("convert", "docs", "--yes", "--json")
-
-    assert asked.code == 2
-    assert "101 files, 101 conversions: add --yes" in asked.errors
-    assert "101 conversions would be asked for" in dry.text
-    assert "... and 81 more" in dry.text
-    assert before == {Priority.ARRIVAL}
-    assert len(sure.json["jobs"]) == 101
-
-
-def test_what_no_rule_takes_is_refused_with_the_reason_of_each(desk: Desk, ledger: Ledger) -> None:
-    more = (
-        RULE.replace("to-markdown", "small")
-        .replace("*.docx", "*.txt")
-        .replace('"processed"', '"processed/{rule}/{ulid}.{ext}"\nmax_size = 5')
-    )
-    desk.configure("docs", "processed", more=RULE + more)
-    queued(ledger, "a.txt")
-
-    said = desk.asks("convert", "a.txt")
-
-    assert said.code == 2
-    assert "to-markdown: its patterns do not match the path" in said.errors
-    assert "small: the file has 10 bytes, and max_size is 5" in said.errors
-
-
-def test_results_are_not_converted_again(desk: Desk, ledger: Ledger) -> None:
-    job = done(ledger, "a.docx", "out/a.docx", mirror="docs", target_mirror="docs")
-    assert job.result_path is not None
-
-    said = desk.asks("convert", job.result_path, "--mirror", "docs")
-
-    assert said.code == 2
-    assert "results of conversions are not converted again" in said.errors
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
+    "command",
     [
-        (["nothing.docx"], "no mirror has 'nothing.docx' now"),
-        (["a.docx", "--rule", "magic"], "there is no rule 'magic'; there is: to-markdown"),
-        (["a.docx", "--mirror", "magic"], "there is no mirror 'magic'"),
-        (["nothing", "--mirror", "docs"], "there is no file at or below 'nothing' now"),
-        ([], "convert what?"),
+        ["cp", "{input}", "{output}"],
+        ["cat", "{input}"],
+        ["sh", "-c", 'cat "$1" > "$2"', "sh", "{input}", "{output}"],
+        shell('cp "$1" "$2/any name.txt"'),
+        ["dd", "if={input}", "of={output}", "status=none"],
+    ],
+    ids=["output", "standard output", "shell", "folder", "part of a word"],
+)
+def test_the_result_is_what_the_program_left(command: list[str], tmp_path: pathlib.Path) -> None:
+    document = staged(tmp_path, ".txt", "Grüße".encode())
+
+    result = converted(CommandConverter("own", command, ".txt"), document, tmp_path, limits=SHORT)
+
+    assert result.path.read_text() == "Grüße"
+
+
+def test_standard_output_is_no_result_where_a_file_is_asked_for(tmp_path: pathlib.Path) -> None:
+    command = ["sh", "-c", "echo progress", "sh", "{input}", "{output}"]
+
+    failed = failure_of(command, staged(tmp_path, ".txt", b"x"), tmp_path)
+
+    assert failed.failure is Failure.EMPTY
+
+
+@pytest.mark.parametrize("name", ["$(id).txt", "a;touch b.txt", "a'b\"c.txt", "a\nb.txt", "{output}"])
+def test_a_name_is_one_word_whatever_is_in_it(name: str, tmp_path: pathlib.Path) -> None:
+    document = staged(tmp_path, ".txt", b"x", name=name)
+    command = ["sh", "-c", 'printf %s "$2"', "sh", "{input}", "{name}"]
+
+    result = converted(CommandConverter("own", command, ".txt"), document, tmp_path, limits=SHORT)
+
+    assert result.path.read_text() == name
+
+
+def test_a_name_is_never_an_option(tmp_path: pathlib.Path) -> None:
+    document = staged(tmp_path, ".txt", b"x", name="--help")
+    command = ["sh", "-c", 'printf %s "$2"', "sh", "{input}", "{name}"]
+
+    result = converted(CommandConverter("own", command, ".txt"), document, tmp_path, limits=SHORT)
+
+    assert result.path.read_text() == "./--help"
+
+
+def test_other_braces_stay_as_they_are(tmp_path: pathlib.Path) -> None:
+    document = staged(tmp_path, ".txt", b"one two\n")
+    converter = CommandConverter("own", ["awk", "{print $2}", "{input}"], ".txt")
+
+    assert converted(converter, document, tmp_path, limits=SHORT).path.read_text() == "two\n"
+
+
+def test_an_empty_document_may_have_an_empty_result(tmp_path: pathlib.Path) -> None:
+    document = staged(tmp_path, ".txt", b"")
+    converter = CommandConverter("own", ["cat", "{input}"], ".txt")
+
+    assert converted(converter, document, tmp_path, limits=SHORT).path.read_bytes() == b""
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize(
+    ("script", "failure"),
+    [
+        ("echo out; echo no such page >&2; exit 3", Failure.REFUSED),
+        ("kill -SEGV $$", Failure.CRASHED),
+        ("true", Failure.EMPTY),
+        (': > "$2/a.txt"', Failure.EMPTY),
+        ('echo x > "$2/a.txt"; echo x > "$2/b.txt"', Failure.WRONG_TYPE),
+        ('mkdir "$2/a.txt"', Failure.WRONG_TYPE),
+        ('ln -s "$1" "$2/a.txt"', Failure.WRONG_TYPE),
+        ('mkfifo "$2/a.txt"', Failure.WRONG_TYPE),
+        ('echo x > "$2/b"; ln "$2/b" "$2/a.txt"', Failure.WRONG_TYPE),
+        ('head -c 1100000 /dev/zero > "$2/a.txt"', Failure.TOO_LARGE),
+        ("while :; do :; done", Failure.TIMEOUT),
     ],
 )
-def test_what_is_not_there_cannot_be_converted(
-    desk: Desk, ledger: Ledger, arguments: list[str], why: str
+def test_each_way_to_fail_has_its_name(
+    script: str, failure: Failure, tmp_path: pathlib.Path
 ) -> None:
-    queued(ledger, "a.docx")
+    limits = Limits(timeout_s=2, output_mib=1)
 
-    said = desk.asks("convert", *arguments)
+    failed = failure_of(shell(script), staged(tmp_path, ".txt", b"x"), tmp_path, limits)
 
-    assert said.code == 2
-    assert why in said.errors
-
-
-def test_a_converter_that_cannot_be_had_is_the_reason(desk: Desk, ledger: Ledger) -> None:
-    tool = '[converter.tool]\nkind = "command"\ncommand = ["/nowhere/tool", "{input}"]\n'
-    rule = RULE.replace('"markdown"', '"tool"').replace("to-markdown", "by-tool")
-    desk.configure("docs", "processed", more=tool + 'produces = "md"\n' + rule)
-    queued(ledger, "a.docx")
-
-    said = desk.asks("convert", "a.docx")
-    [counted] = desk.asks("convert", "--dry-run", "--json").json
-
-    assert said.code == 2
-    assert "by-tool: " in said.errors
-    assert "tool" in counted["trouble"]
-    assert (counted["files"], counted["missing"]) == (1, None)
+    assert failed.failure is failure
+    assert "report.txt" in str(failed)
 
 
-def test_a_dry_run_counts_what_each_rule_would_convert_and_changes_nothing(
-    desk: Desk, ledger: Ledger
+def test_what_the_program_said_last_is_kept(tmp_path: pathlib.Path) -> None:
+    failed = failure_of(
+        shell("echo first >&2; echo no such page >&2; exit 3"),
+        staged(tmp_path, ".txt", b"x"),
+        tmp_path,
+    )
+
+    assert str(failed).endswith("ended with 3: no such page")
+    assert failed.output == "first\nno such page"
+
+
+def test_a_link_in_the_place_of_the_result_is_not_written_through(tmp_path: pathlib.Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    script = 'ln -s "$2" "$(pwd)/result.txt"; echo poison'
+
+    failed = failure_of(
+        ["sh", "-c", script, "sh", "{input}", str(victim)],
+        staged(tmp_path, ".txt", b"x"),
+        tmp_path,
+    )
+
+    assert failed.failure is Failure.WRONG_TYPE
+    assert victim.read_text() == "precious"
+
+
+def test_stopping_ends_what_runs_and_starts_no_more(tmp_path: pathlib.Path) -> None:
+    document = staged(tmp_path, ".txt", b"x")
+    converter = CommandConverter("own", shell('echo x > "$2/begun"; sleep 60'), ".txt")
+
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(converted, converter, document, tmp_path, limits=SHORT)
+        wait_for((tmp_path / "work" / "begun").exists)
+        converter.stop()
+
+        with pytest.raises(ConversionStoppedError):
+            running.result(timeout=20)
+    with pytest.raises(ConversionStoppedError):
+        converted(converter, document, tmp_path / "again", limits=SHORT)
+
+
+# The program itself.
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["no-such-tool", "{input}"], "no-such-tool is not installed; install it"),
+        (["cat"], r"own: its command has no \{input\}"),
+        (["{input}"], r"own: its command has no \{input\}"),
+        ([], r"own: its command has no \{input\}"),
+    ],
+)
+def test_a_command_that_cannot_work_is_refused_at_the_start(
+    command: list[str], message: str
 ) -> None:
-    done(ledger, "a.docx", recipe=recipe_of(desk))
-    done(ledger, "b.docx", recipe="an older one")
-    queued(ledger, "c.txt")
-    before = ledger.jobs.all()
+    with pytest.raises(UserError, match=message):
+        CommandConverter("own", command, ".txt")
 
-    said = desk.asks("convert", "--dry-run")
-    facts = desk.asks("convert", "--dry-run", "--json").json
 
-    assert facts == [{"rule": "to-markdown", "files": 2, "missing": 1, "trouble": None}]
-    assert "to-markdown 2 1" in said.words
-    assert ledger.jobs.all() == before
+def test_a_program_that_is_not_executable_is_refused_with_the_remedy(
+    tmp_path: pathlib.Path,
+) -> None:
+    tool = program(tmp_path, "#!/bin/sh\n")
+    tool.chmod(0o644)
+
+    with pytest.raises(UserError, match=r"tool is not executable: chmod a\+rx"):
+        CommandConverter("own", [str(tool), "{input}"], ".txt")
+
+
+def test_a_program_that_vanishes_is_no_failure_of_the_document(tmp_path: pathlib.Path) -> None:
+    tool = program(tmp_path, "#!/bin/sh\ncat $1\n")
+    converter = CommandConverter("own", [str(tool), "{input}"], ".txt")
+    tool.unlink()
+
+    with pytest.raises(UserError, match="is not installed"):
+        converted(converter, staged(tmp_path, ".txt", b"x"), tmp_path, limits=SHORT)
+
+
+def test_a_program_that_lacks_another_is_no_failure_of_the_document(
+    tmp_path: pathlib.Path,
+) -> None:
+    converter = CommandConverter("own", shell("no-such-tool"), ".txt")
+
+    with pytest.raises(UserError, match="no-such-tool.*not found"):
+        converted(converter, staged(tmp_path, ".txt", b"x"), tmp_path, limits=SHORT)
+
+
+def test_the_release_is_what_the_program_says(tmp_path: pathlib.Path) -> None:
+    tool = program(tmp_path, "#!/bin/sh\necho 'The Tool 1.2.3-rc1 (build 7)'\n")
+
+    converter = CommandConverter(
+        "own", [str(tool), "{input}"], ".txt", version_arguments=["--version"]
+    )
+
+    assert converter.release() == "tool 1.2.3-rc1"
+
+
+def test_a_script_is_not_run_to_tell_its_version(tmp_path: pathlib.Path) -> None:
+    trace = tmp_path / "trace"
+    tool = program(tmp_path, f"#!/bin/sh\ntouch {trace}; date +%N\n")
+
+    converter = CommandConverter("own", [str(tool), "{input}"], ".txt")
+
+    assert converter.release().startswith("tool sha256:")
+    assert converter.recipe() == CommandConverter("own", [str(tool), "{input}"], ".txt").recipe()
+    assert not trace.exists()
+
+
+def test_what_decides_a_result_is_in_its_recipe(tmp_path: pathlib.Path) -> None:
+    script = program(tmp_path, "#!/bin/sh\ncat $1\n")
+
+    def recipe(*command: str, produces: str = ".txt", **environment: str) -> str:
+        return CommandConverter("own", command, produces, environment=environment).recipe()
+
+    first = recipe("sh", str(script), "{input}")
+    others = {
+        recipe("sh", str(script), "{input}", "-x"),
+        recipe("sh", str(script), "{input}", produces=".md"),
+        recipe("sh", str(script), "{input}", LANG="de"),
+        recipe("cat", str(script), "{input}"),
+    }
+    script.write_text("#!/bin/sh\ncat $1 $1\n")
+    others.add(recipe("sh", str(script), "{input}"))
+
+    assert len(others) == 5
+    assert first not in others
+
+
+def test_a_new_release_of_the_program_is_noticed(tmp_path: pathlib.Path) -> None:
+    tool = program(tmp_path, "#!/bin/sh\ncat $1\n")
+    converter = CommandConverter("own", [str(tool), "{input}"], ".txt")
+    before = converter.recipe()
+
+    os.replace(program(tmp_path, "#!/bin/sh\ncat  $1\n", "newer"), tool)
+
+    assert converter.recipe() != before
+
+
+def test_several_documents_at_a_time_do_not_meet(tmp_path: pathlib.Path) -> None:
+    converter = CommandConverter("own", shell('cp "$1" "$2/a.txt"'), ".txt", slots=4)
+
+    def convert(number: int) -> str:
+        folder = tmp_path / str(number)
+        document = staged(folder, ".txt", str(number).encode())
+        return converted(converter, document, folder, limits=SHORT).path.read_text()
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(convert, range(8)))
+
+    assert results == [str(number) for number in range(8)]

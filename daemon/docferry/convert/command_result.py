@@ -18,6 +18,7 @@ from docferry.model import Failure
 #: Reads a command's own signs; None: they say nothing, its exit code decides.
 Verdict: TypeAlias = Callable[[Finished, Document], DocferryError | None]
 
+_LIMIT_SIGNALS = {signal.SIGXCPU: Failure.TIMEOUT, signal.SIGXFSZ: Failure.TOO_LARGE}
 _NOT_STARTED = (126, 127)  # sh and env: what should be run is not executable, or not there
 _LEAST_S = 0.1  # of time, for a later step
 _MIB = 1024 * 1024
@@ -45,10 +46,12 @@ def failure_of(
     judged = verdict(finished, document)
     if judged is not None or finished.returncode == 0:
         return judged
-    if finished.returncode < 0:
-        how = signal.strsignal(-finished.returncode)
-        why = f"the converter crashed ({how}): {said}"
-        return refused(document, why, Failure.CRASHED, output=finished.errors)
+    number = _signal_in(finished.returncode)
+    if number:
+        how = signal.strsignal(number) or f"signal {number}"
+        why = f"the converter was ended ({how}): {said}"
+        failure = _LIMIT_SIGNALS.get(number, Failure.CRASHED)
+        return refused(document, why, failure, output=finished.errors)
     if finished.returncode in _NOT_STARTED:
         return UserError(f"the converter cannot be run: {said}")
     why = f"the converter ended with {finished.returncode}: {said}"
@@ -116,3 +119,10 @@ def left_of(limits: Limits, deadline: float) -> Limits:
 
 def _nothing(document: Document, output: str) -> ConversionError:
     return refused(document, "nothing came of it", Failure.EMPTY, output=output)
+
+
+def _signal_in(returncode: int) -> int:
+    """Give the signal that ended a command, or what a shell in it ran; 0: none."""
+    if returncode < 0:
+        return -returncode
+    return returncode - 128 if 128 < returncode <= 128 + signal.SIGRTMAX else 0

@@ -25,6 +25,8 @@ from docferry.errors import DocferryError, TemporaryError, UserError
 _REVISION = 1
 
 _REMEDY = "apt-get install --no-install-recommends libreoffice-{writer,calc,impress}-nogui"
+#: Where Debian keeps parts of the office that are links in its own folder.
+_ELSEWHERE = ("/etc/libreoffice", "/var/lib/libreoffice", "/var/spool/libreoffice")
 _RESTART = 81  # it has completed a profile that it did not know, and wants to be started again
 _BUILD = re.compile(r"\S+\(Build:[^)]*\)")
 _REFUSAL = "source file could not be loaded"
@@ -194,7 +196,7 @@ class LibreOfficeConverter:
             folder=folder,
             limits=limits,
             environment={"PATH": SEARCH_PATH, "SAL_USE_VCLPLUGIN": "svp"},
-            readable=(document.path, program.parent.parent),
+            readable=(document.path, program.parent.parent, *_parts_elsewhere()),
         )
 
     def _binary(self) -> pathlib.Path:
@@ -202,6 +204,10 @@ class LibreOfficeConverter:
         starter = self._program.path().resolve()
         binary = starter.with_name("soffice.bin")
         return binary if binary.is_file() else starter
+
+
+def _parts_elsewhere() -> list[pathlib.Path]:
+    return [path for path in map(pathlib.Path, _ELSEWHERE) if path.exists()]
 
 
 def _make_profile(profile: pathlib.Path, version: str) -> None:

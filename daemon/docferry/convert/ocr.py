@@ -20,6 +20,7 @@ from docferry.model import Failure
 
 _REMEDY = "apt-get install ocrmypdf, and tesseract-ocr-deu and the like for the languages"
 _DPI = 300  # of a picture that does not say it, or says what screens have
+_USAGE, _ERROR = "usage: ocrmypdf", "ocrmypdf: error: "  # with the same exit code as bad input
 _NO_DPI = "--image-dpi"  # which it then asks for
 
 #: Its exit codes that are the document's fault, with what to say (its manual, "exit codes").
@@ -124,7 +125,9 @@ def _verdict(finished: Finished, document: Document) -> DocferryError | None:
         " ".join(finished.errors.replace(str(document.path), document.name).split())
         or "it said nothing"
     )
-    if finished.returncode in _MISCONFIGURED:
+    is_misused = finished.returncode == _BAD_INPUT and _USAGE in said
+    if is_misused or finished.returncode in _MISCONFIGURED:
+        said = said.rpartition(_ERROR)[2]  # after the usage, which is long
         return UserError(f"ocrmypdf cannot work: {said}; {_REMEDY}")
     why = _REFUSALS.get(finished.returncode)
     if why is None:

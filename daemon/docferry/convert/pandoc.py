@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from docferry.convert.base import Converted, Document, Limits, recipe_of
 from docferry.convert.command_program import SEARCH_PATH, Program
-from docferry.convert.command_result import failure_of, last_line, refused, result_at
+from docferry.convert.command_result import failure_of, refused, result_at
 from docferry.convert.process import Children, Finished
 from docferry.errors import DocferryError, UserError
 from docferry.model import Failure
@@ -56,6 +56,7 @@ REMEDY = "pip install 'docferry[pdf]', or apt-get install pandoc"
 #: Pandoc's exit codes that speak of the configuration, and not of the document.
 _MISCONFIGURED = (5, 6, 21, 22, 23, 24, 25, 31, 67, 83, 84, 89, 97, 98)
 _HEAP_EXHAUSTED = 251  # of the runtime that Haskell's programs have
+_NO_MEMORY = "malloc: failed"  # likewise, where it cannot even begin
 
 
 class PandocConverter:
@@ -118,15 +119,17 @@ class PandocConverter:
         self._children.stop()
 
 
-def program() -> Program:
-    """Give the pandoc that is installed: the package's own, otherwise the system's."""
+def program(given: str | None = None) -> Program:
+    """Give the pandoc at *given*; None: the package's own, otherwise the system's."""
+    if given is not None:
+        return Program(given, remedy=REMEDY, version_arguments=("--version",))
     package = importlib.util.find_spec("pypandoc")
     folders = [] if package is None else package.submodule_search_locations or []
     for folder in folders:
         bundled = shutil.which("pandoc", path=str(pathlib.Path(folder, "files")))
         if bundled is not None:
-            return Program(bundled, remedy=REMEDY, version_arguments=("--version",))
-    return Program("pandoc", remedy=REMEDY, version_arguments=("--version",))
+            return program(bundled)
+    return program("pandoc")
 
 
 def kind_of(document: Document) -> str:
@@ -156,8 +159,9 @@ def command(path: pathlib.Path, document: Document, limits: Limits) -> list[str]
 def verdict(finished: Finished, document: Document) -> DocferryError | None:
     """Read pandoc's exit codes (its manual, "Exit codes")."""
     if finished.returncode in _MISCONFIGURED:
-        return UserError(f"pandoc refuses its options: {last_line(finished.errors)}")
-    if finished.returncode == _HEAP_EXHAUSTED:
+        said = " ".join(finished.errors.split())
+        return UserError(f"pandoc refuses its options: {said}")
+    if finished.returncode == _HEAP_EXHAUSTED or _NO_MEMORY in finished.errors:
         why = "pandoc needed more memory than it may use (memory_mib)"
         return refused(document, why, Failure.MEMORY, output=finished.errors)
     return None

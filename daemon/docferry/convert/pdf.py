@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from docferry.convert import pandoc, pdf_child
 from docferry.convert.base import Converted, Document, Limits, recipe_of
-from docferry.convert.command_program import SEARCH_PATH
+from docferry.convert.command_program import SEARCH_PATH, Program
 from docferry.convert.command_result import failure_of, last_line, left_of, refused, result_at
 from docferry.convert.process import Children
 from docferry.errors import TemporaryError, UserError
@@ -45,15 +45,20 @@ class PdfConverter:
 
     produces = ".pdf"
 
-    def __init__(self, name: str = "pdf", *, slots: int = 2) -> None:
+    def __init__(
+        self, name: str = "pdf", *, slots: int = 2, pandoc_program: Program | None = None
+    ) -> None:
         """
+        Args:
+            pandoc_program: None: the one that is installed.
+
         Raises:
             UserError: typst or pandoc is not installed, or too old.
         """
         self.name = name
         self.slots = slots
         self._typst = _version_of("typst")
-        self._pandoc = pandoc.program()
+        self._pandoc = pandoc_program or pandoc.program()
         self._children = Children()
         _check_age(self._pandoc.version())
 
