@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from kreuzberg import ExtractionConfig, extract_file_sync
+import kreuzberg
 
 from docferry.convert.base import Converted, Converter, Document, Limits
 
@@ -36,4 +36,14 @@ def converted(
 
 def words_of(path: pathlib.Path) -> str:
     """Read what is said in a result, whatever its format, with single spaces."""
-    return " ".join(extract_file_sync(path, config=ExtractionConfig(use_cache=False)).content.split())
+    return " ".join(
+        kreuzberg.extract_file_sync(
+            path, config=kreuzberg.ExtractionConfig(use_cache=False)
+        ).content.split()
+    )
+
+
+def picture_of_the_machine() -> pathlib.Path:
+    """Find a picture that any converter may read, as it lies among the installed packages."""
+    packages = pathlib.Path(kreuzberg.__file__).parents[1]
+    return next(packages.rglob("*.png"))

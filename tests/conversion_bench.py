@@ -1,9 +1,10 @@
-"""A worker's bench: a real ledger, a real target folder, and converters that do as they are told."""
+"""A worker's bench: a real ledger, a real target folder, converters that do as they are told."""
 
 from __future__ import annotations
 
 import hashlib
 import pathlib
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -140,7 +141,7 @@ class Bench:
             raise PermanentError(f"the bytes of version {version.id} are damaged")
         return content
 
-    def worker(self, *, idle_s: float = 0.05, is_simulated: bool = False) -> Worker:
+    def worker(self, *, is_simulated: bool = False) -> Worker:
         target = Target(self.target, self.mark, lambda: self.trouble)
         return Worker(
             self.ledger,
@@ -148,8 +149,9 @@ class Bench:
             targets={"processed": target},
             contents_of=lambda mirror: self,
             folder=self.folder / "work",
-            idle_s=idle_s,
-            **({"now": self.time, "jitter": lambda: 0.5} if is_simulated else {}),
+            idle_s=0.05,
+            now=self.time if is_simulated else lambda: datetime.now(UTC),
+            jitter=(lambda: 0.5) if is_simulated else random.random,
         )
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
@@ -197,6 +199,16 @@ class Bench:
         self.contents[version] = content
         return self._record(mirror, path, version, content, Origin.LOCAL, "t")
 
+    def add_all(self, files: dict[str, bytes]) -> None:
+        """Record a version of each file at once, and the jobs that they call for."""
+        outcomes, rows = [], []
+        for number, (path, content) in enumerate(files.items()):
+            self.contents[ulid(number)] = content
+            outcome, row = self._outcome("inbox", path, ulid(number), content, Origin.LOCAL, "t")
+            outcomes.append(outcome)
+            rows.append(row)
+        self.write_down("inbox", outcomes, rows)
+
     def carry_up(self, path: str, number: int) -> None:
         """Have both sides of the target mirror agree on the file at *path*, as its loop does."""
         found = self.target.stat(path)
@@ -223,7 +235,14 @@ class Bench:
     def _record(
         self, mirror: str, path: str, version: Ulid, content: bytes, origin: Origin, token: str
     ) -> VersionRow:
-        digest, now = sha256(content), self.time.now
+        outcome, row = self._outcome(mirror, path, version, content, origin, token)
+        self.write_down(mirror, [outcome], [row])
+        return row
+
+    def _outcome(
+        self, mirror: str, path: str, version: Ulid, content: bytes, origin: Origin, token: str
+    ) -> tuple[Outcome, VersionRow]:
+        digest = sha256(content)
         state = FileState(token, digest, len(content))
         row = VersionRow(
             id=version,
@@ -235,13 +254,15 @@ class Bench:
             origin=origin,
             parent=None,
             etag="e",
-            created_at=now,
+            created_at=self.time.now,
         )
         synced = SyncedState(digest, token, "e", version, len(content))
+        return Outcome(Upload(path, state, None), synced, version=row), row
+
+    def write_down(self, mirror: str, outcomes: list[Outcome], rows: list[VersionRow]) -> None:
         rules = [conversion.rule for conversion in self.conversions.values()]
-        outcome = Outcome(Upload(path, state, None), synced, version=row)
-        self.ledger.record(mirror, [outcome], jobs_for(row, rules), at=now)
-        return row
+        jobs = [job for row in rows for job in jobs_for(row, rules)]
+        self.ledger.record(mirror, outcomes, jobs, at=self.time.now)
 
     # What comes of it.
 
@@ -269,9 +290,7 @@ class Bench:
         root = self.target.root
         found = (path for path in root.rglob("*") if path.is_file())
         names = {str(path.relative_to(root)): path for path in found}
-        return {
-            name: path.read_text() for name, path in names.items() if name[:9] != ".docferry"
-        }
+        return {name: path.read_text() for name, path in names.items() if name[:9] != ".docferry"}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from docferry.convert.base import (
     ConversionError,
     Converted,
+    Converter,
     ConverterDownError,
     Document,
     Limits,
@@ -34,28 +35,26 @@ class Desk:
         path.write_bytes(content)
         return Document(path, f"offer{path.suffix}", kind or "text/plain", len(content))
 
-    def convert(self, converter: ServiceConverter, document: Document | None = None) -> Converted:
+    def convert(self, converter: Converter, document: Document | None = None) -> Converted:
         document = document or self.document(b"hello")
         result = self.folder / f"{self.conversions}-out"
         result.mkdir()
         return converter.convert(document, result, limits=self.limits)
 
-    def result_of(self, converter: ServiceConverter, content: bytes = b"hello") -> bytes:
+    def result_of(self, converter: Converter, content: bytes = b"hello") -> bytes:
         return self.convert(converter, self.document(content)).path.read_bytes()
 
-    def refused_by(
-        self, converter: ServiceConverter, document: Document | None = None
-    ) -> ConversionError:
+    def refused_by(self, converter: Converter, document: Document | None = None) -> ConversionError:
         with pytest.raises(ConversionError) as caught:
             self.convert(converter, document)
         return caught.value
 
-    def let_down_by(self, converter: ServiceConverter) -> ConverterDownError:
+    def let_down_by(self, converter: Converter) -> ConverterDownError:
         with pytest.raises(ConverterDownError) as caught:
             self.convert(converter)
         return caught.value
 
-    def turned_away_by(self, converter: ServiceConverter) -> UserError:
+    def turned_away_by(self, converter: Converter) -> UserError:
         with pytest.raises(UserError) as caught:
             self.convert(converter)
         return caught.value

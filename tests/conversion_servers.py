@@ -90,6 +90,7 @@ class Said:
     is_deaf: bool = False  #: the request's body is not read
     is_endless: bool = False  #: the body again and again, for ever
     says_length: int | None = None  #: a Content-Length that is not the true one
+    closes: bool = False  #: it says that the connection ends with the answer
     hides_length: bool = False  #: no Content-Length: the end of the connection is the end
 
 
@@ -137,9 +138,7 @@ class FailingServer:
         self._lock = threading.Lock()
         self._came = threading.Condition(self._lock)
         self._closes = threading.Event()
-        self._listening = _Listening(
-            self, certificate and _tls(certificate, wants=wants_certificates)
-        )
+        self._listening = _Listening(self, _tls(certificate, wants=wants_certificates))
 
     @property
     def url(self) -> str:
@@ -269,7 +268,9 @@ class _Request(http.server.BaseHTTPRequestHandler):
         return Asked(self.command, self.path, headers, size, digest, body)
 
     def _say(self, said: Said) -> None:
-        if said.is_deaf or said.hangs or said.cut_after is not None or said.hides_length:
+        if said.closes or said.is_deaf or said.hangs or said.hides_length:
+            self.close_connection = True
+        if said.cut_after is not None:
             self.close_connection = True
         if said.hangs:
             self.owner.pause(None)
@@ -384,7 +385,9 @@ class _Listening:
         self._server.server_close()
 
 
-def _tls(certificate: servers.Certificate, *, wants: bool) -> ssl.SSLContext:
+def _tls(certificate: servers.Certificate | None, *, wants: bool) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate.certificate, certificate.key)
     if wants:

@@ -110,9 +110,10 @@ SERVED = (
     Fault(
         "an answer that ends with its connection cannot be cut",
         "convert/service_lines.py",
-        "        if self._known is not None:\n            self.line.forget(self._known)\n",
-        "        self.close = lambda: (super(_Watched, self).close(), self.line.close())\n"
-        "        if self._known is not None:\n            self.line.forget(self._known)\n",
+        "    def _new_conn(self) -> socket.socket:\n",
+        "    def close(self) -> None:\n        super().close()\n"
+        "        if self._known is not None:\n            self.line.forget(self._known)\n"
+        "            self._known = None\n\n    def _new_conn(self) -> socket.socket:\n",
         ENDED,
     ),
     Fault(

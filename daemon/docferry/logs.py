@@ -108,7 +108,6 @@ EVENTS = frozenset(
         "retention.waits",
         "upload.left",
         # conversions
-        "backlog.found",
         "converter.down",
         "converter.up",
         "job.dead",

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
-import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from docferry.convert import (
-    ConversionError,
-    ConversionStoppedError,
-    Limits,
-    converter_named,
-)
+from converting import converted, running, staged
+from docferry.convert import ConversionError, ConversionStoppedError, Document, Limits
 from docferry.convert.markdown import MarkdownConverter
-from docferry.convert.process import Children
-from docferry.errors import TemporaryError, UserError
-from processes import children_of, converting, is_gone, wait_for
-from samples import make
+from docferry.errors import UserError
+from docferry.model import Failure
+from processes import is_gone, wait_for
+from samples import hostile, make
 
 LIMITS = Limits(timeout_s=60)
 
 
-def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
+@pytest.fixture
+def new() -> Iterator[Callable[..., MarkdownConverter]]:
+    made: list[MarkdownConverter] = []
+
+    def make_one(**options: object) -> MarkdownConverter:
+        made.append(MarkdownConverter(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make_one
+    for converter in made:
+        converter.stop()
 
 
-def staged(folder: pathlib.Path, name: str, content: bytes) -> pathlib.Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
+@pytest.fixture(scope="module")
+def converter() -> Iterator[MarkdownConverter]:
+    shared = MarkdownConverter()
+    yield shared
+    shared.stop()
 
 
-def large_sheet(folder: pathlib.Path) -> pathlib.Path:
+def large_sheet(folder: pathlib.Path) -> Document:
     """A sheet that takes half a second and 100 MiB to convert."""
     rows = [("row", str(number), "x") for number in range(60_000)]
     return staged(folder, "large.xlsx", make.xlsx(rows))
@@ -59,10 +64,13 @@ def large_sheet(folder: pathlib.Path) -> pathlib.Path:
         ("log book.txt", "Log book"),
     ],
 )
-def test_each_sample_becomes_markdown(name: str, line: str, tmp_path: pathlib.Path) -> None:
-    make.make_all(tmp_path)
+def test_each_sample_becomes_markdown(
+    name: str, line: str, converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    make.make_all(tmp_path / "made")
+    document = staged(tmp_path, name, (tmp_path / "made" / name).read_bytes())
 
-    result = MarkdownConverter().convert(tmp_path / name, limits=LIMITS).decode()
+    result = converted(converter, document, LIMITS)
 
     assert make.SENTENCE in result
     assert line in result
@@ -75,35 +83,100 @@ def test_the_samples_are_the_same_bytes_every_time(tmp_path: pathlib.Path) -> No
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-@pytest.mark.parametrize("name", ["ü ñ 日本.txt", "-x.txt", "a'b\"c;$(x).txt", "line\nbreak.txt"])
-def test_a_name_may_be_anything(name: str, tmp_path: pathlib.Path) -> None:
-    source = staged(tmp_path, name, b"words")
+def test_text_is_made_where_text_is_asked_for(
+    new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    converter = new(name="plain", to="text")
+    document = staged(tmp_path, "a.docx", make.docx())
 
-    assert MarkdownConverter().convert(source, limits=LIMITS) == b"words\n"
+    result = converted(converter, document, LIMITS)
+
+    assert (converter.name, converter.produces) == ("plain", ".txt")
+    assert result.startswith("Timetable\n")
+    assert "|" not in result
+
+
+@pytest.mark.parametrize("name", ["ü ñ 日本.txt", "-x.txt", "a'b\"c;$(x).txt", "line\nbreak.txt"])
+def test_a_name_may_be_anything(
+    name: str, converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, name, b"words")
+
+    assert converted(converter, document, LIMITS) == "words\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_a_text_is_read_in_the_encoding_it_has(encoding: str, tmp_path: pathlib.Path) -> None:
-    source = staged(tmp_path, "a.txt", "Grüße aus Köln".encode(encoding))
+def test_a_text_is_read_in_the_encoding_it_has(
+    encoding: str, converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, "a.txt", "Grüße aus Köln".encode(encoding))
 
-    result = MarkdownConverter().convert(source, limits=LIMITS).decode("utf-8-sig")
+    result = converted(converter, document, LIMITS)
 
-    assert result == "Grüße aus Köln\n"
+    assert result.removeprefix("\ufeff") == "Grüße aus Köln\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("utf-8", ""), ("cp1252", ""), ("cp1252", "ISO-8859-1"), ("cp1251", "")]
+)
+def test_a_page_is_read_in_the_encoding_it_has_or_names(
+    encoding: str, said: str, converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    words = "Привет" if encoding == "cp1251" else "Grüße"
+    page = f'<html><meta charset="{said or encoding}"><body><p>{words}</p></body></html>'
+    document = staged(tmp_path, "a.html", page.encode(encoding))
+
+    assert converted(converter, document, LIMITS) == f"{words}\n"
+
+
+def test_what_a_page_says_of_itself_comes_before_it(
+    converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, "a.html", make.html())
+
+    result = converted(converter, document, LIMITS)
+
+    assert result.startswith("---\ntitle: Notice\n---\n\n# Notice\n")
+
+
+def test_slides_of_open_document_are_read(
+    converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, "a.odp", hostile.odp())
+
+    result = converted(converter, document, LIMITS)
+
+    assert result == f"## Hafen\n\n- {make.SENTENCE}\n  - Überfahrt\n"
+
+
+def test_the_first_line_of_a_page_is_no_running_header(
+    converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    at_the_top = make.pdf().replace(b"72 720 Td", b"72 822 Td")
+    document = staged(tmp_path, "a.pdf", at_the_top)
+
+    assert "Ticket" in converted(converter, document, LIMITS)
 
 
 @pytest.mark.parametrize("content", [b"", b" \r\n\n"])
-def test_nothing_becomes_nothing(content: bytes, tmp_path: pathlib.Path) -> None:
-    source = staged(tmp_path, "a.txt", content)
+def test_nothing_becomes_nothing(
+    content: bytes, converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, "a.txt", content)
 
-    assert MarkdownConverter().convert(source, limits=LIMITS) == b""
+    assert converted(converter, document, LIMITS) == ""
 
 
-def test_a_document_without_text_is_a_failure_not_an_empty_result(tmp_path: pathlib.Path) -> None:
-    scan = make.pdf().replace(b"(Ticket)", b"()").replace(f"({make.SENTENCE})".encode(), b"()")
-    source = staged(tmp_path, "scan.pdf", scan)
+def test_a_document_without_text_is_a_failure_not_an_empty_result(
+    converter: MarkdownConverter, tmp_path: pathlib.Path
+) -> None:
+    blank = make.pdf().replace(b"(Ticket)", b"()").replace(f"({make.SENTENCE})".encode(), b"()")
+    document = staged(tmp_path, "scan.pdf", blank)
 
-    with pytest.raises(ConversionError, match=r"scan\.pdf: no text was found.*OCR"):
-        MarkdownConverter().convert(source, limits=LIMITS)
+    with pytest.raises(ConversionError, match=r"scan\.pdf: no text was found.*OCR") as caught:
+        converted(converter, document, LIMITS)
+
+    assert caught.value.failure is Failure.EMPTY
 
 
 @pytest.mark.parametrize(
@@ -113,181 +186,202 @@ def test_a_document_without_text_is_a_failure_not_an_empty_result(tmp_path: path
         ("a.pdf", b"no PDF at all", "Invalid PDF"),
         ("a.foo", b"\x00\x01", "Unknown extension"),
         ("noext", b"words", "Could not determine MIME type"),
+        ("a.docx", hostile.encrypted_docx(), "protected by a password"),
     ],
 )
 def test_a_document_that_cannot_be_read_fails_with_the_librarys_reason(
-    name: str, content: bytes, reason: str, tmp_path: pathlib.Path
+    name: str, content: bytes, reason: str, converter: MarkdownConverter, tmp_path: pathlib.Path
 ) -> None:
-    source = staged(tmp_path, name, content)
+    document = staged(tmp_path, name, content, media_type="")
 
-    with pytest.raises(ConversionError, match=f"cannot convert {name}: .*{reason}"):
-        MarkdownConverter().convert(source, limits=LIMITS)
+    with pytest.raises(ConversionError, match=f"cannot convert {name}: .*{reason}") as caught:
+        converted(converter, document, LIMITS)
+
+    assert caught.value.failure is Failure.REFUSED
+
+
+# OCR.
+
+
+def scan(folder: pathlib.Path, device: str, *, name: str) -> Document:
+    """A picture of a text, drawn by Ghostscript."""
+    source = folder / "source.pdf"
+    source.write_bytes(make.pdf())
+    command = ["gs", "-q", "-dBATCH", "-dNOPAUSE", f"-sDEVICE={device}", "-r150"]
+    subprocess.run([*command, f"-sOutputFile={folder / name}", str(source)], check=True)
+    return staged(folder, name, (folder / name).read_bytes())
+
+
+@pytest.mark.tools("gs", "tesseract")
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("png16m", "scan.png"),
+        ("jpeg", "scan.jpg"),
+        ("tiff24nc", "scan.tiff"),
+        ("pdfimage24", "scan.pdf"),
+    ],
+)
+def test_a_picture_of_a_text_is_read(
+    device: str, name: str, new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    document = scan(tmp_path, device, name=name)
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    result = new(languages=["eng"]).convert(document, folder, limits=LIMITS)
+
+    assert make.SENTENCE in result.path.read_text()
+    assert "OCR (eng)" in result.note
+
+
+@pytest.mark.tools("gs", "tesseract")
+def test_without_languages_no_picture_is_read(
+    new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    document = scan(tmp_path, "pdfimage24", name="scan.pdf")
+
+    with pytest.raises(ConversionError, match="a scan needs OCR first"):
+        converted(new(languages=()), document, LIMITS)
+
+
+@pytest.mark.tools("tesseract")
+def test_languages_belong_to_the_recipe(new: Callable[..., MarkdownConverter]) -> None:
+    recipes = {new(languages=names).recipe() for names in ((), ("eng",))}
+
+    assert len(recipes) == 2
+
+
+def test_a_language_that_is_not_installed_is_named() -> None:
+    with pytest.raises(UserError, match="no OCR data for tlh"):
+        MarkdownConverter(languages=["tlh"])
 
 
 # Limits.
 
 
-def test_a_conversion_that_takes_too_long_is_ended(tmp_path: pathlib.Path) -> None:
-    source = large_sheet(tmp_path)
+def test_a_conversion_that_takes_too_long_is_ended(
+    new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    before = running()
 
-    with pytest.raises(ConversionError, match=r"longer than 0\.05 s"):
-        MarkdownConverter().convert(source, limits=Limits(timeout_s=0.05))
+    with pytest.raises(ConversionError, match=r"longer than 0\.05 s") as caught:
+        converted(new(), large_sheet(tmp_path), Limits(timeout_s=0.05))
 
-    assert converting() == []
-
-
-def test_a_conversion_that_needs_too_much_memory_is_ended(tmp_path: pathlib.Path) -> None:
-    source = large_sheet(tmp_path)
-
-    with pytest.raises(ConversionError, match="more than 40 MiB of memory"):
-        MarkdownConverter().convert(source, limits=Limits(timeout_s=60, memory_mib=40))
+    assert caught.value.failure is Failure.TIMEOUT
+    assert running() <= before
 
 
-def test_a_result_that_is_too_large_is_refused(tmp_path: pathlib.Path) -> None:
-    source = staged(tmp_path, "a.txt", b"word " * 300_000)
+def test_a_conversion_that_needs_too_much_memory_is_ended(
+    new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    limits = Limits(timeout_s=60, memory_mib=60)
 
-    with pytest.raises(ConversionError, match="larger than 1 MiB"):
-        MarkdownConverter().convert(source, limits=Limits(timeout_s=60, output_mib=1))
+    with pytest.raises(ConversionError, match="more than 60 MiB of memory") as caught:
+        converted(new(), large_sheet(tmp_path), limits)
+
+    assert caught.value.failure is Failure.MEMORY
 
 
-def test_stopping_ends_a_running_conversion_and_starts_no_more(tmp_path: pathlib.Path) -> None:
-    converter, source = MarkdownConverter(), large_sheet(tmp_path)
+def test_a_result_that_is_too_large_is_refused(
+    new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, "a.txt", b"word " * 300_000)
+
+    with pytest.raises(ConversionError, match="larger than 1 MiB") as caught:
+        converted(new(), document, Limits(timeout_s=60, output_mib=1))
+
+    assert caught.value.failure is Failure.TOO_LARGE
+
+
+def test_stopping_ends_a_running_conversion_and_starts_no_more(
+    new: Callable[..., MarkdownConverter], tmp_path: pathlib.Path
+) -> None:
+    before = running()
+    converter, document = new(), large_sheet(tmp_path)
 
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(converter.convert, source, limits=LIMITS)
-        wait_for(lambda: bool(converting()))
+        ending = pool.submit(converted, converter, document, LIMITS)
+        wait_for(lambda: bool(running() - before))
         converter.stop()
 
         with pytest.raises(ConversionStoppedError):
-            running.result(timeout=20)
+            ending.result(timeout=20)
     with pytest.raises(ConversionStoppedError):
-        converter.convert(source, limits=LIMITS)
-    assert converting() == []
+        converted(converter, staged(tmp_path, "a.txt", b"words"), LIMITS)
+    assert running() <= before
 
 
-def test_nothing_is_left_in_the_folder_but_the_document(tmp_path: pathlib.Path) -> None:
-    source = staged(tmp_path, "a.docx", make.docx())
-
-    MarkdownConverter().convert(source, limits=LIMITS)
-
-    assert list(tmp_path.iterdir()) == [source]
-
-
-# The child.
-
-
-def test_a_crash_is_told_apart_from_an_end(tmp_path: pathlib.Path) -> None:
-    code = "import os, signal; print(1, flush=True); os.kill(os.getpid(), signal.SIGSEGV)"
-
-    finished = Children().run(python(code), folder=tmp_path, timeout_s=60)
-
-    assert (finished.returncode, finished.output) == (-signal.SIGSEGV, b"1\n")
-    assert not finished.was_overdue
-
-
-def test_what_a_child_leaves_running_ends_with_it(tmp_path: pathlib.Path) -> None:
-    code = (
-        "import subprocess, sys; "
-        "print(subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE).pid)"
-    )
-
-    finished = Children().run(python(code), folder=tmp_path, timeout_s=60)
-
-    grandchild = int(finished.output)
-    wait_for(lambda: is_gone(grandchild))
-
-
-def test_a_child_that_started_others_is_ended_with_them(tmp_path: pathlib.Path) -> None:
-    code = (
-        "import subprocess, sys; "
-        "subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
-    )
-    children = Children()
-
-    with ThreadPoolExecutor() as pool:
-        running = pool.submit(children.run, python(code), folder=tmp_path, timeout_s=60)
-        wait_for(lambda: any(children_of(child) for child in converting()))
-        (grandchild,) = [pid for child in converting() for pid in children_of(child)]
-        children.stop()
-
-        with pytest.raises(ConversionStoppedError):
-            running.result(timeout=20)
-    wait_for(lambda: is_gone(grandchild))
-
-
-def test_a_child_inherits_no_file_no_credential_and_no_terminal(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_left_in_the_folders_but_document_and_result(
+    converter: MarkdownConverter, tmp_path: pathlib.Path
 ) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    code = (
-        "import json, os, sys; "
-        "files = [fd for fd in range(3, 256) if os.path.exists(f'/proc/self/fd/{fd}')]; "
-        "print(json.dumps([files, sorted(os.environ), sys.stdin.read(), "
-        "os.getpgid(0) == os.getpid(), os.getcwd()]))"
-    )
+    document = staged(tmp_path, "a.docx", make.docx())
 
-    with (tmp_path / "open").open("w"):
-        finished = Children().run(python(code), folder=tmp_path, timeout_s=60)
+    converted(converter, document, LIMITS)
 
-    files, names, stdin, leads, folder = json.loads(finished.output)
-    assert (files, stdin, leads, folder) == ([], "", True, str(tmp_path))
-    assert "PATH" in names
-    assert not [name for name in names if name.startswith("AWS")]
-
-
-def test_a_child_does_not_outlive_the_daemon(tmp_path: pathlib.Path) -> None:
-    source = large_sheet(tmp_path)
-    code = (
-        "import pathlib, sys; from docferry.convert import Limits, converter_named; "
-        "converter_named('markdown').convert(pathlib.Path(sys.argv[1]), limits=Limits())"
-    )
-    daemon = subprocess.Popen([*python(code), str(source)])
-    wait_for(lambda: bool(children_of(daemon.pid)))
-    (child,) = children_of(daemon.pid)
-
-    daemon.kill()
-    daemon.wait(20)
-
-    wait_for(lambda: is_gone(child))
-
-
-def test_a_command_that_is_not_there_is_no_failure_of_the_document(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(TemporaryError, match="cannot start /nowhere/tool"):
-        Children().run(["/nowhere/tool"], folder=tmp_path, timeout_s=60)
+    left = sorted(path.name for path in document.path.parent.rglob("*"))
+    assert left == ["document.docx", "out", "result.md"]
 
 
 # Recipes and names.
 
-
-def test_a_recipe_stays_the_same_between_processes(tmp_path: pathlib.Path) -> None:
-    code = (
-        "from docferry.convert import converter_named; print(converter_named('markdown').recipe())"
-    )
-
-    finished = Children().run(python(code), folder=tmp_path, timeout_s=60)
-
-    assert finished.output.decode().strip() == MarkdownConverter().recipe()
-    assert len(MarkdownConverter().recipe()) == 64
+RECIPE = (
+    "from docferry.convert.markdown import MarkdownConverter; print(MarkdownConverter().recipe())"
+)
 
 
-def test_a_converter_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match="no converter 'magic'"):
-        converter_named("magic")
+def test_a_recipe_stays_the_same_between_processes(converter: MarkdownConverter) -> None:
+    finished = subprocess.run([sys.executable, "-c", RECIPE], capture_output=True, check=True)
+
+    assert finished.stdout.decode().strip() == converter.recipe()
+    assert len(converter.recipe()) == 64
 
 
-def test_without_the_library_the_remedy_is_named(tmp_path: pathlib.Path) -> None:
+def test_the_release_is_that_of_the_library(converter: MarkdownConverter) -> None:
+    assert converter.release().startswith("kreuzberg 4.")
+
+
+def test_without_the_library_the_remedy_is_named() -> None:
     # A Python that sees docferry but no installed package: what `pip install docferry`
     # without the extra gives.
     code = (
         "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]\n"
-        "from docferry.convert import converter_named\n"
-        "try: converter_named('markdown')\n"
+        "from docferry.convert.markdown import MarkdownConverter\n"
+        "try: MarkdownConverter()\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
 
-    finished = Children().run(python(code), folder=tmp_path, timeout_s=60)
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
 
-    assert finished.output.decode().strip() == (
+    assert finished.stdout.decode().strip() == (
         "UserError the Markdown converter needs kreuzberg; "
         "install it with: pip install 'docferry[markdown]'"
     )
+
+
+def test_a_child_does_not_outlive_the_daemon(tmp_path: pathlib.Path) -> None:
+    before, document = running(), staged(tmp_path, "a.txt", b"words")
+    code = (
+        "import pathlib, signal, sys\n"
+        "from docferry.convert import Document, Limits\n"
+        "from docferry.convert.markdown import MarkdownConverter\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "document = Document(path, 'a.txt', 'text/plain', 5)\n"
+        "MarkdownConverter().convert(document, path.parent, limits=Limits())\n"
+        "print('converted', flush=True)\n"
+        "signal.pause()"
+    )
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", code, str(document.path)], stdout=subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    daemon.stdout.readline()
+    children = running() - before - {daemon.pid}
+
+    daemon.kill()
+    daemon.wait(20)
+    daemon.stdout.close()
+
+    assert children
+    for child in children:
+        wait_for(lambda child=child: is_gone(child))

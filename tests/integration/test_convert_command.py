@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +68,9 @@ def test_standard_output_is_no_result_where_a_file_is_asked_for(tmp_path: pathli
     assert failed.failure is Failure.EMPTY
 
 
-@pytest.mark.parametrize("name", ["$(id).txt", "a;touch b.txt", "a'b\"c.txt", "a\nb.txt", "{output}"])
+@pytest.mark.parametrize(
+    "name", ["$(id).txt", "a;touch b.txt", "a'b\"c.txt", "a\nb.txt", "{output}"]
+)
 def test_a_name_is_one_word_whatever_is_in_it(name: str, tmp_path: pathlib.Path) -> None:
     document = staged(tmp_path, ".txt", b"x", name=name)
     command = ["sh", "-c", 'printf %s "$2"', "sh", "{input}", "{name}"]
@@ -216,7 +217,7 @@ def test_a_program_that_lacks_another_is_no_failure_of_the_document(
 ) -> None:
     converter = CommandConverter("own", shell("no-such-tool"), ".txt")
 
-    with pytest.raises(UserError, match="no-such-tool.*not found"):
+    with pytest.raises(UserError, match=r"no-such-tool.*not found"):
         converted(converter, staged(tmp_path, ".txt", b"x"), tmp_path, limits=SHORT)
 
 
@@ -266,7 +267,7 @@ def test_a_new_release_of_the_program_is_noticed(tmp_path: pathlib.Path) -> None
     converter = CommandConverter("own", [str(tool), "{input}"], ".txt")
     before = converter.recipe()
 
-    os.replace(program(tmp_path, "#!/bin/sh\ncat  $1\n", "newer"), tool)
+    program(tmp_path, "#!/bin/sh\ncat  $1\n", "newer").replace(tool)
 
     assert converter.recipe() != before
 

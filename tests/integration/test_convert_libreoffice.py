@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import pathlib
 import random
 import zipfile
@@ -16,7 +17,7 @@ from docferry.convert.libreoffice import FORMATS, LibreOfficeConverter
 from docferry.errors import UserError
 from docferry.model import Failure
 from processes import wait_for
-from samples import make, real
+from samples import real
 
 pytestmark = pytest.mark.tools("soffice")
 
@@ -112,14 +113,14 @@ def test_a_document_is_converted_while_another_is(tmp_path: pathlib.Path) -> Non
 
 
 def test_a_document_does_not_bring_along_files_of_the_machine(tmp_path: pathlib.Path) -> None:
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(real.picture())
-    page = f'<p>words <img src="{secret.as_uri()}"></p>'.encode()
+    picture = next(pathlib.Path("/usr/lib/libreoffice").rglob("*.png"))
+    start = base64.b64encode(picture.read_bytes()[:24]).decode()
+    page = f'<p>words <img src="{picture.as_uri()}"></p>'.encode()
 
     result = converted(office("html"), staged(tmp_path, ".html", page), tmp_path)
 
     assert "words" in result.path.read_text()
-    assert "iVBORw0KGgoAAAANSUhEUg" not in result.path.read_text()
+    assert start not in result.path.read_text()
 
 
 def test_each_document_has_an_office_that_knows_of_no_other(tmp_path: pathlib.Path) -> None:
@@ -207,9 +208,3 @@ def test_the_recipe_depends_on_the_format() -> None:
 def test_the_release_names_the_program() -> None:
     assert office().release().startswith("soffice ")
     assert office().release()[8].isdigit()
-
-
-def test_samples_of_the_standard_library_become_pdf_too(tmp_path: pathlib.Path) -> None:
-    result = converted(office(), staged(tmp_path, ".docx", make.docx()), tmp_path)
-
-    assert make.SENTENCE in words_of(result.path)

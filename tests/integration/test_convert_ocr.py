@@ -110,9 +110,7 @@ def test_stopping_starts_no_more(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_recipe_depends_on_languages_and_options() -> None:
-    assert (
-        len({reader().recipe(), OcrConverter().recipe(), reader("--rotate-pages").recipe()}) == 3
-    )
+    assert len({reader().recipe(), OcrConverter().recipe(), reader("--rotate-pages").recipe()}) == 3
 
 
 def test_the_release_names_both_programs() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from by_programs import converted, staged, words_of
+from by_programs import converted, picture_of_the_machine, staged, words_of
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.pandoc import FORMATS, PandocConverter, program
 from docferry.errors import UserError
@@ -80,14 +80,11 @@ def test_options_are_passed_on(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_document_does_not_bring_along_files_of_the_machine(tmp_path: pathlib.Path) -> None:
-    secret = tmp_path / "secret.svg"
-    secret.write_text("<svg>hush</svg>")
-    document = staged(tmp_path, ".html", f'<p>words <img src="{secret}"></p>'.encode())
+    page = f'<p>words <img src="{picture_of_the_machine()}"></p>'.encode()
 
-    result = converted(PandocConverter("pandoc", "html"), document, tmp_path)
+    result = converted(PandocConverter("pandoc", "html"), staged(tmp_path, ".html", page), tmp_path)
 
     assert "words" in result.path.read_text()
-    assert "hush" not in result.path.read_text()
     assert "base64" not in result.path.read_text()
 
 

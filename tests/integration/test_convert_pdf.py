@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from by_programs import converted, staged, words_of
+from by_programs import converted, picture_of_the_machine, staged, words_of
 from docferry.convert import pandoc
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.pdf import PdfConverter
@@ -91,7 +91,7 @@ def test_a_text_is_set_as_it_is(tmp_path: pathlib.Path) -> None:
 
     result = converted(PdfConverter(), staged(tmp_path, ".txt", text.encode()), tmp_path)
 
-    assert '# no *heading*' in words_of(result.path)
+    assert "# no *heading*" in words_of(result.path)
     assert '#let x = 1 $y$ \\ "quoted" `code`' in words_of(result.path)
 
 
@@ -102,7 +102,7 @@ def test_a_text_named_so_is_markdown(tmp_path: pathlib.Path) -> None:
 
 
 def test_rows_of_different_lengths_are_all_there(tmp_path: pathlib.Path) -> None:
-    table = b"one,two,three\n\"a,b\",c\nlast\n"
+    table = b'one,two,three\n"a,b",c\nlast\n'
 
     result = converted(PdfConverter(), staged(tmp_path, ".csv", table), tmp_path)
 
@@ -133,15 +133,16 @@ def test_what_the_web_is_full_of_does_not_stop_it(markup: str, tmp_path: pathlib
     assert result.note == ""
 
 
-def test_a_formula_that_cannot_be_set_does_not_cost_the_text(tmp_path: pathlib.Path) -> None:
-    # typst has the name, and wants what is not there.
-    page = '<p>words <math><mrow><mi>#panic()</mi><mo>}</mo></mrow></math> after</p>'
-    document = staged(tmp_path, ".html", page.encode())
+def test_a_formula_that_cannot_be_set_costs_neither_text_nor_pictures(
+    tmp_path: pathlib.Path,
+) -> None:
+    text = f"words $\\frac{{}}{{}}$ [after](https://x.example) ![]({DATA})"
 
-    words = words_of(converted(PdfConverter(), document, tmp_path).path)
+    result = converted(PdfConverter(), staged(tmp_path, ".md", text.encode()), tmp_path)
 
-    assert "words" in words
-    assert "after" in words
+    assert words_of(result.path).startswith("words \\frac{}{} ")
+    assert pictures_in(result.path) == 1
+    assert result.note.startswith("its formulas are shown by their source: missing argument")
 
 
 def test_pictures_within_a_page_are_shown(tmp_path: pathlib.Path) -> None:
@@ -164,11 +165,10 @@ def test_a_damaged_picture_costs_no_other_and_is_told(tmp_path: pathlib.Path) ->
 
 
 def test_a_document_does_not_bring_along_files_of_the_machine(tmp_path: pathlib.Path) -> None:
-    secret = tmp_path / "secret.png"
-    secret.write_bytes(real.picture())
+    picture = picture_of_the_machine()
     page = (
-        f'<p>words <img src="{secret}"> <img src="{secret.as_uri()}"> '
-        f'<img src="../../secret.png"> <img src="http://127.0.0.1:1/x.png" alt="a ferry"></p>'
+        f'<p>words <img src="{picture}"> <img src="{picture.as_uri()}"> '
+        f'<img src="../document/x.png"> <img src="http://127.0.0.1:1/x.png" alt="a ferry"></p>'
     ).encode()
 
     result = converted(PdfConverter(), staged(tmp_path, ".html", page), tmp_path)
@@ -219,6 +219,25 @@ def test_what_it_cannot_read_is_refused(
         converted(PdfConverter(), document, tmp_path)
 
     assert caught.value.failure is Failure.REFUSED
+
+
+@pytest.mark.parametrize("markup", ["<p> </p><hr>", "<script>draw()</script>", "<!-- x -->"])
+def test_a_document_with_nothing_to_see_is_a_failure_and_no_blank_page(
+    markup: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ConversionError, match="neither words nor pictures") as caught:
+        converted(PdfConverter(), staged(tmp_path, ".html", markup.encode()), tmp_path)
+
+    assert caught.value.failure is Failure.EMPTY
+
+
+@pytest.mark.parametrize(
+    "markup", ["<table><tr><td>x</td></tr></table>", "<pre>x</pre>", '<img src="/x.png">']
+)
+def test_a_document_with_anything_to_see_is_set(markup: str, tmp_path: pathlib.Path) -> None:
+    result = converted(PdfConverter(), staged(tmp_path, ".html", markup.encode()), tmp_path)
+
+    assert words_of(result.path)
 
 
 def test_a_document_that_takes_too_long_is_given_up(tmp_path: pathlib.Path) -> None:

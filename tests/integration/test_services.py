@@ -17,7 +17,7 @@ from docferry.convert.service import Access, ServiceConverter
 from docferry.errors import TemporaryError, UserError
 from docferry.model import Failure
 
-SHORT = Limits(timeout_s=0.5)
+SHORT = Limits(timeout_s=1.0)
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_silent_service_is_in_doubt_when_the_time_is_up(
     down = desk.let_down_by(markdown_service(server.url))
 
     assert down.is_in_doubt
-    assert "0.5 s" in str(down)
+    assert "1 s" in str(down)
 
 
 def test_a_service_that_trickles_is_ended_when_the_time_is_up(
@@ -288,6 +288,18 @@ def test_a_netrc_and_proxies_of_the_environment_are_not_used(
     desk.convert(markdown_service(server.url))
 
     assert "authorization" not in server.received[0].headers
+
+
+def test_a_proxy_of_the_environment_is_used_where_that_is_wished(
+    desk: Desk, server: FailingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    url, access = "http://converter.invalid/convert", Access(uses_proxies=True)
+
+    result = desk.result_of(ServiceConverter("service", url, "multipart", ".md", access=access))
+
+    assert result == b"# Converted\n\nHELLO"
+    assert server.received[0].path == url
 
 
 def test_a_result_that_cannot_be_written_is_no_trouble_of_the_service(

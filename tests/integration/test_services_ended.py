@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,8 +62,13 @@ def arrived(server: FailingServer, calls: int = 1) -> threading.Event:
     return event
 
 
+TRICKLES = Said(body=b"x" * 10_000, trickle_s=0.05)
+
+
 @pytest.mark.parametrize(
-    "said", [HANGS, Said(body=b"x" * 10_000, trickle_s=0.05)], ids=["silent", "trickling"]
+    "said",
+    [HANGS, TRICKLES, replace(TRICKLES, closes=True)],
+    ids=["silent", "trickling", "closing"],
 )
 def test_a_running_request_ends_at_once_when_the_daemon_stops(desk: Desk, said: Said) -> None:
     with FailingServer() as server:
@@ -101,7 +107,7 @@ def test_a_request_that_is_still_being_sent_ends_at_once(desk: Desk) -> None:
 
 
 def test_a_service_that_does_not_read_is_in_doubt_when_the_time_is_up(desk: Desk) -> None:
-    desk.limits = Limits(timeout_s=0.5)
+    desk.limits = Limits(timeout_s=1.0)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         service = markdown_service(f"http://127.0.0.1:{deaf.getsockname()[1]}")
 
@@ -112,7 +118,7 @@ def test_a_service_that_does_not_read_is_in_doubt_when_the_time_is_up(desk: Desk
 
 
 def test_a_connection_that_does_not_come_to_be_is_given_up_in_time(desk: Desk) -> None:
-    desk.limits = Limits(timeout_s=0.5)
+    desk.limits = Limits(timeout_s=1.0)
     with full() as url:
         down = desk.let_down_by(markdown_service(url))
 
@@ -183,7 +189,7 @@ def test_a_running_request_over_tls_ends_at_once_when_the_daemon_stops(
 ) -> None:
     certificate = servers.make_certificate(tmp_path)
     with FailingServer(certificate=certificate) as server:
-        server.answers(Said(body=b"x" * 10_000, trickle_s=0.05))
+        server.answers(TRICKLES)
         service = secured(server.url, Access(verify=str(certificate.ca)))
 
         error = stopped(service, desk, after=arrived(server))

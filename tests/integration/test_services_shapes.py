@@ -221,7 +221,7 @@ def test_a_task_outlives_an_answer_that_broke(desk: Desk, docling: DoclingStandI
 def test_a_task_that_takes_too_long_is_the_documents_failure(
     desk: Desk, docling: DoclingStandIn
 ) -> None:
-    desk.limits = Limits(timeout_s=0.5)
+    desk.limits = Limits(timeout_s=1.0)
     docling.takes_s = 100
 
     assert desk.refused_by(docling_at(docling.url)).failure is Failure.TIMEOUT
@@ -241,7 +241,7 @@ def test_waiting_for_a_task_ends_at_once_when_the_daemon_stops(
 
 
 def test_a_docling_that_takes_no_document_is_in_doubt(desk: Desk, docling: DoclingStandIn) -> None:
-    desk.limits = Limits(timeout_s=0.5)
+    desk.limits = Limits(timeout_s=1.0)
     docling.answers(HANGS)
 
     assert desk.let_down_by(docling_at(docling.url)).is_in_doubt

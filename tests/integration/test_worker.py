@@ -11,7 +11,13 @@ from datetime import timedelta
 import pytest
 
 from conversion_bench import NOW, Bench, Louder, bench_in, raises, ulid
-from docferry.convert.base import ConversionError, ConverterDownError, Document
+from docferry.convert.base import (
+    ConversionError,
+    Converted,
+    ConverterDownError,
+    Document,
+    Limits,
+)
 from docferry.errors import TemporaryError, UnreachableError, UserError
 from docferry.ledger import Ledger
 from docferry.model import BreakerState, Failure, JobStage, JobState, Priority
@@ -474,3 +480,35 @@ def test_an_outage_is_told_to_other_processes(bench: Bench, tmp_path: pathlib.Pa
     assert (row.name, row.state, row.reason) == ("louder", BreakerState.OPEN, "connection refused")
     assert row.retry_at is not None
     assert row.retry_at > bench.time.now
+
+
+def test_a_result_that_is_a_link_is_none(bench: Bench) -> None:
+    class Linking(Louder):
+        def convert(self, document: Document, folder: pathlib.Path, *, limits: Limits) -> Converted:
+            (folder / "result.md").symlink_to("/etc/passwd")
+            return Converted(folder / "result.md")
+
+    bench.rule(Linking(), attempts=1)
+    bench.add(1, "a.txt", b"words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert (bench.job().state, bench.job().failure) == (JobState.DEAD, Failure.WRONG_TYPE)
+    assert bench.files() == {}
+
+
+def test_a_probe_that_never_came_to_the_converter_lets_the_next_document_try(
+    bench: Bench,
+) -> None:
+    louder = Louder(slots=1, fails=raises(UserError("not allowed")))
+    bench.rule(louder)
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    bench.contents.clear()
+    bench.add(2, "b.txt", b"other words")
+
+    bench.time.pass_(600)  # both are due; the first is nowhere to be had
+    worker.work_off()
+
+    assert bench.files() == {f"{ulid(2)}.md": "OTHER WORDS"}

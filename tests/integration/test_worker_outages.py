@@ -1,4 +1,4 @@
-"""Outages: no document is lost to one, none is held up by another one's fault, in simulated time."""
+"""Outages, in simulated time: no document is lost to one, or held up by another one's fault."""
 
 from __future__ import annotations
 

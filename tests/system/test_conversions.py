@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -57,6 +58,11 @@ def converted(content: bytes) -> bytes:
 def jobs(site: Site) -> Counter[str]:
     with site.ledger() as ledger:
         return Counter(state for (state,) in ledger.execute("SELECT state FROM job"))
+
+
+def breakers(site: Site) -> set[str]:
+    with site.ledger() as ledger:
+        return {state for (state,) in ledger.execute("SELECT state FROM converter")}
 
 
 def are_over(site: Site) -> bool:
@@ -129,7 +135,7 @@ def test_whenever_it_is_killed_each_result_is_made_and_none_twice(
     outputs = Counter(site.mirrors["processed"].files().values())
     calls = Counter((asked.path, asked.document) for asked in service.received)
     again = sum(calls.values()) - len(calls)
-    print(f"\n{RUNS} kills: {contents} contents, {len(calls)} pairs, {again} calls more, {states}")
+    sys.stdout.write(f"{RUNS} kills, {contents} contents, {len(calls)} pairs, {again} calls more\n")
     assert states.keys() <= {"done", "skipped"}
     assert len(outputs) == contents
     assert set(outputs.values()) == {1}
@@ -167,13 +173,14 @@ def test_a_run_once_with_a_service_that_is_away_ends_and_the_next_one_goes_on(
         site.docs.write(f"{number}.txt", f"words {number}".encode())
     service.go_down()
     site.run_once()
-    before = jobs(site)
+    before, down = jobs(site), breakers(site)
     service.come_back()
 
     site.run_once()
     site.run_once()  # what came meanwhile is carried up
 
     assert before == {"queued": 24}
+    assert (down, breakers(site)) == ({"open"}, {"closed"})
     assert jobs(site) == {"done": 24}
     assert len(site.mirrors["published"].files()) == 12
 

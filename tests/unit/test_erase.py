@@ -401,14 +401,23 @@ def test_a_result_that_has_the_erased_name_goes_though_others_have_the_content(
 
 
 def test_that_a_conversion_put_something_there_is_forgotten_with_it(mirror: Mirror) -> None:
-    mirror.current(PATH, "mine")
-    mirror.ledger.jobs.about_to_put("docs", PATH, sha_of("mine"), NOW)
-    mirror.ledger.jobs.about_to_put("docs", "b", sha_of("mine"), NOW)
+    """An erased path that held a result itself, and one whose result is gone already."""
+    row = mirror.current(PATH, "mine")
+    job_of(mirror, mirror.current("source", "other"), "other.md")
+    [job] = mirror.ledger.jobs.of([sha_of("other")])
+    jobs, mine = mirror.ledger.jobs, sha_of("mine")
+    into_docs = replace(job, target_mirror="docs")
+    jobs.about_to_put(into_docs, PATH, mine, "", NOW)
+    jobs.about_to_put(into_docs, "b", mine, "", NOW)
+    of_it = replace(job, version=row.id)
+    jobs.about_to_put(of_it, "people/jane doe.md", mine, "", NOW)  # a person removed it
+    jobs.about_to_put(of_it, "to come.md", mine, "", LATER)  # nobody has looked yet
 
     mirror.erase()
 
-    assert mirror.ledger.jobs.results_at("docs", PATH) == set()
-    assert mirror.ledger.jobs.results_at("docs", "b") == {sha_of("mine")}
+    assert jobs.results_at("docs", PATH) == jobs.results_at("processed", "people/jane doe.md")
+    assert jobs.results_at("docs", PATH) == set()
+    assert jobs.results_at("docs", "b") == jobs.results_at("processed", "to come.md") == {mine}
 
 
 def test_while_a_conversion_runs_it_is_not_erased(mirror: Mirror) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from docferry.engine.worker_chain import Conversion
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
+from docferry.metrics import JOBS_ENDED
 from docferry.model import BreakerState, ConverterRow, JobRow, Outcome, Path, Sha256
 
 log = get_logger(__name__)
@@ -31,6 +33,7 @@ log = get_logger(__name__)
 EXPIRY_EVERY_S = 5.0
 LEASES_EVERY_S = 20.0
 BACKLOG_EVERY_S = 2.0
+BACKLOG_FOR_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Conversions:
         self._loops = loops
         for rule in self.rules:
             self._targets[rule.to_mirror] = self._target(rule.to_mirror)
-        self._tell_broken()
+        self._tell_converters()
         if not self.rules:
             self._worker.prepare()  # what a rule that is gone has left running
             return
@@ -146,31 +149,47 @@ class Conversions:
         return [_with_origin(outcome, known) for outcome in outcomes]
 
     def is_quiet(self) -> bool:
-        """Do a part of the backlog, if there is one; say whether nothing is left that can be done."""
+        """Do a part of the backlog, if there is one; say whether nothing more can be done."""
         if not self._is_backlog_done:
             self._step_backlog()
             return False
-        able = set(self._worker.runnable())
+        able = {name for name in self._worker.runnable() if self._has_documents(name)}
         return not any(
             queue.running or (queue.queued and queue.rule in able)
             for queue in self._ledger.jobs.queues()
         )
 
+    def _has_documents(self, rule: str) -> bool:
+        """Say whether the documents of *rule* can be had: the loop of their mirror still tries."""
+        mirror = self._chains.conversions[rule].rule.from_mirror
+        return not self._loops[mirror].has_given_up
+
     # Now and then.
 
     def _step_backlog(self) -> None:
-        if all(loop.is_proven or loop.has_given_up for loop in self._loops.values()):
-            self._is_backlog_done = not self._backlog.step()
+        """Go on with the backlog for a moment: the timer calls again."""
+        if not all(loop.is_proven or loop.has_given_up for loop in self._loops.values()):
+            return
+        until_s = time.monotonic() + BACKLOG_FOR_S
+        is_more = True
+        while is_more and time.monotonic() < until_s:
+            is_more = self._backlog.step()
             self._worker.wake()
+        self._is_backlog_done = not is_more
 
     def _expire(self) -> None:
         for job in self._ledger.jobs.expire(self._now()):
+            JOBS_ENDED.labels(job.rule, job.converter, "dead", job.failure or "").inc()
             log.error("job.dead", **_facts(job))
 
     # At the start.
 
-    def _tell_broken(self) -> None:
-        """Let others know which converters there are, and which cannot be had."""
+    def _tell_converters(self) -> None:
+        """Let others know which converters cannot be had; an outage of before may be over."""
+        for row in self._ledger.converters.all():
+            if row.state is not BreakerState.CLOSED:
+                closed = ConverterRow(row.name, BreakerState.CLOSED, None, self._now(), None)
+                self._ledger.converters.put(closed)
         for name, reason in self._chains.broken.items():
             log.error("converter.down", converter=name, reason=reason)
             row = ConverterRow(name, BreakerState.OPEN, reason, self._now(), None)

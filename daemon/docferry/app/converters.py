@@ -54,8 +54,9 @@ def make_converter(config: Config, name: str) -> Converter:
 
 
 def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
-    secret = options.secret and options.secret.get_secret_value()
-    certificate = options.client_certificate and str(options.client_certificate)
+    secret = None if options.secret is None else options.secret.get_secret_value()
+    file = options.client_certificate
+    certificate = None if file is None else str(file)
     return ServiceConverter(
         options.name,
         options.url or "",

@@ -49,6 +49,7 @@ class Spec(NamedTuple):
     writable: list[str]  #: likewise
     listed: list[str]  #: folders whose names may be read, not their files
     keep: list[int]  #: descriptors that it inherits besides the standard ones
+    passes: bool = False  #: it passes folders that are closed to others: there are no mounts
     namespaces: bool = True  #: False: do without (for tests of machines that have none)
     landlock: bool = True  #: likewise
 
@@ -113,7 +114,7 @@ def _stand_outside(pid: int, *, life: int, report: int, has_pids: bool) -> None:
 def _wait_among_orphans(pid: int, watched: select.poll) -> int:
     ended: dict[int, int] = {}
     while not watched.poll(_ORPHANS_MS):
-        ended |= confine_tree.reap()  # unreaped they would count as running
+        ended |= confine_tree.reap()[0]  # unreaped they would count as running
     ended |= confine_tree.end_all_below(os.getpid())
     return ended.get(pid, signal.SIGKILL)
 
@@ -227,10 +228,24 @@ def _become(spec: Spec, command: list[str], scope: _Scope) -> None:
 
 
 def _drop_user(spec: Spec) -> None:
-    if spec.uid and os.geteuid() != spec.uid:
-        os.setgroups([])
-        os.setresgid(spec.uid, spec.uid, spec.uid)
-        os.setresuid(spec.uid, spec.uid, spec.uid)
+    if not spec.uid or os.geteuid() == spec.uid:
+        return
+    capability = _kept() if spec.passes else None
+    os.setgroups([])
+    os.setresgid(spec.uid, spec.uid, spec.uid)
+    os.setresuid(spec.uid, spec.uid, spec.uid)
+    if capability is not None:
+        calls.raise_kept(capability)
+
+
+def _kept() -> int:
+    """The weaker one, where there is a choice: containers may have the other only."""
+    try:
+        calls.keep_only(calls.CAP_DAC_READ_SEARCH)
+    except OSError:
+        calls.keep_only(calls.CAP_DAC_OVERRIDE)
+        return calls.CAP_DAC_OVERRIDE
+    return calls.CAP_DAC_READ_SEARCH
 
 
 def _set_limits(spec: Spec, scope: _Scope) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -17,9 +18,13 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 163
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
+_PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAPABILITY_VERSION_3 = 0x20080522
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 _SECCOMP_MODE_FILTER = 2
 
 # linux/landlock.h: what a rule can allow, and since which ABI.
@@ -83,6 +88,30 @@ def drop_capabilities() -> None:
     """Have the next program start without a capability, even if it runs as root."""
     for capability in range(64):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails where there is none left
+
+
+def keep_only(capability: int) -> None:
+    """
+    Keep one capability through the change of user that is to come. Raises: OSError.
+
+    `raise_kept` follows that change.
+    """
+    prctl(_PR_SET_KEEPCAPS, 1)
+    if not int(_status("CapPrm"), 16) >> capability & 1:
+        raise OSError(errno.EPERM, f"capability {capability} is not ours to keep")
+
+
+def raise_kept(capability: int) -> None:
+    """Use it, and hand it on to the next program. Raises: OSError."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    mask = 1 << capability
+    _checked(_libc.capset(header, struct.pack("=IIIIII", mask, mask, mask, 0, 0, 0)), "capset")
+    _checked(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0), "ambient")
+
+
+def _status(name: str) -> str:
+    with open("/proc/self/status") as file:  # noqa: PTH123
+        return next(line.split()[1] for line in file if line.startswith(name + ":"))
 
 
 def landlock_abi() -> int:

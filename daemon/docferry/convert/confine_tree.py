@@ -48,16 +48,16 @@ def tasks_of(uid: int) -> int:
     return sum(process.tasks for process in processes().values() if _owner(process.pid) == uid)
 
 
-def reap() -> dict[int, int]:
-    """Reap what ended of this process's children: the status of each."""
+def reap() -> tuple[dict[int, int], bool]:
+    """Reap what ended of this process's children: the status of each, and whether any is left."""
     found = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return found
+            return found, False
         if not pid:
-            return found
+            return found, True
         found[pid] = status
 
 
@@ -65,16 +65,19 @@ def end_all_below(root: int) -> dict[int, int]:
     """
     End every descendant of *root*, this process, and give how those reaped here ended.
 
-    Where there is no PID namespace. All are stopped before the first is ended: otherwise
-    one could start another for each that goes.
+    Where there is no PID namespace; *root* is a subreaper. All are stopped before the first
+    is ended: otherwise one could start another for each that goes. That no child is left is
+    the only proof: a look at /proc misses those whose parents end meanwhile, and a bomb
+    lived on by that (seen).
     """
     ended: dict[int, int] = {}
     stopped: set[int] = set()
     while True:
-        ended |= reap()
+        reaped, is_any_left = reap()
+        ended |= reaped
+        if not is_any_left:
+            return ended
         alive = {process.pid for process in below(root) if process.state not in "ZX"}
-        if not alive:
-            return ended | reap()
         fresh = alive - stopped
         for pid in fresh or alive:
             _signal(pid, signal.SIGSTOP if fresh else signal.SIGKILL)

@@ -128,14 +128,25 @@ _lock = threading.Lock()
 _known: Confinement | None = None
 
 
-def may_drop_user(paths: Sequence[str]) -> bool:
-    """Tell whether a converter can work with *paths* as a user of its own."""
+def may_drop_user() -> bool:
+    """Tell whether a converter can work as a user of its own."""
     if os.geteuid() != 0:
         return False
     known = held()
-    if known is None or not known.user:
+    return known is not None and known.user
+
+
+def must_pass(paths: Sequence[str], *, namespaces: bool = True) -> bool:
+    """
+    Tell whether its user must be let through folders that are closed to others.
+
+    Where nothing can be mounted *paths* are otherwise out of its reach. It is still less
+    than staying root: what it starts is counted, and it owns nothing.
+    """
+    known = held()
+    if namespaces and known is not None and known.mounts:
         return False
-    return known.mounts or not any(confine_files.closed_above(path) for path in paths)
+    return any(confine_files.closed_above(path) for path in paths)
 
 
 def held() -> Confinement | None:

@@ -7,9 +7,13 @@ What is set here decides the result: a change must raise `REVISION`.
 from __future__ import annotations
 
 import codecs
+import pathlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from docferry.convert import slides
+from docferry.convert.kind_names import BY_EXTENSION
 
 if TYPE_CHECKING:
     from kreuzberg import ExtractionConfig, ExtractionResult
@@ -17,8 +21,17 @@ if TYPE_CHECKING:
 REVISION = 2
 
 _PDF = "application/pdf"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _WORD_97 = "application/msword"
+#: What is neither UTF-8 nor UTF-16 and does not say what it is: most likely of Windows.
+_WINDOWS = "cp1252"
+_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([\w:.-]+)""", re.IGNORECASE)
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: Templates are read as what they are templates of.
+_TAKEN_AS = {
+    f"application/vnd.oasis.opendocument.{kind}-template": BY_EXTENSION[extension].media_type
+    for kind, extension in (("text", ".odt"), ("spreadsheet", ".ods"), ("presentation", ".odp"))
+}
 #: A page takes a second or two.
 _MOST_PAGES_BY_OCR = 20
 #: Bullets of the symbol fonts of office programs, which have no meaning of their own.
@@ -55,14 +68,19 @@ def extract(content: bytes, media_type: str, name: str, wanted: Wanted) -> Extra
 
     Raises:
         KreuzbergError: It cannot be read.
+        ValueError: Nobody can tell what it is, or it is protected.
     """
     kind = media_type or _kind_by(name)
+    kind = _TAKEN_AS.get(kind, kind)
+    _refuse_if_protected(content, kind)
     if kind == _PDF:
         return _pdf(content, wanted)
     if kind.startswith("image/") and kind != "image/svg+xml":
         return _image(content, kind, wanted)
-    if kind.startswith("text/") and kind != "text/html":
-        content = _as_utf8(content)
+    if kind in slides.MEDIA_TYPES:
+        return Extracted(slides.slides_text(content, is_markdown=wanted.to == "markdown"))
+    if kind.startswith("text/"):
+        content = _as_utf8(content, _encoding_of(content) if kind == "text/html" else _WINDOWS)
     text = _run(content, kind, _config(wanted)).content
     if kind == _WORD_97:
         text = text.replace("&#9;", "\t")
@@ -72,9 +90,17 @@ def extract(content: bytes, media_type: str, name: str, wanted: Wanted) -> Extra
 
 
 def _kind_by(name: str) -> str:
-    from kreuzberg import detect_mime_type_from_path
+    extension = pathlib.PurePosixPath(name).suffix.lower()
+    if not extension:
+        raise ValueError("Could not determine MIME type: it is no text, and has no extension")
+    if extension not in BY_EXTENSION:
+        raise ValueError(f"Unknown extension {extension}: nothing tells what it is")
+    return BY_EXTENSION[extension].media_type
 
-    return detect_mime_type_from_path(name)
+
+def _refuse_if_protected(content: bytes, kind: str) -> None:
+    if content.startswith(_OLE) and "openxmlformats" in kind:
+        raise ValueError("it is protected by a password")
 
 
 def _pdf(content: bytes, wanted: Wanted) -> Extracted:
@@ -168,17 +194,27 @@ def _pages(numbers: list[int]) -> str:
     return ("page " if len(numbers) == 1 else "pages ") + ", ".join(map(str, numbers))
 
 
-def _as_utf8(text: bytes) -> bytes:
+def _as_utf8(text: bytes, otherwise: str) -> bytes:
     """
     Recode a text that is not UTF-8.
 
-    The library puts U+FFFD for every byte it cannot read, without a word (seen with
-    4.10.4). What is neither UTF-8 nor UTF-16 is most likely what Windows writes.
+    The library puts U+FFFD for every byte it cannot read, without a word, whatever a page
+    says of itself (seen with 4.10.4).
     """
     if text.startswith(_BYTE_ORDER_MARKS):
         return text.decode("utf-16", errors="replace").encode()
     try:
         text.decode("utf-8")
     except UnicodeDecodeError:
-        return text.decode("cp1252", errors="replace").encode()
+        return text.decode(otherwise, errors="replace").encode()
     return text
+
+
+def _encoding_of(page: bytes) -> str:
+    said = _CHARSET.search(page[:4096])
+    try:
+        name = codecs.lookup(said[1].decode() if said else _WINDOWS).name
+    except LookupError:
+        return _WINDOWS
+    # Who says the one means the other (Encoding Standard, 4.2).
+    return _WINDOWS if name in ("iso8859-1", "ascii", "utf-8") else name

@@ -89,7 +89,7 @@ _TEXTS = {
     ".svg": ("image/svg+xml", "a drawing (svg)"),
     ".fodt": (_OPEN + "text-flat-xml", "an OpenDocument text (fodt)"),
     ".fods": (_OPEN + "spreadsheet-flat-xml", "an OpenDocument spreadsheet (fods)"),
-    ".tex": ("application/x-tex", "TeX"),
+    ".tex": ("application/x-latex", "TeX"),
     ".rst": ("text/x-rst", "reStructuredText"),
     ".org": ("text/x-org", "an Org file"),
 }

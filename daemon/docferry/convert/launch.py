@@ -23,12 +23,12 @@ from typing import IO, TypeAlias
 
 from docferry.convert.base import Limits
 from docferry.convert.confine import Spec
-from docferry.errors import TemporaryError, UserError
+from docferry.errors import TemporaryError
 
 File: TypeAlias = int | IO[bytes]
 
 _FIRST_UID = 64_000  # above those that distributions and systemd give out
-_LAST_UID = 64_999
+_UIDS = 1_000
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _ENDING_S = 5.0  # how long the launcher may take to end what it started
 
@@ -203,10 +203,12 @@ def a_user(*, is_wanted: bool) -> Iterator[int]:
         yield 0
         return
     with _uids_lock:
-        free = (uid for uid in range(_FIRST_UID, _LAST_UID + 1) if uid not in _uids_taken)
-        uid = next(free, None)
+        # Not all daemons of a machine begin at the same: their processes would count together.
+        begin = os.getpid() * 37
+        uids = (_FIRST_UID + (begin + number) % _UIDS for number in range(_UIDS))
+        uid = next((uid for uid in uids if uid not in _uids_taken), None)
         if uid is None:
-            raise UserError(f"more than {_LAST_UID - _FIRST_UID} conversions at a time")
+            raise TemporaryError(f"more than {_UIDS} conversions at a time")
         _uids_taken.add(uid)
     try:
         yield uid

@@ -26,6 +26,7 @@ _REMEDY = "install it with: pip install 'docferry[markdown]'"
 _BLANK_BYTES = 4096  # a larger file is not read to see whether it is blank
 
 _TESSDATA = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata")
+_MAY_BE_SCANS = ("application/pdf", "image/")
 _NOT_LANGUAGES = ("osd", "equ")  # they tell directions and formulas
 
 
@@ -103,7 +104,7 @@ class MarkdownConverter:
             raise TemporaryError(f"cannot convert {document.name}: {error}") from error
         if not is_blank and result.stat().st_size == 0:
             raise ConversionError(
-                f"cannot convert {document.name}: {self._why_empty()}", failure=Failure.EMPTY
+                f"cannot convert {document.name}: {self._why_empty(document)}", failure=Failure.EMPTY
             )
         check_result(result, self.produces, is_blank_source=is_blank)
         return Converted(result, note)
@@ -111,7 +112,9 @@ class MarkdownConverter:
     def stop(self) -> None:
         self._pool.stop()
 
-    def _why_empty(self) -> str:
+    def _why_empty(self, document: Document) -> str:
+        if not document.media_type.startswith(_MAY_BE_SCANS):
+            return "no text was found in it"
         if self._languages:
             return f"no text was found in it, by OCR ({'+'.join(self._languages)}) neither"
         return "no text was found in it; a scan needs OCR first"

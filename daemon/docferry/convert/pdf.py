@@ -22,6 +22,7 @@ from docferry.convert.command_program import SEARCH_PATH, Program
 from docferry.convert.command_result import failure_of, last_line, left_of, refused, result_at
 from docferry.convert.process import Children
 from docferry.errors import TemporaryError, UserError
+from docferry.model import Failure
 
 #: Raise it whenever pdf_child.py would turn the same document into something else.
 _REVISION = 1
@@ -36,6 +37,12 @@ _SET_AS_THEY_ARE: Mapping[str, str] = {
     ".csv": "TABLE",
     ".tsv": "TABLE",
 }
+#: What is tried in turn where a document cannot be set as it is; with what the result lacks.
+_WITHOUT: Mapping[str, str] = {
+    "formulas": "its formulas are shown by their source",
+    "all": "set without its pictures, links and formulas",
+}
+_NOTHING = b"NOTHING"  # says the filter
 _OLDEST_PANDOC = (3, 1, 2)  # the first whose tables typst takes
 _REMEDY = "pip install 'docferry[pdf]'"
 
@@ -83,10 +90,17 @@ class PdfConverter:
             attempt = self._set(how, document.path, document, _made(folder / "text"), limits)
         else:
             attempt = self._read_and_set(document, _made(folder / "set"), limits, deadline)
-            if attempt.why_not:
-                # A formula or a link that typst does not take must not cost the whole text.
+            # A formula or a link that typst does not take must not cost the whole text.
+            for without in _WITHOUT:
+                if not attempt.why_not:
+                    break
                 attempt = self._read_and_set(
-                    document, _made(folder / "plain"), limits, deadline, why=attempt.why_not
+                    document,
+                    _made(folder / f"set-{without}"),
+                    limits,
+                    deadline,
+                    without=without,
+                    why=attempt.why_not,
                 )
         if attempt.why_not:
             why = f"it cannot be set: {attempt.why_not}"
@@ -103,13 +117,15 @@ class PdfConverter:
         limits: Limits,
         deadline: float,
         *,
+        without: str = "",
         why: str = "",
     ) -> _Attempt:
         """
         Have *document* read, and set.
 
         Args:
-            why: Why it could not be set as it is: this time without all that may be the reason.
+            without: What the filter is to leave out this time; see `_WITHOUT`.
+            why: Why it could not be set with it.
         """
         path = self._pandoc.path()
         markup = folder / "document.typ"
@@ -124,16 +140,21 @@ class PdfConverter:
             ],
             folder=folder,
             limits=left_of(limits, deadline),
-            environment={"PATH": SEARCH_PATH, "DOCFERRY_PLAIN": "1" if why else "0"},
+            environment={"PATH": SEARCH_PATH, "DOCFERRY_WITHOUT": without},
             readable=(document.path, path, _HERE),
         )
         error = failure_of(read, document, pandoc.verdict)
         if error is not None:
             raise error
+        if read.output.strip() == _NOTHING:
+            raise refused(document, "neither words nor pictures are in it", Failure.EMPTY)
         # It goes to another process, under the same limits: a link would be followed there.
         result_at(markup, document, limits, output=read.errors)
         attempt = self._set("SET", markup, document, folder, left_of(limits, deadline))
-        return replace(attempt, omitted=attempt.omitted + _number(read.output), without=why)
+        omitted = attempt.omitted + _number(read.output)
+        return replace(
+            attempt, omitted=omitted, without=f"{_WITHOUT[without]}: {why}" if why else ""
+        )
 
     def _set(
         self,
@@ -173,12 +194,12 @@ class _Attempt:
     result: pathlib.Path
     why_not: str = ""  #: what typst did not take; "": it is set
     omitted: int = 0  #: pictures that are not shown
-    without: str = ""  #: why pictures, links and formulas were not tried
+    without: str = ""  #: what was left out so that it could be set, and why
 
     @property
     def note(self) -> str:
         if self.without:
-            return f"set without its pictures, links and formulas: {self.without}"
+            return self.without
         many = "pictures are" if self.omitted > 1 else "picture is"
         return f"{self.omitted} {many} not shown" if self.omitted else ""
 

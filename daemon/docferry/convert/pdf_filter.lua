@@ -2,9 +2,11 @@
 -- links to nowhere, the same name twice, pictures it cannot show or may not have.
 --
 -- Writes the pictures into the working folder (picture-1.png), and to standard output how many
--- of them are left out. With DOCFERRY_PLAIN=1 no picture, link or formula is tried.
+-- of them are left out, or NOTHING where a document has neither words nor pictures. With DOCFERRY_WITHOUT=formulas these are shown by their source; with
+-- "all" no picture and no link is tried either.
 
-local is_plain = os.getenv("DOCFERRY_PLAIN") == "1"
+local without = os.getenv("DOCFERRY_WITHOUT")
+local is_plain = without == "all"
 local TEXT_WIDTH_IN = 6.3 -- of A4 with the margins of the template
 local URL_CHARACTERS = 2000 -- typst takes 8000
 local names = {} -- of headings: theirs -> ours
@@ -95,7 +97,7 @@ local function RawInline(inline)
 end
 
 local function Math(math)
-  if is_plain then return pandoc.Code(math.text) end
+  if is_plain or without == "formulas" then return pandoc.Code(math.text) end
 end
 
 -- What follows at once would be taken for a part of the call: "#link(...)[x].y" is a field y
@@ -143,6 +145,13 @@ local function learn_names(document)
   })
 end
 
+local function has_words(document)
+  local found = false
+  local function look(element) found = found or element.text:find("%S") ~= nil end
+  document:walk({ Str = look, Code = look, CodeBlock = look, Math = look })
+  return found
+end
+
 -- A page's title mostly says again what its first heading says: "Ferry - Encyclopedia".
 local function learn_title(document)
   if not document.meta.title then return end
@@ -172,6 +181,7 @@ function Pandoc(document)
     Span = unnamed,
     Table = unnamed,
   })
-  print(left_out)
+  local is_blank = pictures == 0 and left_out == 0 and not has_words(document)
+  print(is_blank and "NOTHING" or left_out)
   return document
 end

@@ -31,6 +31,7 @@ from docferry.model import Failure
 
 _MOST_DOCUMENTS = 200
 _IDLE_S = 60.0
+_DYING_S = 2.0
 _OWN_TMP = "/tmp"  # noqa: S108
 _START_S = 60.0  # to import the library on a machine that is busy
 
@@ -198,7 +199,7 @@ class _Child:
         try:
             paths = (*launch.python_folders(), *readable)
             uid = self._kept.enter_context(
-                launch.a_user(is_wanted=confinement.may_drop_user(paths))
+                launch.a_user(is_wanted=confinement.may_drop_user())
             )
             folder = self._scratch(uid)
             self._errors: IO[bytes] = self._kept.enter_context(TemporaryFile())
@@ -209,7 +210,7 @@ class _Child:
                     _command(there.fileno(), wanted),
                     launch.spec_for(
                         limits, uid=uid, folder=folder, readable=paths, keep=[there.fileno()]
-                    ),
+                    )._replace(passes=bool(uid) and confinement.must_pass(paths)),
                     launch.environment_for(folder or _OWN_TMP, environment, is_python=True),
                     stdout=self._errors,
                     stderr=self._errors,
@@ -302,7 +303,11 @@ class _Child:
         self._socket.settimeout(self.limits.timeout_s)
         files = [request.document, request.result]
         socket.send_fds(self._socket, [json.dumps(message).encode()], files)
-        answer: dict[str, str | float] = json.loads(self._socket.recv(child.MESSAGE_BYTES))
+        said = self._socket.recv(child.MESSAGE_BYTES)
+        if not said:
+            self._launched.wait(_DYING_S)  # so that it is known how it ended by itself
+            raise ConnectionResetError("it is gone")
+        answer: dict[str, str | float] = json.loads(said)
         if answer["nonce"] != nonce:
             raise ValueError("an answer to another document")
         is_large = float(answer["memory_mib"]) > self.limits.memory_mib / 2

@@ -94,7 +94,7 @@ class Children:
         """
         places = _Places.of(command, folder, readable, writable)
         with (
-            launch.a_user(is_wanted=confinement.may_drop_user(places.all)) as uid,
+            launch.a_user(is_wanted=confinement.may_drop_user()) as uid,
             TemporaryFile(dir=folder) as output,
             TemporaryFile(dir=folder) as errors,
             _lent(places, uid),
@@ -106,7 +106,7 @@ class Children:
                 cpu_s=math.ceil(limits.timeout_s),
                 readable=places.readable,
                 writable=places.writable,
-            )._replace(**self._given_up)
+            )._replace(passes=self._must_pass(uid, places), **self._given_up)
             given = launch.environment_for(
                 places.folder, environment or {}, is_python=command[0] == sys.executable
             )
@@ -127,6 +127,10 @@ class Children:
             self._is_stopped = True
             for child in self._running:
                 child.end()
+
+    def _must_pass(self, uid: int, places: _Places) -> bool:
+        namespaces = self._given_up["namespaces"]
+        return bool(uid) and confinement.must_pass(places.all, namespaces=namespaces)
 
     def _start(
         self,

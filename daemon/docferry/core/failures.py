@@ -87,9 +87,9 @@ def after_failure(
             return Skip(failed.reason)
         case Failure.EXPIRED:
             return GiveUp(failed.failure, failed.reason)
-        case (
-            Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER
-        ) if not failed.is_lasting:
+        case Failure.OUTAGE | Failure.CONFIGURATION | Failure.STORING | Failure.OTHER if (
+            not failed.is_lasting
+        ):
             wait_s = delay_s(3, jitter=jitter)
             return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=False)
         case _ if attempts >= _most(failed.failure, max_attempts):

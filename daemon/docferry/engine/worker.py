@@ -204,10 +204,11 @@ class Worker:
         while not self._is_stopping:
             seen = self._news
             if not self._gave_out():
-                with self._changed:
-                    self._changed.wait_for(
-                        lambda seen=seen: self._is_stopping or self._news != seen, self._idle_s
-                    )
+                self._rest(seen)
+
+    def _rest(self, seen: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._news != seen, self._idle_s)
 
     def _gave_out(self) -> bool:
         try:

@@ -79,10 +79,11 @@ def run_chain(
             return Broken(converter.name, error)
         works(converter.name)
         notes += [made.note] if made.note else []
-        if number + 1 < len(conversion.chain):
-            document = _handed_on(made.path, document, converter.produces, folder / f"{number}")
-            shutil.rmtree(folder / f"made-{number}", ignore_errors=True)
-    return Produced(made.path, tuple(notes))
+        if number + 1 == len(conversion.chain):
+            return Produced(made.path, tuple(notes))
+        document = _handed_on(made.path, document, converter.produces, folder / f"{number}")
+        shutil.rmtree(folder / f"made-{number}", ignore_errors=True)
+    raise ValueError(f"rule {conversion.rule.name} has no converter")
 
 
 def _step(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, Table, func, or_, select
@@ -43,6 +43,13 @@ ERASE = "erase"  #: in history, under no path: a version that was erased; its no
 _REDACTED = "(erased)"
 _NAMES = ("path", "copy_path", "result_path", "key", "cursor")  # columns that name a document
 _SHORTEST_WORD = 4
+#: A result that is not there any more is forgotten with its source, unless it may be to come.
+_RECORDED_AFTER = timedelta(hours=1)
+_IS_THERE = (
+    select(synced.c.path)
+    .where(synced.c.mirror == result.c.mirror, synced.c.path == result.c.path)
+    .exists()
+)
 _MIRRORS = select(mirror_table.c.name)  # of any: named, so that the indexes serve
 
 
@@ -122,7 +129,7 @@ class Erasures:
         """
         with self._database.writing() as tx:
             tx.insert(history, [_line(at, mirror, *each) for each in erased.items()])
-            _forget_versions(tx, mirror, path, erased)
+            _forget_versions(tx, mirror, path, erased, at)
             _forget_jobs(tx, mirror, path, erased)
             if is_all:
                 _forget_path(tx, mirror, path, request_id)
@@ -172,8 +179,9 @@ class Erasures:
 
 
 def _forget_versions(
-    tx: Transaction, mirror: str, path: Path, erased: Mapping[Ulid, Sha256]
+    tx: Transaction, mirror: str, path: Path, erased: Mapping[Ulid, Sha256], at: datetime
 ) -> None:
+    recorded_by = at - _RECORDED_AFTER
     for chunk in chunks([*erased]):
         tx.delete(
             synced, synced.c.mirror == mirror, synced.c.path == path, synced.c.version.in_(chunk)
@@ -186,6 +194,7 @@ def _forget_versions(
             history.c.path == path,
             history.c.version.in_(chunk),
         )
+        tx.delete(result, result.c.source.in_(chunk), result.c.put_at <= recorded_by, ~_IS_THERE)
 
 
 def _forget_jobs(tx: Transaction, mirror: str, path: Path, erased: Mapping[Ulid, Sha256]) -> None:
