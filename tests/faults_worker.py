@@ -199,11 +199,4 @@ OF_THE_WORKER = (
         "            pass\n",
         (RESULTS,),
     ),
-    Fault(
-        "a result that is a link is followed",
-        "engine/worker_chain.py",
-        "stat.S_ISREG(made.lstat().st_mode)",
-        "True",
-        (JOBS,),
-    ),
 )

@@ -354,9 +354,9 @@ def test_a_probe_that_never_came_to_the_converter_lets_the_next_document_try(
     worker = bench.worker(is_simulated=True)
     worker.work_off()
     bench.contents.clear()
-    bench.add(2, "b.txt", b"other words")
 
-    bench.time.pass_(600)  # both are due; the first is nowhere to be had
+    bench.time.pass_(600)  # the first is due first, and nowhere to be had
+    bench.add(2, "b.txt", b"other words")
     worker.work_off()
 
     assert bench.files() == {f"{ulid(2)}.md": "OTHER WORDS"}
