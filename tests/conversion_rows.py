@@ -39,9 +39,11 @@ def queued(
     return next(row for row in ledger.jobs.of([job.sha256]) if row.place == job.place)
 
 
-def running(ledger: Ledger, path: str, *, at: datetime = NOW, **changes: object) -> JobRow:
+def running(
+    ledger: Ledger, path: str, *, content: str = "", at: datetime = NOW, **changes: object
+) -> JobRow:
     """The same, and a worker is converting it since two seconds after *at*."""
-    job = queued(ledger, path, at=at, **changes)
+    job = queued(ledger, path, content, at=at, **changes)
     lease = at + timedelta(minutes=1)
     claimed = ledger.jobs.claim(at + SECOND, lease, rules=[job.rule])
     assert claimed is not None
@@ -51,10 +53,16 @@ def running(ledger: Ledger, path: str, *, at: datetime = NOW, **changes: object)
 
 
 def done(
-    ledger: Ledger, path: str, result: str = "", *, at: datetime = NOW, **changes: object
+    ledger: Ledger,
+    path: str,
+    result: str = "",
+    *,
+    content: str = "",
+    at: datetime = NOW,
+    **changes: object,
 ) -> JobRow:
     """The same, done five seconds after *at*; the result is in step."""
-    job = running(ledger, path, at=at, **changes)
+    job = running(ledger, path, content=content, at=at, **changes)
     result_path = result or f"{job.version}.md"
     end = at + 5 * SECOND
     ledger.jobs.advance(job.id, JobStage.STORING, at + 4 * SECOND, end)
@@ -70,11 +78,12 @@ def dead(
     reason: str = "no document at all",
     output: str = "",
     *,
+    content: str = "",
     at: datetime = NOW,
     **changes: object,
 ) -> JobRow:
     """The same, given up on five seconds after *at*."""
-    job = running(ledger, path, at=at, **changes)
+    job = running(ledger, path, content=content, at=at, **changes)
     ledger.jobs.dead(job.id, at + 5 * SECOND, Failed(failure, reason, output))
     return _now(ledger, job)
 

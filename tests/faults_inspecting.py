@@ -74,16 +74,16 @@ INSPECTING = (
     ),
     Fault(
         "a template gives all results one name",
-        "config/values.py",
+        "config/conversion_values.py",
         '    if not fields & {"ulid", "sha256", "path", "name", "stem"}:\n',
         "    if not fields:\n",
         RULES,
     ),
     Fault(
         "a template leads out of the mirror",
-        "config/values.py",
-        '    for forbidden in ("", ".", "..", RESERVED):\n',
-        '    for forbidden in ("", ".", RESERVED):\n',
+        "config/conversion_values.py",
+        '        for forbidden in ("", ".", "..", RESERVED):\n',
+        '        for forbidden in ("", ".", RESERVED):\n',
         RULES,
     ),
     # Converters.

@@ -8,7 +8,8 @@ import pytest
 
 from config_files import BASE, OTHER, RULE, Written
 from docferry.config import BUILT_IN, ConverterConfig, ConverterKind, SecretStr
-from docferry.config.converters import SERVICES
+from docferry.config.converters import FORMATS, PRODUCED, SERVICES
+from docferry.convert import libreoffice, pandoc, service_docling, service_shapes
 
 HERE = BASE + OTHER
 #: What each kind needs, and no more.
@@ -247,3 +248,13 @@ def test_variables_set_lists_and_tables_too(file: Written) -> None:
     assert config.converters["tool"].command == ("tool", "{input}")
     assert config.converts[0].chain == ("tool", "markdown")
     assert config.converts[0].converter == "tool+markdown"
+
+
+# What config knows of the converters.
+
+
+def test_config_takes_what_the_converters_make() -> None:
+    assert set(FORMATS[ConverterKind.LIBREOFFICE]) == set(libreoffice.FORMATS)
+    assert set(FORMATS[ConverterKind.PANDOC]) == set(pandoc.FORMATS)
+    assert set(PRODUCED[ConverterKind.DOCLING]) == set(service_docling.FORMATS)
+    assert set(PRODUCED[ConverterKind.TIKA]) == set(service_shapes.TIKA_ROUTES)

@@ -43,6 +43,7 @@ def rule(
         ("other/{dir}{stem}.{ext}", "other", "{dir}{stem}.{ext}"),
         ("other/text/{rule}/{sha256}", "other", "text/{rule}/{sha256}"),
         ("other/a {ulid}", "other", "a {ulid}"),
+        ("other/text/{dir}{name}.{ext}", "other", "text/{dir}{name}.{ext}"),
     ],
 )
 def test_where_results_go_is_a_mirror_and_a_template(
@@ -63,6 +64,8 @@ def test_where_results_go_is_a_mirror_and_a_template(
         ("other/.docferry/{ulid}", '".docferry"'),
         ("other/{dir}/{name}", '""'),
         ("other/{dir}.docferry/{name}", '".docferry"'),
+        ("other/text/{dir}/{name}", '""'),
+        ("other/{name}/{dir}", '""'),
         ("other/{size}", "there is no {size}"),
         ("other/{ulid!r}", "{ulid}"),
         ("other/{ulid", ""),
@@ -131,24 +134,26 @@ def test_no_wait_is_for_ever(file: Written, written: str, waits_s: float | None)
 
 
 @pytest.mark.parametrize(
-    ("patterns", "to", "result"),
+    ("patterns", "to", "result", "right"),
     [
-        ("*.md", "docs", ".md"),
-        ("*", "docs", ".md"),
-        ("01*", "docs", "01"),
-        ("inbox/", "docs/done/{path}.{ext}", "inbox/"),
-        ("*.txt text/", "docs/text/{ulid}.{ext}", "text/"),
-        ("* !*.pdf", "docs/{dir}{stem}.{ext}", ".md"),
+        ("*.md *.txt", "docs", ".md", '"!*.md" as the last'),
+        ("*.md", "docs", ".md", '"!/made/**" as the last'),
+        ("*", "docs", ".md", '"!*.md" as the last'),
+        ("01*", "docs", "01", '"!*.md" as the last'),
+        ("inbox/", "docs/done/{path}.{ext}", "inbox/", '"!/done/**" as the last'),
+        ("*.txt text/**", "docs/text/{ulid}.{ext}", "text/", '"!/text/**" as the last'),
+        ("* !*.pdf", "docs/{dir}{stem}.{ext}", ".md", '"!*.md" as the last'),
     ],
 )
 def test_a_rule_that_matches_its_own_results_is_refused(
-    file: Written, patterns: str, to: str, result: str
+    file: Written, patterns: str, to: str, result: str, right: str
 ) -> None:
     fault = file.faults(HERE + rule(patterns, to))["convert.text.patterns"]
 
     assert "the rule's own results" in fault.wrong
     assert result in fault.wrong
-    assert '"!*.md" as the last' in fault.right
+    assert 'another mirror in "to"' in fault.right
+    assert right in fault.right
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 The configuration: a TOML file and environment variables become frozen options.
 
     options     what can be configured: a class a table, a line a key
-    values      what a single value may be
+    values, conversion_values
+                what a single value may be
     tables      the file's tables; each checked by itself
     environment DOCFERRY_… variables, laid over the file
     credentials a file per secret

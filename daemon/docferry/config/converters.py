@@ -8,14 +8,14 @@ from docferry.config.faults import Fault, shown
 from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind
 from docferry.config.tables import Table, keys_of
 
-_FORMATS: Mapping[ConverterKind, tuple[str, ...]] = {
+FORMATS: Mapping[ConverterKind, tuple[str, ...]] = {
     ConverterKind.LIBREOFFICE: ("pdf", "docx", "odt", "xlsx", "html", "txt"),
     ConverterKind.PANDOC: ("md", "docx", "odt", "html", "txt", "epub"),
 }
 #: What services make of their own; the first where nothing is said.
-_PRODUCED: Mapping[ConverterKind, tuple[str, ...]] = {
-    ConverterKind.DOCLING: (".md", ".txt", ".html", ".json"),
-    ConverterKind.TIKA: (".txt", ".md", ".html"),
+PRODUCED: Mapping[ConverterKind, tuple[str, ...]] = {
+    ConverterKind.DOCLING: (".md", ".txt", ".html", ".json", ".doctags"),
+    ConverterKind.TIKA: (".txt", ".md", ".html", ".xml", ".json"),
 }
 #: What the others make, whatever they are told.
 _ENDS: Mapping[ConverterKind, str] = {
@@ -95,7 +95,7 @@ def _of_its_kind(table: Table, kind: ConverterKind) -> Iterator[Fault]:
     checks = {key.name: key.check for key, _, _ in keys_of(ConverterConfig)}
     for key in _NEEDS.get(kind, ()):
         if key not in table.values:
-            right = _one_of(_FORMATS[kind]) if key == "format" else checks[key].right
+            right = _one_of(FORMATS[kind]) if key == "format" else checks[key].right
             yield Fault(table.key_of(key), f"is missing for a converter of kind {kind}", right)
     yield from _what_it_makes(table, kind)
 
@@ -103,15 +103,15 @@ def _of_its_kind(table: Table, kind: ConverterKind) -> Iterator[Fault]:
 def _what_it_makes(table: Table, kind: ConverterKind) -> Iterator[Fault]:
     """Note what its results end with."""
     made, format_ = table.get("produces", str), table.get("format", str)
-    if kind in _FORMATS and format_:
-        if format_ not in _FORMATS[kind]:
-            right = _one_of(_FORMATS[kind])
+    if kind in FORMATS and format_:
+        if format_ not in FORMATS[kind]:
+            right = _one_of(FORMATS[kind])
             yield Fault(table.key_of("format"), f"is {shown(format_)}, for {kind}", right)
         made = f".{format_}"
-    elif kind in _PRODUCED:
-        made = made or _PRODUCED[kind][0]
-        if made not in _PRODUCED[kind]:
-            right = _one_of([each.removeprefix(".") for each in _PRODUCED[kind]])
+    elif kind in PRODUCED:
+        made = made or PRODUCED[kind][0]
+        if made not in PRODUCED[kind]:
+            right = _one_of([each.removeprefix(".") for each in PRODUCED[kind]])
             yield Fault(table.key_of("produces"), f"is {shown(made[1:])}, for {kind}", right)
     elif kind in _ENDS:
         made = _ENDS[kind]

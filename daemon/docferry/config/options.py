@@ -14,30 +14,33 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
-from docferry.config.values import (
-    ADDRESS,
-    BUCKET,
+from docferry.config.conversion_values import (
     CHAIN,
     COMMAND,
-    ENDPOINT,
-    EXCLUDES,
     EXTENSION,
     FILE,
-    FOLDER,
     HEADER,
     LANGUAGES,
-    NAME,
     OPTIONS,
-    PATTERNS,
     PLACES,
-    PREFIX,
     SERVICE,
-    SOME_PATTERNS,
-    TARGET_FOLDER,
-    TARGET_MIRROR,
     TEMPLATE,
     TYPES,
     VARIABLES,
+    patience,
+)
+from docferry.config.values import (
+    ADDRESS,
+    BUCKET,
+    ENDPOINT,
+    EXCLUDES,
+    FOLDER,
+    NAME,
+    PATTERNS,
+    PREFIX,
+    SOME_PATTERNS,
+    TARGET_FOLDER,
+    TARGET_MIRROR,
     VERIFY_TLS,
     Check,
     age,
@@ -46,7 +49,6 @@ from docferry.config.values import (
     duration,
     maybe_text,
     memory,
-    patience,
     text,
     whole,
 )

@@ -154,20 +154,30 @@ def _circle(first: int, count: int, fed: Callable[[int, int], str | None]) -> li
 
 
 def _endless_fault(circle: Sequence[tuple[_Rule, _Rule, str | None]]) -> Fault:
-    rule, _, result = circle[0]
+    rule = circle[0][0]
     key = rule.table.key_of("patterns")
     if len(circle) == 1:
-        return Fault(
-            key,
-            f"matches the rule's own results ({result}), which go into the same mirror",
-            f'another mirror in "to", or "!*{rule.extension}" as the last of the patterns',
-        )
+        wrong = f"matches the rule's own results ({circle[0][2]}), which go into the same mirror"
+        return Fault(key, wrong, _remedy(rule, rule))
     steps = ", ".join(
         f"{one.name} makes {made} in {one.to_mirror}, which {to.name} takes"
         for one, to, made in circle
     )
-    right = f'"!*{circle[-1][0].extension}" as the last of the patterns, or another mirror in "to"'
-    return Fault(key, f"closes a circle: {steps}", right)
+    return Fault(key, f"closes a circle: {steps}", _remedy(circle[-1][0], rule))
+
+
+def _remedy(maker: _Rule, taker: _Rule) -> str:
+    """Say what would keep *taker* from the results of *maker*, if a pattern can do so."""
+    folder = maker.template.partition("{")[0].rpartition("/")[0]
+    line = f"!/{folder}/**" if folder else f"!*{maker.extension}"
+    patterns = (*taker.patterns, line)
+    leaves_something = meeting("{path}", [patterns]) is not None
+    if leaves_something and _result(maker, [patterns]) is None:
+        return f'another mirror in "to", or {shown(line)} as the last of the patterns'
+    return (
+        f'another mirror in "to", or a folder, such as "{maker.to_mirror}/made/{{path}}.{{ext}}", '
+        'and "!/made/**" as the last of the patterns'
+    )
 
 
 # Results that go nowhere, or over each other.

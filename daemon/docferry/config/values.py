@@ -7,7 +7,6 @@ A variable is always text, so numbers, true and false and lists are read from te
 from __future__ import annotations
 
 import ipaddress
-import json
 import pathlib
 import re
 import tomllib
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit
 
 from docferry.config.faults import shown
 from docferry.core.filters import DEFAULT_EXCLUDES, Filter
-from docferry.core.places import DEFAULT_TEMPLATE, FIELDS, fields_in
 from docferry.errors import UserError
 from docferry.model import RESERVED
 
@@ -40,7 +38,6 @@ _YEAR_S = 366 * _DAY_S
 #: A key has at most 1024 bytes: this leaves some for the file's own path.
 _LONGEST_PREFIX_BYTES = 900
 _LONGEST_SEGMENT_BYTES = 255
-_LONGEST_CHAIN = 8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -67,12 +64,12 @@ class Check:
 
 def text(right: str) -> Check:
     """Any text of one line."""
-    return Check(_text, right)
+    return Check(read_text, right)
 
 
 def maybe_text(right: str) -> Check:
     """The same, or ""."""
-    return Check(lambda value: "" if value == "" else _text(value), right)
+    return Check(lambda value: "" if value == "" else read_text(value), right)
 
 
 def choice(*allowed: str) -> Check:
@@ -145,17 +142,11 @@ def amount() -> Check:
     return Check(read, 'a number of bytes, or text such as "20MiB", "500KiB", "1GiB"')
 
 
-def patience() -> Check:
-    """Seconds too; 0 is for ever, which is None."""
-    seconds = duration()
-    return Check(lambda value: seconds.read(value) or None, f"{seconds.right}; 0 for ever")
-
-
 def words(pattern: str, right: str) -> Check:
     """A list of texts of one kind, without repetitions."""
 
     def read(value: object) -> tuple[str, ...]:
-        listed = _list(value)
+        listed = read_list(value)
         for word in listed:
             if not isinstance(word, str) or not re.fullmatch(pattern, word):
                 raise Wrong(f"has {shown(word)} in it")
@@ -169,7 +160,7 @@ def words(pattern: str, right: str) -> Check:
 # How values are read.
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Wrong(f"is {shown(value)}")
     if _CONTROL.search(value):
@@ -196,14 +187,14 @@ def _seconds(value: object) -> float:
     raise Wrong(f"is {shown(value)}")
 
 
-def _name(value: object) -> str:
+def read_name(value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise Wrong(f"is {shown(value)}")
     return value
 
 
-def _absolute(value: object) -> pathlib.Path:
-    path = _text(value)
+def read_absolute(value: object) -> pathlib.Path:
+    path = read_text(value)
     if not path.startswith("/"):
         raise Wrong(f"is {shown(value)}, which does not begin with /")
     if not path.strip("/"):
@@ -212,7 +203,7 @@ def _absolute(value: object) -> pathlib.Path:
 
 
 def _bucket(value: object) -> str:
-    bucket = _text(value)
+    bucket = read_text(value)
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise Wrong(f"is {shown(bucket)}")
     if bucket.startswith(_BUCKET_BEGINNINGS) or bucket.endswith(_BUCKET_ENDS):
@@ -226,7 +217,7 @@ def _prefix(value: object) -> str:
     """Give the prefix with one "/" at its end and none at its beginning; "" is the whole bucket."""
     if value in ("", "/"):
         return ""
-    prefix = _text(value).removeprefix("/").removesuffix("/")
+    prefix = read_text(value).removeprefix("/").removesuffix("/")
     segments = prefix.split("/")
     if "" in segments:
         raise Wrong(f'is {shown(value)}, which has "//" in it')
@@ -239,14 +230,14 @@ def _prefix(value: object) -> str:
 
 
 def _target_mirror(value: object) -> str:
-    mirror = _text(value).partition("/")[0]
+    mirror = read_text(value).partition("/")[0]
     if not _NAME.fullmatch(mirror):
         raise Wrong(f"is {shown(value)}")
     return mirror
 
 
 def _target_folder(value: object) -> str:
-    target = _text(value)
+    target = read_text(value)
     if "//" in target:
         raise Wrong(f'is {shown(value)}, which has "//" in it')
     folder = _prefix(target.partition("/")[2])
@@ -255,85 +246,8 @@ def _target_folder(value: object) -> str:
     return folder
 
 
-def _template(value: object) -> str:
-    """Read what a rule's `to` says behind its mirror: how the results are called."""
-    template = _text(value).partition("/")[2]
-    if not template:
-        return DEFAULT_TEMPLATE
-    try:
-        fields = fields_in(template)
-    except ValueError as error:
-        raise Wrong(f"is {shown(value)}: {error}") from error
-    segments = template.split("/")
-    if template.startswith("{dir}"):  # which ends with its slash, or is empty
-        segments = template.removeprefix("{dir}").split("/")
-    for forbidden in ("", ".", "..", RESERVED):
-        if forbidden in segments:
-            raise Wrong(f"is {shown(value)}, which has the segment {shown(forbidden)}")
-    if not fields & {"ulid", "sha256", "path", "name", "stem"}:
-        raise Wrong(f"is {shown(value)}: all results would have one name")
-    return template
-
-
-def _chain(value: object) -> tuple[str, ...]:
-    names = [value] if isinstance(value, str) and not value.startswith("[") else _list(value)
-    if not 1 <= len(names) <= _LONGEST_CHAIN:
-        raise Wrong(f"has {len(names)} converters in it")
-    return tuple(_name(name) for name in names)
-
-
-def _command(value: object) -> tuple[str, ...]:
-    listed = _list(value)
-    if not listed or not all(isinstance(word, str) and word for word in listed):
-        raise Wrong(f"is {json.dumps(listed, default=str, ensure_ascii=False)}")
-    command = tuple(str(word) for word in listed)
-    if any(_CONTROL.search(word) for word in command):
-        raise Wrong("has a control character in it")
-    if not any("{input}" in word for word in command):
-        raise Wrong('has no "{input}" in it')
-    return command
-
-
-def _extension(value: object) -> str:
-    extension = _text(value).removeprefix(".").lower()
-    if not re.fullmatch(r"[a-z0-9]{1,16}", extension):
-        raise Wrong(f"is {shown(value)}")
-    return "." + extension
-
-
-def _options(value: object) -> dict[str, str | int | float | bool]:
-    if isinstance(value, str):
-        try:
-            value = tomllib.loads(f"table = {value}")["table"]
-        except tomllib.TOMLDecodeError as error:
-            raise Wrong(f"is {shown(value)}: {error}") from error
-    if not isinstance(value, dict):
-        raise Wrong(f"is {shown(value)}")
-    for name, one in value.items():
-        if not isinstance(one, str | int | float | bool):
-            raise Wrong(f"has {shown(one)} for {name}")
-        if _CONTROL.search(name) or not name:
-            raise Wrong(f"has the name {shown(name)}")
-    return value
-
-
-def _variables(value: object) -> dict[str, str]:
-    variables = {}
-    for name, one in _options(value).items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise Wrong(f"has the name {shown(name)}")
-        if not isinstance(one, str):
-            raise Wrong(f"has {shown(one)} for {name}, which is no text")
-        variables[name] = one
-    return variables
-
-
-def _places(value: object) -> tuple[pathlib.Path, ...]:
-    return tuple(_absolute(one) for one in _list(value))
-
-
-def _file(value: object) -> pathlib.Path:
-    file = _absolute(value)
+def read_file(value: object) -> pathlib.Path:
+    file = read_absolute(value)
     try:
         is_there = file.is_file()
     except OSError as error:
@@ -343,15 +257,8 @@ def _file(value: object) -> pathlib.Path:
     return file
 
 
-def _header(value: object) -> str:
-    header = _text(value)
-    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", header):  # RFC 9110, 5.6.2
-        raise Wrong(f"is {shown(value)}")
-    return header
-
-
 def _patterns(value: object) -> tuple[str, ...]:
-    lines = _list(value)
+    lines = read_list(value)
     for line in lines:
         if not isinstance(line, str):
             raise Wrong(f"has {shown(line)} in it, which is no text")
@@ -375,7 +282,7 @@ def _excludes(value: object) -> tuple[str, ...]:
     return (*DEFAULT_EXCLUDES, *_patterns(value))
 
 
-def _list(value: object) -> list[object]:
+def read_list(value: object) -> list[object]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = tomllib.loads(f"list = {value}")["list"]
@@ -386,8 +293,8 @@ def _list(value: object) -> list[object]:
     return value
 
 
-def _endpoint(value: object) -> str:
-    endpoint = _text(value)
+def read_endpoint(value: object) -> str:
+    endpoint = read_text(value)
     try:
         url = urlsplit(endpoint)
         has_host = bool(url.hostname) and url.port != 0
@@ -407,11 +314,11 @@ def _verify_tls(value: object) -> bool | str:
         return value
     if isinstance(value, str) and value.casefold() in ("true", "false"):
         return value.casefold() == "true"
-    return str(_file(value))
+    return str(read_file(value))
 
 
 def _address(value: object) -> str:
-    address = _text(value)
+    address = read_text(value)
     if address != "localhost":
         try:
             ipaddress.ip_address(address)
@@ -430,13 +337,16 @@ def _is_utf8(value: str) -> bool:
 
 # The checks that need no more than themselves.
 
-NAME = Check(_name, 'letters a-z, digits, "-" and "_", at most 63, beginning with neither of those')
+NAME = Check(
+    read_name, 'letters a-z, digits, "-" and "_", at most 63, beginning with neither of those'
+)
 FOLDER = Check(
-    _absolute,
+    read_absolute,
     'an absolute path, such as "/srv/docs": "~" is another folder to a service than to you',
 )
 ENDPOINT = Check(
-    _endpoint, 'the store\'s address, such as "https://s3.example.org" or "http://127.0.0.1:8333"'
+    read_endpoint,
+    'the store\'s address, such as "https://s3.example.org" or "http://127.0.0.1:8333"',
 )
 VERIFY_TLS = Check(_verify_tls, "true, false, or the absolute path of a file with the CA")
 BUCKET = Check(
@@ -456,30 +366,3 @@ ADDRESS = Check(_address, 'the IP address to listen on, such as "127.0.0.1", or 
 _TARGET = '"MIRROR", or "MIRROR/a/folder" in it: no "//", no "." or ".." between slashes'
 TARGET_MIRROR = Check(_target_mirror, _TARGET)
 TARGET_FOLDER = Check(_target_folder, _TARGET)
-TEMPLATE = Check(
-    _template,
-    '"MIRROR", or "MIRROR/" and how results are called, such as "MIRROR/{dir}{name}.{ext}", of '
-    f'{", ".join(f"{{{field}}}" for field in FIELDS)}: relative, with no "//", no "." or '
-    f'".." and no "{RESERVED}" between slashes, and with something that tells results apart',
-)
-CHAIN = Check(
-    _chain,
-    'the name of a converter, or a list such as ["office", "markdown"] in which each goes on '
-    f"with what the one before it made; at most {_LONGEST_CHAIN}",
-)
-COMMAND = Check(
-    _command,
-    'a list with the program and its arguments, such as ["tool", "{input}", "{output}"]; '
-    "no shell reads it",
-)
-EXTENSION = Check(_extension, 'what names of results end with, such as "md"')
-OPTIONS = Check(_options, "a table of texts, numbers, true or false: { name = value }")
-VARIABLES = Check(_variables, 'a table of texts, such as { LANG = "C.UTF-8" }')
-PLACES = Check(_places, 'a list of absolute paths, such as ["/opt/models"]')
-FILE = Check(_file, "the absolute path of a file")
-HEADER = Check(_header, 'the name of a header, such as "Authorization" or "X-Api-Key"')
-SERVICE = Check(_endpoint, 'the service\'s address, such as "http://127.0.0.1:3000"')
-LANGUAGES = words(r"[A-Za-z_]+(/[A-Za-z_]+)?", 'a list as Tesseract has it, such as ["eng", "deu"]')
-TYPES = words(
-    r"[a-z0-9.+-]+/(\*|[a-z0-9.+-]+)", 'a list such as ["application/pdf", "image/*"], lower case'
-)

@@ -57,23 +57,33 @@ def meeting(
         _alphabet(template + extension + rule, [line for each in filters for line in each]),
         [names, *(automaton for side in sides for automaton in side.automata)],
     )
-    begin = (names.begin(), *(side.begin() for side in sides))
+    begin = (names.begin(), tuple(side.begin() for side in sides))
     waiting = deque([(begin, "")])
     seen = {begin}
     while waiting:
-        (at, *states), name = waiting.popleft()
+        (at, states), name = waiting.popleft()
         if names.is_end(at) and all(side.filter.takes(name) for side in sides):
             return name
         for char in alphabet:
-            to = names.step(at, char)
-            after = [side.step(state, char) for side, state in zip(sides, states, strict=True)]
-            one = (to, *after)
-            if to and None not in after and one not in seen:
-                seen.add(one)
-                waiting.append((one, name + char))
+            to, after = names.step(at, char), _step_all(sides, states, char)
+            if to and after is not None and (to, after) not in seen:
+                seen.add((to, after))
+                waiting.append(((to, after), name + char))
         if len(seen) > _MOST_STEPS:
             return name
     return None
+
+
+def _step_all(
+    sides: Sequence[_Patterns], states: Sequence[_Side], char: str
+) -> tuple[_Side, ...] | None:
+    after: list[_Side] = []
+    for side, state in zip(sides, states, strict=True):
+        one = side.step(state, char)
+        if one is None:
+            return None
+        after.append(one)
+    return tuple(after)
 
 
 class _Automaton:
