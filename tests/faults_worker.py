@@ -6,6 +6,7 @@ from fault import Fault
 
 RESULTS = "integration/test_worker_results.py"
 JOBS = "integration/test_worker.py"
+LEASES = "integration/test_worker_leases.py"
 OUTAGES = "integration/test_worker_outages.py"
 
 OF_THE_WORKER = (
@@ -14,21 +15,21 @@ OF_THE_WORKER = (
         "core/results.py",
         "return Way.REPLACE if found in ours else Way.REFUSE",
         "return Way.REPLACE",
-        ("unit/test_results.py", RESULTS),
+        ("unit/test_result_places.py", RESULTS),
     ),
     Fault(
         "a result is put to a path that is docferry's own",
         "core/results.py",
         "if not path or not is_plain(path) or is_alias(path)",
         "if not path or is_alias(path)",
-        ("unit/test_results.py",),
+        ("unit/test_result_places.py",),
     ),
     Fault(
         "what a crash forgot passes for a person's file",
         "core/results.py",
         "return Origin.CONVERSION if is_result else Origin.LOCAL",
         "return told",
-        ("unit/test_results.py",),
+        ("unit/test_result_places.py",),
     ),
     Fault(
         "an older version's result replaces the newer one's",
@@ -47,7 +48,7 @@ OF_THE_WORKER = (
     Fault(
         "what is about to be put is not noted, and a crash makes it a stranger's",
         "engine/worker_progress.py",
-        "        self._jobs.about_to_put(job.target_mirror, path, sha256, self._now())\n",
+        "        self._jobs.about_to_put(job, path, sha256, release, self._now())\n",
         "",
         (f"{RESULTS}::test_a_result_that_a_crash_left_there_is_known_for_ours",),
     ),
@@ -112,13 +113,13 @@ OF_THE_WORKER = (
         "engine/worker_attempt.py",
         "if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:",
         "if (lost := lost_too_often(0, conversion.max_attempts)) is not None:",
-        (JOBS,),
+        (LEASES,),
     ),
     Fault(
         "a converter is given more documents than it takes",
         "engine/worker_converters.py",
-        "                one.taken < one.slots\n",
-        "                True\n",
+        "one.taken < one.slots and",
+        "",
         (JOBS,),
     ),
     Fault(
@@ -126,34 +127,34 @@ OF_THE_WORKER = (
         "engine/worker.py",
         "return target is not None and target.trouble() is None",
         "return target is not None",
-        (JOBS,),
+        (LEASES,),
     ),
     Fault(
         "after a standstill every running job passes for lost",
         "engine/worker.py",
         "        self._progress.renew()  # first",
         "        # first",
-        (JOBS,),
+        (LEASES,),
     ),
     Fault(
         "what a killed daemon left running stays so",
         "engine/worker.py",
         "        for job in self._ledger.jobs.requeue_running(self._now()):",
         "        for job in ():",
-        (JOBS,),
+        (LEASES,),
     ),
     Fault(
         "a stage that lasts is not told",
         "engine/worker_progress.py",
         "if one.since is not None and one.since <= before",
         "if False",
-        (JOBS,),
+        (LEASES,),
     ),
     Fault(
         "a converter that is down is asked on and on",
         "engine/worker_converters.py",
-        "                and breakers.may_start(one.breaker, now)\n",
-        "",
+        "one.alone is None and breakers.may_start(one.breaker, now)",
+        "one.alone is None",
         (OUTAGES,),
     ),
     Fault(
@@ -197,12 +198,5 @@ OF_THE_WORKER = (
         "            _put_again(tx, new)\n",
         "            pass\n",
         (RESULTS,),
-    ),
-    Fault(
-        "a result that is a link is followed",
-        "engine/worker_chain.py",
-        "stat.S_ISREG(made.lstat().st_mode)",
-        "True",
-        (JOBS,),
     ),
 )

@@ -6,11 +6,10 @@ import hashlib
 import pathlib
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 
-from conversion_bench import NOW, Bench, Louder, bench_in, raises, ulid
+from conversion_bench import Bench, Louder, bench_in, raises, ulid
 from docferry.convert.base import (
     ConversionError,
     Converted,
@@ -20,7 +19,7 @@ from docferry.convert.base import (
 )
 from docferry.errors import TemporaryError, UnreachableError, UserError
 from docferry.ledger import Ledger
-from docferry.model import BreakerState, Failure, JobStage, JobState, Priority
+from docferry.model import BreakerState, Failure, JobState, Priority
 from processes import wait_for
 
 
@@ -277,148 +276,6 @@ def test_a_job_whose_rule_is_unknown_is_left_alone(bench: Bench) -> None:
     assert bench.job().state is JobState.QUEUED
 
 
-def test_stopping_gives_the_job_back_and_the_next_start_does_it_again(bench: Bench) -> None:
-    begun = threading.Event()
-    louder = Louder()
-
-    def wait(document: Document) -> None:
-        begun.set()
-        louder.stopped.wait(20)
-
-    bench.rule(Louder(meanwhile=wait, stopped=louder.stopped))
-    louder.fails = lambda document, call: None
-    bench.add(1, "a.txt", b"words")
-
-    with bench.working():
-        assert begun.wait(20)
-    stopped = bench.job()
-    bench.rule(Louder())
-    with bench.working():
-        wait_for(lambda: bench.job().state is JobState.DONE)
-
-    assert stopped.state in (JobState.QUEUED, JobState.DONE)
-    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
-
-
-def test_what_a_killed_daemon_left_running_is_done_after_the_next_start(bench: Bench) -> None:
-    bench.rule(Louder())
-    bench.add(1, "a.txt", b"words")
-    assert bench.ledger.jobs.claim(NOW, NOW + timedelta(minutes=11), rules=["text"]) is not None
-
-    with bench.working():
-        wait_for(lambda: bench.job().state is JobState.DONE)
-
-    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
-
-
-def test_a_lease_that_ran_out_is_noticed_by_the_timer(bench: Bench) -> None:
-    bench.rule(Louder())
-    worker = bench.worker(is_simulated=True)
-    bench.add(1, "a.txt", b"words")
-    bench.ledger.jobs.claim(NOW, NOW + timedelta(seconds=60), rules=["text"])
-    bench.time.pass_(61)
-
-    worker.requeue_expired()
-    worker.work_off()
-
-    assert bench.job().state is JobState.DONE
-
-
-def test_a_job_that_runs_for_long_keeps_its_lease_and_shows_its_stage(bench: Bench) -> None:
-    seen: list[tuple[JobState, JobStage | None]] = []
-
-    def long(document: Document) -> None:
-        for _ in range(10):
-            bench.time.pass_(50)
-            worker.renew()
-            worker.requeue_expired()
-        seen.append((bench.job().state, bench.job().stage))
-
-    bench.rule(Louder(meanwhile=long))
-    worker = bench.worker(is_simulated=True)
-    bench.add(1, "a.txt", b"words")
-
-    worker.work_off()
-
-    assert seen == [(JobState.RUNNING, JobStage.CONVERTING)]
-    assert bench.job().converting_at == NOW
-    assert bench.job().attempts == 1
-
-
-def test_after_a_standstill_of_the_machine_a_running_job_is_not_taken_for_lost(
-    bench: Bench,
-) -> None:
-    def stand_still(document: Document) -> None:
-        bench.time.pass_(3600)
-        worker.requeue_expired()
-
-    louder = Louder(meanwhile=stand_still)
-    bench.rule(louder)
-    worker = bench.worker(is_simulated=True)
-    bench.add(1, "a.txt", b"words")
-
-    worker.work_off()
-
-    assert (bench.job().state, bench.job().attempts) == (JobState.DONE, 1)
-
-
-def test_a_document_that_ends_docferry_each_time_is_given_up(bench: Bench) -> None:
-    louder = Louder()
-    bench.rule(louder, attempts=2)
-    bench.add(1, "a.txt", b"words")
-    for _ in range(2):
-        job = bench.ledger.jobs.claim(bench.time.now, bench.time.now, rules=["text"])
-        assert job is not None
-        bench.ledger.jobs.advance(job.id, JobStage.CONVERTING, NOW, NOW)
-        bench.ledger.jobs.requeue_running(bench.time.now)
-
-    bench.worker(is_simulated=True).work_off()
-
-    assert (bench.job().state, bench.job().failure) == (JobState.DEAD, Failure.CRASHED)
-    assert louder.given == []
-
-
-def test_a_target_that_takes_nothing_now_has_its_rules_wait(bench: Bench) -> None:
-    louder = Louder()
-    bench.rule(louder)
-    bench.add(1, "a.txt", b"words")
-    worker = bench.worker(is_simulated=True)
-
-    bench.trouble = "its folder is away"
-    bench.work_off(worker, for_s=100)
-    before = (bench.job().state, len(louder.given), worker.runnable())
-    bench.trouble = None
-    worker.work_off()
-
-    assert before == (JobState.QUEUED, 0, [])
-    assert bench.job().state is JobState.DONE
-
-
-def test_a_target_that_went_meanwhile_costs_no_attempt(bench: Bench) -> None:
-    marker = bench.target.root / ".docferry" / "mirror.json"
-
-    def go(document: Document) -> None:
-        if len(louder.given) == 1:
-            marker.rename(bench.folder / "marker")
-
-    louder = Louder(meanwhile=go)
-    bench.rule(louder, attempts=1)
-    bench.add(1, "a.txt", b"words")
-    worker = bench.worker(is_simulated=True)
-
-    worker.work_off()
-    failed = bench.job()
-    (bench.folder / "marker").rename(marker)
-    bench.work_off(worker, for_s=120)
-
-    assert (failed.state, failed.failure, failed.attempts) == (
-        JobState.QUEUED,
-        Failure.STORING,
-        0,
-    )
-    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
-
-
 def test_a_converter_that_is_not_installed_any_more_costs_no_attempt(bench: Bench) -> None:
     louder = Louder(fails=raises(UserError("soffice is not there")))
     bench.rule(louder, attempts=1)
@@ -456,15 +313,6 @@ def test_a_chains_second_converter_alone_is_paused_by_its_outage(bench: Bench) -
 
     assert [row.name for row in bench.ledger.converters.all()] == ["second"]
     assert bench.jobs()["alone", "a.txt"].state is JobState.DONE
-
-
-def test_a_worker_without_rules_does_nothing_and_stops(bench: Bench) -> None:
-    worker = bench.worker()
-    worker.start()
-
-    worker.stop(20)
-
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker")]
 
 
 def test_an_outage_is_told_to_other_processes(bench: Bench, tmp_path: pathlib.Path) -> None:
@@ -506,9 +354,9 @@ def test_a_probe_that_never_came_to_the_converter_lets_the_next_document_try(
     worker = bench.worker(is_simulated=True)
     worker.work_off()
     bench.contents.clear()
-    bench.add(2, "b.txt", b"other words")
 
-    bench.time.pass_(600)  # both are due; the first is nowhere to be had
+    bench.time.pass_(600)  # the first is due first, and nowhere to be had
+    bench.add(2, "b.txt", b"other words")
     worker.work_off()
 
     assert bench.files() == {f"{ulid(2)}.md": "OTHER WORDS"}

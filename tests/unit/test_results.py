@@ -1,115 +1,101 @@
-"""What becomes of a result, and of what is at its path."""
+"""What may be put into a mirror as a result."""
 
 from __future__ import annotations
 
+import os
+import pathlib
+
 import pytest
 
-from docferry.core.places import place_of
-from docferry.core.results import (
-    Way,
-    is_by_path,
-    is_of_types,
-    origin_of,
-    way_for,
-    why_unusable,
-)
-from docferry.model import Origin
+from docferry.convert import ConversionError
+from docferry.convert.results import check_result
+from docferry.model import Failure
+from samples import hostile, make
+
+
+def failure_of(path: pathlib.Path, produces: str, *, is_blank_source: bool = False) -> Failure:
+    with pytest.raises(ConversionError) as caught:
+        check_result(path, produces, is_blank_source=is_blank_source)
+    return caught.value.failure
 
 
 @pytest.mark.parametrize(
-    ("found", "ours", "way"),
+    ("produces", "content"),
     [
-        (None, set(), Way.WRITE),
-        (None, {"old"}, Way.WRITE),
-        ("new", set(), Way.LEAVE),
-        ("old", {"old", "older"}, Way.REPLACE),
-        ("mine", {"old"}, Way.REFUSE),
-        ("mine", set(), Way.REFUSE),
+        (".md", "# Grüße\n".encode()),
+        (".txt", b"words"),
+        (".html", make.html()),
+        (".html", b"<p>words"),
+        (".csv", make.csv()),
+        (".json", b"{}"),
+        (".pdf", make.pdf()),
+        (".docx", make.docx()),
+        (".xlsx", make.xlsx()),
+        (".odt", hostile.odt()),
+        (".unheard-of", b"\x00\x01"),
     ],
 )
-def test_only_what_a_conversion_put_there_is_replaced(
-    found: str | None, ours: set[str], way: Way
+def test_what_was_promised_is_taken(
+    produces: str, content: bytes, tmp_path: pathlib.Path
 ) -> None:
-    assert way_for(found, "new", ours) is way
+    path = tmp_path / "result"
+    path.write_bytes(content)
+
+    check_result(path, produces, is_blank_source=False)
 
 
 @pytest.mark.parametrize(
-    "path", ["a.md", "a/b c/d.md", "ä/{ulid}.md", "50%_off.md", ".hidden", "a" * 255]
+    ("produces", "content"),
+    [(".md", b""), (".md", b" \n\t\r\n"), (".pdf", b""), (".docx", b""), (".unheard-of", b"")],
 )
-def test_a_usable_path_has_nothing_against_it(path: str) -> None:
-    assert why_unusable(path) is None
-
-
-@pytest.mark.parametrize(
-    ("path", "why"),
-    [
-        ("", "cannot be used"),
-        ("/a.md", "cannot be used"),
-        ("a//b.md", "cannot be used"),
-        ("a/../b.md", "cannot be used"),
-        ("a/.", "cannot be used"),
-        ("a/", "cannot be used"),
-        (".docferry/versions/x", "cannot be used"),
-        ("%_~/.docferry/x", "cannot be used"),
-        ("%_~/a.md", "cannot be used"),
-        ("a\0b.md", "cannot be used"),
-        ("a\udcff.md", "not UTF-8"),
-        ("ä" * 128, "longer than 255 bytes"),
-        ("/".join(["a" * 200] * 6), "longer than 1024 bytes"),
-    ],
-)
-def test_an_unusable_path_is_told_with_its_reason(path: str, why: str) -> None:
-    assert why in (why_unusable(path) or "")
-
-
-@pytest.mark.parametrize(
-    ("template", "expected"),
-    [
-        ("{ulid}.{ext}", False),
-        ("{sha256}.{ext}", False),
-        ("{dir}{stem}-{ulid}.{ext}", False),
-        ("{dir}{stem}.{ext}", True),
-        ("{rule}/{path}.{ext}", True),
-    ],
-)
-def test_a_place_is_by_path_unless_each_version_has_its_own(
-    template: str, *, expected: bool
+def test_nothing_is_taken_only_of_nothing(
+    produces: str, content: bytes, tmp_path: pathlib.Path
 ) -> None:
-    place = place_of("processed", template, "a/{ulid}.txt", ".md", "text")
+    path = tmp_path / "result"
+    path.write_bytes(content)
 
-    assert is_by_path(place) is expected
+    check_result(path, produces, is_blank_source=True)
+
+    assert failure_of(path, produces) is Failure.EMPTY
 
 
-@pytest.mark.parametrize(
-    ("media_type", "types", "expected"),
-    [
-        ("application/pdf", (), True),
-        ("", (), True),
-        ("application/pdf", ("application/pdf",), True),
-        ("image/png", ("application/pdf", "image/*"), True),
-        ("text/plain", ("application/pdf", "image/*"), False),
-        ("", ("application/pdf",), False),
-        ("imagery/png", ("image/*",), False),
-    ],
-)
-def test_a_rule_takes_the_types_that_it_names(
-    media_type: str, types: tuple[str, ...], *, expected: bool
-) -> None:
-    assert is_of_types(media_type, types) is expected
+def test_no_result_at_all_is_an_empty_one(tmp_path: pathlib.Path) -> None:
+    assert failure_of(tmp_path / "none", ".pdf", is_blank_source=True) is Failure.EMPTY
 
 
 @pytest.mark.parametrize(
-    ("told", "is_result", "expected"),
+    ("produces", "content"),
     [
-        (Origin.LOCAL, True, Origin.CONVERSION),  # a crash forgot it
-        (Origin.CONVERSION, False, Origin.LOCAL),  # a person was quicker
-        (Origin.LOCAL, False, Origin.LOCAL),
-        (Origin.CONVERSION, True, Origin.CONVERSION),
-        (Origin.STORE, True, Origin.STORE),
-        (Origin.RESTORE, False, Origin.RESTORE),
+        (".pdf", b"words"),
+        (".pdf", make.docx()),
+        (".pdf", hostile.noise()),
+        (".docx", make.pdf()),
+        (".docx", make.xlsx()),
+        (".docx", hostile.nested_zips(1)),
+        (".md", "Grüße".encode("cp1252")),
+        (".md", make.pdf() + b"\xff"),
+        (".txt", b"wor\0ds"),
+        (".md", "cut short: ü".encode()[:-1]),
+        (".html", b"no tag"),
     ],
 )
-def test_the_ledger_knows_better_where_a_content_comes_from(
-    told: Origin, expected: Origin, *, is_result: bool
+def test_another_type_than_promised_is_refused(
+    produces: str, content: bytes, tmp_path: pathlib.Path
 ) -> None:
-    assert origin_of(told, is_result=is_result) is expected
+    path = tmp_path / "result"
+    path.write_bytes(content)
+
+    assert failure_of(path, produces) is Failure.WRONG_TYPE
+
+
+@pytest.mark.parametrize("make_it", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused(make_it: object, tmp_path: pathlib.Path) -> None:
+    make_it(tmp_path / "result")  # type: ignore[operator]
+
+    assert failure_of(tmp_path / "result", ".md") is Failure.WRONG_TYPE
+
+
+def test_a_link_is_not_followed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "result").symlink_to("/etc/passwd")
+
+    assert failure_of(tmp_path / "result", ".txt") is Failure.WRONG_TYPE

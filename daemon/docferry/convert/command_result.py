@@ -6,7 +6,7 @@ import pathlib
 import signal
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -18,7 +18,10 @@ from docferry.model import Failure
 #: Reads a command's own signs; None: they say nothing, its exit code decides.
 Verdict: TypeAlias = Callable[[Finished, Document], DocferryError | None]
 
-_LIMIT_SIGNALS = {signal.SIGXCPU: Failure.TIMEOUT, signal.SIGXFSZ: Failure.TOO_LARGE}
+_LIMIT_SIGNALS: Mapping[int, Failure] = {
+    signal.SIGXCPU: Failure.TIMEOUT,
+    signal.SIGXFSZ: Failure.TOO_LARGE,
+}
 _NOT_STARTED = (126, 127)  # sh and env: what should be run is not executable, or not there
 _DISK_FULL = "No space left on device"  # so says every program that does not hide it
 _LEAST_S = 0.1  # of time, for a later step
