@@ -14,6 +14,7 @@ from faults_commands import COMMANDS_SAY
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_inspecting import INSPECTING
+from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
@@ -31,6 +32,7 @@ FAULTS = (
     *ARCHIVE,
     *VERSIONS,
     *LEAVING,
+    *JOBS_DONE,
     *OF_ROT,
     *OF_DOUBT,
     *REBUILDING,

@@ -63,6 +63,13 @@ CONVERTERS = (
         COMMAND,
     ),
     Fault(
+        "a full disk costs the document its attempts",
+        "convert/command_result.py",
+        "    if finished.returncode != 0 and _DISK_FULL in finished.errors:\n",
+        "    if finished.returncode == 0 and _DISK_FULL in finished.errors:\n",
+        COMMAND,
+    ),
+    Fault(
         "what a command prints is written through a link of its own",
         "convert/command.py",
         'path.open("xb")',
@@ -72,8 +79,8 @@ CONVERTERS = (
     Fault(
         "a document's name can be an option",
         "convert/command.py",
-        '    return f"./{filled}" if word.startswith("{name}") and filled.startswith("-") else filled\n',
-        "    return filled\n",
+        ' if word.startswith("{name}") and filled.startswith("-") else filled\n',
+        ' if word.startswith("{name}") and filled.startswith("--x") else filled\n',
         COMMAND,
     ),
     Fault(

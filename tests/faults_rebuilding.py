@@ -29,7 +29,7 @@ REBUILDING = (
     Fault(
         "a job of a snapshot may name any document of any mirror",
         "ledger/rebuilt.py",
-        '    where = " WHERE is_believed(rule, target_mirror, result_path)"\n',
+        '    where = " WHERE is_believed(rule, target_mirror, place, result_path)"\n',
         '    where = ""\n',
         LEDGER_SNAPSHOTS,
     ),

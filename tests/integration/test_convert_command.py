@@ -11,7 +11,7 @@ import pytest
 from by_programs import converted, staged
 from docferry.convert.base import ConversionError, ConversionStoppedError, Document, Limits
 from docferry.convert.command import CommandConverter
-from docferry.errors import UserError
+from docferry.errors import TemporaryError, UserError
 from docferry.model import Failure
 from processes import wait_for
 
@@ -157,6 +157,23 @@ def test_a_link_in_the_place_of_the_result_is_not_written_through(tmp_path: path
 
     assert failed.failure is Failure.WRONG_TYPE
     assert victim.read_text() == "precious"
+
+
+def test_the_stack_of_a_crash_is_not_what_the_program_said(tmp_path: pathlib.Path) -> None:
+    script = (
+        "echo 'Fatal exception' >&2; echo Stack: >&2; echo 'a.so(+0x1)[0x7f]' >&2; kill -ABRT $$"
+    )
+
+    failed = failure_of(shell(script), staged(tmp_path, ".txt", b"x"), tmp_path)
+
+    assert str(failed).endswith("(Aborted): Fatal exception")
+
+
+def test_a_full_disk_is_no_failure_of_the_document(tmp_path: pathlib.Path) -> None:
+    converter = CommandConverter("own", shell('cat "$1" > /dev/full'), ".txt")
+
+    with pytest.raises(TemporaryError, match="No space left on device"):
+        converted(converter, staged(tmp_path, ".txt", b"x"), tmp_path, limits=SHORT)
 
 
 def test_stopping_ends_what_runs_and_starts_no_more(tmp_path: pathlib.Path) -> None:

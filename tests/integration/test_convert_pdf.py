@@ -178,22 +178,22 @@ def test_a_document_does_not_bring_along_files_of_the_machine(tmp_path: pathlib.
     assert result.note == "4 pictures are not shown"
 
 
-def test_a_documents_own_typst_is_not_carried_out(tmp_path: pathlib.Path) -> None:
-    text = b"words `#panic()`{=typst}\n\n```{=typst}\n#panic()\n```\n"
-    document = staged(tmp_path, ".ipynb", _notebook(text))
-
-    result = converted(PdfConverter(), document, tmp_path)
+@pytest.mark.parametrize(
+    ("suffix", "markup"),
+    [
+        (".org", "words\n\n#+begin_export typst\n#panic()\n#+end_export\n"),
+        (".org", "words @@typst:#panic()@@\n"),
+        (".rst", "words\n\n.. raw:: typst\n\n   #panic()\n"),
+        (".md", "words\n\n```{=typst}\n#panic()\n```\n"),
+    ],
+)
+def test_a_documents_own_typst_is_not_carried_out(
+    suffix: str, markup: str, tmp_path: pathlib.Path
+) -> None:
+    result = converted(PdfConverter(), staged(tmp_path, suffix, markup.encode()), tmp_path)
 
     assert "words" in words_of(result.path)
     assert result.note == ""
-
-
-def _notebook(text: bytes) -> bytes:
-    cell = b'{"cell_type": "raw", "metadata": {"raw_mimetype": "text/x-typst"}, "source": ["%s"]}'
-    plain = b'{"cell_type": "markdown", "metadata": {}, "source": ["%s"]}'
-    source = text.replace(b"\n", b"\\n").replace(b'"', b'\\"')
-    cells = b", ".join((plain % source, cell % b"#panic()"))
-    return b'{"cells": [%s], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}' % cells
 
 
 # What goes wrong.

@@ -72,6 +72,12 @@ def laughs_odt() -> bytes:
     return odt(_laughs("office:document-content"), "&l9;")
 
 
+def laughs_odp() -> bytes:
+    page = '<draw:page draw:name="1"><draw:frame><text:p>&l9;</text:p></draw:frame></draw:page>'
+    body = f"<office:presentation>{page}</office:presentation>"
+    return _open_document("presentation", body, _laughs("office:document-content"))
+
+
 def laughs_svg() -> bytes:
     drawing = '<svg xmlns="http://www.w3.org/2000/svg"><text>&l9;</text></svg>'
     return (_laughs("svg") + drawing).encode()

@@ -149,7 +149,8 @@ def test_a_document_that_brings_its_converter_down_is_revived_once_only(ledger: 
 def test_what_is_asked_for_goes_before_all_others(ledger: Ledger) -> None:
     ledger.record("docs", [], [new_job("first")], at=NOW)
 
-    asked = ledger.jobs.ask(new_job("a"), NOW + MINUTE)
+    asked = ledger.jobs.ask(replace(new_job("a"), expires_at=NOW + MINUTE), NOW + MINUTE)
+    assert ledger.jobs.expire(NOW + MINUTE) == []  # somebody waits for it, as long as it takes
 
     found = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE, rules=["to-markdown"])
     assert found is not None

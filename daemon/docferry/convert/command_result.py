@@ -20,6 +20,7 @@ Verdict: TypeAlias = Callable[[Finished, Document], DocferryError | None]
 
 _LIMIT_SIGNALS = {signal.SIGXCPU: Failure.TIMEOUT, signal.SIGXFSZ: Failure.TOO_LARGE}
 _NOT_STARTED = (126, 127)  # sh and env: what should be run is not executable, or not there
+_DISK_FULL = "No space left on device"  # so says every program that does not hide it
 _LEAST_S = 0.1  # of time, for a later step
 _MIB = 1024 * 1024
 
@@ -38,6 +39,8 @@ def failure_of(
 ) -> DocferryError | None:
     """Give the error of a command that failed; None: it claims to have done its work."""
     said = last_line(finished.errors).replace(str(document.path), document.name)
+    if finished.returncode != 0 and _DISK_FULL in finished.errors:
+        return TemporaryError(f"cannot convert {document.name} now: {said}")
     if finished.failure is not None:
         why = (
             f"{finished.reason}: {said}" if finished.failure is Failure.CRASHED else finished.reason
@@ -108,13 +111,17 @@ def result_in(
 
 def last_line(said: str) -> str:
     """Give the line in which a program says what went wrong: mostly its last."""
-    lines = said.strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    lines = [line.strip() for line in said.strip().splitlines() if not _is_of_a_stack(line)]
+    return lines[-1] if lines else "it said nothing"
 
 
 def left_of(limits: Limits, deadline: float) -> Limits:
     """Give what is left to a later step: the time is that of the whole conversion."""
     return replace(limits, timeout_s=max(_LEAST_S, deadline - time.monotonic()))
+
+
+def _is_of_a_stack(line: str) -> bool:
+    return "[0x" in line or line.strip() == "Stack:"
 
 
 def _nothing(document: Document, output: str) -> ConversionError:

@@ -24,6 +24,7 @@ from typing import IO
 
 from docferry.convert import confinement, launch, watch
 from docferry.convert.base import ConversionStoppedError, Limits
+from docferry.convert.confine_files import is_of_the_system
 from docferry.convert.watch import Excess
 from docferry.errors import TemporaryError
 from docferry.model import Failure
@@ -31,7 +32,6 @@ from docferry.model import Failure
 _MIB = 1024 * 1024
 _ERRORS_BYTES = 4096  # of what a command wrote to its standard error, the end
 _SOONEST_S, _LATEST_S = 0.01, 0.2  # between two looks at what it uses
-_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")
 
 OUT_OF_MEMORY = re.compile(
     r"memory allocation of|MemoryError|bad_alloc|out of memory|cannot allocate memory", re.I
@@ -198,14 +198,14 @@ class _Places:
     ) -> _Places:
         program = launch.program_of(command[0])
         real = os.path.realpath(program)
-        own = [] if real.startswith(_SYSTEM) else [real, program]
+        own = [] if is_of_the_system(real) else [real, program]
         given = [os.path.realpath(path) for path in readable]
         return cls(
             program,
             os.path.realpath(folder),
             [*launch.python_folders(), *own, *given],
             [os.path.realpath(path) for path in writable],
-            [path for path in given if not path.startswith(_SYSTEM)],
+            [path for path in given if not is_of_the_system(path)],
         )
 
     @property

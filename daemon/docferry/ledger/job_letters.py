@@ -193,7 +193,7 @@ def _this(new: NewJob) -> Select[Any]:
 def _ask(tx: Transaction, new: NewJob, at: datetime) -> Ulid:
     known = tx.one(_this(new), JobRow)
     if known is None:
-        row = new_row(new) | {"priority": Priority.ASKED, "run_at": at}
+        row = new_row(new) | {"priority": Priority.ASKED, "run_at": at, "expires_at": None}
         tx.insert(job, [row])
         return str(row["id"])
     if known.state is not JobState.RUNNING:

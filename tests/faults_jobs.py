@@ -1,0 +1,279 @@
+"""Faults of jobs: who gets one, what a failure costs, what keeps a converter closed, what waits."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+JOBS = ("unit/test_ledger_jobs.py",)
+LETTERS = ("unit/test_job_letters.py",)
+FAILURES = ("unit/test_failures.py",)
+BREAKER = ("unit/test_breaker.py",)
+SERVICES = ("property/test_breaker.py",)
+BACKLOG = ("unit/test_backlog.py",)
+SNAPSHOTS = ("unit/test_ledger_snapshots.py",)
+ERASE = ("unit/test_erase.py",)
+
+JOBS_DONE = (
+    # Claimed.
+    Fault(
+        "a content is converted twice at the same time",
+        "ledger/jobs.py",
+        "                running.c.state == JobState.RUNNING,\n",
+        "                running.c.state == JobState.DEAD,\n",
+        JOBS,
+    ),
+    Fault(
+        "what a person waits for goes last",
+        "ledger/jobs.py",
+        "        .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)\n",
+        "        .order_by(job.c.priority, job.c.run_at, job.c.id)\n",
+        JOBS,
+    ),
+    Fault(
+        "jobs of a paused rule are claimed",
+        "ledger/jobs.py",
+        "            job.c.rule == some.c.rule,\n",
+        "",
+        JOBS,
+    ),
+    Fault(
+        "a late worker speaks for the one that has its job now",
+        "ledger/jobs.py",
+        "        found.append(job.c.claimed_at == claimed_at)\n",
+        "        pass\n",
+        JOBS,
+    ),
+    Fault(
+        "a late worker fails a job that is queued again",
+        "ledger/jobs.py",
+        "    found = [job.c.id == job_id, job.c.state == JobState.RUNNING]\n",
+        "    found = [job.c.id == job_id]\n",
+        JOBS,
+    ),
+    Fault(
+        "a document that ends the daemon costs it no attempt",
+        "ledger/jobs.py",
+        "case((job.c.stage == JobStage.CONVERTING, 0), else_=1)",
+        "1",
+        JOBS,
+    ),
+    Fault(
+        "an outage costs an attempt",
+        "ledger/jobs.py",
+        "        if not counts:\n            values",
+        "        if False:\n            values",
+        JOBS,
+    ),
+    Fault(
+        "documents that bring a converter down try it out in turn",
+        "ledger/jobs.py",
+        '            values["priority"] = Priority.BACKLOG\n',
+        "            pass\n",
+        JOBS,
+    ),
+    Fault(
+        "a document that came back is never converted",
+        "ledger/jobs.py",
+        "            unskip(tx, job_id, new)\n",
+        "            pass\n",
+        JOBS,
+    ),
+    Fault(
+        "a running job expires",
+        "ledger/jobs.py",
+        "            job.c.state == JobState.QUEUED,\n"
+        "            job.c.expires_at.is_not(null()),\n",
+        "            job.c.expires_at.is_not(null()),\n",
+        JOBS,
+    ),
+    Fault(
+        "what was put there before is taken for a person's",
+        "ledger/job_rows.py",
+        "for query in (noted, of_jobs, at_rest)",
+        "for query in (of_jobs, at_rest)",
+        JOBS,
+    ),
+    Fault(
+        "a result without a content is shared",
+        "ledger/job_rows.py",
+        "                job.c.result_path.is_not(null()),\n"
+        "                job.c.result_sha256.is_not(null()),\n",
+        "",
+        JOBS,
+    ),
+    # Letters.
+    Fault(
+        "a document that brings its converter down is revived for ever",
+        "ledger/job_letters.py",
+        "            or_(job.c.note.is_(null()), job.c.note != REVIVED),\n",
+        "",
+        LETTERS,
+    ),
+    Fault(
+        "letters that have nothing to do with an outage are revived",
+        "ledger/job_letters.py",
+        "            job.c.failure.in_(_OF_AN_OUTAGE),\n",
+        "",
+        LETTERS,
+    ),
+    Fault(
+        "a replayed letter expires at once",
+        "ledger/job_letters.py",
+        '_ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}\n',
+        '_ANEW = _FREED | {"state": JobState.QUEUED}\n',
+        LETTERS,
+    ),
+    Fault(
+        "what is asked for again gets the earlier result",
+        "ledger/job_letters.py",
+        '        "is_forced": True,\n',
+        '        "is_forced": False,\n',
+        LETTERS,
+    ),
+    # Failures.
+    Fault(
+        "what is refused is tried as often as what is slow",
+        "core/failures.py",
+        "    return min(2, max_attempts) if failure in _TRIED_TWICE else max_attempts\n",
+        "    return max_attempts\n",
+        FAILURES,
+    ),
+    Fault(
+        "a converter is not given the time that it asks for",
+        "core/failures.py",
+        "    run_at = now + timedelta(seconds=max(asked_s, wait_s))\n",
+        "    run_at = now + timedelta(seconds=wait_s)\n",
+        FAILURES,
+    ),
+    Fault(
+        "a converter may put all off for ever",
+        "core/failures.py",
+        "    asked_s = min(failed.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)\n",
+        "    asked_s = failed.retry_after_s or 0.0\n",
+        FAILURES,
+    ),
+    Fault(
+        "an outage of a folder ends in dead letters",
+        "core/failures.py",
+        " | Failure.STORING | Failure.OTHER",
+        " | Failure.OTHER",
+        FAILURES,
+    ),
+    # The breaker.
+    Fault(
+        "any number of documents try out a converter that is down",
+        "core/breaker.py",
+        "        case BreakerState.HALF_OPEN:\n            return False\n",
+        "        case BreakerState.HALF_OPEN:\n            return True\n",
+        BREAKER,
+    ),
+    Fault(
+        "a converter that is down is asked without end",
+        "core/breaker.py",
+        "            return breaker.retry_at is None or now >= breaker.retry_at\n",
+        "            return True\n",
+        SERVICES,
+    ),
+    Fault(
+        "what was under way when it opened prolongs the pause",
+        "core/breaker.py",
+        "    if breaker.state is BreakerState.OPEN:\n"
+        "        return replace(breaker, reason=failed.reason)\n",
+        "",
+        BREAKER,
+    ),
+    Fault(
+        "a document is blamed for an outage of the converter",
+        "core/breaker.py",
+        "        and breaker.succeeded_at > failed_before_at\n",
+        "",
+        BREAKER,
+    ),
+    Fault(
+        "those beside a poisonous document come into its fault",
+        "core/breaker.py",
+        "        and is_alone\n",
+        "",
+        BREAKER,
+    ),
+    Fault(
+        "a document that brings its converter down does so for ever",
+        "core/breaker.py",
+        "    return Breaker(BreakerState.CLOSED, 0, since, succeeded_at=now)\n",
+        "    return Breaker(BreakerState.CLOSED, 0, since)\n",
+        SERVICES,
+    ),
+    # The backlog.
+    Fault(
+        "a million jobs are queued at once",
+        "engine/backlog.py",
+        "        self._ledger.insert(missing[:room])\n",
+        "        self._ledger.insert(missing)\n",
+        BACKLOG,
+    ),
+    Fault(
+        "what has no room in the queue is never converted",
+        "engine/backlog.py",
+        "            return missing[room - 1].path\n",
+        "            return files[-1].path\n",
+        BACKLOG,
+    ),
+    Fault(
+        "lost rows stay lost",
+        "engine/backlog.py",
+        "        return now - self.passed.at >= AGAIN_AFTER\n",
+        "        return False\n",
+        BACKLOG,
+    ),
+    Fault(
+        "a rule that changed finds nothing",
+        "engine/backlog.py",
+        "        if self.passed is None or self.passed.fingerprint != self.fingerprint:\n",
+        "        if self.passed is None:\n",
+        BACKLOG,
+    ),
+    Fault(
+        "what was there before its rule expires as it is queued",
+        "core/rules.py",
+        "    if waits_s is None or priority is Priority.BACKLOG:\n",
+        "    if waits_s is None:\n",
+        ("unit/test_rules.py",),
+    ),
+    # Snapshots, upgrades, erasures.
+    Fault(
+        "a job of a snapshot works wherever it likes",
+        "ledger/snapshot_values.py",
+        "    job.c.id,\n",
+        "",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "a job of a snapshot puts its result wherever it likes",
+        "ledger/rebuilt.py",
+        " and is_place(place, target_mirror)\n",
+        "\n",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "results of an older ledger have another place",
+        "ledger/migrations/versions/0005_conversions.py",
+        "'/{ulid}.md'",
+        "'/{{ulid}}.md'",
+        ("unit/test_ledger_schema.py",),
+    ),
+    Fault(
+        "a result keeps the name of an erased document",
+        "ledger/erasures.py",
+        " or (row.version in erased and _tells_name(row))\n",
+        "\n",
+        ERASE,
+    ),
+    Fault(
+        "the ledger keeps the name of a result of an erased document",
+        "ledger/erasures.py",
+        "        tx.delete(result, result.c.source.in_(chunk), "
+        "result.c.put_at <= recorded_by, ~_IS_THERE)\n",
+        "",
+        ERASE,
+    ),
+)
