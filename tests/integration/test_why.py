@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from commands import Desk
-from conversion_rows import RULE, SECOND, dead, done, queued, running
+from conversion_rows import RULE, SECOND, dead, done, job_of, queued, running
 from docferry.core.failures import Failed
 from docferry.ledger import Ledger
 from docferry.model import Failure
@@ -80,6 +80,23 @@ def test_a_result_tells_from_which_version_it_was_made_by_which_rule(
     assert story["made_from"]["job"]["id"] == job.id
     assert story["made_from"]["source"]["id"] == job.version
     assert story["version"]["sha256"] == sha_of("result of a.docx")
+
+
+def test_a_result_that_was_made_again_tells_when_it_came_and_when_again(
+    desk: Desk, ledger: Ledger
+) -> None:
+    job = done(ledger, "a.docx", "a.md")
+    asked_at = NOW + 10 * MINUTE
+    ledger.jobs.ask(job_of("a.docx"), asked_at)
+    ledger.jobs.claim(asked_at + 3 * SECOND, asked_at + MINUTE, rules=[job.rule])
+    ledger.jobs.finish(job.id, asked_at + 5 * SECOND, "a.md", sha_of("result of a.docx"))
+
+    made, source = desk.asks("why", "a.md").text, desk.asks("why", "a.docx").text
+    listed = desk.asks("jobs").text
+
+    assert in_order(made, "made by rule to-markdown", "upload", "made again")
+    assert "begun, after 3.0 s" in source  # and not since it was first asked for
+    assert "waited 3.0 s, took 2.0 s" in listed
 
 
 def test_each_content_of_a_result_tells_of_its_own_document(desk: Desk, ledger: Ledger) -> None:

@@ -142,6 +142,72 @@ def test_a_fault_names_its_key_and_its_remedy(
     assert "sesame" not in str(faults)
 
 
+def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) -> None:
+    certificate, authority = tmp_path / "client.pem", tmp_path / "ca.pem"
+    certificate.touch()
+    authority.touch()
+
+    config = file.load(
+        HERE
+        + f"""
+        [converter.office]
+        kind = "multipart"
+        url = "https://office.example.org/convert/"
+        produces = "HTML"
+        options = {{ quality = "high", pages = 3 }}
+        at_once = 8
+        verify_tls = "{authority}"
+        client_certificate = "{certificate}"
+        header = "X-Api-Key"
+        part = "document"
+        json_field = "result.html"
+        json_encoding = "base64"
+        revision = "2"
+        [converter.layout]
+        kind = "docling"
+        url = "http://127.0.0.1:5001"
+        wait = "answer"
+        [converter.tool]
+        kind = "command"
+        command = ["tool", "{{input}}", "{{output}}"]
+        produces = ".md"
+        readable = ["/opt/models"]
+        environment = {{ LANG = "C.UTF-8" }}
+        revision = "3"
+        [converter.scans]
+        kind = "ocrmypdf"
+        languages = ["eng", "deu", "chi_sim", "script/Latin"]
+        """
+    )
+
+    assert config.converters["office"] == ConverterConfig(
+        "office",
+        ConverterKind.MULTIPART,
+        produces=".html",
+        url="https://office.example.org/convert",
+        options={"quality": "high", "pages": 3},
+        at_once=8,
+        verify_tls=str(authority),
+        client_certificate=certificate,
+        header="X-Api-Key",
+        part="document",
+        json_field="result.html",
+        json_encoding="base64",
+        revision="2",
+    )
+    assert config.converters["layout"].wait == "answer"
+    assert config.converters["tool"] == ConverterConfig(
+        "tool",
+        ConverterKind.COMMAND,
+        command=("tool", "{input}", "{output}"),
+        produces=".md",
+        readable=(pathlib.Path("/opt/models"),),
+        environment={"LANG": "C.UTF-8"},
+        revision="3",
+    )
+    assert config.converters["scans"].languages == ("eng", "deu", "chi_sim", "script/Latin")
+
+
 # Those that need no table.
 
 

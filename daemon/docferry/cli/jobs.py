@@ -305,5 +305,5 @@ def _what(job: JobRow) -> str:
 def _took(job: JobRow) -> str:
     if job.claimed_at is None or job.finished_at is None:
         return ""
-    waited = lasted(job.claimed_at - job.created_at)
+    waited = lasted(job.claimed_at - job.run_at)  # since it was queued last
     return f", waited {waited}, took {lasted(job.finished_at - job.claimed_at)}"

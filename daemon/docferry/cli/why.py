@@ -121,7 +121,11 @@ def _made(version: VersionRow, made: MadeFrom) -> Iterator[_Step]:
     """Say what a result was made from, and how."""
     job = made.job
     by = f"rule {job.rule}, {job.converter}" + (f" ({job.release})" if job.release else "")
-    yield _Step(job.finished_at or version.created_at, f"made by {by}, job {job.id}")
+    is_again = job.claimed_at is not None and job.claimed_at > version.created_at
+    made_at = version.created_at if is_again else job.finished_at
+    yield _Step(made_at or version.created_at, f"made by {by}, job {job.id}")
+    if is_again and job.finished_at is not None:
+        yield _Step(job.finished_at, "made again, and the same came of it")
     source = f"{job.mirror}: {job.path}, version {job.version}"
     gone = "" if made.source is not None else ", of which the ledger has no more"
     at = version.created_at if made.source is None else made.source.created_at
@@ -139,7 +143,7 @@ def _converted(version: VersionRow, one: Conversion) -> Iterator[_Step]:
     if job.claimed_at is not None and job.shared_with is None:
         yield _Step(
             job.claimed_at,
-            f"  begun, after {lasted(job.claimed_at - job.created_at)}"
+            f"  begun, after {lasted(job.claimed_at - job.run_at)}"
             + (f", attempt {job.attempts}" if job.attempts > 1 else ""),
         )
     if job.state in (JobState.QUEUED, JobState.RUNNING):
