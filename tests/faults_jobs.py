@@ -5,6 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 JOBS = ("unit/test_ledger_jobs.py",)
+ROWS = ("unit/test_job_rows.py",)
 LETTERS = ("unit/test_job_letters.py",)
 FAILURES = ("unit/test_failures.py",)
 BREAKER = ("unit/test_breaker.py",)
@@ -91,7 +92,7 @@ JOBS_DONE = (
         "ledger/job_rows.py",
         "for query in (noted, of_jobs, at_rest)",
         "for query in (of_jobs, at_rest)",
-        JOBS,
+        ROWS,
     ),
     Fault(
         "a result without a content is shared",
@@ -99,7 +100,7 @@ JOBS_DONE = (
         "                job.c.result_path.is_not(null()),\n"
         "                job.c.result_sha256.is_not(null()),\n",
         "",
-        JOBS,
+        ROWS,
     ),
     # Letters.
     Fault(
@@ -172,7 +173,7 @@ JOBS_DONE = (
         "core/breaker.py",
         "            return breaker.retry_at is None or now >= breaker.retry_at\n",
         "            return True\n",
-        SERVICES,
+        BREAKER,
     ),
     Fault(
         "what was under way when it opened prolongs the pause",
@@ -201,7 +202,7 @@ JOBS_DONE = (
         "core/breaker.py",
         "    return Breaker(BreakerState.CLOSED, 0, since, succeeded_at=now)\n",
         "    return Breaker(BreakerState.CLOSED, 0, since)\n",
-        SERVICES,
+        BREAKER + SERVICES,
     ),
     # The backlog.
     Fault(

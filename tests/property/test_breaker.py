@@ -19,13 +19,14 @@ from docferry.core.breaker import (
     may_start,
     on_probe_start,
 )
-from docferry.core.failures import Again, Failed, GiveUp, after_failure
+from docferry.core.failures import Again, Failed, GiveUp, Skip, after_failure
 from docferry.model import BreakerState, Failure
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOUR_S = 3600.0
 MAX_ATTEMPTS = 4
 END_S = 12 * HOUR_S
+MOST_CALLS = 10_000
 
 REFUSED = Failed(Failure.OUTAGE, "connection refused")
 THROTTLED = Failed(Failure.OUTAGE, "503")
@@ -103,6 +104,7 @@ class World:
             return False
         self.is_alone = self.docs[number].is_suspect
         self.calls.append((self.now, self.breaker.state))
+        assert len(self.calls) < MOST_CALLS, "it is asked without end"
         self.breaker = on_probe_start(self.breaker, self.now)
         self.docs[number].attempts += 1
         self.in_hand[number] = self._answer(self.docs[number])
@@ -162,6 +164,8 @@ class World:
                 doc.priority = 0 if failed.is_in_doubt else doc.priority  # as the ledger does
             case GiveUp():
                 doc.end = "dead"
+            case Skip(reason=reason):
+                raise AssertionError(reason)
 
 
 def seconds(least: float, most: float) -> st.SearchStrategy[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -29,14 +30,18 @@ def dead(
     content = new.path.removesuffix(".docx")
     ledger.record("docs", [uploaded(new.path, content)], [new], at=NOW)
     at = NOW + minutes * MINUTE
-    for left in reversed(range(attempts)):
-        one = ledger.jobs.claim(at, at, rules=[new.rule])
-        assert one is not None
-        if left:
-            ledger.jobs.again(one.id, at, failed, counts=True, at=at)
-        else:
-            ledger.jobs.dead(one.id, at, failed)
+    one = claim(ledger, new.rule, at)
+    for _ in range(attempts - 1):
+        ledger.jobs.again(one.id, at, failed, counts=True, at=at)
+        one = claim(ledger, new.rule, at)
+    ledger.jobs.dead(one.id, at, failed)
     return get(ledger, one.id)
+
+
+def claim(ledger: Ledger, rule: str, at: datetime) -> JobRow:
+    found = ledger.jobs.claim(at, at, rules=[rule])
+    assert found is not None
+    return found
 
 
 def get(ledger: Ledger, job_id: str) -> JobRow:

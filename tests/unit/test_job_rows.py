@@ -1,0 +1,130 @@
+"""Jobs, looked at: twins, results, queues."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from docferry.core.failures import Failed
+from docferry.ledger import Ledger
+from docferry.model import (
+    Failure,
+    JobRow,
+    NewJob,
+    Origin,
+)
+from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, uploaded, version
+
+RULES = ("to-markdown",)
+BUSY = Failed(Failure.OUTAGE, "busy")
+BROKEN = Failed(Failure.REFUSED, "not a document", output="line 1: what is this?")
+
+
+@pytest.fixture
+def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield ledger
+
+
+def queue(ledger: Ledger, *jobs: NewJob | str) -> None:
+    made = [new_job(one) if isinstance(one, str) else one for one in jobs]
+    ledger.record("docs", [], made, at=NOW)
+
+
+def claim(ledger: Ledger, minutes: int = 0, *rules: str) -> JobRow:
+    at = NOW + minutes * MINUTE
+    found = ledger.jobs.claim(at, at + MINUTE, rules=rules or RULES)
+    assert found is not None
+    return found
+
+
+def job(ledger: Ledger, one: JobRow) -> JobRow:
+    found = ledger.jobs.get(one.id)
+    assert found is not None
+    return found
+
+
+def test_a_twin_is_the_one_done_last_of_the_same_content_and_recipe(ledger: Ledger) -> None:
+    places = [replace(new_job("a"), place=f"processed/{name}.md") for name in "wxyz"]
+    queue(ledger, *places, new_job("a", "r2"), "b")
+    jobs = {(one.place, one.recipe, one.path): one for one in ledger.jobs.all()}
+    w, x, y, z = (jobs[f"processed/{name}.md", "r1", "a.docx"] for name in "wxyz")
+    other = jobs["processed/{ulid}.md", "r2", "a.docx"]
+    assert ledger.jobs.twin(w) is None
+
+    ledger.jobs.finish(other.id, NOW + 9 * MINUTE, "other.md", sha_of("other"))
+    ledger.jobs.finish(x.id, NOW + 2 * MINUTE, "x.md", sha_of("x"))
+    ledger.jobs.finish(y.id, NOW + MINUTE, "y.md", sha_of("y"))
+    ledger.jobs.finish(z.id, NOW + 3 * MINUTE, None)
+
+    found, of_itself = ledger.jobs.twin(w), ledger.jobs.twin(x)
+    assert found is not None
+    assert of_itself is not None
+    assert (found.id, of_itself.id) == (x.id, y.id)
+
+
+def test_what_conversions_put_somewhere_stays_known_when_a_job_is_done_again(
+    ledger: Ledger,
+) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+    ledger.jobs.about_to_put(one, "a.md", sha_of("first"), "kreuzberg 4", NOW)
+    ledger.jobs.finish(one.id, NOW, "a.md", sha_of("first"))
+    ledger.jobs.ask(new_job("a"), NOW)
+    again = claim(ledger)
+    ledger.jobs.about_to_put(again, "a.md", sha_of("lost in a crash"), "kreuzberg 4", NOW)
+    ledger.jobs.finish(again.id, NOW, "a.md", sha_of("second"))
+    of_before = replace(version("a.md", mirror="processed"), origin=Origin.CONVERSION)
+    persons = replace(version("a.md", "a person's", mirror="processed"), origin=Origin.LOCAL)
+    ledger.versions.add([of_before, persons])
+
+    assert ledger.jobs.results_at("processed", "a.md") == {
+        sha_of("first"),
+        sha_of("lost in a crash"),
+        sha_of("second"),
+        of_before.sha256,
+    }
+    assert ledger.jobs.results_at("processed", "b.md") == set()
+    assert ledger.jobs.results_at("docs", "a.md") == set()
+
+
+def test_the_job_of_a_result_is_the_one_that_put_it_there_last(ledger: Ledger) -> None:
+    queue(ledger, "a", "b")
+    first, second = claim(ledger), claim(ledger)
+    ledger.jobs.finish(second.id, NOW, "same.md", sha_of("2"))
+    ledger.jobs.finish(first.id, NOW + MINUTE, "same.md", sha_of("1"))
+
+    found = ledger.jobs.of_result("processed", "same.md")
+
+    assert found is not None
+    assert found.id == first.id
+    assert ledger.jobs.of_result("docs", "same.md") is None
+
+
+def test_queues_are_told_by_converter_and_rule(ledger: Ledger) -> None:
+    ocr = replace(new_job("scan"), rule="scans", converter="ocr+markdown")
+    old = replace(new_job("old"), created_at=NOW - MINUTE)
+    queue(ledger, "a", "b", "c", "d", old, ocr)
+    ledger.jobs.finish(claim(ledger, 0).id, NOW, "a.md")
+    ledger.jobs.dead(claim(ledger).id, NOW, BROKEN)
+    claim(ledger)
+    ledger.jobs.dead(claim(ledger, 0, "scans").id, NOW, BROKEN)
+
+    told = [
+        (one.converter, one.rule, one.queued, one.running, one.dead, one.oldest_at)
+        for one in ledger.jobs.queues()
+    ]
+
+    assert told == [
+        ("markdown", "to-markdown", 2, 1, 1, NOW),
+        ("ocr+markdown", "scans", 0, 0, 1, None),
+    ]
+
+
+def test_jobs_are_found_by_content_whichever_path_had_it(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a.docx", "a")], [new_job("a"), new_job("b")], at=NOW)
+
+    assert [one.path for one in ledger.jobs.of([sha_of("a")])] == ["a.docx"]
