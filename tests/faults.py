@@ -23,6 +23,7 @@ from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 from faults_waking import WAKING
+from faults_worker import OF_THE_WORKER
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -41,5 +42,6 @@ FAULTS = (
     *COMMANDS_SAY,
     *INSPECTING,
     *WAKING,
+    *OF_THE_WORKER,
     *SERVED,
 )

@@ -198,6 +198,20 @@ CONVERTERS = (
         PDF,
     ),
     Fault(
+        "a long word goes on beyond the page",
+        "convert/pdf_filter.lua",
+        "  if #text <= LONGEST_WORD then return text end\n",
+        "  if #text > 0 then return text end\n",
+        PDF,
+    ),
+    Fault(
+        "a long word of a text goes on beyond the page",
+        "convert/pdf_child.py",
+        're.compile(r"\\S{33,}")',
+        're.compile(r"\\S{3300,}")',
+        PDF,
+    ),
+    Fault(
         "a blank page is a result",
         "convert/pdf.py",
         "        if read.output.strip() == _NOTHING:\n",

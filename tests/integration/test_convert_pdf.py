@@ -6,6 +6,7 @@ import base64
 import pathlib
 import random
 import re
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,6 +27,15 @@ DAMAGED = "data:image/png;base64," + base64.b64encode(real.picture()[:300]).deco
 
 def pictures_in(pdf: pathlib.Path) -> int:
     return len(re.findall(rb"/Subtype\s*/Image", pdf.read_bytes()))
+
+
+def right_edge_of(pdf: pathlib.Path) -> float:
+    """Say how far to the right there is ink on the first page, in points."""
+    command = ["gs", "-q", "-dSAFER", "-dNOPAUSE", "-dBATCH", "-dLastPage=1", "-sDEVICE=bbox"]
+    done = subprocess.run([*command, str(pdf)], capture_output=True, text=True, check=True)
+    box = re.search(r"%%HiResBoundingBox: [\d.]+ [\d.]+ ([\d.]+)", done.stderr)
+    assert box is not None
+    return float(box.group(1))
 
 
 # What becomes of documents.
@@ -107,6 +117,28 @@ def test_rows_of_different_lengths_are_all_there(tmp_path: pathlib.Path) -> None
     result = converted(PdfConverter(), staged(tmp_path, ".csv", table), tmp_path)
 
     assert words_of(result.path).split()[:6] == ["one", "two", "three", "a,b", "c", "last"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "markup"),
+    [
+        (".txt", "{}"),
+        (".csv", "a;{}"),
+        (".md", "{}"),
+        (".md", "`{}`"),
+        (".md", "```\n{}\n```"),
+        (".md", "| a | b |\n|---|---|\n| c | {} |"),
+    ],
+)
+@pytest.mark.tools("gs")
+def test_a_word_longer_than_a_line_stays_on_the_page(
+    suffix: str, markup: str, tmp_path: pathlib.Path
+) -> None:
+    document = staged(tmp_path, suffix, markup.format("m\u00fc" * 150).encode())
+
+    result = converted(PdfConverter(), document, tmp_path)
+
+    assert right_edge_of(result.path) < 595 - 20  # A4, in points
 
 
 # What typst would stop at.

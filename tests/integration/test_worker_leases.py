@@ -170,3 +170,14 @@ def test_a_worker_without_rules_does_nothing_and_stops(bench: Bench) -> None:
     worker.stop(20)
 
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker")]
+
+
+def test_the_stages_of_a_short_job_are_told_when_it_is_done(bench: Bench) -> None:
+    bench.rule(Louder(meanwhile=lambda document: bench.time.pass_(0.2)))
+    bench.add(1, "a.txt", b"words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    job = bench.job()
+    assert (job.claimed_at, job.converting_at) == (NOW, NOW)
+    assert job.storing_at == NOW + timedelta(seconds=0.2)

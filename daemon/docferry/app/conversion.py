@@ -102,7 +102,6 @@ class Conversions:
         self.rules = chains.rules
         self._takers = {options.to_mirror for options in config.converts}
         self._backlog = Backlog(ledger, self.rules, now, paused=chains.paused)
-        self._is_backlog_done = False
         self._worker = Worker(
             ledger,
             chains.conversions,
@@ -150,11 +149,15 @@ class Conversions:
 
     def is_quiet(self) -> bool:
         """Do a part of the backlog, if there is one; say whether nothing more can be done."""
-        if not self._is_backlog_done:
-            self._step_backlog()
+        if self._is_busy():
             return False
+        is_more = self._backlog.step()
+        self._worker.wake()
+        return not is_more and not self._is_busy()  # what the step has queued is to be done
+
+    def _is_busy(self) -> bool:
         able = {name for name in self._worker.runnable() if self._has_documents(name)}
-        return not any(
+        return any(
             queue.running or (queue.queued and queue.rule in able)
             for queue in self._ledger.jobs.queues()
         )
@@ -171,11 +174,11 @@ class Conversions:
         if not all(loop.is_proven or loop.has_given_up for loop in self._loops.values()):
             return
         until_s = time.monotonic() + BACKLOG_FOR_S
-        is_more = True
-        while is_more and time.monotonic() < until_s:
-            is_more = self._backlog.step()
+        while self._backlog.step():
             self._worker.wake()
-        self._is_backlog_done = not is_more
+            if time.monotonic() > until_s:
+                return
+        self._worker.wake()
 
     def _expire(self) -> None:
         for job in self._ledger.jobs.expire(self._now()):

@@ -16,6 +16,7 @@ import csv
 import importlib
 import io
 import pathlib
+import re
 import sys
 from typing import Any
 
@@ -33,6 +34,8 @@ _STAND_IN = (
     '<rect x="1" y="1" width="158" height="38" fill="#eee" stroke="#999"/></svg>'
 )
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SEAM = "\u200b"  # no width, but a line may end there: else the rest is beyond the page
+_LONG_WORD, _PIECE = re.compile(r"\S{33,}"), re.compile(r"\S{1,32}")
 _DELIMITERS = ";\t,|"
 _SAMPLE_CHARACTERS = 20_000
 _UPRIGHT_COLUMNS = 8  # more of them: the page lies on its side
@@ -134,7 +137,9 @@ def _dialect(sample: str) -> type[csv.Dialect] | csv.Dialect:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """Write *text* as a string of typst's, with places where its longest words may be divided."""
+    divided = _LONG_WORD.sub(lambda word: _SEAM.join(_PIECE.findall(word.group())), text)
+    escaped = divided.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped.replace(chr(13), "")}"'
 
 

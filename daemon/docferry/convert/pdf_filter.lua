@@ -9,6 +9,7 @@ local without = os.getenv("DOCFERRY_WITHOUT")
 local is_plain = without == "all"
 local TEXT_WIDTH_IN = 6.3 -- of A4 with the margins of the template
 local URL_CHARACTERS = 2000 -- typst takes 8000
+local LONGEST_WORD = 60 -- bytes
 local names = {} -- of headings: theirs -> ours
 local headings, pictures, left_out = 0, 0, 0
 
@@ -84,6 +85,30 @@ end
 local function unnamed(element)
   element.identifier = ""
   return element
+end
+
+-- A word longer than a line would go on beyond the page: U+200B has no width, and may end one.
+local function divided(text)
+  if #text <= LONGEST_WORD then return text end
+  return (text:gsub("%S+", function(word)
+    if #word <= LONGEST_WORD or not utf8.len(word) then return word end
+    local parts = {}
+    for _, code in utf8.codes(word) do
+      parts[#parts + 1] = utf8.char(code)
+      if #parts % 33 == 32 then parts[#parts + 1] = "\u{200B}" end
+    end
+    return table.concat(parts)
+  end))
+end
+
+local function Str(str)
+  if #str.text > LONGEST_WORD then return pandoc.Str(divided(str.text)) end
+end
+
+local function Code(code)
+  code.identifier = ""
+  code.text = divided(code.text)
+  return code
 end
 
 local function RawBlock(block)
@@ -169,8 +194,8 @@ function Pandoc(document)
   document = document:walk({ RawBlock = RawBlock, RawInline = RawInline })
   learn_names(document)
   document = document:walk({
-    Code = unnamed,
-    CodeBlock = unnamed,
+    Code = Code,
+    CodeBlock = Code,
     Div = unnamed,
     Figure = unnamed,
     Header = Header,
@@ -179,6 +204,7 @@ function Pandoc(document)
     Link = Link,
     Math = Math,
     Span = unnamed,
+    Str = Str,
     Table = unnamed,
   })
   local is_blank = pictures == 0 and left_out == 0 and not has_words(document)

@@ -226,6 +226,7 @@ class Attempts:
             note=done.note,
             release=done.release,
             shared_with=shared_with,
+            began=self._hands.progress.began(job),
         )
         self._hands.converters.forget(job.id)
         took_s = (now - (job.claimed_at or now)).total_seconds()

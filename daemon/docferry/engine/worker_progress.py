@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from docferry.ledger import Ledger
@@ -25,6 +25,7 @@ class _Running:
     claimed_at: datetime | None
     stage: JobStage | None = None  #: None: nothing that need be written down
     since: datetime | None = None
+    began: dict[JobStage, datetime] = field(default_factory=dict)
 
 
 class Progress:
@@ -75,6 +76,11 @@ class Progress:
         self._jobs.about_to_put(job, path, sha256, release, self._now())
         self._comes_to(job, JobStage.STORING)
 
+    def began(self, job: JobRow) -> dict[JobStage, datetime]:
+        """Say when each stage began that *job* has come to."""
+        with self._lock:
+            return dict(self._running[job.id].began)
+
     def renew(self) -> None:
         """Renew the leases of all running jobs."""
         with self._lock:
@@ -95,8 +101,9 @@ class Progress:
 
     def _comes_to(self, job: JobRow, stage: JobStage) -> None:
         with self._lock:
-            self._running[job.id].stage = stage
-            self._running[job.id].since = self._now()
+            one = self._running[job.id]
+            one.stage = stage
+            one.since = one.began[stage] = self._now()
 
     def _tell(self, jobs: Collection[Ulid]) -> None:
         for job in jobs:

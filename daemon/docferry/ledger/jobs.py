@@ -11,7 +11,7 @@ what is known of its last attempt, stay until the next one says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -161,6 +161,7 @@ class Jobs(JobRows, JobLetters):
         note: str | None = None,
         release: str | None = None,
         shared_with: Ulid | None = None,
+        began: Mapping[JobStage, datetime] | None = None,
     ) -> bool:
         """
         Note that the result is in place.
@@ -169,6 +170,7 @@ class Jobs(JobRows, JobLetters):
 
         Args:
             shared_with: The job whose result it is.
+            began: When each stage began that was come to; None: as `advance` has noted.
         """
         values: dict[str, object] = {
             "state": JobState.DONE,
@@ -180,6 +182,8 @@ class Jobs(JobRows, JobLetters):
             "shared_with": shared_with,
             "is_forced": False,
         }
+        if began is not None:
+            values |= {column: began.get(stage) for stage, column in _BEGAN.items()}
         with self._database.writing() as tx:
             return bool(tx.update(job, _NO_LEASE | values, job.c.id == job_id))
 
