@@ -12,7 +12,6 @@ from docferry.convert.base import (
     Limits,
 )
 
-
 __all__ = [
     "ConversionError",
     "ConversionStoppedError",
@@ -21,5 +20,4 @@ __all__ = [
     "ConverterDownError",
     "Document",
     "Limits",
-
 ]

@@ -45,14 +45,12 @@ def below(root: int) -> list[Process]:
 
 def tasks_of(uid: int) -> int:
     """Count the threads of a user's processes."""
-    return sum(
-        process.tasks for process in processes().values() if _owner(process.pid) == uid
-    )
+    return sum(process.tasks for process in processes().values() if _owner(process.pid) == uid)
 
 
 def reap() -> tuple[dict[int, int], bool]:
     """Reap what ended of this process's children: the status of each, and whether any is left."""
-    found = {}
+    found: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
