@@ -11,6 +11,7 @@ from fault import Fault
 from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
 from faults_commands import COMMANDS_SAY
+from faults_confining import CONFINING
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_inspecting import INSPECTING
@@ -44,4 +45,5 @@ FAULTS = (
     *WAKING,
     *OF_THE_WORKER,
     *SERVED,
+    *CONFINING,
 )

@@ -78,7 +78,10 @@ def test_a_crash_is_told_apart_from_an_end(namespaces: bool, tmp_path: pathlib.P
         (hostile.CRASHES, Failure.CRASHED),
         (hostile.STAYS_BEHIND, None),
     ],
-    ids="spins sleeps forks leaves prints fills litters swells crashes stays".split(),
+    ids=[
+        *("spins", "sleeps", "forks", "leaves", "prints"),
+        *("fills", "litters", "swells", "crashes", "stays"),
+    ],
 )
 def test_what_breaks_a_limit_is_ended_for_good(
     script: str,
@@ -130,7 +133,7 @@ def test_a_command_does_not_outlive_a_daemon_that_is_killed(
         "import pathlib, sys\n"
         "from docferry.convert import Limits\n"
         "from docferry.convert.process import Children\n"
-        "command = ['sh', '-c', 'setsid sleep 1000 & touch started; sleep 1000']\n"
+        "command = ['sh', '-c', 'setsid sleep 100 & touch started; sleep 100']\n"
         f"children = Children(namespaces={namespaces})\n"
         "children.run(command, folder=pathlib.Path(sys.argv[1]), limits=Limits())"
     )
@@ -142,8 +145,7 @@ def test_a_command_does_not_outlive_a_daemon_that_is_killed(
             daemon.kill()
 
     assert started
-    for child in started:
-        wait_for(lambda child=child: is_gone(child))
+    wait_for(lambda: all(is_gone(child) for child in started))
 
 
 def test_a_command_inherits_no_file_no_credential_and_no_terminal(

@@ -15,7 +15,7 @@ from docferry.convert import ConversionStoppedError, Limits, confine_tree
 from docferry.convert.pool import ChildFailedError, Pool, Request
 from docferry.errors import TemporaryError
 from docferry.model import Failure
-from processes import wait_for
+from processes import is_gone, wait_for
 
 LIMITS = Limits(timeout_s=30, memory_mib=512)
 
@@ -105,12 +105,22 @@ def test_other_limits_are_for_another_child(
     assert not servants() & first
 
 
-def test_a_child_that_grew_is_not_kept(new: Callable[..., Pool], tmp_path: pathlib.Path) -> None:
-    pool, before = new(), running()
+@pytest.mark.parametrize(("memory_mib", "is_kept"), [(255, True), (257, False)])
+def test_a_child_that_grew_is_not_kept(
+    memory_mib: int,
+    is_kept: bool,  # noqa: FBT001
+    new: Callable[..., Pool],
+    tmp_path: pathlib.Path,
+) -> None:
+    answer = (
+        '{"nonce": request["nonce"], "code": "ok", "note": "", "message": "", '
+        f'"memory_mib": {memory_mib}}}'
+    )
+    pool, before = new(program=answering(answer)), running()
 
-    convert(pool, tmp_path, Limits(memory_mib=44))  # of which the library takes half
+    convert(pool, tmp_path)
 
-    assert running() <= before
+    assert bool(running() - before) is is_kept
 
 
 def test_an_idle_child_is_ended(new: Callable[..., Pool], tmp_path: pathlib.Path) -> None:
@@ -129,6 +139,7 @@ def test_a_child_that_died_idle_is_replaced(
     (child,) = servants() - before
 
     os.kill(child, signal.SIGKILL)
+    wait_for(lambda: is_gone(child))
 
     assert convert(pool, tmp_path) == b"words\n"
 

@@ -35,9 +35,7 @@ def failure_of(path: pathlib.Path, produces: str, *, is_blank_source: bool = Fal
         (".unheard-of", b"\x00\x01"),
     ],
 )
-def test_what_was_promised_is_taken(
-    produces: str, content: bytes, tmp_path: pathlib.Path
-) -> None:
+def test_what_was_promised_is_taken(produces: str, content: bytes, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "result"
     path.write_bytes(content)
 

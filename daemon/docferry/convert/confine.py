@@ -279,6 +279,7 @@ def _limit_files(spec: Spec, scope: _Scope) -> None:
         spec.listed,
         has_own_proc=scope.has_own_proc,
         has_own_scratch=scope.has_mounts,
+        has_own_user=spec.uid != 0,
     )
 
 

@@ -15,9 +15,9 @@ _EVERYTHING = -1
 
 # Hidden where mounts can be made: folders that anyone may write into, or that hold other
 # people's things. What is granted below them is put back in.
-_HIDDEN = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/home")  # noqa: S108
+_HIDDEN = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/home")
 #: Of those, the ones in which programs expect to write: theirs alone, gone with them.
-_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")
 _SCRATCH_OPTIONS = "mode=1777,size=64m,nr_inodes=4096"
 
 #: statvfs(3) and mount(2) name these alike: nosuid, nodev, noexec, noatime, nodiratime.
@@ -25,20 +25,21 @@ _INHERITED_FLAGS = 2 | 4 | 8 | 1024 | 2048
 
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
 # /etc as a whole would be too much: it holds docferry's own configuration, and other secrets.
-_SETTINGS = tuple(
-    f"/etc/{name}"
-    for name in (
-        "ImageMagick-6 ImageMagick-7 alternatives default/locale fonts ghostscript group "
-        "host.conf java java-11-openjdk java-17-openjdk java-21-openjdk ld.so.cache ld.so.conf "
-        "ld.so.conf.d libpaper.d libreoffice locale.alias localtime magic magic.mime mime.types "
-        "nsswitch.conf os-release papersize paperspecs passwd ssl/openssl.cnf texmf timezone xdg"
-    ).split()
+_SETTINGS_OF_PROGRAMS = """
+    ImageMagick-6 ImageMagick-7 alternatives default/locale fonts ghostscript group host.conf
+    java java-11-openjdk java-17-openjdk java-21-openjdk ld.so.cache ld.so.conf ld.so.conf.d
+    libpaper.d libreoffice locale.alias localtime magic magic.mime mime.types nsswitch.conf
+    os-release papersize paperspecs passwd ssl/openssl.cnf texmf timezone xdg
+"""
+_SETTINGS = tuple(f"/etc/{name}" for name in _SETTINGS_OF_PROGRAMS.split())
+_CACHES = (
+    *("/var/cache/fontconfig", "/var/lib/texmf", "/var/lib/ghostscript"),
+    *("/var/lib/libreoffice", "/var/spool/libreoffice"),
 )
-_CACHES = ("/var/cache/fontconfig", "/var/lib/texmf", "/var/lib/ghostscript")
 # Of all processes: nothing that tells of one of them.
-_PROC = tuple(
-    f"/proc/{name}"
-    for name in "cpuinfo filesystems meminfo self sys/kernel sys/vm stat uptime version".split()
+_PROC = (
+    *("/proc/cpuinfo", "/proc/filesystems", "/proc/meminfo", "/proc/self", "/proc/stat"),
+    *("/proc/sys/kernel", "/proc/sys/vm", "/proc/uptime", "/proc/version"),
 )
 _CPUS = "/sys/devices/system/cpu"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -55,7 +56,7 @@ def hide(readable: Sequence[str], writable: Sequence[str]) -> None:
     Raises:
         OSError: Mounts cannot be made here. Some may have been.
     """
-    granted = {path: False for path in readable} | {path: True for path in writable}
+    granted = dict.fromkeys(readable, False) | dict.fromkeys(writable, True)
     covers = _covers(list(granted))
     kept = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in granted}
     calls.mount("", "/", "", calls.MS_REC | calls.MS_PRIVATE)
@@ -88,6 +89,7 @@ def grant(
     *,
     has_own_proc: bool,
     has_own_scratch: bool,
+    has_own_user: bool,
 ) -> None:
     """
     Refuse this process all files but those of the system's programs and those named.
@@ -106,6 +108,11 @@ def grant(
         _allow(rules, path, _WRITE_FILE)
     for path in (*writable, *(_SCRATCH if has_own_scratch else ())):
         _allow(rules, path, _EVERYTHING)
+    if not has_own_scratch:
+        # LibreOffice listens there, whatever TMPDIR says, and does not start without. Only a
+        # user who can remove nothing but its own (the folder is sticky) may tidy up.
+        tidy = calls.FS_REMOVE_FILE if has_own_user else 0
+        _allow(rules, _SCRATCH[0], calls.FS_MAKE_SOCK | tidy)
     rules.enforce()
 
 

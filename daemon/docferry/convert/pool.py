@@ -33,7 +33,7 @@ _MOST_DOCUMENTS = 200
 _IDLE_S = 60.0
 _DYING_S = 2.0
 _PROGRAM = (sys.executable, "-P", "-m", "docferry.convert.child")
-_OWN_TMP = "/tmp"  # noqa: S108
+_OWN_TMP = "/tmp"
 _START_S = 60.0  # to import the library on a machine that is busy
 
 
@@ -208,11 +208,10 @@ class _Child:
         self._kept = ExitStack()
         try:
             paths = (*launch.python_folders(), *readable)
-            uid = self._kept.enter_context(
-                launch.a_user(is_wanted=confinement.may_drop_user())
-            )
+            uid = self._kept.enter_context(launch.a_user(is_wanted=confinement.may_drop_user()))
             folder = self._scratch(uid)
-            self._errors: IO[bytes] = self._kept.enter_context(TemporaryFile())
+            self._errors: IO[bytes] = TemporaryFile()  # noqa: SIM115
+            self._kept.callback(self._errors.close)
             self._socket, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._kept.callback(self._socket.close)
             with there:
