@@ -12,6 +12,7 @@ from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
 from faults_commands import COMMANDS_SAY
 from faults_confining import CONFINING
+from faults_converters import CONVERTERS
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_inspecting import INSPECTING
@@ -46,4 +47,5 @@ FAULTS = (
     *OF_THE_WORKER,
     *SERVED,
     *CONFINING,
+    *CONVERTERS,
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from docferry.config import Config
-from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind, Option
+from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind
 from docferry.convert.base import Converter
 from docferry.convert.command import CommandConverter
 from docferry.convert.libreoffice import LibreOfficeConverter
@@ -37,16 +37,23 @@ def make_converter(config: Config, name: str) -> Converter:
                 languages=options.languages or None,
             )
         case ConverterKind.COMMAND:
-            return CommandConverter(name, options.command, options.produces, slots=_slots(options))
+            return CommandConverter(
+                name,
+                options.command,
+                options.produces,
+                slots=_slots(options),
+                environment=options.environment,
+                readable=options.readable,
+            )
         case ConverterKind.LIBREOFFICE:
             return LibreOfficeConverter(name, options.format, slots=options.at_once or 1)
         case ConverterKind.PANDOC:
-            return PandocConverter(name, options.format, slots=_slots(options))
+            return PandocConverter(name, options.format, options.arguments, slots=_slots(options))
         case ConverterKind.PDF:
             return PdfConverter(name, slots=_slots(options))
         case ConverterKind.OCRMYPDF:
             languages = options.languages or ("eng",)
-            return OcrConverter(name, languages, slots=options.at_once or 1)
+            return OcrConverter(name, languages, options.arguments, slots=options.at_once or 1)
         case kind if kind in _SHAPES:
             return _service(options, _SHAPES[kind])
         case kind:
@@ -64,9 +71,10 @@ def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
         options.produces,
         slots=options.at_once or 4,
         access=Access(options.header, secret, options.verify_tls, certificate),
-        options={key: _text(value) for key, value in options.options.items()},
+        options=options.fields,
         part=options.part,
         json_field=options.json_field,
+        json_encoding=options.json_encoding,
         waits=options.wait,
         revision=options.revision,
     )
@@ -74,7 +82,3 @@ def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
 
 def _slots(options: ConverterConfig) -> int:
     return options.at_once or 2
-
-
-def _text(value: Option) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -101,7 +101,7 @@ class Attempts:
             DocferryError: That could not be written; its lease will bring it back.
         """
         if job.attempts == 1 and job.claimed_at is not None:
-            waited = job.claimed_at - job.created_at
+            waited = job.claimed_at - job.run_at
             JOB_WAIT_SECONDS.labels(job.converter).observe(max(0.0, waited.total_seconds()))
         folder = self._hands.folder / job.id
         try:
