@@ -29,6 +29,7 @@ from docferry.ledger import Ledger
 from docferry.model import (
     Attributes,
     FileState,
+    Forget,
     JobRow,
     JobState,
     Origin,
@@ -217,6 +218,10 @@ class Bench:
         told = [origin for marked, origin in self.marks if marked == path and origin]
         origin = told[-1] if told else Origin.LOCAL
         self._record("processed", path, ulid(number), content, origin, found.token)
+
+    def forget(self, path: str) -> None:
+        """Have both sides agree that the document at *path* is gone."""
+        self.write_down("inbox", [Outcome(Forget(path), synced=None)], [])
 
     def archive(self, path: str, number: int) -> None:
         """Delete the file at *path* of the target mirror, as its loop does."""

@@ -86,6 +86,37 @@ def test_the_result_of_a_newer_version_replaces_that_of_the_one_before(bench: Be
     assert row.archived_local
 
 
+def test_the_result_of_another_document_is_never_overwritten(bench: Bench) -> None:
+    bench.rule(Louder(), template="{stem}.{ext}")
+    bench.add(1, "offers/a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    bench.carry_up("a.md", 11)
+
+    bench.add(2, "letters/a.txt", b"other words")
+    worker.work_off()
+
+    letter = bench.jobs()["text", "letters/a.txt"]
+    assert bench.files() == {"a.md": "WORDS"}
+    assert (letter.state, letter.failure) == (JobState.DEAD, Failure.STORING)
+    assert "offers/a.txt is there" in (letter.last_error or "")
+
+
+def test_the_result_of_a_document_that_was_moved_is_replaced_at_last(bench: Bench) -> None:
+    bench.rule(Louder(), template="{stem}.{ext}")
+    bench.add(1, "offers/a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    bench.carry_up("a.md", 11)
+
+    bench.forget("offers/a.txt")
+    bench.add(2, "letters/a.txt", b"other words")
+    worker.work_off()
+
+    assert bench.files() == {"a.md": "OTHER WORDS"}
+    assert archived(bench) == ["WORDS"]
+
+
 def test_a_result_that_is_not_carried_up_yet_is_waited_for(bench: Bench) -> None:
     bench.rule(Louder(), template=BY_PATH, attempts=1)
     bench.add(1, "a.txt", b"words")

@@ -152,6 +152,8 @@ class PutResults:
                 self._write(target, path, result, None, None)
             case Way.REPLACE:
                 assert found is not None
+                assert sha256 is not None
+                self._refuse_anothers(job, path, sha256)
                 base = self._agreed(job.target_mirror, path, sha256)
                 intend(path, result.sha256)
                 self._write(target, path, result, found, base)
@@ -163,6 +165,18 @@ class PutResults:
         present = self._ledger.synced.get(job.mirror, [job.path]).get(job.path)
         if present is None or present.sha256 != job.sha256:
             raise OutdatedError(f"{job.path} does not hold version {job.version} any more")
+
+    def _refuse_anothers(self, job: JobRow, path: Path, sha256: Sha256) -> None:
+        """Leave the result of another document that is there still: both want the same name."""
+        made_from = self._ledger.results.at(job.target_mirror, path, sha256)
+        source = None if made_from is None else self._ledger.versions.get(made_from.source)
+        if source is None or (source.mirror, source.path) == (job.mirror, job.path):
+            return
+        if source.path in self._ledger.synced.get(source.mirror, [source.path]):
+            raise InTheWayError(
+                f"cannot put the result to {path}: that of {source.path} is there; give the "
+                "rule a template that tells them apart, such as one with {path}"
+            )
 
     def _agreed(self, mirror: str, path: Path, found: Sha256 | None) -> SyncedState:
         """Give the agreement about what is to be displaced: it is archived by its name."""
