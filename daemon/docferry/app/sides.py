@@ -245,10 +245,8 @@ class Known:
         return self.ledger.versions.parent_of(version)
 
     def made_at(self, mirror: str, path: Path, sha256: Callable[[], Sha256]) -> Provenance | None:
-        results = self.ledger.results
-        if not self.has_results or not results.has_any(mirror, path):
-            return None
-        return results.at(mirror, path, sha256())
+        made = self.ledger.results.at(mirror, path) if self.has_results else {}
+        return made.get(sha256()) if made else None
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.ledger.conflicts.begin(displaced, copy_path)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from docferry.engine.sides import KnownContents
 from docferry.engine.task import Task
-from docferry.model import Attributes, Origin, Sha256, Ulid
+from docferry.model import Attributes, Sha256, Ulid
 from docferry.storage.base import Content
 
 
@@ -20,24 +20,16 @@ class Describe:
 
     def __call__(
         self, task: Task, content: Content, sha256: Sha256 | None, parent: Ulid | None
-    ) -> tuple[Task, Attributes]:
-        """
-        Describe *content*, and correct where the task says that it comes from.
-
-        That a conversion made it is known by its content: after a crash nobody else remembers.
-        """
-        made_from = self.known.made_at(
-            self.mirror, task.operation.path, lambda: sha256 or content.sha256()
-        )
-        if made_from is not None and task.origin is Origin.LOCAL:
-            task = replace(task, origin=Origin.CONVERSION)
-        attributes = Attributes(
+    ) -> Attributes:
+        return Attributes(
             version=task.version,
             sha256=sha256,
             mtime_ns=content.attributes.mtime_ns,
             parent=parent,
             writer=self.writer,
             content_type=content.attributes.content_type,
-            made_from=made_from,
+            # Known by its content: after a crash nobody remembers what a conversion put there.
+            made_from=self.known.made_at(
+                self.mirror, task.operation.path, lambda: sha256 or content.sha256()
+            ),
         )
-        return task, attributes

@@ -167,7 +167,7 @@ class Executor:
             if held is not None:
                 task, source = replace(task, version=held[0]), replace(source, sha256=held[1])
                 parent = self._known.parent_of(held[0])
-            task, attributes = self._describe(task, content, source.sha256, parent)
+            attributes = self._describe(task, content, source.sha256, parent)
             written, moved = self._copy_or_send(operation, content, attributes, base)
         outcome = self._agreed(task, written, source.token, written.token, attributes, task.origin)
         if operation.expect_remote is not None and base is not None:

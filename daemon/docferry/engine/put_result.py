@@ -168,7 +168,7 @@ class PutResults:
 
     def _refuse_anothers(self, job: JobRow, path: Path, sha256: Sha256) -> None:
         """Leave the result of another document that is there still: both want the same name."""
-        made_from = self._ledger.results.at(job.target_mirror, path, sha256)
+        made_from = self._ledger.results.at(job.target_mirror, path).get(sha256)
         source = None if made_from is None else self._ledger.versions.get(made_from.source)
         if source is None or (source.mirror, source.path) == (job.mirror, job.path):
             return
