@@ -25,13 +25,12 @@ from docferry.engine.put_result import Target
 from docferry.engine.worker import Worker
 from docferry.engine.worker_chain import Conversion
 from docferry.errors import DocferryError, PermanentError
+from docferry.job import JobRow, JobState
 from docferry.ledger import Ledger
 from docferry.model import (
     Attributes,
     FileState,
     Forget,
-    JobRow,
-    JobState,
     Origin,
     Outcome,
     Path,

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from docferry.core.failures import Failed
+from docferry.job import Failure, JobRow, JobStage, NewJob
 from docferry.ledger import Ledger
-from docferry.model import Failure, JobRow, JobStage, NewJob, Origin, Outcome, VersionRow
+from docferry.model import Origin, Outcome, VersionRow
 from ledger_rows import NOW, new_job, sha_of, ulid_of, uploaded
 
 SECOND = timedelta(seconds=1)

@@ -73,10 +73,7 @@ CONFINING = (
         "    watched.register(os.pidfd_open(pid), select.POLLIN)\n"
         "    watched.register(life, select.POLLIN)\n",
         "    watched.register(os.pidfd_open(pid), select.POLLIN)\n",
-        (
-            "integration/test_children.py"
-            "::test_a_command_does_not_outlive_a_daemon_that_is_killed",
-        ),
+        ("integration/test_children.py::test_a_command_does_not_outlive_a_daemon_that_is_killed",),
     ),
     # Children that are kept.
     Fault(

@@ -12,7 +12,8 @@ import tempfile
 from conversion_bench import Bench, Louder, bench_in, ulid
 from docferry.convert.base import Converted, Document, Limits
 from docferry.engine.put_result import open_file
-from docferry.model import FileState, JobState, Origin, Outcome, SyncedState, Upload, VersionRow
+from docferry.job import JobState
+from docferry.model import FileState, Origin, Outcome, SyncedState, Upload, VersionRow
 from docferry.storage.base import Content
 
 

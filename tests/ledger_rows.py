@@ -8,12 +8,12 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.model import (
     DeleteRemote,
     FileState,
     Forget,
-    NewJob,
     Origin,
     Outcome,
     Path,

@@ -30,7 +30,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from docferry.errors import DocferryError
-from docferry.model import BreakerState, Failure, JobState, MirrorHealth, RequestKind
+from docferry.job import BreakerState, Failure, JobState
+from docferry.model import MirrorHealth, RequestKind
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

@@ -16,7 +16,7 @@ from converting import running
 from docferry.convert import ConversionStoppedError, Limits
 from docferry.convert.process import Children
 from docferry.errors import TemporaryError
-from docferry.model import Failure
+from docferry.job import Failure
 from processes import is_gone, wait_for
 from samples import hostile
 

@@ -18,21 +18,13 @@ from docferry.app.daemon import Daemon
 from docferry.config import load
 from docferry.core.patrol import Phase
 from docferry.errors import UserError
+from docferry.job import BreakerState, ConverterRow
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import NewRequest
 from docferry.ledger.snapshot_log import SnapshotRow
-from docferry.model import (
-    BreakerState,
-    ConverterRow,
-    FileState,
-    HoldState,
-    KeepBoth,
-    Outcome,
-    RequestKind,
-    RequestState,
-)
+from docferry.model import FileState, HoldState, KeepBoth, Outcome, RequestKind, RequestState
 from ledger_rows import NOW, agreed, uploaded
 
 

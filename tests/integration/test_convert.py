@@ -14,7 +14,7 @@ from converting import converted, running, staged
 from docferry.convert import ConversionError, ConversionStoppedError, Document, Limits
 from docferry.convert.markdown import MarkdownConverter
 from docferry.errors import UserError
-from docferry.model import Failure
+from docferry.job import Failure
 from processes import is_gone, wait_for
 from samples import hostile, make
 

@@ -12,7 +12,7 @@ from by_programs import converted, staged
 from docferry.convert.base import ConversionError, ConversionStoppedError, Document, Limits
 from docferry.convert.command import CommandConverter
 from docferry.errors import TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 from processes import wait_for
 
 SHORT = Limits(timeout_s=20)

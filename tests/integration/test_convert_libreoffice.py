@@ -15,7 +15,7 @@ from by_programs import converted, staged, words_of
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.libreoffice import FORMATS, LibreOfficeConverter
 from docferry.errors import UserError
-from docferry.model import Failure
+from docferry.job import Failure
 from processes import wait_for
 from samples import real
 

@@ -14,7 +14,7 @@ from by_programs import converted, staged, words_of
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.ocr import OcrConverter
 from docferry.errors import UserError
-from docferry.model import Failure
+from docferry.job import Failure
 from samples import make, real
 
 pytestmark = pytest.mark.tools("ocrmypdf", "tesseract")

@@ -11,8 +11,9 @@ from commands import Desk
 from conversion_rows import RULE, done, queued
 from docferry.app.conversion import rules_of
 from docferry.config import load
+from docferry.job import JobState, Priority
 from docferry.ledger import Ledger
-from docferry.model import JobState, Priority, Ulid
+from docferry.model import Ulid
 
 HOSTILE = "a\x1b[31m\nb.docx"
 

@@ -13,7 +13,7 @@ from by_programs import converted, picture_of_the_machine, staged, words_of
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.pandoc import FORMATS, PandocConverter, program
 from docferry.errors import UserError
-from docferry.model import Failure
+from docferry.job import Failure
 from samples import real
 
 GARBAGE = random.Random(7).randbytes(3000)

@@ -17,7 +17,7 @@ from docferry.convert import pandoc
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.pdf import PdfConverter
 from docferry.errors import UserError
-from docferry.model import Failure
+from docferry.job import Failure
 from samples import make, real
 
 GARBAGE = random.Random(7).randbytes(3000)

@@ -14,7 +14,7 @@ from converting import converted, running, staged
 from docferry.convert import ConversionError, Limits
 from docferry.convert.kinds import tell_kind
 from docferry.convert.markdown import MarkdownConverter
-from docferry.model import Failure
+from docferry.job import Failure
 from samples import hostile, make
 
 # Enough for the library and a good document; little for those that want more.

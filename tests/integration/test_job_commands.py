@@ -13,8 +13,9 @@ from commands import Desk
 from conversion_rows import RULE, dead, done, queued, running
 from docferry.app.wake import WakeUps
 from docferry.core.failures import Failed
+from docferry.job import BreakerState, ConverterRow, Failure, JobState
 from docferry.ledger import Ledger
-from docferry.model import BreakerState, ConverterRow, Failure, JobState, Ulid
+from docferry.model import Ulid
 from ledger_rows import MINUTE, NOW, deleted, ulid_of
 
 HOSTILE = "a\x1b[31m\nb.docx"

@@ -15,9 +15,9 @@ from typing import IO
 import pytest
 
 from docferry.errors import UserError
+from docferry.job import JobRow
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock, is_held
-from docferry.model import JobRow
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, uploaded
 from processes import wait_for
 

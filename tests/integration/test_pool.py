@@ -14,7 +14,7 @@ from converting import running
 from docferry.convert import ConversionStoppedError, Limits, confine_tree
 from docferry.convert.pool import ChildFailedError, Pool, Request
 from docferry.errors import TemporaryError
-from docferry.model import Failure
+from docferry.job import Failure
 from processes import is_gone, wait_for
 
 LIMITS = Limits(timeout_s=30, memory_mib=512)

@@ -15,7 +15,7 @@ from conversion_servers import CUT, HANGS, PAGE, FailingServer, Said
 from docferry.convert.base import ConverterDownError, Limits
 from docferry.convert.service import Access, ServiceConverter
 from docferry.errors import TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 SHORT = Limits(timeout_s=1.0)
 

@@ -15,7 +15,7 @@ from docferry.convert.base import ConversionStoppedError, ConverterDownError, Li
 from docferry.convert.service import Access, ServiceConverter, Waits
 from docferry.core.ulids import time_of
 from docferry.errors import UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 office = pytest.mark.tools("soffice")
 

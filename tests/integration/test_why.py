@@ -11,8 +11,8 @@ import pytest
 from commands import Desk
 from conversion_rows import RULE, SECOND, dead, done, job_of, queued, running
 from docferry.core.failures import Failed
+from docferry.job import Failure
 from docferry.ledger import Ledger
-from docferry.model import Failure
 from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
 
 

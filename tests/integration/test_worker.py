@@ -18,8 +18,8 @@ from docferry.convert.base import (
     Limits,
 )
 from docferry.errors import TemporaryError, UnreachableError, UserError
+from docferry.job import BreakerState, Failure, JobState, Priority
 from docferry.ledger import Ledger
-from docferry.model import BreakerState, Failure, JobState, Priority
 from processes import wait_for
 
 

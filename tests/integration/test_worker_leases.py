@@ -11,7 +11,7 @@ import pytest
 
 from conversion_bench import NOW, Bench, Louder, bench_in, ulid
 from docferry.convert.base import Document
-from docferry.model import Failure, JobStage, JobState
+from docferry.job import Failure, JobStage, JobState
 from processes import wait_for
 
 

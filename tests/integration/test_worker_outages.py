@@ -11,7 +11,7 @@ import pytest
 
 from conversion_bench import Bench, Louder, bench_in
 from docferry.convert.base import ConversionError, ConverterDownError, Document
-from docferry.model import BreakerState, Failure, JobState
+from docferry.job import BreakerState, Failure, JobState
 from processes import wait_for
 
 HOUR_S = 3600.0

@@ -9,7 +9,8 @@ import pytest
 
 from conversion_bench import Bench, Louder, bench_in, ulid
 from docferry.convert.base import Document
-from docferry.model import Failure, JobState, Origin
+from docferry.job import Failure, JobState
+from docferry.model import Origin
 
 BY_PATH = "{dir}{stem}.{ext}"
 

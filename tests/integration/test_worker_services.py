@@ -13,7 +13,7 @@ import pytest
 from conversion_bench import Bench, Louder, bench_in
 from conversion_servers import FailingServer, Said
 from docferry.convert.service import ServiceConverter
-from docferry.model import BreakerState, JobState
+from docferry.job import BreakerState, JobState
 from processes import wait_for
 
 HOUR_S = 3600.0

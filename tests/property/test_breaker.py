@@ -20,7 +20,7 @@ from docferry.core.breaker import (
     on_probe_start,
 )
 from docferry.core.failures import Again, Failed, GiveUp, Skip, after_failure
-from docferry.model import BreakerState, Failure
+from docferry.job import BreakerState, Failure
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOUR_S = 3600.0

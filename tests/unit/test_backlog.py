@@ -12,8 +12,9 @@ import pytest
 from docferry.core.filters import Filter
 from docferry.core.rules import Rule, jobs_for
 from docferry.engine.backlog import Backlog, Counted, count
+from docferry.job import Failure, JobState, Priority
 from docferry.ledger import Ledger
-from docferry.model import DeleteRemote, Failure, JobState, Origin, Outcome, Priority
+from docferry.model import DeleteRemote, Origin, Outcome
 from ledger_rows import MINUTE, NOW, fresh_ledger, uploaded
 
 RULE = Rule("text", "docs", Filter(("*.docx",)), "processed", "markdown", ".md", "r1")

@@ -19,7 +19,7 @@ from docferry.core.breaker import (
     on_probe_start,
 )
 from docferry.core.failures import Failed
-from docferry.model import BreakerState, ConverterRow, Failure
+from docferry.job import BreakerState, ConverterRow, Failure
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

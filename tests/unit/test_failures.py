@@ -15,7 +15,7 @@ from docferry.core.failures import (
     after_failure,
     lost_too_often,
 )
-from docferry.model import Failure
+from docferry.job import Failure
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OWN = (Failure.TIMEOUT, Failure.MEMORY, Failure.PROCESSES, Failure.CRASHED)

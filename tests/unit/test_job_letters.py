@@ -10,8 +10,9 @@ from datetime import datetime
 import pytest
 
 from docferry.core.failures import Failed
+from docferry.job import Failure, JobRow, JobState, NewJob, Priority
 from docferry.ledger import Ledger
-from docferry.model import DeleteRemote, Failure, JobRow, JobState, NewJob, Outcome, Priority
+from docferry.model import DeleteRemote, Outcome
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of, uploaded
 
 BROKEN = Failed(Failure.REFUSED, "not a document")

@@ -9,13 +9,9 @@ from dataclasses import replace
 import pytest
 
 from docferry.core.failures import Failed
+from docferry.job import Failure, JobRow, NewJob
 from docferry.ledger import Ledger
-from docferry.model import (
-    Failure,
-    JobRow,
-    NewJob,
-    Origin,
-)
+from docferry.model import Origin
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, uploaded, version
 
 RULES = ("to-markdown",)

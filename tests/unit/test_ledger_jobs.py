@@ -9,15 +9,8 @@ from dataclasses import replace
 import pytest
 
 from docferry.core.failures import Failed
+from docferry.job import Failure, JobRow, JobStage, JobState, NewJob, Priority
 from docferry.ledger import Ledger
-from docferry.model import (
-    Failure,
-    JobRow,
-    JobStage,
-    JobState,
-    NewJob,
-    Priority,
-)
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of
 
 RULES = ("to-markdown",)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from docferry.job import JobRow
 from docferry.ledger import Ledger
-from docferry.model import JobRow, Provenance
+from docferry.model import Provenance
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of
 
 

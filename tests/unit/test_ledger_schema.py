@@ -13,23 +13,12 @@ from sqlalchemy import NullPool, create_engine, inspect
 
 from docferry.core.places import result_path
 from docferry.errors import PermanentError, UserError
+from docferry.job import BreakerState, JobStage, JobState, Priority
 from docferry.ledger import Ledger, upgrade
 from docferry.ledger.database import Database
 from docferry.ledger.lock import StateLock
 from docferry.ledger.schema import METADATA
-from docferry.model import (
-    BreakerState,
-    HoldState,
-    JobStage,
-    JobState,
-    MirrorHealth,
-    Mode,
-    Origin,
-    Priority,
-    RequestKind,
-    RequestState,
-    Side,
-)
+from docferry.model import HoldState, MirrorHealth, Mode, Origin, RequestKind, RequestState, Side
 
 #: V1 was followed by V2, which was deleted; V3 is current. One deletion waits in a hold.
 OF_BEFORE = """

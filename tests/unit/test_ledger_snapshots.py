@@ -14,12 +14,13 @@ from datetime import timedelta
 import pytest
 
 from docferry.errors import PermanentError, UserError
+from docferry.job import JobState
 from docferry.ledger import Ledger, upgrade
 from docferry.ledger.database import Database
 from docferry.ledger.rebuilt import Rebuilt, is_waiting_in, profile_in
 from docferry.ledger.requests import NewRequest
 from docferry.ledger.snapshots import StoppedError, make, unpack
-from docferry.model import NEVER_SEEN, DeleteRemote, JobState, Mode, RequestKind, Side
+from docferry.model import NEVER_SEEN, DeleteRemote, Mode, RequestKind, Side
 from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, uploaded, version
 
 #: What the configuration says of conversions: by rule, where its results go.

@@ -10,18 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from docferry.errors import PermanentError, UserError
+from docferry.job import BreakerState, ConverterRow
 from docferry.ledger import Ledger, ProblemRow
-from docferry.model import (
-    BreakerState,
-    ConverterRow,
-    FileState,
-    KeepBoth,
-    MirrorHealth,
-    Mode,
-    Origin,
-    Outcome,
-    VersionRow,
-)
+from docferry.model import FileState, KeepBoth, MirrorHealth, Mode, Origin, Outcome, VersionRow
 from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, sha_of, version
 
 

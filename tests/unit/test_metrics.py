@@ -10,8 +10,9 @@ import pytest
 
 from docferry import metrics
 from docferry.errors import TemporaryError
+from docferry.job import BreakerState, Failure, JobState
 from docferry.metrics import REGISTRY, JobFigures, LiveFigures, MirrorFigures, QueueFigures
-from docferry.model import BreakerState, Failure, JobState, MirrorHealth, RequestKind
+from docferry.model import MirrorHealth, RequestKind
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

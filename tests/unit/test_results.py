@@ -9,7 +9,7 @@ import pytest
 
 from docferry.convert import ConversionError
 from docferry.convert.results import check_result
-from docferry.model import Failure
+from docferry.job import Failure
 from samples import hostile, make
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from docferry.core.filters import Filter
 from docferry.core.rules import Rule, jobs_for, recipe_for
-from docferry.model import NewJob, Origin, Priority, VersionRow
+from docferry.job import NewJob, Priority
+from docferry.model import Origin, VersionRow
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from docferry.convert.service_answers import (
     why_not,
 )
 from docferry.errors import DocferryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 NOW = datetime(2026, 11, 26, 12, 0, 0, tzinfo=UTC)
 

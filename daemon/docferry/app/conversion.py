@@ -23,10 +23,11 @@ from docferry.engine.timers import Timers
 from docferry.engine.worker import Worker
 from docferry.engine.worker_chain import Conversion
 from docferry.errors import UserError
+from docferry.job import BreakerState, ConverterRow, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import JOBS_ENDED
-from docferry.model import BreakerState, ConverterRow, JobRow, Outcome, Path, Sha256
+from docferry.model import Outcome, Path, Sha256
 
 log = get_logger(__name__)
 

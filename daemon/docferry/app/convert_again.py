@@ -15,8 +15,9 @@ from docferry.core.rules import Rule, jobs_for
 from docferry.core.verdict import why_not
 from docferry.engine import backlog
 from docferry.errors import UserError
+from docferry.job import NewJob, Priority
 from docferry.ledger import Ledger
-from docferry.model import NewJob, Path, Priority, Ulid, VersionRow
+from docferry.model import Path, Ulid, VersionRow
 
 _CHUNK = 500  # files read at a time
 

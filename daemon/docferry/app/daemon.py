@@ -27,11 +27,12 @@ from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
 from docferry.engine.watch import Watch, log_loss
+from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.ledger.damage import refuse_damaged
 from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
-from docferry.model import MirrorHealth, NewJob, VersionRow
+from docferry.model import MirrorHealth, VersionRow
 from docferry.web.probes import Probes
 
 log = get_logger(__name__)

@@ -9,8 +9,9 @@ from itertools import islice
 
 from docferry.config import Config
 from docferry.errors import UserError
+from docferry.job import Failure, JobRow, JobState
 from docferry.ledger import Ledger
-from docferry.model import Failure, JobRow, JobState, Path, Ulid, VersionRow
+from docferry.model import Path, Ulid, VersionRow
 
 _MOST_PATHS = 100
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from docferry.config import Config
 from docferry.engine.backlog import MOST_QUEUED
+from docferry.job import BreakerState, ConverterRow, JobRow, JobState
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
-from docferry.model import BreakerState, ConverterRow, JobRow, JobState
 
 _OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
 

@@ -25,11 +25,12 @@ from docferry.core.rules import Rule, jobs_for
 from docferry.engine.identity import place_of
 from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import DocferryError, PermanentError, UserError
+from docferry.job import Priority
 from docferry.ledger.damage import clear_sidecars, damage_of, is_there, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.logs import get_logger
-from docferry.model import RESERVED, FileState, Priority, Ulid
+from docferry.model import RESERVED, FileState, Ulid
 from docferry.model import Path as ModelPath
 from docferry.storage.base import Archive
 from docferry.storage.local import LocalStorage

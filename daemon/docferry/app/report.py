@@ -14,20 +14,12 @@ from datetime import UTC, datetime, timedelta
 
 from docferry.app.queues import BacklogReport, ConverterReport, backlogs, converters
 from docferry.config import Config, MirrorConfig
+from docferry.job import JobRow, JobState
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import RequestRow
-from docferry.model import (
-    HoldState,
-    JobRow,
-    JobState,
-    Path,
-    RequestKind,
-    RequestState,
-    SyncedState,
-    VersionRow,
-)
+from docferry.model import HoldState, Path, RequestKind, RequestState, SyncedState, VersionRow
 
 #: A daemon that has work writes its row every second; an idle one only when something changes.
 _MOST_PROBLEMS = 1000

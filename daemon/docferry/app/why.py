@@ -14,8 +14,9 @@ from docferry.app.versions import mirror_of
 from docferry.config import Config
 from docferry.core.rules import Rule
 from docferry.core.verdict import why_not
+from docferry.job import JobRow
 from docferry.ledger import HistoryRow, Ledger
-from docferry.model import JobRow, Path, VersionRow
+from docferry.model import Path, VersionRow
 
 _MOST_JOBS = 100  # about one content
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from docferry.app.convert_again import Counted, Wanted
-    from docferry.model import NewJob, Ulid
+    from docferry.job import NewJob
+    from docferry.model import Ulid
 
 _MOST = 20
 _ASK_ABOVE = 100  # conversions

@@ -15,7 +15,7 @@ from docferry.core.words import counted
 if TYPE_CHECKING:
     from docferry.app.report import FileReport, MirrorReport, Status
     from docferry.engine.dry_run import DryRun
-    from docferry.model import JobRow
+    from docferry.job import JobRow
 
 _COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
 _HELD = "gone from one side, and kept on the other by hold {}"

@@ -12,7 +12,7 @@ from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import ago, emit_json, lasted, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
-from docferry.model import Failure, JobRow, JobState
+from docferry.job import Failure, JobRow, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

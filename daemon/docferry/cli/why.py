@@ -9,7 +9,8 @@ import click
 
 from docferry.cli import Context, as_json, pass_context
 from docferry.cli.output import emit_json, lasted, line, size
-from docferry.model import JobState, Origin
+from docferry.job import JobState
+from docferry.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from docferry.errors import PermanentError, TemporaryError, UnreachableError
-from docferry.model import Failure
+from docferry.job import Failure
 
 
 class ConversionError(PermanentError):

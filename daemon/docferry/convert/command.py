@@ -11,7 +11,7 @@ from docferry.convert.command_program import SEARCH_PATH, Program, file_hash
 from docferry.convert.command_result import failure_of, refused, result_at, result_in
 from docferry.convert.process import Children, Finished
 from docferry.errors import TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 #: What a command may name, in any of its words, with what it stands for.
 PLACES: Mapping[str, str] = {

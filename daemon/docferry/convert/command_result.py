@@ -13,7 +13,7 @@ from typing import TypeAlias
 from docferry.convert.base import ConversionError, Converted, Document, Limits
 from docferry.convert.process import Finished
 from docferry.errors import DocferryError, TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 #: Reads a command's own signs; None: they say nothing, its exit code decides.
 Verdict: TypeAlias = Callable[[Finished, Document], DocferryError | None]

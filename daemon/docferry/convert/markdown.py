@@ -19,7 +19,7 @@ from docferry.convert.extract import REVISION
 from docferry.convert.pool import ChildFailedError, Pool, Request
 from docferry.convert.results import check_result
 from docferry.errors import TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 _LIBRARY = "kreuzberg"
 _REMEDY = "install it with: pip install 'docferry[markdown]'"

@@ -16,7 +16,7 @@ from docferry.convert.command_program import SEARCH_PATH, Program
 from docferry.convert.command_result import failure_of, left_of, refused, result_at
 from docferry.convert.process import Children, Finished
 from docferry.errors import DocferryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 _REMEDY = "apt-get install ocrmypdf, and tesseract-ocr-deu and the like for the languages"
 _DPI = 300  # of a picture that does not say it, or says what screens have

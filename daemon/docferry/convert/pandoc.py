@@ -18,7 +18,7 @@ from docferry.convert.command_program import SEARCH_PATH, Program
 from docferry.convert.command_result import failure_of, refused, result_at
 from docferry.convert.process import Children, Finished
 from docferry.errors import DocferryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 #: What it is told to write for the results that end so.
 FORMATS: Mapping[str, str] = {

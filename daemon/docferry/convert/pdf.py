@@ -22,7 +22,7 @@ from docferry.convert.command_program import SEARCH_PATH, Program
 from docferry.convert.command_result import failure_of, last_line, left_of, refused, result_at
 from docferry.convert.process import Children
 from docferry.errors import TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 #: Raise it whenever pdf_child.py would turn the same document into something else.
 _REVISION = 1

@@ -27,7 +27,7 @@ from docferry.convert import child, confinement, launch, process, watch
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.watch import Excess
 from docferry.errors import TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 _MOST_DOCUMENTS = 200
 _IDLE_S = 60.0

@@ -27,7 +27,7 @@ from docferry.convert.base import ConversionStoppedError, Limits
 from docferry.convert.confine import Spec
 from docferry.convert.confine_files import is_of_the_system
 from docferry.convert.watch import Excess
-from docferry.model import Failure
+from docferry.job import Failure
 
 _MIB = 1024 * 1024
 _ERRORS_BYTES = 4096  # of what a command wrote to its standard error, the end

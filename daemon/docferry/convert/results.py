@@ -9,7 +9,7 @@ import stat
 from docferry.convert.base import ConversionError
 from docferry.convert.kind_names import BY_EXTENSION
 from docferry.convert.kinds import tell_kind
-from docferry.model import Failure
+from docferry.job import Failure
 
 _PIECE_BYTES = 1 << 20
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from docferry.convert.base import ConversionError, ConverterDownError
 from docferry.errors import DocferryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 LONGEST_WAIT_S = 3600.0  #: whatever a service asks for
 WORDS_BYTES = 4096  #: of what a service says about a failure; the rest is not read

@@ -37,7 +37,7 @@ from docferry.convert.service_answers import (
 from docferry.convert.service_bodies import FileBody
 from docferry.convert.service_lines import CONNECT_TIMEOUT_S, GRACE_S, Line, session_on
 from docferry.errors import DocferryError, TemporaryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 Json: TypeAlias = Any  #: what json gives; whoever takes something out of it looks at it
 

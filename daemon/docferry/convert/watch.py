@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from docferry.convert import confine_tree
 from docferry.convert.base import Limits
-from docferry.model import Failure
+from docferry.job import Failure
 
 _MIB = 1024 * 1024
 _OF_OURS = 2  # the launcher and the first process of its namespace

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from docferry.core.failures import LONGEST_RETRY_AFTER_S, Failed
-from docferry.model import BreakerState, ConverterRow, Failure
+from docferry.job import BreakerState, ConverterRow, Failure
 
 OPENS_AFTER = 5  #: outages in a row
 SHORTEST_PAUSE_S = 5.0

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from docferry.core.retry import delay_s
-from docferry.model import Failure
+from docferry.job import Failure
 
 #: A converter that asks for more patience than this is asked again all the same.
 LONGEST_RETRY_AFTER_S = 3600.0

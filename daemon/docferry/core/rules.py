@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from docferry.core.filters import Filter
 from docferry.core.places import DEFAULT_TEMPLATE, place_of
-from docferry.model import NewJob, Origin, Path, Priority, VersionRow
+from docferry.job import NewJob, Priority
+from docferry.model import Origin, Path, VersionRow
 
 
 @dataclass(frozen=True, slots=True)

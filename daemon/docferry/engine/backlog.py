@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from docferry.core.rules import Rule, jobs_for
+from docferry.job import NewJob, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.job_backlog import Passed
-from docferry.model import NewJob, Path, Priority, VersionRow
+from docferry.model import Path, VersionRow
 
 MOST_QUEUED = 1000  #: of the backlog of one rule
 AGAIN_AFTER = timedelta(hours=24)

@@ -41,6 +41,7 @@ from docferry.errors import (
     ThrottledError,
     UnreachableError,
 )
+from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.logs import at_once, get_logger
 from docferry.model import (
@@ -53,7 +54,6 @@ from docferry.model import (
     KeepBoth,
     Key,
     Mode,
-    NewJob,
     Operation,
     Origin,
     Outcome,

@@ -24,12 +24,12 @@ from docferry.engine.rot import RotProblems, archived_path
 from docferry.engine.snapshot import MISSED
 from docferry.engine.sound import SoundCopies
 from docferry.errors import PermanentError, StaleError, TemporaryError
+from docferry.job import JobRow
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest, RequestRow
 from docferry.logs import get_logger
 from docferry.model import (
     Attributes,
-    JobRow,
     Origin,
     Path,
     RequestKind,

@@ -23,18 +23,9 @@ from docferry.errors import (
     TemporaryError,
     UnreachableError,
 )
+from docferry.job import JobRow
 from docferry.ledger import Ledger
-from docferry.model import (
-    Attributes,
-    FileState,
-    JobRow,
-    Origin,
-    Path,
-    Sha256,
-    Side,
-    SyncedState,
-    Unknown,
-)
+from docferry.model import Attributes, FileState, Origin, Path, Sha256, Side, SyncedState, Unknown
 from docferry.storage.base import Content, Storage
 from docferry.storage.local_content import LocalContent, token_of
 

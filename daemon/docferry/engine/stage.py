@@ -12,7 +12,8 @@ from typing import Protocol, TypeAlias
 from docferry.convert.base import Document
 from docferry.convert.kinds import Kind
 from docferry.errors import PermanentError, StaleError, TemporaryError
-from docferry.model import JobRow, Sha256, VersionRow
+from docferry.job import JobRow
+from docferry.model import Sha256, VersionRow
 from docferry.storage.base import Content
 
 #: Gives the row of a version; None: the ledger has it no more.

@@ -26,9 +26,9 @@ from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
 from docferry.errors import DocferryError, TemporaryError
+from docferry.job import JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.model import JobRow
 
 log = get_logger(__name__)
 

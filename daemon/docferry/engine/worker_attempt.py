@@ -20,10 +20,11 @@ from docferry.engine.worker_failures import failed_converting
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
 from docferry.errors import DocferryError, PermanentError
+from docferry.job import Failure, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
-from docferry.model import Failure, JobRow, Path
+from docferry.model import Path
 
 log = get_logger(__name__)
 

@@ -14,7 +14,7 @@ from docferry.convert.kinds import tell_kind
 from docferry.convert.results import check_result
 from docferry.core.rules import Rule
 from docferry.errors import DocferryError, TemporaryError
-from docferry.model import Failure
+from docferry.job import Failure
 
 _BLANK_BYTES = 4096  #: a larger file is not read to see whether it is blank
 

@@ -11,8 +11,9 @@ from docferry.convert.base import Converter
 from docferry.core import breaker as breakers
 from docferry.core.breaker import Breaker
 from docferry.core.failures import Failed
+from docferry.job import BreakerState, ConverterRow
 from docferry.logs import get_logger
-from docferry.model import BreakerState, ConverterRow, Ulid
+from docferry.model import Ulid
 
 log = get_logger(__name__)
 

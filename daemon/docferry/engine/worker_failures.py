@@ -5,7 +5,7 @@ from __future__ import annotations
 from docferry.convert.base import ConversionError, ConverterDownError
 from docferry.core.failures import Failed
 from docferry.errors import DocferryError, UserError
-from docferry.model import Failure
+from docferry.job import Failure
 
 
 def failed_converting(error: DocferryError) -> Failed:

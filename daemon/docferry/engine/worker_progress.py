@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from docferry.job import JobRow, JobStage
 from docferry.ledger import Ledger
-from docferry.model import JobRow, JobStage, Path, Sha256, Ulid
+from docferry.model import Path, Sha256, Ulid
 
 LEASE = timedelta(seconds=60)
 #: A stage that has lasted so long is written down.

@@ -9,8 +9,9 @@ from functools import partial
 from docferry.engine.put_result import Result, Target
 from docferry.engine.stage import OpensVersions, copy
 from docferry.errors import DocferryError, StaleError
+from docferry.job import JobRow
 from docferry.ledger import Ledger
-from docferry.model import FileState, JobRow
+from docferry.model import FileState
 from docferry.storage.base import Content
 
 

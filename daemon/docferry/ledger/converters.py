@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 from sqlalchemy import select
 
+from docferry.job import ConverterRow
 from docferry.ledger.database import Database, Taken
 from docferry.ledger.schema import converter
-from docferry.model import ConverterRow
 
 _SAME_NAME = Taken(("name",))
 

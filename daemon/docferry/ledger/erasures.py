@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Column, Table, func, or_, select
 
 from docferry.core.places import is_named_after
+from docferry.job import JobRow, JobState
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import (
     METADATA,
@@ -37,7 +38,7 @@ from docferry.ledger.schema import (
     version,
 )
 from docferry.ledger.schema import mirror as mirror_table
-from docferry.model import JobRow, JobState, Path, RequestState, Sha256, Ulid
+from docferry.model import Path, RequestState, Sha256, Ulid
 
 ERASE = "erase"  #: in history, under no path: a version that was erased; its note is the SHA-256
 _REDACTED = "(erased)"

@@ -10,20 +10,14 @@ from typing import Any
 
 from sqlalchemy import func, literal_column, select
 
+from docferry.job import Failure, JobState, NewJob, Priority
 from docferry.ledger.database import Database, chunks
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW
 from docferry.ledger.job_rows import IS_QUEUED
 from docferry.ledger.jobs import insert_jobs
 from docferry.ledger.schema import job, setting, synced, version
 from docferry.ledger.versions import ROW
-from docferry.model import (
-    Failure,
-    JobState,
-    NewJob,
-    Path,
-    Priority,
-    VersionRow,
-)
+from docferry.model import Path, VersionRow
 
 _KEY = "backlog:"  # of settings: then comes the rule's name
 

@@ -10,18 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, or_, select
 from ulid import ULID
 
+from docferry.job import Failure, JobRow, JobState, NewJob, Priority
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import job, synced, version
-from docferry.model import (
-    Failure,
-    JobRow,
-    JobState,
-    NewJob,
-    Path,
-    Priority,
-    Sha256,
-    Ulid,
-)
+from docferry.model import Path, Sha256, Ulid
 
 #: Note of a letter that was queued again by itself. That happens to it once.
 REVIVED = "tried again by itself after its converter had been down"

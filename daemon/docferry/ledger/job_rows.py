@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Select, func, literal_column, null, select
 
+from docferry.job import JobRow, JobState
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import job, result, version
-from docferry.model import JobRow, JobState, Origin, Path, Sha256, Ulid
+from docferry.model import Origin, Path, Sha256, Ulid
 
 #: Of which there may be few or many, but never all that ever was.
 _UNSETTLED = (JobState.QUEUED, JobState.RUNNING, JobState.DEAD)

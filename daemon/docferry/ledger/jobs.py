@@ -34,21 +34,12 @@ from sqlalchemy import (
 
 from docferry.core.failures import Failed
 from docferry.core.results import is_by_path
+from docferry.job import Failure, JobRow, JobStage, JobState, NewJob, Priority
 from docferry.ledger.database import Transaction, chunks
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
 from docferry.ledger.job_rows import IS_QUEUED, JobRows, Queue
 from docferry.ledger.schema import job, result
-from docferry.model import (
-    Failure,
-    JobRow,
-    JobStage,
-    JobState,
-    NewJob,
-    Path,
-    Priority,
-    Sha256,
-    Ulid,
-)
+from docferry.model import Path, Sha256, Ulid
 
 __all__ = ["Jobs", "Queue", "insert_jobs"]
 

@@ -11,6 +11,7 @@ from typing import Self
 from sqlalchemy import select
 
 from docferry.errors import UserError
+from docferry.job import NewJob
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
@@ -37,7 +38,7 @@ from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
 from docferry.ledger.waits import RetentionWaits
-from docferry.model import NewJob, Outcome, Ulid
+from docferry.model import Outcome, Ulid
 
 
 class Ledger:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Text, bindparam, null, true
 
 from docferry.core.paths import is_odd
+from docferry.job import NewJob
 from docferry.ledger.conflicts import end_begun, list_conflicts
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
@@ -20,7 +21,6 @@ from docferry.ledger.versions import values_of
 from docferry.model import (
     Erase,
     Forget,
-    NewJob,
     Outcome,
     Path,
     ReadLocal,

@@ -27,20 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from docferry.core.patrol import Phase
-from docferry.model import (
-    BreakerState,
-    Failure,
-    HoldState,
-    JobStage,
-    JobState,
-    MirrorHealth,
-    Mode,
-    Origin,
-    Priority,
-    RequestKind,
-    RequestState,
-    Side,
-)
+from docferry.job import BreakerState, Failure, JobStage, JobState, Priority
+from docferry.model import HoldState, MirrorHealth, Mode, Origin, RequestKind, RequestState, Side
 
 E = TypeVar("E", bound=StrEnum)
 

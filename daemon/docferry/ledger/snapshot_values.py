@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, Table
 
 from docferry.errors import PermanentError
+from docferry.job import Priority
 from docferry.ledger.schema import Instant, Rank, Word, job, mirror, synced, version
-from docferry.model import Priority
 
 _TYPES = {Boolean: "integer", BigInteger: "integer", Integer: "integer", Float: "real"}
 #: A job's is also the name of the folder that it is done in.
