@@ -73,10 +73,7 @@ CONFINING = (
         "    watched.register(os.pidfd_open(pid), select.POLLIN)\n"
         "    watched.register(life, select.POLLIN)\n",
         "    watched.register(os.pidfd_open(pid), select.POLLIN)\n",
-        (
-            "integration/test_children.py"
-            "::test_a_command_does_not_outlive_a_daemon_that_is_killed",
-        ),
+        ("integration/test_children.py::test_a_command_does_not_outlive_a_daemon_that_is_killed",),
     ),
     # Children that are kept.
     Fault(
@@ -87,11 +84,11 @@ CONFINING = (
         POOL,
     ),
     Fault(
-        "a child that answered nonsense is given the next document",
+        "a child that took too long is given the next document",
         "convert/pool.py",
         "        self.is_sound = False  # until it has answered\n",
         "",
-        POOL,
+        ("integration/test_convert.py::test_a_conversion_that_takes_too_long_is_ended",),
     ),
     Fault(
         "a child that grew is kept",
