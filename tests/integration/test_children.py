@@ -96,7 +96,8 @@ def test_what_breaks_a_limit_is_ended_for_good(
 
     assert finished.failure is failure
     assert running() <= before
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 16 << 20
+    written = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert written < 256 << 20  # what is written until the next look at it comes on top
 
 
 def test_processor_time_is_limited_to_that_of_the_clock(tmp_path: pathlib.Path) -> None:
