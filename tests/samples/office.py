@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pypandoc
+import pypandoc  # type: ignore[import-untyped]
 import typst
 
 from samples import real
