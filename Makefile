@@ -37,7 +37,8 @@ COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version=3.1
 	--no-emit-index-url --no-emit-find-links --custom-compile-command="make lock" $(ARGS)
 lock: $(if $(filter $(BIN)/%,$(UV)),.venv/.checks) ## write the locks anew from pyproject.toml; UV=uv takes your own
 	$(COMPILE) --extra=markdown --output-file=$(LOCKS).lock pyproject.toml
-	$(COMPILE) --extra=markdown --group=test --constraints=$(LOCKS).lock --output-file=$(LOCKS)-test.lock pyproject.toml
+	$(COMPILE) --extra=markdown --extra=pdf --constraints=$(LOCKS).lock --output-file=$(LOCKS)-pdf.lock pyproject.toml
+	$(COMPILE) --extra=markdown --extra=pdf --group=test --constraints=$(LOCKS)-pdf.lock --output-file=$(LOCKS)-test.lock pyproject.toml
 	$(COMPILE) --group=check --constraints=$(LOCKS)-test.lock --output-file=$(LOCKS)-check.lock
 	@! grep -nE '://|^ *--(index|extra|find|trusted)|@ ' $(LOCKS)*.lock || { echo 'a lock names a place' >&2; exit 1; }
 

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.text import Text
 
 import servers
-from samples.make import SENTENCE, make_all
+from samples import office
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -64,16 +64,21 @@ settle = "500ms"
 [[convert]]
 name = "text"
 from = "documents"
-patterns = ["*.docx", "*.xlsx", "*.pptx", "*.pdf", "*.html", "*.eml", "*.csv"]
+patterns = ["*", "!*.txt", "!*.md", "!/printed/"]
 to = "processed"
 with = "markdown"
+
+[[convert]]
+name = "printed"
+from = "documents"
+patterns = ["*.docx", "*.odt"]
+to = "documents/printed/{{stem}}.{{ext}}"
+with = "pdf"
 
 [metrics]
 port = {port}
 """
 MARK = "# The configuration of a demo of docferry"
-CONVERTED = (".docx", ".xlsx", ".pptx", ".pdf", ".html", ".eml", ".csv")
-
 _STEP_WITHIN_S = 60.0
 _CONVERTED_WITHIN_S = 180.0
 _STOP_WITHIN_S = 15.0
@@ -110,6 +115,7 @@ class Demo:
     def show(self, daemon: subprocess.Popen[bytes]) -> None:
         self._drop_documents()
         self._find_markdown()
+        self._find_pdf()
         self._upload_from_outside()
         self._make_a_conflict(daemon)
         self._tell_status()
@@ -117,7 +123,10 @@ class Demo:
     def _drop_documents(self) -> None:
         inbox = self.folder / "inbox"
         self._step("Drop documents into the inbox", inbox)
-        names = sorted(path.name for path in make_all(inbox))
+        documents = office.make_all()
+        for name, content in documents.items():
+            (inbox / name).write_bytes(content)
+        names = sorted(documents)
         self._wait(
             "every document is in the bucket, and the inbox is empty",
             lambda: self._objects("documents/") >= set(names) and not any(inbox.iterdir()),
@@ -129,11 +138,7 @@ class Demo:
         folder = self.folder / "processed"
         self._step("Each becomes Markdown, on both sides", folder)
         versions = {each["path"]: each["state"]["version"] for each in self._ask("ls", "documents")}
-        wanted = {
-            path: f"{version}.md"
-            for path, version in versions.items()
-            if Path(path).suffix in CONVERTED
-        }
+        wanted = {path: f"{versions[path]}.md" for path in office.make_all()}
         self._wait(
             "the Markdown is in the folder and in the bucket",
             lambda: (
@@ -143,11 +148,28 @@ class Demo:
             _CONVERTED_WITHIN_S,
         )
         for path, name in sorted(wanted.items()):
-            if SENTENCE not in (folder / name).read_text():
-                raise DemoError(f"{folder / name} does not hold what {path} says")
+            made = (folder / name).read_text()
+            lacks = [word for word in office.words_of(path) if word not in made]
+            if lacks:
+                raise DemoError(f"{folder / name} has not all that {path} says: {lacks}")
             console.print(f"   {path}  ->  processed/{name}", markup=False)
-        console.print("   timetable.docx begins:", markup=False)
-        for line in (folder / wanted["timetable.docx"]).read_text().splitlines()[:8]:
+        console.print("   handbook.docx has become:", markup=False)
+        for line in (folder / wanted["handbook.docx"]).read_text().splitlines():
+            console.print(f"      {line}", style="dim", markup=False)
+
+    def _find_pdf(self) -> None:
+        self._step("Some become PDF, beside the originals", self.folder / "documents" / "printed")
+        path = "printed/handbook.pdf"
+        file, key = self.folder / "documents" / path, f"documents/{path}"
+        self._wait(
+            f"{path} is in the folder and in the bucket",
+            lambda: file.is_file() and self._get(key) == file.read_bytes(),
+            _CONVERTED_WITHIN_S,
+        )
+        if not file.read_bytes().startswith(b"%PDF-"):
+            raise DemoError(f"{file} is no PDF")
+        console.print("   docferry why printed/handbook.pdf says:", markup=False)
+        for line in self._docferry("why", path).stdout.strip().splitlines():
             console.print(f"      {line}", style="dim", markup=False)
 
     def _upload_from_outside(self) -> None:

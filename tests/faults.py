@@ -17,6 +17,7 @@ from faults_leaving import LEAVING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
+from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 from faults_waking import WAKING
@@ -36,4 +37,5 @@ FAULTS = (
     *ASKED_FOR,
     *COMMANDS_SAY,
     *WAKING,
+    *SERVED,
 )

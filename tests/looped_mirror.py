@@ -46,6 +46,9 @@ class Known:
     def parent_of(self, version: str) -> str | None:
         return self._ledger.versions.parent_of(version)
 
+    def made_at(self, mirror: str, path: Path, sha256: object) -> None:
+        return None
+
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self._ledger.conflicts.begin(displaced, copy_path)
 

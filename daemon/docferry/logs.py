@@ -108,11 +108,18 @@ EVENTS = frozenset(
         "retention.waits",
         "upload.left",
         # conversions
+        "backlog.found",
+        "converter.down",
+        "converter.up",
         "job.dead",
         "job.done",
         "job.expired",
         "job.failed",
+        "job.mistyped",
         "job.requeued",
+        "job.revived",
+        "job.shared",
+        "job.skipped",
         "job.stopped",
         "worker.failed",
     }

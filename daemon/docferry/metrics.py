@@ -9,7 +9,7 @@ gauge that somebody forgets to update would go on telling an old truth.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -30,7 +30,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from docferry.errors import DocferryError
-from docferry.model import JobState, MirrorHealth, RequestKind
+from docferry.model import BreakerState, Failure, JobState, MirrorHealth, RequestKind
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -44,6 +44,8 @@ ProcessCollector(registry=REGISTRY)
 #: Seconds: from a file that is seen at once to a morning's backlog.
 _WAITS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
 _WORK = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+#: Queues are longer: a backlog, or a service that was down over a weekend.
+_QUEUES = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600, 4 * 3600, 24 * 3600, 72 * 3600)
 
 
 def _counter(name: str, meaning: str, *labels: str) -> Counter:
@@ -91,8 +93,33 @@ CHANGE_TO_DISK_SECONDS = _histogram(
     "mirror",
     buckets=_WAITS,
 )
-JOBS_ENDED = _counter("jobs_ended", "Conversions (done, failed, dead).", "rule", "result")
-JOB_SECONDS = _histogram("job_seconds", "How long a conversion took.", "rule", buckets=_WORK)
+JOBS_ENDED = _counter(
+    "jobs_ended",
+    "Attempts of conversions, by how they ended (done, shared, skipped, failed, dead) and, but for"
+    ' "done" and "shared", why.',
+    "rule",
+    "converter",
+    "result",
+    "failure",
+)
+JOB_SECONDS = _histogram(
+    "job_seconds",
+    "How long a conversion took, from its claim to its result's place.",
+    "converter",
+    buckets=_WORK,
+)
+JOB_WAIT_SECONDS = _histogram(
+    "job_wait_seconds",
+    "How long a document waited for its conversion, from its version to the first claim.",
+    "converter",
+    buckets=_QUEUES,
+)
+CONVERTER_CALLS = _counter(
+    "converter_calls",
+    "Calls of a converter, each with one document (done, failed, outage).",
+    "converter",
+    "outcome",
+)
 PATROL_BYTES = _counter("patrol_bytes", "Bytes that patrols have read.", "mirror")
 PATROL_FINDINGS = _counter(
     "patrol_findings",
@@ -164,20 +191,41 @@ class MirrorFigures:
     oldest_request_at: datetime | None = None  #: of the open ones; None: there is none
 
 
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """The jobs of one converter, or of one chain of them, right now."""
+
+    converter: str
+    queued: int = 0
+    running: int = 0
+    oldest_at: datetime | None = None  #: of those that are queued; None: none is
+
+
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """What is true of all conversions right now."""
+
+    states: Mapping[JobState, int] = field(default_factory=dict)
+    queues: Sequence[QueueFigures] = ()
+    breakers: Mapping[str, BreakerState] = field(default_factory=dict)  #: by converter's name
+    #: By the rule, and why the last attempt failed.
+    dead: Mapping[tuple[str, Failure], int] = field(default_factory=dict)
+
+
 class LiveFigures(Collector):
     """
-    Asks for the figures of all mirrors, and for the jobs, whenever it is scraped.
+    Asks for the figures of all mirrors, and of the jobs, whenever it is scraped.
 
     Args:
         mirrors: By mirror's name. Called in a scrape's thread.
-        jobs: How many jobs there are in each state.
+        jobs: Likewise.
         now: The clock; for ages.
     """
 
     def __init__(
         self,
         mirrors: Callable[[], Mapping[str, MirrorFigures]],
-        jobs: Callable[[], Mapping[JobState, int]],
+        jobs: Callable[[], JobFigures],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._mirrors = mirrors
@@ -186,13 +234,14 @@ class LiveFigures(Collector):
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Name the metrics without asking for them: registering must not need a ledger."""
-        return [*_mirror_families({}, datetime.now(UTC)), _job_family({})]
+        now = datetime.now(UTC)
+        return [*_mirror_families({}, now), *_job_families(JobFigures(), now)]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         # What cannot be asked for is left out: no figure is better than an old one.
         try:
             yield from _mirror_families(self._mirrors(), self._now())
-            yield _job_family(self._jobs())
+            yield from _job_families(self._jobs(), self._now())
         except DocferryError:
             SCRAPE_FAILURES.inc()
 
@@ -292,10 +341,45 @@ def _request_family(mirrors: Mapping[str, MirrorFigures]) -> GaugeMetricFamily:
     return family
 
 
-def _job_family(jobs: Mapping[JobState, int]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily("docferry_jobs", "Conversions, by state.", labels=["state"])
+_QUEUE_GAUGES: tuple[tuple[str, str, Callable[[QueueFigures, datetime], float]], ...] = (
+    ("jobs_queued", "Conversions that wait for their turn.", lambda q, _: q.queued),
+    ("jobs_running", "Conversions under way.", lambda q, _: q.running),
+    (
+        "jobs_oldest_age_seconds",
+        "Age of the oldest conversion that waits; 0: none does.",
+        lambda q, now: _age_s(q.oldest_at, now),
+    ),
+)
+
+
+def _job_families(jobs: JobFigures, now: datetime) -> Iterator[GaugeMetricFamily]:
+    states = GaugeMetricFamily("docferry_jobs", "Conversions, by state.", labels=["state"])
     for state in JobState:
-        family.add_metric([state.value], float(jobs.get(state, 0)))
+        states.add_metric([state.value], float(jobs.states.get(state, 0)))
+    yield states
+    for name, meaning, value in _QUEUE_GAUGES:
+        family = GaugeMetricFamily(f"docferry_{name}", meaning, labels=["converter"])
+        for queue in jobs.queues:
+            family.add_metric([queue.converter], float(value(queue, now)))
+        yield family
+    yield _breaker_family(jobs.breakers)
+    dead = GaugeMetricFamily(
+        "docferry_dead_letters", "Conversions given up on.", labels=["rule", "failure"]
+    )
+    for (rule, failure), count in jobs.dead.items():
+        dead.add_metric([rule, failure.value], float(count))
+    yield dead
+
+
+def _breaker_family(breakers: Mapping[str, BreakerState]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "docferry_converter_breaker",
+        "1 for the word that applies: a converter whose breaker is open gets no documents.",
+        labels=["converter", "state"],
+    )
+    for converter, state in breakers.items():
+        for word in BreakerState:
+            family.add_metric([converter, word.value], float(word is state))
     return family
 
 

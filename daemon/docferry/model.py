@@ -95,6 +95,16 @@ Entry: TypeAlias = tuple[Path, FileState] | Unknown
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Of which document a conversion made a content, and how."""
+
+    source: Ulid  #: the version that was converted
+    source_sha256: Sha256
+    rule: str
+    converter: str  #: the program and its version, "kreuzberg 4.10.4"; of a chain, all of them
+
+
+@dataclass(frozen=True, slots=True)
 class Attributes:
     """
     What travels with a content: user metadata on objects, mtime on files.
@@ -112,6 +122,7 @@ class Attributes:
     content_type: str | None = None
     bytes_of: Ulid | None = None  #: archived: under which version the bytes are; None: its own
     size: int | None = None  #: bytes, of an archived content; elsewhere the object's own counts
+    made_from: Provenance | None = None  #: of what a conversion made
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,12 +494,13 @@ class JobRow:
     claimed_at: datetime | None  #: for the last time; so are the next two
     converting_at: datetime | None
     storing_at: datetime | None
-    finished_at: datetime | None
+    finished_at: datetime | None  #: when its last attempt ended, whatever came of it
     failure: Failure | None  #: of the last attempt that failed
     last_error: str | None
     output: str | None  #: the end of what the converter said when it failed
     note: str | None  #: what a person should know about the document or the result
     result_path: Path | None
-    result_sha256: Sha256 | None
+    result_sha256: Sha256 | None  #: also of what is about to be stored
+    release: str | None  #: the programs that made the result, with their versions
     shared_with: Ulid | None  #: the job whose result this one has, without a conversion
     is_forced: bool  #: asked for again, on purpose: no earlier result will do

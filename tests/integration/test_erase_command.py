@@ -81,7 +81,7 @@ def test_without_both_options_it_only_says_what_would_go(
 ) -> None:
     job = replace(new_job("2"), path="a", version=ulid_of("a2"))
     ledger.record("docs", [], [job], at=NOW)
-    claimed = ledger.jobs.claim(NOW, NOW)
+    claimed = ledger.jobs.claim(NOW, NOW, rules=[job.rule])
     assert claimed is not None
     ledger.jobs.finish(claimed.id, NOW, "x.md")
     made = version("x.md", mirror="processed")

@@ -22,6 +22,7 @@ from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, uploaded
 from processes import wait_for
 
 THREADS = 6
+RULES = ("to-markdown",)
 
 
 @pytest.fixture
@@ -151,11 +152,34 @@ def test_every_job_is_claimed_by_one_worker(ledger: Ledger) -> None:
     claimed: list[JobRow] = []
 
     def work() -> None:
-        while job := ledger.jobs.claim(NOW, NOW + MINUTE):
+        while job := ledger.jobs.claim(NOW, NOW + MINUTE, rules=RULES):
             claimed.append(job)
 
     assert in_threads(*[work] * THREADS) == []
     assert len(claimed) == len({job.id for job in claimed}) == 60
+
+
+def test_two_processes_never_get_one_job_twice(ledger: Ledger, path: pathlib.Path) -> None:
+    ledger.record("docs", [], [new_job(f"{number}") for number in range(200)], at=NOW)
+    code = (
+        "ledger = Ledger.open(pathlib.Path(sys.argv[1]))\n"
+        "print('ready', flush=True)\n"
+        "while job := ledger.jobs.claim(NOW, NOW + MINUTE, rules=['to-markdown']):\n"
+        "    print(job.id, flush=True)\n"
+        "print('over', flush=True)\n"
+        "ledger.close()\n"
+    )
+    ours = []
+    with Script(code, path) as other:
+        theirs = [other.line()]
+        while job := ledger.jobs.claim(NOW, NOW + MINUTE, rules=RULES):
+            ours.append(job.id)
+        while (line := other.line()) != "over":
+            theirs.append(line)
+        assert other.end() == 0
+
+    assert ours
+    assert len(ours) + len(theirs) == len({*ours, *theirs}) == 200
 
 
 def test_another_process_reads_and_writes_meanwhile(ledger: Ledger, path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The worker, over a real ledger, a real folder and real child processes."""
+"""The worker: jobs become files, failures are told apart, nothing is done twice for nothing."""
 
 from __future__ import annotations
 
@@ -6,304 +6,471 @@ import hashlib
 import pathlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from docferry.convert import Limits
-from docferry.convert.markdown import MarkdownConverter
-from docferry.engine.worker import Conversion, Worker, put_file
-from docferry.errors import PermanentError, StaleError, UnreachableError
+from conversion_bench import NOW, Bench, Louder, bench_in, raises, ulid
+from docferry.convert.base import ConversionError, ConverterDownError, Document
+from docferry.errors import TemporaryError, UnreachableError, UserError
 from docferry.ledger import Ledger
-from docferry.model import (
-    FileState,
-    JobRow,
-    JobState,
-    NewJob,
-    Origin,
-    Outcome,
-    Path,
-    SyncedState,
-    Ulid,
-    Upload,
-    VersionRow,
-)
-from docferry.storage.base import Content
-from docferry.storage.local import LocalStorage
-from docferry.storage.local_content import token_of
-from docferry.storage.memory import BytesContent
-from processes import converting, wait_for
-from samples import make
-
-LIMITS = Limits(timeout_s=60)
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def ulid(number: int) -> Ulid:
-    return f"01KAT{number:021}"
-
-
-@dataclass
-class Bench:
-    """A ledger, a target folder, and the contents of versions, as the app wires them."""
-
-    ledger: Ledger
-    target: LocalStorage
-    work: pathlib.Path
-    contents: dict[Ulid, bytes] = field(default_factory=dict)
-    faults: list[Exception] = field(default_factory=list)
-
-    def open_version(self, mirror: str, path: Path, version: Ulid) -> Content:
-        if self.faults:
-            raise self.faults.pop()
-        if version not in self.contents:
-            raise StaleError(f"nobody has version {version}")
-        return BytesContent(self.contents[version])
-
-    def put_result(self, job: JobRow, result: bytes) -> Path:
-        path = f"{job.version}.md"
-        put_file(self.target, path, result)
-        return path
-
-    def add(self, number: int, path: str, content: bytes, rule: str = "text") -> None:
-        """Record a version of *content* and the job that it calls for."""
-        version, digest = ulid(number), sha256(content)
-        self.contents.setdefault(version, content)
-        state = FileState("t", digest, len(content))
-        row = VersionRow(
-            id=version,
-            mirror="inbox",
-            path=path,
-            sha256=digest,
-            size=len(content),
-            mtime_ns=None,
-            origin=Origin.LOCAL,
-            parent=None,
-            etag="e",
-            created_at=NOW,
-        )
-        synced = SyncedState(digest, "t", "e", version, len(content))
-        job = NewJob(
-            rule=rule,
-            converter="markdown",
-            mirror="inbox",
-            path=path,
-            version=version,
-            sha256=digest,
-            recipe="r1",
-            target_mirror="processed",
-            place="processed/{ulid}.md",
-            created_at=NOW,
-        )
-        self.ledger.record(
-            "inbox", [Outcome(Upload(path, state, None), synced, version=row)], [job], at=NOW
-        )
-
-    @contextmanager
-    def working(
-        self, converter: MarkdownConverter | None = None, *, attempts: int = 2, threads: int = 2
-    ) -> Iterator[Worker]:
-        conversion = Conversion(converter or MarkdownConverter(), LIMITS, attempts)
-        worker = Worker(
-            self.ledger,
-            {"text": conversion},
-            open_version=self.open_version,
-            put_result=self.put_result,
-            folder=self.work,
-            threads=threads,
-            idle_s=0.05,
-        )
-        worker.start()
-        try:
-            yield worker
-        finally:
-            worker.stop(20)
-
-    def job(self) -> JobRow:
-        (job,) = self.ledger.jobs.all()
-        return job
-
-    def result(self, number: int) -> str:
-        return (self.target.root / f"{ulid(number)}.md").read_text()
+from docferry.model import BreakerState, Failure, JobStage, JobState, Priority
+from processes import wait_for
 
 
 @pytest.fixture
 def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
-    (tmp_path / "processed").mkdir()
-    target = LocalStorage(tmp_path / "processed")
-    target.write_marker(b"{}")
-    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
-        yield Bench(ledger, target, tmp_path / "work")
+    with bench_in(tmp_path) as bench:
+        yield bench
 
 
 def test_a_job_becomes_a_file_in_the_target_mirrors_folder(bench: Bench) -> None:
-    bench.add(1, "offers/timetable.docx", make.docx())
+    bench.rule(Louder())
+    bench.add(1, "offers/timetable.txt", b"words")
 
     with bench.working():
         wait_for(lambda: bench.job().state is JobState.DONE)
 
-    assert make.SENTENCE in bench.result(1)
-    assert bench.job().result_path == f"{ulid(1)}.md"
-    assert bench.job().attempts == 1
-    assert list(bench.work.iterdir()) == []
+    job = bench.job()
+    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
+    assert (job.result_path, job.attempts) == (f"{ulid(1)}.md", 1)
+    assert job.result_sha256 == hashlib.sha256(b"WORDS").hexdigest()
+    assert list((bench.folder / "work").iterdir()) == []
 
 
 def test_a_new_job_is_done_as_soon_as_the_worker_is_woken(bench: Bench) -> None:
+    bench.rule(Louder())
+
     with bench.working() as worker:
         bench.add(1, "a.txt", b"words")
         worker.wake()
         wait_for(lambda: bench.job().state is JobState.DONE)
 
-    assert bench.result(1) == "words\n"
+    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
 
 
-def test_many_jobs_are_each_done_once(bench: Bench) -> None:
-    for number in range(12):
+def test_many_jobs_are_each_done_once_and_no_more_at_a_time_than_there_are_slots(
+    bench: Bench,
+) -> None:
+    inside, most, lock = [0], [0], threading.Lock()
+    three = threading.Barrier(3, timeout=20)
+
+    def count(document: Document) -> None:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        three.wait()
+        with lock:
+            inside[0] -= 1
+
+    louder = Louder(slots=3, meanwhile=count)
+    bench.rule(louder)
+    for number in range(24):
         bench.add(number, f"{number}.txt", f"words {number}".encode())
 
-    with bench.working(threads=3):
-        wait_for(lambda: bench.ledger.jobs.counts()[JobState.DONE] == 12)
+    with bench.working():
+        wait_for(lambda: bench.count(JobState.DONE) == 24)
 
-    assert [bench.result(number) for number in range(12)] == [
-        f"words {number}\n" for number in range(12)
-    ]
-    assert {job.attempts for job in bench.ledger.jobs.all()} == {1}
+    assert sorted(bench.files().values()) == sorted(f"WORDS {number}" for number in range(24))
+    assert len(louder.given) == 24
+    assert most == [3]
 
 
-def test_a_damaged_document_is_tried_a_few_times_then_dead_with_its_reason(bench: Bench) -> None:
-    bench.add(1, "broken.docx", make.docx()[:500])
+def test_a_chain_hands_on_what_each_has_made(bench: Bench) -> None:
+    first, second = Louder("first", ".html", mark="<"), Louder("second", mark="(")
+    bench.rule(first, second)
+    bench.add(1, "a.txt", b"words")
 
-    with bench.working(attempts=2):
-        wait_for(lambda: bench.job().state is JobState.DEAD)
+    bench.worker(is_simulated=True).work_off()
 
-    assert bench.job().attempts == 2
-    assert "cannot convert broken.docx: " in (bench.job().last_error or "")
-    assert list(bench.target.root.glob("*.md")) == []
+    assert bench.files() == {f"{ulid(1)}.md": "(<WORDS"}
+    assert second.given == [b"<WORDS"]
+
+
+def test_the_same_content_under_two_paths_is_converted_once(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder, template="{dir}{stem}.{ext}")
+    bench.add(1, "a.txt", b"words")
+    bench.add(2, "b/c.txt", b"words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    jobs = bench.jobs()
+    assert bench.files() == {"a.md": "WORDS", "b/c.md": "WORDS"}
+    assert louder.given == [b"words"]
+    assert jobs["text", "b/c.txt"].shared_with == jobs["text", "a.txt"].id
+
+
+def test_a_result_that_was_deleted_is_shared_from_the_archive(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder, template="{dir}{stem}.{ext}")
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    bench.carry_up("a.md", 5)
+    bench.archive("a.md", 5)
+
+    bench.add(2, "b.txt", b"words")
+    worker.work_off()
+
+    assert bench.files() == {"b.md": "WORDS"}
+    assert len(louder.given) == 1
+
+
+def test_a_result_that_is_not_to_be_had_any_more_is_made_anew(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder, template="{dir}{stem}.{ext}")
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    (bench.target.root / "a.md").write_text("MY WORDS")
+
+    bench.add(2, "b.txt", b"words")
+    worker.work_off()
+
+    assert bench.files() == {"a.md": "MY WORDS", "b.md": "WORDS"}
+    assert bench.jobs()["text", "b.txt"].shared_with is None
+
+
+def test_what_is_asked_for_again_on_purpose_is_converted_and_not_shared(bench: Bench) -> None:
+    louder = Louder()
+    rule = bench.rule(louder, template="{dir}{stem}.{ext}")
+    for number, path in enumerate(["a.txt", "b.txt"]):
+        bench.add(number, path, b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+
+    bench.ask(rule, "a.txt")
+    worker.work_off()
+
+    assert len(louder.given) == 2
+    assert bench.jobs()["text", "a.txt"].priority is Priority.ASKED
+
+
+def test_a_rule_that_takes_other_types_skips_the_document_and_says_so(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder, types=("application/pdf", "image/*"))
+    bench.add(1, "a.txt", b"words")
+    bench.add(2, "b.pdf", b"%PDF-1.7 words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    skipped = bench.jobs()["text", "a.txt"]
+    assert (skipped.state, skipped.failure) == (JobState.SKIPPED, Failure.REFUSED)
+    assert "application/pdf, image/*" in (skipped.last_error or "")
+    assert louder.given == [b"%PDF-1.7 words"]
+
+
+def test_a_document_that_is_not_what_its_name_says_is_converted_as_what_it_is(
+    bench: Bench,
+) -> None:
+    seen: list[Document] = []
+    bench.rule(Louder(meanwhile=seen.append))
+    bench.add(1, "a.docx", b"%PDF-1.7 words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert [one.path.name for one in seen] == ["document.pdf"]
+    assert "it is a PDF" in (bench.job().note or "")
+
+
+def test_a_damaged_document_is_tried_twice_then_dead_with_its_reason(bench: Bench) -> None:
+    refusal = ConversionError("cannot convert a.txt: no", output="line 7: no")
+    bench.rule(Louder(fails=lambda document, call: refusal), attempts=4)
+    bench.add(1, "a.txt", b"words")
+
+    bench.work_off(bench.worker(is_simulated=True), for_s=60)
+
+    job = bench.job()
+    assert (job.state, job.failure, job.attempts) == (JobState.DEAD, Failure.REFUSED, 2)
+    assert (job.last_error, job.output) == ("cannot convert a.txt: no", "line 7: no")
+    assert bench.files() == {}
 
 
 def test_a_dead_job_holds_up_nobody(bench: Bench) -> None:
-    bench.add(1, "broken.docx", make.docx()[:500])
-    bench.add(2, "a.txt", b"words")
+    def fails(document: Document, call: int) -> Exception | None:
+        return ConversionError("no") if document.name == "bad.txt" else None
 
-    with bench.working(attempts=1, threads=1):
-        wait_for(lambda: bench.ledger.jobs.counts()[JobState.DONE] == 1)
-        wait_for(lambda: bench.ledger.jobs.counts()[JobState.DEAD] == 1)
+    bench.rule(Louder(slots=1, fails=fails), attempts=1)
+    bench.add(1, "bad.txt", b"bad")
+    bench.add(2, "good.txt", b"good")
 
-    assert bench.result(2) == "words\n"
+    bench.worker(is_simulated=True).work_off()
+
+    assert bench.files() == {f"{ulid(2)}.md": "GOOD"}
+    assert bench.count(JobState.DEAD) == 1
 
 
-def test_a_store_that_does_not_answer_for_a_while_kills_no_job(bench: Bench) -> None:
-    bench.faults = [UnreachableError("refused")] * 2
+def test_a_store_that_does_not_answer_for_a_while_costs_no_attempt(bench: Bench) -> None:
+    bench.faults = [UnreachableError("refused")] * 5
+    bench.rule(Louder(), attempts=1)
     bench.add(1, "a.txt", b"words")
 
-    with bench.working(attempts=1):
-        wait_for(lambda: bench.job().state is JobState.DONE)
+    bench.work_off(bench.worker(is_simulated=True), for_s=300)
 
-    assert bench.job().attempts == 3
+    assert (bench.job().state, bench.job().attempts) == (JobState.DONE, 1)
 
 
 def test_a_bug_with_one_document_is_a_failure_of_its_job_only(bench: Bench) -> None:
     bench.faults = [ZeroDivisionError("a bug")]
+    bench.rule(Louder(slots=1))
     bench.add(1, "a.txt", b"words")
+    bench.add(2, "b.txt", b"other words")
+    worker = bench.worker(is_simulated=True)
 
-    with bench.working(attempts=1):
-        wait_for(lambda: bench.job().state is JobState.DEAD)
-        bench.add(2, "b.txt", b"other words")
-        wait_for(lambda: bench.ledger.jobs.counts()[JobState.DONE] == 1)
+    worker.work_off()
 
-    assert bench.result(2) == "other words\n"
+    jobs = bench.jobs()
+    assert jobs["text", "b.txt"].state is JobState.DONE
+    assert "ZeroDivisionError" in (jobs["text", "a.txt"].last_error or "")
+    assert jobs["text", "a.txt"].failure is Failure.OTHER
 
 
 def test_another_content_than_the_versions_is_never_converted(bench: Bench) -> None:
-    bench.contents[ulid(1)] = b"something else"
+    louder = Louder()
+    bench.rule(louder)
+    bench.add(1, "a.txt", b"words")
+    bench.contents[ulid(1)] = b"wordz"
+
+    bench.work_off(bench.worker(is_simulated=True), for_s=60)
+
+    assert bench.job().state is JobState.DEAD
+    assert "damaged" in (bench.job().last_error or "")
+    assert (louder.given, bench.files()) == ([], {})
+
+
+def test_a_version_that_is_gone_everywhere_is_skipped(bench: Bench) -> None:
+    bench.rule(Louder())
+    bench.add(1, "a.txt", b"words")
+    bench.contents.clear()
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert (bench.job().state, bench.job().failure) == (JobState.SKIPPED, Failure.CHANGED)
+
+
+def test_a_job_of_a_rule_that_converts_in_another_way_now_is_skipped(bench: Bench) -> None:
+    bench.rule(Louder())
+    bench.add(1, "a.txt", b"words")
+    louder = Louder(revision=2)
+    bench.rule(louder)
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert (bench.job().state, louder.given) == (JobState.SKIPPED, [])
+
+
+def test_a_job_whose_rule_is_unknown_is_left_alone(bench: Bench) -> None:
+    bench.rule(Louder(), name="former")
+    bench.add(1, "a.txt", b"words")
+    bench.conversions.clear()
+    bench.rule(Louder())
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert bench.job().state is JobState.QUEUED
+
+
+def test_stopping_gives_the_job_back_and_the_next_start_does_it_again(bench: Bench) -> None:
+    begun = threading.Event()
+    louder = Louder()
+
+    def wait(document: Document) -> None:
+        begun.set()
+        louder.stopped.wait(20)
+
+    bench.rule(Louder(meanwhile=wait, stopped=louder.stopped))
+    louder.fails = lambda document, call: None
     bench.add(1, "a.txt", b"words")
 
-    with bench.working(attempts=1):
-        wait_for(lambda: bench.job().state is JobState.DEAD)
-
-    assert "is not to be had" in (bench.job().last_error or "")
-    assert list(bench.target.root.glob("*.md")) == []
-
-
-def test_a_job_whose_rule_is_gone_is_dead_with_that_reason(bench: Bench) -> None:
-    bench.add(1, "a.txt", b"words", rule="former")
-
     with bench.working():
-        wait_for(lambda: bench.job().state is JobState.DEAD)
-
-    assert "'former' is not in the configuration" in (bench.job().last_error or "")
-
-
-def test_stopping_ends_the_conversion_and_the_next_start_does_it_again(bench: Bench) -> None:
-    rows = [("row", str(number), "x") for number in range(60_000)]
-    bench.add(1, "large.xlsx", make.xlsx(rows))
-
-    with bench.working():
-        wait_for(lambda: bool(converting()))
-    stopped, children = bench.job(), converting()
+        assert begun.wait(20)
+    stopped = bench.job()
+    bench.rule(Louder())
     with bench.working():
         wait_for(lambda: bench.job().state is JobState.DONE)
 
-    assert (stopped.state, children) == (JobState.QUEUED, [])
-    assert "| row | 59999 | x |" in bench.result(1)
+    assert stopped.state in (JobState.QUEUED, JobState.DONE)
+    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
 
 
 def test_what_a_killed_daemon_left_running_is_done_after_the_next_start(bench: Bench) -> None:
+    bench.rule(Louder())
     bench.add(1, "a.txt", b"words")
-    now = datetime.now(UTC)
-    assert bench.ledger.jobs.claim(now, now + timedelta(minutes=11)) is not None
+    assert bench.ledger.jobs.claim(NOW, NOW + timedelta(minutes=11), rules=["text"]) is not None
 
     with bench.working():
         wait_for(lambda: bench.job().state is JobState.DONE)
 
-    assert bench.result(1) == "words\n"
+    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
 
 
 def test_a_lease_that_ran_out_is_noticed_by_the_timer(bench: Bench) -> None:
-    with bench.working() as worker:
-        bench.add(1, "a.txt", b"words")
-        past = datetime.now(UTC) - timedelta(seconds=1)
-        bench.ledger.jobs.claim(past, past)
+    bench.rule(Louder())
+    worker = bench.worker(is_simulated=True)
+    bench.add(1, "a.txt", b"words")
+    bench.ledger.jobs.claim(NOW, NOW + timedelta(seconds=60), rules=["text"])
+    bench.time.pass_(61)
+
+    worker.requeue_expired()
+    worker.work_off()
+
+    assert bench.job().state is JobState.DONE
+
+
+def test_a_job_that_runs_for_long_keeps_its_lease_and_shows_its_stage(bench: Bench) -> None:
+    seen: list[tuple[JobState, JobStage | None]] = []
+
+    def long(document: Document) -> None:
+        for _ in range(10):
+            bench.time.pass_(50)
+            worker.renew()
+            worker.requeue_expired()
+        seen.append((bench.job().state, bench.job().stage))
+
+    bench.rule(Louder(meanwhile=long))
+    worker = bench.worker(is_simulated=True)
+    bench.add(1, "a.txt", b"words")
+
+    worker.work_off()
+
+    assert seen == [(JobState.RUNNING, JobStage.CONVERTING)]
+    assert bench.job().converting_at == NOW
+    assert bench.job().attempts == 1
+
+
+def test_after_a_standstill_of_the_machine_a_running_job_is_not_taken_for_lost(
+    bench: Bench,
+) -> None:
+    def stand_still(document: Document) -> None:
+        bench.time.pass_(3600)
         worker.requeue_expired()
-        wait_for(lambda: bench.job().state is JobState.DONE)
 
-    assert bench.result(1) == "words\n"
+    louder = Louder(meanwhile=stand_still)
+    bench.rule(louder)
+    worker = bench.worker(is_simulated=True)
+    bench.add(1, "a.txt", b"words")
 
+    worker.work_off()
 
-def test_a_result_that_is_there_already_is_left_as_it_is(bench: Bench) -> None:
-    put_file(bench.target, "x.md", b"words\n")
-    before = token_of((bench.target.root / "x.md").stat())
-
-    put_file(bench.target, "x.md", b"words\n")
-
-    assert token_of((bench.target.root / "x.md").stat()) == before
+    assert (bench.job().state, bench.job().attempts) == (JobState.DONE, 1)
 
 
-def test_a_result_never_takes_the_place_of_another_file(bench: Bench) -> None:
-    (bench.target.root / "x.md").write_text("mine")
+def test_a_document_that_ends_docferry_each_time_is_given_up(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder, attempts=2)
+    bench.add(1, "a.txt", b"words")
+    for _ in range(2):
+        job = bench.ledger.jobs.claim(bench.time.now, bench.time.now, rules=["text"])
+        assert job is not None
+        bench.ledger.jobs.advance(job.id, JobStage.CONVERTING, NOW, NOW)
+        bench.ledger.jobs.requeue_running(bench.time.now)
 
-    with pytest.raises(PermanentError, match=r"x\.md: another file is there"):
-        put_file(bench.target, "x.md", b"words\n")
+    bench.worker(is_simulated=True).work_off()
 
-    assert (bench.target.root / "x.md").read_text() == "mine"
+    assert (bench.job().state, bench.job().failure) == (JobState.DEAD, Failure.CRASHED)
+    assert louder.given == []
+
+
+def test_a_target_that_takes_nothing_now_has_its_rules_wait(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder)
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+
+    bench.trouble = "its folder is away"
+    bench.work_off(worker, for_s=100)
+    before = (bench.job().state, len(louder.given), worker.runnable())
+    bench.trouble = None
+    worker.work_off()
+
+    assert before == (JobState.QUEUED, 0, [])
+    assert bench.job().state is JobState.DONE
+
+
+def test_a_target_that_went_meanwhile_costs_no_attempt(bench: Bench) -> None:
+    marker = bench.target.root / ".docferry" / "mirror.json"
+
+    def go(document: Document) -> None:
+        if len(louder.given) == 1:
+            marker.rename(bench.folder / "marker")
+
+    louder = Louder(meanwhile=go)
+    bench.rule(louder, attempts=1)
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+
+    worker.work_off()
+    failed = bench.job()
+    (bench.folder / "marker").rename(marker)
+    bench.work_off(worker, for_s=120)
+
+    assert (failed.state, failed.failure, failed.attempts) == (
+        JobState.QUEUED,
+        Failure.STORING,
+        0,
+    )
+    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
+
+
+def test_a_converter_that_is_not_installed_any_more_costs_no_attempt(bench: Bench) -> None:
+    louder = Louder(fails=raises(UserError("soffice is not there")))
+    bench.rule(louder, attempts=1)
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+
+    worker.work_off()
+    [down] = bench.ledger.converters.all()
+    bench.work_off(worker, for_s=60)
+    [up] = bench.ledger.converters.all()
+
+    assert (down.state, down.reason) == (BreakerState.OPEN, "soffice is not there")
+    assert up.state is BreakerState.CLOSED
+    assert (bench.job().state, bench.job().attempts) == (JobState.DONE, 1)
+
+
+def test_a_full_disk_costs_no_attempt(bench: Bench) -> None:
+    louder = Louder(fails=raises(TemporaryError("no space left on device")))
+    bench.rule(louder, attempts=1)
+    bench.add(1, "a.txt", b"words")
+
+    bench.work_off(bench.worker(is_simulated=True), for_s=120)
+
+    assert (bench.job().state, bench.job().attempts) == (JobState.DONE, 1)
+
+
+def test_a_chains_second_converter_alone_is_paused_by_its_outage(bench: Bench) -> None:
+    down = UserError("it refuses us")
+    first, second = Louder("first"), Louder("second", fails=lambda document, call: down)
+    bench.rule(first, second)
+    bench.rule(first, name="alone")
+    bench.add(1, "a.txt", b"words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert [row.name for row in bench.ledger.converters.all()] == ["second"]
+    assert bench.jobs()["alone", "a.txt"].state is JobState.DONE
 
 
 def test_a_worker_without_rules_does_nothing_and_stops(bench: Bench) -> None:
-    worker = Worker(
-        bench.ledger,
-        {},
-        open_version=bench.open_version,
-        put_result=bench.put_result,
-        folder=bench.work,
-    )
+    worker = bench.worker()
     worker.start()
 
     worker.stop(20)
 
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker-")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker")]
+
+
+def test_an_outage_is_told_to_other_processes(bench: Bench, tmp_path: pathlib.Path) -> None:
+    down = ConverterDownError("connection refused")
+    bench.rule(Louder(slots=1, fails=lambda document, call: down))
+    for number in range(9):
+        bench.add(number, f"{number}.txt", f"words {number}".encode())
+
+    bench.worker(is_simulated=True).work_off()
+
+    with Ledger.open(bench.ledger.path, read_only=True) as other:
+        [row] = other.converters.all()
+    assert (row.name, row.state, row.reason) == ("louder", BreakerState.OPEN, "connection refused")
+    assert row.retry_at is not None
+    assert row.retry_at > bench.time.now

@@ -58,6 +58,9 @@ class Notes:
     def parent_of(self, version: str) -> str | None:
         return None
 
+    def made_at(self, mirror: str, path: str, sha256: object) -> None:
+        return None
+
     def begin_conflict(self, displaced: VersionRow, copy_path: str) -> None:
         self.told.add(displaced.id)
 

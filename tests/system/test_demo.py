@@ -17,9 +17,10 @@ STEPS = (
     "1. Start docferry",
     "2. Drop documents into the inbox",
     "3. Each becomes Markdown, on both sides",
-    "4. Upload to the bucket",
-    "5. Edit one document on both sides at once",
-    "6. Ask docferry how things are",
+    "4. Some become PDF, beside the originals",
+    "5. Upload to the bucket",
+    "6. Edit one document on both sides at once",
+    "7. Ask docferry how things are",
     "Where to look",
 )
 

@@ -151,7 +151,7 @@ def job_of(mirror: Mirror, row: VersionRow, result: Path | None) -> None:
     """Let a conversion of a version have ended with a result; None: it runs."""
     job = replace(new_job(row.path), path=row.path, version=row.id, sha256=row.sha256)
     mirror.ledger.record("docs", [], [job], at=NOW)
-    claimed = mirror.ledger.jobs.claim(NOW, LATER)
+    claimed = mirror.ledger.jobs.claim(NOW, LATER, rules=[job.rule])
     assert claimed is not None
     if result is not None:
         mirror.ledger.jobs.finish(claimed.id, NOW, result)

@@ -19,6 +19,7 @@ from docferry.model import (
     Origin,
     Outcome,
     Path,
+    Provenance,
     ReadLocal,
     ReadRemote,
     Sha256,
@@ -48,6 +49,7 @@ class MemoryMirror:
         self.parents: dict[Ulid, Ulid] = {}
         self.intents: set[tuple[Path, Ulid]] = set()
         self.held: dict[Path, tuple[Ulid, Sha256]] = {}
+        self.results: dict[tuple[Path, Sha256], Provenance] = {}
         self.begun_conflicts: list[tuple[VersionRow, Path]] = []
         self.on_begun_conflict: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
@@ -81,6 +83,10 @@ class MemoryMirror:
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.parents.get(version)
+
+    def made_at(self, mirror: str, path: Path, sha256: Callable[[], Sha256]) -> Provenance | None:
+        has_any = any(of == path for of, _ in self.results)
+        return self.results.get((path, sha256())) if has_any else None
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.on_begun_conflict()

@@ -12,9 +12,12 @@ import pytest
 
 from config_files import BASE, DOCS, NOTHING, OTHER, RULE, STORE, Written
 from docferry.config import (
+    BUILT_IN,
     Config,
     ConfigError,
     ConvertConfig,
+    ConverterConfig,
+    ConverterKind,
     DropConfig,
     MirrorConfig,
     SecretStr,
@@ -22,7 +25,7 @@ from docferry.config import (
     config_path,
     load,
 )
-from docferry.config.tables import keys_of
+from docferry.config.tables import Options, keys_of
 from docferry.core.filters import DEFAULT_EXCLUDES
 from docferry.core.retention import Policy
 from docferry.model import Mode
@@ -77,7 +80,7 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         rescan = "2h"
         settle = "500ms"
         delete_limit = 0
-        include = ["*.pdf"]
+        include = ["*.pdf", "*.md"]
         exclude = ["!*.tmp"]
         watch = "polling"
         patrol = "7d"
@@ -96,10 +99,15 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         name = "text"
         from = "docs"
         patterns = ["*.pdf"]
-        to = "docs"
-        with = "markdown"
+        to = "docs/text/{{path}}.{{ext}}"
+        with = ["ocrmypdf", "markdown"]
+        types = ["application/pdf", "image/*"]
+        min_size = "10KiB"
+        max_size = "20 MiB"
         timeout = "1m"
         memory = "1 GiB"
+        output = "8MiB"
+        wait = "1h"
         attempts = 2
         """
     )
@@ -122,7 +130,7 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         rescan_s=7200.0,
         settle_s=0.5,
         delete_limit=0,
-        include=("*.pdf",),
+        include=("*.pdf", "*.md"),
         exclude=(*DEFAULT_EXCLUDES, "!*.tmp"),
         watch="polling",
         patrol_s=7 * 86400.0,
@@ -134,7 +142,22 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         keep_weekly=52,
     )
     drop = DropConfig("scans", pathlib.Path("/srv/scans"), "docs", "in/box/", "ulid", 0.0)
-    rule = ConvertConfig("text", "docs", ("*.pdf",), "docs", "markdown", 60.0, 1024, 2)
+    rule = ConvertConfig(
+        "text",
+        "docs",
+        ("*.pdf",),
+        "docs",
+        ("ocrmypdf", "markdown"),
+        "text/{path}.{ext}",
+        ("application/pdf", "image/*"),
+        10240,
+        20 << 20,
+        60.0,
+        1024,
+        8,
+        2,
+        3600.0,
+    )
     assert config == Config(
         state_dir=pathlib.Path("/var/lib/elsewhere"),
         transfers=4,
@@ -269,24 +292,40 @@ def test_the_example_is_valid_as_shipped() -> None:
     assert config.warnings == ()
 
 
-def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(file: Written) -> None:
+def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
+    file: Written, tmp_path: pathlib.Path
+) -> None:
     shipped = load(EXAMPLE, NOTHING)
+    certificate = tmp_path / "client.pem"
+    certificate.touch()
 
-    full = file.load(_uncommented())
+    full = file.load(_uncommented().replace("/etc/docferry/client.pem", str(certificate)))
 
     assert full.mirrors.pop("processed").prefix == "processed/"
     assert full.drops["scans"] == DropConfig(
         "scans", pathlib.Path("/srv/docferry/scans"), "docs", "inbox/"
     )
     (rule,) = full.converts
-    assert rule == ConvertConfig("text", "docs", rule.patterns, "processed", "markdown")
-    assert replace(full, drops={}, converts=()) == shipped
+    assert rule == ConvertConfig(
+        "text", "docs", rule.patterns, "processed", ("markdown",), largest=1 << 30
+    )
+    assert full.converters["ocrmypdf"] == BUILT_IN["ocrmypdf"]
+    office, kind = full.converters["office"], ConverterKind.MULTIPART
+    assert office == ConverterConfig(
+        "office",
+        kind,
+        produces=".md",
+        url="https://convert.example.org/v1/convert",
+        options={"quality": "high", "pages": 10, "draft": False},
+        client_certificate=certificate,
+    )
+    assert replace(full, drops={}, converts=(), converters=shipped.converters) == shipped
 
 
-@pytest.mark.parametrize("options", [Config, StoreConfig, MirrorConfig, DropConfig, ConvertConfig])
-def test_the_example_shows_every_key(
-    options: type[Config | StoreConfig | MirrorConfig | DropConfig | ConvertConfig],
-) -> None:
+@pytest.mark.parametrize(
+    "options", [Config, StoreConfig, MirrorConfig, DropConfig, ConverterConfig, ConvertConfig]
+)
+def test_the_example_shows_every_key(options: type[Options]) -> None:
     shown = set(re.findall(r"^(\w+) = ", _uncommented(), flags=re.MULTILINE))
 
     assert {key.name.rpartition(".")[2] for key, _, _ in keys_of(options)} <= shown

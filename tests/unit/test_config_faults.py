@@ -8,8 +8,6 @@ import pytest
 
 from config_files import BASE, DOCS, DROP, OTHER, RULE, STORE, Written
 from docferry.config import ConfigError
-from docferry.config.across import RESULT_ENDS
-from docferry.convert.markdown import MarkdownConverter
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
     (BASE + OTHER + RULE.replace('m = "docs"', 'm = "doc"'), "convert.text.from", "doc", "docs?"),
     (BASE + OTHER + "mode='pull'\n" + RULE, "convert.text.to", "is pull", "two-way or push"),
     (BASE + OTHER + RULE.replace('"*.pdf"', ""), "convert.text.patterns", "empty", "*.pdf"),
-    (BASE + OTHER + RULE.replace('"markdown"', '"pdf"'), "convert.text.with", "pdf", "markdown"),
+    (BASE + OTHER + RULE.replace('"markdown"', '"pdv"'), "convert.text.with", "pdv", "pdf?"),
     (BASE + OTHER + RULE + "memory = 1", "convert.text.memory", "is 1", '"2GiB"'),
     (BASE + OTHER + RULE + "memory = '2 cups'", "convert.text.memory", "cups", '"2GiB"'),
     (BASE + OTHER + RULE + "attempts = 0", "convert.text.attempts", "is 0", "from 1"),
@@ -298,10 +296,3 @@ def test_links_in_a_circle_are_no_traceback(file: Written, tmp_path: pathlib.Pat
     config = file.load(BASE.replace("/srv/docs", str(loop)))
 
     assert config.mirrors["docs"].local == loop
-
-
-# What config knows of the converters.
-
-
-def test_the_converters_end_their_results_as_config_expects() -> None:
-    assert {MarkdownConverter.name: MarkdownConverter.extension} == RESULT_ENDS

@@ -23,6 +23,7 @@ from docferry.model import (
     Operation,
     Origin,
     Outcome,
+    Provenance,
     ReadLocal,
     ReadRemote,
     Side,
@@ -65,6 +66,32 @@ def test_a_new_file_goes_up_and_says_what_it_is(mirror: MemoryMirror) -> None:
     assert (outcome.archived, outcome.moved_bytes) == (None, 3)
     assert outcome.took_s > 0
     assert mirror.remote.archive == {}
+
+
+def test_a_result_says_of_what_it_was_made_also_when_nobody_remembers(
+    mirror: MemoryMirror,
+) -> None:
+    made_from = Provenance("S" * 26, sha256_of(b"source"), "text", "kreuzberg 4.10.4")
+    mirror.results["p.md", sha256_of(b"made")] = made_from
+    mirror.local.user_write("p.md", b"made")
+
+    outcome = mirror.do(mirror.task("p.md"))
+
+    assert mirror.remote.files["p.md"].attributes.made_from == made_from
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.CONVERSION
+
+
+def test_a_persons_edit_of_a_result_is_the_persons(mirror: MemoryMirror) -> None:
+    made_from = Provenance("S" * 26, sha256_of(b"source"), "text", "kreuzberg 4.10.4")
+    mirror.results["p.md", sha256_of(b"made")] = made_from
+    mirror.local.user_write("p.md", b"edited")
+
+    outcome = mirror.do(mirror.task("p.md"))
+
+    assert mirror.remote.files["p.md"].attributes.made_from is None
+    assert outcome.version is not None
+    assert outcome.version.origin is Origin.LOCAL
 
 
 def test_an_edit_goes_up_and_what_it_displaces_is_archived(mirror: MemoryMirror) -> None:

@@ -11,17 +11,21 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import NullPool, create_engine, inspect
 
+from docferry.core.places import result_path
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import Ledger, upgrade
 from docferry.ledger.database import Database
 from docferry.ledger.lock import StateLock
 from docferry.ledger.schema import METADATA
 from docferry.model import (
+    BreakerState,
     HoldState,
+    JobStage,
     JobState,
     MirrorHealth,
     Mode,
     Origin,
+    Priority,
     RequestKind,
     RequestState,
     Side,
@@ -52,6 +56,16 @@ INSERT INTO request (id, mirror, path, kind, version, hold, state, created_at, n
   (3, 'docs', 'a', 'restore', 'V1', 7, 'open', '2026-01-04T00:00:00.000000Z', NULL),
   (4, 'docs', 'b', 'erase', NULL, NULL, 'open', '2026-01-05T00:00:00.000000Z', NULL),
   (5, 'docs', '', 'erase', NULL, NULL, 'done', '2026-01-05T00:00:00.000000Z', '{}');
+"""
+#: One conversion that is done, one that waits, one that was given up on.
+CONVERTED_BEFORE = """
+INSERT INTO job VALUES
+  ('J1', 'text', 'docs', 'a.docx', 'V1', 's1', 'r', 'processed', '2026-01-01T00:00:00.000000Z',
+   'done', 1, '2026-01-01T00:00:00.000000Z', NULL, '2026-01-02T00:00:00.000000Z', NULL, 'V1.md'),
+  ('J2', 'text', 'docs', 'b.docx', 'V2', 's2', 'r', 'processed', '2026-01-01T00:00:00.000000Z',
+   'queued', 2, '2026-01-03T00:00:00.000000Z', NULL, NULL, 'busy', NULL),
+  ('J3', 'text', 'docs', 'c.docx', 'V3', 's3', 'r', 'processed', '2026-01-01T00:00:00.000000Z',
+   'dead', 4, '2026-01-01T00:00:00.000000Z', NULL, '2026-01-02T00:00:00.000000Z', 'no', NULL);
 """
 
 
@@ -116,6 +130,8 @@ def test_the_last_migration_is_the_one_the_code_asks_for() -> None:
         ("request", "state", RequestState),
         ("deletion", "side", Side),
         ("job", "state", JobState),
+        ("job", "stage", JobStage),
+        ("converter", "state", BreakerState),
     ],
 )
 def test_every_word_of_the_model_is_allowed_and_no_other(
@@ -189,6 +205,33 @@ def test_what_was_asked_for_of_an_older_ledger_is_kept_and_an_erasure_counts_as_
     assert erase.begun_at == datetime(2026, 1, 5, tzinfo=UTC)
     assert done is not None
     assert (done.state, done.note, done.begun_at) == (RequestState.DONE, "{}", None)
+
+
+def test_the_conversions_of_an_older_ledger_are_kept_as_they_are(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    database = Database(path)
+    with database.writing() as tx:
+        upgrade.migrate(tx.connection, "0004")
+    database.close()
+    raw = sqlite3.connect(path)
+    raw.executescript(CONVERTED_BEFORE)
+    raw.close()
+
+    with Ledger.open(path) as ledger:
+        done, queued, dead = (ledger.jobs.get(name) for name in ("J1", "J2", "J3"))
+        claimed = ledger.jobs.claim(
+            datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC), rules=["text"]
+        )
+
+    assert done is not None
+    assert (done.state, done.result_path, done.result_sha256) == (JobState.DONE, "V1.md", None)
+    assert result_path(done.place, done.version, done.sha256) == done.result_path
+    assert queued is not None
+    assert (queued.attempts, queued.priority, queued.is_forced) == (2, Priority.ARRIVAL, False)
+    assert dead is not None
+    assert (dead.state, dead.last_error, dead.converter) == (JobState.DEAD, "no", "markdown")
+    assert claimed is not None
+    assert (claimed.id, claimed.attempts) == ("J2", 3)
 
 
 def test_an_older_schema_is_not_read_as_if_it_were_ours(path: pathlib.Path) -> None:

@@ -128,7 +128,14 @@ def test_no_question_about_a_few_rows_reads_a_whole_mirror(
         ledger.history.deletions_since("docs", NOW)
         ledger.holds.planned("docs", None)
         ledger.holds.planned("docs", 1)
-        ledger.jobs.claim(NOW, NOW)
+        ledger.jobs.claim(NOW, NOW, rules=["a", "b"])
+        ledger.jobs.expire(NOW)
+        ledger.jobs.requeue_expired(NOW)
+        ledger.jobs.queues()
+        ledger.jobs.of_result("docs", "a")
+        ledger.jobs.results_at("docs", "a")
+        ledger.backlog.files("docs", "", 10)
+        ledger.backlog.queued("a")
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 

@@ -1,4 +1,4 @@
-"""The ledger's smaller tables: problems, conflicts, mirrors, jobs, aliases."""
+"""The ledger's smaller tables: problems, conflicts, mirrors, converters, aliases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import Ledger, ProblemRow
 from docferry.model import (
+    BreakerState,
+    ConverterRow,
     FileState,
-    JobState,
     KeepBoth,
     MirrorHealth,
     Mode,
@@ -21,7 +22,7 @@ from docferry.model import (
     Outcome,
     VersionRow,
 )
-from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, new_job, sha_of, version
+from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, sha_of, version
 
 
 @pytest.fixture
@@ -189,88 +190,14 @@ def test_a_fact_that_a_mirror_does_not_have_is_refused(ledger: Ledger) -> None:
     assert ledger.mirrors.get("new") is None
 
 
-def test_a_job_is_queued_once_for_a_content_and_a_recipe(ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job("a"), new_job("a"), new_job("a", "r2")], at=NOW)
-    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
+def test_a_converter_is_listed_by_name_as_it_was_last_said_to_be(ledger: Ledger) -> None:
+    open_one = ConverterRow("tika", BreakerState.OPEN, "refused", NOW, NOW + MINUTE)
+    closed_one = ConverterRow("docling", BreakerState.CLOSED, None, NOW, None)
+    ledger.converters.put(open_one)
+    ledger.converters.put(dataclasses.replace(closed_one, state=BreakerState.HALF_OPEN))
+    ledger.converters.put(closed_one)
 
-    jobs = ledger.jobs.all()
-    assert sorted((job.path, job.recipe) for job in jobs) == [
-        ("a.docx", "r1"),
-        ("a.docx", "r2"),
-        ("b.docx", "r1"),
-    ]
-    assert {job.state for job in jobs} == {JobState.QUEUED}
-    assert len(ledger.jobs.all(limit=2)) == 2
-
-
-def test_the_job_that_is_due_longest_is_claimed_once(ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
-    early = ledger.jobs.claim(NOW, NOW + MINUTE)
-    assert early is not None
-    ledger.jobs.again(early.id, NOW + 2 * MINUTE, "busy")
-
-    claimed = [ledger.jobs.claim(NOW + n * MINUTE, NOW + 9 * MINUTE) for n in (0, 1, 2, 2)]
-
-    assert [job and job.id == early.id for job in claimed] == [False, None, True, None]
-    again = claimed[2]
-    assert again is not None
-    assert (again.attempts, again.last_error) == (2, "busy")
-    assert (again.state, again.lease_until) == (JobState.RUNNING, NOW + 9 * MINUTE)
-
-
-def test_nothing_is_claimed_before_its_time(ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job("a")], at=NOW)
-
-    assert ledger.jobs.claim(NOW - MINUTE, NOW) is None
-
-
-def test_a_job_ends_done_or_dead_and_is_counted(ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job(name) for name in "abcd"], at=NOW)
-    good, bad, running = (ledger.jobs.claim(NOW, NOW + MINUTE) for _ in range(3))
-    assert good
-    assert bad
-    assert running
-
-    ledger.jobs.finish(good.id, NOW + MINUTE, "out/a.md")
-    ledger.jobs.dead(bad.id, NOW + MINUTE, "not a document")
-
-    assert ledger.jobs.counts() == dict.fromkeys(JobState, 1)
-    [done], [dead] = ledger.jobs.all(JobState.DONE), ledger.jobs.all(JobState.DEAD)
-    assert (done.result_path, done.finished_at, done.lease_until) == (
-        "out/a.md",
-        NOW + MINUTE,
-        None,
-    )
-    assert (dead.last_error, dead.finished_at) == ("not a document", NOW + MINUTE)
-
-
-def test_a_job_whose_lease_ran_out_is_queued_again(ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job("a"), new_job("b")], at=NOW)
-    lost = ledger.jobs.claim(NOW, NOW + MINUTE)
-    alive = ledger.jobs.claim(NOW, NOW + 3 * MINUTE)
-    assert lost
-    assert alive
-
-    assert ledger.jobs.requeue_expired(NOW + MINUTE) == 1
-
-    [queued] = ledger.jobs.all(JobState.QUEUED)
-    assert (queued.id, queued.attempts, queued.run_at) == (lost.id, 1, NOW + MINUTE)
-    assert queued.last_error == "the worker did not come back in time"
-
-
-def test_a_late_worker_can_finish_a_job_but_not_fail_it(ledger: Ledger) -> None:
-    ledger.record("docs", [], [new_job("a")], at=NOW)
-    job = ledger.jobs.claim(NOW, NOW)
-    assert job
-    ledger.jobs.requeue_expired(NOW)
-
-    ledger.jobs.dead(job.id, NOW, "too late")
-    ledger.jobs.again(job.id, NOW + MINUTE, "too late")
-    [queued] = ledger.jobs.all()
-    ledger.jobs.finish(job.id, NOW, None)
-
-    assert (queued.state, queued.run_at) == (JobState.QUEUED, NOW)
-    assert ledger.jobs.all()[0].state is JobState.DONE
+    assert ledger.converters.all() == [closed_one, open_one]
 
 
 def test_a_begun_upload_is_known_until_it_has_ended(ledger: Ledger) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from docferry import metrics
 from docferry.errors import TemporaryError
-from docferry.metrics import REGISTRY, LiveFigures, MirrorFigures
-from docferry.model import JobState, MirrorHealth, RequestKind
+from docferry.metrics import REGISTRY, JobFigures, LiveFigures, MirrorFigures, QueueFigures
+from docferry.model import BreakerState, Failure, JobState, MirrorHealth, RequestKind
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -25,8 +25,8 @@ def published(figures: LiveFigures) -> Iterator[None]:
         metrics.withdraw(figures)
 
 
-def live(mirrors: Mapping[str, MirrorFigures], jobs: Mapping[JobState, int]) -> LiveFigures:
-    return LiveFigures(lambda: mirrors, lambda: jobs, lambda: NOW)
+def live(mirrors: Mapping[str, MirrorFigures], jobs: JobFigures | None = None) -> LiveFigures:
+    return LiveFigures(lambda: mirrors, lambda: jobs or JobFigures(), lambda: NOW)
 
 
 def sample(name: str, **labels: str) -> float | None:
@@ -44,6 +44,10 @@ def sample(name: str, **labels: str) -> float | None:
         ("drop_to_bucket_seconds", {"mirror"}),
         ("change_to_disk_seconds", {"mirror"}),
         ("store_preconditions", {"mirror", "feature"}),
+        ("jobs_ended", {"rule", "converter", "result", "failure"}),
+        ("job_seconds", {"converter"}),
+        ("job_wait_seconds", {"converter"}),
+        ("converter_calls", {"converter", "outcome"}),
     ],
 )
 def test_what_is_counted_has_these_labels(name: str, labels: set[str]) -> None:
@@ -56,6 +60,10 @@ def test_what_is_counted_has_these_labels(name: str, labels: set[str]) -> None:
         metrics.DROP_TO_BUCKET_SECONDS,
         metrics.CHANGE_TO_DISK_SECONDS,
         metrics.STORE_PRECONDITIONS,
+        metrics.JOBS_ENDED,
+        metrics.JOB_SECONDS,
+        metrics.JOB_WAIT_SECONDS,
+        metrics.CONVERTER_CALLS,
     )
 
     found = {
@@ -68,7 +76,7 @@ def test_what_is_counted_has_these_labels(name: str, labels: set[str]) -> None:
 
 
 def test_every_name_has_docferrys_prefix_or_is_about_the_process() -> None:
-    with published(live({"inbox": MirrorFigures()}, {})):
+    with published(live({"inbox": MirrorFigures()})):
         names = [family.name for family in REGISTRY.collect()]
 
     assert [name for name in names if not name.startswith(("docferry_", "process_"))] == []
@@ -78,7 +86,7 @@ def test_every_name_has_docferrys_prefix_or_is_about_the_process() -> None:
 def test_the_age_of_the_oldest_change_grows_between_scrapes_without_anybodys_help() -> None:
     clock = [NOW]
     mirrors = {"inbox": MirrorFigures(oldest_unsynced_at=NOW - timedelta(seconds=5))}
-    figures = LiveFigures(lambda: mirrors, dict, lambda: clock[0])
+    figures = LiveFigures(lambda: mirrors, JobFigures, lambda: clock[0])
 
     with published(figures):
         first = sample("oldest_unsynced_change_seconds", mirror="inbox")
@@ -89,7 +97,7 @@ def test_the_age_of_the_oldest_change_grows_between_scrapes_without_anybodys_hel
 
 
 def test_nothing_waiting_is_0_seconds_old_and_a_poll_that_never_was_is_at_0() -> None:
-    with published(live({"inbox": MirrorFigures()}, {})):
+    with published(live({"inbox": MirrorFigures()})):
         waiting = sample("oldest_unsynced_change_seconds", mirror="inbox")
         poll = sample("last_poll_timestamp_seconds", mirror="inbox")
 
@@ -122,7 +130,7 @@ def test_the_figures_of_each_mirror_are_told() -> None:
         "synced_bytes",
     ]
 
-    with published(live({"a": figures, "b": MirrorFigures()}, {})):
+    with published(live({"a": figures, "b": MirrorFigures()})):
         told = {name: sample(name, mirror="a") for name in names}
         other = sample("dirty_paths", mirror="b")
 
@@ -134,7 +142,7 @@ def test_open_requests_are_told_for_every_kind_with_the_age_of_the_oldest() -> N
     asked_at = NOW - timedelta(minutes=2)
     figures = MirrorFigures(requests={RequestKind.ERASE: 3}, oldest_request_at=asked_at)
 
-    with published(live({"docs": figures, "idle": MirrorFigures()}, {})):
+    with published(live({"docs": figures, "idle": MirrorFigures()})):
         told = {
             kind.value: sample("requests_open", mirror="docs", kind=kind.value)
             for kind in RequestKind
@@ -147,7 +155,7 @@ def test_open_requests_are_told_for_every_kind_with_the_age_of_the_oldest() -> N
 
 @pytest.mark.parametrize("health", MirrorHealth)
 def test_exactly_one_word_of_a_mirrors_health_is_1(health: MirrorHealth) -> None:
-    with published(live({"inbox": MirrorFigures(health=health)}, {})):
+    with published(live({"inbox": MirrorFigures(health=health)})):
         words = {
             word: sample("mirror_health", mirror="inbox", health=word.value)
             for word in MirrorHealth
@@ -159,17 +167,55 @@ def test_exactly_one_word_of_a_mirrors_health_is_1(health: MirrorHealth) -> None
 
 
 def test_jobs_are_told_for_every_state() -> None:
-    with published(live({}, {JobState.DEAD: 3})):
+    with published(live({}, JobFigures(states={JobState.DEAD: 3}))):
         told = {state: sample("jobs", state=state.value) for state in JobState}
 
-    assert told == {"queued": 0, "running": 0, "done": 0, "dead": 3}
+    assert told == dict.fromkeys(JobState, 0.0) | {JobState.DEAD: 3.0}
+
+
+def test_what_waits_for_a_converter_is_told_with_the_age_of_the_oldest() -> None:
+    queues = (
+        QueueFigures("office+markdown", queued=4, running=2, oldest_at=NOW - timedelta(hours=1)),
+        QueueFigures("pdf"),
+    )
+    names = ("jobs_queued", "jobs_running", "jobs_oldest_age_seconds")
+
+    with published(live({}, JobFigures(queues=queues))):
+        busy = [sample(name, converter="office+markdown") for name in names]
+        idle = [sample(name, converter="pdf") for name in names]
+
+    assert busy == [4.0, 2.0, 3600.0]
+    assert idle == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("state", BreakerState)
+def test_exactly_one_word_of_a_breaker_is_1(state: BreakerState) -> None:
+    with published(live({}, JobFigures(breakers={"office": state}))):
+        words = {
+            word: sample("converter_breaker", converter="office", state=word.value)
+            for word in BreakerState
+        }
+
+    assert words == {word: float(word is state) for word in BreakerState}
+
+
+def test_dead_letters_are_told_by_rule_and_by_why_they_failed() -> None:
+    dead = {("text", Failure.TIMEOUT): 2, ("text", Failure.REFUSED): 1}
+
+    with published(live({}, JobFigures(dead=dead))):
+        told = [
+            sample("dead_letters", rule="text", failure=failure)
+            for failure in ("timeout", "refused", "crashed")
+        ]
+
+    assert told == [2.0, 1.0, None]
 
 
 def test_a_ledger_that_cannot_be_asked_leaves_the_rest_of_the_scrape_alone() -> None:
     def locked() -> Mapping[str, MirrorFigures]:
         raise TemporaryError("the ledger is locked")
 
-    with published(LiveFigures(locked, dict)):
+    with published(LiveFigures(locked, JobFigures)):
         failures = sample("scrape_failures_total") or 0.0
         gone = sample("dirty_paths", mirror="inbox")
         later = sample("scrape_failures_total") or 0.0

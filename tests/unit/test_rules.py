@@ -1,4 +1,4 @@
-"""Rules: which versions call for conversions, and what a failure leads to."""
+"""Rules: which versions call for which conversions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from docferry.core.filters import Filter
-from docferry.core.rules import Again, GiveUp, Rule, after_failure, jobs_for, recipe_for
-from docferry.errors import (
-    DocferryError,
-    PermanentError,
-    StaleError,
-    TemporaryError,
-    UnreachableError,
-    UserError,
-)
-from docferry.model import NewJob, Origin, VersionRow
+from docferry.core.rules import Rule, jobs_for, recipe_for
+from docferry.model import NewJob, Origin, Priority, VersionRow
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -36,7 +28,8 @@ VERSION = VersionRow(
 
 
 def rule(name: str = "text", *patterns: str, to: str = "processed", recipe: str = "r1") -> Rule:
-    return Rule(name, "inbox", Filter(patterns or ("*.docx",)), to, recipe)
+    patterns = patterns or ("*.docx",)
+    return Rule(name, "inbox", Filter(patterns), to, "markdown", ".md", recipe)
 
 
 def test_a_version_that_a_rule_takes_calls_for_a_job() -> None:
@@ -45,13 +38,16 @@ def test_a_version_that_a_rule_takes_calls_for_a_job() -> None:
     assert jobs == (
         NewJob(
             rule="text",
+            converter="markdown",
             mirror="inbox",
             path="offers/a.docx",
             version=VERSION.id,
             sha256=VERSION.sha256,
             recipe="r1",
             target_mirror="processed",
+            place="processed/{ulid}.md",
             created_at=NOW,
+            priority=Priority.ARRIVAL,
         ),
     )
 
@@ -88,29 +84,45 @@ def test_what_a_conversion_made_calls_for_nothing() -> None:
     assert jobs_for(replace(VERSION, origin=Origin.CONVERSION), [rule()]) == ()
 
 
-def test_the_same_conversion_for_two_mirrors_is_two_recipes() -> None:
-    assert recipe_for("markdown", "a") != recipe_for("markdown", "b")
-    assert recipe_for("markdown", "a") == recipe_for("markdown", "a")
+def test_a_chain_has_a_recipe_of_its_own_in_its_own_order() -> None:
+    assert recipe_for(["ocr", "markdown"]) == recipe_for(["ocr", "markdown"])
+    assert recipe_for(["ocr", "markdown"]) != recipe_for(["markdown", "ocr"])
+    assert recipe_for(["markdown"]) != recipe_for(["ocr", "markdown"])
+
+
+def test_a_document_that_came_may_wait_as_long_as_its_rule_says() -> None:
+    patient = replace(rule(), waits_s=90.0)
+
+    [arrived] = jobs_for(VERSION, [patient])
+    [of_before] = jobs_for(VERSION, [patient], Priority.BACKLOG)
+
+    assert arrived.expires_at == NOW + timedelta(seconds=90)
+    assert (of_before.priority, of_before.expires_at) == (Priority.BACKLOG, None)
 
 
 @pytest.mark.parametrize(
-    ("attempts", "wait_s"), [(1, 0.5), (2, 1.0), (3, 2.0)], ids=["first", "second", "third"]
+    ("size", "is_taken"), [(0, False), (1, False), (2, True), (3, True), (4, False)]
 )
-def test_a_failure_is_tried_again_later_and_later(attempts: int, wait_s: float) -> None:
-    after = after_failure(
-        PermanentError("damaged"), attempts=attempts, max_attempts=4, now=NOW, jitter=0.5
-    )
+def test_a_rule_takes_documents_of_its_sizes_only(size: int, *, is_taken: bool) -> None:
+    sized = replace(rule(), smallest=2, largest=3)
 
-    assert after == Again(run_at=NOW + timedelta(seconds=wait_s))
+    assert bool(jobs_for(replace(VERSION, size=size), [sized])) is is_taken
 
 
-@pytest.mark.parametrize("error", [PermanentError("why"), TemporaryError("why"), StaleError("why")])
-def test_after_the_last_attempt_it_is_given_up_with_its_reason(error: DocferryError) -> None:
-    assert after_failure(error, attempts=4, max_attempts=4, now=NOW, jitter=0.5) == GiveUp("why")
+def test_without_a_largest_size_every_size_is_taken() -> None:
+    assert jobs_for(replace(VERSION, size=1 << 50), [rule()])
 
 
-@pytest.mark.parametrize("error", [UnreachableError("refused"), UserError("not installed")])
-def test_trouble_that_is_not_the_documents_never_kills_its_job(error: DocferryError) -> None:
-    after = after_failure(error, attempts=99, max_attempts=4, now=NOW, jitter=0.5)
+def test_a_place_that_follows_the_path_makes_a_job_of_each_path() -> None:
+    by_path = replace(rule(), template="{dir}{stem}.{ext}")
 
-    assert after == Again(run_at=NOW + timedelta(seconds=150))
+    [one] = jobs_for(VERSION, [by_path])
+    [other] = jobs_for(replace(VERSION, path="a.docx"), [by_path])
+
+    assert (one.place, other.place) == ("processed/offers/a.md", "processed/a.md")
+
+
+def test_a_rule_that_says_something_else_looks_different() -> None:
+    """What is remembered of a rule is a hash of what it looks like."""
+    assert repr(rule()) == repr(rule())
+    assert repr(rule("text", "*.pdf")) != repr(rule())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docferry.model import Attributes
+from docferry.model import Attributes, Provenance
 from docferry.storage.s3_metadata import (
     Headers,
     ObjectHead,
@@ -30,6 +32,7 @@ ALL = Attributes(
     content_type="application/pdf",
     bytes_of=PARENT,
     size=7,
+    made_from=Provenance(PARENT, SHA256, "text-of-scans", "ocrmypdf 14.0 + kreuzberg 4.10 (ü)"),
 )
 
 
@@ -52,6 +55,21 @@ def test_any_path_comes_back_and_leaves_room_for_the_rest(path: str) -> None:
 
 def test_without_an_mtime_of_ours_an_object_is_as_old_as_the_store_says() -> None:
     assert head({}).attributes == Attributes(mtime_ns=MODIFIED_NS)
+
+
+def test_a_copy_of_a_result_says_still_of_what_it_was_made() -> None:
+    source = head(headers_of(ALL))
+
+    copied = copy_headers(source, Attributes(version=PARENT))
+
+    assert head(copied).attributes.made_from == ALL.made_from
+
+
+@pytest.mark.parametrize("missing", ["docferry-source", "docferry-source-sha256", "docferry-rule"])
+def test_half_a_provenance_is_none(missing: str) -> None:
+    headers = {name: value for name, value in headers_of(ALL).items() if name != missing}
+
+    assert head(headers).attributes.made_from is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +139,8 @@ def test_an_archived_object_of_a_stranger_keeps_its_age() -> None:
 
 
 def test_a_copy_is_dressed_anew() -> None:
-    source = head(headers_of(ALL) | {"owner": "somebody", "Content-Encoding": "gzip"})
+    made = replace(ALL, made_from=None)
+    source = head(headers_of(made) | {"owner": "somebody", "Content-Encoding": "gzip"})
 
     copied = copy_headers(source, Attributes(version=PARENT, content_type="text/plain"))
 

@@ -12,7 +12,7 @@ from functools import partial
 from docferry import metrics
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
-from docferry.app.figures import is_alive, mirror_figures, readiness
+from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.keepers import Keepers
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
@@ -125,7 +125,7 @@ class Daemon:
         last = self._ledger.versions.last()
         self._new_ulid = UlidSource(after=last and last[0])
         self._now = Clock(after=last and last[1])
-        self._conversions = Conversions(config, self._ledger, self._sides)
+        self._conversions = Conversions(config, self._ledger, self._sides, self._now)
         self._keepers = Keepers(self._ledger, self._new_ulid, self._now)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -162,6 +162,7 @@ class Daemon:
             on_asked=partial(self._keepers.asked, name),
             on_displaced=partial(self._keepers.poke, name, "bring-up"),
             on_remote_change=partial(self._keepers.remote_changed, name),
+            with_origins=partial(self._conversions.with_origins, name),
             now=self._now,
         )
         self._sides[name] = sides
@@ -202,8 +203,8 @@ class Daemon:
             self._timers.every(PEOPLE_EVERY_S, f"people-{name}", partial(_ask_people, loop))
             self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
-        if self._conversions.rules:
-            self._timers.every(60.0, "jobs", self._conversions.requeue_expired)
+        if not self._is_rebuilt:
+            self._conversions.start_timers(self._timers)
         self._timers.start()
         self._on_exit.callback(self._timers.stop)
 
@@ -218,6 +219,7 @@ class Daemon:
     def _ask_all(self) -> None:
         for loop in self.loops.values():
             _ask_people(loop)
+        self._conversions.wake()
 
     def _start_drops(self) -> None:
         start_drops(
@@ -228,7 +230,8 @@ class Daemon:
         if self._config.metrics_port == 0:
             return
         figures = metrics.LiveFigures(
-            lambda: mirror_figures(self.loops, self._ledger), self._ledger.jobs.counts
+            lambda: mirror_figures(self.loops, self._ledger),
+            lambda: job_figures(self._config, self._ledger),
         )
         metrics.publish(figures)
         self._on_exit.callback(metrics.withdraw, figures)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from docferry.config import Config
 from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
 from docferry.ledger import Ledger
-from docferry.metrics import MirrorFigures
-from docferry.model import HoldState
+from docferry.ledger.jobs import Queue
+from docferry.metrics import JobFigures, MirrorFigures, QueueFigures
+from docferry.model import BreakerState, Failure, HoldState
 from docferry.web.probes import Readiness
 
 #: A loop that has not gone round for so long is stuck: the process wants a restart.
@@ -31,6 +35,33 @@ class Loop(Protocol):
 def mirror_figures(loops: Mapping[str, Loop], ledger: Ledger) -> dict[str, MirrorFigures]:
     """Give the figures of all mirrors, by name. Asks the ledger at each scrape."""
     return {name: _figures(name, loop.facts, ledger) for name, loop in loops.items()}
+
+
+def job_figures(config: Config, ledger: Ledger) -> JobFigures:
+    """Give the figures of all conversions; of a configured converter also if it has nothing."""
+    chains = {rule.converter for rule in config.converts}
+    closed = {name: BreakerState.CLOSED for rule in config.converts for name in rule.chain}
+    letters = ledger.jobs.letters()
+    return JobFigures(
+        states=ledger.jobs.counts(),
+        queues=_by_converter(chains, ledger.jobs.queues()),
+        breakers=closed | {row.name: row.state for row in ledger.converters.all()},
+        dead=Counter((job.rule, job.failure or Failure.OTHER) for job in letters),
+    )
+
+
+def _by_converter(chains: set[str], queues: Sequence[Queue]) -> list[QueueFigures]:
+    found = {chain: QueueFigures(chain) for chain in sorted(chains)}
+    for queue in queues:
+        so_far = found.get(queue.converter, QueueFigures(queue.converter))
+        ages = [at for at in (so_far.oldest_at, queue.oldest_at) if at is not None]
+        found[queue.converter] = replace(
+            so_far,
+            queued=so_far.queued + queue.queued,
+            running=so_far.running + queue.running,
+            oldest_at=min(ages, default=None),
+        )
+    return list(found.values())
 
 
 def readiness(loops: Mapping[str, Loop]) -> dict[str, Readiness]:

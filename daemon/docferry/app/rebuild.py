@@ -29,7 +29,7 @@ from docferry.ledger.damage import clear_sidecars, damage_of, is_there, set_asid
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.logs import get_logger
-from docferry.model import RESERVED, FileState, Ulid
+from docferry.model import RESERVED, FileState, Priority, Ulid
 from docferry.model import Path as ModelPath
 from docferry.storage.base import Archive
 from docferry.storage.local import LocalStorage
@@ -227,7 +227,7 @@ class _Work:
         self._tell(f"{name}: looking at what is archived")
         rebuild.take_archive()
         rebuild.take_folder()
-        jobs = [job for row in rebuild.new for job in jobs_for(row, self._rules)]
+        jobs = [job for row in rebuild.new for job in jobs_for(row, self._rules, Priority.BACKLOG)]
         self._ledger.record(name, [], jobs, at=now())
         rebuild.count()
         if rebuild.result.may_forget_held:

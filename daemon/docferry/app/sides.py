@@ -20,7 +20,7 @@ from docferry.engine.on_request import OnRequest
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import STORE_PRECONDITIONS
-from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
+from docferry.model import Path, Provenance, Sha256, SyncedState, Ulid, VersionRow
 from docferry.storage.local import LocalStorage
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3 import S3Options, S3Storage
@@ -139,7 +139,7 @@ def open_sides(
         mirror,
         local,
         remote,
-        Known(ledger),
+        Known(ledger, has_results=any(rule.to_mirror == mirror for rule in config.converts)),
         writer=ledger.instance,
         now=now,
         new_ulid=new_ulid,
@@ -227,6 +227,7 @@ class Known:
     """The ledger, as the executor asks it."""
 
     ledger: Ledger
+    has_results: bool = False  #: conversions put what they make into this mirror
 
     def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None:
         return self.ledger.synced.find_sha256(mirror, sha256)
@@ -242,6 +243,12 @@ class Known:
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.ledger.versions.parent_of(version)
+
+    def made_at(self, mirror: str, path: Path, sha256: Callable[[], Sha256]) -> Provenance | None:
+        results = self.ledger.results
+        if not self.has_results or not results.has_any(mirror, path):
+            return None
+        return results.at(mirror, path, sha256())
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.ledger.conflicts.begin(displaced, copy_path)

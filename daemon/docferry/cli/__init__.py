@@ -116,8 +116,10 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
     from docferry.cli import (
+        convert,
         erase,
         inspect,
+        jobs,
         rebuild,
         requests,
         retention,
@@ -125,6 +127,7 @@ def main() -> None:
         run,
         verify,
         versions,
+        why,
     )
 
     cli.add_command(run.run)
@@ -135,6 +138,8 @@ def main() -> None:
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
     cli.add_command(requests.requests)
+    for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
+        cli.add_command(command)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)
     cli.add_command(erase.erase)

@@ -16,7 +16,7 @@ import click
 from docferry.errors import PermanentError
 
 #: Columns that are not folded.
-_WHOLE = frozenset({"version", "of version", "came at", "when", "displaced"})
+_WHOLE = frozenset({"version", "of version", "came at", "when", "displaced", "job"})
 
 
 def emit_json(value: object) -> None:
@@ -100,6 +100,17 @@ def ago(at: datetime | None) -> str:
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.0f} {unit} ago"
     return f"{max(0.0, seconds):.0f} s ago"
+
+
+def lasted(span: timedelta) -> str:
+    """Say how long something took, the way one says it."""
+    seconds = max(0.0, span.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def size(size_bytes: int) -> str:

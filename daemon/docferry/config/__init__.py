@@ -6,7 +6,9 @@ The configuration: a TOML file and environment variables become frozen options.
     tables      the file's tables; each checked by itself
     environment DOCFERRY_… variables, laid over the file
     credentials a file per secret
+    converters  which keys each kind of converter takes
     across      what no table shows alone: references, overlaps
+    rules       what rules would do to each other
     faults      what is wrong, and what would be right
     load        the whole way, from the path to the options
 """
@@ -14,8 +16,11 @@ The configuration: a TOML file and environment variables become frozen options.
 from docferry.config.faults import ConfigError, Fault
 from docferry.config.load import DEFAULT_PATH, config_path, load
 from docferry.config.options import (
+    BUILT_IN,
     Config,
     ConvertConfig,
+    ConverterConfig,
+    ConverterKind,
     DropConfig,
     MirrorConfig,
     SecretStr,
@@ -23,10 +28,13 @@ from docferry.config.options import (
 )
 
 __all__ = [
+    "BUILT_IN",
     "DEFAULT_PATH",
     "Config",
     "ConfigError",
     "ConvertConfig",
+    "ConverterConfig",
+    "ConverterKind",
     "DropConfig",
     "Fault",
     "MirrorConfig",

@@ -10,14 +10,7 @@ from urllib.parse import urlsplit
 
 from docferry.config.faults import Fault, did_you_mean, shown
 from docferry.config.tables import Table
-from docferry.core.filters import Filter
 from docferry.model import Mode
-
-#: What the names of a converter's results end with.
-RESULT_ENDS = {"markdown": ".md"}
-
-# Of today: a pattern such as "01*.md" is meant to catch results, and does.
-_A_ULID = "01KB0000000000000000000000"
 
 
 def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
@@ -28,7 +21,6 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     faults += _dangling(tables, "convert", "to", "to_mirror", refers_to="mirror")
     faults += _stuck(tables, "drop", "into", "into")
     faults += _stuck(tables, "convert", "to", "to_mirror")
-    faults += _endless(tables)
     faults += _overlapping_folders(tables)
     faults += _overlapping_prefixes(tables)
 
@@ -54,22 +46,6 @@ def _stuck(tables: Sequence[Table], section: str, key: str, attribute: str) -> I
                 table.key_of(key),
                 f"is {shown(name)}, whose mode is pull: what is put there never reaches the store",
                 "a mirror whose mode is two-way or push",
-            )
-
-
-def _endless(tables: Sequence[Table]) -> Iterator[Fault]:
-    """Find rules that would convert their own results."""
-    for table in _of(tables, "convert"):
-        mirror, patterns = table.get("from_mirror", str), table.get("patterns", tuple)
-        converter = table.get("converter", str)
-        if mirror is None or patterns is None or converter is None:
-            continue
-        result = _A_ULID + RESULT_ENDS[converter]
-        if mirror == table.get("to_mirror", str) and Filter(patterns).takes(result):
-            yield Fault(
-                table.key_of("patterns"),
-                f"matches the rule's own results ({result}), which go into the same mirror",
-                f'another mirror in "to", or patterns without "*{RESULT_ENDS[converter]}"',
             )
 
 

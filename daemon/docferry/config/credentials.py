@@ -1,6 +1,8 @@
 """
 A file per secret: `main.access_key_id` and so on in $CREDENTIALS_DIRECTORY.
 
+A service that converts documents has one, `office.secret`.
+
 That is where systemd's LoadCredential= and container secrets put them. A store
 without such files is left to boto3's own chain: AWS_* variables, ~/.aws, roles.
 """
@@ -10,29 +12,42 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from docferry.config.converters import SERVICES
 from docferry.config.faults import Fault, did_you_mean
 from docferry.config.options import SecretStr
 from docferry.config.tables import Table
 
 _VARIABLE = "CREDENTIALS_DIRECTORY"
 _ID, _SECRET, _TOKEN = "access_key_id", "secret_access_key", "session_token"
+_OF_CONVERTER = "secret"
 
 
 def read_credentials(
-    stores: Sequence[Table], environ: Mapping[str, str], faults: list[Fault]
+    tables: Sequence[Table], environ: Mapping[str, str], faults: list[Fault]
 ) -> None:
-    """Add to each store the secrets that have a file."""
+    """Add to each store and each service the secrets that have a file."""
     directory = environ.get(_VARIABLE)
     if not directory:
         return
     found = _read_all(pathlib.Path(directory), faults)
+    _add_to_stores([table for table in tables if table.section == "store"], found, faults)
+    _add_to_converters([table for table in tables if table.section == "converter"], found, faults)
+
+
+def _add_to_stores(
+    stores: Sequence[Table], found: Mapping[tuple[str, str], str], faults: list[Fault]
+) -> None:
     names = {store.name for store in stores}
     for store, key in found:
-        if store not in names:
+        if store not in names and key != _OF_CONVERTER:
             right = did_you_mean(store, names)
             faults.append(Fault(f"${_VARIABLE}/{store}.{key}", f"there is no store {store}", right))
     for table in stores:
-        secrets = {key: value for (store, key), value in found.items() if store == table.name}
+        secrets = {
+            key: value
+            for (store, key), value in found.items()
+            if store == table.name and key != _OF_CONVERTER
+        }
         for missing in _missing(secrets):
             file = f"{table.name}.{missing}"
             faults.append(
@@ -43,12 +58,30 @@ def read_credentials(
         }
 
 
+def _add_to_converters(
+    converters: Sequence[Table], found: Mapping[tuple[str, str], str], faults: list[Fault]
+) -> None:
+    services = {one.name: one for one in converters if one.get("kind", str) in SERVICES}
+    for (name, key), secret in found.items():
+        if key != _OF_CONVERTER:
+            continue
+        if name in services:
+            services[name].sound["secret"] = SecretStr(secret)
+            continue
+        file = f"${_VARIABLE}/{name}.{key}"
+        if name in {one.name for one in converters}:
+            faults.append(Fault(file, f"converter.{name} is no service", "take the file away"))
+        else:
+            right = did_you_mean(name, services)
+            faults.append(Fault(file, f"there is no converter {name}", right))
+
+
 def _missing(secrets: Mapping[str, str]) -> list[str]:
     return [key for key in (_ID, _SECRET) if key not in secrets] if secrets else []
 
 
 def _read_all(directory: pathlib.Path, faults: list[Fault]) -> dict[tuple[str, str], str]:
-    """Give the secrets by (store, key)."""
+    """Give the secrets by (store or converter, key)."""
     found = {}
     try:
         files = sorted(directory.iterdir())
@@ -59,7 +92,7 @@ def _read_all(directory: pathlib.Path, faults: list[Fault]) -> dict[tuple[str, s
         return {}
     for file in files:
         store, _, key = file.name.rpartition(".")
-        if store and key in (_ID, _SECRET, _TOKEN):
+        if store and key in (_ID, _SECRET, _TOKEN, _OF_CONVERTER):
             found[store, key] = _read(file, faults)
     return found
 

@@ -6,14 +6,25 @@ import os
 import pathlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from docferry.config.across import check_across
+from docferry.config.converters import check_converters, complete
 from docferry.config.credentials import read_credentials
 from docferry.config.environment import override
 from docferry.config.faults import ConfigError, Fault
-from docferry.config.options import Config, ConvertConfig, DropConfig, MirrorConfig, StoreConfig
+from docferry.config.options import (
+    BUILT_IN,
+    Config,
+    ConvertConfig,
+    ConverterConfig,
+    DropConfig,
+    MirrorConfig,
+    StoreConfig,
+)
+from docferry.config.rules import check_rules, warnings_of
 from docferry.config.tables import Table, tables_in
 
 T = TypeVar("T")
@@ -37,10 +48,13 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
     faults: list[Fault] = []
     tables = tables_in(_read(path), faults)
     override(tables, environ, faults)
+    complete(tables)
     for table in tables:
         table.read(faults)
-    read_credentials([table for table in tables if table.section == "store"], environ, faults)
+    check_converters(tables, faults)
+    read_credentials(tables, environ, faults)
     check_across(tables, faults)
+    check_rules(tables, faults)
     if faults:
         raise ConfigError(path, faults)
     return _config(tables)
@@ -80,14 +94,22 @@ def _syntax_fault(message: str) -> Fault:
 
 def _config(tables: Sequence[Table]) -> Config:
     stores = _made(StoreConfig, "store", tables)
+    made = {one.name: one for one in _made(ConverterConfig, "converter", tables)}
+    converts = _made(ConvertConfig, "convert", tables)
+    converters = {**BUILT_IN, **made}
     top: Callable[..., Config] = Config
     return top(
         **tables[0].sound,
         stores={store.name: store for store in stores},
         mirrors={mirror.name: mirror for mirror in _made(MirrorConfig, "mirror", tables)},
         drops={drop.name: drop for drop in _made(DropConfig, "drop", tables)},
-        converts=tuple(_made(ConvertConfig, "convert", tables)),
-        warnings=tuple(_warnings(stores)),
+        converters=converters,
+        converts=tuple(converts),
+        warnings=(
+            *_warnings(stores),
+            *_converter_warnings(made.values()),
+            *_rule_warnings(converts, converters),
+        ),
     )
 
 
@@ -103,3 +125,30 @@ def _warnings(stores: Sequence[StoreConfig]) -> list[str]:
         for store in stores
         if store.verify_tls is False
     ]
+
+
+def _converter_warnings(converters: Iterable[ConverterConfig]) -> Iterator[str]:
+    for one in converters:
+        if one.verify_tls is False:
+            yield (
+                f"converter.{one.name}.verify_tls is false: anyone between here and {one.url} can "
+                "read and change the documents; give the path of the CA's file instead"
+            )
+        if one.secret is not None and one.url is not None and _is_open(one.url):
+            yield (
+                f"converter.{one.name}.url is http: anyone between here and {one.url} can read "
+                "the secret and the documents; use https"
+            )
+
+
+def _is_open(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+
+
+def _rule_warnings(
+    rules: Sequence[ConvertConfig], converters: Mapping[str, ConverterConfig]
+) -> Iterator[str]:
+    for rule in rules:
+        extension = converters[rule.chain[-1]].produces
+        yield from warnings_of(rule.name, rule.patterns, rule.template, extension)

@@ -8,32 +8,50 @@ says what each key is for, and a test holds it against this module.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
 
 from docferry.config.values import (
     ADDRESS,
     BUCKET,
+    CHAIN,
+    COMMAND,
     ENDPOINT,
     EXCLUDES,
+    EXTENSION,
+    FILE,
     FOLDER,
+    HEADER,
+    LANGUAGES,
     NAME,
+    OPTIONS,
     PATTERNS,
+    PLACES,
     PREFIX,
+    SERVICE,
     SOME_PATTERNS,
     TARGET_FOLDER,
     TARGET_MIRROR,
+    TEMPLATE,
+    TYPES,
+    VARIABLES,
     VERIFY_TLS,
     Check,
     age,
+    amount,
     choice,
     duration,
+    maybe_text,
     memory,
+    patience,
     text,
     whole,
 )
 from docferry.core.filters import DEFAULT_EXCLUDES
+from docferry.core.places import DEFAULT_TEMPLATE
 from docferry.core.retention import Policy
 from docferry.model import Mode
 
@@ -65,6 +83,25 @@ class SecretStr:
 
     def __repr__(self) -> str:
         return "SecretStr('**********')"
+
+
+class ConverterKind(StrEnum):
+    """Which program, or which service, a converter is."""
+
+    # in docferry's own child processes
+    MARKDOWN = "markdown"
+    TEXT = "text"
+    PDF = "pdf"
+    # programs
+    LIBREOFFICE = "libreoffice"
+    PANDOC = "pandoc"
+    OCRMYPDF = "ocrmypdf"
+    COMMAND = "command"
+    # services over HTTP
+    MULTIPART = "multipart"
+    GOTENBERG = "gotenberg"
+    DOCLING = "docling"
+    TIKA = "tika"
 
 
 def _kept(what: str) -> Check:
@@ -148,6 +185,85 @@ class DropConfig:
     settle_s: Annotated[float, Key("settle", duration())] = 2.0
 
 
+Option: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConverterConfig:
+    """
+    `[converter.NAME]`: what turns one document into another, as rules name it.
+
+    Which keys have a meaning depends on the kind: `converters` knows, and refuses the others.
+    """
+
+    name: str
+    kind: Annotated[ConverterKind, Key("kind", choice(*ConverterKind))]
+    #: What LibreOffice and pandoc make; "" for the others.
+    format: Annotated[str, Key("format", text('what it makes, such as "pdf"'))] = ""
+    #: Of a command: with {input} and {output}, each as often as needed.
+    command: Annotated[tuple[str, ...], Key("command", COMMAND)] = ()
+    #: Files and folders that a command may read besides its document and the system's programs.
+    readable: Annotated[tuple[pathlib.Path, ...], Key("readable", PLACES)] = ()
+    environment: Annotated[Mapping[str, str], Key("environment", VARIABLES)] = field(
+        default_factory=dict
+    )
+    #: The end of its results' names, with the dot; always there, whatever says it.
+    produces: Annotated[str, Key("produces", EXTENSION)] = ""
+    url: Annotated[str | None, Key("url", SERVICE)] = None
+    options: Annotated[Mapping[str, Option], Key("options", OPTIONS)] = field(default_factory=dict)
+    #: For OCR; (): those that are installed, or English.
+    languages: Annotated[tuple[str, ...], Key("languages", LANGUAGES)] = ()
+    #: None: as many as its kind bears.
+    at_once: Annotated[int | None, Key("at_once", whole(1, 64, "documents at a time"))] = None
+    #: A text is the path of a file with the CA's certificate.
+    verify_tls: Annotated[bool | str, Key("verify_tls", VERIFY_TLS)] = True
+    #: A PEM file with the certificate and its key.
+    client_certificate: Annotated[pathlib.Path | None, Key("client_certificate", FILE)] = None
+    header: Annotated[str, Key("header", HEADER)] = "Authorization"  #: that has the secret
+    part: Annotated[str, Key("part", text('the part of the form, such as "file"'))] = "file"
+    #: Of an answer in JSON: where the result is, such as "document.md"; "": the answer is it.
+    json_field: Annotated[str, Key("json_field", maybe_text('a name, or "a.b" for b in a'))] = ""
+    json_encoding: Annotated[
+        Literal["text", "base64"], Key("json_encoding", choice("text", "base64"))
+    ] = "text"
+    wait: Annotated[Literal["answer", "poll"], Key("wait", choice("answer", "poll"))] = "poll"
+    #: Any text; another one than before has everything converted anew.
+    revision: Annotated[str, Key("revision", maybe_text("any text, such as the version"))] = ""
+    #: From NAME.secret in $CREDENTIALS_DIRECTORY.
+    secret: SecretStr | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The options as a service takes them."""
+        return {name: _written(value) for name, value in self.options.items()}
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options as a program takes them: `toc = true` is "--toc", `dpi = 300` "--dpi=300"."""
+        return tuple(
+            f"--{name}" if value is True else f"--{name}={_written(value)}"
+            for name, value in self.options.items()
+            if value is not False
+        )
+
+
+def _written(value: Option) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+#: Converters that rules may name without a table; one of that name sets their options.
+BUILT_IN: Mapping[str, ConverterConfig] = {
+    one.name: one
+    for one in (
+        ConverterConfig("markdown", ConverterKind.MARKDOWN, produces=".md"),
+        ConverterConfig("text", ConverterKind.TEXT, produces=".txt"),
+        ConverterConfig("pdf", ConverterKind.PDF, produces=".pdf"),
+        ConverterConfig("libreoffice", ConverterKind.LIBREOFFICE, "pdf", produces=".pdf"),
+        ConverterConfig("ocrmypdf", ConverterKind.OCRMYPDF, produces=".pdf"),
+    )
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ConvertConfig:
     """`[[convert]]`: which documents of a mirror are converted, how, and where the results go."""
@@ -155,11 +271,23 @@ class ConvertConfig:
     name: Annotated[str, Key("name", NAME)]
     from_mirror: Annotated[str, Key("from", text("the NAME of a [mirror.NAME]"))]
     patterns: Annotated[tuple[str, ...], Key("patterns", SOME_PATTERNS)]
-    to_mirror: Annotated[str, Key("to", text("the NAME of a [mirror.NAME]"))]
-    converter: Annotated[Literal["markdown"], Key("with", choice("markdown"))]
-    timeout_s: Annotated[float, Key("timeout", duration(1))] = 120.0
-    memory_mib: Annotated[int, Key("memory", memory(64))] = 2048
+    to_mirror: Annotated[str, Key("to", TARGET_MIRROR)]
+    chain: Annotated[tuple[str, ...], Key("with", CHAIN)]  #: names of converters, in their order
+    template: Annotated[str, Key("to", TEMPLATE)] = DEFAULT_TEMPLATE  #: see `core.places`
+    types: Annotated[tuple[str, ...], Key("types", TYPES)] = ()  #: (): any
+    smallest: Annotated[int, Key("min_size", amount())] = 0  #: bytes
+    largest: Annotated[int | None, Key("max_size", amount())] = None  #: bytes; None: any size
+    timeout_s: Annotated[float, Key("timeout", duration(1))] = 120.0  #: of each step
+    memory_mib: Annotated[int, Key("memory", memory(64))] = 2048  #: of each process
+    output_mib: Annotated[int, Key("output", memory(1))] = 64  #: of the result
     attempts: Annotated[int, Key("attempts", whole(1, 100, "tries before it is given up"))] = 4
+    #: How long a document may wait for its turn; None: for ever.
+    waits_s: Annotated[float | None, Key("wait", patience())] = None
+
+    @property
+    def converter(self) -> str:
+        """The name of the converter; of a chain, all of them, joined by "+"."""
+        return "+".join(self.chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,5 +310,7 @@ class Config:
     stores: dict[str, StoreConfig] = field(default_factory=dict)
     mirrors: dict[str, MirrorConfig] = field(default_factory=dict)
     drops: dict[str, DropConfig] = field(default_factory=dict)
+    #: Those too that have no table.
+    converters: dict[str, ConverterConfig] = field(default_factory=lambda: dict(BUILT_IN))
     converts: tuple[ConvertConfig, ...] = ()
     warnings: tuple[str, ...] = ()  #: valid, but to be said at every start

@@ -10,6 +10,7 @@ from docferry.config.faults import Fault, did_you_mean, shown
 from docferry.config.options import (
     Config,
     ConvertConfig,
+    ConverterConfig,
     DropConfig,
     Key,
     MirrorConfig,
@@ -18,17 +19,19 @@ from docferry.config.options import (
 from docferry.config.values import NAME, Wrong
 
 T = TypeVar("T")
-Options = Config | StoreConfig | MirrorConfig | DropConfig | ConvertConfig
+Options = Config | StoreConfig | MirrorConfig | DropConfig | ConverterConfig | ConvertConfig
 
 _NAMED: Mapping[str, type[Options]] = {
     "store": StoreConfig,
     "mirror": MirrorConfig,
     "drop": DropConfig,
+    "converter": ConverterConfig,
 }
 _GROUPS = ("metrics", "log")  # tables that only group keys of the whole
 _SECTIONS = (*_NAMED, "convert", *_GROUPS)
 
 _SECRET_ENDS = ("access_key_id", "access_key", "secret_key", "session_token", "password", "secret")
+_SERVICE_SECRETS = ("secret", "password", "token", "api_key", "authorization", "bearer")
 
 
 @dataclasses.dataclass(slots=True)
@@ -81,6 +84,12 @@ class Table:
             _note(faults, Fault(key, f"{wrong}{origin}", known.check.right))
 
     def _unknown(self, key: str, known: set[str]) -> Fault:
+        if self.section == "converter" and key.casefold().endswith(_SERVICE_SECRETS):
+            return Fault(
+                self.key_of(key),
+                "secrets are not written here",
+                f"a file {self.name}.secret in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
+            )
         if key.casefold().endswith(_SECRET_ENDS):
             return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
         if self.section and key in {known.name for known, _, _ in keys_of(Config)}:
@@ -114,12 +123,18 @@ def keys_of(options: type[Options]) -> list[tuple[Key, str, object]]:
     """Give each key of a table with its attribute and default (MISSING: it must be written)."""
     hints = get_type_hints(options, include_extras=True)
     return [
-        (key, field.name, field.default)
+        (key, field.name, _default_of(field))
         for field in dataclasses.fields(options)
         if get_origin(hints[field.name]) is Annotated
         for key in get_args(hints[field.name])
         if isinstance(key, Key)
     ]
+
+
+def _default_of(field: dataclasses.Field[object]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def secret_fault(where: str, *, store: str, key: str) -> Fault:

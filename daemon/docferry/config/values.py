@@ -7,6 +7,7 @@ A variable is always text, so numbers, true and false and lists are read from te
 from __future__ import annotations
 
 import ipaddress
+import json
 import pathlib
 import re
 import tomllib
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from docferry.config.faults import shown
 from docferry.core.filters import DEFAULT_EXCLUDES, Filter
+from docferry.core.places import DEFAULT_TEMPLATE, FIELDS, fields_in
 from docferry.errors import UserError
 from docferry.model import RESERVED
 
@@ -31,12 +33,14 @@ _UNITS_S = {
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?([a-z]*)")
 _UNITS_MIB = {"": 1, "mib": 1, "gib": 1024}
+_UNITS_BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _MEMORY = re.compile(r"(\d+) ?([a-z]*)")
 _YEAR_S = 366 * _DAY_S
 
 #: A key has at most 1024 bytes: this leaves some for the file's own path.
 _LONGEST_PREFIX_BYTES = 900
 _LONGEST_SEGMENT_BYTES = 255
+_LONGEST_CHAIN = 8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -64,6 +68,11 @@ class Check:
 def text(right: str) -> Check:
     """Any text of one line."""
     return Check(_text, right)
+
+
+def maybe_text(right: str) -> Check:
+    """The same, or ""."""
+    return Check(lambda value: "" if value == "" else _text(value), right)
 
 
 def choice(*allowed: str) -> Check:
@@ -121,6 +130,40 @@ def memory(least_mib: int) -> Check:
         return mib
 
     return Check(read, f'text such as "512MiB" or "2GiB"; at least {least_mib} MiB')
+
+
+def amount() -> Check:
+    """Bytes, as a number or with a unit."""
+
+    def read(value: object) -> int:
+        written = str(value) if isinstance(value, str | int) else ""
+        match = _MEMORY.fullmatch(written.lower())
+        if isinstance(value, bool) or not match or match[2] not in _UNITS_BYTES:
+            raise Wrong(f"is {shown(value)}")
+        return int(match[1]) * _UNITS_BYTES[match[2]]
+
+    return Check(read, 'a number of bytes, or text such as "20MiB", "500KiB", "1GiB"')
+
+
+def patience() -> Check:
+    """Seconds too; 0 is for ever, which is None."""
+    seconds = duration()
+    return Check(lambda value: seconds.read(value) or None, f"{seconds.right}; 0 for ever")
+
+
+def words(pattern: str, right: str) -> Check:
+    """A list of texts of one kind, without repetitions."""
+
+    def read(value: object) -> tuple[str, ...]:
+        listed = _list(value)
+        for word in listed:
+            if not isinstance(word, str) or not re.fullmatch(pattern, word):
+                raise Wrong(f"has {shown(word)} in it")
+        if len(set(map(str, listed))) < len(listed):
+            raise Wrong("names something twice")
+        return tuple(str(word) for word in listed)
+
+    return Check(read, right)
 
 
 # How values are read.
@@ -212,6 +255,101 @@ def _target_folder(value: object) -> str:
     return folder
 
 
+def _template(value: object) -> str:
+    """Read what a rule's `to` says behind its mirror: how the results are called."""
+    template = _text(value).partition("/")[2]
+    if not template:
+        return DEFAULT_TEMPLATE
+    try:
+        fields = fields_in(template)
+    except ValueError as error:
+        raise Wrong(f"is {shown(value)}: {error}") from error
+    segments = template.split("/")
+    if template.startswith("{dir}"):  # which ends with its slash, or is empty
+        segments = template.removeprefix("{dir}").split("/")
+    for forbidden in ("", ".", "..", RESERVED):
+        if forbidden in segments:
+            raise Wrong(f"is {shown(value)}, which has the segment {shown(forbidden)}")
+    if not fields & {"ulid", "sha256", "path", "name", "stem"}:
+        raise Wrong(f"is {shown(value)}: all results would have one name")
+    return template
+
+
+def _chain(value: object) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) and not value.startswith("[") else _list(value)
+    if not 1 <= len(names) <= _LONGEST_CHAIN:
+        raise Wrong(f"has {len(names)} converters in it")
+    return tuple(_name(name) for name in names)
+
+
+def _command(value: object) -> tuple[str, ...]:
+    listed = _list(value)
+    if not listed or not all(isinstance(word, str) and word for word in listed):
+        raise Wrong(f"is {json.dumps(listed, default=str, ensure_ascii=False)}")
+    command = tuple(str(word) for word in listed)
+    if any(_CONTROL.search(word) for word in command):
+        raise Wrong("has a control character in it")
+    if not any("{input}" in word for word in command):
+        raise Wrong('has no "{input}" in it')
+    return command
+
+
+def _extension(value: object) -> str:
+    extension = _text(value).removeprefix(".").lower()
+    if not re.fullmatch(r"[a-z0-9]{1,16}", extension):
+        raise Wrong(f"is {shown(value)}")
+    return "." + extension
+
+
+def _options(value: object) -> dict[str, str | int | float | bool]:
+    if isinstance(value, str):
+        try:
+            value = tomllib.loads(f"table = {value}")["table"]
+        except tomllib.TOMLDecodeError as error:
+            raise Wrong(f"is {shown(value)}: {error}") from error
+    if not isinstance(value, dict):
+        raise Wrong(f"is {shown(value)}")
+    for name, one in value.items():
+        if not isinstance(one, str | int | float | bool):
+            raise Wrong(f"has {shown(one)} for {name}")
+        if _CONTROL.search(name) or not name:
+            raise Wrong(f"has the name {shown(name)}")
+    return value
+
+
+def _variables(value: object) -> dict[str, str]:
+    variables = {}
+    for name, one in _options(value).items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise Wrong(f"has the name {shown(name)}")
+        if not isinstance(one, str):
+            raise Wrong(f"has {shown(one)} for {name}, which is no text")
+        variables[name] = one
+    return variables
+
+
+def _places(value: object) -> tuple[pathlib.Path, ...]:
+    return tuple(_absolute(one) for one in _list(value))
+
+
+def _file(value: object) -> pathlib.Path:
+    file = _absolute(value)
+    try:
+        is_there = file.is_file()
+    except OSError as error:
+        raise Wrong(f"is {shown(value)}, which cannot be looked at: {error.strerror}") from error
+    if not is_there:
+        raise Wrong(f"is {shown(value)}, and there is no such file")
+    return file
+
+
+def _header(value: object) -> str:
+    header = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", header):  # RFC 9110, 5.6.2
+        raise Wrong(f"is {shown(value)}")
+    return header
+
+
 def _patterns(value: object) -> tuple[str, ...]:
     lines = _list(value)
     for line in lines:
@@ -269,14 +407,7 @@ def _verify_tls(value: object) -> bool | str:
         return value
     if isinstance(value, str) and value.casefold() in ("true", "false"):
         return value.casefold() == "true"
-    file = _absolute(value)
-    try:
-        is_there = file.is_file()
-    except OSError as error:
-        raise Wrong(f"is {shown(value)}, which cannot be looked at: {error.strerror}") from error
-    if not is_there:
-        raise Wrong(f"is {shown(value)}, and there is no such file")
-    return str(file)
+    return str(_file(value))
 
 
 def _address(value: object) -> str:
@@ -325,3 +456,30 @@ ADDRESS = Check(_address, 'the IP address to listen on, such as "127.0.0.1", or 
 _TARGET = '"MIRROR", or "MIRROR/a/folder" in it: no "//", no "." or ".." between slashes'
 TARGET_MIRROR = Check(_target_mirror, _TARGET)
 TARGET_FOLDER = Check(_target_folder, _TARGET)
+TEMPLATE = Check(
+    _template,
+    '"MIRROR", or "MIRROR/" and how results are called, such as "MIRROR/{dir}{name}.{ext}", of '
+    f'{", ".join(f"{{{field}}}" for field in FIELDS)}: relative, with no "//", no "." or '
+    f'".." and no "{RESERVED}" between slashes, and with something that tells results apart',
+)
+CHAIN = Check(
+    _chain,
+    'the name of a converter, or a list such as ["office", "markdown"] in which each goes on '
+    f"with what the one before it made; at most {_LONGEST_CHAIN}",
+)
+COMMAND = Check(
+    _command,
+    'a list with the program and its arguments, such as ["tool", "{input}", "{output}"]; '
+    "no shell reads it",
+)
+EXTENSION = Check(_extension, 'what names of results end with, such as "md"')
+OPTIONS = Check(_options, "a table of texts, numbers, true or false: { name = value }")
+VARIABLES = Check(_variables, 'a table of texts, such as { LANG = "C.UTF-8" }')
+PLACES = Check(_places, 'a list of absolute paths, such as ["/opt/models"]')
+FILE = Check(_file, "the absolute path of a file")
+HEADER = Check(_header, 'the name of a header, such as "Authorization" or "X-Api-Key"')
+SERVICE = Check(_endpoint, 'the service\'s address, such as "http://127.0.0.1:3000"')
+LANGUAGES = words(r"[A-Za-z_]+(/[A-Za-z_]+)?", 'a list as Tesseract has it, such as ["eng", "deu"]')
+TYPES = words(
+    r"[a-z0-9.+-]+/(\*|[a-z0-9.+-]+)", 'a list such as ["application/pdf", "image/*"], lower case'
+)

@@ -21,5 +21,4 @@ __all__ = [
     "ConverterDownError",
     "Document",
     "Limits",
-
 ]

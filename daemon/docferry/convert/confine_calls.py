@@ -54,8 +54,7 @@ _REFUSED: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "aarch64": (
         0xC00000B7,
         198,
-        (117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282)
-        + (217, 218, 219, 41),
+        (117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282) + (217, 218, 219, 41),
     ),
 }
 # On every architecture: io_uring_setup, _enter, _register, open_tree, move_mount, fsopen,
@@ -139,9 +138,7 @@ class Landlock:
         )
         size = 24 if abi >= 6 else 16 if abi >= 4 else 8
         self._fd = _checked(
-            _libc.syscall(
-                _LANDLOCK_CREATE, attributes, ctypes.c_size_t(size), ctypes.c_uint32(0)
-            ),
+            _libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(size), ctypes.c_uint32(0)),
             "landlock",
         )
 

@@ -45,9 +45,7 @@ def below(root: int) -> list[Process]:
 
 def tasks_of(uid: int) -> int:
     """Count the threads of a user's processes."""
-    return sum(
-        process.tasks for process in processes().values() if _owner(process.pid) == uid
-    )
+    return sum(process.tasks for process in processes().values() if _owner(process.pid) == uid)
 
 
 def reap() -> tuple[dict[int, int], bool]:

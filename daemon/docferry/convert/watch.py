@@ -63,9 +63,7 @@ def too_much_memory(limits: Limits) -> Excess:
 
 
 def too_many(limits: Limits) -> Excess:
-    return Excess(
-        Failure.PROCESSES, f"it ran more than {limits.processes} processes (processes)"
-    )
+    return Excess(Failure.PROCESSES, f"it ran more than {limits.processes} processes (processes)")
 
 
 def too_large(limits: Limits) -> Excess:

@@ -62,10 +62,14 @@ class Filter:
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._told = f"Filter({tuple(include)}, {tuple(exclude)})"
         self._include = _Patterns(include) if include else None
         self._exclude = _Patterns(exclude) if exclude else None
         # On the instance: a cache on the method would keep every Filter alive.
         self._is_below_excluded = lru_cache(_FOLDERS_REMEMBERED)(self._look_above)
+
+    def __repr__(self) -> str:
+        return self._told  # of equal filters it is equal: it is part of a rule's fingerprint
 
     def takes(self, path: Path) -> bool:
         """Tell whether the file at *path* is mirrored; an alias goes by the name it stands for."""

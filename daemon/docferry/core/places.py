@@ -8,9 +8,11 @@ place. The version's ULID and the hash follow when the result is stored.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 
+from docferry.core.paths import is_plain
 from docferry.model import Path, Sha256, Ulid
 
 DEFAULT_TEMPLATE = "{ulid}.{ext}"
@@ -74,6 +76,28 @@ def result_path(place: str, version: Ulid, sha256: Sha256) -> Path:
     """Give the path of the result in the target mirror. It need not be one that may be used."""
     _, _, template = place.partition("/")
     return template.format(ulid=version, sha256=sha256)
+
+
+def is_place(text: str, mirror: str) -> bool:
+    """Say whether *text* is a place in *mirror* that a result can be given a path of."""
+    try:
+        path = result_path(text, "0" * 26, "0" * 64)
+    except (ValueError, LookupError, AttributeError):
+        return False
+    return text.startswith(f"{mirror}/") and is_plain(path)
+
+
+def is_named_after(place: str, path: Path) -> bool:
+    """
+    Say whether a place tells the name of the file at *path*.
+
+    By the name itself, as a word: which template it was, nobody remembers.
+    """
+    name = path.rpartition("/")[2]
+    stem, dot, _ = name.rpartition(".")
+    word = re.escape(_escaped(stem if dot and stem else name))
+    _, _, template = place.partition("/")
+    return re.search(rf"(?<![\w-]){word}(?![\w-])", template) is not None
 
 
 def _escaped(value: str) -> str:

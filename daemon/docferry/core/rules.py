@@ -1,4 +1,4 @@
-"""Which versions call for which conversions, and what to do when one fails."""
+"""Rules: which versions call for which conversions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
 from docferry.core.filters import Filter
 from docferry.core.places import DEFAULT_TEMPLATE, place_of
-from docferry.core.retry import delay_s
-from docferry.errors import DocferryError, UnreachableError, UserError
 from docferry.model import NewJob, Origin, Path, Priority, VersionRow
 
 
@@ -58,6 +55,7 @@ def jobs_for(
     Give the jobs that *version* calls for, one for each rule.
 
     What a conversion made calls for none: two rules could otherwise feed each other for ever.
+    What is done of a backlog may wait as long as that takes.
     """
     if version.origin is Origin.CONVERSION:
         return ()
@@ -74,48 +72,14 @@ def jobs_for(
             place=rule.place_for(version.path),
             created_at=version.created_at,
             priority=priority,
-            expires_at=_expiry(version.created_at, rule.waits_s),
+            expires_at=_expiry(version.created_at, rule.waits_s, priority),
         )
         for rule in rules
         if rule.calls_for(version)
     )
 
 
-def _expiry(created_at: datetime, waits_s: float | None) -> datetime | None:
-    return None if waits_s is None else created_at + timedelta(seconds=waits_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Queue the job again."""
-
-    run_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """The job is dead until a person looks at it."""
-
-    reason: str
-
-
-AfterFailure: TypeAlias = Again | GiveUp
-
-
-def after_failure(
-    error: DocferryError, *, attempts: int, max_attempts: int, now: datetime, jitter: float
-) -> AfterFailure:
-    """
-    Decide what becomes of a job that failed.
-
-    Trouble that is not the document's (a store that does not answer, a converter that
-    is not installed) never uses up its attempts.
-
-    Args:
-        attempts: How often it was tried, this time included.
-        jitter: In [0, 1), spreads the retries.
-    """
-    is_outage = isinstance(error, UnreachableError | UserError)
-    if attempts >= max_attempts and not is_outage:
-        return GiveUp(reason=str(error))
-    return Again(run_at=now + timedelta(seconds=delay_s(attempts, jitter=jitter)))
+def _expiry(created_at: datetime, waits_s: float | None, priority: Priority) -> datetime | None:
+    if waits_s is None or priority is Priority.BACKLOG:
+        return None
+    return created_at + timedelta(seconds=waits_s)

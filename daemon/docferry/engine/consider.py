@@ -97,6 +97,8 @@ class Tools:
     on_displaced: Callable[[], None] = lambda: None
     #: Told of paths at which others did something in the bucket, once it is written down.
     on_remote_change: Callable[[Sequence[Path]], None] = lambda paths: None
+    #: Corrects where new versions come from, by what the ledger knows.
+    with_origins: Callable[[Sequence[Outcome]], Sequence[Outcome]] = lambda outcomes: outcomes
     #: Never goes back: what is written down has one order.
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     patience: Patience | None = None  #: None: the usual
@@ -428,7 +430,7 @@ class Planner:
         self._tools.ledger.intents.add(self._mirror, uploads)
 
     def _record(self, done: Sequence[tuple[Task, Outcome]]) -> None:
-        outcomes = self._asked.noted(done)
+        outcomes = self._tools.with_origins(self._asked.noted(done))
         jobs: list[NewJob] = []
         for outcome in outcomes:
             if outcome.version is not None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import assert_never
 
 from docferry.engine.beside import put_beside
+from docferry.engine.describe import Describe
 from docferry.engine.held import Held
 from docferry.engine.on_request import OnRequest
 from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
@@ -81,7 +82,7 @@ class Executor:
         self._remote = remote
         self._known = known
         self._held = Held(mirror, known)
-        self._writer = writer
+        self._describe = Describe(mirror, known, writer)
         self._now = now
         self._new_ulid = new_ulid
         self._on_request = on_request
@@ -166,14 +167,7 @@ class Executor:
             if held is not None:
                 task, source = replace(task, version=held[0]), replace(source, sha256=held[1])
                 parent = self._known.parent_of(held[0])
-            attributes = Attributes(
-                version=task.version,
-                sha256=source.sha256,
-                mtime_ns=content.attributes.mtime_ns,
-                parent=parent,
-                writer=self._writer,
-                content_type=content.attributes.content_type,
-            )
+            task, attributes = self._describe(task, content, source.sha256, parent)
             written, moved = self._copy_or_send(operation, content, attributes, base)
         outcome = self._agreed(task, written, source.token, written.token, attributes, task.origin)
         if operation.expect_remote is not None and base is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from docferry.errors import DocferryError
 from docferry.model import (
     Attributes,
     Path,
+    Provenance,
     Sha256,
     SyncedState,
     Token,
@@ -108,6 +109,14 @@ class KnownContents(Protocol):
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         """Give the version that this one replaced; None: it is not known, or there was none."""
+        ...
+
+    def made_at(self, mirror: str, path: Path, sha256: Callable[[], Sha256]) -> Provenance | None:
+        """
+        Say of what a conversion made the content at *path*; None: it is nobody's result.
+
+        *sha256* is called only where there may be one.
+        """
         ...
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:

@@ -1,64 +1,59 @@
 """
-Worker threads: take jobs from the ledger, convert, put the results where they belong.
+The worker: takes jobs from the ledger and has each done in a thread of its own.
 
 A job's result is an ordinary file in the target mirror's folder; that mirror's loop
-carries it up. Every step may be repeated: a job whose worker died is done again under
-the same name, and a result that is there already is left as it is.
+carries it up. Every step may be repeated: a job whose worker died is done again, and a
+result that is there already is left as it is.
 """
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 import random
 import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from datetime import UTC, datetime
 
-from docferry.convert import ConversionStoppedError, Converter, Limits
-from docferry.core.rules import Again, GiveUp, after_failure
-from docferry.errors import DocferryError, PermanentError, StaleError, TemporaryError
+from docferry.convert.base import Converter
+from docferry.convert.kinds import tell_kind
+from docferry.engine.put_result import PutResults, Target
+from docferry.engine.stage import OpensVersions, Stage
+from docferry.engine.worker_attempt import Attempts, Hands, facts
+from docferry.engine.worker_chain import Conversion
+from docferry.engine.worker_converters import Converters
+from docferry.engine.worker_progress import Progress
+from docferry.engine.worker_shared import SharedResults
+from docferry.errors import DocferryError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.metrics import JOB_SECONDS, JOBS_ENDED
-from docferry.model import Attributes, FileState, JobRow, JobState, Path, Ulid
-from docferry.storage.base import Content, Storage
-from docferry.storage.memory import BytesContent
+from docferry.model import JobRow
 
 log = get_logger(__name__)
 
-#: Opens the content of a version, wherever it is now. StaleError: it is nowhere.
-OpenVersion: TypeAlias = Callable[[str, Path, Ulid], Content]
-#: Puts a job's result into its target mirror's folder and gives the path there.
-PutResult: TypeAlias = Callable[[JobRow, bytes], Path]
-
-#: Beyond a conversion's own time: to fetch a large version, to put the result.
-_LEASE_MARGIN = timedelta(minutes=10)
+MOST_AT_ONCE = 64  #: documents, whatever the converters take
+RENEW_EVERY_S = 20.0  #: a third of a lease: two renewals may fail
+TELL_EVERY_S = 1.0
+IDLE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """How the jobs of one rule are done."""
-
-    converter: Converter
-    limits: Limits
-    max_attempts: int
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Worker:
     """
-    Threads that do the ledger's jobs.
+    Does the ledger's jobs.
 
     Args:
-        conversions: By rule's name.
+        conversions: By rule's name. Jobs of other rules are left alone.
+        targets: The mirrors that results go to, by name.
+        contents_of: Gives what opens the contents of a mirror's versions.
         folder: Where versions are staged for their conversion. It is emptied at the start.
-        threads: How many documents are converted at a time.
         idle_s: How often the ledger is asked when nothing woke the worker: a job that
             waits for its next attempt starts up to this much later.
+        now, jitter: The clock, and random numbers in [0, 1).
     """
 
     def __init__(
@@ -66,42 +61,64 @@ class Worker:
         ledger: Ledger,
         conversions: Mapping[str, Conversion],
         *,
-        open_version: OpenVersion,
-        put_result: PutResult,
+        targets: Mapping[str, Target],
+        contents_of: Callable[[str], OpensVersions],
         folder: pathlib.Path,
-        threads: int = 2,
-        idle_s: float = 2.0,
+        idle_s: float = IDLE_S,
+        now: Callable[[], datetime] = _utc_now,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._jobs = ledger.jobs
+        self._ledger = ledger
         self._conversions = conversions
-        self._open_version = open_version
-        self._put_result = put_result
+        self._targets = targets
         self._folder = folder
         self._idle_s = idle_s
-        self._lease = _LEASE_MARGIN + timedelta(
-            seconds=max((c.limits.timeout_s for c in conversions.values()), default=0.0)
+        self._now = now
+        self._progress = Progress(ledger, now)
+        self._converters = Converters(
+            _converters_of(conversions),
+            now=now,
+            jitter=jitter,
+            put=ledger.converters.put,
+            on_up=self._revive,
+        )
+        self._attempts = Attempts(
+            Hands(
+                ledger,
+                conversions,
+                self._converters,
+                Stage(ledger.versions.get, contents_of, tell_kind),
+                PutResults(ledger, targets),
+                SharedResults(ledger, targets, contents_of),
+                self._progress,
+                folder,
+                now,
+                jitter,
+            )
         )
         self._news = 0  # grows with every reason to ask the ledger
         self._changed = threading.Condition()
         self._is_stopping = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
-            for number in range(threads)
-        ]
+        self._threads: set[threading.Thread] = set()
 
-    def start(self) -> None:
+    # For any thread.
+
+    def prepare(self) -> None:
         """
-        Begin.
+        Take over from an earlier daemon.
 
         Nobody else works on this ledger: what is running there was left by a daemon
         that is gone, and is queued again at once.
         """
         shutil.rmtree(self._folder, ignore_errors=True)
-        for job in self._jobs.all(JobState.RUNNING):
-            self._jobs.again(job.id, datetime.now(UTC), "the daemon was ended while it ran")
-            log.warning("job.requeued", **_facts(job))
-        for thread in self._threads:
-            thread.start()
+        for job in self._ledger.jobs.requeue_running(self._now()):
+            log.warning("job.requeued", **facts(job))
+
+    def start(self) -> None:
+        """Begin."""
+        self.prepare()
+        for name, work in (("worker", self._give_out), ("worker-heart", self._beat)):
+            self._start_thread(name, work)
 
     def wake(self) -> None:
         """Look for jobs now: there are new ones."""
@@ -109,12 +126,44 @@ class Worker:
             self._news += 1
             self._changed.notify_all()
 
+    def renew(self) -> None:
+        """
+        Renew the leases of running jobs, and write down which of their stages have lasted.
+
+        Raises:
+            DocferryError: The ledger could not be told.
+        """
+        self._progress.tell()
+        self._progress.renew()
+
     def requeue_expired(self) -> None:
         """Queue the jobs that nobody finished in time. For a timer."""
-        count = self._jobs.requeue_expired(datetime.now(UTC))
+        self._progress.renew()  # first: after a standstill of the machine all are overdue
+        count = self._ledger.jobs.requeue_expired(self._now())
         if count:
             log.warning("job.expired", jobs=count)
             self.wake()
+
+    def runnable(self) -> list[str]:
+        """Name the rules whose jobs are done as soon as it is their turn."""
+        return [
+            name
+            for name, conversion in self._conversions.items()
+            if self._converters.are_up(conversion.converters) and self._takes(conversion)
+        ]
+
+    def work_off(self) -> int:
+        """
+        Do what is due in the caller's thread, instead of `start`; give the number of attempts.
+
+        Raises:
+            DocferryError: The ledger could not be asked or told.
+        """
+        done = 0
+        while (job := self._claim()) is not None:
+            self._do(job)
+            done += 1
+        return done
 
     def stop(self, timeout_s: float) -> None:
         """
@@ -125,142 +174,131 @@ class Worker:
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
-        for conversion in self._conversions.values():
-            conversion.converter.stop()
+        for converter in _converters_of(self._conversions):
+            converter.stop()
         deadline = time.monotonic() + timeout_s
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        while threads := [thread for thread in list(self._threads) if thread.is_alive()]:
+            threads[0].join(left_s := max(0.0, deadline - time.monotonic()))
+            if not left_s:
+                return
 
     # The threads.
 
-    def _run(self) -> None:
-        while not self._is_stopping:
-            seen, job = self._news, None
+    def _start_thread(self, name: str, work: Callable[[], None]) -> None:
+        def run() -> None:
             try:
-                job = self._claim()
-                if job is not None:
-                    self._do(job)
-            except DocferryError as error:
-                log.warning("worker.failed", job=job and job.id, reason=str(error))
-                job = None
-            except Exception:  # one job, here: the ledger could not be asked or told
-                log.exception("worker.failed", job=job and job.id)
-                job = None  # its lease brings it back
-            if job is None:
-                self._rest(seen)
+                work()
+            finally:
+                self._threads.discard(thread)
 
-    def _rest(self, seen: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping or self._news != seen, self._idle_s)
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.discard(thread)
+            raise
+
+    def _give_out(self) -> None:
+        """Claim jobs, and start a thread for each: to start one costs less than a claim."""
+        while not self._is_stopping:
+            seen = self._news
+            if not self._gave_out():
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda seen=seen: self._is_stopping or self._news != seen, self._idle_s
+                    )
+
+    def _gave_out(self) -> bool:
+        try:
+            job = self._claim()
+            if job is not None:
+                self._start_job(job)
+        except DocferryError as error:
+            log.warning("worker.failed", reason=str(error))
+            return False
+        except Exception:  # one round of this loop
+            log.exception("worker.failed")
+            return False
+        return job is not None
+
+    def _start_job(self, job: JobRow) -> None:
+        try:
+            self._start_thread(f"worker-{job.id}", lambda: self._do_guarded(job))
+        except RuntimeError as error:  # no more threads are to be had
+            self._end(job)
+            raise TemporaryError(f"cannot start a thread for job {job.id}: {error}") from error
+
+    def _do_guarded(self, job: JobRow) -> None:
+        try:
+            self._do(job)
+        except DocferryError as error:  # the ledger could not be told: its lease brings it back
+            log.warning("worker.failed", job=job.id, reason=str(error))
+        except Exception:  # one job
+            log.exception("worker.failed", job=job.id)
+        self.wake()
+
+    def _beat(self) -> None:
+        """Keep the leases of running jobs, and write down what lasts."""
+        renewed_s = time.monotonic()
+        while not self._is_stopping:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_stopping, TELL_EVERY_S)
+            try:
+                self._progress.tell()
+                self._converters.tell()
+                if time.monotonic() - renewed_s >= RENEW_EVERY_S:
+                    self._progress.renew()
+                    renewed_s = time.monotonic()
+            except DocferryError as error:
+                log.warning("worker.failed", reason=str(error))
+            except Exception:  # one round of this loop
+                log.exception("worker.failed")
+
+    # One job.
 
     def _claim(self) -> JobRow | None:
-        now = datetime.now(UTC)
-        return self._jobs.claim(now, now + self._lease)
+        """Claim a job that can be done now, and the slots that it needs."""
+        if self._progress.running >= MOST_AT_ONCE or self._is_stopping:
+            return None
+        free = [
+            name
+            for name, conversion in self._conversions.items()
+            if self._converters.are_free(conversion.converters) and self._takes(conversion)
+        ]
+        if not free:
+            return None
+        now = self._now()
+        job = self._ledger.jobs.claim(now, self._progress.lease_until(), rules=free)
+        if job is not None:
+            self._converters.take(job.id, self._conversions[job.rule].converters)
+            self._progress.begin(job)
+        return job
+
+    def _takes(self, conversion: Conversion) -> bool:
+        target = self._targets.get(conversion.rule.to_mirror)
+        return target is not None and target.trouble() is None
 
     def _do(self, job: JobRow) -> None:
-        conversion = self._conversions.get(job.rule)
-        if conversion is None:
-            self._bury(job, f"its rule {job.rule!r} is not in the configuration any more")
-            return
-        started_s = time.monotonic()
         try:
-            result_path = self._put_result(job, self._convert(job, conversion))
-        except ConversionStoppedError as error:
-            self._jobs.again(job.id, datetime.now(UTC), str(error))
-            log.info("job.stopped", **_facts(job))
-        except DocferryError as error:
-            self._failed(job, conversion, error)
-        except Exception as error:  # one job: a bug with one document must not stop the others
-            log.exception("worker.failed", **_facts(job))
-            self._failed(job, conversion, PermanentError(f"{type(error).__name__}: {error}"))
-        else:
-            self._done(job, result_path, time.monotonic() - started_s)
-
-    def _convert(self, job: JobRow, conversion: Conversion) -> bytes:
-        folder = self._folder / job.id
-        try:
-            source = self._stage(job, folder)
-            return conversion.converter.convert(source, limits=conversion.limits)
+            self._attempts.run(job)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._end(job)
+        self._converters.tell()
 
-    def _stage(self, job: JobRow, folder: pathlib.Path) -> pathlib.Path:
-        """Copy the version's content to where the converter may do with it what it likes."""
-        staged = folder / job.path.rpartition("/")[2]
-        digest = hashlib.sha256()
-        with self._open_version(job.mirror, job.path, job.version) as content:
-            try:
-                folder.mkdir(parents=True, mode=0o700)
-                with staged.open("xb") as file:
-                    for part in content.parts():
-                        digest.update(part)
-                        file.write(part)
-            except OSError as error:
-                raise TemporaryError(f"cannot stage {job.path} in {folder}: {error}") from error
-            content.confirm()
-        if digest.hexdigest() != job.sha256:
-            raise StaleError(f"the content of {job.path}, version {job.version}, is not to be had")
-        return staged
+    def _end(self, job: JobRow) -> None:
+        self._converters.give_back(job.id, self._conversions[job.rule].converters)
+        self._progress.end(job)
 
-    def _done(self, job: JobRow, result_path: Path, took_s: float) -> None:
-        self._jobs.finish(job.id, datetime.now(UTC), result_path)
-        JOBS_ENDED.labels(job.rule, "done").inc()
-        JOB_SECONDS.labels(job.rule).observe(took_s)
-        log.info("job.done", **_facts(job), result=result_path, took_s=round(took_s, 3))
-
-    def _failed(self, job: JobRow, conversion: Conversion, error: DocferryError) -> None:
-        now = datetime.now(UTC)
-        match after_failure(
-            error,
-            attempts=job.attempts,
-            max_attempts=conversion.max_attempts,
-            now=now,
-            jitter=random.random(),
-        ):
-            case Again(run_at=run_at):
-                self._jobs.again(job.id, run_at, str(error))
-                JOBS_ENDED.labels(job.rule, "failed").inc()
-                log.warning("job.failed", **_facts(job), reason=str(error), again_at=run_at)
-            case GiveUp(reason=reason):
-                self._bury(job, reason)
-
-    def _bury(self, job: JobRow, reason: str) -> None:
-        self._jobs.dead(job.id, datetime.now(UTC), reason)
-        JOBS_ENDED.labels(job.rule, "dead").inc()
-        log.error("job.dead", **_facts(job), reason=reason)
+    def _revive(self, converter: str, since: datetime) -> None:
+        """Queue again what was given up on while *converter* was down."""
+        count = self._ledger.jobs.revive((converter,), since, self._now())
+        if count:
+            log.info("job.revived", converter=converter, jobs=count)
+            self.wake()
 
 
-def put_file(storage: Storage, path: Path, content: bytes) -> None:
-    """
-    Make *path* hold *content*, unless it does already.
-
-    Raises:
-        PermanentError: Something else is there; it is left alone.
-    """
-    wanted = BytesContent(content)
-    try:
-        storage.write(path, wanted, Attributes(sha256=wanted.sha256()), expect=None)
-    except StaleError as error:
-        if not _holds(storage, path, wanted):
-            raise PermanentError(
-                f"cannot put the result to {path}: another file is there; move it away"
-            ) from error
-
-
-def _holds(storage: Storage, path: Path, wanted: Content) -> bool:
-    found = storage.stat(path)
-    if not isinstance(found, FileState) or found.size != wanted.size:
-        return False
-    with storage.read(path, found.token) as content:
-        return content.sha256() == wanted.sha256()
-
-
-def _facts(job: JobRow) -> dict[str, str | int]:
-    return {
-        "job": job.id,
-        "rule": job.rule,
-        "mirror": job.mirror,
-        "path": job.path,
-        "attempt": job.attempts,
-    }
+def _converters_of(conversions: Mapping[str, Conversion]) -> list[Converter]:
+    """Give every converter once: rules share those of the same name, and their slots."""
+    found = {one.name: one for conversion in conversions.values() for one in conversion.chain}
+    return list(found.values())

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table, func, or_, select
 
+from docferry.core.places import is_named_after
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import (
     METADATA,
@@ -31,6 +32,7 @@ from docferry.ledger.schema import (
     patrol,
     problem,
     request,
+    result,
     synced,
     version,
 )
@@ -61,13 +63,18 @@ class Erasures:
         return found
 
     def jobs_of(self, contents: Sequence[Sha256], erased: Collection[Ulid]) -> list[JobRow]:
-        """Give the jobs about *contents* that no version but the *erased* ones ever had."""
+        """
+        Give the jobs about *contents* that no version but the *erased* ones ever had.
+
+        Also those of a content that others have too, where the result has the erased name.
+        """
         with self._database.reading() as tx:
-            alone = [one for one in contents if _another(tx, one, erased) is None]
+            alone = {one for one in contents if _another(tx, one, erased) is None}
             return [
                 row
-                for chunk in chunks(alone)
+                for chunk in chunks(contents)
                 for row in tx.all(select(job).where(job.c.sha256.in_(chunk)), JobRow)
+                if row.sha256 in alone or (row.version in erased and _tells_name(row))
             ]
 
     def are_running(self, contents: Sequence[Sha256]) -> bool:
@@ -188,8 +195,23 @@ def _forget_jobs(tx: Transaction, mirror: str, path: Path, erased: Mapping[Ulid,
         if other is None:
             tx.delete(job, job.c.sha256 == sha256)
             continue
+        _forget_named(tx, mirror, path, sha256, erased)
         names = dict(zip(("mirror", "path", "version"), other, strict=True))
         tx.update(job, names, job.c.sha256 == sha256, job.c.mirror == mirror, job.c.path == path)
+
+
+def _forget_named(
+    tx: Transaction, mirror: str, path: Path, sha256: Sha256, erased: Collection[Ulid]
+) -> None:
+    """Forget the conversions whose results have the erased name: the others have their own."""
+    ours = select(job).where(job.c.sha256 == sha256, job.c.mirror == mirror, job.c.path == path)
+    for row in tx.all(ours, JobRow):
+        if row.version in erased and _tells_name(row):
+            tx.delete(job, job.c.id == row.id)
+
+
+def _tells_name(row: JobRow) -> bool:
+    return is_named_after(row.place, row.path)
 
 
 def _another(
@@ -212,7 +234,7 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
         )
         if one is not None
     ]
-    for table in (synced, history, problem, deletion, intent, alias):
+    for table in (synced, history, problem, deletion, intent, alias, result):
         tx.delete(table, table.c.mirror == mirror, table.c.path == path)
     for table in (conflict, begun_conflict):
         is_there = or_(table.c.path == path, table.c.copy_path == path)

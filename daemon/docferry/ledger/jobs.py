@@ -1,138 +1,409 @@
-"""Jobs: conversions that rules call for, each taken by one worker at a time under a lease."""
+"""
+Jobs: conversions that rules call for, each taken by one worker at a time under a lease.
+
+An attempt counts once it is claimed. What ends without telling anything about the document
+(an outage, a daemon that stops) takes it back. Whoever comes late, after the lease ran out
+and another one has taken the job, changes nothing; but what is done is done.
+
+A job that is queued again, by a person or by itself, stays the same row: its id, and
+what is known of its last attempt, stay until the next one says otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import func, null, select
-from ulid import ULID
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+    true,
+    union_all,
+)
 
-from docferry.ledger.database import Database, Transaction, chunks
-from docferry.ledger.schema import job, synced
-from docferry.model import JobRow, JobState, NewJob, Path, Sha256, Ulid
+from docferry.core.failures import Failed
+from docferry.core.results import is_by_path
+from docferry.ledger.database import Transaction, chunks
+from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
+from docferry.ledger.job_rows import IS_QUEUED, JobRows, Queue
+from docferry.ledger.schema import job, result
+from docferry.model import (
+    Failure,
+    JobRow,
+    JobStage,
+    JobState,
+    NewJob,
+    Path,
+    Priority,
+    Sha256,
+    Ulid,
+)
+
+__all__ = ["Jobs", "Queue", "insert_jobs"]
+
+LOST = "the worker did not come back in time"
+ENDED = "the daemon was ended while it ran"
+LATE = "it waited longer than its rule allows"
+
+_UNCOUNTED = job.c.attempts - 1
+#: An attempt that broke off counts if the document was in the converter's hands.
+_AFTER_LOSS = job.c.attempts - case((job.c.stage == JobStage.CONVERTING, 0), else_=1)
+_BEGAN = {JobStage.CONVERTING: "converting_at", JobStage.STORING: "storing_at"}
+_NO_LEASE: dict[str, object] = {"stage": None, "lease_until": None}
 
 
-class Jobs:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class Jobs(JobRows, JobLetters):
+    """
+    Every change says whether it took place.
 
-    def claim(self, now: datetime, lease_until: datetime) -> JobRow | None:
-        """Take the job that has been due longest and count the attempt; None: none is due."""
-        due = (
-            select(job.c.id)
-            .where(job.c.state == JobState.QUEUED, job.c.run_at <= now)
-            .order_by(job.c.run_at, job.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)  # where writers are not alone: PostgreSQL
-        )
+    claimed_at: Of the job as `claim` gave it: the change is made only if nobody has taken
+        it since. None: whoever runs it now.
+    """
+
+    def claim(
+        self, now: datetime, lease_until: datetime, *, rules: Collection[str]
+    ) -> JobRow | None:
+        """
+        Take a job of one of *rules* and count the attempt; None: none is due.
+
+        Of the highest priority the one that has been due longest, but none whose content is
+        being converted the same way: it will share that result.
+        """
+        if not rules:
+            return None
+        values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
         with self._database.writing() as tx:
-            job_id = tx.value(due)
-            if job_id is None:
+            found = tx.tuples(_due(len(values)), now=now, **values)
+            if not found:
                 return None
-            running = {"state": JobState.RUNNING, "lease_until": lease_until}
-            tx.update(job, running | {"attempts": job.c.attempts + 1}, job.c.id == job_id)
+            [[job_id, *_]] = found
+            running = {
+                "state": JobState.RUNNING,
+                "stage": JobStage.DOWNLOADING,
+                "claimed_at": now,
+                "converting_at": None,
+                "storing_at": None,
+                "lease_until": lease_until,
+                "attempts": job.c.attempts + 1,
+            }
+            tx.update(job, running, job.c.id == job_id)
             return tx.one(select(job).where(job.c.id == job_id), JobRow)
 
-    def finish(self, job_id: Ulid, at: datetime, result_path: Path | None) -> None:
+    def advance(
+        self,
+        job_id: Ulid,
+        stage: JobStage,
+        at: datetime,
+        lease_until: datetime,
+        *,
+        claimed_at: datetime | None = None,
+    ) -> bool:
+        """Note that a running job has come to *stage*. False: it is not ours any more."""
+        values: dict[str, object] = {"stage": stage, "lease_until": lease_until}
+        if stage in _BEGAN:
+            values[_BEGAN[stage]] = at
+        with self._database.writing() as tx:
+            return bool(tx.update(job, values, *_is_running(job_id, claimed_at)))
+
+    def renew(self, job_ids: Sequence[Ulid], lease_until: datetime) -> int:
+        """Prolong the leases of those that run; give their number."""
+        with self._database.writing() as tx:
+            return sum(
+                tx.update(
+                    job,
+                    {"lease_until": lease_until},
+                    job.c.id.in_(chunk),
+                    job.c.state == JobState.RUNNING,
+                )
+                for chunk in chunks(job_ids)
+            )
+
+    def about_to_put(
+        self, one: JobRow, path: Path, sha256: Sha256, release: str, at: datetime
+    ) -> None:
+        """
+        Note what is put where before it is: what a crash leaves there is known for ours.
+
+        Args:
+            release: The programs that made it, with their versions.
+        """
+        with self._database.writing() as tx:
+            row = {
+                "mirror": one.target_mirror,
+                "path": path,
+                "sha256": sha256,
+                "put_at": at,
+                "source": one.version,
+                "source_sha256": one.sha256,
+                "rule": one.rule,
+                "converter": release or one.converter,
+            }
+            tx.insert_missing(result, [row])
+
+    def finish(
+        self,
+        job_id: Ulid,
+        at: datetime,
+        result_path: Path | None,
+        result_sha256: Sha256 | None = None,
+        *,
+        note: str | None = None,
+        release: str | None = None,
+        shared_with: Ulid | None = None,
+    ) -> bool:
         """
         Note that the result is in place.
 
         Also where the lease had run out: what a late worker has done is done.
+
+        Args:
+            shared_with: The job whose result it is.
         """
-        self._change(job_id, state=JobState.DONE, finished_at=at, result_path=result_path)
+        values: dict[str, object] = {
+            "state": JobState.DONE,
+            "finished_at": at,
+            "result_path": result_path,
+            "result_sha256": result_sha256,
+            "note": note,
+            "release": release,
+            "shared_with": shared_with,
+            "is_forced": False,
+        }
+        with self._database.writing() as tx:
+            return bool(tx.update(job, _NO_LEASE | values, job.c.id == job_id))
 
-    def again(self, job_id: Ulid, run_at: datetime, error: str) -> None:
-        """Queue a job that failed for another attempt, if it is still running."""
-        self._change_running(job_id, state=JobState.QUEUED, run_at=run_at, last_error=error)
+    def skip(
+        self,
+        job_id: Ulid,
+        at: datetime,
+        failure: Failure,
+        reason: str,
+        *,
+        claimed_at: datetime | None = None,
+    ) -> bool:
+        """
+        Note of a running job that nothing is to be done.
 
-    def dead(self, job_id: Ulid, at: datetime, error: str) -> None:
-        """Give a job up, if it is still running: a dead letter, for a person to see."""
-        self._change_running(job_id, state=JobState.DEAD, finished_at=at, last_error=error)
+        One that is skipped because its version was not to be had any more (`CHANGED`), or
+        by a change of the configuration, is queued again when its content is called for again.
+        """
+        values: dict[str, object] = {
+            "state": JobState.SKIPPED,
+            "finished_at": at,
+            "failure": failure,
+            "last_error": reason,
+            "output": None,
+        }
+        return self._change_running(job_id, claimed_at, values)
+
+    def again(
+        self,
+        job_id: Ulid,
+        run_at: datetime,
+        failed: Failed,
+        *,
+        counts: bool,
+        at: datetime | None = None,
+        claimed_at: datetime | None = None,
+    ) -> bool:
+        """
+        Queue a running job that failed for another attempt.
+
+        Args:
+            counts: The attempt counts.
+            at: When it failed, for `finished_at`; None: nobody has said, *run_at* at last.
+        """
+        values: dict[str, object] = {
+            "state": JobState.QUEUED,
+            "run_at": run_at,
+            "finished_at": at or run_at,
+        }
+        if not counts:
+            values["attempts"] = _UNCOUNTED
+        return self._change_running(job_id, claimed_at, values | _told(failed))
+
+    def dead(
+        self, job_id: Ulid, at: datetime, failed: Failed, *, claimed_at: datetime | None = None
+    ) -> bool:
+        """Give a running job up: a dead letter, for a person to see."""
+        values: dict[str, object] = {"state": JobState.DEAD, "finished_at": at}
+        return self._change_running(job_id, claimed_at, values | _told(failed))
+
+    def release(self, job_id: Ulid, at: datetime, *, claimed_at: datetime | None = None) -> bool:
+        """Give a running job back as if it had not been claimed."""
+        values: dict[str, object] = {"state": JobState.QUEUED, "run_at": at, "attempts": _UNCOUNTED}
+        return self._change_running(job_id, claimed_at, values)
+
+    def expire(self, now: datetime) -> list[JobRow]:
+        """Give up the jobs that have waited longer than they may, and give them."""
+        late = (
+            job.c.state == JobState.QUEUED,
+            job.c.expires_at.is_not(null()),
+            job.c.expires_at <= now,
+        )
+        values: dict[str, object] = {
+            "state": JobState.DEAD,
+            "finished_at": now,
+            "failure": Failure.EXPIRED,
+            "last_error": func.coalesce(LATE + "; before: " + job.c.last_error, LATE),
+        }
+        with self._database.reading() as tx:
+            if tx.value(select(job.c.id).where(*late).limit(1)) is None:
+                return []
+        with self._database.writing() as tx:
+            found = [one for (one,) in tx.tuples(select(job.c.id).where(*late))]
+            rows: list[JobRow] = []
+            for chunk in chunks(found):
+                tx.update(job, values, job.c.id.in_(chunk))
+                rows += tx.all(select(job).where(job.c.id.in_(chunk)), JobRow)
+            return rows
 
     def requeue_expired(self, now: datetime) -> int:
         """Queue the jobs whose worker did not come back in time; give their number."""
-        values = {
-            "state": JobState.QUEUED,
-            "run_at": now,
-            "lease_until": None,
-            "last_error": "the worker did not come back in time",
-        }
         with self._database.writing() as tx:
-            return tx.update(job, values, job.c.state == JobState.RUNNING, job.c.lease_until <= now)
-
-    def counts(self) -> dict[JobState, int]:
-        """Give the number of jobs in every state, 0 too."""
-        query = select(job.c.state, func.count()).group_by(job.c.state)
-        with self._database.reading() as tx:
-            found = {JobState(state): count for state, count in tx.tuples(query)}
-        return {state: found.get(state, 0) for state in JobState}
-
-    def all(self, state: JobState | None = None, limit: int = 100) -> list[JobRow]:
-        """Give jobs, the newest first."""
-        query = select(job).order_by(job.c.created_at.desc(), job.c.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(job.c.state == state)
-        with self._database.reading() as tx:
-            return tx.all(query, JobRow)
-
-    def dead_letters(self) -> list[JobRow]:
-        """
-        Give the jobs that were given up on, the oldest first, each with the path of now.
-
-        A content that no file of its mirror has any more waits for nobody: a mended
-        document is another content.
-        """
-        path = (
-            select(func.min(synced.c.path))
-            .where(synced.c.mirror == job.c.mirror, synced.c.sha256 == job.c.sha256)
-            .scalar_subquery()
-        )
-        others = [column for column in job.c if column is not job.c.path]
-        query = (
-            select(path.label("path"), *others)
-            .where(job.c.state == JobState.DEAD, path.is_not(null()))
-            .order_by(job.c.finished_at, job.c.id)
-        )
-        with self._database.reading() as tx:
-            return tx.all(query, JobRow)
-
-    def of(self, contents: Sequence[Sha256]) -> list[JobRow]:
-        """Give the jobs about *contents*, the newest first, whichever path had them."""
-        query = select(job).order_by(job.c.created_at.desc(), job.c.id.desc())
-        with self._database.reading() as tx:
-            return [
-                row
-                for chunk in chunks(contents)
-                for row in tx.all(query.where(job.c.sha256.in_(chunk)), JobRow)
-            ]
-
-    def _change(self, job_id: Ulid, **values: object) -> None:
-        with self._database.writing() as tx:
-            tx.update(job, {"lease_until": None} | values, job.c.id == job_id)
-
-    def _change_running(self, job_id: Ulid, **values: object) -> None:
-        with self._database.writing() as tx:
-            tx.update(
+            return tx.update(
                 job,
-                {"lease_until": None} | values,
-                job.c.id == job_id,
+                _lost(now, LOST),
                 job.c.state == JobState.RUNNING,
+                job.c.lease_until <= now,
             )
 
+    def requeue_running(self, at: datetime) -> list[JobRow]:
+        """Queue what was left running by a daemon that is gone, and give it as it was."""
+        running = job.c.state == JobState.RUNNING
+        with self._database.writing() as tx:
+            rows = tx.all(select(job).where(running), JobRow)
+            tx.update(job, _lost(at, ENDED), running)
+            return rows
 
-def insert_jobs(tx: Transaction, jobs: Sequence[NewJob]) -> None:
-    """Queue *jobs*; one whose content and recipe are known already is left as it is."""
-    rows = [
-        asdict(new)
-        | {
-            "id": str(ULID()),
-            "state": JobState.QUEUED,
-            "attempts": 0,
-            "run_at": new.created_at,
-            "is_forced": False,
-        }
-        for new in jobs
-    ]
-    tx.insert_missing(job, rows)
+    def _change_running(
+        self, job_id: Ulid, claimed_at: datetime | None, values: dict[str, object]
+    ) -> bool:
+        with self._database.writing() as tx:
+            return bool(tx.update(job, _NO_LEASE | values, *_is_running(job_id, claimed_at)))
+
+
+def insert_jobs(
+    tx: Transaction, jobs: Sequence[NewJob], unskips: Collection[Failure] = SKIPPED_FOR_NOW
+) -> None:
+    """
+    Queue *jobs*; one that is known already (content, recipe, place) is left as it is.
+
+    One that is done is queued again where its result has another one's place by now: a path
+    holds a content again that it held before, and the path decides where its result goes.
+
+    Args:
+        unskips: Unless it was skipped for one of these; else for what is so no more, as its
+            content is to be had again.
+    """
+    if not jobs:
+        return
+    tx.insert_missing(job, [new_row(new) for new in jobs])
+    for new in jobs:
+        if is_by_path(new.place):
+            _put_again(tx, new)
+    skipped = skipped_of(tx, [new.sha256 for new in jobs], unskips)
+    for new in jobs:
+        job_id = skipped.get((new.sha256, new.recipe, new.place))
+        if job_id is not None:
+            unskip(tx, job_id, new)
+
+
+def _put_again(tx: Transaction, new: NewJob) -> None:
+    known = (job.c.sha256 == new.sha256, job.c.recipe == new.recipe, job.c.place == new.place)
+    values = {
+        "state": JobState.QUEUED,
+        "mirror": new.mirror,
+        "path": new.path,
+        "version": new.version,
+        "priority": new.priority,
+        "run_at": new.created_at,
+        "expires_at": new.expires_at,
+        "attempts": 0,
+    }
+    is_done = (job.c.state == JobState.DONE, job.c.version != new.version)
+    tx.update(job, values, *known, *is_done)
+
+
+def _lost(at: datetime, why: str) -> dict[str, object]:
+    """What a running job becomes whose worker is gone."""
+    return _NO_LEASE | {
+        "state": JobState.QUEUED,
+        "run_at": at,
+        "attempts": _AFTER_LOSS,
+        "finished_at": at,
+        "failure": Failure.OTHER,
+        "last_error": why,
+        "output": None,
+    }
+
+
+def _told(failed: Failed) -> dict[str, object]:
+    return {
+        "failure": failed.failure,
+        "last_error": failed.reason,
+        "output": failed.output or None,
+    }
+
+
+def _is_running(job_id: Ulid, claimed_at: datetime | None) -> list[ColumnElement[bool]]:
+    found = [job.c.id == job_id, job.c.state == JobState.RUNNING]
+    if claimed_at is not None:
+        found.append(job.c.claimed_at == claimed_at)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _due(rules: int) -> Select[Any]:
+    """
+    Ask for the next job of so many rules, which come in by number.
+
+    For each rule and priority the index gives the first one: however much is queued, and of
+    a rule that is not asked for, it is looked at no more than that.
+    """
+    some = _column("rule", [bindparam(f"rule_{one}", type_=Text) for one in range(rules)])
+    ranks = _column("priority", [literal_column(str(int(one)), Integer) for one in Priority])
+    running = job.alias("running")
+    first = (
+        select(job.c.id)
+        .where(
+            IS_QUEUED,
+            job.c.rule == some.c.rule,
+            job.c.priority == ranks.c.priority,
+            job.c.run_at <= bindparam("now"),
+            ~select(running.c.id)
+            .where(
+                running.c.sha256 == job.c.sha256,
+                running.c.recipe == job.c.recipe,
+                running.c.state == JobState.RUNNING,
+            )
+            .exists(),
+        )
+        .order_by(job.c.run_at, job.c.id)
+        .limit(1)
+        .correlate(some, ranks)
+        .scalar_subquery()
+    )
+    firsts = select(first.label("id")).select_from(some.join(ranks, true())).subquery("firsts")
+    return (
+        select(job.c.id, job.c.priority, job.c.run_at)
+        .join(firsts, firsts.c.id == job.c.id)
+        .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=job)  # where writers are not alone: PostgreSQL
+    )
+
+
+def _column(name: str, values: Sequence[ColumnElement[Any]]) -> Subquery:
+    return union_all(*(select(one.label(name)) for one in values)).subquery(f"every_{name}")

@@ -14,18 +14,21 @@ from docferry.errors import UserError
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.conflicts import Conflicts
+from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
+from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
+from docferry.ledger.results import Results
 from docferry.ledger.schema import setting
 from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
@@ -61,6 +64,9 @@ class Ledger:
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
         self.jobs = Jobs(database)
+        self.results = Results(database)
+        self.backlog = JobBacklog(database)
+        self.converters = Converters(database)
         self.requests = RequestLog(database)
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import Table, null, select
 
 from docferry.core.paths import is_odd, is_plain
+from docferry.core.places import is_place
 from docferry.ledger import schema
 from docferry.ledger.database import Taken, chunks
 from docferry.ledger.ledger import Ledger
@@ -157,8 +158,8 @@ def _copy_past(
     _copy(both, schema.conflict, values, but_for="id", then=" ORDER BY id")
     # What a job calls its result is erased with its source, in whichever mirror it names;
     # and who writes to this bucket need not be one who may write to that.
-    both.create_function("is_believed", 3, partial(_is_believed, targets), deterministic=True)
-    where = " WHERE is_believed(rule, target_mirror, result_path)"
+    both.create_function("is_believed", 4, partial(_is_believed, targets), deterministic=True)
+    where = " WHERE is_believed(rule, target_mirror, place, result_path)"
     _copy(both, schema.job, values, then=where)
 
 
@@ -184,10 +185,10 @@ def _copy(
 
 
 def _is_believed(
-    targets: Mapping[str, str], rule: str, target_mirror: str, result_path: Path | None
+    targets: Mapping[str, str], rule: str, target_mirror: str, place: str, result_path: Path | None
 ) -> bool:
     """Say whether a job is one that a configured conversion may have left."""
-    is_ours = rule in targets and targets[rule] == target_mirror
+    is_ours = targets.get(rule) == target_mirror and is_place(place, target_mirror)
     return is_ours and (result_path is None or is_plain(result_path))
 
 

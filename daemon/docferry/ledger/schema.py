@@ -320,6 +320,19 @@ converter = _table(
     Column("retry_at", Instant),
 )
 
+#: What conversions have put, or were about to put, where in which mirror.
+result = _table(
+    "result",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("put_at", Instant),
+    Column("source", Text),
+    Column("source_sha256", Text),
+    Column("rule", Text),
+    Column("converter", Shown),
+)
+
 job = _table(
     "job",
     Column("id", Text, primary_key=True),
@@ -350,6 +363,7 @@ job = _table(
     Column("note", Shown),
     Column("result_path", Text),
     Column("result_sha256", Text),
+    Column("release", Shown),
     Column("shared_with", Text),
     Column("is_forced", Boolean),
 )

@@ -14,10 +14,19 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, Table
 
 from docferry.errors import PermanentError
-from docferry.ledger.schema import Instant, mirror, synced, version
+from docferry.ledger.schema import Instant, Rank, Word, job, mirror, synced, version
+from docferry.model import Priority
 
 _TYPES = {Boolean: "integer", BigInteger: "integer", Integer: "integer", Float: "real"}
-_ULIDS = (version.c.id, version.c.bytes_of, synced.c.version)
+#: A job's is also the name of the folder that it is done in.
+_ULIDS = (
+    version.c.id,
+    version.c.bytes_of,
+    synced.c.version,
+    job.c.id,
+    job.c.version,
+    job.c.shared_with,
+)
 #: As `schema.instant_text` writes it, a day that there is, and not at the end of all times.
 #: Without its fraction: SQLite rounds to milliseconds, and .9995 would be the next second.
 _IS_INSTANT = (
@@ -63,6 +72,16 @@ def _rule(column: Column[Any]) -> str:
         return _IS_ULID.format(name)
     if isinstance(column.type, Instant):
         return _IS_INSTANT.format(name)
+    if isinstance(column.type, Word):
+        return _one_of(name, [f"'{word.value}'" for word in column.type.words])
+    if isinstance(column.type, Rank):
+        return f"typeof({name}) = 'integer' AND " + _one_of(
+            name, [str(int(one)) for one in Priority]
+        )
     if column is mirror.c.profile:
         return f"json_valid({name})"
     return f"typeof({name}) = '{_TYPES.get(type(column.type), 'text')}'"
+
+
+def _one_of(name: str, words: Sequence[str]) -> str:
+    return f"{name} IN ({', '.join(words)})"

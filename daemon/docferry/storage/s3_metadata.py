@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from docferry.model import Attributes, Path, Sha256, Token
+from docferry.model import Attributes, Path, Provenance, Sha256, Token
 
 Headers = Mapping[str, str]
 
@@ -34,6 +34,9 @@ _VERSION, _SHA256, _MTIME_NS = "docferry-version", "docferry-sha256", "docferry-
 _PARENT, _WRITER = "docferry-parent", "docferry-writer"
 _PATH, _PATH_BASE64 = "docferry-path", "docferry-path-base64"
 _BYTES_OF, _SIZE = "docferry-bytes-of", "docferry-size"
+_SOURCE, _SOURCE_SHA256 = "docferry-source", "docferry-source-sha256"
+_RULE, _CONVERTER = "docferry-rule", "docferry-converter"
+_OF_RESULT = frozenset({_SOURCE, _SOURCE_SHA256, _RULE, _CONVERTER})
 #: Of an archived object alone: an ordinary one that has it was copied from an archive.
 _OF_ARCHIVED = frozenset({_PATH, _PATH_BASE64, _BYTES_OF, _SIZE})
 #: S3 takes 2 KB of metadata. Base 64 makes less of a long path that is not ASCII.
@@ -43,6 +46,8 @@ _IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 _IS_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _IS_SIZE = re.compile(r"[0-9]{1,19}")
+_IS_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_LONGEST_CONVERTER, _PLAIN = 100, " /:;+(),"
 _IS_WRITER = re.compile(r"[!-~]{1,64}")
 
 
@@ -76,6 +81,7 @@ class ObjectHead:
             content_type=headers.get("Content-Type"),
             bytes_of=_claim(headers, _BYTES_OF, _IS_ULID),
             size=None if size is None else int(size),
+            made_from=_provenance_of(headers),
         )
 
 
@@ -105,6 +111,8 @@ def headers_of(attributes: Attributes) -> dict[str, str]:
         _SIZE: None if attributes.size is None else str(attributes.size),
     }
     headers = {name: value for name, value in values.items() if value is not None}
+    if attributes.made_from is not None:
+        headers |= _provenance_headers(attributes.made_from)
     return headers if attributes.path is None else headers | _path_headers(attributes.path)
 
 
@@ -123,7 +131,12 @@ def archive_headers(displaced: ObjectHead, archive: Attributes) -> dict[str, str
 def copy_headers(source: ObjectHead, attributes: Attributes) -> dict[str, str]:
     """Give the headers of a second object with the content of *source*."""
     headers = _that_can_be_sent(source.headers)
-    theirs = {name: value for name, value in headers.items() if not name.startswith(_OURS)}
+    theirs = {
+        name: value
+        for name, value in headers.items()
+        # What made the content did so wherever it lies.
+        if not name.startswith(_OURS) or name in _OF_RESULT
+    }
     return theirs | headers_of(attributes)
 
 
@@ -156,6 +169,24 @@ def _that_can_be_sent(headers: Headers) -> dict[str, str]:
 def _claim(headers: Headers, name: str, form: re.Pattern[str]) -> str | None:
     value = headers.get(name)
     return value if value is not None and form.fullmatch(value) else None
+
+
+def _provenance_headers(made_from: Provenance) -> dict[str, str]:
+    return {
+        _SOURCE: made_from.source,
+        _SOURCE_SHA256: made_from.source_sha256,
+        _RULE: made_from.rule,
+        _CONVERTER: quote(made_from.converter[:_LONGEST_CONVERTER], safe=_PLAIN),
+    }
+
+
+def _provenance_of(headers: Headers) -> Provenance | None:
+    source = _claim(headers, _SOURCE, _IS_ULID)
+    sha256 = _claim(headers, _SOURCE_SHA256, _IS_SHA256)
+    rule = _claim(headers, _RULE, _IS_RULE)
+    if source is None or sha256 is None or rule is None:
+        return None
+    return Provenance(source, sha256, rule, unquote(headers.get(_CONVERTER, "")))
 
 
 def _path_headers(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Jobs with priorities, stages, kinds of failure, places of their results, and results shared."""
+"""Jobs with priorities, stages, kinds of failure, places of their results; what was put where."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,22 +49,32 @@ def upgrade() -> None:
         _text("note", null=True),
         _text("result_path", null=True),
         _text("result_sha256", null=True),
+        _text("release", null=True),
         _text("shared_with", null=True),
         sa.Column("is_forced", sa.Boolean(), nullable=False),
         sa.CheckConstraint(_STATES, name="job_state"),
         sa.CheckConstraint(_STAGES, name="job_stage"),
         sa.UniqueConstraint("sha256", "recipe", "place", name="job_content"),
     )
-    found = "'markdown', target_mirror || '/{{ulid}}.md', 1, false"
+    found = "'markdown', target_mirror || '/{ulid}.md', 1, false"
     op.execute(
         f"INSERT INTO job_anew ({_KEPT}, converter, place, priority, is_forced)"
         f" SELECT {_KEPT}, {found} FROM job"
     )
     op.drop_table("job")
     op.rename_table("job_anew", "job")
-    # What is due, of each rule by itself: one whose converter is paused costs the others nothing.
-    op.create_index("job_due", "job", ["state", "rule", "priority", "run_at", "id"])
-    op.create_index("job_result", "job", ["target_mirror", "result_path"])
+    _indexes()
+    op.create_table(
+        "result",
+        sa.Column("mirror", TEXT, primary_key=True),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("sha256", TEXT, primary_key=True),
+        _text("put_at"),
+        _text("source"),
+        _text("source_sha256"),
+        _text("rule"),
+        _text("converter"),
+    )
     op.create_table(
         "converter",
         sa.Column("name", TEXT, primary_key=True),
@@ -73,6 +83,22 @@ def upgrade() -> None:
         _text("since"),
         _text("retry_at", null=True),
         sa.CheckConstraint("state IN ('closed', 'open', 'half-open')", name="converter_state"),
+    )
+
+
+def _indexes() -> None:
+    # What is due, of each rule by itself: one whose converter is paused costs the others
+    # nothing. What is done is in none of these, however much it is.
+    _index("job_due", ["rule", "priority", "run_at", "id"], "state = 'queued'")
+    _index("job_expiry", ["state", "expires_at"], "expires_at IS NOT NULL")
+    # How many there are in each state, of which rule, and the oldest.
+    op.create_index("job_counts", "job", ["state", "rule", "converter", "created_at"])
+    op.create_index("job_result", "job", ["target_mirror", "result_path"])
+
+
+def _index(name: str, columns: list[str], where: str) -> None:
+    op.create_index(
+        name, "job", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
     )
 
 

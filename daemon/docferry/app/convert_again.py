@@ -1,0 +1,159 @@
+"""Conversions that somebody asks for: of a file, of a version, of all below a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from docferry.app.conversion import chains_of
+from docferry.app.mirrors import mirror_named
+from docferry.app.rules_told import shapes_of
+from docferry.app.versions import let_go, looks_like_version, resolve
+from docferry.config import Config
+from docferry.core.rules import Rule, jobs_for
+from docferry.core.verdict import why_not
+from docferry.engine import backlog
+from docferry.errors import UserError
+from docferry.ledger import Ledger
+from docferry.model import NewJob, Path, Priority, Ulid, VersionRow
+
+_CHUNK = 500  # files read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What is to be converted.
+
+    refused: by rule, why it takes none of the documents; where it takes some, it is not here.
+    """
+
+    documents: int
+    jobs: tuple[NewJob, ...]
+    refused: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """
+    What a rule finds in its mirror.
+
+    trouble: why its converter cannot be had; then nobody knows what it has converted.
+    """
+
+    rule: str
+    files: int  #: that it takes
+    missing: int | None  #: of those: the ones without a conversion
+    trouble: str | None = None
+
+
+def wanted(
+    config: Config, ledger: Ledger, what: str, mirror: str | None, rule: str | None, at: datetime
+) -> Wanted:
+    """
+    Say which conversions *what* is about: a version, a file, a folder or a mirror.
+
+    Raises:
+        UserError: There is no such thing, or no such rule.
+    """
+    chains = chains_of(config)
+    rules = {one.name: one for one in chains.rules}
+    shapes = [one for one in shapes_of(config) if rule in (None, one.name)]
+    if not shapes:
+        known = ", ".join(one.name for one in config.converts) or "none"
+        raise UserError(
+            "there is no rule in the configuration"
+            if rule is None
+            else f"there is no rule {rule!r}; there is: {known}"
+        )
+    documents, jobs = 0, list[NewJob]()
+    refused: dict[str, str] = {}
+    for version in _documents(config, ledger, what, mirror):
+        documents += 1
+        for shape in shapes:
+            reason = why_not(shape, version) or chains.paused.get(shape.name)
+            if reason is not None:
+                refused.setdefault(shape.name, reason)
+                continue
+            new = jobs_for(version, [rules[shape.name]], Priority.ASKED)
+            jobs += [replace(one, created_at=at, expires_at=None) for one in new]
+    taken = {job.rule for job in jobs}
+    return Wanted(
+        documents,
+        tuple(jobs),
+        {name: reason for name, reason in refused.items() if name not in taken},
+    )
+
+
+def ask(ledger: Ledger, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:
+    """Have *jobs* done before all others, also those that were done before; give their ids."""
+    return [ledger.jobs.ask(job, at) for job in jobs]
+
+
+def count(config: Config, ledger: Ledger, rule: str | None = None) -> list[Counted]:
+    """Say of each rule, or of one, how many files it would convert that are there already."""
+    chains = chains_of(config)
+    rules = {one.name: one for one in chains.rules}
+    return [
+        _count(ledger, rules.get(shape.name), shape, chains.paused.get(shape.name))
+        for shape in shapes_of(config)
+        if rule in (None, shape.name)
+    ]
+
+
+def _count(ledger: Ledger, rule: Rule | None, shape: Rule, trouble: str | None) -> Counted:
+    found = backlog.count(ledger, rule or shape)
+    return Counted(shape.name, found.files, None if rule is None else found.missing, trouble)
+
+
+def _documents(
+    config: Config, ledger: Ledger, what: str, mirror: str | None
+) -> Iterator[VersionRow]:
+    if looks_like_version(what) and ledger.versions.knows(what.upper()):
+        version = resolve(config, ledger, what, mirror)
+        if version.gone_at is not None:
+            raise let_go(version)
+        yield version
+        return
+    name, path = _place(config, ledger, what, mirror)
+    state = ledger.synced.get(name, [path]).get(path) if path else None
+    if state is not None:
+        found = ledger.versions.get(state.version)
+        if found is not None:
+            yield replace(found, path=path)
+        return
+    yield from _below(ledger, name, path)
+
+
+def _place(config: Config, ledger: Ledger, what: str, mirror: str | None) -> tuple[str, Path]:
+    """Tell a mirror from a file or a folder in one, as files are there now."""
+    path = what.strip("/")
+    if mirror is not None:
+        return mirror_named(config, mirror).name, path
+    found = [name for name in sorted(config.mirrors) if _has(ledger, name, path)]
+    if len(found) == 1:
+        return found[0], path
+    if found:
+        raise UserError(f"{path} is in several mirrors: --mirror one of {', '.join(found)}")
+    if path in config.mirrors:
+        return path, ""
+    raise UserError(f"no mirror has {what!r} now; docferry ls MIRROR tells what there is")
+
+
+def _has(ledger: Ledger, mirror: str, path: Path) -> bool:
+    if path in ledger.synced.get(mirror, [path]):
+        return True
+    after = ledger.synced.following(mirror, f"{path}/", 1)
+    return bool(after) and after[0][0].startswith(f"{path}/")
+
+
+def _below(ledger: Ledger, mirror: str, folder: Path) -> Iterator[VersionRow]:
+    start = f"{folder}/" if folder else ""
+    after = start
+    while chunk := ledger.backlog.files(mirror, after, _CHUNK):
+        for version in chunk:
+            if not version.path.startswith(start):
+                return
+            yield version
+        after = chunk[-1].path

@@ -1,0 +1,79 @@
+"""Converters, made as the configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from docferry.config import Config
+from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind, Option
+from docferry.convert.base import Converter
+from docferry.convert.command import CommandConverter
+from docferry.convert.libreoffice import LibreOfficeConverter
+from docferry.convert.markdown import MarkdownConverter
+from docferry.convert.ocr import OcrConverter
+from docferry.convert.pandoc import PandocConverter
+from docferry.convert.pdf import PdfConverter
+from docferry.convert.service import Access, ServiceConverter, ShapeName
+from docferry.errors import UserError
+
+_SHAPES: Mapping[str, ShapeName] = {name: name for name in get_args(ShapeName)}
+
+
+def make_converter(config: Config, name: str) -> Converter:
+    """
+    Make the converter that a rule's `with` names.
+
+    Raises:
+        UserError: What it needs is not installed.
+    """
+    options = config.converters.get(name) or BUILT_IN[name]
+    match options.kind:
+        case ConverterKind.MARKDOWN | ConverterKind.TEXT as kind:
+            return MarkdownConverter(
+                name=name,
+                to="text" if kind is ConverterKind.TEXT else "markdown",
+                slots=options.at_once,
+                languages=options.languages or None,
+            )
+        case ConverterKind.COMMAND:
+            return CommandConverter(name, options.command, options.produces, slots=_slots(options))
+        case ConverterKind.LIBREOFFICE:
+            return LibreOfficeConverter(name, options.format, slots=options.at_once or 1)
+        case ConverterKind.PANDOC:
+            return PandocConverter(name, options.format, slots=_slots(options))
+        case ConverterKind.PDF:
+            return PdfConverter(name, slots=_slots(options))
+        case ConverterKind.OCRMYPDF:
+            languages = options.languages or ("eng",)
+            return OcrConverter(name, languages, slots=options.at_once or 1)
+        case kind if kind in _SHAPES:
+            return _service(options, _SHAPES[kind])
+        case kind:
+            raise UserError(f"converter {name}: there is no kind {kind}")
+
+
+def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
+    secret = options.secret and options.secret.get_secret_value()
+    certificate = options.client_certificate and str(options.client_certificate)
+    return ServiceConverter(
+        options.name,
+        options.url or "",
+        shape,
+        options.produces,
+        slots=options.at_once or 4,
+        access=Access(options.header, secret, options.verify_tls, certificate),
+        options={key: _text(value) for key, value in options.options.items()},
+        part=options.part,
+        json_field=options.json_field,
+        waits=options.wait,
+        revision=options.revision,
+    )
+
+
+def _slots(options: ConverterConfig) -> int:
+    return options.at_once or 2
+
+
+def _text(value: Option) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,129 @@
+"""Dead letters for people: conversions that were given up on, to be tried again or put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from docferry.config import Config
+from docferry.errors import UserError
+from docferry.ledger import Ledger
+from docferry.model import Failure, JobRow, JobState, Path, Ulid, VersionRow
+
+_MOST_PATHS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which letters are meant: those that all of this is true of."""
+
+    rule: str | None = None
+    converter: str | None = None
+    failure: Failure | None = None
+    path: Path | None = None
+
+    @property
+    def is_any(self) -> bool:
+        return (self.rule, self.converter, self.failure, self.path) == (None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """
+    One dead letter, with what helps to decide about it.
+
+    version: of the document; None: nothing is known of it any more.
+    paths: that have this content now; the first hundred.
+    """
+
+    job: JobRow
+    version: VersionRow | None
+    paths: tuple[Path, ...]
+    has_rule: bool  #: its rule is in the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of a person's word about letters; *left* has those that stay, and why."""
+
+    jobs: tuple[Ulid, ...]
+    left: dict[Ulid, str]
+
+
+def letters(ledger: Ledger, which: Which) -> list[JobRow]:
+    """Give the dead letters that are meant, the oldest first, each with the path of now."""
+    return ledger.jobs.letters(
+        rule=which.rule, converter=which.converter, failure=which.failure, path=which.path
+    )
+
+
+def letter(config: Config, ledger: Ledger, job_id: Ulid) -> Letter:
+    """
+    Tell all about one.
+
+    Raises:
+        UserError: There is no such job, or it is not dead.
+    """
+    job = _dead(ledger, job_id)
+    return Letter(
+        job,
+        ledger.versions.get(job.version),
+        tuple(
+            path
+            for path, _ in islice(ledger.synced.with_sha256(job.mirror, job.sha256), _MOST_PATHS)
+        ),
+        _has_rule(config, job),
+    )
+
+
+def replay(
+    config: Config, ledger: Ledger, ids: Sequence[Ulid], which: Which, at: datetime
+) -> Decided:
+    """
+    Queue letters again, with all their attempts: *ids*, or else those that are *which*.
+
+    Raises:
+        UserError: One of *ids* is no dead letter; then none is queued.
+    """
+    jobs = _meant(ledger, ids, which)
+    left = {
+        job.id: f"its rule {job.rule} is not in the configuration any more"
+        for job in jobs
+        if not _has_rule(config, job)
+    }
+    wanted = [job.id for job in jobs if job.id not in left]
+    ledger.jobs.replay(wanted, at)
+    return Decided(tuple(wanted), left)
+
+
+def discard(ledger: Ledger, ids: Sequence[Ulid], which: Which, at: datetime) -> Decided:
+    """
+    Put letters aside, for good: *ids*, or else those that are *which*.
+
+    Raises:
+        UserError: One of *ids* is no dead letter; then none is put aside.
+    """
+    wanted = [job.id for job in _meant(ledger, ids, which)]
+    ledger.jobs.discard(wanted, at)
+    return Decided(tuple(wanted), {})
+
+
+def _meant(ledger: Ledger, ids: Sequence[Ulid], which: Which) -> list[JobRow]:
+    if not ids:
+        return letters(ledger, which)
+    return [_dead(ledger, one) for one in dict.fromkeys(ids)]
+
+
+def _dead(ledger: Ledger, job_id: Ulid) -> JobRow:
+    job = ledger.jobs.get(job_id.upper())
+    if job is None:
+        raise UserError(f"there is no job {job_id!r}; docferry dead list tells them")
+    if job.state is not JobState.DEAD:
+        raise UserError(f"job {job.id} is no dead letter: it is {job.state}")
+    return job
+
+
+def _has_rule(config: Config, job: JobRow) -> bool:
+    return any(rule.name == job.rule for rule in config.converts)

@@ -1,0 +1,107 @@
+"""How conversions stand: what waits for which converter, how it does, how far a backlog is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from docferry.config import Config
+from docferry.engine.backlog import MOST_QUEUED
+from docferry.ledger import Ledger
+from docferry.ledger.jobs import Queue
+from docferry.model import BreakerState, ConverterRow, JobRow, JobState
+
+_OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
+
+
+@dataclass(frozen=True, slots=True)
+class ConverterReport:
+    """
+    One converter, or one chain of them.
+
+    down: that one of the chain which gets no documents now; None: all do.
+    """
+
+    name: str
+    rules: tuple[str, ...]  #: that name it
+    queued: int = 0
+    running: int = 0
+    dead: int = 0
+    oldest_at: datetime | None = None  #: of those that are queued
+    down: ConverterRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogReport:
+    """
+    How far a rule is with the files that were there before it.
+
+    is_all_known: False: more files may be found once there is room in the queue.
+    """
+
+    rule: str
+    done: int
+    total: int
+    is_all_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobsReport:
+    converters: tuple[ConverterReport, ...]
+    jobs: tuple[JobRow, ...]
+
+
+def converters(config: Config, ledger: Ledger) -> tuple[ConverterReport, ...]:
+    """Give the converters that rules name, and those for which jobs wait without a rule."""
+    queues: dict[str, list[Queue]] = {rule.converter: [] for rule in config.converts}
+    for queue in ledger.jobs.queues():
+        queues.setdefault(queue.converter, []).append(queue)
+    down = {row.name: row for row in ledger.converters.all() if row.state != BreakerState.CLOSED}
+    return tuple(_converter(config, name, queues[name], down) for name in sorted(queues))
+
+
+def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
+    """Give the rules that have a backlog to do."""
+    queued = {rule.name: ledger.backlog.queued(rule.name) for rule in config.converts}
+    if not any(queued.values()):
+        return ()
+    states = ledger.jobs.by_rule()
+    return tuple(
+        BacklogReport(
+            rule=name,
+            done=sum(states.get(name, {}).get(state, 0) for state in _OVER),
+            total=sum(states.get(name, {}).values()),
+            is_all_known=count < MOST_QUEUED // 2,
+        )
+        for name, count in queued.items()
+        if count
+    )
+
+
+def jobs(
+    config: Config, ledger: Ledger, state: JobState | None, rule: str | None, most: int
+) -> JobsReport:
+    """Give what runs, and then the newest of the rest, *most* in all."""
+    running = []
+    if state in (None, JobState.RUNNING):
+        running = ledger.jobs.all(JobState.RUNNING, rule=rule, limit=most)
+    others = [] if state is JobState.RUNNING else ledger.jobs.all(state, rule=rule, limit=most)
+    ids = {job.id for job in running}
+    rows = [*running, *(job for job in others if job.id not in ids)]
+    return JobsReport(converters(config, ledger), tuple(rows[:most]))
+
+
+def _converter(
+    config: Config, name: str, queues: Sequence[Queue], down: Mapping[str, ConverterRow]
+) -> ConverterReport:
+    oldest = [queue.oldest_at for queue in queues if queue.oldest_at is not None]
+    return ConverterReport(
+        name,
+        tuple(rule.name for rule in config.converts if rule.converter == name),
+        sum(queue.queued for queue in queues),
+        sum(queue.running for queue in queues),
+        sum(queue.dead for queue in queues),
+        min(oldest, default=None),
+        next((down[one] for one in name.split("+") if one in down), None),
+    )

@@ -1,0 +1,142 @@
+"""
+Why a file is what it is: seen when, decided how, converted by which rule, and from what.
+
+For any path of a mirror, a document or a result, from the ledger alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from docferry.app.rules_told import shapes_of
+from docferry.app.versions import mirror_of
+from docferry.config import Config
+from docferry.core.rules import Rule
+from docferry.core.verdict import why_not
+from docferry.ledger import HistoryRow, Ledger
+from docferry.model import JobRow, Path, VersionRow
+
+_MOST_JOBS = 100  # about one content
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule says about a version."""
+
+    rule: str
+    takes_it: bool
+    why_not: str | None
+    types: tuple[str, ...]  #: of which its content must be one; (): any
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """
+    A job about a version's content.
+
+    job: about the content, which another path may have called for first.
+    result: what it made, as it is in the target mirror; None: nothing, or not any more.
+    shared_with: the job whose result it has, without a conversion of its own.
+    """
+
+    job: JobRow
+    result: VersionRow | None
+    shared_with: JobRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """
+    Of which document a version was made.
+
+    job: that made it, or was the last to put this very content there.
+    source: None: nothing is known of that version any more.
+    """
+
+    job: JobRow
+    source: VersionRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStory:
+    """One content of the path."""
+
+    version: VersionRow
+    made_from: MadeFrom | None  #: None: no conversion made it
+    history: tuple[HistoryRow, ...]  #: what was done with it, the oldest first
+    verdicts: tuple[Verdict, ...]  #: of the rules of now
+    conversions: tuple[Conversion, ...]  #: the oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """
+    The whole chain of one path.
+
+    history: what was done there that belongs to no version that is told of.
+    """
+
+    mirror: str
+    path: Path
+    versions: tuple[VersionStory, ...]  #: the newest first
+    history: tuple[HistoryRow, ...]
+
+
+def why(config: Config, ledger: Ledger, path: Path, mirror: str | None, most: int) -> Why:
+    """
+    Tell of the *most* newest versions of *path*.
+
+    Raises:
+        UserError: There is none, or it is not clear in which mirror.
+    """
+    name = mirror_of(config, ledger, path, mirror)
+    rows = ledger.versions.of(name, path)[:most]
+    history = ledger.history.of(name, path)[::-1]
+    told = _Told(ledger, shapes_of(config), history)
+    stories = tuple(told.story(row) for row in rows)
+    ids = {row.id for row in rows}
+    return Why(name, path, stories, tuple(one for one in history if one.version not in ids))
+
+
+class _Told:
+    """Puts together what the ledger has about versions of one path."""
+
+    def __init__(
+        self, ledger: Ledger, rules: Sequence[Rule], history: Sequence[HistoryRow]
+    ) -> None:
+        self._ledger = ledger
+        self._rules = rules
+        self._history = history
+
+    def story(self, version: VersionRow) -> VersionStory:
+        made_from = self._made_from(version)
+        return VersionStory(
+            version,
+            made_from,
+            tuple(one for one in self._history if one.version == version.id),
+            tuple(self._verdict(rule, version) for rule in self._rules),
+            self._conversions(version),
+        )
+
+    def _made_from(self, version: VersionRow) -> MadeFrom | None:
+        job = self._ledger.jobs.of_result(version.mirror, version.path, version.sha256)
+        return None if job is None else MadeFrom(job, self._ledger.versions.get(job.version))
+
+    def _verdict(self, rule: Rule, version: VersionRow) -> Verdict:
+        reason = why_not(rule, version)
+        return Verdict(rule.name, reason is None, reason, rule.types)
+
+    def _conversions(self, version: VersionRow) -> tuple[Conversion, ...]:
+        jobs = self._ledger.jobs.of([version.sha256])[:_MOST_JOBS]
+        return tuple(self._conversion(job) for job in reversed(jobs))
+
+    def _conversion(self, job: JobRow) -> Conversion:
+        shared = None if job.shared_with is None else self._ledger.jobs.get(job.shared_with)
+        return Conversion(job, self._result(job), shared)
+
+    def _result(self, job: JobRow) -> VersionRow | None:
+        if job.result_path is None:
+            return None
+        rows = self._ledger.versions.of(job.target_mirror, job.result_path)
+        return next((row for row in rows if row.sha256 == job.result_sha256), None)

@@ -1,0 +1,154 @@
+"""
+The backlog: jobs for what was there before its rule, or whose rows were lost.
+
+Files that come while docferry runs get their jobs in the transaction of their version.
+Here each rule goes through all files of its mirror, in small steps: once for what it says,
+and again each day. A thousand jobs of it are queued at a time, so that a million files
+neither fill the ledger at once nor stand in front of anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from docferry.core.rules import Rule, jobs_for
+from docferry.ledger import Ledger
+from docferry.ledger.job_backlog import Passed
+from docferry.model import NewJob, Path, Priority, VersionRow
+
+MOST_QUEUED = 1000  #: of the backlog of one rule
+AGAIN_AFTER = timedelta(hours=24)
+_CHUNK = 500  # files read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a rule finds."""
+
+    files: int  #: that it calls for
+    missing: int  #: of those: the ones that it has no job of
+
+
+@dataclass(slots=True)
+class _Round:
+    """How far a rule has come in going through its mirror."""
+
+    rule: Rule
+    fingerprint: str
+    passed: Passed | None  # the last time
+    began_at: datetime | None = None  # this time; None: it rests
+    after: Path = ""
+    is_new: bool = False  # the rule has not been gone through as it is
+
+    def is_due(self, now: datetime) -> bool:
+        if self.passed is None or self.passed.fingerprint != self.fingerprint:
+            return True
+        return now - self.passed.at >= AGAIN_AFTER
+
+
+class Backlog:
+    """
+    For one thread: a timer's, say. The rules are those of the configuration, all of them.
+
+    Args:
+        paused: Names of rules that are there, but do nothing until the next start: their jobs
+            wait, and what comes meanwhile is found by a round then.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        rules: Sequence[Rule],
+        now: Callable[[], datetime],
+        *,
+        most_queued: int = MOST_QUEUED,
+        paused: Collection[str] = (),
+    ) -> None:
+        self._ledger = ledger.backlog
+        self._now = now
+        self._most_queued = most_queued
+        self._paused = paused
+        self._rounds = [
+            _Round(rule, fingerprint_of(rule), self._ledger.passed(rule.name)) for rule in rules
+        ]
+        self._removed: set[str] | None = None  # rules with queued jobs; None: not asked yet
+
+    def step(self, budget: int = _CHUNK) -> bool:
+        """
+        Go on, with so many files at most; say whether there is more to do at once.
+
+        False: all is gone through, or enough is queued. Ask again in a while.
+        """
+        now = self._now()
+        if self._retires_removed(now, budget):
+            return True
+        return any(self._goes_on(one, now, budget) for one in self._rounds)
+
+    def _retires_removed(self, now: datetime, budget: int) -> bool:
+        if self._removed is None:
+            names = {one.rule.name for one in self._rounds}.union(self._paused)
+            for name in self._paused:
+                self._ledger.forget_passed(name)
+            self._removed = {*self._ledger.rules_queued()} - names
+        for name in sorted(self._removed):
+            reason = f"its rule {name!r} is not in the configuration any more"
+            if self._ledger.retire(name, None, reason, now, budget):
+                return True
+        self._removed = set()
+        return False
+
+    def _goes_on(self, one: _Round, now: datetime, budget: int) -> bool:
+        """Do a piece of a rule's round; False: there was nothing to do, or may not be."""
+        if one.began_at is None:
+            if not one.is_due(now):
+                return False
+            one.is_new = one.passed is None or one.passed.fingerprint != one.fingerprint
+            one.began_at, one.after = now, ""
+        reason = f"its rule {one.rule.name!r} converts in another way now"
+        if one.after == "" and self._ledger.retire(
+            one.rule.name, one.rule.recipe, reason, now, budget
+        ):
+            return True
+        room = self._most_queued - self._ledger.queued(one.rule.name)
+        if room <= 0:
+            return False
+        files = self._ledger.files(one.rule.from_mirror, one.after, budget)
+        one.after = self._derive(one, files, room, now)
+        if not files:
+            one.passed = Passed(one.fingerprint, one.began_at)
+            self._ledger.note_passed(one.rule.name, one.passed)
+            one.began_at = None
+        return True
+
+    def _derive(self, one: _Round, files: Sequence[VersionRow], room: int, now: datetime) -> Path:
+        """Queue what is missing, as far as there is room; give the path to go on after."""
+        jobs = [replace(new, created_at=now) for new in _called_for(one.rule, files)]
+        missing = self._ledger.missing(jobs, is_new=one.is_new)
+        self._ledger.insert(missing[:room])
+        if len(missing) > room:
+            return missing[room - 1].path
+        return files[-1].path if files else one.after
+
+
+def count(ledger: Ledger, rule: Rule) -> Counted:
+    """Say what a round of *rule* would find, and queue nothing."""
+    files, missing, after = 0, 0, ""
+    while chunk := ledger.backlog.files(rule.from_mirror, after, _CHUNK):
+        jobs = [*_called_for(rule, chunk)]
+        files += len(jobs)
+        missing += len(ledger.backlog.missing(jobs))
+        after = chunk[-1].path
+    return Counted(files, missing)
+
+
+def fingerprint_of(rule: Rule) -> str:
+    """Hash all that *rule* says: what has another one is gone through anew."""
+    return hashlib.sha256(repr(rule).encode()).hexdigest()
+
+
+def _called_for(rule: Rule, files: Sequence[VersionRow]) -> Iterator[NewJob]:
+    for version in files:
+        yield from jobs_for(version, (rule,), Priority.BACKLOG)

@@ -1,0 +1,135 @@
+"""A version's content, copied to where a converter may do with it what it likes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from docferry.convert.base import Document
+from docferry.convert.kinds import Kind
+from docferry.errors import PermanentError, StaleError, TemporaryError
+from docferry.model import JobRow, Sha256, VersionRow
+from docferry.storage.base import Content
+
+#: Gives the row of a version; None: the ledger has it no more.
+VersionOf: TypeAlias = Callable[[str], VersionRow | None]
+_SCRATCH = ".part"
+
+
+class OpensVersions(Protocol):
+    """What knows where the contents of one mirror are (`engine.contents.Contents`)."""
+
+    def open(self, version: VersionRow) -> Content: ...
+
+    def open_sound(self, version: VersionRow) -> Content: ...
+
+
+class GoneError(StaleError):
+    """The version that was to be converted is not to be had any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A document that is ready to be converted."""
+
+    document: Document
+    mismatch: str | None  #: what its name says wrongly about it, for a person
+
+
+class Stage:
+    """
+    Fetches the documents of jobs. Thread-safe: it keeps no state.
+
+    Args:
+        contents_of: Gives what opens the contents of a mirror; KeyError: there is no such mirror.
+    """
+
+    def __init__(
+        self,
+        version_of: VersionOf,
+        contents_of: Callable[[str], OpensVersions],
+        tell: Callable[[pathlib.Path, str], Kind],
+    ) -> None:
+        self._version_of = version_of
+        self._contents_of = contents_of
+        self._tell = tell
+
+    def fetch(self, job: JobRow, folder: pathlib.Path) -> Staged:
+        """
+        Copy the document of *job* into *folder*, which comes to be, and tell what it is.
+
+        Raises:
+            GoneError: Nobody has it any more.
+            PermanentError: All that is left of it is damaged.
+            UnreachableError, TemporaryError: Who has it does not answer; the disk is full.
+        """
+        version = self._version_of(job.version)
+        if version is None:
+            raise GoneError(f"the ledger has no version {job.version} of {job.path} any more")
+        name = job.path.rpartition("/")[2]
+        raw = self._copy_sound(version, folder)
+        kind = self._tell(raw, name)
+        staged = raw.with_name(f"document{kind.extension}")
+        raw.rename(staged)
+        document = Document(staged, name, kind.media_type, staged.stat().st_size)
+        return Staged(document, kind.mismatch)
+
+    def _copy_sound(self, version: VersionRow, folder: pathlib.Path) -> pathlib.Path:
+        """Copy from where it is found first; only if that is damaged, look for a sound copy."""
+        try:
+            contents = self._contents_of(version.mirror)
+        except KeyError as error:
+            raise GoneError(f"mirror {version.mirror} is not in the configuration") from error
+        target = folder / _SCRATCH
+        with _opened(contents, version) as content:
+            if copy(content, target) == version.sha256:
+                return target
+        target.unlink()
+        with contents.open_sound(version) as content:
+            copy(content, target)
+        return target
+
+
+def _opened(contents: OpensVersions, version: VersionRow) -> Content:
+    try:
+        return contents.open(version)
+    except PermanentError as error:  # on neither side, nor in an archive
+        raise GoneError(str(error)) from error
+
+
+def copy(content: Content, target: pathlib.Path) -> Sha256:
+    """
+    Copy *content* into a new file, and hash it.
+
+    Raises:
+        TemporaryError: It changed meanwhile, and will be elsewhere; the file cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        with target.open("xb") as file:
+            digest = content.read_into(file.write)
+        content.confirm()
+    except OSError as error:
+        raise TemporaryError(f"cannot write {target}: {error.strerror}") from error
+    except StaleError as error:
+        target.unlink(missing_ok=True)
+        raise TemporaryError(str(error)) from error
+    return digest
+
+
+def hash_of(path: pathlib.Path) -> Sha256:
+    """
+    Hash a file of ours.
+
+    Raises:
+        TemporaryError: It cannot be read.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TemporaryError(f"cannot read {path}: {error}") from error

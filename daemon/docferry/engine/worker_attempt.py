@@ -1,0 +1,294 @@
+"""One attempt at a job: fetch, convert, put, and write down what came of it."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from docferry.convert.base import ConversionError, ConversionStoppedError
+from docferry.core.failures import Again, Failed, GiveUp, Skip, after_failure, lost_too_often
+from docferry.core.results import is_of_types
+from docferry.engine.put_result import InTheWayError, OutdatedError, PutResults, Result
+from docferry.engine.stage import GoneError, Stage, hash_of
+from docferry.engine.worker_chain import Broken, Conversion, Produced, run_chain
+from docferry.engine.worker_converters import Converters
+from docferry.engine.worker_failures import failed_converting
+from docferry.engine.worker_progress import Progress
+from docferry.engine.worker_shared import SharedResults
+from docferry.errors import DocferryError, PermanentError
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
+from docferry.model import Failure, JobRow, Path
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """
+    What an attempt works with.
+
+    Args:
+        conversions: By rule's name.
+        folder: Where documents are staged, each job in a folder of its own.
+        jitter: Gives a random number in [0, 1).
+    """
+
+    ledger: Ledger
+    conversions: Mapping[str, Conversion]
+    converters: Converters
+    stage: Stage
+    results: PutResults
+    shared: SharedResults
+    progress: Progress
+    folder: pathlib.Path
+    now: Callable[[], datetime]
+    jitter: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    path: Path
+    result: Result
+    release: str
+    note: str | None
+    twin: JobRow | None = None  #: whose result it is; its own, where it had it before
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    failure: Failure
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    failed: Failed
+    is_blamed: bool = False
+    opens_at: datetime | None = None  #: when its converter is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    failed: Failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    reason: str
+
+
+_Ended = _Done | _Skipped | _Failed | _Dead | _Stopped
+
+
+class Attempts:
+    """Carries out jobs that are claimed. Thread-safe: it keeps no state."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+        self._jobs = hands.ledger.jobs
+
+    def run(self, job: JobRow) -> None:
+        """
+        Do *job* and write down how it ended.
+
+        Raises:
+            DocferryError: That could not be written; its lease will bring it back.
+        """
+        if job.attempts == 1 and job.claimed_at is not None:
+            waited = job.claimed_at - job.created_at
+            JOB_WAIT_SECONDS.labels(job.converter).observe(max(0.0, waited.total_seconds()))
+        folder = self._hands.folder / job.id
+        try:
+            ended = self._ended(job, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._write_down(job, ended)
+
+    def _ended(self, job: JobRow, folder: pathlib.Path) -> _Ended:
+        try:
+            return self._do(job, self._hands.conversions[job.rule], folder)
+        except (GoneError, OutdatedError) as error:
+            return _Skipped(Failure.CHANGED, str(error))
+        except InTheWayError as error:
+            return _Dead(Failed(Failure.STORING, str(error)))
+        except ConversionStoppedError as error:
+            return _Stopped(str(error))
+        except PermanentError as error:
+            return _Failed(Failed(Failure.OTHER, str(error), is_lasting=True))
+        except DocferryError as error:
+            return _Failed(Failed(Failure.OTHER, str(error)))
+        except Exception as error:  # one job: a bug with one document must not stop the others
+            log.exception("worker.failed", **facts(job))
+            reason = f"a fault of docferry's own: {type(error).__name__}: {error}"
+            return _Failed(Failed(Failure.OTHER, reason, is_lasting=True))
+
+    def _do(self, job: JobRow, conversion: Conversion, folder: pathlib.Path) -> _Ended:
+        hands, rule = self._hands, conversion.rule
+        if job.recipe != rule.recipe:
+            reason = f"its rule {rule.name!r} converts in another way now"
+            return _Skipped(Failure.CONFIGURATION, reason)
+        if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:
+            return _Dead(Failed(lost.failure, lost.reason))
+        if (shared := self._shared(job, folder)) is not None:
+            return shared
+        staged = hands.stage.fetch(job, folder / "document")
+        if staged.mismatch is not None:
+            log.warning("job.mistyped", **facts(job), reason=staged.mismatch)
+        if not is_of_types(staged.document.media_type, rule.types):
+            found = staged.document.media_type or "of no known type"
+            return _Skipped(
+                Failure.REFUSED, f"it is {found}: the rule takes {', '.join(rule.types)}"
+            )
+        hands.converters.wait_until_alone(job.id, conversion.converters)
+        hands.progress.converts(job)
+        match run_chain(conversion, staged.document, folder, works=self._works):
+            case Broken(converter=name, error=error):
+                return self._broken(job, name, error)
+            case Produced() as made:
+                result = Result(made.file, hash_of(made.file))
+                notes = [*([staged.mismatch] if staged.mismatch else []), *made.notes]
+                return self._put(job, result, "; ".join(notes) or None)
+
+    def _shared(self, job: JobRow, folder: pathlib.Path) -> _Ended | None:
+        """Take the result that there is of the same content by the same recipe."""
+        if job.is_forced:
+            return None
+        twin = job if job.result_sha256 is not None else self._jobs.twin(job)
+        if twin is None:
+            return None
+        result = self._hands.shared.fetch(twin, folder)
+        return None if result is None else self._put(job, result, twin.note, twin)
+
+    def _put(
+        self, job: JobRow, result: Result, note: str | None, twin: JobRow | None = None
+    ) -> _Ended:
+        # A result that is shared was made by the same recipe: these programs, these versions.
+        release = self._hands.conversions[job.rule].release
+        try:
+            intend = partial(self._hands.progress.stores, job, release)
+            path = self._hands.results.put(job, result, intend)
+        except (OutdatedError, InTheWayError):
+            raise
+        except DocferryError as error:
+            is_lasting = isinstance(error, PermanentError)
+            return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
+        return _Done(path, result, release, note, twin)
+
+    def _works(self, converter: str) -> None:
+        CONVERTER_CALLS.labels(converter, "done").inc()
+        self._hands.converters.answers(converter)
+
+    def _broken(self, job: JobRow, name: str, error: DocferryError) -> _Ended:
+        """Find out whose failure it is."""
+        if isinstance(error, ConversionStoppedError):
+            return _Stopped(str(error))
+        failed = failed_converting(error)
+        if isinstance(error, ConversionError):
+            CONVERTER_CALLS.labels(name, "failed").inc()
+            self._hands.converters.answers(name)
+            return _Failed(failed)
+        if failed.failure not in (Failure.OUTAGE, Failure.CONFIGURATION):
+            return _Failed(failed)
+        CONVERTER_CALLS.labels(name, "outage").inc()
+        is_blamed = self._hands.converters.is_to_blame(job.id, name, failed)
+        return _Failed(failed, is_blamed, self._hands.converters.opens_at(name))
+
+    # What came of it.
+
+    def _write_down(self, job: JobRow, ended: _Ended) -> None:
+        match ended:
+            case _Done():
+                self._done(job, ended)
+            case _Skipped(failure=failure, reason=reason):
+                self._skipped(job, failure, reason)
+            case _Failed():
+                self._failed(job, ended)
+            case _Dead(failed=failed):
+                self._dead(job, failed)
+            case _Stopped(reason=reason):
+                self._jobs.release(job.id, self._hands.now(), claimed_at=job.claimed_at)
+                log.info("job.stopped", **facts(job), reason=reason)
+
+    def _done(self, job: JobRow, done: _Done) -> None:
+        now, twin = self._hands.now(), done.twin
+        shared_with = None if twin is None or twin.id == job.id else twin.id
+        self._jobs.finish(
+            job.id,
+            now,
+            done.path,
+            done.result.sha256,
+            note=done.note,
+            release=done.release,
+            shared_with=shared_with,
+        )
+        self._hands.converters.forget(job.id)
+        took_s = (now - (job.claimed_at or now)).total_seconds()
+        result = "done" if twin is None else "shared"
+        JOBS_ENDED.labels(job.rule, job.converter, result, "").inc()
+        if twin is None:
+            JOB_SECONDS.labels(job.converter).observe(max(0.0, took_s))
+            log.info("job.done", **facts(job), result=done.path, took_s=round(took_s, 3))
+        else:
+            log.info("job.shared", **facts(job), result=done.path, shared_with=twin.id)
+
+    def _skipped(self, job: JobRow, failure: Failure, reason: str) -> None:
+        self._jobs.skip(job.id, self._hands.now(), failure, reason, claimed_at=job.claimed_at)
+        self._hands.converters.forget(job.id)
+        JOBS_ENDED.labels(job.rule, job.converter, "skipped", failure.value).inc()
+        log.info("job.skipped", **facts(job), reason=reason)
+
+    def _failed(self, job: JobRow, ended: _Failed) -> None:
+        failed = ended.failed
+        match after_failure(
+            failed,
+            attempts=job.attempts,
+            max_attempts=self._hands.conversions[job.rule].max_attempts,
+            now=self._hands.now(),
+            jitter=self._hands.jitter(),
+            is_blamed=ended.is_blamed,
+            opens_at=ended.opens_at,
+        ):
+            case Again(run_at=run_at, counts=counts):
+                self._jobs.again(
+                    job.id,
+                    run_at,
+                    failed,
+                    counts=counts,
+                    at=self._hands.now(),
+                    claimed_at=job.claimed_at,
+                )
+                JOBS_ENDED.labels(job.rule, job.converter, "failed", failed.failure.value).inc()
+                log.warning(
+                    "job.failed",
+                    **facts(job),
+                    failure=failed.failure,
+                    reason=failed.reason,
+                    again_at=run_at,
+                )
+            case GiveUp(failure=failure, reason=reason):
+                self._dead(job, Failed(failure, reason, failed.output))
+            case Skip(reason=reason):
+                self._skipped(job, failed.failure, reason)
+
+    def _dead(self, job: JobRow, failed: Failed) -> None:
+        self._jobs.dead(job.id, self._hands.now(), failed, claimed_at=job.claimed_at)
+        self._hands.converters.forget(job.id)
+        JOBS_ENDED.labels(job.rule, job.converter, "dead", failed.failure.value).inc()
+        log.error("job.dead", **facts(job), failure=failed.failure, reason=failed.reason)
+
+
+def facts(job: JobRow) -> dict[str, str | int]:
+    """Give what every event about *job* tells."""
+    return {
+        "job": job.id,
+        "rule": job.rule,
+        "mirror": job.mirror,
+        "path": job.path,
+        "attempt": job.attempts,
+    }

@@ -1,0 +1,109 @@
+"""
+Which jobs run, and how far they have come: leases are renewed, and stages written down.
+
+A write costs the ledger a flush of the disk, more than a fast conversion takes. So a stage
+is written when it has lasted, or together with the next thing that must be written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from docferry.ledger import Ledger
+from docferry.model import JobRow, JobStage, Path, Sha256, Ulid
+
+LEASE = timedelta(seconds=60)
+#: A stage that has lasted so long is written down.
+LASTED = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class _Running:
+    claimed_at: datetime | None
+    stage: JobStage | None = None  #: None: nothing that need be written down
+    since: datetime | None = None
+
+
+class Progress:
+    """The running jobs of this daemon. Thread-safe."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
+        self._jobs = ledger.jobs
+        self._now = now
+        self._lock = threading.Lock()
+        self._running: dict[Ulid, _Running] = {}
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        with self._lock:
+            return len(self._running)
+
+    def lease_until(self) -> datetime:
+        """Say until when a lease lasts that is given or renewed now."""
+        return self._now() + LEASE
+
+    def begin(self, job: JobRow) -> None:
+        with self._lock:
+            self._running[job.id] = _Running(job.claimed_at)
+
+    def end(self, job: JobRow) -> None:
+        with self._lock:
+            self._running.pop(job.id, None)
+
+    def converts(self, job: JobRow) -> None:
+        """
+        Note that its converter has the document.
+
+        At once where an attempt has failed before: if this one ends docferry itself, it must
+        be known that the document was being converted.
+        """
+        self._comes_to(job, JobStage.CONVERTING)
+        if job.last_error is not None:
+            self._tell({job.id})
+
+    def stores(self, job: JobRow, release: str, path: Path, sha256: Sha256) -> None:
+        """
+        Write down that the content *sha256* is about to be put to *path*.
+
+        Raises:
+            TemporaryError: It could not be written: then it must not be put there.
+        """
+        self._jobs.about_to_put(job, path, sha256, release, self._now())
+        self._comes_to(job, JobStage.STORING)
+
+    def renew(self) -> None:
+        """Renew the leases of all running jobs."""
+        with self._lock:
+            running = list(self._running)
+        if running:
+            self._jobs.renew(running, self.lease_until())
+
+    def tell(self) -> None:
+        """Write down which stages have lasted."""
+        before = self._now() - LASTED
+        with self._lock:
+            lasting = {
+                job
+                for job, one in self._running.items()
+                if one.since is not None and one.since <= before
+            }
+        self._tell(lasting)
+
+    def _comes_to(self, job: JobRow, stage: JobStage) -> None:
+        with self._lock:
+            self._running[job.id].stage = stage
+            self._running[job.id].since = self._now()
+
+    def _tell(self, jobs: Collection[Ulid]) -> None:
+        for job in jobs:
+            with self._lock:
+                one = self._running.get(job)
+                if one is None or one.stage is None or one.since is None:
+                    continue
+                stage, since, claimed_at = one.stage, one.since, one.claimed_at
+                one.stage = None
+            self._jobs.advance(job, stage, since, self.lease_until(), claimed_at=claimed_at)

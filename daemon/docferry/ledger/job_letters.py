@@ -1,0 +1,208 @@
+"""Jobs that a person looks at: dead letters, what is asked for, and what is queued anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, or_, select
+from ulid import ULID
+
+from docferry.ledger.database import Database, Transaction, chunks
+from docferry.ledger.schema import job, synced, version
+from docferry.model import (
+    Failure,
+    JobRow,
+    JobState,
+    NewJob,
+    Path,
+    Priority,
+    Sha256,
+    Ulid,
+)
+
+#: Note of a letter that was queued again by itself. That happens to it once.
+REVIVED = "tried again by itself after its converter had been down"
+
+#: Skipped for what may be so no more: the version was gone, the rule was.
+SKIPPED_FOR_NOW = (Failure.CHANGED, Failure.CONFIGURATION)
+#: What a converter that is down may have to do with.
+_OF_AN_OUTAGE = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.CRASHED)
+_FREED = {"stage": None, "lease_until": None, "attempts": 0}
+_ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}
+
+
+class JobLetters:
+    _database: Database
+
+    def letters(
+        self,
+        *,
+        rule: str | None = None,
+        converter: str | None = None,
+        failure: Failure | None = None,
+        path: Path | None = None,
+        ids: Collection[Ulid] | None = None,
+    ) -> list[JobRow]:
+        """
+        Give the jobs that were given up on, the oldest first, each with the path of now.
+
+        A content that no file of its mirror has any more waits for nobody: a mended
+        document is another content.
+
+        Args:
+            converter: A chain is meant by all of its name, and by each of its converters.
+            path: That of now.
+        """
+        now_at = _path_of_now()
+        others = [column for column in job.c if column is not job.c.path]
+        where = [job.c.state == JobState.DEAD, now_at.is_not(null())]
+        if rule is not None:
+            where.append(job.c.rule == rule)
+        if failure is not None:
+            where.append(job.c.failure == failure)
+        if path is not None:
+            where.append(_has_now(path))
+        query = select(now_at.label("path"), *others).where(*where)
+        with self._database.reading() as tx:
+            rows = tx.all(query.order_by(job.c.finished_at, job.c.id), JobRow)
+        return [
+            row
+            for row in rows
+            if (ids is None or row.id in ids)
+            and (converter is None or _uses(row.converter, (converter,)))
+        ]
+
+    def replay(self, ids: Sequence[Ulid], at: datetime) -> int:
+        """Queue dead or discarded letters again, with all their attempts; give their number."""
+        where = job.c.state.in_((JobState.DEAD, JobState.DISCARDED))
+        return self._change_letters(ids, _ANEW | {"run_at": at, "note": None}, where)
+
+    def discard(self, ids: Sequence[Ulid], at: datetime) -> int:
+        """Put dead letters aside; give their number."""
+        values = {"state": JobState.DISCARDED, "finished_at": at}
+        return self._change_letters(ids, values, job.c.state == JobState.DEAD)
+
+    def revive(self, converters: Collection[str], since: datetime, at: datetime) -> int:
+        """
+        Queue again what died since an outage began that is over now; give the number.
+
+        What the outage, or the configuration, had to do with; and what crashed, for a
+        converter that went down may have had it in its hands. Once only: a document that
+        brings its converter down would otherwise do so for ever.
+        """
+        query = select(job.c.id, job.c.converter).where(
+            job.c.state == JobState.DEAD,
+            job.c.finished_at >= since,
+            job.c.failure.in_(_OF_AN_OUTAGE),
+            or_(job.c.note.is_(null()), job.c.note != REVIVED),
+        )
+        with self._database.reading() as tx:
+            found = [one for one, of in tx.tuples(query) if _uses(of, converters)]
+        values = _ANEW | {"run_at": at, "note": REVIVED}
+        return self._change_letters(found, values, job.c.state == JobState.DEAD)
+
+    def ask(self, new: NewJob, at: datetime) -> Ulid:
+        """
+        Queue a conversion for somebody who waits for it, before all others; give its id.
+
+        One that there is already keeps its id and its history. Done before, it is done
+        again, whatever results there are; while it runs, that is the answer.
+        """
+        with self._database.writing() as tx:
+            known = tx.one(_this(new), JobRow)
+            if known is None:
+                row = new_row(new) | {"priority": Priority.ASKED, "run_at": at}
+                tx.insert(job, [row])
+                return str(row["id"])
+            if known.state is not JobState.RUNNING:
+                tx.update(job, _asked(tx, known, new, at), job.c.id == known.id)
+            return known.id
+
+    def _change_letters(
+        self, ids: Sequence[Ulid], values: dict[str, object], where: ColumnElement[bool]
+    ) -> int:
+        with self._database.writing() as tx:
+            return sum(tx.update(job, values, job.c.id.in_(one), where) for one in chunks(ids))
+
+
+def new_row(new: NewJob) -> dict[str, object]:
+    """Give the row of a job that begins."""
+    return asdict(new) | {
+        "id": str(ULID()),
+        "state": JobState.QUEUED,
+        "attempts": 0,
+        "run_at": new.created_at,
+        "is_forced": False,
+    }
+
+
+def skipped_of(
+    tx: Transaction, contents: Sequence[Sha256], failures: Collection[Failure] = SKIPPED_FOR_NOW
+) -> dict[tuple[Sha256, str, str], Ulid]:
+    """Give those jobs about *contents* that were skipped for now, by content, recipe and place."""
+    columns = (job.c.sha256, job.c.recipe, job.c.place, job.c.id, job.c.state, job.c.failure)
+    return {
+        (sha256, recipe, place): job_id
+        for chunk in chunks(contents)
+        for sha256, recipe, place, job_id, state, failure in tx.tuples(
+            select(*columns).where(job.c.sha256.in_(chunk))
+        )
+        if state == JobState.SKIPPED and failure in failures
+    }
+
+
+def unskip(tx: Transaction, job_id: Ulid, new: NewJob) -> None:
+    """Queue a skipped job again, for the version that calls for it now."""
+    values = asdict(new) | _FREED | {"state": JobState.QUEUED, "run_at": new.created_at}
+    del values["created_at"]
+    tx.update(job, values, job.c.id == job_id, job.c.state == JobState.SKIPPED)
+
+
+def _this(new: NewJob) -> Select[Any]:
+    return select(job).where(
+        job.c.sha256 == new.sha256, job.c.recipe == new.recipe, job.c.place == new.place
+    )
+
+
+def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[str, object]:
+    values: dict[str, object] = _ANEW | {
+        "run_at": at,
+        "priority": Priority.ASKED,
+        "is_forced": True,
+        "rule": new.rule,
+        "converter": new.converter,
+        "note": None,
+    }
+    is_there = select(version.c.id).where(
+        version.c.id == known.version, version.c.gone_at.is_(null())
+    )
+    if tx.value(is_there) is None:  # else its result keeps the name that it has
+        values |= {"mirror": new.mirror, "path": new.path, "version": new.version}
+    return values
+
+
+def _path_of_now() -> ScalarSelect[str | None]:
+    return (
+        select(func.min(synced.c.path))
+        .where(synced.c.mirror == job.c.mirror, synced.c.sha256 == job.c.sha256)
+        .scalar_subquery()
+    )
+
+
+def _has_now(path: Path) -> ColumnElement[bool]:
+    return (
+        select(synced.c.path)
+        .where(
+            synced.c.mirror == job.c.mirror,
+            synced.c.path == path,
+            synced.c.sha256 == job.c.sha256,
+        )
+        .exists()
+    )
+
+
+def _uses(chain: str, converters: Collection[str]) -> bool:
+    return chain in converters or any(one in converters for one in chain.split("+"))

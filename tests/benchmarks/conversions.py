@@ -1,0 +1,147 @@
+"""Documents dropped until their Markdown is in the bucket, beside the library in a bare loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import docx
+import typst
+
+import servers
+from benchmarks.bed import Bed, Options, Tool, bed, say
+from benchmarks.table import Bound, Figure
+
+_PROCESSES = 2
+_LOOK_EVERY_S = 0.2
+#: What a person would write who wants the documents converted, and nothing else.
+_LOOP = """\
+import pathlib, sys
+from kreuzberg import ConcurrencyConfig, ExtractionConfig, extract_file_sync
+config = ExtractionConfig(
+    use_cache=False, output_format="markdown", concurrency=ConcurrencyConfig(max_threads=1)
+)
+source, target = map(pathlib.Path, sys.argv[1:3])
+for path in sorted(source.iterdir())[int(sys.argv[3]) :: int(sys.argv[4])]:
+    found = extract_file_sync(str(path), None, config)
+    (target / f"{path.name}.md").write_text(found.content)
+"""
+_IN_PROCESSES = """\
+import subprocess, sys
+source, target, count = sys.argv[1:4]
+loops = [
+    subprocess.Popen([sys.executable, "-c", sys.argv[4], source, target, str(n), count])
+    for n in range(int(count))
+]
+sys.exit(max(loop.wait() for loop in loops))
+"""
+_WORDS = ["ferry", "harbour", "berth", "fog", "wind", "Baltic", "Rostock", "Grüße", "timetable"]
+
+
+def convert(options: Options) -> list[Figure]:
+    """Drop small documents into a mirrored folder of a running daemon."""
+    count = options.size(1_000, 100)
+    bare_s, ours_s = [], []
+    with bed() as here:
+        say("  once, to make the documents:")
+        source = _make_documents(here.folder / "source", count)
+        for number in range(options.runs):
+            target = here.new_folder("bare", number)
+            words = (str(source), str(target), str(_PROCESSES), _LOOP)
+            command = (sys.executable, "-c", _IN_PROCESSES, *words)
+            bare_s.append(Tool("bare loop", command, here).run().wall_s)
+            ours_s.append(_drop(here, number, source, count))
+    return [
+        Figure(
+            f"{count:,} small documents dropped, their Markdown in the bucket",
+            "s",
+            statistics.median(ours_s),
+            {"bare loop": statistics.median(bare_s)},
+            (Bound(1 / 0.8, "bare loop"),),
+        )
+    ]
+
+
+def _drop(here: Bed, number: int, source: Path, count: int) -> float:
+    """Give the seconds from the drop of copies of *source* to the last result in the bucket."""
+    docs, processed = here.new_folder("docs", number), here.new_folder("processed", number)
+    staged = here.new_folder("staged", number)
+    for path in source.iterdir():
+        (staged / path.name).write_bytes(path.read_bytes())
+    rest = (
+        'settle = "0s"\n'
+        f'[mirror.processed]\nstore = "main"\nbucket = "{servers.BUCKET}"\n'
+        f'prefix = "processed-{number}/"\nlocal = "{processed}"\nsettle = "0s"\n'
+        '[[convert]]\nname = "text"\nfrom = "bench"\npatterns = ["*"]\n'
+        'to = "processed"\nwith = "markdown"\n'
+    )
+    command = here.docferry_run(f"convert-{number}", docs, f"docs-{number}", rest)
+    os.sync()
+    with here.daemon(command) as daemon:
+        before = len(_uploads(daemon.log, "processed"))
+        started_s = time.time()
+        staged.rename(docs / "dropped")
+        while len(_uploads(daemon.log, "processed")) < before + count:
+            time.sleep(_LOOK_EVERY_S)
+        ended_s = max(_uploads(daemon.log, "processed"))
+    took_s = ended_s - started_s
+    say(f"  docferry: {took_s:.2f} s")
+    return took_s
+
+
+def _uploads(log: Path, mirror: str) -> list[float]:
+    """Give when each upload of *mirror* was done, seconds since the epoch."""
+    found = []
+    for line in log.read_text().splitlines():
+        if '"operation.done"' in line and f'"{mirror}"' in line:
+            event = json.loads(line)
+            found.append(datetime.fromisoformat(event["timestamp"]).timestamp())
+    return found
+
+
+def _make_documents(folder: Path, count: int) -> Path:
+    """Fill *folder* with small documents, a third each of docx, pdf and html, no two the same."""
+    folder.mkdir()
+    source = random.Random(count)
+    for number in range(count):
+        lines = [" ".join(source.choices(_WORDS, k=60)) + "." for _ in range(12)]
+        rows = [source.choices(_WORDS, k=3) for _ in range(8)]
+        name = folder / f"document {number:05}"
+        _MAKERS[number % 3](name, lines, rows)
+    return folder
+
+
+def _make_docx(name: Path, lines: list[str], rows: list[list[str]]) -> None:
+    document = docx.Document()
+    document.add_heading(lines[0][:40], 1)
+    for line in lines:
+        document.add_paragraph(line)
+    table = document.add_table(len(rows), 3)
+    for at, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            table.cell(at, column).text = cell
+    document.save(str(name.with_suffix(".docx")))
+
+
+def _make_pdf(name: Path, lines: list[str], rows: list[list[str]]) -> None:
+    cells = ", ".join(f"[{cell}]" for row in rows for cell in row)
+    text = f"= {lines[0][:40]}\n\n" + "\n\n".join(lines) + f"\n\n#table(columns: 3, {cells})\n"
+    name.with_suffix(".pdf").write_bytes(typst.compile(text.encode()))
+
+
+def _make_html(name: Path, lines: list[str], rows: list[list[str]]) -> None:
+    cells = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+    body = f"<h1>{lines[0][:40]}</h1>" + "".join(f"<p>{line}</p>" for line in lines)
+    name.with_suffix(".html").write_text(
+        f'<!doctype html><html><head><meta charset="utf-8"></head><body>{body}'
+        f"<table>{cells}</table></body></html>"
+    )
+
+
+_MAKERS = (_make_docx, _make_pdf, _make_html)

@@ -1,0 +1,487 @@
+"""Jobs: claimed, tried, done, failed, lost and expired."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from docferry.core.failures import Failed
+from docferry.ledger import Ledger
+from docferry.model import (
+    Failure,
+    JobRow,
+    JobStage,
+    JobState,
+    NewJob,
+    Origin,
+    Priority,
+)
+from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of, uploaded, version
+
+RULES = ("to-markdown",)
+BUSY = Failed(Failure.OUTAGE, "busy")
+BROKEN = Failed(Failure.REFUSED, "not a document", output="line 1: what is this?")
+
+
+@pytest.fixture
+def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        yield ledger
+
+
+def queue(ledger: Ledger, *jobs: NewJob | str) -> None:
+    made = [new_job(one) if isinstance(one, str) else one for one in jobs]
+    ledger.record("docs", [], made, at=NOW)
+
+
+def claim(ledger: Ledger, minutes: int = 0, *rules: str) -> JobRow:
+    at = NOW + minutes * MINUTE
+    found = ledger.jobs.claim(at, at + MINUTE, rules=rules or RULES)
+    assert found is not None
+    return found
+
+
+def job(ledger: Ledger, one: JobRow) -> JobRow:
+    found = ledger.jobs.get(one.id)
+    assert found is not None
+    return found
+
+
+# Queued.
+
+
+def test_a_job_is_queued_once_for_a_content_a_recipe_and_a_place(ledger: Ledger) -> None:
+    elsewhere = replace(new_job("a"), place="processed/a.md")
+    queue(ledger, "a", "a", new_job("a", "r2"), elsewhere)
+    queue(ledger, "a", "b", elsewhere)
+
+    jobs = ledger.jobs.all()
+
+    assert sorted((one.path, one.recipe, one.place) for one in jobs) == [
+        ("a.docx", "r1", "processed/a.md"),
+        ("a.docx", "r1", "processed/{ulid}.md"),
+        ("a.docx", "r2", "processed/{ulid}.md"),
+        ("b.docx", "r1", "processed/{ulid}.md"),
+    ]
+    assert {one.state for one in jobs} == {JobState.QUEUED}
+    assert len(ledger.jobs.all(limit=2)) == 2
+    assert ledger.jobs.all(JobState.DONE) == ledger.jobs.all(rule="other") == []
+    assert len(ledger.jobs.all(JobState.QUEUED, rule="to-markdown")) == 4
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_queued"),
+    [(Failure.CHANGED, True), (Failure.CONFIGURATION, True), (Failure.WRONG_TYPE, False)],
+)
+def test_what_was_skipped_for_now_is_queued_again_when_it_is_called_for(
+    ledger: Ledger, failure: Failure, *, is_queued: bool
+) -> None:
+    queue(ledger, "a")
+    skipped = claim(ledger)
+    ledger.jobs.skip(skipped.id, NOW, failure, "it is not there any more")
+
+    came_back = replace(new_job("a"), path="again.docx", version=ulid_of("again"))
+    queue(ledger, came_back)
+
+    [found] = ledger.jobs.all()
+    assert found.id == skipped.id
+    assert (found.state is JobState.QUEUED) == is_queued
+    assert (found.version == came_back.version, found.path == "again.docx") == (
+        is_queued,
+        is_queued,
+    )
+    assert (found.attempts == 0) == is_queued
+
+
+def test_what_is_done_or_dead_is_not_queued_by_coming_again(ledger: Ledger) -> None:
+    queue(ledger, "done", "dead")
+    ledger.jobs.finish(claim(ledger).id, NOW, "x.md", sha_of("x"))
+    ledger.jobs.dead(claim(ledger).id, NOW, BROKEN)
+
+    queue(ledger, "done", "dead")
+
+    assert ledger.jobs.all(JobState.QUEUED) == []
+
+
+# Claimed.
+
+
+def test_the_job_that_is_due_longest_is_claimed_once(ledger: Ledger) -> None:
+    queue(ledger, "a", "b")
+    early = claim(ledger)
+    ledger.jobs.again(early.id, NOW + 2 * MINUTE, BROKEN, counts=True)
+
+    claimed = [
+        ledger.jobs.claim(NOW + n * MINUTE, NOW + 9 * MINUTE, rules=RULES) for n in (0, 1, 2, 2)
+    ]
+
+    assert [one and one.id == early.id for one in claimed] == [False, None, True, None]
+    again = claimed[2]
+    assert again is not None
+    assert (again.attempts, again.last_error, again.output) == (2, BROKEN.reason, BROKEN.output)
+    assert (again.state, again.stage) == (JobState.RUNNING, JobStage.DOWNLOADING)
+    assert (again.claimed_at, again.lease_until) == (NOW + 2 * MINUTE, NOW + 9 * MINUTE)
+
+
+def test_nothing_is_claimed_before_its_time(ledger: Ledger) -> None:
+    queue(ledger, "a")
+
+    assert ledger.jobs.claim(NOW - MINUTE, NOW, rules=RULES) is None
+
+
+def test_only_jobs_of_the_rules_that_are_named_are_claimed(ledger: Ledger) -> None:
+    queue(ledger, replace(new_job("a"), rule="paused"), "b")
+
+    assert claim(ledger, 0, "paused", "unknown").path == "a.docx"
+    assert ledger.jobs.claim(NOW, NOW, rules=[]) is None
+    assert ledger.jobs.claim(NOW, NOW, rules=["unknown"]) is None
+
+
+def test_the_highest_priority_goes_first_across_rules(ledger: Ledger) -> None:
+    queue(
+        ledger,
+        replace(new_job("backlog"), priority=Priority.BACKLOG, created_at=NOW - 9 * MINUTE),
+        replace(new_job("late"), rule="other"),
+        replace(new_job("early"), created_at=NOW - MINUTE),
+        replace(new_job("asked"), rule="other", priority=Priority.ASKED),
+    )
+
+    order = [claim(ledger, 0, "to-markdown", "other").path for _ in range(4)]
+
+    assert order == ["asked.docx", "early.docx", "late.docx", "backlog.docx"]
+
+
+def test_a_content_is_not_converted_twice_at_the_same_time(ledger: Ledger) -> None:
+    """It will share the result of the one that runs."""
+    twins = [replace(new_job("a"), place=f"processed/{name}.md") for name in "xy"]
+    queue(ledger, *twins, replace(new_job("a", "r2")), replace(new_job("b"), created_at=NOW))
+
+    claimed = [claim(ledger) for _ in range(3)]
+    blocked = ledger.jobs.claim(NOW, NOW, rules=RULES)
+    first = next(one for one in claimed if one.recipe == "r1" and one.path == "a.docx")
+    ledger.jobs.finish(first.id, NOW, "x.md", sha_of("result"))
+    freed = claim(ledger)
+
+    assert sorted((one.path, one.recipe) for one in claimed) == [
+        ("a.docx", "r1"),
+        ("a.docx", "r2"),
+        ("b.docx", "r1"),
+    ]
+    assert blocked is None
+    assert (freed.path, freed.recipe, freed.id == first.id) == ("a.docx", "r1", False)
+
+
+# On the way.
+
+
+def test_a_running_job_tells_how_far_it_has_come(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+
+    for minute, stage in enumerate((JobStage.CONVERTING, JobStage.STORING), 1):
+        at = NOW + minute * MINUTE
+        assert ledger.jobs.advance(one.id, stage, at, at + MINUTE)
+
+    found = job(ledger, one)
+    assert (found.stage, found.lease_until) == (JobStage.STORING, NOW + 3 * MINUTE)
+    assert (found.converting_at, found.storing_at) == (NOW + MINUTE, NOW + 2 * MINUTE)
+
+
+def test_an_attempt_begins_without_the_times_of_the_one_before(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+    ledger.jobs.advance(one.id, JobStage.CONVERTING, NOW, NOW + MINUTE)
+    ledger.jobs.again(one.id, NOW, BROKEN, counts=True, at=NOW)
+
+    again = claim(ledger, 1)
+
+    assert (again.converting_at, again.storing_at) == (None, None)
+    assert (again.finished_at, again.failure) == (NOW, Failure.REFUSED)
+
+
+def test_leases_are_prolonged_of_those_that_run(ledger: Ledger) -> None:
+    queue(ledger, "a", "b")
+    running, over = claim(ledger), claim(ledger)
+    ledger.jobs.finish(over.id, NOW, None)
+
+    assert ledger.jobs.renew([running.id, over.id], NOW + 5 * MINUTE) == 1
+
+    assert ledger.jobs.requeue_expired(NOW + 4 * MINUTE) == 0
+    assert job(ledger, over).lease_until is None
+
+
+# Ended.
+
+
+def test_a_job_ends_in_one_of_the_ways_there_are_and_is_counted(ledger: Ledger) -> None:
+    queue(ledger, *"abcdef")
+    good, bad, odd, aside, running = (claim(ledger) for _ in range(5))
+
+    ledger.jobs.finish(good.id, NOW + MINUTE, "out/a.md", sha_of("a"), note="2 pages are empty")
+    ledger.jobs.dead(bad.id, NOW + MINUTE, BROKEN)
+    ledger.jobs.skip(odd.id, NOW + MINUTE, Failure.WRONG_TYPE, "it is a picture")
+    ledger.jobs.dead(aside.id, NOW + MINUTE, BROKEN)
+    ledger.jobs.discard([aside.id], NOW + MINUTE)
+
+    assert ledger.jobs.counts() == dict.fromkeys(JobState, 1)
+    done, dead, skipped = (job(ledger, one) for one in (good, bad, odd))
+    assert (done.result_path, done.result_sha256, done.note) == (
+        "out/a.md",
+        sha_of("a"),
+        "2 pages are empty",
+    )
+    assert (done.finished_at, done.lease_until, done.stage) == (NOW + MINUTE, None, None)
+    assert (dead.failure, dead.last_error, dead.output) == (
+        Failure.REFUSED,
+        "not a document",
+        "line 1: what is this?",
+    )
+    assert dead.finished_at == NOW + MINUTE
+    assert (skipped.failure, skipped.last_error) == (Failure.WRONG_TYPE, "it is a picture")
+    assert running.state is JobState.RUNNING
+
+
+@pytest.mark.parametrize(("counts", "attempts"), [(True, 1), (False, 0)])
+def test_an_attempt_that_does_not_count_is_taken_back(
+    ledger: Ledger, attempts: int, *, counts: bool
+) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+
+    ledger.jobs.again(one.id, NOW + MINUTE, BUSY, counts=counts, at=NOW)
+
+    found = job(ledger, one)
+    assert (found.state, found.attempts, found.run_at) == (
+        JobState.QUEUED,
+        attempts,
+        NOW + MINUTE,
+    )
+    assert (found.failure, found.last_error, found.finished_at) == (Failure.OUTAGE, "busy", NOW)
+
+
+def test_a_job_that_is_given_back_is_as_it_was(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+
+    assert ledger.jobs.release(one.id, NOW + MINUTE)
+
+    found = job(ledger, one)
+    assert (found.state, found.stage, found.attempts) == (JobState.QUEUED, None, 0)
+    assert (found.failure, found.last_error, found.run_at) == (None, None, NOW + MINUTE)
+
+
+def test_a_job_may_have_the_result_of_another_one(ledger: Ledger) -> None:
+    queue(ledger, "a", replace(new_job("a"), place="processed/b.md"))
+    first = claim(ledger)
+    ledger.jobs.finish(first.id, NOW, "a.md", sha_of("result"))
+    second = claim(ledger)
+
+    twin = ledger.jobs.twin(second)
+    assert twin is not None
+    ledger.jobs.finish(second.id, NOW, "b.md", twin.result_sha256, shared_with=twin.id)
+
+    assert twin.id == first.id
+    assert job(ledger, second).shared_with == first.id
+
+
+def test_a_twin_is_the_one_done_last_of_the_same_content_and_recipe(ledger: Ledger) -> None:
+    places = [replace(new_job("a"), place=f"processed/{name}.md") for name in "wxyz"]
+    queue(ledger, *places, new_job("a", "r2"), "b")
+    jobs = {(one.place, one.recipe, one.path): one for one in ledger.jobs.all()}
+    w, x, y, z = (jobs[f"processed/{name}.md", "r1", "a.docx"] for name in "wxyz")
+    other = jobs["processed/{ulid}.md", "r2", "a.docx"]
+    assert ledger.jobs.twin(w) is None
+
+    ledger.jobs.finish(other.id, NOW + 9 * MINUTE, "other.md", sha_of("other"))
+    ledger.jobs.finish(x.id, NOW + 2 * MINUTE, "x.md", sha_of("x"))
+    ledger.jobs.finish(y.id, NOW + MINUTE, "y.md", sha_of("y"))
+    ledger.jobs.finish(z.id, NOW + 3 * MINUTE, None)
+
+    found, of_itself = ledger.jobs.twin(w), ledger.jobs.twin(x)
+    assert found is not None
+    assert of_itself is not None
+    assert (found.id, of_itself.id) == (x.id, y.id)
+
+
+# Lost.
+
+
+@pytest.mark.parametrize(
+    ("stage", "attempts"),
+    [(JobStage.DOWNLOADING, 0), (JobStage.CONVERTING, 1), (JobStage.STORING, 0)],
+)
+def test_a_job_whose_lease_ran_out_is_queued_again(
+    ledger: Ledger, stage: JobStage, attempts: int
+) -> None:
+    """The attempt counts if the document may have been the reason."""
+    queue(ledger, "a", "b")
+    lost = claim(ledger)
+    alive = claim(ledger)
+    ledger.jobs.advance(lost.id, stage, NOW, NOW + MINUTE)
+    ledger.jobs.renew([alive.id], NOW + 3 * MINUTE)
+
+    assert ledger.jobs.requeue_expired(NOW + MINUTE) == 1
+
+    [queued] = ledger.jobs.all(JobState.QUEUED)
+    assert (queued.id, queued.attempts, queued.run_at) == (lost.id, attempts, NOW + MINUTE)
+    assert (queued.last_error, queued.stage) == ("the worker did not come back in time", None)
+
+
+def test_what_a_daemon_left_running_is_queued_at_the_next_start(ledger: Ledger) -> None:
+    queue(ledger, "a", "b")
+    left = claim(ledger)
+
+    rows = ledger.jobs.requeue_running(NOW + MINUTE)
+
+    assert [(one.id, one.stage) for one in rows] == [(left.id, JobStage.DOWNLOADING)]
+    assert ledger.jobs.counts()[JobState.QUEUED] == 2
+    assert job(ledger, left).run_at == NOW + MINUTE
+
+
+def test_a_late_worker_can_finish_a_job_but_not_fail_it(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+    ledger.jobs.requeue_expired(NOW + MINUTE)
+
+    changes = [
+        ledger.jobs.dead(one.id, NOW, BROKEN),
+        ledger.jobs.again(one.id, NOW + 5 * MINUTE, BROKEN, counts=True),
+        ledger.jobs.skip(one.id, NOW, Failure.CHANGED, "gone"),
+        ledger.jobs.release(one.id, NOW),
+        ledger.jobs.advance(one.id, JobStage.STORING, NOW, NOW + 9 * MINUTE),
+    ]
+    queued = job(ledger, one)
+    is_finished = ledger.jobs.finish(one.id, NOW, "a.md", sha_of("a"))
+
+    assert changes == [False] * 5
+    assert (queued.state, queued.run_at) == (JobState.QUEUED, NOW + MINUTE)
+    assert is_finished
+    assert job(ledger, one).state is JobState.DONE
+
+
+def test_a_late_worker_does_not_speak_for_the_one_that_came_after_it(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    late = claim(ledger)
+    ledger.jobs.requeue_expired(NOW + MINUTE)
+    now = claim(ledger, 1)
+    assert now.id == late.id
+
+    changes = [
+        ledger.jobs.dead(late.id, NOW, BROKEN, claimed_at=late.claimed_at),
+        ledger.jobs.again(late.id, NOW, BROKEN, counts=True, claimed_at=late.claimed_at),
+        ledger.jobs.skip(late.id, NOW, Failure.CHANGED, "gone", claimed_at=late.claimed_at),
+        ledger.jobs.release(late.id, NOW, claimed_at=late.claimed_at),
+        ledger.jobs.advance(late.id, JobStage.STORING, NOW, NOW, claimed_at=late.claimed_at),
+    ]
+
+    assert changes == [False] * 5
+    assert job(ledger, late) == now
+    assert ledger.jobs.dead(now.id, NOW, BROKEN, claimed_at=now.claimed_at)
+
+
+def test_a_result_counts_whoever_else_has_the_job_by_then(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    late = claim(ledger)
+    ledger.jobs.requeue_expired(NOW + MINUTE)
+    claim(ledger, 1)
+
+    ledger.jobs.finish(late.id, NOW, "a.md", sha_of("a"))
+
+    assert not ledger.jobs.dead(late.id, NOW, BROKEN)
+    assert job(ledger, late).state is JobState.DONE
+
+
+def test_what_was_erased_meanwhile_is_not_written_down_again(ledger: Ledger) -> None:
+    assert not ledger.jobs.finish(ulid_of("erased"), NOW, "people/jane.md", sha_of("a"))
+
+    assert ledger.jobs.results_at("processed", "people/jane.md") == set()
+
+
+def test_who_has_waited_longer_than_the_rule_allows_is_given_up(ledger: Ledger) -> None:
+    def until(content: str, minutes: int) -> NewJob:
+        return replace(new_job(content), expires_at=NOW + minutes * MINUTE)
+
+    queue(ledger, until("over", 1), until("tried", 1), until("ready", 2), until("runs", 1), "ever")
+    jobs = {one.path: one for one in (claim(ledger) for _ in range(5))}
+    ledger.jobs.again(jobs["tried.docx"].id, NOW, BUSY, counts=False)
+    for name in ("over", "ready", "ever"):
+        ledger.jobs.release(jobs[f"{name}.docx"].id, NOW)
+
+    expired = ledger.jobs.expire(NOW + MINUTE)
+
+    assert {one.path for one in expired} == {"over.docx", "tried.docx"}
+    assert {one.state for one in expired} == {JobState.DEAD}
+    assert {one.failure for one in expired} == {Failure.EXPIRED}
+    [tried] = [one for one in expired if one.path == "tried.docx"]
+    assert tried.last_error == "it waited longer than its rule allows; before: busy"
+    assert ledger.jobs.expire(NOW + MINUTE) == []
+
+
+# Results.
+
+
+def test_what_conversions_put_somewhere_stays_known_when_a_job_is_done_again(
+    ledger: Ledger,
+) -> None:
+    queue(ledger, "a")
+    one = claim(ledger)
+    ledger.jobs.about_to_put(one, "a.md", sha_of("first"), "kreuzberg 4", NOW)
+    ledger.jobs.finish(one.id, NOW, "a.md", sha_of("first"))
+    ledger.jobs.ask(new_job("a"), NOW)
+    again = claim(ledger)
+    ledger.jobs.about_to_put(again, "a.md", sha_of("lost in a crash"), "kreuzberg 4", NOW)
+    ledger.jobs.finish(again.id, NOW, "a.md", sha_of("second"))
+    of_before = replace(version("a.md", mirror="processed"), origin=Origin.CONVERSION)
+    persons = replace(version("a.md", "a person's", mirror="processed"), origin=Origin.LOCAL)
+    ledger.versions.add([of_before, persons])
+
+    assert ledger.jobs.results_at("processed", "a.md") == {
+        sha_of("first"),
+        sha_of("lost in a crash"),
+        sha_of("second"),
+        of_before.sha256,
+    }
+    assert ledger.jobs.results_at("processed", "b.md") == set()
+    assert ledger.jobs.results_at("docs", "a.md") == set()
+
+
+def test_the_job_of_a_result_is_the_one_that_put_it_there_last(ledger: Ledger) -> None:
+    queue(ledger, "a", "b")
+    first, second = claim(ledger), claim(ledger)
+    ledger.jobs.finish(second.id, NOW, "same.md", sha_of("2"))
+    ledger.jobs.finish(first.id, NOW + MINUTE, "same.md", sha_of("1"))
+
+    found = ledger.jobs.of_result("processed", "same.md")
+
+    assert found is not None
+    assert found.id == first.id
+    assert ledger.jobs.of_result("docs", "same.md") is None
+
+
+def test_queues_are_told_by_converter_and_rule(ledger: Ledger) -> None:
+    ocr = replace(new_job("scan"), rule="scans", converter="ocr+markdown")
+    old = replace(new_job("old"), created_at=NOW - MINUTE)
+    queue(ledger, "a", "b", "c", "d", old, ocr)
+    ledger.jobs.finish(claim(ledger, 0).id, NOW, "a.md")
+    ledger.jobs.dead(claim(ledger).id, NOW, BROKEN)
+    claim(ledger)
+    ledger.jobs.dead(claim(ledger, 0, "scans").id, NOW, BROKEN)
+
+    told = [
+        (one.converter, one.rule, one.queued, one.running, one.dead, one.oldest_at)
+        for one in ledger.jobs.queues()
+    ]
+
+    assert told == [
+        ("markdown", "to-markdown", 2, 1, 1, NOW),
+        ("ocr+markdown", "scans", 0, 0, 1, None),
+    ]
+
+
+def test_jobs_are_found_by_content_whichever_path_had_it(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a.docx", "a")], [new_job("a"), new_job("b")], at=NOW)
+
+    assert [one.path for one in ledger.jobs.of([sha_of("a")])] == ["a.docx"]

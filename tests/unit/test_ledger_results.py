@@ -1,0 +1,58 @@
+"""What the ledger knows of the results of conversions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docferry.ledger import Ledger
+from docferry.model import JobRow, Provenance
+from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        ledger.record("docs", [], [new_job("a")], at=NOW)
+        yield ledger
+
+
+def claimed(ledger: Ledger) -> JobRow:
+    job = ledger.jobs.claim(NOW, NOW + MINUTE, rules=["to-markdown"])
+    assert job is not None
+    return job
+
+
+def test_a_result_is_known_before_its_job_is_done(ledger: Ledger) -> None:
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
+
+    assert ledger.results.at("processed", "a.md", sha_of("made")) == Provenance(
+        ulid_of("a.docx"), sha_of("a"), "to-markdown", "kreuzberg 4.10.4"
+    )
+    assert ledger.results.has_any("processed", "a.md")
+
+
+def test_another_content_or_path_or_mirror_is_nobodys_result(ledger: Ledger) -> None:
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
+
+    assert ledger.results.at("processed", "a.md", sha_of("edited")) is None
+    assert ledger.results.at("processed", "b.md", sha_of("made")) is None
+    assert ledger.results.at("docs", "a.md", sha_of("made")) is None
+    assert not ledger.results.has_any("docs", "a.md")
+
+
+def test_what_a_job_found_in_its_place_is_not_its_own(ledger: Ledger) -> None:
+    ledger.jobs.finish(claimed(ledger).id, NOW, "a.md", sha_of("a person's"))
+
+    assert ledger.results.at("processed", "a.md", sha_of("a person's")) is None
+
+
+def test_a_program_that_has_no_name_is_named_by_its_converter(ledger: Ledger) -> None:
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "", NOW)
+
+    found = ledger.results.at("processed", "a.md", sha_of("made"))
+
+    assert found is not None
+    assert found.converter == "markdown"

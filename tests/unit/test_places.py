@@ -1,0 +1,101 @@
+"""Places: what a template names, and the path that a result gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from docferry.core.places import (
+    DEFAULT_TEMPLATE,
+    FIELDS,
+    fields_in,
+    is_named_after,
+    is_place,
+    place_of,
+    result_path,
+)
+
+ULID = "01KAT0000000000000000000AA"
+SHA256 = "ab" * 32
+
+
+def path_for(template: str, path: str) -> str:
+    return result_path(place_of("processed", template, path, ".md", "text"), ULID, SHA256)
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "result"),
+    [
+        (DEFAULT_TEMPLATE, "offers/q3.docx", f"{ULID}.md"),
+        ("{sha256}.{ext}", "q3.docx", f"{SHA256}.md"),
+        ("{path}.{ext}", "offers/2026/q3.docx", "offers/2026/q3.docx.md"),
+        ("{dir}{stem}.{ext}", "offers/2026/q3.docx", "offers/2026/q3.md"),
+        ("{dir}{stem}.{ext}", "q3.docx", "q3.md"),
+        ("{rule}/{name}", "offers/q3.docx", "text/q3.docx"),
+        ("{stem}", "archive.tar.gz", "archive.tar"),
+        ("{stem}", "README", "README"),
+        ("{stem}", ".profile", ".profile"),
+        ("{stem}-{ulid}", "{ulid}{x}.docx", "{ulid}{x}-" + ULID),
+        ("{path}", "a/{/}}b", "a/{/}}b"),
+    ],
+)
+def test_a_template_is_filled_in(template: str, path: str, result: str) -> None:
+    assert path_for(template, path) == result
+
+
+def test_equal_contents_share_a_place_unless_the_template_goes_by_the_path() -> None:
+    def places(template: str) -> set[str]:
+        paths = ("a.docx", "b/c.docx")
+        return {place_of("processed", template, path, ".md", "text") for path in paths}
+
+    assert places(DEFAULT_TEMPLATE) == {"processed/{ulid}.md"}
+    assert places("{sha256}") == {"processed/{sha256}"}
+    assert len(places("{path}.{ext}")) == 2
+
+
+def test_every_field_can_be_named_and_no_other() -> None:
+    assert fields_in("/".join(f"{{{name}}}" for name in FIELDS)) == {*FIELDS}
+    for odd in ("{nobody}", "{ulid!r}", "{ulid:>30}", "{", "}", "{{ulid}}", "{}", "{0}"):
+        with pytest.raises(ValueError, match=r"."):
+            fields_in(odd)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("processed/{ulid}.md", True),
+        ("processed/a/b.md", True),
+        ("processed/{{ulid}}.md", True),  # of a document whose name has braces
+        ("others/{ulid}.md", False),
+        ("processed/../{ulid}.md", False),
+        ("processed//etc/passwd", False),
+        ("processed/.docferry/mirror.json", False),
+        ("processed/", False),
+        ("processed", False),
+        ("processed/{nobody}", False),
+        ("processed/{ulid.nothing}", False),
+        ("processed/{0}", False),
+        ("processed/{", False),
+    ],
+)
+def test_a_place_is_one_that_a_result_can_be_given_a_path_of(text: str, *, is_one: bool) -> None:
+    assert is_place(text, "processed") is is_one
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "is_so"),
+    [
+        ("{ulid}.{ext}", "people/jane doe.docx", False),
+        ("{sha256}.{ext}", "people/jane doe.docx", False),
+        ("{dir}{ulid}.{ext}", "people/jane doe.docx", False),
+        ("{dir}{stem}.{ext}", "people/jane doe.docx", True),
+        ("{path}.{ext}", "people/jane doe.docx", True),
+        ("{name}", "people/jane doe.docx", True),
+        ("{stem}.{ext}", "jane {doe}.docx", True),
+        ("{stem}.{ext}", ".profile", True),
+        ("{ulid}.{ext}", "m.docx", False),  # a letter of "md" is not its name
+    ],
+)
+def test_a_place_tells_a_name_or_does_not(template: str, path: str, *, is_so: bool) -> None:
+    place = place_of("processed", template, path, ".md", "text")
+
+    assert is_named_after(place, path) is is_so
