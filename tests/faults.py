@@ -11,6 +11,7 @@ from fault import Fault
 from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
 from faults_commands import COMMANDS_SAY
+from faults_confining import CONFINING
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_leaving import LEAVING
@@ -38,4 +39,5 @@ FAULTS = (
     *COMMANDS_SAY,
     *WAKING,
     *SERVED,
+    *CONFINING,
 )

@@ -78,7 +78,10 @@ def test_a_crash_is_told_apart_from_an_end(namespaces: bool, tmp_path: pathlib.P
         (hostile.CRASHES, Failure.CRASHED),
         (hostile.STAYS_BEHIND, None),
     ],
-    ids="spins sleeps forks leaves prints fills litters swells crashes stays".split(),
+    ids=[
+        *("spins", "sleeps", "forks", "leaves", "prints"),
+        *("fills", "litters", "swells", "crashes", "stays"),
+    ],
 )
 def test_what_breaks_a_limit_is_ended_for_good(
     script: str,
@@ -86,13 +89,15 @@ def test_what_breaks_a_limit_is_ended_for_good(
     namespaces: bool,  # noqa: FBT001
     tmp_path: pathlib.Path,
 ) -> None:
-    before, limits = running(), Limits(2.0, memory_mib=512, output_mib=8, processes=16)
+    timeout_s = 2.0 if failure is Failure.TIMEOUT else 60.0
+    before, limits = running(), Limits(timeout_s, memory_mib=512, output_mib=8, processes=16)
 
     finished = Children(namespaces=namespaces).run(shell(script), folder=tmp_path, limits=limits)
 
     assert finished.failure is failure
     assert running() <= before
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 16 << 20
+    written = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert written < 256 << 20  # what is written until the next look at it comes on top
 
 
 def test_processor_time_is_limited_to_that_of_the_clock(tmp_path: pathlib.Path) -> None:
@@ -130,7 +135,7 @@ def test_a_command_does_not_outlive_a_daemon_that_is_killed(
         "import pathlib, sys\n"
         "from docferry.convert import Limits\n"
         "from docferry.convert.process import Children\n"
-        "command = ['sh', '-c', 'setsid sleep 1000 & touch started; sleep 1000']\n"
+        "command = ['sh', '-c', 'setsid sleep 100 & touch started; sleep 100']\n"
         f"children = Children(namespaces={namespaces})\n"
         "children.run(command, folder=pathlib.Path(sys.argv[1]), limits=Limits())"
     )
@@ -142,8 +147,7 @@ def test_a_command_does_not_outlive_a_daemon_that_is_killed(
             daemon.kill()
 
     assert started
-    for child in started:
-        wait_for(lambda child=child: is_gone(child))
+    wait_for(lambda: all(is_gone(child) for child in started))
 
 
 def test_a_command_inherits_no_file_no_credential_and_no_terminal(

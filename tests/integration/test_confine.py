@@ -75,7 +75,7 @@ def test_nothing_can_be_written_outside(
     run(f"touch ../x '{other}/x' /tmp/{name} /var/tmp/{name} /dev/shm/{name}", work, given)
 
     places = [tmp_path / "x", other / "x"]
-    places += [pathlib.Path(place) / name for place in ("/tmp", "/var/tmp", "/dev/shm")]  # noqa: S108
+    places += [pathlib.Path(place) / name for place in ("/tmp", "/var/tmp", "/dev/shm")]
     assert [path for path in places if path.exists()] == []
 
 
@@ -101,8 +101,6 @@ def test_a_document_elsewhere_can_be_read_and_not_written(
     finished = run(script, work, given, readable=[place])
 
     assert finished.output == b"words"
-    if given == {"landlock": False} and os.geteuid() != 0:
-        pytest.skip("without Landlock and as the same user it is not kept from writing there")
     assert document.read_text() == "words"
     assert list(place.iterdir()) == [document]
 
@@ -178,7 +176,13 @@ def test_all_of_it_holds_where_the_kernel_has_it() -> None:
 
 def test_what_holds_and_what_does_not_is_said_in_a_line_each() -> None:
     nothing = Confinement(
-        network="", calls=False, files="", mounts=False, user=False, processes=False, namespace=False
+        network="",
+        calls=False,
+        files="",
+        mounts=False,
+        user=False,
+        processes=False,
+        namespace=False,
     )
 
     lines = nothing.lines()
@@ -204,7 +208,14 @@ def test_all_of_it_works_for_a_daemon_that_is_not_root() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, NOBODY, NOBODY)
-        options = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", f"--basetemp={folder}/tests")
+        options = (
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            f"--basetemp={folder}/tests",
+        )
 
         finished = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *tests],

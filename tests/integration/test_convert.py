@@ -383,5 +383,4 @@ def test_a_child_does_not_outlive_the_daemon(tmp_path: pathlib.Path) -> None:
     daemon.stdout.close()
 
     assert children
-    for child in children:
-        wait_for(lambda child=child: is_gone(child))
+    wait_for(lambda: all(is_gone(child) for child in children))

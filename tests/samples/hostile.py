@@ -53,7 +53,7 @@ def zip_that_climbs() -> bytes:
     file = BytesIO(make.docx())
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(_entry("../../../../climbed"), b"harm")
-        archive.writestr(_entry("/tmp/climbed"), b"harm")  # noqa: S108
+        archive.writestr(_entry("/tmp/climbed"), b"harm")
         archive.writestr(link, "/etc/passwd")
     return file.getvalue()
 
@@ -70,6 +70,12 @@ def laughs_docx() -> bytes:
 
 def laughs_odt() -> bytes:
     return odt(_laughs("office:document-content"), "&l9;")
+
+
+def laughs_odp() -> bytes:
+    page = '<draw:page draw:name="1"><draw:frame><text:p>&l9;</text:p></draw:frame></draw:page>'
+    body = f"<office:presentation>{page}</office:presentation>"
+    return _open_document("presentation", body, _laughs("office:document-content"))
 
 
 def laughs_svg() -> bytes:

@@ -12,7 +12,6 @@ from docferry.convert.base import (
     Limits,
 )
 
-
 __all__ = [
     "ConversionError",
     "ConversionStoppedError",

@@ -53,12 +53,10 @@ def _answer(
 ) -> dict[str, str | float]:
     _allow_cpu(int(request["cpu_s"]))
     document, result = files
-    with open(document, "rb") as source, open(result, "wb", buffering=0) as target:
+    with os.fdopen(document, "rb") as source, os.fdopen(result, "wb", 0) as target:
         code, message, note = "ok", "", ""
         try:
-            found = extract(
-                source.read(), str(request["media_type"]), str(request["name"]), wanted
-            )
+            found = extract(source.read(), str(request["media_type"]), str(request["name"]), wanted)
             note = found.note
             _write(target.fileno(), found)
         except MemoryError:

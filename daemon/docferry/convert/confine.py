@@ -187,9 +187,10 @@ def _separate(spec: Spec) -> _Scope:
 
 
 def _hide_files(spec: Spec) -> bool:
-    granted = [path for path in (spec.folder, *spec.readable, *spec.writable) if path]
+    own = [spec.folder] if spec.folder else []
+    readable = [path for path in spec.readable if not confine_files.is_of_the_system(path)]
     try:
-        confine_files.hide(granted, is_dropped=spec.uid != 0)
+        confine_files.hide(readable, [*own, *spec.writable])
     except OSError:
         return False
     return True
@@ -278,6 +279,7 @@ def _limit_files(spec: Spec, scope: _Scope) -> None:
         spec.listed,
         has_own_proc=scope.has_own_proc,
         has_own_scratch=scope.has_mounts,
+        has_own_user=spec.uid != 0,
     )
 
 

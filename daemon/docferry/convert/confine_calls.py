@@ -13,7 +13,8 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -29,6 +30,7 @@ _SECCOMP_MODE_FILTER = 2
 
 # linux/landlock.h: what a rule can allow, and since which ABI.
 FS_EXECUTE, FS_WRITE_FILE, FS_READ_FILE, FS_READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+FS_REMOVE_FILE, FS_MAKE_SOCK = 1 << 5, 1 << 9
 _FS_REFER, FS_TRUNCATE, FS_IOCTL = 1 << 13, 1 << 14, 1 << 15
 #: What can be allowed of a single file; the kernel refuses the others for it.
 FS_OF_FILES = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL
@@ -48,13 +50,12 @@ _REFUSED: dict[str, tuple[int, int, tuple[int, ...]]] = {
         # ptrace, mount, umount2, swapon, kexec_load, init_module, unshare, perf_event_open,
         # process_vm_readv, _writev, finit_module, setns, bpf, userfaultfd, add_key,
         # request_key, keyctl, pivot_root
-        (101, 165, 166, 167, 246, 175, 272, 298, 310, 311, 313, 308, 321, 323)
-        + (248, 249, 250, 155),
+        (101, 165, 166, 167, 246, 175, 272, 298, 310, 311, 313, 308, 321, 323, 248, 249, 250, 155),
     ),
     "aarch64": (
         0xC00000B7,
         198,
-        (117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282) + (217, 218, 219, 41),
+        (117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282, 217, 218, 219, 41),
     ),
 }
 # On every architecture: io_uring_setup, _enter, _register, open_tree, move_mount, fsopen,

@@ -50,7 +50,7 @@ def tasks_of(uid: int) -> int:
 
 def reap() -> tuple[dict[int, int], bool]:
     """Reap what ended of this process's children: the status of each, and whether any is left."""
-    found = {}
+    found: dict[int, int] = {}
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

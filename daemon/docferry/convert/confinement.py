@@ -117,7 +117,7 @@ def what_holds() -> Confinement:
         network="seccomp" if has_network and is_refused else "" if has_network else "namespace",
         calls=is_refused,
         files="landlock" if told["etc"] else "",
-        mounts=told["tmp"] != os.stat("/tmp").st_dev,  # noqa: PTH116, S108
+        mounts=told["tmp"] != os.stat("/tmp").st_dev,  # noqa: PTH116
         user=told["uid"] != os.geteuid(),
         processes=told["many"] == "EAGAIN",
         namespace=told["pids"] != os.stat("/proc/self/ns/pid").st_ino,  # noqa: PTH116
@@ -151,7 +151,7 @@ def must_pass(paths: Sequence[str], *, namespaces: bool = True) -> bool:
 
 def held() -> Confinement | None:
     """Give what held when it was first asked for; None: nothing could be tried."""
-    global _known  # noqa: PLW0603
+    global _known
     with _lock:
         if _known is None:
             try:

@@ -161,7 +161,6 @@ def _config(
         ExtractionConfig,
         OcrConfig,
         PageConfig,
-        PdfConfig,
         TesseractConfig,
     )
 
@@ -180,7 +179,6 @@ def _config(
             include_watermarks=True,
             strip_repeating_text=False,
         ),
-        pdf_options=PdfConfig(top_margin_fraction=0.0, bottom_margin_fraction=0.0),
         pages=PageConfig(extract_pages=True) if pages else None,
         ocr=OcrConfig(backend="tesseract", language=language, tesseract_config=engine)
         if ocr

@@ -183,7 +183,9 @@ _STREAMS = (
 
 _TEXT_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S)
+_HTML = re.compile(
+    rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 _SVG = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!.*?>\s*)*<svg\b", re.I | re.S)
 _XML = re.compile(rb"\s*<\?xml\b")
 
@@ -200,5 +202,3 @@ def _text_extension(head: bytes, named: str) -> str | None:
         if pattern.match(text):
             return extension
     return ".txt"
-
-

@@ -86,7 +86,7 @@ class Launched:
                 self._popen.kill()  # the kernel ends the rest, by PR_SET_PDEATHSIG
         self._returncode = self._popen.wait()
         os.close(self._pidfd)
-        with open(self._faults, "rb") as file:
+        with os.fdopen(self._faults, "rb") as file:
             fault = file.read().decode(errors="replace")
         if fault:
             raise TemporaryError(f"cannot start {fault}")
@@ -228,7 +228,7 @@ def let_read(path: pathlib.Path, uid: int) -> None:
     """Let the group of *uid* read what is ours and hidden from others, and no more."""
     for entry in (str(path), *_everything_in(path)):
         with suppress(FileNotFoundError):
-            found = os.lstat(entry)  # noqa: PTH116
+            found = os.lstat(entry)
             is_ours = found.st_uid == os.geteuid() and not found.st_mode & stat.S_IROTH
             if is_ours and not stat.S_ISLNK(found.st_mode):
                 more = stat.S_IRGRP | (stat.S_IXGRP if stat.S_ISDIR(found.st_mode) else 0)

@@ -104,7 +104,8 @@ class MarkdownConverter:
             raise TemporaryError(f"cannot convert {document.name}: {error}") from error
         if not is_blank and result.stat().st_size == 0:
             raise ConversionError(
-                f"cannot convert {document.name}: {self._why_empty(document)}", failure=Failure.EMPTY
+                f"cannot convert {document.name}: {self._why_empty(document)}",
+                failure=Failure.EMPTY,
             )
         check_result(result, self.produces, is_blank_source=is_blank)
         return Converted(result, note)
@@ -133,9 +134,7 @@ def _tessdata() -> pathlib.Path | None:
     return max(found, default=None)
 
 
-def _languages_in(
-    folder: pathlib.Path | None, wanted: Sequence[str] | None
-) -> tuple[str, ...]:
+def _languages_in(folder: pathlib.Path | None, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """English first: the first language decides where it is in doubt."""
     there = {path.stem for path in folder.glob("*.traineddata")} if folder else set()
     if wanted is None:

@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -32,7 +32,8 @@ from docferry.model import Failure
 _MOST_DOCUMENTS = 200
 _IDLE_S = 60.0
 _DYING_S = 2.0
-_OWN_TMP = "/tmp"  # noqa: S108
+_PROGRAM = (sys.executable, "-P", "-m", "docferry.convert.child")
+_OWN_TMP = "/tmp"
 _START_S = 60.0  # to import the library on a machine that is busy
 
 
@@ -61,16 +62,19 @@ class Pool:
         environment: Mapping[str, str],
         readable: tuple[str, ...] = (),
         idle_s: float = _IDLE_S,
+        program: Sequence[str] = _PROGRAM,
     ) -> None:
         """
         Args:
             wanted: What is made of documents: see `extract.Wanted`.
+            program: What speaks as child.py does; the socket and *wanted* are added.
             readable: What a child reads besides Python and the system's programs.
         """
         self._wanted = wanted
         self._environment = environment
         self._readable = readable
         self._idle_s = idle_s
+        self._program = program
         self._free = threading.BoundedSemaphore(slots)
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
@@ -129,7 +133,9 @@ class Pool:
             servant.close()
 
     def _started(self, limits: Limits) -> _Child:
-        servant = _Child(self._wanted, limits, self._environment, self._readable)
+        servant = _Child(
+            self._command, limits=limits, environment=self._environment, readable=self._readable
+        )
         with self._lock:
             is_stopped = self._is_stopped
             if not is_stopped:
@@ -146,6 +152,9 @@ class Pool:
                 self._refuse_if_stopped()
             raise
         return servant
+
+    def _command(self, fd: int) -> list[str]:
+        return [*self._program, str(fd), json.dumps(self._wanted)]
 
     def _refuse_if_stopped(self) -> None:
         if self._is_stopped:
@@ -185,7 +194,8 @@ class _Child:
 
     def __init__(
         self,
-        wanted: tuple[str, tuple[str, ...]],
+        command: Callable[[int], list[str]],
+        *,
         limits: Limits,
         environment: Mapping[str, str],
         readable: tuple[str, ...],
@@ -198,16 +208,15 @@ class _Child:
         self._kept = ExitStack()
         try:
             paths = (*launch.python_folders(), *readable)
-            uid = self._kept.enter_context(
-                launch.a_user(is_wanted=confinement.may_drop_user())
-            )
+            uid = self._kept.enter_context(launch.a_user(is_wanted=confinement.may_drop_user()))
             folder = self._scratch(uid)
-            self._errors: IO[bytes] = self._kept.enter_context(TemporaryFile())
+            self._errors: IO[bytes] = TemporaryFile()  # noqa: SIM115
+            self._kept.callback(self._errors.close)
             self._socket, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._kept.callback(self._socket.close)
             with there:
                 self._launched = launch.launched(
-                    _command(there.fileno(), wanted),
+                    command(there.fileno()),
                     launch.spec_for(
                         limits, uid=uid, folder=folder, readable=paths, keep=[there.fileno()]
                     )._replace(passes=bool(uid) and confinement.must_pass(paths)),
@@ -266,18 +275,23 @@ class _Child:
     def convert(self, request: Request) -> str:
         """Raises: ChildFailedError."""
         self._served += 1
+        self.is_sound = False  # until it has answered
         said_before = os.fstat(self._errors.fileno()).st_size
         try:
             answer = self._asked(request)
         except TimeoutError as error:
-            self.is_sound = False
             raise _failed(watch.too_slow(self.limits)) from error
-        except (OSError, ValueError, KeyError) as error:
-            self.is_sound = False
+        except (OSError, ValueError) as error:
             raise self._ended(said_before) from error
-        if answer["code"] != "ok":
-            raise self._refused(answer)
-        return str(answer["note"])
+        if answer.code == "memory":
+            raise _failed(watch.too_much_memory(self.limits))
+        is_large = answer.memory_mib > self.limits.memory_mib / 2
+        self.is_sound = not is_large and self._served < _MOST_DOCUMENTS
+        if answer.code == "too-large":
+            raise _failed(watch.too_large(self.limits))
+        if answer.code != "ok":
+            raise ChildFailedError(answer.message, failure=Failure.REFUSED)
+        return answer.note
 
     def interrupt(self) -> None:
         """End it while another thread waits for its answer."""
@@ -292,7 +306,7 @@ class _Child:
         finally:
             self._kept.close()
 
-    def _asked(self, request: Request) -> dict[str, str | float]:
+    def _asked(self, request: Request) -> _Answer:
         nonce = secrets.token_hex(16)
         message = {
             "nonce": nonce,
@@ -307,21 +321,7 @@ class _Child:
         if not said:
             self._launched.wait(_DYING_S)  # so that it is known how it ended by itself
             raise ConnectionResetError("it is gone")
-        answer: dict[str, str | float] = json.loads(said)
-        if answer["nonce"] != nonce:
-            raise ValueError("an answer to another document")
-        is_large = float(answer["memory_mib"]) > self.limits.memory_mib / 2
-        if is_large or self._served >= _MOST_DOCUMENTS:
-            self.is_sound = False
-        return answer
-
-    def _refused(self, answer: Mapping[str, str | float]) -> ChildFailedError:
-        if answer["code"] == "memory":
-            self.is_sound = False
-            return _failed(watch.too_much_memory(self.limits))
-        if answer["code"] == "too-large":
-            return _failed(watch.too_large(self.limits))
-        return ChildFailedError(str(answer["message"]), failure=Failure.REFUSED)
+        return _Answer.of(json.loads(said), nonce)
 
     def _ended(self, said_before: int) -> ChildFailedError:
         """Tell why it ended, or why it had to."""
@@ -340,9 +340,26 @@ class _Child:
         )
 
 
-def _command(fd: int, wanted: tuple[str, tuple[str, ...]]) -> list[str]:
-    words = ("-P", "-m", "docferry.convert.child", str(fd), json.dumps(wanted))
-    return [sys.executable, *words]
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    code: str
+    message: str
+    note: str
+    memory_mib: float
+
+    @classmethod
+    def of(cls, said: object, nonce: str) -> _Answer:
+        """Raises: ValueError: It is none, or one to another document."""
+        match said:
+            case {
+                "nonce": str(told),
+                "code": str(code),
+                "message": str(message),
+                "note": str(note),
+                "memory_mib": int() | float() as memory_mib,
+            } if secrets.compare_digest(told.encode(), nonce.encode()):
+                return cls(code, message, note, float(memory_mib))
+        raise ValueError("no answer, or one to another document")
 
 
 def _failed(excess: Excess) -> ChildFailedError:

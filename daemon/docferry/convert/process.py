@@ -24,19 +24,21 @@ from typing import IO
 
 from docferry.convert import confinement, launch, watch
 from docferry.convert.base import ConversionStoppedError, Limits
+from docferry.convert.confine import Spec
+from docferry.convert.confine_files import is_of_the_system
 from docferry.convert.watch import Excess
-from docferry.errors import TemporaryError
 from docferry.model import Failure
 
 _MIB = 1024 * 1024
 _ERRORS_BYTES = 4096  # of what a command wrote to its standard error, the end
 _SOONEST_S, _LATEST_S = 0.01, 0.2  # between two looks at what it uses
-_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib")
 
 OUT_OF_MEMORY = re.compile(
     r"memory allocation of|MemoryError|bad_alloc|out of memory|cannot allocate memory", re.I
 )
-_OUT_OF_PROCESSES = re.compile(r"cannot fork|(fork|clone|thread|process).*resource temporarily unavail", re.I)
+_OUT_OF_PROCESSES = re.compile(
+    r"cannot fork|(fork|clone|thread|process).*resource temporarily unavail", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Children:
             namespaces: False: as on a machine that lets nobody have namespaces.
             landlock: False: as on a kernel without it.
         """
-        self._given_up = {"namespaces": namespaces, "landlock": landlock}
+        self._namespaces = namespaces
+        self._landlock = landlock
         self._lock = threading.Lock()
         self._running: set[launch.Launched] = set()
         self._is_stopped = False
@@ -106,7 +109,11 @@ class Children:
                 cpu_s=math.ceil(limits.timeout_s),
                 readable=places.readable,
                 writable=places.writable,
-            )._replace(passes=self._must_pass(uid, places), **self._given_up)
+            )._replace(
+                passes=self._must_pass(uid, places),
+                namespaces=self._namespaces,
+                landlock=self._landlock,
+            )
             given = launch.environment_for(
                 places.folder, environment or {}, is_python=command[0] == sys.executable
             )
@@ -129,13 +136,12 @@ class Children:
                 child.end()
 
     def _must_pass(self, uid: int, places: _Places) -> bool:
-        namespaces = self._given_up["namespaces"]
-        return bool(uid) and confinement.must_pass(places.all, namespaces=namespaces)
+        return bool(uid) and confinement.must_pass(places.all, namespaces=self._namespaces)
 
     def _start(
         self,
         command: Sequence[str],
-        spec: launch.Spec,
+        spec: Spec,
         environment: Mapping[str, str],
         stdin: IO[bytes] | None,
         output: IO[bytes],
@@ -198,14 +204,14 @@ class _Places:
     ) -> _Places:
         program = launch.program_of(command[0])
         real = os.path.realpath(program)
-        own = [] if real.startswith(_SYSTEM) else [real, program]
+        own = [] if is_of_the_system(real) else [real, program]
         given = [os.path.realpath(path) for path in readable]
         return cls(
             program,
             os.path.realpath(folder),
             [*launch.python_folders(), *own, *given],
             [os.path.realpath(path) for path in writable],
-            [path for path in given if not path.startswith(_SYSTEM)],
+            [path for path in given if not is_of_the_system(path)],
         )
 
     @property

@@ -7,8 +7,8 @@ import pathlib
 import stat
 
 from docferry.convert.base import ConversionError
-from docferry.convert.kinds import tell_kind
 from docferry.convert.kind_names import BY_EXTENSION
+from docferry.convert.kinds import tell_kind
 from docferry.model import Failure
 
 _PIECE_BYTES = 1 << 20
@@ -46,11 +46,13 @@ def _check_text(path: pathlib.Path, produces: str) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     has_something = has_tag = False
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
+        piece = b"-"
+        while piece:
+            piece = file.read(_PIECE_BYTES)
             has_something = has_something or bool(piece.strip())
             has_tag = has_tag or b"<" in piece
             try:
-                decoder.decode(piece)
+                decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
                 raise _wrong(f"its result is not the {produces} it should be: no UTF-8") from error
             if b"\0" in piece:
@@ -62,7 +64,7 @@ def _check_text(path: pathlib.Path, produces: str) -> bool:
 
 def _check_kind(path: pathlib.Path, produces: str) -> None:
     kind = tell_kind(path, f"result{produces}")
-    if kind.extension == produces:
+    if kind.media_type and kind.extension == produces:
         return
     what = kind.mismatch or f"named {produces}, but nobody can tell what it is"
     raise _wrong(f"its result is {what}")

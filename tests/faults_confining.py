@@ -1,0 +1,136 @@
+"""Faults of converting: what converters may do, what is believed of them and of documents."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+CHILDREN = ("integration/test_children.py",)
+CONFINE = ("integration/test_confine.py",)
+POOL = ("integration/test_pool.py",)
+
+CONFINING = (
+    # What a converter is kept from.
+    Fault(
+        "a converter makes sockets of the network",
+        "convert/confine.py",
+        "    try_to(calls.refuse_calls)\n",
+        "",
+        ("integration/test_confine.py::test_no_socket_of_the_network_can_be_made",),
+    ),
+    Fault(
+        "a converter reads what anybody may",
+        "convert/confine.py",
+        "    try_to(lambda: _limit_files(spec, scope))\n",
+        "",
+        ("integration/test_confine.py::test_of_the_system_programs_are_seen_and_little_else",),
+    ),
+    Fault(
+        "a converter is shown the folders of others",
+        "convert/confine_files.py",
+        '        calls.mount("tmpfs", cover, "tmpfs", flags, options)\n',
+        '        options += f"{flags}"\n',
+        ("integration/test_confine.py::test_documents_of_others_cannot_be_read",),
+    ),
+    Fault(
+        "a converter is handed the daemon's environment",
+        "convert/launch.py",
+        '    environment = {"PATH": _PATH, "LANG": "C.UTF-8"}\n',
+        '    environment = {**os.environ, "PATH": _PATH, "LANG": "C.UTF-8"}\n',
+        CHILDREN,
+    ),
+    Fault(
+        "a command is shown the daemon's packages",
+        "convert/launch.py",
+        "    if is_python:\n",
+        "    if is_python or True:\n",
+        CHILDREN,
+    ),
+    # Limits, and the end.
+    Fault(
+        "files are measured one by one",
+        "convert/watch.py",
+        "    if size_of(folder, stop_at=limits.output_mib * _MIB) > limits.output_mib * _MIB:\n",
+        "    if size_of(folder, stop_at=limits.output_mib * _MIB) < 0:\n",
+        CHILDREN,
+    ),
+    Fault(
+        "processes are not counted",
+        "convert/watch.py",
+        "    if tasks > limits.processes + _OF_OURS:\n",
+        "    if tasks < 0:\n",
+        CHILDREN,
+    ),
+    Fault(
+        "what a command leaves behind stays where there is no PID namespace",
+        "convert/confine.py",
+        "    ended |= confine_tree.end_all_below(os.getpid())\n",
+        "    ended |= confine_tree.reap()[0]\n",
+        CHILDREN,
+    ),
+    Fault(
+        "a converter outlives the daemon",
+        "convert/confine.py",
+        "    watched.register(os.pidfd_open(pid), select.POLLIN)\n"
+        "    watched.register(life, select.POLLIN)\n",
+        "    watched.register(os.pidfd_open(pid), select.POLLIN)\n",
+        ("integration/test_children.py::test_a_command_does_not_outlive_a_daemon_that_is_killed",),
+    ),
+    # Children that are kept.
+    Fault(
+        "an answer to another document is believed",
+        "convert/pool.py",
+        "            } if secrets.compare_digest(told.encode(), nonce.encode()):\n",
+        "            } if told or nonce:\n",
+        POOL,
+    ),
+    Fault(
+        "a child that took too long is given the next document",
+        "convert/pool.py",
+        "        self.is_sound = False  # until it has answered\n",
+        "",
+        ("integration/test_convert.py::test_a_conversion_that_takes_too_long_is_ended",),
+    ),
+    Fault(
+        "a child that grew is kept",
+        "convert/pool.py",
+        "        is_large = answer.memory_mib > self.limits.memory_mib / 2\n",
+        "        is_large = False\n",
+        POOL,
+    ),
+    Fault(
+        "a child that died idle is given a document",
+        "convert/pool.py",
+        "            if servant.fits(limits) and servant.is_alive():\n",
+        "            if servant.fits(limits):\n",
+        POOL,
+    ),
+    # Documents and results.
+    Fault(
+        "the first line of a page is taken for a running header",
+        "convert/extract.py",
+        "            include_headers=True,\n",
+        "            include_headers=False,\n",
+        ("integration/test_convert.py::test_the_first_line_of_a_page_is_no_running_header",),
+    ),
+    Fault(
+        "the name is believed before the content",
+        "convert/kinds.py",
+        "    if said is not None and said.family == found.family:\n",
+        "    if said is not None:\n",
+        ("unit/test_kinds.py",),
+    ),
+    Fault(
+        "nothing is taken for a result",
+        "convert/results.py",
+        "    if not has_something and not is_blank_source:\n",
+        "    if not has_something and is_blank_source is None:\n",
+        ("unit/test_results.py",),
+    ),
+    Fault(
+        "whatever came of it is put into the mirror",
+        "convert/results.py",
+        "    if kind.media_type and kind.extension == produces:\n",
+        "    if kind.extension:\n",
+        ("unit/test_results.py",),
+    ),
+)
