@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 
-from kreuzberg import ExtractionConfig, extract_file_sync
+from xberg import ExtractInput, ExtractionConfig, extract
 
 from docferry.convert.base import Converted, Converter, Document, Limits
 
@@ -36,4 +37,6 @@ def converted(
 
 def words_of(path: pathlib.Path) -> str:
     """Read what is said in a result, whatever its format, with single spaces."""
-    return " ".join(extract_file_sync(path, config=ExtractionConfig(use_cache=False)).content.split())
+    given = ExtractInput(kind="bytes", bytes=path.read_bytes(), filename=path.name)
+    found = asyncio.run(extract(given, ExtractionConfig(use_cache=False)))
+    return " ".join(found.results[0].content.split())

@@ -26,16 +26,16 @@ def claimed(ledger: Ledger) -> JobRow:
 
 
 def test_a_result_is_known_before_its_job_is_done(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
 
     assert ledger.results.at("processed", "a.md", sha_of("made")) == Provenance(
-        ulid_of("a.docx"), sha_of("a"), "to-markdown", "kreuzberg 4.10.4"
+        ulid_of("a.docx"), sha_of("a"), "to-markdown", "xberg 1.3.9"
     )
     assert ledger.results.has_any("processed", "a.md")
 
 
 def test_another_content_or_path_or_mirror_is_nobodys_result(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
 
     assert ledger.results.at("processed", "a.md", sha_of("edited")) is None
     assert ledger.results.at("processed", "b.md", sha_of("made")) is None
