@@ -37,6 +37,8 @@ def converted(
 
 def words_of(path: pathlib.Path) -> str:
     """Read what is said in a result, whatever its format, with single spaces."""
+    if path.suffix in (".md", ".txt"):
+        return " ".join(path.read_text().split())
     given = ExtractInput(kind="bytes", bytes=path.read_bytes(), filename=path.name)
-    found = asyncio.run(extract(given, ExtractionConfig(use_cache=False)))
+    found = asyncio.run(extract(given, ExtractionConfig(use_cache=False, disable_ocr=True)))
     return " ".join(found.results[0].content.split())

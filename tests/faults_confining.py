@@ -113,6 +113,37 @@ CONFINING = (
         ("integration/test_convert.py::test_the_first_line_of_a_page_is_no_running_header",),
     ),
     Fault(
+        "lines of a scan are left out whose words are in no dictionary",
+        "convert/extract.py",
+        '        output_format="text",\n',
+        '        output_format="markdown",\n',
+        (
+            "integration/test_convert_real.py"
+            "::test_a_line_of_a_scan_is_kept_whose_words_no_dictionary_has",
+        ),
+    ),
+    Fault(
+        "menus and forms of a page are left out without a word",
+        "convert/extract.py",
+        "            preprocessing=PreprocessingOptions(enabled=False),\n",
+        "            preprocessing=PreprocessingOptions(enabled=True),\n",
+        ("integration/test_convert_real.py::test_all_of_a_page_is_kept_but_what_is_no_text",),
+    ),
+    Fault(
+        "footnotes are left out without a word",
+        "convert/extract.py",
+        "            include_footnotes=True,\n",
+        "            include_footnotes=False,\n",
+        ("integration/test_convert_real.py::test_a_footnote_has_one_number",),
+    ),
+    Fault(
+        "a page writes its own front matter",
+        "convert/page_head.py",
+        "    return json.dumps(words, ensure_ascii=False)\n",
+        "    return words\n",
+        ("unit/test_page_head.py",),
+    ),
+    Fault(
         "the name is believed before the content",
         "convert/kinds.py",
         "    if said is not None and said.family == found.family:\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from html.parser import HTMLParser
 
 _MOST_CHARACTERS = 65_536  # a head that is longer is no head
@@ -12,7 +13,8 @@ _NAMES = ("author", "description", "date", "keywords")
 def front_matter(page: str) -> str:
     """Give it with its `---` lines; "": the page says nothing."""
     head = _Head()
-    head.feed(page[:_MOST_CHARACTERS])
+    with suppress(AssertionError):  # what it says of a "<![" that it does not know, as of 3.11
+        head.feed(page[:_MOST_CHARACTERS])
     title = " ".join("".join(head.title).split())
     said = {"title": title, "lang": head.language, **head.said}
     lines = [f"{name}: {_quoted(value)}" for name, value in said.items() if value]
