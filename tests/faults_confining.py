@@ -137,6 +137,13 @@ CONFINING = (
         ("integration/test_convert_real.py::test_a_footnote_has_one_number",),
     ),
     Fault(
+        "numbers in a list become bullets",
+        "convert/lists.py",
+        '        if looks.get((outer, level)) != looks.get((number, level), b""):\n',
+        "        if not looks:\n",
+        ("unit/test_lists.py",),
+    ),
+    Fault(
         "a page writes its own front matter",
         "convert/page_head.py",
         "    return json.dumps(words, ensure_ascii=False)\n",

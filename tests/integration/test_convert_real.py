@@ -47,7 +47,7 @@ def markdown_of(
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("handbook.docx", (WORDS, "## What to take\n", "- for the crew\n- for guests\n", TABLE)),
+        ("handbook.docx", (WORDS, "## What to take\n", NESTED, TABLE)),
         ("handbook.odt", (WORDS, "## What to take\n", NESTED, TABLE)),
         ("handbook.epub", (WORDS, "## What to take\n", NESTED, WIDE_TABLE)),
         ("handbook.html", (WORDS, "## What to take\n", NESTED, WIDE_TABLE)),

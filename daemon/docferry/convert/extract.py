@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from docferry.convert import open_text, page_head, slides
+from docferry.convert import lists, page_head, slides
 from docferry.convert.kind_names import BY_EXTENSION
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _PDF = "application/pdf"
 _PAGE = "text/html"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_OPEN_TEXT = "application/vnd.oasis.opendocument.text"
 _RICH_TEXT = "application/rtf"
 _PROTECTED = "it is protected by a password"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -92,8 +93,10 @@ async def extract(content: bytes, media_type: str, name: str, wanted: Wanted) ->
         content = _as_utf8(content, _encoding_of(content) if kind == _PAGE else _WINDOWS)
     if kind in _AS_THEY_ARE:
         return Extracted(content.decode("utf-8-sig").replace("\r\n", "\n"))
-    if kind == open_text.MEDIA_TYPE:
-        content = open_text.with_plain_lists(content)
+    if kind == _OPEN_TEXT:
+        content = lists.of_open_document(content)
+    if kind == _WORD:
+        content = lists.of_word(content)
     found = await _run(content, kind, _config(wanted))
     return Extracted(_mended(found.content, content, kind, wanted), _warnings(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from xml.etree import ElementTree
@@ -13,6 +14,14 @@ MEDIA_TYPES = (
 )
 
 _MOST_BYTES = 100 * 1024 * 1024  # unpacked; as much as xberg takes
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    ElementTree.ParseError,
+)
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _DRAWING = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _SHOW = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
@@ -34,7 +43,7 @@ def slides_text(content: bytes, *, is_markdown: bool) -> str:
         if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
             raise ValueError("it declares entities, as no office program does")
         root = ElementTree.fromstring(xml)
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"not an OpenDocument file: {error}") from error
     pages = ("\n".join(_lines(page, is_markdown)) for page in root.iter(_DRAWING + "page"))
     return "\n\n".join(page for page in pages if page)
