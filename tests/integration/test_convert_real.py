@@ -76,7 +76,7 @@ def test_what_is_in_a_document_is_in_its_markdown_and_in_its_order(
 @pytest.mark.parametrize(
     ("suffix", "parts"),
     [
-        ("doc", ("# Ferry report\n", "## What to take\n", "- Tickets\n- more tickets\n")),
+        ("doc", ("# Ferry report\n", "## What to take\n", "- Tickets\n- more tickets\n", "fog.")),
         ("odt", ("# Ferry report\n", "## What to take\n", "- Tickets\n", TABLE, "fog.")),
         ("rtf", ("Ferry report", "What to take", "- Tickets\n", TABLE)),
         ("pdf", ("# Ferry report\n", "## What to take\n", "- Tickets\n- more tickets\n", TABLE)),
@@ -90,6 +90,21 @@ def test_what_office_saves_keeps_headings_lists_and_tables(
     found = [result.find(part) for part in parts]
     assert -1 not in found
     assert found == sorted(found)
+
+
+@pytest.mark.tools("soffice")
+def test_what_stands_on_each_page_is_kept(markdown_of: Callable[[str, bytes], str]) -> None:
+    document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "Harbour office"
+    document.sections[0].footer.paragraphs[0].text = "Ferry report"
+    for number in range(60):
+        document.add_paragraph(f"Paragraph {number}. " + f"{real.SENTENCE} " * 9)
+    file = BytesIO()
+    document.save(file)
+
+    result = markdown_of("a.pdf", real.by_office(file.getvalue(), ".docx", "pdf"))
+
+    assert result.count("Harbour office") == result.count("Ferry report") > 2
 
 
 @pytest.mark.tools("soffice")
