@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 
-import kreuzberg
+import xberg
+from xberg import ExtractInput, ExtractionConfig, extract
 
 from docferry.convert.base import Converted, Converter, Document, Limits
 
@@ -36,14 +38,14 @@ def converted(
 
 def words_of(path: pathlib.Path) -> str:
     """Read what is said in a result, whatever its format, with single spaces."""
-    return " ".join(
-        kreuzberg.extract_file_sync(
-            path, config=kreuzberg.ExtractionConfig(use_cache=False)
-        ).content.split()
-    )
+    if path.suffix in (".md", ".txt"):
+        return " ".join(path.read_text().split())
+    given = ExtractInput(kind="bytes", bytes=path.read_bytes(), filename=path.name)
+    found = asyncio.run(extract(given, ExtractionConfig(use_cache=False, disable_ocr=True)))
+    return " ".join(found.results[0].content.split())
 
 
 def picture_of_the_machine() -> pathlib.Path:
     """Find a picture that any converter may read, as it lies among the installed packages."""
-    packages = pathlib.Path(kreuzberg.__file__).parents[1]
+    packages = pathlib.Path(xberg.__file__).parents[1]
     return next(packages.rglob("*.png"))

@@ -101,7 +101,7 @@ class Provenance:
     source: Ulid  #: the version that was converted
     source_sha256: Sha256
     rule: str
-    converter: str  #: the program and its version, "kreuzberg 4.10.4"; of a chain, all of them
+    converter: str  #: the program and its version, "xberg 1.3.9"; of a chain, all of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,18 @@ _PROCESSES = 2
 _LOOK_EVERY_S = 0.2
 #: What a person would write who wants the documents converted, and nothing else.
 _LOOP = """\
-import pathlib, sys
-from kreuzberg import ConcurrencyConfig, ExtractionConfig, extract_file_sync
+import asyncio, pathlib, sys
+from xberg import ConcurrencyConfig, ExtractInput, ExtractionConfig, extract
 config = ExtractionConfig(
     use_cache=False, output_format="markdown", concurrency=ConcurrencyConfig(max_threads=1)
 )
-source, target = map(pathlib.Path, sys.argv[1:3])
-for path in sorted(source.iterdir())[int(sys.argv[3]) :: int(sys.argv[4])]:
-    found = extract_file_sync(str(path), None, config)
-    (target / f"{path.name}.md").write_text(found.content)
+async def main():
+    source, target = map(pathlib.Path, sys.argv[1:3])
+    for path in sorted(source.iterdir())[int(sys.argv[3]) :: int(sys.argv[4])]:
+        given = ExtractInput(kind="bytes", bytes=path.read_bytes(), filename=path.name)
+        found = await extract(given, config)
+        (target / f"{path.name}.md").write_text(found.results[0].content)
+asyncio.run(main())
 """
 _IN_PROCESSES = """\
 import subprocess, sys

@@ -29,7 +29,7 @@ _HARMLESS: set[Failure] = set()
 
 SAMPLES: dict[str, tuple[Callable[[], bytes], set[Failure]]] = {
     "zip-bomb.docx": (hostile.zip_bomb_docx, {Failure.REFUSED}),
-    "zip-bomb.xlsx": (hostile.zip_bomb_xlsx, _ENDED),
+    "zip-bomb.xlsx": (hostile.zip_bomb_xlsx, {Failure.REFUSED}),
     "nested.zip": (hostile.nested_zips, _HARMLESS),
     "many-parts.docx": (hostile.docx_of_many_parts, {Failure.REFUSED}),
     "climbs.docx": (hostile.zip_that_climbs, _HARMLESS),
@@ -41,9 +41,9 @@ SAMPLES: dict[str, tuple[Callable[[], bytes], set[Failure]]] = {
     "reads.docx": (lambda: hostile.docx_that_reads("/etc/passwd"), _HARMLESS),
     "reads.odt": (lambda: hostile.odt_that_reads("/etc/passwd"), {Failure.REFUSED}),
     "loops.pdf": (hostile.pdf_of_loops, _ENDED),
-    "bomb.pdf": (hostile.pdf_bomb, _ENDED),
+    "bomb.pdf": (hostile.pdf_bomb, {Failure.EMPTY, Failure.REFUSED}),
     "deep.html": (hostile.deep_html, _ENDED),
-    "deep.json": (hostile.deep_json, {Failure.REFUSED}),
+    "deep.json": (lambda: hostile.deep_json(4_000), _HARMLESS),
     "encrypted.pdf": (hostile.encrypted_pdf, {Failure.REFUSED}),
     "encrypted.docx": (hostile.encrypted_docx, {Failure.REFUSED}),
     "noise.pdf": (hostile.noise, {Failure.REFUSED}),

@@ -69,7 +69,7 @@ def test_a_new_file_goes_up_and_says_what_it_is(mirror: MemoryMirror) -> None:
 
 
 def test_a_result_says_of_what_it_was_made(mirror: MemoryMirror) -> None:
-    made_from = Provenance("S" * 26, sha256_of(b"source"), "text", "kreuzberg 4.10.4")
+    made_from = Provenance("S" * 26, sha256_of(b"source"), "text", "xberg 1.3.9")
     mirror.results["p.md", sha256_of(b"made")] = made_from
     mirror.local.user_write("p.md", b"made")
 
@@ -79,7 +79,7 @@ def test_a_result_says_of_what_it_was_made(mirror: MemoryMirror) -> None:
 
 
 def test_a_persons_edit_of_a_result_is_the_persons(mirror: MemoryMirror) -> None:
-    made_from = Provenance("S" * 26, sha256_of(b"source"), "text", "kreuzberg 4.10.4")
+    made_from = Provenance("S" * 26, sha256_of(b"source"), "text", "xberg 1.3.9")
     mirror.results["p.md", sha256_of(b"made")] = made_from
     mirror.local.user_write("p.md", b"edited")
 

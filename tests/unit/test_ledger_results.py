@@ -27,14 +27,14 @@ def claimed(ledger: Ledger) -> JobRow:
 
 
 def test_a_result_is_known_before_its_job_is_done(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
 
-    made_from = Provenance(ulid_of("a.docx"), sha_of("a"), "to-markdown", "kreuzberg 4.10.4")
+    made_from = Provenance(ulid_of("a.docx"), sha_of("a"), "to-markdown", "xberg 1.3.9")
     assert ledger.results.at("processed", "a.md") == {sha_of("made"): made_from}
 
 
 def test_what_is_at_another_path_or_in_another_mirror_is_nobodys_result(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "kreuzberg 4.10.4", NOW)
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
 
     assert ledger.results.at("processed", "b.md") == {}
     assert ledger.results.at("docs", "a.md") == {}

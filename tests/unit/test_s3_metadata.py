@@ -32,7 +32,7 @@ ALL = Attributes(
     content_type="application/pdf",
     bytes_of=PARENT,
     size=7,
-    made_from=Provenance(PARENT, SHA256, "text-of-scans", "ocrmypdf 14.0 + kreuzberg 4.10 (ü)"),
+    made_from=Provenance(PARENT, SHA256, "text-of-scans", "ocrmypdf 14.0 + xberg 1.3 (ü)"),
 )
 
 

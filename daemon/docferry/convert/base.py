@@ -108,7 +108,7 @@ class Converter(Protocol):
         ...
 
     def release(self) -> str:
-        """Name the program and its version, for the result's metadata: "kreuzberg 4.10.4"."""
+        """Name the program and its version, for the result's metadata: "xberg 1.3.9"."""
         ...
 
     def convert(self, document: Document, folder: pathlib.Path, *, limits: Limits) -> Converted:

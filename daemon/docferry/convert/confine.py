@@ -252,7 +252,7 @@ def _kept() -> int:
 def _set_limits(spec: Spec, scope: _Scope) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, spec.output_mib * _MIB)
-    # Not RLIMIT_AS: importing kreuzberg alone maps 450 MiB and touches 45.
+    # Not RLIMIT_AS: importing xberg alone maps 450 MiB and touches 45.
     _limit(resource.RLIMIT_DATA, spec.memory_mib * _MIB)
     _limit(resource.RLIMIT_NOFILE, spec.open_files)
     if spec.cpu_s:

@@ -1,4 +1,4 @@
-"""From documents to Markdown or text, with kreuzberg, in confined children (pool.py)."""
+"""From documents to Markdown or text, with xberg, in confined children (pool.py)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from docferry.convert.results import check_result
 from docferry.errors import TemporaryError, UserError
 from docferry.job import Failure
 
-_LIBRARY = "kreuzberg"
+_LIBRARY = "xberg"
 _REMEDY = "install it with: pip install 'docferry[markdown]'"
 _BLANK_BYTES = 4096  # a larger file is not read to see whether it is blank
 
 _TESSDATA = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata")
 _MAY_BE_SCANS = ("application/pdf", "image/")
+#: Of each of the libraries in it: several documents are converted at a time.
+_ONE_THREAD = dict.fromkeys(
+    ("TOKIO_WORKER_THREADS", "RAYON_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_NUM_THREADS"), "1"
+)
 _NOT_LANGUAGES = ("osd", "equ")  # they tell directions and formulas
 
 
@@ -52,7 +56,7 @@ class MarkdownConverter:
                 installed; (): no OCR.
 
         Raises:
-            UserError: kreuzberg is not installed, or the data of a language is not.
+            UserError: xberg is not installed, or the data of a language is not.
         """
         self.name = name
         self.produces = ".md" if to == "markdown" else ".txt"
@@ -64,7 +68,7 @@ class MarkdownConverter:
         self._pool = Pool(
             (to, self._languages),
             slots=self.slots,
-            environment={"TESSDATA_PREFIX": str(folder)} if folder else {},
+            environment=_ONE_THREAD | ({"TESSDATA_PREFIX": str(folder)} if folder else {}),
             readable=(str(folder),) if folder else (),
         )
 
@@ -73,7 +77,7 @@ class MarkdownConverter:
             {
                 "converter": "markdown",
                 "to": self._to,
-                "kreuzberg": self._library,
+                "xberg": self._library,
                 "revision": REVISION,
                 "languages": self._languages,
             }

@@ -232,7 +232,7 @@ class _Child:
         """
         Give a folder that libraries may put things into; "": /tmp is its own.
 
-        kreuzberg has no OCR if it cannot make a folder for its cache, used or not.
+        xberg has no OCR if it cannot make a folder for its cache, used or not.
         """
         held = confinement.held()
         if held is not None and held.mounts:
@@ -250,7 +250,7 @@ class _Child:
         except (OSError, ValueError) as error:
             raise TemporaryError(f"the converter does not start: {error}") from error
         if "not_installed" in told:
-            raise UserError(f"kreuzberg cannot be loaded: {told['not_installed']}")
+            raise UserError(f"xberg cannot be loaded: {told['not_installed']}")
         if "ready" not in told:
             said = process.end_of(self._errors, 0)
             raise TemporaryError(f"the converter does not start: {said or 'it said nothing'}")

@@ -1,8 +1,9 @@
-"""Text from OpenDocument presentations and drawings, which kreuzberg 4.10 does not read."""
+"""Text from OpenDocument presentations and drawings, without the words of their masters."""
 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from xml.etree import ElementTree
@@ -12,7 +13,15 @@ MEDIA_TYPES = (
     "application/vnd.oasis.opendocument.graphics",
 )
 
-_MOST_BYTES = 100 * 1024 * 1024  # unpacked; as much as kreuzberg takes
+_MOST_BYTES = 100 * 1024 * 1024  # unpacked; as much as xberg takes
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    ElementTree.ParseError,
+)
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _DRAWING = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _SHOW = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
@@ -34,7 +43,7 @@ def slides_text(content: bytes, *, is_markdown: bool) -> str:
         if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
             raise ValueError("it declares entities, as no office program does")
         root = ElementTree.fromstring(xml)
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"not an OpenDocument file: {error}") from error
     pages = ("\n".join(_lines(page, is_markdown)) for page in root.iter(_DRAWING + "page"))
     return "\n\n".join(page for page in pages if page)
@@ -61,8 +70,18 @@ def _of(
         elif child.tag == _TEXT + "list":
             item = "  " * depth + "- " if is_markdown else ""
             yield from _of(child, item, is_markdown, depth + 1)
-        elif child.tag == _TABLE + "table-row":
-            cells = [" ".join("".join(cell.itertext()).split()) for cell in child]
-            yield " | ".join(cells) if is_markdown else "\t".join(cells)
+        elif child.tag == _TABLE + "table":
+            yield from _rows(child, is_markdown)
         else:
             yield from _of(child, mark, is_markdown, depth)
+
+
+def _rows(table: ElementTree.Element, is_markdown: bool) -> Iterator[str]:  # noqa: FBT001
+    for number, row in enumerate(table.iter(_TABLE + "table-row")):
+        cells = [" ".join("".join(cell.itertext()).split()) for cell in row]
+        if not is_markdown:
+            yield "\t".join(cells)
+            continue
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        if not number:
+            yield "|" + " --- |" * len(cells)
