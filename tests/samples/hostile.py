@@ -233,11 +233,13 @@ def cut_short(content: bytes) -> bytes:
 # Commands, for a shell.
 
 SPINS = "while :; do :; done"
-SLEEPS = "sleep 1000"
+SLEEPS = "sleep 200"
 CRASHES = "kill -SEGV $$"
+# The bombs end by themselves, should nobody end them: a test that fails must not take the machine.
 FORKS = """exec python3 -c '
-import os
-while True:
+import os, time
+end = time.monotonic() + 30
+while time.monotonic() < end:
     try:
         os.fork()
     except OSError:
@@ -245,9 +247,10 @@ while True:
 '"""
 #: None of them stays: each leaves two, in sessions of their own.
 FORKS_AND_LEAVES = """exec python3 -c '
-import os
+import os, time
 first = os.getpid()
-while True:
+end = time.monotonic() + 30
+while time.monotonic() < end:
     try:
         if os.fork() and os.fork() and os.getpid() != first:
             os._exit(0)
@@ -260,7 +263,7 @@ FLOODS_STANDARD_OUTPUT = "yes"
 FLOODS_ONE_FILE = "exec dd if=/dev/zero of=large bs=1M count=10240"
 FLOODS_MANY_FILES = "n=0; while :; do n=$((n+1)); head -c 500000 /dev/zero > many.$n; done"
 FLOODS_MEMORY = "exec python3 -c 'x = [bytearray(1 << 24) for _ in range(1 << 10)]'"
-STAYS_BEHIND = "setsid sleep 1000 > /dev/null 2>&1 & exit 0"
+STAYS_BEHIND = "setsid sleep 200 > /dev/null 2>&1 & exit 0"
 
 
 def _laughs(root: str) -> str:
