@@ -27,13 +27,12 @@ from xberg import ConcurrencyConfig, ExtractInput, ExtractionConfig, extract
 config = ExtractionConfig(
     use_cache=False, output_format="markdown", concurrency=ConcurrencyConfig(max_threads=1)
 )
-async def main():
-    source, target = map(pathlib.Path, sys.argv[1:3])
+source, target = map(pathlib.Path, sys.argv[1:3])
+async def convert():
     for path in sorted(source.iterdir())[int(sys.argv[3]) :: int(sys.argv[4])]:
-        given = ExtractInput(kind="bytes", bytes=path.read_bytes(), filename=path.name)
-        found = await extract(given, config)
+        found = await extract(ExtractInput(uri=str(path)), config)
         (target / f"{path.name}.md").write_text(found.results[0].content)
-asyncio.run(main())
+asyncio.run(convert())
 """
 _IN_PROCESSES = """\
 import subprocess, sys
