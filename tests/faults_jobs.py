@@ -234,6 +234,27 @@ JOBS_DONE = (
         BACKLOG,
     ),
     Fault(
+        "what has its result by now is called given up on",
+        "engine/backlog.py",
+        "if letter.recipe != rule.recipe]\n",
+        "if not letter.recipe]\n",
+        BACKLOG,
+    ),
+    Fault(
+        "what was given up on goes with each round",
+        "engine/backlog.py",
+        "if letter.recipe != rule.recipe]\n",
+        "if letter.recipe]\n",
+        BACKLOG,
+    ),
+    Fault(
+        "a converter is down since it was tried out last",
+        "core/breaker.py",
+        "        since = self.since if is_up else self.down_since or self.since\n",
+        "        since = self.since\n",
+        BREAKER,
+    ),
+    Fault(
         "what was there before its rule expires as it is queued",
         "core/rules.py",
         "    if waits_s is None or priority is Priority.BACKLOG:\n",

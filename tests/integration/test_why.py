@@ -57,8 +57,8 @@ def test_a_document_tells_when_it_came_what_was_done_and_what_was_made_of_it(
         "taken from a drop folder",
         "upload",
         f"rule to-markdown: job {job.id} queued for markdown",
-        "begun, after 1.0 s",
-        "done, after 4.0 s: processed: a.md",
+        "to-markdown: begun, after 1.0 s",
+        "to-markdown: done, after 4.0 s: processed: a.md",
         "rule to-markdown: yes",
     )
 
@@ -136,6 +136,20 @@ def test_a_conversion_that_waits_tells_for_what(desk: Desk, ledger: Ledger) -> N
 
     assert "waits: no answer" in tried
     assert "waits: its turn comes" in fresh
+
+
+def test_rules_that_do_not_take_a_file_for_one_reason_say_so_together(
+    desk: Desk, ledger: Ledger
+) -> None:
+    other = RULE.replace('"to-markdown"', '"other"').replace(
+        '"processed"', '"processed/other/{ulid}.{ext}"'
+    )
+    desk.configure("docs", "processed", more=RULE + other)
+    ledger.record("docs", [uploaded("a.txt")], at=NOW)
+
+    said = desk.asks("why", "a.txt")
+
+    assert "rules to-markdown, other: no, its patterns do not match the path" in said.text
 
 
 def test_a_rule_that_does_not_take_a_file_says_why(desk: Desk, ledger: Ledger) -> None:

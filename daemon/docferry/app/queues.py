@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from docferry.config import Config
 from docferry.engine.backlog import MOST_QUEUED
-from docferry.job import BreakerState, ConverterRow, JobRow, JobState
+from docferry.job import BreakerState, ConverterRow, JobRow, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 
+_FEW = 100  # jobs of one rule, among which is that of one converter
 _OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
 
 
@@ -21,6 +22,8 @@ class ConverterReport:
     One converter, or one chain of them.
 
     down: that one of the chain which gets no documents now; None: all do.
+    suspect: the only one that waits for what is down, where it failed over that document. With
+        no other one to compare, nobody can tell which of them is to blame, and it is tried on.
     """
 
     name: str
@@ -30,6 +33,7 @@ class ConverterReport:
     dead: int = 0
     oldest_at: datetime | None = None  #: of those that are queued
     down: ConverterRow | None = None
+    suspect: JobRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ def converters(config: Config, ledger: Ledger) -> tuple[ConverterReport, ...]:
     for queue in ledger.jobs.queues():
         queues.setdefault(queue.converter, []).append(queue)
     down = {row.name: row for row in ledger.converters.all() if row.state != BreakerState.CLOSED}
-    return tuple(_converter(config, name, queues[name], down) for name in sorted(queues))
+    reports = [_converter(config, name, queues[name], down) for name in sorted(queues)]
+    return tuple(replace(one, suspect=_suspect(ledger, one, queues[one.name])) for one in reports)
 
 
 def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
@@ -105,3 +110,13 @@ def _converter(
         min(oldest, default=None),
         next((down[one] for one in name.split("+") if one in down), None),
     )
+
+
+def _suspect(ledger: Ledger, report: ConverterReport, queues: Sequence[Queue]) -> JobRow | None:
+    if report.down is None or (report.queued, report.running) != (1, 0):
+        return None
+    [rule] = [queue.rule for queue in queues if queue.queued]
+    jobs = ledger.jobs.all(JobState.QUEUED, rule=rule, limit=_FEW)
+    mine = (job for job in jobs if job.converter == report.name)
+    # What a converter failed over waits behind all others, be it of a backlog or not.
+    return next((job for job in mine if job.failure and job.priority is Priority.BACKLOG), None)

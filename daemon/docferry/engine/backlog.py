@@ -69,6 +69,7 @@ class Backlog:
         paused: Collection[str] = (),
     ) -> None:
         self._ledger = ledger.backlog
+        self._letters = ledger.jobs
         self._now = now
         self._most_queued = most_queued
         self._paused = paused
@@ -119,10 +120,22 @@ class Backlog:
         files = self._ledger.files(one.rule.from_mirror, one.after, budget)
         one.after = self._derive(one, files, room, now)
         if not files:
+            self._put_aside(one.rule)
             one.passed = Passed(one.fingerprint, one.began_at)
             self._ledger.note_passed(one.rule.name, one.passed)
             one.began_at = None
         return True
+
+    def _put_aside(self, rule: Rule) -> None:
+        """
+        Discard what *rule* gave up on when it converted in another way: nobody waits for that.
+
+        By the end of a round each document has a job of the present way. While the letter
+        stayed, a document would be called given up on that has its result by now.
+        """
+        letters = self._letters.letters(rule=rule.name)
+        outdated = [letter.id for letter in letters if letter.recipe != rule.recipe]
+        self._letters.discard(outdated, self._now())
 
     def _derive(self, one: _Round, files: Sequence[VersionRow], room: int, now: datetime) -> Path:
         """Queue what is missing, as far as there is room; give the path to go on after."""
