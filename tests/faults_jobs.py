@@ -241,6 +241,20 @@ JOBS_DONE = (
         BACKLOG,
     ),
     Fault(
+        "what was given up on is forgotten when its rule is renamed",
+        "engine/backlog.py",
+        "        self._letters.ask_all(found, now)\n",
+        "",
+        BACKLOG,
+    ),
+    Fault(
+        "rules take letters from each other",
+        "engine/backlog.py",
+        "if letter.recipe == rule.recipe and letter.rule not in self._names\n",
+        "if letter.recipe == rule.recipe\n",
+        BACKLOG,
+    ),
+    Fault(
         "what was given up on goes with each round",
         "engine/backlog.py",
         "if letter.recipe != rule.recipe]\n",

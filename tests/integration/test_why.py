@@ -163,10 +163,17 @@ def test_a_rule_that_does_not_take_a_file_says_why(desk: Desk, ledger: Ledger) -
         {
             "rule": "to-markdown",
             "takes_it": False,
+            "has_job": False,
             "why_not": "its patterns do not match the path",
             "types": [],
         }
     ]
+
+
+def test_a_rule_that_was_renamed_has_the_jobs_of_its_older_name(desk: Desk, ledger: Ledger) -> None:
+    done(ledger, "a.docx", rule="older")
+
+    assert "rule to-markdown: yes\n" in desk.asks("why", "a.docx").text
 
 
 def test_a_rule_whose_job_is_not_there_yet_says_so(desk: Desk, ledger: Ledger) -> None:

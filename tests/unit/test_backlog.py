@@ -103,6 +103,36 @@ def test_what_was_given_up_on_is_no_letter_any_more_once_its_rule_has_changed(
     }
 
 
+def test_what_was_given_up_on_goes_over_to_its_rule_when_that_is_renamed(ledger: Ledger) -> None:
+    files(ledger, "a.docx", "b.docx")
+    run(ledger, RULE)
+    for _ in "ab":
+        letter = ledger.jobs.claim(NOW + DAY, NOW + DAY, rules=["text"])
+        assert letter is not None
+        ledger.jobs.dead(letter.id, NOW + DAY, Failed(Failure.REFUSED, "torn"))
+
+    run(ledger, replace(RULE, name="words", patterns=Filter(("a.docx",))), at=2 * DAY)
+
+    states = {one.path: (one.rule, one.state) for one in ledger.jobs.all()}
+    assert states["a.docx"] == ("words", JobState.QUEUED)
+    assert states["b.docx"] == ("text", JobState.DEAD)  # which no rule takes
+
+
+def test_a_rule_does_not_take_over_from_one_that_is_there(ledger: Ledger) -> None:
+    files(ledger, "a.docx")
+    run(ledger, RULE)
+    letter = ledger.jobs.claim(NOW + DAY, NOW + DAY, rules=["text"])
+    assert letter is not None
+    ledger.jobs.dead(letter.id, NOW + DAY, Failed(Failure.REFUSED, "torn"))
+
+    other = replace(RULE, name="other", smallest=1)
+    run(ledger, RULE, other, at=2 * DAY)
+    Backlog(ledger, [replace(other, smallest=2)], lambda: NOW + 2 * DAY, paused=["text"]).step()
+
+    [row] = ledger.jobs.all()
+    assert (row.rule, row.state) == ("text", JobState.DEAD)
+
+
 def test_what_conversions_made_is_no_backlog(ledger: Ledger) -> None:
     outcome = uploaded("a.docx")
     assert outcome.version is not None

@@ -27,6 +27,7 @@ class Verdict:
 
     rule: str
     takes_it: bool
+    has_job: bool  #: what it calls for is queued, under way or over, whoever asked for it first
     why_not: str | None
     types: tuple[str, ...]  #: of which its content must be one; (): any
 
@@ -112,21 +113,18 @@ class _Told:
 
     def story(self, version: VersionRow) -> VersionStory:
         made_from = self._made_from(version)
+        conversions = self._conversions(version)
         return VersionStory(
             version,
             made_from,
             tuple(one for one in self._history if one.version == version.id),
-            tuple(self._verdict(rule, version) for rule in self._rules),
-            self._conversions(version),
+            tuple(_verdict(rule, version, conversions) for rule in self._rules),
+            conversions,
         )
 
     def _made_from(self, version: VersionRow) -> MadeFrom | None:
         job = self._ledger.jobs.of_result(version.mirror, version.path, version.sha256)
         return None if job is None else MadeFrom(job, self._ledger.versions.get(job.version))
-
-    def _verdict(self, rule: Rule, version: VersionRow) -> Verdict:
-        reason = why_not(rule, version)
-        return Verdict(rule.name, reason is None, reason, rule.types)
 
     def _conversions(self, version: VersionRow) -> tuple[Conversion, ...]:
         jobs = self._ledger.jobs.of([version.sha256])[:_MOST_JOBS]
@@ -141,3 +139,16 @@ class _Told:
             return None
         rows = self._ledger.versions.of(job.target_mirror, job.result_path)
         return next((row for row in rows if row.sha256 == job.result_sha256), None)
+
+
+def _verdict(rule: Rule, version: VersionRow, conversions: Sequence[Conversion]) -> Verdict:
+    reason = why_not(rule, version)
+    has_job = any(_is_called_for(one.job, rule, version) for one in conversions)
+    return Verdict(rule.name, reason is None, has_job, reason, rule.types)
+
+
+def _is_called_for(job: JobRow, rule: Rule, version: VersionRow) -> bool:
+    """Say whether *job* is *rule*'s, or that of a rule that does the same: of its older name."""
+    if job.rule == rule.name:
+        return True
+    return (job.converter, job.place) == (rule.converter, rule.place_for(version.path))

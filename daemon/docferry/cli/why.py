@@ -101,7 +101,7 @@ def _show_verdicts(story: VersionStory) -> None:
     for verdict in story.verdicts:
         if not verdict.takes_it:
             refusals.setdefault(verdict.why_not, []).append(verdict.rule)
-        elif not any(one.job.rule == verdict.rule for one in story.conversions):
+        elif not verdict.has_job:
             line(f"  rule {verdict.rule}: yes, and its job is not queued yet", colour="yellow")
         else:
             kinds = (
