@@ -15,7 +15,7 @@ from docferry.app.conversion import rules_of
 from docferry.app.wake import WakeUps
 from docferry.config import load
 from docferry.core.failures import Failed
-from docferry.job import BreakerState, ConverterRow, Failure, JobState
+from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.model import Ulid
 from ledger_rows import MINUTE, NOW, deleted, ulid_of
@@ -113,6 +113,32 @@ def test_the_one_document_that_a_converter_fails_over_is_named(
 
     said = "it may be the fault of docs: a.docx, which alone waits for it"
     assert [said in listed, said in status] == [not others, not others]
+
+
+def test_a_document_that_waits_for_no_fault_of_its_own_is_named_with_what_it_waits_for(
+    desk: Desk, ledger: Ledger
+) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    job = running(ledger, "a.docx")
+    full = Failed(Failure.OTHER, "cannot write /var/x: No space left on device")
+    ledger.jobs.again(job.id, datetime.now(UTC) + MINUTE, full, counts=False)
+
+    said = desk.asks("status").text
+
+    assert "docs: a.docx waits: cannot write /var/x: No space left on device; tried" in said
+
+
+def test_what_a_converter_failed_over_is_no_backlog(desk: Desk, ledger: Ledger) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    job = running(ledger, "a.docx")
+    hung_up = Failed(Failure.OUTAGE, "it hung up", is_in_doubt=True)
+    ledger.jobs.again(job.id, datetime.now(UTC) + MINUTE, hung_up, counts=False)
+    alone = desk.asks("status").text
+    queued(ledger, "b.docx", priority=Priority.BACKLOG)
+
+    beside_one = desk.asks("status").text
+
+    assert ["backlog of rule" in said for said in (alone, beside_one)] == [False, True]
 
 
 def test_a_converter_that_is_tried_out_is_still_down(desk: Desk, ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from commands import Desk
-from conversion_rows import RULE, SECOND, dead, done, job_of, queued, running
+from conversion_rows import RULE, SECOND, came_of, dead, done, job_of, queued, running
 from docferry.core.failures import Failed
 from docferry.job import Failure
 from docferry.ledger import Ledger
@@ -106,6 +106,24 @@ def test_each_content_of_a_result_tells_of_its_own_document(desk: Desk, ledger: 
     stories = desk.asks("why", "a.md", "--json").json["versions"]
 
     assert [story["made_from"]["job"]["id"] for story in stories] == [second.id, first.id]
+
+
+def test_a_result_that_came_back_is_there(desk: Desk, ledger: Ledger) -> None:
+    job = done(ledger, "a.docx", "a.md")
+    again = came_of(job, "a.md", NOW + MINUTE)
+    assert again.version is not None
+    assert again.synced is not None
+    first = "0" * 26  # as a rebuild finds it: not the newest by its number, but the present one
+    synced = replace(again.synced, version=first)
+    ledger.record("processed", [deleted("a.md")], at=NOW + MINUTE)
+    gone = desk.asks("why", "a.docx").text
+    back_again = replace(again, version=replace(again.version, id=first), synced=synced)
+    ledger.record("processed", [back_again], at=NOW + 2 * MINUTE)
+
+    back = desk.asks("why", "a.docx").text
+
+    assert "processed: a.md (not there any more)" in gone
+    assert "(not there any more)" not in back
 
 
 def test_an_edit_of_a_result_was_made_by_no_conversion(desk: Desk, ledger: Ledger) -> None:

@@ -8,11 +8,13 @@ from datetime import datetime
 
 from docferry.config import Config
 from docferry.engine.backlog import MOST_QUEUED
-from docferry.job import BreakerState, ConverterRow, JobRow, JobState, Priority
+from docferry.job import BreakerState, ConverterRow, Failure, JobRow, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 
-_FEW = 100  # jobs of one rule, among which is that of one converter
+_FEW = 100  # jobs of one rule that are looked at one by one
+_DOWN = (Failure.OUTAGE, Failure.CONFIGURATION)
+_NOT_ITS_OWN = (*_DOWN, Failure.STORING, Failure.OTHER)
 _OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
 
 
@@ -24,6 +26,7 @@ class ConverterReport:
     down: that one of the chain which gets no documents now; None: all do.
     suspect: the only one that waits for what is down, where it failed over that document. With
         no other one to compare, nobody can tell which of them is to blame, and it is tried on.
+    held_up: one that waits to be tried again though no converter is down: for what it says.
     """
 
     name: str
@@ -34,6 +37,7 @@ class ConverterReport:
     oldest_at: datetime | None = None  #: of those that are queued
     down: ConverterRow | None = None
     suspect: JobRow | None = None
+    held_up: JobRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def converters(config: Config, ledger: Ledger) -> tuple[ConverterReport, ...]:
         queues.setdefault(queue.converter, []).append(queue)
     down = {row.name: row for row in ledger.converters.all() if row.state != BreakerState.CLOSED}
     reports = [_converter(config, name, queues[name], down) for name in sorted(queues)]
-    return tuple(replace(one, suspect=_suspect(ledger, one, queues[one.name])) for one in reports)
+    return tuple(_with_what_waits(ledger, one, queues[one.name]) for one in reports)
 
 
 def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
@@ -80,7 +84,7 @@ def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
             is_all_known=count < MOST_QUEUED // 2,
         )
         for name, count in queued.items()
-        if count
+        if count and _has_backlog(ledger, name, count)
     )
 
 
@@ -112,11 +116,35 @@ def _converter(
     )
 
 
-def _suspect(ledger: Ledger, report: ConverterReport, queues: Sequence[Queue]) -> JobRow | None:
-    if report.down is None or (report.queued, report.running) != (1, 0):
-        return None
-    [rule] = [queue.rule for queue in queues if queue.queued]
+def _with_what_waits(
+    ledger: Ledger, report: ConverterReport, queues: Sequence[Queue]
+) -> ConverterReport:
+    """Name the document that a person should know of to understand why the queue stands."""
+    jobs = [
+        job
+        for queue in queues
+        if queue.queued
+        for job in _tried_before(ledger, queue.rule)
+        if job.converter == report.name
+    ]
+    if report.down is None:
+        return replace(report, held_up=next(iter(jobs), None))
+    if (report.queued, report.running) != (1, 0):
+        return report
+    return replace(report, suspect=next((job for job in jobs if _is_suspect(job)), None))
+
+
+def _tried_before(ledger: Ledger, rule: str) -> list[JobRow]:
+    """Give queued jobs that failed for what is not the document's own."""
     jobs = ledger.jobs.all(JobState.QUEUED, rule=rule, limit=_FEW)
-    mine = (job for job in jobs if job.converter == report.name)
-    # What a converter failed over waits behind all others, be it of a backlog or not.
-    return next((job for job in mine if job.failure and job.priority is Priority.BACKLOG), None)
+    return [job for job in jobs if job.failure in _NOT_ITS_OWN]
+
+
+def _is_suspect(job: JobRow) -> bool:
+    """Say whether its converter failed with the document in its hands: it then goes last."""
+    return job.priority is Priority.BACKLOG and job.failure in _DOWN
+
+
+def _has_backlog(ledger: Ledger, rule: str, count: int) -> bool:
+    """Say whether of *count* jobs that go last there is one that nothing is held against."""
+    return count > sum(map(_is_suspect, _tried_before(ledger, rule)))

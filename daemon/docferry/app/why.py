@@ -138,7 +138,8 @@ class _Told:
         if job.result_path is None:
             return None
         rows = self._ledger.versions.of(job.target_mirror, job.result_path)
-        return next((row for row in rows if row.sha256 == job.result_sha256), None)
+        mine = [row for row in rows if row.sha256 == job.result_sha256]
+        return max(mine, key=lambda row: (row.is_current, row.id), default=None)
 
 
 def _verdict(rule: Rule, version: VersionRow, conversions: Sequence[Conversion]) -> Verdict:

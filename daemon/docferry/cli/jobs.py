@@ -70,6 +70,10 @@ def show_converters(converters: Sequence[ConverterReport], indent: str = "") -> 
         line(text)
         if one.down is not None:
             _show_down(one, one.down, indent)
+        if one.held_up is not None:
+            job = one.held_up
+            text = f"{job.mirror}: {job.path} waits: {job.last_error}"
+            line(f"{indent}  {text}{_again(job)}", colour="yellow")
 
 
 def _show_down(one: ConverterReport, down: ConverterRow, indent: str) -> None:
@@ -303,12 +307,15 @@ def _what(job: JobRow) -> str:
         case JobState.RUNNING:
             return f"by {job.converter}, attempt {job.attempts}"
         case JobState.QUEUED:
-            is_later = job.run_at > datetime.now(UTC)
-            again = f"; tried again {job.run_at.astimezone():%H:%M:%S}" if is_later else ""
             before = f"; before: {job.last_error}" if job.last_error else ""
-            return f"waits for {job.converter}{before}{again}"
+            return f"waits for {job.converter}{before}{_again(job)}"
         case _:
             return job.last_error or "nobody knows why"
+
+
+def _again(job: JobRow) -> str:
+    is_later = job.run_at > datetime.now(UTC)
+    return f"; tried again {job.run_at.astimezone():%H:%M:%S}" if is_later else ""
 
 
 def _took(job: JobRow) -> str:
