@@ -11,7 +11,7 @@ import pytest
 from commands import Desk
 from conversion_rows import RULE, SECOND, came_of, dead, done, job_of, queued, running
 from docferry.core.failures import Failed
-from docferry.job import Failure
+from docferry.job import BreakerState, ConverterRow, Failure
 from docferry.ledger import Ledger
 from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
 
@@ -182,6 +182,7 @@ def test_a_rule_that_does_not_take_a_file_says_why(desk: Desk, ledger: Ledger) -
             "rule": "to-markdown",
             "takes_it": False,
             "has_job": False,
+            "paused": None,
             "why_not": "its patterns do not match the path",
             "types": [],
         }
@@ -281,3 +282,16 @@ def test_a_document_that_is_forgotten_is_said_to_be(desk: Desk, ledger: Ledger) 
 
     assert job.version == ulid_of("unknown")
     assert "of which the ledger has no more" in said.text
+
+
+def test_a_rule_whose_converter_is_missing_says_what_it_waits_for(
+    desk: Desk, ledger: Ledger
+) -> None:
+    ledger.record("docs", [uploaded("a.docx")], at=NOW)
+    missing = ConverterRow("markdown", BreakerState.OPEN, "kreuzberg is not installed", NOW, None)
+    ledger.converters.put(missing)
+
+    said, listed = desk.asks("why", "a.docx").text, desk.asks("jobs").text
+
+    assert "yes, and markdown is down: kreuzberg is not installed" in said
+    assert "kreuzberg is not installed; then start docferry again" in listed

@@ -13,8 +13,7 @@ from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 
 _FEW = 100  # jobs of one rule that are looked at one by one
-_DOWN = (Failure.OUTAGE, Failure.CONFIGURATION)
-_NOT_ITS_OWN = (*_DOWN, Failure.STORING, Failure.OTHER)
+_NOT_ITS_OWN = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.STORING, Failure.OTHER)
 _OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
 
 
@@ -49,7 +48,8 @@ class BacklogReport:
     """
 
     rule: str
-    done: int
+    queued: int  #: of the backlog
+    done: int  #: conversions of the rule that are over, of all there ever were: of older ways too
     total: int
     is_all_known: bool
 
@@ -79,6 +79,7 @@ def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
     return tuple(
         BacklogReport(
             rule=name,
+            queued=count,
             done=sum(states.get(name, {}).get(state, 0) for state in _OVER),
             total=sum(states.get(name, {}).values()),
             is_all_known=count < MOST_QUEUED // 2,
@@ -142,7 +143,7 @@ def _tried_before(ledger: Ledger, rule: str) -> list[JobRow]:
 
 def _is_suspect(job: JobRow) -> bool:
     """Say whether its converter failed with the document in its hands: it then goes last."""
-    return job.priority is Priority.BACKLOG and job.failure in _DOWN
+    return job.priority is Priority.BACKLOG and job.failure is Failure.OUTAGE
 
 
 def _has_backlog(ledger: Ledger, rule: str, count: int) -> bool:

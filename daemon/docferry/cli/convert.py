@@ -128,9 +128,6 @@ def _show_counts(found: Sequence[Counted], *, is_json: bool) -> None:
     if is_json:
         emit_json(found)
         return
-    if not found:
-        line("there is no such rule")
-        return
     rows = [
         (one.rule, one.files, "?" if one.missing is None else one.missing, one.trouble or "")
         for one in found

@@ -210,7 +210,10 @@ def _show_conversions(report: Status) -> None:
     show_converters(report.converters, "  ")
     for backlog in report.backlogs:
         more = "" if backlog.is_all_known else ", and more to come"
-        line(f"  backlog of rule {backlog.rule}: {backlog.done} of {backlog.total} done{more}")
+        line(
+            f"  backlog of rule {backlog.rule}: {backlog.queued} to do{more}; {backlog.done} of "
+            f"all its {counted(backlog.total, 'conversion')} are over"
+        )
     for job in report.dead_letters[:_MOST]:
         line(f"  given up on {job.mirror}: {job.path} (rule {job.rule}, {ago(job.finished_at)})")
         line(f"    why: {job.last_error}", colour="red")

@@ -78,9 +78,12 @@ def show_converters(converters: Sequence[ConverterReport], indent: str = "") -> 
 
 def _show_down(one: ConverterReport, down: ConverterRow, indent: str) -> None:
     whose = "" if down.name == one.name else f"{down.name} is "
-    when = "" if down.retry_at is None else f"; tried again {down.retry_at.astimezone():%H:%M:%S}"
     if down.state is BreakerState.HALF_OPEN:
         when = "; a document tries it out now"
+    elif down.retry_at is None:  # it could not even be made
+        when = "; then start docferry again"
+    else:
+        when = f"; tried again {down.retry_at.astimezone():%H:%M:%S}"
     line(f"{indent}  {whose}down since {ago(down.since)}: {down.reason}{when}", colour="red")
     if one.suspect is not None:
         line(

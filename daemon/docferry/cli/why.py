@@ -102,7 +102,8 @@ def _show_verdicts(story: VersionStory) -> None:
         if not verdict.takes_it:
             refusals.setdefault(verdict.why_not, []).append(verdict.rule)
         elif not verdict.has_job:
-            line(f"  rule {verdict.rule}: yes, and its job is not queued yet", colour="yellow")
+            waits = verdict.paused or "its job is not queued yet"
+            line(f"  rule {verdict.rule}: yes, and {waits}", colour="yellow")
         else:
             kinds = (
                 f", if it is {' or '.join(verdict.types)} by its content" if verdict.types else ""
