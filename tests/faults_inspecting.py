@@ -218,8 +218,8 @@ INSPECTING = (
     Fault(
         "a chain is down with its first converter only",
         "app/queues.py",
-        '        next((down[one] for one in name.split("+") if one in down), None),\n',
-        '        down.get(name.split("+")[0]),\n',
+        '        down=next((down[one] for one in name.split("+") if one in down), None),\n',
+        '        down=down.get(name.split("+")[0]),\n',
         REPORT,
     ),
     Fault(

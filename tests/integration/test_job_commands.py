@@ -141,6 +141,18 @@ def test_what_a_converter_failed_over_is_no_backlog(desk: Desk, ledger: Ledger) 
     assert ["backlog of rule" in said for said in (alone, beside_one)] == [False, True]
 
 
+def test_letters_of_documents_that_are_gone_are_counted_apart(desk: Desk, ledger: Ledger) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    for name in ("a.docx", "b.docx", "c.docx"):
+        dead(ledger, name)
+    ledger.record("docs", [deleted("a.docx")], at=NOW + MINUTE)
+
+    said = desk.asks("status").text
+
+    assert "conversions: 3 dead (1 of the dead are of documents that are gone)" in said
+    assert "markdown: 0 queued, 0 running, 2 dead" in said
+
+
 def test_a_converter_that_is_tried_out_is_still_down(desk: Desk, ledger: Ledger) -> None:
     running(ledger, "a.docx")
     since = datetime.now(UTC) - timedelta(minutes=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +23,7 @@ class ConverterReport:
     """
     One converter, or one chain of them.
 
+    dead: letters: as in `dead list`, without those of documents that are nowhere any more.
     down: that one of the chain which gets no documents now; None: all do.
     suspect: the only one that waits for what is down, where it failed over that document. With
         no other one to compare, nobody can tell which of them is to blame, and it is tried on.
@@ -66,7 +68,11 @@ def converters(config: Config, ledger: Ledger) -> tuple[ConverterReport, ...]:
     for queue in ledger.jobs.queues():
         queues.setdefault(queue.converter, []).append(queue)
     down = {row.name: row for row in ledger.converters.all() if row.state != BreakerState.CLOSED}
-    reports = [_converter(config, name, queues[name], down) for name in sorted(queues)]
+    letters = Counter(letter.converter for letter in ledger.jobs.letters())
+    reports = [
+        replace(_converter(config, name, queues[name], down), dead=letters[name])
+        for name in sorted(queues)
+    ]
     return tuple(_with_what_waits(ledger, one, queues[one.name]) for one in reports)
 
 
@@ -111,9 +117,8 @@ def _converter(
         tuple(rule.name for rule in config.converts if rule.converter == name),
         sum(queue.queued for queue in queues),
         sum(queue.running for queue in queues),
-        sum(queue.dead for queue in queues),
-        min(oldest, default=None),
-        next((down[one] for one in name.split("+") if one in down), None),
+        oldest_at=min(oldest, default=None),
+        down=next((down[one] for one in name.split("+") if one in down), None),
     )
 
 
