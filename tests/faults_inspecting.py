@@ -165,7 +165,49 @@ INSPECTING = (
         "    if job.id != job_id:\n",
         JOBS,
     ),
+    Fault(
+        "a letter of another recipe is queued and skipped without a word",
+        "app/letters.py",
+        "    if recipes.get(job.rule, job.recipe) != job.recipe:\n",
+        "    if False:\n",
+        JOBS,
+    ),
     # What is told.
+    Fault(
+        "nobody is told of the one document that a converter fails over",
+        "app/queues.py",
+        "    if (report.queued, report.running) != (1, 0):\n",
+        "    if True:\n",
+        JOBS,
+    ),
+    Fault(
+        "one of many passes for the one that a converter fails over",
+        "app/queues.py",
+        "    if (report.queued, report.running) != (1, 0):\n",
+        "    if False:\n",
+        JOBS,
+    ),
+    Fault(
+        "what a converter failed over is called a backlog",
+        "app/queues.py",
+        "        if count and _has_backlog(ledger, name, count)\n",
+        "        if count\n",
+        JOBS,
+    ),
+    Fault(
+        "a renamed rule waits for ever for what is done",
+        "app/why.py",
+        "    return (job.converter, job.place) == (rule.converter, rule.place_for(version.path))\n",
+        "    return False\n",
+        WHY,
+    ),
+    Fault(
+        "a result that came back passes for gone",
+        "app/why.py",
+        "key=lambda row: (row.is_current, row.id)",
+        "key=lambda row: row.id",
+        WHY,
+    ),
     Fault(
         "a converter that is down is in step",
         "app/report.py",
@@ -176,8 +218,8 @@ INSPECTING = (
     Fault(
         "a chain is down with its first converter only",
         "app/queues.py",
-        '        next((down[one] for one in name.split("+") if one in down), None),\n',
-        '        down.get(name.split("+")[0]),\n',
+        '        down=next((down[one] for one in name.split("+") if one in down), None),\n',
+        '        down=down.get(name.split("+")[0]),\n',
         REPORT,
     ),
     Fault(

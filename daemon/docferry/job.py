@@ -15,7 +15,7 @@ class JobState(StrEnum):
     DONE = "done"
     DEAD = "dead"  # given up on, with its reason: a dead letter
     SKIPPED = "skipped"  # it turned out that nothing is to be done, with the reason
-    DISCARDED = "discarded"  # a dead letter that a person has put aside
+    DISCARDED = "discarded"  # a dead letter put aside: by a person, or as its rule has changed
 
 
 class JobStage(StrEnum):
@@ -70,7 +70,7 @@ class ConverterRow:
     name: str
     state: BreakerState
     reason: str | None  #: what it last failed with
-    since: datetime  #: of this state
+    since: datetime  #: that it is up; or down, through all tries since it first failed
     retry_at: datetime | None  #: when an open one is tried out
 
 

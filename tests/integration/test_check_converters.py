@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from config_files import BASE, OTHER, Written
+from config_files import BASE, NOTHING, OTHER, Written
 from conversion_servers import FailingServer
 from docferry.app.check import exit_code
 from docferry.app.check_converters import check_converters, told_of
@@ -30,9 +30,15 @@ def file(tmp_path: pathlib.Path) -> Written:
     return Written(tmp_path / "docferry.toml")
 
 
-def configured(file: Written, tables: str, converter: str, *more: str) -> Config:
+def configured(
+    file: Written,
+    tables: str,
+    converter: str,
+    *more: str,
+    variables: Mapping[str, str] = NOTHING,
+) -> Config:
     rules = [RULE.format(name=f"r{at}", converter=one) for at, one in enumerate((converter, *more))]
-    return file.load(BASE + OTHER + tables + "".join(rules))
+    return file.load(BASE + OTHER + tables + "".join(rules), variables)
 
 
 def of(subject: str, findings: Sequence[Finding]) -> list[Finding]:
@@ -61,15 +67,30 @@ def test_a_program_that_is_missing_is_an_error_that_names_the_rules(file: Writte
     assert exit_code(findings) == 7
 
 
-def test_a_service_is_asked_whether_it_answers(file: Written) -> None:
+def test_a_service_is_asked_whether_it_answers_and_its_secret_is_told_of(
+    file: Written, tmp_path: pathlib.Path
+) -> None:
     with FailingServer() as server:
-        config = configured(file, SERVICE.format(url=server.url), "service")
+        content = SERVICE.format(url=server.url)
+        config = configured(file, content, "service")
+        (tmp_path / "service.secret").write_text("abc")
+        known = configured(
+            file, content, "service", variables={"CREDENTIALS_DIRECTORY": str(tmp_path)}
+        )
+        [with_secret] = of("converter service", [*check_converters(known, Onlooker())])
         [up] = of("converter service", [*check_converters(config, Onlooker())])
         server.go_down()
         [down] = of("converter service", [*check_converters(config, Onlooker())])
 
     assert (up.level, down.level) == ("ok", "error")
-    assert up.what == f"multipart {server.url} answers"
+    assert up.what == (
+        f"multipart {server.url} answers; no secret is sent: there is no file service.secret in "
+        "$CREDENTIALS_DIRECTORY"
+    )
+    assert with_secret.what == (
+        f"multipart {server.url} answers; whether it takes the secret in service.secret only a "
+        "document will tell"
+    )
     assert "does not answer" in down.what
 
 

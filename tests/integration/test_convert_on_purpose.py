@@ -191,3 +191,10 @@ def test_a_dry_run_counts_what_each_rule_would_convert_and_changes_nothing(
     assert facts == [{"rule": "to-markdown", "files": 2, "missing": 1, "trouble": None}]
     assert "to-markdown 2 1" in said.words
     assert ledger.jobs.all() == before
+
+
+def test_a_rule_that_is_not_there_cannot_be_counted(desk: Desk, ledger: Ledger) -> None:
+    said = desk.asks("convert", "--dry-run", "--rule", "nope")
+
+    assert said.code == 2
+    assert "there is no rule 'nope'; there is: to-markdown" in said.errors

@@ -11,9 +11,11 @@ import pytest
 
 from commands import Desk
 from conversion_rows import RULE, dead, done, queued, running
+from docferry.app.conversion import rules_of
 from docferry.app.wake import WakeUps
+from docferry.config import load
 from docferry.core.failures import Failed
-from docferry.job import BreakerState, ConverterRow, Failure, JobState
+from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.model import Ulid
 from ledger_rows import MINUTE, NOW, deleted, ulid_of
@@ -40,6 +42,12 @@ def state_of(ledger: Ledger, job: Ulid) -> JobState:
     row = ledger.jobs.get(job)
     assert row is not None
     return row.state
+
+
+def recipe_of(desk: Desk) -> str:
+    """Give the recipe of the one rule, as it is now."""
+    [rule] = rules_of(load(desk.config, {}))
+    return rule.recipe
 
 
 # jobs
@@ -83,6 +91,78 @@ def test_a_job_that_waits_for_an_outage_says_so_and_when_it_is_tried_again(
 
     assert "down since" in said.text.splitlines()[1]
     assert "waits for markdown; before: connection refused; tried again" in said.text
+    assert "it may be the fault of" not in said.text  # which the document was not there for
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_one_document_that_a_converter_fails_over_is_named(
+    desk: Desk, ledger: Ledger, others: int
+) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    job = running(ledger, "a.docx")
+    for number in range(others):
+        queued(ledger, f"{number}.docx")
+    again_at = datetime.now(UTC) + timedelta(minutes=1)
+    hung_up = Failed(Failure.OUTAGE, "it hung up", is_in_doubt=True)
+    ledger.jobs.again(job.id, again_at, hung_up, counts=False)
+    ledger.converters.put(
+        ConverterRow("markdown", BreakerState.OPEN, hung_up.reason, NOW, again_at)
+    )
+
+    listed, status = desk.asks("jobs").text, desk.asks("status").text
+
+    said = "it may be the fault of docs: a.docx, which alone waits for it"
+    assert [said in listed, said in status] == [not others, not others]
+
+
+def test_a_document_that_waits_for_no_fault_of_its_own_is_named_with_what_it_waits_for(
+    desk: Desk, ledger: Ledger
+) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    job = running(ledger, "a.docx")
+    full = Failed(Failure.OTHER, "cannot write /var/x: No space left on device")
+    ledger.jobs.again(job.id, datetime.now(UTC) + MINUTE, full, counts=False)
+
+    said = desk.asks("status").text
+
+    assert "docs: a.docx waits: cannot write /var/x: No space left on device; tried" in said
+
+
+def test_what_a_converter_failed_over_is_no_backlog(desk: Desk, ledger: Ledger) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    job = running(ledger, "a.docx")
+    hung_up = Failed(Failure.OUTAGE, "it hung up", is_in_doubt=True)
+    ledger.jobs.again(job.id, datetime.now(UTC) + MINUTE, hung_up, counts=False)
+    alone = desk.asks("status").text
+    queued(ledger, "b.docx", priority=Priority.BACKLOG)
+
+    beside_one = desk.asks("status").text
+
+    assert ["backlog of rule" in said for said in (alone, beside_one)] == [False, True]
+
+
+def test_letters_of_documents_that_are_gone_are_counted_apart(desk: Desk, ledger: Ledger) -> None:
+    desk.configure("docs", "processed", more=RULE)
+    for name in ("a.docx", "b.docx", "c.docx"):
+        dead(ledger, name)
+    ledger.record("docs", [deleted("a.docx")], at=NOW + MINUTE)
+
+    said = desk.asks("status").text
+
+    assert "conversions: 3 dead (1 of the dead are of documents that are gone)" in said
+    assert "markdown: 0 queued, 0 running, 2 dead" in said
+
+
+def test_a_converter_that_is_tried_out_is_still_down(desk: Desk, ledger: Ledger) -> None:
+    running(ledger, "a.docx")
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    ledger.converters.put(ConverterRow("markdown", BreakerState.HALF_OPEN, "refused", since, None))
+
+    said = desk.asks("jobs")
+
+    assert said.text.splitlines()[1] == (
+        "  down since 5 min ago: refused; a document tries it out now"
+    )
 
 
 def test_jobs_are_chosen_by_state_and_rule_and_what_is_left_out_is_said(
@@ -189,7 +269,7 @@ def test_one_letter_tells_why_what_the_converter_said_and_where_its_bytes_are(
 
     for words in (
         "docs: broken.docx",
-        "why: no document at all (refused)",
+        "why (refused): no document at all",
         "after 1 attempt",
         "rule to-markdown; converter markdown",
         f"version {job.version}",
@@ -229,7 +309,8 @@ def test_what_is_no_dead_letter_is_not_shown_as_one(desk: Desk, ledger: Ledger) 
 def test_a_letter_that_is_replayed_is_queued_with_all_its_attempts(
     desk: Desk, ledger: Ledger
 ) -> None:
-    job, other = dead(ledger, "a.docx"), dead(ledger, "b.docx")
+    recipe = recipe_of(desk)
+    job, other = dead(ledger, "a.docx", recipe=recipe), dead(ledger, "b.docx", recipe=recipe)
 
     said = desk.asks("dead", "replay", job.id)
     row = ledger.jobs.get(job.id)
@@ -245,7 +326,7 @@ def test_a_letter_that_is_replayed_is_queued_with_all_its_attempts(
     "options", [["--all"], ["--failure", "refused"], ["--rule", "to-markdown"]]
 )
 def test_letters_are_replayed_together(desk: Desk, ledger: Ledger, options: list[str]) -> None:
-    jobs = [dead(ledger, f"{name}.docx") for name in "abc"]
+    jobs = [dead(ledger, f"{name}.docx", recipe=recipe_of(desk)) for name in "abc"]
 
     said = desk.asks("dead", "replay", "--json", *options)
 
@@ -256,7 +337,8 @@ def test_letters_are_replayed_together(desk: Desk, ledger: Ledger, options: list
 def test_a_letter_whose_rule_is_gone_is_left_for_nobody_would_do_it(
     desk: Desk, ledger: Ledger
 ) -> None:
-    gone, there = dead(ledger, "a.docx", rule="other"), dead(ledger, "b.docx")
+    gone = dead(ledger, "a.docx", rule="other")
+    there = dead(ledger, "b.docx", recipe=recipe_of(desk))
 
     said = desk.asks("dead", "replay", "--all")
 
@@ -264,6 +346,20 @@ def test_a_letter_whose_rule_is_gone_is_left_for_nobody_would_do_it(
     assert f"left: {gone.id}: its rule other is not in the configuration" in said.text
     assert state_of(ledger, gone.id) is JobState.DEAD
     assert state_of(ledger, there.id) is JobState.QUEUED
+
+
+def test_a_letter_of_a_rule_that_has_changed_is_left_for_it_would_be_skipped(
+    desk: Desk, ledger: Ledger
+) -> None:
+    job = dead(ledger, "a.docx", recipe="an older one")
+
+    said = desk.asks("dead", "replay", job.id)
+
+    assert said.code == 1
+    assert "no dead letters" not in said.text
+    assert f"left: {job.id}: its rule to-markdown converts in another way now" in said.words
+    assert "docferry convert a.docx" in said.words
+    assert state_of(ledger, job.id) is JobState.DEAD
 
 
 def test_of_several_ids_one_that_is_wrong_changes_nothing(desk: Desk, ledger: Ledger) -> None:

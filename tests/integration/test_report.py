@@ -298,7 +298,7 @@ def test_a_backlog_says_how_far_it_is_until_it_is_done(config: Config, ledger: L
     ledger.jobs.skip(job.id, NOW, Failure.CHANGED, "gone")
     last = ledger.jobs.claim(NOW + 2 * MINUTE, NOW + 3 * MINUTE, rules=["to-markdown"])
 
-    assert (found.rule, found.done, found.total) == ("to-markdown", 1, 3)
+    assert (found.rule, found.queued, found.done, found.total) == ("to-markdown", 1, 1, 3)
     assert found.is_all_known
     assert last is not None
     assert status(config, ledger).backlogs == ()

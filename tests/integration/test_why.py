@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from commands import Desk
-from conversion_rows import RULE, SECOND, dead, done, job_of, queued, running
+from conversion_rows import RULE, SECOND, came_of, dead, done, job_of, queued, running
 from docferry.core.failures import Failed
-from docferry.job import Failure
+from docferry.job import BreakerState, ConverterRow, Failure
 from docferry.ledger import Ledger
 from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
 
@@ -57,8 +57,8 @@ def test_a_document_tells_when_it_came_what_was_done_and_what_was_made_of_it(
         "taken from a drop folder",
         "upload",
         f"rule to-markdown: job {job.id} queued for markdown",
-        "begun, after 1.0 s",
-        "done, after 4.0 s: processed: a.md",
+        "to-markdown: begun, after 1.0 s",
+        "to-markdown: done, after 4.0 s: processed: a.md",
         "rule to-markdown: yes",
     )
 
@@ -108,6 +108,24 @@ def test_each_content_of_a_result_tells_of_its_own_document(desk: Desk, ledger: 
     assert [story["made_from"]["job"]["id"] for story in stories] == [second.id, first.id]
 
 
+def test_a_result_that_came_back_is_there(desk: Desk, ledger: Ledger) -> None:
+    job = done(ledger, "a.docx", "a.md")
+    again = came_of(job, "a.md", NOW + MINUTE)
+    assert again.version is not None
+    assert again.synced is not None
+    first = "0" * 26  # as a rebuild finds it: not the newest by its number, but the present one
+    synced = replace(again.synced, version=first)
+    ledger.record("processed", [deleted("a.md")], at=NOW + MINUTE)
+    gone = desk.asks("why", "a.docx").text
+    back_again = replace(again, version=replace(again.version, id=first), synced=synced)
+    ledger.record("processed", [back_again], at=NOW + 2 * MINUTE)
+
+    back = desk.asks("why", "a.docx").text
+
+    assert "processed: a.md (not there any more)" in gone
+    assert "(not there any more)" not in back
+
+
 def test_an_edit_of_a_result_was_made_by_no_conversion(desk: Desk, ledger: Ledger) -> None:
     done(ledger, "a.docx", "a.md")
     edit = uploaded("a.md", "a person's")
@@ -138,6 +156,20 @@ def test_a_conversion_that_waits_tells_for_what(desk: Desk, ledger: Ledger) -> N
     assert "waits: its turn comes" in fresh
 
 
+def test_rules_that_do_not_take_a_file_for_one_reason_say_so_together(
+    desk: Desk, ledger: Ledger
+) -> None:
+    other = RULE.replace('"to-markdown"', '"other"').replace(
+        '"processed"', '"processed/other/{ulid}.{ext}"'
+    )
+    desk.configure("docs", "processed", more=RULE + other)
+    ledger.record("docs", [uploaded("a.txt")], at=NOW)
+
+    said = desk.asks("why", "a.txt")
+
+    assert "rules to-markdown, other: no, its patterns do not match the path" in said.text
+
+
 def test_a_rule_that_does_not_take_a_file_says_why(desk: Desk, ledger: Ledger) -> None:
     ledger.record("docs", [uploaded("a.txt")], at=NOW)
 
@@ -149,10 +181,18 @@ def test_a_rule_that_does_not_take_a_file_says_why(desk: Desk, ledger: Ledger) -
         {
             "rule": "to-markdown",
             "takes_it": False,
+            "has_job": False,
+            "paused": None,
             "why_not": "its patterns do not match the path",
             "types": [],
         }
     ]
+
+
+def test_a_rule_that_was_renamed_has_the_jobs_of_its_older_name(desk: Desk, ledger: Ledger) -> None:
+    done(ledger, "a.docx", rule="older")
+
+    assert "rule to-markdown: yes\n" in desk.asks("why", "a.docx").text
 
 
 def test_a_rule_whose_job_is_not_there_yet_says_so(desk: Desk, ledger: Ledger) -> None:
@@ -242,3 +282,16 @@ def test_a_document_that_is_forgotten_is_said_to_be(desk: Desk, ledger: Ledger) 
 
     assert job.version == ulid_of("unknown")
     assert "of which the ledger has no more" in said.text
+
+
+def test_a_rule_whose_converter_is_missing_says_what_it_waits_for(
+    desk: Desk, ledger: Ledger
+) -> None:
+    ledger.record("docs", [uploaded("a.docx")], at=NOW)
+    missing = ConverterRow("markdown", BreakerState.OPEN, "kreuzberg is not installed", NOW, None)
+    ledger.converters.put(missing)
+
+    said, listed = desk.asks("why", "a.docx").text, desk.asks("jobs").text
+
+    assert "yes, and markdown is down: kreuzberg is not installed" in said
+    assert "kreuzberg is not installed; then start docferry again" in listed

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from docferry.core.failures import Failed
 from docferry.core.filters import Filter
 from docferry.core.rules import Rule, jobs_for
 from docferry.engine.backlog import Backlog, Counted, count
@@ -79,6 +80,57 @@ def test_what_has_a_job_gets_no_other_whatever_became_of_it(ledger: Ledger) -> N
     run(ledger, RULE, at=3 * DAY)
 
     assert ledger.jobs.counts()[JobState.DONE] == len(ledger.jobs.all()) == 2
+
+
+def test_what_was_given_up_on_is_no_letter_any_more_once_its_rule_has_changed(
+    ledger: Ledger,
+) -> None:
+    files(ledger, "a.docx")
+    run(ledger, RULE)
+    letter = ledger.jobs.claim(NOW + DAY, NOW + DAY, rules=["text"])
+    assert letter is not None
+    ledger.jobs.dead(letter.id, NOW + DAY, Failed(Failure.REFUSED, "torn"))
+
+    run(ledger, RULE, at=3 * DAY)
+    unchanged = [one.id for one in ledger.jobs.letters()]
+    run(ledger, replace(RULE, recipe="r2"), at=3 * DAY)
+
+    assert unchanged == [letter.id]
+    assert ledger.jobs.letters() == []
+    assert {one.recipe: one.state for one in ledger.jobs.all()} == {
+        "r1": JobState.DISCARDED,
+        "r2": JobState.QUEUED,
+    }
+
+
+def test_what_was_given_up_on_goes_over_to_its_rule_when_that_is_renamed(ledger: Ledger) -> None:
+    files(ledger, "a.docx", "b.docx")
+    run(ledger, RULE)
+    for _ in "ab":
+        letter = ledger.jobs.claim(NOW + DAY, NOW + DAY, rules=["text"])
+        assert letter is not None
+        ledger.jobs.dead(letter.id, NOW + DAY, Failed(Failure.REFUSED, "torn"))
+
+    run(ledger, replace(RULE, name="words", patterns=Filter(("a.docx",))), at=2 * DAY)
+
+    states = {one.path: (one.rule, one.state) for one in ledger.jobs.all()}
+    assert states["a.docx"] == ("words", JobState.QUEUED)
+    assert states["b.docx"] == ("text", JobState.DEAD)  # which no rule takes
+
+
+def test_a_rule_does_not_take_over_from_one_that_is_there(ledger: Ledger) -> None:
+    files(ledger, "a.docx")
+    run(ledger, RULE)
+    letter = ledger.jobs.claim(NOW + DAY, NOW + DAY, rules=["text"])
+    assert letter is not None
+    ledger.jobs.dead(letter.id, NOW + DAY, Failed(Failure.REFUSED, "torn"))
+
+    other = replace(RULE, name="other", smallest=1)
+    run(ledger, RULE, other, at=2 * DAY)
+    Backlog(ledger, [replace(other, smallest=2)], lambda: NOW + 2 * DAY, paused=["text"]).step()
+
+    [row] = ledger.jobs.all()
+    assert (row.rule, row.state) == ("text", JobState.DEAD)
 
 
 def test_what_conversions_made_is_no_backlog(ledger: Ledger) -> None:

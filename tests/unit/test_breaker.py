@@ -58,6 +58,20 @@ def test_it_opens_after_some_outages_in_a_row_and_not_before() -> None:
     assert breaker.down_since == NOW
 
 
+def test_a_converter_is_down_since_it_first_failed_however_often_it_is_tried() -> None:
+    breaker = closed(NOW)
+    for second in range(OPENS_AFTER):
+        breaker = after_outage(breaker, OUTAGE, NOW + second * SECOND, 0.5)
+    for _ in range(3):
+        breaker = failed_probe(breaker)
+
+    down = breaker.row("office")
+    up = after_success(breaker, NOW + timedelta(days=1)).row("office")
+
+    assert (down.state, down.since) == (BreakerState.OPEN, NOW)
+    assert (up.state, up.since) == (BreakerState.CLOSED, NOW + timedelta(days=1))
+
+
 def test_a_success_in_between_begins_the_row_anew() -> None:
     breaker = closed(NOW)
     for _ in range(OPENS_AFTER * 3):

@@ -245,6 +245,14 @@ def test_a_rule_names_converters_that_are_there(file: Written) -> None:
     assert faults["convert.text.with"].right == "did you mean markdown?"
 
 
+def test_a_kind_that_needs_a_table_is_no_converter_by_itself(file: Written) -> None:
+    faults = file.faults(BASE + OTHER + RULE.replace('"markdown"', '"pandoc"'))
+
+    assert faults["convert.text.with"].right == (
+        'that is a kind: a table [converter.pandoc] with kind = "pandoc", and its format'
+    )
+
+
 def test_options_are_given_as_a_service_and_as_a_program_take_them(file: Written) -> None:
     options = "options = { toc = true, toc-depth = 2, lang = 'de', quiet = false }"
 

@@ -128,5 +128,5 @@ def test_retries_are_spread() -> None:
 def test_a_document_that_ends_docferry_each_time_is_not_tried_for_ever() -> None:
     assert lost_too_often(4, max_attempts=4) is None
     assert lost_too_often(5, max_attempts=4) == GiveUp(
-        Failure.CRASHED, "docferry itself ended 4 times while it was converted"
+        Failure.CRASHED, "it was tried 4 times, and docferry itself ended during the last"
     )

@@ -46,7 +46,7 @@ def _check(config: Config, one: ConverterConfig, onlooker: Onlooker) -> Finding:
         converter = make_converter(config, one.name)
         try:
             with onlooker.waiting(f"the converter {one.name}"):
-                what = _asked(converter)
+                what = _asked(converter, one)
         finally:
             converter.stop()
     except DocferryError as error:
@@ -54,10 +54,17 @@ def _check(config: Config, one: ConverterConfig, onlooker: Onlooker) -> Finding:
     return Finding("converter", subject, "ok", what)
 
 
-def _asked(converter: Converter) -> str:
+def _asked(converter: Converter, options: ConverterConfig) -> str:
     if isinstance(converter, _HasHealth):
         converter.health(_PATIENCE_S)
-        return f"{converter.release()} answers"
+        # Most services answer this to anybody: that they do says nothing about the secret.
+        file = f"{options.name}.secret"
+        secret = (
+            f"no secret is sent: there is no file {file} in $CREDENTIALS_DIRECTORY"
+            if options.secret is None
+            else f"whether it takes the secret in {file} only a document will tell"
+        )
+        return f"{converter.release()} answers; {secret}"
     return f"{converter.release()} is there"
 
 

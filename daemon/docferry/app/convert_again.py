@@ -60,14 +60,7 @@ def wanted(
     """
     chains = chains_of(config)
     rules = {one.name: one for one in chains.rules}
-    shapes = [one for one in shapes_of(config) if rule in (None, one.name)]
-    if not shapes:
-        known = ", ".join(one.name for one in config.converts) or "none"
-        raise UserError(
-            "there is no rule in the configuration"
-            if rule is None
-            else f"there is no rule {rule!r}; there is: {known}"
-        )
+    shapes = _shapes(config, rule)
     documents, jobs = 0, list[NewJob]()
     refused: dict[str, str] = {}
     for version in _documents(config, ledger, what, mirror):
@@ -93,14 +86,30 @@ def ask(ledger: Ledger, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:
 
 
 def count(config: Config, ledger: Ledger, rule: str | None = None) -> list[Counted]:
-    """Say of each rule, or of one, how many files it would convert that are there already."""
+    """
+    Say of each rule, or of one, how many files it would convert that are there already.
+
+    Raises:
+        UserError: There is no such rule.
+    """
     chains = chains_of(config)
     rules = {one.name: one for one in chains.rules}
     return [
         _count(ledger, rules.get(shape.name), shape, chains.paused.get(shape.name))
-        for shape in shapes_of(config)
-        if rule in (None, shape.name)
+        for shape in _shapes(config, rule)
     ]
+
+
+def _shapes(config: Config, rule: str | None) -> list[Rule]:
+    shapes = [one for one in shapes_of(config) if rule in (None, one.name)]
+    if not shapes:
+        known = ", ".join(one.name for one in config.converts) or "none"
+        raise UserError(
+            "there is no rule in the configuration"
+            if rule is None
+            else f"there is no rule {rule!r}; there is: {known}"
+        )
+    return shapes
 
 
 def _count(ledger: Ledger, rule: Rule | None, shape: Rule, trouble: str | None) -> Counted:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+from docferry.app.conversion import rules_of
 from docferry.config import Config
 from docferry.errors import UserError
 from docferry.job import Failure, JobRow, JobState
@@ -89,11 +90,8 @@ def replay(
         UserError: One of *ids* is no dead letter; then none is queued.
     """
     jobs = _meant(ledger, ids, which)
-    left = {
-        job.id: f"its rule {job.rule} is not in the configuration any more"
-        for job in jobs
-        if not _has_rule(config, job)
-    }
+    recipes = {rule.name: rule.recipe for rule in rules_of(config)} if jobs else {}
+    left = {job.id: why for job in jobs if (why := _why_left(config, recipes, job)) is not None}
     wanted = [job.id for job in jobs if job.id not in left]
     ledger.jobs.replay(wanted, at)
     return Decided(tuple(wanted), left)
@@ -124,6 +122,19 @@ def _dead(ledger: Ledger, job_id: Ulid) -> JobRow:
     if job.state is not JobState.DEAD:
         raise UserError(f"job {job.id} is no dead letter: it is {job.state}")
     return job
+
+
+def _why_left(config: Config, recipes: Mapping[str, str], job: JobRow) -> str | None:
+    """Say why trying *job* again would come to nothing; None: it would not."""
+    if not _has_rule(config, job):
+        return f"its rule {job.rule} is not in the configuration any more"
+    # Of a rule whose converter cannot be had just now nobody knows how it converts.
+    if recipes.get(job.rule, job.recipe) != job.recipe:
+        return (
+            f"its rule {job.rule} converts in another way now, and docferry run converts all "
+            f"that way by itself; at once with docferry convert {job.path}"
+        )
+    return None
 
 
 def _has_rule(config: Config, job: JobRow) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from docferry.config import Config
 from docferry.engine.backlog import MOST_QUEUED
-from docferry.job import BreakerState, ConverterRow, JobRow, JobState
+from docferry.job import BreakerState, ConverterRow, Failure, JobRow, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 
+_FEW = 100  # jobs of one rule that are looked at one by one
+_NOT_ITS_OWN = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.STORING, Failure.OTHER)
 _OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
 
 
@@ -20,7 +23,11 @@ class ConverterReport:
     """
     One converter, or one chain of them.
 
+    dead: letters: as in `dead list`, without those of documents that are nowhere any more.
     down: that one of the chain which gets no documents now; None: all do.
+    suspect: the only one that waits for what is down, where it failed over that document. With
+        no other one to compare, nobody can tell which of them is to blame, and it is tried on.
+    held_up: one that waits to be tried again though no converter is down: for what it says.
     """
 
     name: str
@@ -30,6 +37,8 @@ class ConverterReport:
     dead: int = 0
     oldest_at: datetime | None = None  #: of those that are queued
     down: ConverterRow | None = None
+    suspect: JobRow | None = None
+    held_up: JobRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,8 @@ class BacklogReport:
     """
 
     rule: str
-    done: int
+    queued: int  #: of the backlog
+    done: int  #: conversions of the rule that are over, of all there ever were: of older ways too
     total: int
     is_all_known: bool
 
@@ -58,7 +68,12 @@ def converters(config: Config, ledger: Ledger) -> tuple[ConverterReport, ...]:
     for queue in ledger.jobs.queues():
         queues.setdefault(queue.converter, []).append(queue)
     down = {row.name: row for row in ledger.converters.all() if row.state != BreakerState.CLOSED}
-    return tuple(_converter(config, name, queues[name], down) for name in sorted(queues))
+    letters = Counter(letter.converter for letter in ledger.jobs.letters())
+    reports = [
+        replace(_converter(config, name, queues[name], down), dead=letters[name])
+        for name in sorted(queues)
+    ]
+    return tuple(_with_what_waits(ledger, one, queues[one.name]) for one in reports)
 
 
 def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
@@ -70,12 +85,13 @@ def backlogs(config: Config, ledger: Ledger) -> tuple[BacklogReport, ...]:
     return tuple(
         BacklogReport(
             rule=name,
+            queued=count,
             done=sum(states.get(name, {}).get(state, 0) for state in _OVER),
             total=sum(states.get(name, {}).values()),
             is_all_known=count < MOST_QUEUED // 2,
         )
         for name, count in queued.items()
-        if count
+        if count and _has_backlog(ledger, name, count)
     )
 
 
@@ -101,7 +117,40 @@ def _converter(
         tuple(rule.name for rule in config.converts if rule.converter == name),
         sum(queue.queued for queue in queues),
         sum(queue.running for queue in queues),
-        sum(queue.dead for queue in queues),
-        min(oldest, default=None),
-        next((down[one] for one in name.split("+") if one in down), None),
+        oldest_at=min(oldest, default=None),
+        down=next((down[one] for one in name.split("+") if one in down), None),
     )
+
+
+def _with_what_waits(
+    ledger: Ledger, report: ConverterReport, queues: Sequence[Queue]
+) -> ConverterReport:
+    """Name the document that a person should know of to understand why the queue stands."""
+    jobs = [
+        job
+        for queue in queues
+        if queue.queued
+        for job in _tried_before(ledger, queue.rule)
+        if job.converter == report.name
+    ]
+    if report.down is None:
+        return replace(report, held_up=next(iter(jobs), None))
+    if (report.queued, report.running) != (1, 0):
+        return report
+    return replace(report, suspect=next((job for job in jobs if _is_suspect(job)), None))
+
+
+def _tried_before(ledger: Ledger, rule: str) -> list[JobRow]:
+    """Give queued jobs that failed for what is not the document's own."""
+    jobs = ledger.jobs.all(JobState.QUEUED, rule=rule, limit=_FEW)
+    return [job for job in jobs if job.failure in _NOT_ITS_OWN]
+
+
+def _is_suspect(job: JobRow) -> bool:
+    """Say whether its converter failed with the document in its hands: it then goes last."""
+    return job.priority is Priority.BACKLOG and job.failure is Failure.OUTAGE
+
+
+def _has_backlog(ledger: Ledger, rule: str, count: int) -> bool:
+    """Say whether of *count* jobs that go last there is one that nothing is held against."""
+    return count > sum(map(_is_suspect, _tried_before(ledger, rule)))

@@ -14,7 +14,7 @@ from docferry.app.versions import mirror_of
 from docferry.config import Config
 from docferry.core.rules import Rule
 from docferry.core.verdict import why_not
-from docferry.job import JobRow
+from docferry.job import BreakerState, JobRow
 from docferry.ledger import HistoryRow, Ledger
 from docferry.model import Path, VersionRow
 
@@ -27,6 +27,8 @@ class Verdict:
 
     rule: str
     takes_it: bool
+    has_job: bool  #: what it calls for is queued, under way or over, whoever asked for it first
+    paused: str | None  #: why a converter of it gets no documents; None: all do
     why_not: str | None
     types: tuple[str, ...]  #: of which its content must be one; (): any
 
@@ -109,24 +111,36 @@ class _Told:
         self._ledger = ledger
         self._rules = rules
         self._history = history
+        self._down = {
+            row.name: f"{row.name} is down: {row.reason}"
+            for row in ledger.converters.all()
+            if row.state is not BreakerState.CLOSED
+        }
 
     def story(self, version: VersionRow) -> VersionStory:
         made_from = self._made_from(version)
+        conversions = self._conversions(version)
         return VersionStory(
             version,
             made_from,
             tuple(one for one in self._history if one.version == version.id),
-            tuple(self._verdict(rule, version) for rule in self._rules),
-            self._conversions(version),
+            tuple(self._verdict(rule, version, conversions) for rule in self._rules),
+            conversions,
         )
 
     def _made_from(self, version: VersionRow) -> MadeFrom | None:
         job = self._ledger.jobs.of_result(version.mirror, version.path, version.sha256)
         return None if job is None else MadeFrom(job, self._ledger.versions.get(job.version))
 
-    def _verdict(self, rule: Rule, version: VersionRow) -> Verdict:
+    def _verdict(
+        self, rule: Rule, version: VersionRow, conversions: Sequence[Conversion]
+    ) -> Verdict:
         reason = why_not(rule, version)
-        return Verdict(rule.name, reason is None, reason, rule.types)
+        has_job = any(_is_called_for(one.job, rule, version) for one in conversions)
+        paused = next(
+            (self._down[name] for name in rule.converter.split("+") if name in self._down), None
+        )
+        return Verdict(rule.name, reason is None, has_job, paused, reason, rule.types)
 
     def _conversions(self, version: VersionRow) -> tuple[Conversion, ...]:
         jobs = self._ledger.jobs.of([version.sha256])[:_MOST_JOBS]
@@ -140,4 +154,12 @@ class _Told:
         if job.result_path is None:
             return None
         rows = self._ledger.versions.of(job.target_mirror, job.result_path)
-        return next((row for row in rows if row.sha256 == job.result_sha256), None)
+        mine = [row for row in rows if row.sha256 == job.result_sha256]
+        return max(mine, key=lambda row: (row.is_current, row.id), default=None)
+
+
+def _is_called_for(job: JobRow, rule: Rule, version: VersionRow) -> bool:
+    """Say whether *job* is *rule*'s, or that of a rule that does the same: of its older name."""
+    if job.rule == rule.name:
+        return True
+    return (job.converter, job.place) == (rule.converter, rule.place_for(version.path))

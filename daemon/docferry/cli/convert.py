@@ -79,8 +79,11 @@ def _refuse(found: Wanted, what: str, *, is_sure: bool) -> None:
         raise UserError(f"there is no file {where} now")
     if not found.jobs:
         whole = "it" if found.documents == 1 else f"any of {found.documents} files"
-        reasons = "".join(f"\n  {rule}: {reason}" for rule, reason in found.refused.items())
-        raise UserError(f"no rule converts {whole}:{reasons}")
+        reasons: dict[str, list[str]] = {}
+        for rule, reason in found.refused.items():
+            reasons.setdefault(reason, []).append(rule)
+        told = "".join(f"\n  {', '.join(rules)}: {reason}" for reason, rules in reasons.items())
+        raise UserError(f"no rule converts {whole}:{told}")
     if len(found.jobs) > _ASK_ABOVE and not is_sure:
         raise UserError(
             f"{counted(found.documents, 'file')}, {len(found.jobs)} conversions: add --yes if "
@@ -124,9 +127,6 @@ def _show(found: Wanted, ids: Sequence[Ulid], *, is_dry: bool) -> None:
 def _show_counts(found: Sequence[Counted], *, is_json: bool) -> None:
     if is_json:
         emit_json(found)
-        return
-    if not found:
-        line("there is no such rule")
         return
     rows = [
         (one.rule, one.files, "?" if one.missing is None else one.missing, one.trouble or "")

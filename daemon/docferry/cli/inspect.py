@@ -11,6 +11,7 @@ from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.jobs import show_converters
 from docferry.cli.output import ago, aside, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
+from docferry.job import JobState
 
 if TYPE_CHECKING:
     from docferry.app.report import FileReport, MirrorReport, Status
@@ -206,11 +207,16 @@ def _show_conversions(report: Status) -> None:
     counts = {state: count for state, count in report.jobs.items() if count}
     if counts or report.converters:
         states = (f"{count} {state}" for state, count in counts.items())
-        line("\nconversions: " + (", ".join(states) or "none yet"))
+        gone = counts.get(JobState.DEAD, 0) - sum(each.dead for each in report.converters)
+        of_gone = f" ({gone} of the dead are of documents that are gone)" if gone > 0 else ""
+        line("\nconversions: " + (", ".join(states) or "none yet") + of_gone)
     show_converters(report.converters, "  ")
     for backlog in report.backlogs:
         more = "" if backlog.is_all_known else ", and more to come"
-        line(f"  backlog of rule {backlog.rule}: {backlog.done} of {backlog.total} done{more}")
+        line(
+            f"  backlog of rule {backlog.rule}: {backlog.queued} to do{more}; {backlog.done} of "
+            f"all its {counted(backlog.total, 'conversion')} are over"
+        )
     for job in report.dead_letters[:_MOST]:
         line(f"  given up on {job.mirror}: {job.path} (rule {job.rule}, {ago(job.finished_at)})")
         line(f"    why: {job.last_error}", colour="red")

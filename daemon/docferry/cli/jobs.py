@@ -12,7 +12,7 @@ from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import ago, emit_json, lasted, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import UserError
-from docferry.job import Failure, JobRow, JobState
+from docferry.job import BreakerState, ConverterRow, Failure, JobRow, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,14 +69,28 @@ def show_converters(converters: Sequence[ConverterReport], indent: str = "") -> 
             text += f", {one.dead} dead"
         line(text)
         if one.down is not None:
-            again = one.down.retry_at
-            when = "" if again is None else f"; tried again {again.astimezone():%H:%M:%S}"
-            whose = "" if one.down.name == one.name else f"{one.down.name} is "
-            word = "tried out" if one.down.state == "half-open" else "down"
-            line(
-                f"{indent}  {whose}{word} since {ago(one.down.since)}: {one.down.reason}{when}",
-                colour="red",
-            )
+            _show_down(one, one.down, indent)
+        if one.held_up is not None:
+            job = one.held_up
+            text = f"{job.mirror}: {job.path} waits: {job.last_error}"
+            line(f"{indent}  {text}{_again(job)}", colour="yellow")
+
+
+def _show_down(one: ConverterReport, down: ConverterRow, indent: str) -> None:
+    whose = "" if down.name == one.name else f"{down.name} is "
+    if down.state is BreakerState.HALF_OPEN:
+        when = "; a document tries it out now"
+    elif down.retry_at is None:  # it could not even be made
+        when = "; then start docferry again"
+    else:
+        when = f"; tried again {down.retry_at.astimezone():%H:%M:%S}"
+    line(f"{indent}  {whose}down since {ago(down.since)}: {down.reason}{when}", colour="red")
+    if one.suspect is not None:
+        line(
+            f"{indent}  it may be the fault of {one.suspect.mirror}: {one.suspect.path}, which "
+            "alone waits for it: if another document is converted, this one is given up",
+            colour="yellow",
+        )
 
 
 @click.group()
@@ -161,7 +175,7 @@ def show_letter(context: Context, job: str, *, is_json: bool) -> None:
 def _show(found: Letter) -> None:
     job, version = found.job, found.version
     line(f"{job.mirror}: {job.path}")
-    line(f"  why: {job.last_error} ({job.failure})", colour="red")
+    line(f"  why ({job.failure}): {job.last_error}", colour="red")
     line(f"  given up {ago(job.finished_at)}, after {counted(job.attempts, 'attempt')}")
     rule = job.rule if found.has_rule else f"{job.rule}, which is not in the configuration any more"
     line(f"  rule {rule}; converter {job.converter}")
@@ -266,7 +280,9 @@ def _tell_decided(done: Decided, how: str, *, is_json: bool) -> None:
     if is_json:
         emit_json(done)
     else:
-        line(f"{counted(len(done.jobs), 'dead letter')} {how}" if done.jobs else "no dead letters")
+        if done.jobs or not done.left:
+            text = f"{counted(len(done.jobs), 'dead letter')} {how}"
+            line(text if done.jobs else "no dead letters")
         for job_id, reason in [*done.left.items()][:_MOST]:
             line(f"  left: {job_id}: {reason}", colour="yellow")
         say_hidden(len(done.left) - _MOST, "--json")
@@ -294,12 +310,15 @@ def _what(job: JobRow) -> str:
         case JobState.RUNNING:
             return f"by {job.converter}, attempt {job.attempts}"
         case JobState.QUEUED:
-            is_later = job.run_at > datetime.now(UTC)
-            again = f"; tried again {job.run_at.astimezone():%H:%M:%S}" if is_later else ""
             before = f"; before: {job.last_error}" if job.last_error else ""
-            return f"waits for {job.converter}{before}{again}"
+            return f"waits for {job.converter}{before}{_again(job)}"
         case _:
             return job.last_error or "nobody knows why"
+
+
+def _again(job: JobRow) -> str:
+    is_later = job.run_at > datetime.now(UTC)
+    return f"; tried again {job.run_at.astimezone():%H:%M:%S}" if is_later else ""
 
 
 def _took(job: JobRow) -> str:

@@ -91,16 +91,26 @@ def _show_version(story: VersionStory) -> None:
     line(f"  sha256 {version.sha256}")
     for step in sorted(_steps(story), key=lambda each: each.at):
         line(f"  {_time(step.at)}  {step.text}", colour=step.colour)
-    for verdict in story.verdicts if version.is_current else ():
+    if version.is_current:
+        _show_verdicts(story)
+
+
+def _show_verdicts(story: VersionStory) -> None:
+    """Say what each rule says of it; those that refuse it for one reason in one line."""
+    refusals: dict[str | None, list[str]] = {}
+    for verdict in story.verdicts:
         if not verdict.takes_it:
-            line(f"  rule {verdict.rule}: no, {verdict.why_not}")
-        elif not any(one.job.rule == verdict.rule for one in story.conversions):
-            line(f"  rule {verdict.rule}: yes, and its job is not queued yet", colour="yellow")
+            refusals.setdefault(verdict.why_not, []).append(verdict.rule)
+        elif not verdict.has_job:
+            waits = verdict.paused or "its job is not queued yet"
+            line(f"  rule {verdict.rule}: yes, and {waits}", colour="yellow")
         else:
             kinds = (
                 f", if it is {' or '.join(verdict.types)} by its content" if verdict.types else ""
             )
             line(f"  rule {verdict.rule}: yes{kinds}")
+    for reason, rules in refusals.items():
+        line(f"  {'rule' if len(rules) == 1 else 'rules'} {', '.join(rules)}: no, {reason}")
 
 
 def _steps(story: VersionStory) -> Iterator[_Step]:
@@ -144,15 +154,15 @@ def _converted(version: VersionRow, one: Conversion) -> Iterator[_Step]:
     if job.claimed_at is not None and job.shared_with is None:
         yield _Step(
             job.claimed_at,
-            f"  begun, after {lasted(job.claimed_at - job.run_at)}"
+            f"  {job.rule}: begun, after {lasted(job.claimed_at - job.run_at)}"
             + (f", attempt {job.attempts}" if job.attempts > 1 else ""),
         )
     if job.state in (JobState.QUEUED, JobState.RUNNING):
         at = job.run_at if job.state is JobState.QUEUED else job.claimed_at or job.run_at
         text = (
-            f"  waits: {job.last_error or 'its turn comes'}"
+            f"  {job.rule}: waits: {job.last_error or 'its turn comes'}"
             if job.state is JobState.QUEUED
-            else f"  {job.stage or 'running'}"
+            else f"  {job.rule}: {job.stage or 'running'}"
         )
         yield _Step(at, text)
     elif job.finished_at is not None:
@@ -162,13 +172,13 @@ def _converted(version: VersionRow, one: Conversion) -> Iterator[_Step]:
 def _outcome(one: Conversion) -> str:
     job = one.job
     if job.state is not JobState.DONE:
-        return f"  {job.state}: {job.last_error}"
+        return f"  {job.rule}: {job.state}: {job.last_error}"
     took = (
         ""
         if job.claimed_at is None or job.finished_at is None
         else f", after {lasted(job.finished_at - job.claimed_at)}"
     )
-    text = f"  done{took}: {job.target_mirror}: {job.result_path}"
+    text = f"  {job.rule}: done{took}: {job.target_mirror}: {job.result_path}"
     if one.shared_with is not None:
         text += f", the result of job {one.shared_with.id} for {one.shared_with.path}"
     if one.result is None:

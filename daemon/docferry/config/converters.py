@@ -55,6 +55,11 @@ _NEEDS: Mapping[ConverterKind, tuple[str, ...]] = {
 SERVICES = frozenset(kind for kind, takes in _TAKES.items() if "url" in takes)
 
 
+def needs_of(kind: ConverterKind) -> tuple[str, ...]:
+    """Name the keys without which there is no converter of *kind*."""
+    return _NEEDS.get(kind, ())
+
+
 def complete(tables: Sequence[Table]) -> None:
     """Add to the tables of converters that need none what goes without saying there."""
     for table in tables:

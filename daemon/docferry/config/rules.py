@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from itertools import combinations
 
+from docferry.config.converters import needs_of
 from docferry.config.faults import Fault, did_you_mean, shown
-from docferry.config.options import BUILT_IN
+from docferry.config.options import BUILT_IN, ConverterKind
 from docferry.config.tables import Table
 from docferry.core.filters import DEFAULT_EXCLUDES
 from docferry.core.overlap import meeting
@@ -55,7 +56,9 @@ def warnings_of(name: str, patterns: Sequence[str], template: str, extension: st
     has_one_end = len(ends) == 1 and re.fullmatch(r"\.\w+", next(iter(ends)))
     if "{dir}" in template and (has_one_end or "{name}" in template):
         return
-    one, other = ("a.docx", "a.pdf") if "{dir}" in template else ("x/a.docx", "y/a.docx")
+    known = [end for end in sorted(ends) if re.fullmatch(r"\.\w+", end)]
+    first, second, *_ = known if len(known) > 1 else (".docx", ".pdf")
+    one, other = (f"a{first}", f"a{second}") if "{dir}" in template else ("x/a.docx", "y/a.docx")
     yield (
         f"convert.{name}.to: {one} and {other} would have one result, and the later one takes the "
         f'place of the other; "{{path}}.{extension.removeprefix(".")}" tells them apart'
@@ -78,7 +81,16 @@ def _without_converter(converts: Sequence[Table], tables: Sequence[Table]) -> It
         for name in table.get("chain", tuple) or ():
             if name not in known:
                 wrong = f"is {shown(name)}, and there is no [converter.{name}]"
-                yield Fault(table.key_of("with"), wrong, did_you_mean(name, known))
+                right = _a_table(name) or did_you_mean(name, known)
+                yield Fault(table.key_of("with"), wrong, right)
+
+
+def _a_table(name: str) -> str | None:
+    """Say what a kind lacks that is named as if it were a converter; None: it is no kind."""
+    if name not in {kind.value for kind in ConverterKind}:
+        return None
+    needed = ", ".join(needs_of(ConverterKind(name)))
+    return f'that is a kind: a table [converter.{name}] with kind = "{name}", and its {needed}'
 
 
 def _without_size(converts: Sequence[Table]) -> Iterator[Fault]:

@@ -85,7 +85,7 @@ def result_at(
         why = "what the converter left is not a regular file of its own"
         raise refused(document, why, Failure.WRONG_TYPE, output=output)
     if status.st_size > limits.output_mib * _MIB:
-        why = f"its result is larger than {limits.output_mib} MiB (output_mib)"
+        why = f"its result is larger than {limits.output_mib} MiB (output)"
         raise refused(document, why, Failure.TOO_LARGE, output=output)
     if status.st_size == 0 and document.size > 0:
         raise _nothing(document, output)

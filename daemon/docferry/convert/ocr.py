@@ -19,6 +19,7 @@ from docferry.errors import DocferryError, UserError
 from docferry.job import Failure
 
 _REMEDY = "apt-get install ocrmypdf, and tesseract-ocr-deu and the like for the languages"
+_OF_OPTIONS = "correct the options of its [converter.…] table; ocrmypdf --help has them"
 _DPI = 300  # of a picture that does not say it, or says what screens have
 _USAGE, _ERROR = "usage: ocrmypdf", "ocrmypdf: error: "  # with the same exit code as bad input
 _NO_DPI = "--image-dpi"  # which it then asks for
@@ -128,7 +129,8 @@ def _verdict(finished: Finished, document: Document) -> DocferryError | None:
     is_misused = finished.returncode == _BAD_INPUT and _USAGE in said
     if is_misused or finished.returncode in _MISCONFIGURED:
         said = said.rpartition(_ERROR)[2]  # after the usage, which is long
-        return UserError(f"ocrmypdf cannot work: {said}; {_REMEDY}")
+        remedy = _OF_OPTIONS if is_misused else _REMEDY
+        return UserError(f"ocrmypdf cannot work: {said}; {remedy}")
     why = _REFUSALS.get(finished.returncode)
     if why is None:
         return None

@@ -162,7 +162,7 @@ def verdict(finished: Finished, document: Document) -> DocferryError | None:
         said = " ".join(finished.errors.split())
         return UserError(f"pandoc refuses its options: {said}")
     if finished.returncode == _HEAP_EXHAUSTED or _NO_MEMORY in finished.errors:
-        why = "pandoc needed more memory than it may use (memory_mib)"
+        why = "pandoc needed more memory than it may use (memory)"
         return refused(document, why, Failure.MEMORY, output=finished.errors)
     return None
 

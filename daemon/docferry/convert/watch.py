@@ -57,9 +57,7 @@ def too_slow(limits: Limits) -> Excess:
 
 
 def too_much_memory(limits: Limits) -> Excess:
-    return Excess(
-        Failure.MEMORY, f"it needed more than {limits.memory_mib} MiB of memory (memory_mib)"
-    )
+    return Excess(Failure.MEMORY, f"it needed more than {limits.memory_mib} MiB of memory (memory)")
 
 
 def too_many(limits: Limits) -> Excess:
@@ -68,7 +66,7 @@ def too_many(limits: Limits) -> Excess:
 
 def too_large(limits: Limits) -> Excess:
     return Excess(
-        Failure.TOO_LARGE, f"what it wrote is larger than {limits.output_mib} MiB (output_mib)"
+        Failure.TOO_LARGE, f"what it wrote is larger than {limits.output_mib} MiB (output)"
     )
 
 

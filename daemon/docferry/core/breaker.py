@@ -34,8 +34,14 @@ class Breaker:
     succeeded_at: datetime | None = None  #: when it last did what it is for
 
     def row(self, name: str) -> ConverterRow:
-        """Give what others are told of the converter called *name*."""
-        return ConverterRow(name, self.state, self.reason, self.since, self.retry_at)
+        """
+        Give what others are told of the converter called *name*.
+
+        A converter is down since it first failed, however often it was tried out since.
+        """
+        is_up = self.state is BreakerState.CLOSED
+        since = self.since if is_up else self.down_since or self.since
+        return ConverterRow(name, self.state, self.reason, since, self.retry_at)
 
 
 def closed(now: datetime) -> Breaker:

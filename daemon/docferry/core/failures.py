@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from docferry.core.retry import delay_s
+from docferry.core.words import counted
 from docferry.job import Failure
 
 #: A converter that asks for more patience than this is asked again all the same.
@@ -111,8 +112,10 @@ def lost_too_often(attempts: int, max_attempts: int) -> GiveUp | None:
     """
     if attempts <= max_attempts:
         return None
+    # How the earlier ones ended nobody has counted: some may have been failures like any other.
     return GiveUp(
-        Failure.CRASHED, f"docferry itself ended {attempts - 1} times while it was converted"
+        Failure.CRASHED,
+        f"it was tried {counted(attempts - 1, 'time')}, and docferry itself ended during the last",
     )
 
 

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from docferry.core.rules import Rule, jobs_for
-from docferry.job import NewJob, Priority
+from docferry.job import JobRow, NewJob, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.job_backlog import Passed
-from docferry.model import Path, VersionRow
+from docferry.model import Path, Sha256, Ulid, VersionRow
 
 MOST_QUEUED = 1000  #: of the backlog of one rule
 AGAIN_AFTER = timedelta(hours=24)
 _CHUNK = 500  # files read at a time
+#: Content, recipe and place: of each there is one job.
+_Key: TypeAlias = tuple[Sha256, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class _Round:
     began_at: datetime | None = None  # this time; None: it rests
     after: Path = ""
     is_new: bool = False  # the rule has not been gone through as it is
+    orphans: dict[_Key, Ulid] = field(default_factory=dict)  # see `_orphans`
 
     def is_due(self, now: datetime) -> bool:
         if self.passed is None or self.passed.fingerprint != self.fingerprint:
@@ -69,12 +73,14 @@ class Backlog:
         paused: Collection[str] = (),
     ) -> None:
         self._ledger = ledger.backlog
+        self._letters = ledger.jobs
         self._now = now
         self._most_queued = most_queued
         self._paused = paused
         self._rounds = [
             _Round(rule, fingerprint_of(rule), self._ledger.passed(rule.name)) for rule in rules
         ]
+        self._names = {rule.name for rule in rules}.union(paused)
         self._removed: set[str] | None = None  # rules with queued jobs; None: not asked yet
 
     def step(self, budget: int = _CHUNK) -> bool:
@@ -90,10 +96,9 @@ class Backlog:
 
     def _retires_removed(self, now: datetime, budget: int) -> bool:
         if self._removed is None:
-            names = {one.rule.name for one in self._rounds}.union(self._paused)
             for name in self._paused:
                 self._ledger.forget_passed(name)
-            self._removed = {*self._ledger.rules_queued()} - names
+            self._removed = {*self._ledger.rules_queued()} - self._names
         for name in sorted(self._removed):
             reason = f"its rule {name!r} is not in the configuration any more"
             if self._ledger.retire(name, None, reason, now, budget):
@@ -107,6 +112,7 @@ class Backlog:
             if not one.is_due(now):
                 return False
             one.is_new = one.passed is None or one.passed.fingerprint != one.fingerprint
+            one.orphans = self._orphans(one.rule) if one.is_new else {}
             one.began_at, one.after = now, ""
         reason = f"its rule {one.rule.name!r} converts in another way now"
         if one.after == "" and self._ledger.retire(
@@ -119,19 +125,53 @@ class Backlog:
         files = self._ledger.files(one.rule.from_mirror, one.after, budget)
         one.after = self._derive(one, files, room, now)
         if not files:
+            self._put_aside(one.rule)
             one.passed = Passed(one.fingerprint, one.began_at)
             self._ledger.note_passed(one.rule.name, one.passed)
             one.began_at = None
         return True
+
+    def _orphans(self, rule: Rule) -> dict[_Key, Ulid]:
+        """
+        Find what a rule has given up on that is not there any more, and converted as *rule* does.
+
+        It had another name, mostly. Nobody would be told of such a letter, nor could replay it.
+        """
+        return {
+            _key_of(letter): letter.id
+            for letter in self._letters.letters()
+            if letter.recipe == rule.recipe and letter.rule not in self._names
+        }
+
+    def _take_over(self, one: _Round, jobs: Sequence[NewJob], now: datetime) -> None:
+        """Try again, for the rule of now, what was given up on for one of another name."""
+        found = [job for job in jobs if one.orphans.pop(_key_of(job), None) is not None]
+        self._letters.ask_all(found, now)
+
+    def _put_aside(self, rule: Rule) -> None:
+        """
+        Discard what *rule* gave up on when it converted in another way: nobody waits for that.
+
+        By the end of a round each document has a job of the present way. While the letter
+        stayed, a document would be called given up on that has its result by now.
+        """
+        letters = self._letters.letters(rule=rule.name)
+        outdated = [letter.id for letter in letters if letter.recipe != rule.recipe]
+        self._letters.discard(outdated, self._now())
 
     def _derive(self, one: _Round, files: Sequence[VersionRow], room: int, now: datetime) -> Path:
         """Queue what is missing, as far as there is room; give the path to go on after."""
         jobs = [replace(new, created_at=now) for new in _called_for(one.rule, files)]
         missing = self._ledger.missing(jobs, is_new=one.is_new)
         self._ledger.insert(missing[:room])
+        self._take_over(one, jobs, now)
         if len(missing) > room:
             return missing[room - 1].path
         return files[-1].path if files else one.after
+
+
+def _key_of(one: NewJob | JobRow) -> _Key:
+    return one.sha256, one.recipe, one.place
 
 
 def count(ledger: Ledger, rule: Rule) -> Counted:
