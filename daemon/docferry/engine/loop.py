@@ -104,9 +104,7 @@ class MirrorLoop:
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
-        if origin is not None:
-            self._planner.origins[path] = origin
-        self.dirty.mark(path)
+        self._planner.hint(path, origin)
 
     def request(self, run: Run) -> None:
         self._requests.add(run)
@@ -455,7 +453,9 @@ class MirrorLoop:
         found = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
         holds = [hold for hold in found if hold.kind != "rewind"]  # that keeps nothing back
         decided = [hold for hold in holds if hold.state in DECIDED]
-        is_to_do = bool(self._decided.waiting()) or any(h.kind == "identity" for h in decided)
+        is_to_do = bool(self._decided.waiting_among(decided)) or any(
+            h.kind == "identity" for h in decided
+        )
         verdict = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
             is_working=is_to_do or self._is_working or self._asked.is_any,

@@ -146,12 +146,14 @@ class Attempts:
             return _Skipped(
                 Failure.REFUSED, f"it is {found}: the rule takes {', '.join(rule.types)}"
             )
-        hands.converters.wait_until_alone(job.id, conversion.converters)
+        if (why := hands.converters.enter(job.id, conversion.converters)) is not None:
+            return _Stopped(why)
         hands.progress.converts(job)
         match run_chain(conversion, staged.document, folder, works=self._works):
             case Broken(converter=name, error=error):
                 return self._broken(job, name, error)
             case Produced() as made:
+                hands.converters.give_back(job.id, conversion.converters)
                 result = Result(made.file, hash_of(made.file))
                 notes = [*([staged.mismatch] if staged.mismatch else []), *made.notes]
                 return self._put(job, result, "; ".join(notes) or None)
