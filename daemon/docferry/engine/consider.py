@@ -311,6 +311,13 @@ class Planner:
         self._tools.gate.slow_down()
         self._tell_throttled()
 
+    def are_results_coming(self) -> bool:
+        """Say whether conversions put something just now that was not looked at yet."""
+        return any(
+            self.origins.get(path) is Origin.CONVERSION and not self.problems.is_retrying(path)
+            for path in self._dirty.paths()
+        )
+
     def is_any_to_be_renamed(self) -> bool:
         """Say whether a newcomer is about to get another name: no deletion will free its own."""
         blockers = map(self.problems.blocker_of, self._dirty.paths())

@@ -106,10 +106,9 @@ class Attempts:
             JOB_WAIT_SECONDS.labels(job.converter).observe(max(0.0, waited.total_seconds()))
         folder = self._hands.folder / job.id
         try:
-            ended = self._ended(job, folder)
-        finally:
+            self._write_down(job, self._ended(job, folder))
+        finally:  # at last: to remove folders takes some disks longer than a conversion
             shutil.rmtree(folder, ignore_errors=True)
-        self._write_down(job, ended)
 
     def _ended(self, job: JobRow, folder: pathlib.Path) -> _Ended:
         try:

@@ -22,7 +22,7 @@ NOTHING: Mapping[str, int] = MappingProxyType({})
 #: So much work may wait for each slot, fetched already: a person's document that comes now
 #: goes behind it.
 AHEAD_S = 0.5
-MOST_AHEAD = 8
+MOST_AHEAD = 4
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ T = TypeVar("T")
 Row: TypeAlias = Mapping[str, object]
 
 BUSY_S = 10.0
-_KEPT_OPEN = 4  # connections; more are opened when more threads ask at once
+_KEPT_OPEN = 8  # connections; more are opened when more threads ask at once
 IN_LIMIT = 1000  # values in one IN (...), far below what SQLite and PostgreSQL take
 
 

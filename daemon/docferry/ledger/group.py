@@ -36,6 +36,12 @@ class GroupWriter:
         self._waiting: list[_Change] = []
         self._turn = FairLock()
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for the next transaction."""
+        with self._lock:
+            return len(self._waiting)
+
     def write(self, change: Callable[[Transaction], T]) -> T:
         """
         Make *change*, all of it or nothing, and give what it gives.
