@@ -119,7 +119,7 @@ OF_THE_WORKER = (
     Fault(
         "a converter is given more documents than it takes",
         "engine/worker_converters.py",
-        "one.taken < (most or one.slots)",
+        "one.taken < (1 if is_alone else one.slots)",
         "True",
         (JOBS,),
     ),
@@ -224,9 +224,9 @@ OF_THE_WORKER = (
     Fault(
         "a suspect is tried beside others, who come into its fault",
         "engine/worker_converters.py",
-        "one.alone = job if job in self._suspects else None",
-        "one.alone = None",
-        (f"{OUTAGES}::test_those_beside_a_poison_document_are_not_blamed_for_it",),
+        "        return job in self._suspects\n",
+        "        return False\n",
+        ("unit/test_worker_converters.py::test_a_suspect_has_its_converter_for_itself",),
     ),
     Fault(
         "a document that is to blame keeps a converter down",

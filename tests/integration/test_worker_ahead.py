@@ -50,6 +50,11 @@ def add(bench: Bench, count: int) -> None:
     bench.add_all({f"{number}.txt": f"words {number}".encode() for number in range(count)})
 
 
+def staged(bench: Bench) -> list[pathlib.Path]:
+    """Give the documents that are fetched and not done with."""
+    return [*(bench.folder / "work").glob("*/document/document*")]
+
+
 def test_documents_of_a_quick_converter_are_claimed_before_it_has_a_slot(bench: Bench) -> None:
     gate = Gate(QUICK)
     louder = Louder(slots=1, meanwhile=gate)
@@ -110,17 +115,15 @@ def test_a_worker_that_stops_lets_nobody_wait_for_a_slot(bench: Bench) -> None:
     worker = bench.worker()
     worker.start()
     assert gate.holds.wait(30)
-    wait_for(lambda: bench.count(JobState.RUNNING) > 1)
+    wait_for(lambda: 1 < bench.count(JobState.RUNNING) == len(staged(bench)))
 
-    stopping = threading.Thread(target=worker.stop, args=(30.0,))
-    stopping.start()
+    worker.stop(0.0)
+    wait_for(lambda: bench.count(JobState.RUNNING) == 1)  # that which the converter has
     gate.opens.set()
-    stopping.join(30)
+    worker.stop(30.0)
 
-    assert not stopping.is_alive()
-    assert len(louder.given) <= QUICK + 2
-    bench.worker().prepare()
-    assert bench.count(JobState.RUNNING) == 0
+    assert len(louder.given) == QUICK + 1
+    assert {job.attempts for job in bench.ledger.jobs.all(JobState.QUEUED)} == {0}
 
 
 @dataclass

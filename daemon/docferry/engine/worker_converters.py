@@ -102,7 +102,7 @@ class Converters:
             self._entered[job] = None
             for one in self._named(names):
                 one.ahead += 1
-                if job in self._suspects:
+                if self._goes_alone(job):
                     one.alone = one.alone or job
                 if one.breaker.state is not BreakerState.CLOSED:
                     one.tried_by = job
@@ -124,7 +124,7 @@ class Converters:
             for one in ours:
                 one.ahead -= 1
                 one.taken += 1
-                one.alone = job if job in self._suspects else None
+                one.alone = job if self._goes_alone(job) else None
         return None
 
     def give_back(self, job: Ulid, names: Collection[str]) -> None:
@@ -158,8 +158,14 @@ class Converters:
             self._changed.notify_all()
 
     def _may(self, job: Ulid, ours: Sequence[_One]) -> bool:
-        most = 1 if job in self._suspects else None
-        return all(one.alone in (None, job) and one.taken < (most or one.slots) for one in ours)
+        is_alone = self._goes_alone(job)
+        return all(
+            one.alone in (None, job) and one.taken < (1 if is_alone else one.slots) for one in ours
+        )
+
+    def _goes_alone(self, job: Ulid) -> bool:
+        """Say whether a converter may have failed over *job*: those beside it would be suspects."""
+        return job in self._suspects
 
     def _why_never(self, job: Ulid, names: Collection[str]) -> str | None:
         if self._is_stopping:

@@ -80,7 +80,7 @@ _TOLD_WHEN_DONE = (
 
 def _finish(*told: str) -> Update:
     done = _NO_LEASE | {"state": JobState.DONE, "is_forced": False}
-    new = {name: bindparam(f"new_{name}") for name in told}
+    new: dict[str, object] = {name: bindparam(f"new_{name}") for name in told}
     return job.update().values(done | new).where(job.c.id == bindparam("of_id"))
 
 
@@ -116,7 +116,7 @@ class Jobs(JobRows, JobLetters):
         self,
         now: datetime,
         lease_until: datetime,
-        next_of: Callable[[Sequence[str]], Sequence[str]],
+        next_of: Callable[[Sequence[str]], Collection[str]],
     ) -> list[JobRow]:
         """
         Take jobs, in their order, each as `claim` would: in one transaction, for it costs a flush.
