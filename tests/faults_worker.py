@@ -147,7 +147,7 @@ OF_THE_WORKER = (
     Fault(
         "a result that waits for its place keeps its slot",
         "engine/worker_attempt.py",
-        "                hands.converters.give_back(job.id, conversion.converters)\n",
+        "                hands.converters.give_back(job.id, conversion.converters, worked=True)\n",
         "",
         (f"{AHEAD}::test_a_slot_is_free_while_the_result_waits_for_its_place",),
     ),

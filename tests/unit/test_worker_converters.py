@@ -36,7 +36,7 @@ def convert(converters: Converters, time: Time, job: str, *, took_s: float) -> N
     converters.take(job, NAMES)
     converters.enter(job, NAMES)
     time.pass_(took_s)
-    converters.give_back(job, NAMES)
+    converters.give_back(job, NAMES, worked=True)
 
 
 def claimed(converters: Converters) -> int:
@@ -70,6 +70,13 @@ def test_as_much_is_claimed_ahead_as_is_done_in_a_moment(
 def test_of_an_unknown_converter_no_more_is_claimed_than_it_has_slots(
     converters: Converters,
 ) -> None:
+    assert claimed(converters) == SLOTS
+
+
+def test_a_converter_that_fails_quickly_is_not_quick(converters: Converters) -> None:
+    """What is claimed ahead for it would have to go back when it is known to be down."""
+    suspect(converters, "a")
+
     assert claimed(converters) == SLOTS
 
 

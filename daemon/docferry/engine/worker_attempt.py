@@ -152,7 +152,7 @@ class Attempts:
             case Broken(converter=name, error=error):
                 return self._broken(job, name, error)
             case Produced() as made:
-                hands.converters.give_back(job.id, conversion.converters)
+                hands.converters.give_back(job.id, conversion.converters, worked=True)
                 result = Result(made.file, hash_of(made.file))
                 notes = [*([staged.mismatch] if staged.mismatch else []), *made.notes]
                 return self._put(job, result, "; ".join(notes) or None)

@@ -127,11 +127,14 @@ class Converters:
                 one.alone = job if self._goes_alone(job) else None
         return None
 
-    def give_back(self, job: Ulid, names: Collection[str]) -> None:
+    def give_back(self, job: Ulid, names: Collection[str], *, worked: bool = False) -> None:
         """
         Give the slots back, if it has not done so. For others: the result may wait for its place.
 
         What was not tried out after all, the next document does.
+
+        Args:
+            worked: They made of it what they promise: how long that took counts.
         """
         now = self._now()
         with self._changed:
@@ -143,6 +146,7 @@ class Converters:
                     one.ahead -= 1
                 else:
                     one.taken -= 1
+                if entered_at is not None and worked:
                     one.took_s = _average(one.took_s, (now - entered_at).total_seconds())
                 if one.alone == job:
                     one.alone = None
