@@ -247,7 +247,7 @@ DECIDING = (
     Fault(
         "a decision that is not carried out yet is called in step",
         "engine/loop.py",
-        "        is_to_do = bool(self._decided.waiting()) or any(",
+        "        is_to_do = bool(self._decided.waiting_among(decided)) or any(",
         "        decided = []\n        is_to_do = any(",
         (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
     ),

@@ -97,8 +97,7 @@ JOBS_DONE = (
     Fault(
         "a result without a content is shared",
         "ledger/job_rows.py",
-        "                job.c.result_path.is_not(null()),\n"
-        "                job.c.result_sha256.is_not(null()),\n",
+        "        job.c.result_path.is_not(null()),\n        job.c.result_sha256.is_not(null()),\n",
         "",
         ROWS,
     ),

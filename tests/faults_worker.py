@@ -8,6 +8,7 @@ RESULTS = "integration/test_worker_results.py"
 JOBS = "integration/test_worker.py"
 LEASES = "integration/test_worker_leases.py"
 OUTAGES = "integration/test_worker_outages.py"
+AHEAD = "integration/test_worker_ahead.py"
 
 OF_THE_WORKER = (
     Fault(
@@ -118,9 +119,65 @@ OF_THE_WORKER = (
     Fault(
         "a converter is given more documents than it takes",
         "engine/worker_converters.py",
-        "one.taken < one.slots and",
-        "",
+        "one.taken < (1 if is_alone else one.slots)",
+        "True",
         (JOBS,),
+    ),
+    Fault(
+        "what a converter has ahead is given to it though it is down by now",
+        "engine/worker_converters.py",
+        "            if one.breaker.state is not BreakerState.CLOSED and one.tried_by != job:\n",
+        "            if False:\n",
+        (f"{AHEAD}::test_what_is_ahead_goes_back_uncounted_when_its_converter_goes_down",),
+    ),
+    Fault(
+        "documents that take long are claimed ahead, and a person's goes behind them",
+        "engine/worker_converters.py",
+        "    waiting = 0 if one.took_s is None else int(",
+        "    waiting = int(MOST_AHEAD) if one.took_s is None else int(",
+        (f"{AHEAD}::test_nothing_is_claimed_ahead_for_a_converter_that_takes_its_time",),
+    ),
+    Fault(
+        "who waits for a slot is not told that docferry stops",
+        "engine/worker_converters.py",
+        "        if self._is_stopping:\n",
+        "        if False:\n",
+        (f"{AHEAD}::test_a_worker_that_stops_lets_nobody_wait_for_a_slot",),
+    ),
+    Fault(
+        "a result that waits for its place keeps its slot",
+        "engine/worker_attempt.py",
+        "                hands.converters.give_back(job.id, conversion.converters, worked=True)\n",
+        "",
+        (f"{AHEAD}::test_a_slot_is_free_while_the_result_waits_for_its_place",),
+    ),
+    Fault(
+        "a person's file waits for a stream of results",
+        "engine/consider.py",
+        "        if self.origins.get(path) is Origin.CONVERSION:\n            after_s",
+        "        if True:\n            after_s",
+        ("unit/test_consider.py::test_a_persons_file_never_waits_for_a_stream_of_results",),
+    ),
+    Fault(
+        "a change that fails takes those of other threads with it",
+        "ledger/group.py",
+        "                    self._write([one])\n",
+        "                    one.error = error\n",
+        ("unit/test_group_writer.py",),
+    ),
+    Fault(
+        "who waits for a group is told before it is written",
+        "ledger/group.py",
+        "            if not own.is_over:  # else",
+        "            if own.is_over:  # else",
+        ("unit/test_group_writer.py",),
+    ),
+    Fault(
+        "a loop sleeps past what is due sooner than it was told",
+        "engine/dirty.py",
+        "            is_sooner = after_s <= 0 or now + after_s < self._told_s\n",
+        "            is_sooner = after_s <= 0\n",
+        ("unit/test_dirty.py",),
     ),
     Fault(
         "jobs are claimed while their target takes nothing",
@@ -153,8 +210,8 @@ OF_THE_WORKER = (
     Fault(
         "a converter that is down is asked on and on",
         "engine/worker_converters.py",
-        "one.alone is None and breakers.may_start(one.breaker, now)",
-        "one.alone is None",
+        "and breakers.may_start(one.breaker, now)",
+        "",
         (OUTAGES,),
     ),
     Fault(
@@ -167,9 +224,9 @@ OF_THE_WORKER = (
     Fault(
         "a suspect is tried beside others, who come into its fault",
         "engine/worker_converters.py",
-        "one.alone = job if job in self._suspects else None",
-        "one.alone = None",
-        (f"{OUTAGES}::test_those_beside_a_poison_document_are_not_blamed_for_it",),
+        "        return job in self._suspects\n",
+        "        return False\n",
+        ("unit/test_worker_converters.py::test_a_suspect_has_its_converter_for_itself",),
     ),
     Fault(
         "a document that is to blame keeps a converter down",

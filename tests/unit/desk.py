@@ -35,6 +35,7 @@ class Desk:
         self.options = options
         self.by_others: list[Path] = []  #: paths at which others did something in the bucket
         self.asked = AskedFor("docs", ledger, lambda: datetime.now(UTC), lambda kind: None)
+        self.wakes = 0  #: how often the loop was to go round at once
         self.planner = self.new_planner()
 
     def new_planner(self) -> Planner:
@@ -57,10 +58,13 @@ class Desk:
             self.mirror.executor,
             self.dirty,
             self.deletions,
-            lambda: None,
+            self._wake,
             lambda: None,
             self.asked,
         )
+
+    def _wake(self) -> None:
+        self.wakes += 1
 
     def look(self, path: Path, *, changed_ns: int = LONG_AGO_NS) -> Difference:
         seen = self.mirror.look(path)

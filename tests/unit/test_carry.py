@@ -68,7 +68,7 @@ class Bench:
         self.carrier.add(task)
         return task
 
-    def wake(self) -> None:
+    def wake(self, tasks: Sequence[Task]) -> None:
         self.wakes += 1
 
     def intend(self, uploads: Sequence[tuple[Path, Ulid]]) -> None:

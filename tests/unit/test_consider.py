@@ -13,12 +13,14 @@ from docferry.config import MirrorConfig
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import PERMANENT_BASE_S
 from docferry.engine.asked import Hands
-from docferry.engine.consider import BLOCKED_BEFORE_ALIAS
+from docferry.engine.consider import BLOCKED_BEFORE_ALIAS, PUT_WITHIN_S
+from docferry.engine.together import TOGETHER_S
 from docferry.errors import BlockedPathError, PermanentError, TemporaryError, UnreachableError
 from docferry.ledger.requests import NewRequest
 from docferry.model import (
     Asked,
     Mode,
+    Origin,
     Outcome,
     Path,
     RequestKind,
@@ -356,3 +358,62 @@ def hands(carry: Callable[[Difference, Asked], None]) -> Hands:
         return (Difference(path, None, None, None) for path in paths)
 
     return Hands(look, look, lambda path: False, carry)
+
+
+# Results of conversions.
+
+
+def test_a_stream_of_results_is_looked_at_some_at_a_time(desk: Desk) -> None:
+    for number in range(100):
+        desk.planner.hint(f"{number}.md", Origin.CONVERSION)
+        desk.planner.hint(f"{number}.md", None)
+
+    first = desk.dirty.take_due(1000)
+    wait_s = desk.dirty.next_due_s()
+
+    assert "0.md" in first
+    assert len(first) < 100
+    assert wait_s is not None
+    assert 0 < wait_s <= TOGETHER_S
+
+
+def test_a_persons_file_never_waits_for_a_stream_of_results(desk: Desk) -> None:
+    for number in range(100):
+        desk.planner.hint(f"{number}.md", Origin.CONVERSION)
+        desk.planner.hint(f"{number}.md", None)
+    desk.dirty.take_due(1000)
+
+    desk.planner.hint("letter.txt", None)
+    desk.planner.hint("dropped.txt", Origin.DROP)
+
+    assert sorted(desk.dirty.take_due(1000)) == ["dropped.txt", "letter.txt"]
+
+
+def test_a_result_that_is_about_to_be_put_is_looked_for_though_nobody_tells_of_it(
+    desk: Desk,
+) -> None:
+    desk.planner.hint("a.md", Origin.CONVERSION)
+
+    assert desk.dirty.take_due(1000) == {}
+    assert desk.planner.are_results_coming()
+    assert desk.dirty.next_due_s() == pytest.approx(PUT_WITHIN_S, abs=0.5)
+
+
+def test_only_the_upload_of_a_persons_file_wakes_the_loop_at_once(
+    new_desk: Callable[..., Desk],
+) -> None:
+    desk = new_desk()
+    for path, origin in (("a.md", Origin.CONVERSION), ("b.txt", None)):
+        desk.mirror.local.user_write(path, b"content")
+        desk.planner.hint(path, origin)
+        desk.dirty.take_due(1000)
+    desk.consider("a.md")
+    desk.planner.carrier.collect()
+    desk.pool.run()
+    after_result = desk.wakes
+
+    desk.consider("b.txt")
+    desk.planner.carrier.collect()
+    desk.pool.run()
+
+    assert (after_result, desk.wakes) == (0, 1)

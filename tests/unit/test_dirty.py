@@ -78,6 +78,48 @@ def test_putting_off_never_brings_forward(dirty: DirtyPaths) -> None:
     assert due(dirty) == []
 
 
+def test_whoever_sleeps_is_woken_only_for_what_is_due_sooner(
+    dirty: DirtyPaths, wake: threading.Event
+) -> None:
+    dirty.mark("a", after_s=LONG_S)
+    dirty.next_due_s()
+    wake.clear()
+
+    dirty.mark("b", after_s=2 * LONG_S)
+    dirty.call(after_s=2 * LONG_S)
+    was_woken = wake.is_set()
+    dirty.mark("c", after_s=LONG_S / 2)
+
+    assert not was_woken
+    assert wake.is_set()
+    assert dirty.next_due_s() == pytest.approx(LONG_S / 2, abs=5)
+
+
+def test_whoever_was_told_of_nothing_is_woken_by_a_mark_for_later(
+    dirty: DirtyPaths, wake: threading.Event
+) -> None:
+    dirty.next_due_s()
+    wake.clear()
+
+    dirty.mark("a", after_s=LONG_S)
+
+    assert wake.is_set()
+
+
+def test_a_call_has_the_loop_go_round_though_nothing_is_marked(
+    dirty: DirtyPaths, wake: threading.Event
+) -> None:
+    dirty.call(after_s=LONG_S)
+    later_s = dirty.next_due_s()
+    dirty.call(after_s=0.0)
+
+    assert wake.is_set()
+    assert later_s == pytest.approx(LONG_S, abs=5)
+    assert dirty.next_due_s() == 0.0
+    assert due(dirty) == []
+    assert dirty.next_due_s() is None
+
+
 def test_putting_off_marks_what_was_not_marked(dirty: DirtyPaths) -> None:
     dirty.put_off("a", after_s=0.0)
     dirty.put_off("b", after_s=LONG_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -144,6 +144,33 @@ def test_the_highest_priority_goes_first_across_rules(ledger: Ledger) -> None:
     order = [claim(ledger, 0, "to-markdown", "other").path for _ in range(4)]
 
     assert order == ["asked.docx", "early.docx", "late.docx", "backlog.docx"]
+
+
+def test_several_are_claimed_at_once_in_the_order_in_which_each_would_be(ledger: Ledger) -> None:
+    queue(ledger, "late", replace(new_job("early"), created_at=NOW - MINUTE))
+    queue(ledger, replace(new_job("asked"), rule="other", priority=Priority.ASKED), "third")
+    told: list[list[str]] = []
+
+    def next_of(claimed: Sequence[str]) -> Sequence[str]:
+        told.append([*claimed])
+        return ("to-markdown", "other") if len(claimed) < 2 else ()
+
+    found = ledger.jobs.claim_some(NOW, NOW + MINUTE, next_of)
+
+    assert [one.path for one in found] == ["asked.docx", "early.docx"]
+    assert told[-3:] == [[], ["other"], ["other", "to-markdown"]]
+    assert {one.state for one in found} == {JobState.RUNNING}
+    assert {one.attempts for one in found} == {1}
+    assert ledger.jobs.counts()[JobState.QUEUED] == 2
+
+
+def test_of_those_that_are_claimed_at_once_no_two_are_of_one_content(ledger: Ledger) -> None:
+    twins = [replace(new_job("a"), place=f"processed/{name}.md") for name in "xyz"]
+    queue(ledger, *twins, replace(new_job("b"), created_at=NOW))
+
+    found = ledger.jobs.claim_some(NOW, NOW + MINUTE, lambda claimed: RULES)
+
+    assert [one.path for one in found] == ["a.docx", "b.docx"]
 
 
 def test_a_content_is_not_converted_twice_at_the_same_time(ledger: Ledger) -> None:

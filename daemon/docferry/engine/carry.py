@@ -60,7 +60,7 @@ class Carrier:
         *,
         intend: Callable[[Sequence[tuple[Path, Ulid]]], None],
         record: Callable[[Sequence[tuple[Task, Outcome]]], None],
-        wake: Callable[[], None],
+        wake: Callable[[Sequence[Task]], None],
         on_wait: Callable[[], None],
         tell_every_s: float = TELL_EVERY_S,
     ) -> None:
@@ -187,7 +187,7 @@ class Carrier:
     def _tell(self, finished: Sequence[_Finished]) -> None:
         if finished:
             self._finished.put(finished)
-            self._wake()
+            self._wake([task for task, *_ in finished])
 
     def _run(self, batch: Sequence[Task]) -> Iterable[_Finished]:
         """Whatever happens, there is a result of each."""

@@ -34,6 +34,7 @@ from docferry.engine.problems import STALE_AGAIN_S, Problems
 from docferry.engine.sides import LocalSide
 from docferry.engine.task import Learned, Task
 from docferry.engine.tell import kind_of, tell
+from docferry.engine.together import Together
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
@@ -74,6 +75,8 @@ BLOCKED_BEFORE_ALIAS = 2
 RESTORING_AGAIN_S = 0.2
 #: What was at rest before it was put to its path.
 _PUT_BY_US = (Origin.DROP, Origin.CONVERSION, Origin.RESTORE)
+#: A result is told of once it is in its place; should that fail to come, it is looked for then.
+PUT_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Tools:
 
 
 class Planner:
-    """Decides about what is seen and sees the operations through. The loop thread's own."""
+    """Decides about what is seen and sees the operations through, mostly in the loop's thread."""
 
     def __init__(
         self,
@@ -133,6 +136,8 @@ class Planner:
         self.problems = Problems(
             self._mirror, tools.ledger, dirty, blocked_retry_s=self.patience.blocked_s
         )
+        self._wake = wake
+        self._results = Together()
         self.carrier = Carrier(
             executor,
             tools.pool,
@@ -140,12 +145,36 @@ class Planner:
             self,
             intend=self._intend,
             record=self._record,
-            wake=wake,
+            wake=self._on_finished,
             on_wait=on_wait,
         )
         self.side_is_down: UnreachableError | None = None  #: set by an operation that found out
         self._moving: set[Path] | None = None  # while a full run goes on
         self._placed: list[Path] = []  # by what was recorded last: had back, and to go up
+
+    # For any thread.
+
+    def hint(self, path: Path, origin: Origin | None) -> None:
+        """
+        Have *path* looked at: something changed there, and *origin* is where it comes from.
+
+        Results are told of before they are put, and again when they are: a stream of them
+        is looked at some at a time.
+        """
+        if origin is not None:
+            self.origins[path] = origin
+        after_s = 0.0
+        if self.origins.get(path) is Origin.CONVERSION:
+            after_s = PUT_WITHIN_S if origin is not None else self._results.wait_s()
+        self._dirty.mark(path, after_s=after_s)
+
+    def _on_finished(self, tasks: Sequence[Task]) -> None:
+        if all(task.origin is Origin.CONVERSION for task in tasks):
+            self._dirty.call(after_s=self._results.wait_s())
+        else:
+            self._wake()
+
+    # For the loop's thread.
 
     def run_begins(self) -> None:
         """Note what moves already: a full run may read one tree before and another after."""
@@ -227,7 +256,9 @@ class Planner:
     def _look_when_done(self, path: Path) -> None:
         if self._moving is not None:
             self._moving.add(path)
-        self._dirty.mark(path, after_s=STALE_AGAIN_S)
+        is_result = self.origins.get(path) is Origin.CONVERSION
+        wait_s = self._results.wait_s() if is_result else 0.0
+        self._dirty.mark(path, after_s=max(wait_s, STALE_AGAIN_S))
 
     def carry_deletions(self, found: Sequence[Seen], wanted: dict[Path, Operation]) -> None:
         """Carry out those of *wanted* which the three trees still call for; hold no others."""
@@ -279,6 +310,13 @@ class Planner:
         """Do less at a time: the store asks for it."""
         self._tools.gate.slow_down()
         self._tell_throttled()
+
+    def are_results_coming(self) -> bool:
+        """Say whether conversions put something just now that was not looked at yet."""
+        return any(
+            self.origins.get(path) is Origin.CONVERSION and not self.problems.is_retrying(path)
+            for path in self._dirty.paths()
+        )
 
     def is_any_to_be_renamed(self) -> bool:
         """Say whether a newcomer is about to get another name: no deletion will free its own."""

@@ -6,6 +6,7 @@ A path is a hint, never a fact. One that ends in "/" asks for everything below i
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ class DirtyPaths:
     Paths with the time from which they are due.
 
     Args:
-        wake: Called after each mark, so that the loop looks at the clock anew.
+        wake: Set when there is something to look at sooner than `next_due_s` has said.
     """
 
     def __init__(self, wake: threading.Event) -> None:
         self._wake = wake
         self._lock = threading.Lock()
         self._marks: dict[Path, _Mark] = {}
+        self._call_s: float | None = None  # monotonic: a round is due, whatever is marked
+        self._told_s = math.inf  # monotonic: until then whoever asked may sleep
 
     def mark(self, path: Path, *, after_s: float = 0.0) -> None:
         """Ask for a look at *path*, *after_s* seconds from now or sooner."""
@@ -42,7 +45,18 @@ class DirtyPaths:
                 self._marks[path] = _Mark(now + after_s, now)
             else:
                 mark.due_s = min(mark.due_s, now + after_s)
-        self._wake.set()
+            is_sooner = after_s <= 0 or now + after_s < self._told_s
+        if is_sooner:
+            self._wake.set()
+
+    def call(self, *, after_s: float) -> None:
+        """Have the loop go round *after_s* seconds from now or sooner, at whatever is due then."""
+        with self._lock:
+            due_s = time.monotonic() + after_s
+            self._call_s = due_s if self._call_s is None else min(self._call_s, due_s)
+            is_sooner = due_s < self._told_s
+        if is_sooner:
+            self._wake.set()
 
     def put_off(self, path: Path, *, after_s: float, since_s: float | None = None) -> None:
         """Ask for a look at *path* not sooner than *after_s* seconds from now."""
@@ -56,15 +70,19 @@ class DirtyPaths:
         """Remove and return up to *limit* due paths, each with the time it was first marked."""
         now = time.monotonic()
         with self._lock:
+            if self._call_s is not None and self._call_s <= now:
+                self._call_s = None
             due = [path for path, mark in self._marks.items() if mark.due_s <= now][:limit]
             return {path: self._marks.pop(path).since_s for path in due}
 
     def next_due_s(self) -> float | None:
-        """Seconds until the next path is due; None: there is none."""
+        """Seconds until the next path, or a call, is due; None: there is none."""
         with self._lock:
-            if not self._marks:
-                return None
-            return max(0.0, min(mark.due_s for mark in self._marks.values()) - time.monotonic())
+            due_s = [mark.due_s for mark in self._marks.values()]
+            if self._call_s is not None:
+                due_s.append(self._call_s)
+            self._told_s = min(due_s, default=math.inf)
+            return max(0.0, self._told_s - time.monotonic()) if due_s else None
 
     def oldest_age_s(self) -> float:
         """Seconds since the longest waiting path was marked; 0 when nothing waits."""

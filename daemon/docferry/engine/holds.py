@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
@@ -28,8 +28,11 @@ class DecidedHolds:
 
     def waiting(self) -> list[HoldRow]:
         """Give those of which nothing was begun since the start."""
-        decided = self._ledger.holds.all(self._mirror, DECIDED, kind="deletions")
-        return [hold for hold in decided if hold.id not in self._begun]
+        return self.waiting_among(self._ledger.holds.all(self._mirror, DECIDED, kind="deletions"))
+
+    def waiting_among(self, decided: Sequence[HoldRow]) -> list[HoldRow]:
+        """Give those of *decided*, all that people decided about, as `waiting` does."""
+        return [hold for hold in decided if hold.kind == "deletions" and hold.id not in self._begun]
 
     def carry_out(
         self, mark: Callable[[Path], None], carry: Callable[[list[Deletion]], None]

@@ -48,11 +48,7 @@ INTERLEAVE_S = 0.2
 
 
 class MirrorLoop:
-    """
-    Keeps one folder and one prefix the same.
-
-    `mark`, `request`, `stop` and `health` are for any thread; the rest is the loop's own.
-    """
+    """Keeps one folder and one prefix the same. What is not for any thread is the loop's own."""
 
     def __init__(self, tools: Tools, executor: Executor, places: Places) -> None:
         self.name = tools.options.name
@@ -104,9 +100,7 @@ class MirrorLoop:
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
-        if origin is not None:
-            self._planner.origins[path] = origin
-        self.dirty.mark(path)
+        self._planner.hint(path, origin)
 
     def request(self, run: Run) -> None:
         self._requests.add(run)
@@ -182,6 +176,10 @@ class MirrorLoop:
     @property
     def _is_working(self) -> bool:
         return self._planner.carrier.under_way > 0 or self._deletions.are_to_be_judged
+
+    @property
+    def _is_about_to_work(self) -> bool:
+        return self._asked.is_any or self._planner.are_results_coming()
 
     @property
     def _is_idle(self) -> bool:
@@ -455,10 +453,12 @@ class MirrorLoop:
         found = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
         holds = [hold for hold in found if hold.kind != "rewind"]  # that keeps nothing back
         decided = [hold for hold in holds if hold.state in DECIDED]
-        is_to_do = bool(self._decided.waiting()) or any(h.kind == "identity" for h in decided)
+        is_to_do = bool(self._decided.waiting_among(decided)) or any(
+            h.kind == "identity" for h in decided
+        )
         verdict = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
-            is_working=is_to_do or self._is_working or self._asked.is_any,
+            is_working=is_to_do or self._is_working or self._is_about_to_work,
             problems=len(self._planner.problems),
             unsettled=len(self.dirty),
         )

@@ -201,6 +201,7 @@ class PutResults:
         agreed = self._ledger.synced.get(mirror, [path]).get(path)
         if agreed is None or agreed.sha256 != sha256:
             target.mark(path, Origin.CONVERSION)
+            target.mark(path, None)
 
     def _archive_of(self, path: Path, base: SyncedState) -> Attributes:
         parent = self._ledger.versions.parent_of(base.version)

@@ -13,7 +13,8 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from docferry.convert.base import Converter
@@ -36,6 +37,7 @@ MOST_AT_ONCE = 64  #: documents, whatever the converters take
 RENEW_EVERY_S = 20.0  #: a third of a lease: two renewals may fail
 TELL_EVERY_S = 1.0
 IDLE_S = 2.0
+REST_S = 5.0  #: a thread that has had no job for so long ends
 
 
 def _utc_now() -> datetime:
@@ -100,6 +102,9 @@ class Worker:
         self._changed = threading.Condition()
         self._is_stopping = False
         self._threads: set[threading.Thread] = set()
+        self._given = threading.Condition()
+        self._waiting: deque[JobRow] = deque()  # for a thread
+        self._resting = 0  # threads that wait for a job, or are about to
 
     # For any thread.
 
@@ -160,8 +165,8 @@ class Worker:
             DocferryError: The ledger could not be asked or told.
         """
         done = 0
-        while (job := self._claim()) is not None:
-            self._do(job)
+        while jobs := self._claim(most=1):
+            self._do(jobs[0])
             done += 1
         return done
 
@@ -174,6 +179,9 @@ class Worker:
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
+        with self._given:
+            self._given.notify_all()
+        self._converters.stop()
         for converter in _converters_of(self._conversions):
             converter.stop()
         deadline = time.monotonic() + timeout_s
@@ -200,7 +208,7 @@ class Worker:
             raise
 
     def _give_out(self) -> None:
-        """Claim jobs, and start a thread for each: to start one costs less than a claim."""
+        """Claim jobs, and hand each over to a thread."""
         while not self._is_stopping:
             seen = self._news
             if not self._gave_out():
@@ -212,23 +220,54 @@ class Worker:
 
     def _gave_out(self) -> bool:
         try:
-            job = self._claim()
-            if job is not None:
-                self._start_job(job)
+            jobs = self._claim()
+            if jobs:
+                self._hand_over(jobs)
         except DocferryError as error:
             log.warning("worker.failed", reason=str(error))
             return False
         except Exception:  # one round of this loop
             log.exception("worker.failed")
             return False
-        return job is not None
+        return bool(jobs)
 
-    def _start_job(self, job: JobRow) -> None:
-        try:
-            self._start_thread(f"worker-{job.id}", lambda: self._do_guarded(job))
-        except RuntimeError as error:  # no more threads are to be had
+    def _hand_over(self, jobs: Sequence[JobRow]) -> None:
+        """Give *jobs* to the threads that rest, and start as many more as it takes."""
+        with self._given:
+            self._waiting += jobs
+            missing = len(self._waiting) - self._resting
+            self._given.notify(len(jobs))
+        for number in range(missing):
+            try:
+                self._start_thread("worker-hand", self._work)
+            except RuntimeError as error:  # no more threads are to be had
+                self._take_back(missing - number)
+                raise TemporaryError(f"cannot start a thread for a job: {error}") from error
+            with self._given:
+                self._resting += 1
+
+    def _take_back(self, most: int) -> None:
+        """Leave up to so many of those that nobody does yet to their leases."""
+        with self._given:
+            left = [self._waiting.pop() for _ in range(min(most, len(self._waiting)))]
+        for job in left:
             self._end(job)
-            raise TemporaryError(f"cannot start a thread for job {job.id}: {error}") from error
+
+    def _work(self) -> None:
+        """Do what is handed over, until nothing has been for a while."""
+        while (job := self._next_given()) is not None:
+            threading.current_thread().name = f"worker-{job.id}"
+            self._do_guarded(job)
+            threading.current_thread().name = "worker-hand"
+            with self._given:
+                self._resting += 1
+
+    def _next_given(self) -> JobRow | None:
+        with self._given:
+            self._given.wait_for(lambda: self._waiting or self._is_stopping, REST_S)
+            self._resting -= 1
+            is_any = bool(self._waiting) and not self._is_stopping
+            return self._waiting.popleft() if is_any else None
 
     def _do_guarded(self, job: JobRow) -> None:
         try:
@@ -258,23 +297,29 @@ class Worker:
 
     # One job.
 
-    def _claim(self) -> JobRow | None:
-        """Claim a job that can be done now, and the slots that it needs."""
-        if self._progress.running >= MOST_AT_ONCE or self._is_stopping:
-            return None
-        free = [
-            name
-            for name, conversion in self._conversions.items()
-            if self._converters.are_free(conversion.converters) and self._takes(conversion)
-        ]
-        if not free:
-            return None
-        now = self._now()
-        job = self._ledger.jobs.claim(now, self._progress.lease_until(), rules=free)
-        if job is not None:
+    def _claim(self, most: int = MOST_AT_ONCE) -> list[JobRow]:
+        """Claim jobs that can be done now or soon, and their places at the converters."""
+        most = min(most, MOST_AT_ONCE - self._progress.running)
+        jobs = self._ledger.jobs.claim_some(
+            self._now(),
+            self._progress.lease_until(),
+            lambda claimed: self._free(claimed) if len(claimed) < most else (),
+        )
+        for job in jobs:
             self._converters.take(job.id, self._conversions[job.rule].converters)
             self._progress.begin(job)
-        return job
+        return jobs
+
+    def _free(self, claimed: Sequence[str]) -> list[str]:
+        """Name the rules of which one more job may be claimed, besides those of *claimed*."""
+        if self._is_stopping:
+            return []
+        wanted = Counter(name for rule in claimed for name in self._conversions[rule].converters)
+        return [
+            name
+            for name, conversion in self._conversions.items()
+            if self._converters.are_free(conversion.converters, wanted) and self._takes(conversion)
+        ]
 
     def _takes(self, conversion: Conversion) -> bool:
         target = self._targets.get(conversion.rule.to_mirror)

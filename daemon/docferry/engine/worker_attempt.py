@@ -106,10 +106,9 @@ class Attempts:
             JOB_WAIT_SECONDS.labels(job.converter).observe(max(0.0, waited.total_seconds()))
         folder = self._hands.folder / job.id
         try:
-            ended = self._ended(job, folder)
-        finally:
+            self._write_down(job, self._ended(job, folder))
+        finally:  # at last: to remove folders takes some disks longer than a conversion
             shutil.rmtree(folder, ignore_errors=True)
-        self._write_down(job, ended)
 
     def _ended(self, job: JobRow, folder: pathlib.Path) -> _Ended:
         try:
@@ -146,12 +145,14 @@ class Attempts:
             return _Skipped(
                 Failure.REFUSED, f"it is {found}: the rule takes {', '.join(rule.types)}"
             )
-        hands.converters.wait_until_alone(job.id, conversion.converters)
+        if (why := hands.converters.enter(job.id, conversion.converters)) is not None:
+            return _Stopped(why)
         hands.progress.converts(job)
         match run_chain(conversion, staged.document, folder, works=self._works):
             case Broken(converter=name, error=error):
                 return self._broken(job, name, error)
             case Produced() as made:
+                hands.converters.give_back(job.id, conversion.converters, worked=True)
                 result = Result(made.file, hash_of(made.file))
                 notes = [*([staged.mismatch] if staged.mismatch else []), *made.notes]
                 return self._put(job, result, "; ".join(notes) or None)

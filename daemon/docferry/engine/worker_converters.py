@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from docferry.convert.base import Converter
 from docferry.core import breaker as breakers
@@ -17,6 +18,12 @@ from docferry.model import Ulid
 
 log = get_logger(__name__)
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
+#: So much work may wait for each slot, fetched already: a person's document that comes now
+#: goes behind it.
+AHEAD_S = 0.5
+MOST_AHEAD = 4
+
 
 @dataclass(slots=True)
 class _One:
@@ -24,8 +31,11 @@ class _One:
 
     slots: int
     breaker: Breaker
+    ahead: int = 0  #: documents that are claimed and fetched, and wait for a slot
     taken: int = 0
     alone: Ulid | None = None  #: the job that has it, or waits until it has it, for itself
+    tried_by: Ulid | None = None  #: the job that finds out whether it works again
+    took_s: float | None = None  #: what a document takes it, of late; None: not known
     told: Breaker | None = None  #: what others were told last
     good_after: datetime | None = None  #: it works again, and had not since then: to be told
 
@@ -60,15 +70,24 @@ class Converters:
         self._telling = threading.Lock()
         closed = breakers.closed(now())
         self._all = {one.name: _One(one.slots, closed) for one in converters}
+        self._entered: dict[Ulid, datetime | None] = {}  #: those that have a place, or slots since
+        self._is_stopping = False
         self._suspects: dict[Ulid, datetime] = {}  #: when a job last failed in doubt
 
-    def are_free(self, names: Collection[str]) -> bool:
-        """Say whether each has a free slot, and is given a document now."""
+    def are_free(self, names: Collection[str], claimed: Mapping[str, int] = NOTHING) -> bool:
+        """
+        Say whether each has a free slot, or will have one soon, and is given a document now.
+
+        Args:
+            claimed: How many documents each is about to be given besides.
+        """
         now = self._now()
         with self._changed:
             return all(
-                one.taken < one.slots and one.alone is None and breakers.may_start(one.breaker, now)
-                for one in self._named(names)
+                _has_room(one, claimed.get(name, 0))
+                and one.alone is None
+                and breakers.may_start(one.breaker, now)
+                for name, one in zip(names, self._named(names), strict=True)
             )
 
     def are_up(self, names: Collection[str]) -> bool:
@@ -77,32 +96,88 @@ class Converters:
             return all(one.breaker.state is BreakerState.CLOSED for one in self._named(names))
 
     def take(self, job: Ulid, names: Collection[str]) -> None:
-        """Take a slot of each for *job*. It alone tries out those that were down."""
+        """Keep a place of each for *job*. It alone tries out those that were down."""
         now = self._now()
         with self._changed:
+            self._entered[job] = None
             for one in self._named(names):
-                one.taken += 1
-                one.alone = job if job in self._suspects else None
+                one.ahead += 1
+                if self._goes_alone(job):
+                    one.alone = one.alone or job
+                if one.breaker.state is not BreakerState.CLOSED:
+                    one.tried_by = job
                 one.breaker = breakers.on_probe_start(one.breaker, now)
 
-    def wait_until_alone(self, job: Ulid, names: Collection[str]) -> None:
-        """Wait, if *job* is to have them for itself, until those before it have ended."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: all(one.alone != job or one.taken == 1 for one in self._named(names))
-            )
+    def enter(self, job: Ulid, names: Collection[str]) -> str | None:
+        """
+        Wait for a slot of each; a suspect, until it has them for itself.
 
-    def give_back(self, job: Ulid, names: Collection[str]) -> None:
-        """Give the slots back. What was not tried out after all, the next document does."""
+        Returns:
+            Why there will be none; None: it has them.
+        """
+        with self._changed:
+            ours = [*self._named(names)]
+            self._changed.wait_for(lambda: self._why_never(job, names) or self._may(job, ours))
+            if (why := self._why_never(job, names)) is not None:
+                return why
+            self._entered[job] = self._now()
+            for one in ours:
+                one.ahead -= 1
+                one.taken += 1
+                one.alone = job if self._goes_alone(job) else None
+        return None
+
+    def give_back(self, job: Ulid, names: Collection[str], *, worked: bool = False) -> None:
+        """
+        Give the slots back, if it has not done so. For others: the result may wait for its place.
+
+        What was not tried out after all, the next document does.
+
+        Args:
+            worked: They made of it what they promise: how long that took counts.
+        """
         now = self._now()
         with self._changed:
+            if job not in self._entered:
+                return
+            entered_at = self._entered.pop(job)
             for one in self._named(names):
-                one.taken -= 1
+                if entered_at is None:
+                    one.ahead -= 1
+                else:
+                    one.taken -= 1
+                if entered_at is not None and worked:
+                    one.took_s = _average(one.took_s, (now - entered_at).total_seconds())
                 if one.alone == job:
                     one.alone = None
-                if one.taken == 0:
+                if one.tried_by == job:
+                    one.tried_by = None
                     one.breaker = breakers.on_probe_end(one.breaker, now)
             self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let nobody in any more."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    def _may(self, job: Ulid, ours: Sequence[_One]) -> bool:
+        is_alone = self._goes_alone(job)
+        return all(
+            one.alone in (None, job) and one.taken < (1 if is_alone else one.slots) for one in ours
+        )
+
+    def _goes_alone(self, job: Ulid) -> bool:
+        """Say whether a converter may have failed over *job*: those beside it would be suspects."""
+        return job in self._suspects
+
+    def _why_never(self, job: Ulid, names: Collection[str]) -> str | None:
+        if self._is_stopping:
+            return "docferry stops"
+        for name, one in zip(names, self._named(names), strict=True):
+            if one.breaker.state is not BreakerState.CLOSED and one.tried_by != job:
+                return f"{name} is down: {one.breaker.reason}"
+        return None
 
     def answers(self, name: str) -> None:
         """Note that it judged a document, be it by refusing it: it is not down."""
@@ -126,6 +201,7 @@ class Converters:
             if failed.is_in_doubt:
                 self._suspects[job] = now
             one.breaker = breakers.after_outage(one.breaker, failed, now, self._jitter())
+            self._changed.notify_all()
             return False
 
     def opens_at(self, name: str) -> datetime | None:
@@ -169,3 +245,23 @@ class Converters:
 
     def _named(self, names: Collection[str]) -> Iterator[_One]:
         return (self._all[name] for name in names)
+
+
+def _has_room(one: _One, claimed: int) -> bool:
+    """
+    Say whether one more document may be claimed for it.
+
+    More than it has slots, where they are quickly done: fetching them, and the claim, take
+    longer than the conversion. Those are claimed several at a time, for a claim costs much.
+    """
+    if one.breaker.state is not BreakerState.CLOSED:
+        return one.ahead + one.taken + claimed < 1
+    waiting = 0 if one.took_s is None else int(min(MOST_AHEAD, AHEAD_S / max(one.took_s, 0.001)))
+    most = one.slots * (1 + waiting)
+    if not claimed:
+        most -= one.slots * waiting // 2
+    return one.ahead + one.taken + claimed < most
+
+
+def _average(before_s: float | None, now_s: float) -> float:
+    return now_s if before_s is None else 0.7 * before_s + 0.3 * now_s

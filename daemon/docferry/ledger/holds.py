@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, func, null, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, null, or_, select
 
 from docferry.errors import UserError
 from docferry.ledger.database import Database, Taken, Transaction, chunks
@@ -210,13 +211,11 @@ class Holds:
         kind: Kind | None = None,
     ) -> list[HoldRow]:
         """Give the holds of *mirror*, or of all, in one of *states*, the oldest first."""
-        query = _ROW.where(hold.c.state.in_(states)).order_by(hold.c.id)
-        if mirror is not None:
-            query = query.where(hold.c.mirror == mirror)
-        if kind is not None:
-            query = query.where(hold.c.kind == kind)
         with self._database.reading() as tx:
-            return tx.all(query, HoldRow)
+            query = _in_states(of_one=mirror is not None, of_kind=kind is not None)
+            which = {"mirror": mirror, "kind": kind}
+            given = {name: value for name, value in which.items() if value is not None}
+            return tx.found(query, HoldRow, states=list(states), **given)
 
     def items(self, hold_id: int, limit: int = 1000, *, after: Path = "") -> list[Deletion]:
         """Give the first held deletions, by path, that come after *after*; none once it is done."""
@@ -309,6 +308,16 @@ class Holds:
             for chunk in chunks([row[0] for row in rows]):
                 tx.delete(deletion, deletion.c.id.in_(chunk))
         return [_deletion(*row) for _, *row in rows]
+
+
+@cache
+def _in_states(*, of_one: bool, of_kind: bool) -> Select[Any]:
+    query = _ROW.where(hold.c.state.in_(bindparam("states", expanding=True))).order_by(hold.c.id)
+    if of_one:
+        query = query.where(hold.c.mirror == bindparam("mirror"))
+    if of_kind:
+        query = query.where(hold.c.kind == bindparam("kind"))
+    return query
 
 
 def leave_decided(

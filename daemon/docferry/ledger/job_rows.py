@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, null, select
+from sqlalchemy import Select, bindparam, func, literal_column, null, select
 
 from docferry.job import JobRow, JobState
 from docferry.ledger.database import Database, Transaction, chunks
@@ -19,6 +19,22 @@ _UNSETTLED = (JobState.QUEUED, JobState.RUNNING, JobState.DEAD)
 #: Said as a constant: only so the index of those that are queued serves.
 IS_QUEUED = job.c.state == literal_column("'queued'")
 _NEWEST_RESULT = (job.c.finished_at.desc(), job.c.id.desc())
+_TWIN = (
+    select(job)
+    .where(
+        job.c.sha256 == bindparam("sha256"),
+        job.c.recipe == bindparam("recipe"),
+        job.c.id != bindparam("id"),
+        job.c.state == JobState.DONE,
+        job.c.result_path.is_not(null()),
+        job.c.result_sha256.is_not(null()),
+    )
+    .order_by(*_NEWEST_RESULT)
+    .limit(1)
+)
+_AMONG = select(result.c.path, result.c.sha256).where(
+    result.c.mirror == bindparam("mirror"), result.c.path.in_(bindparam("paths", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +80,9 @@ class JobRows:
 
     def twin(self, one: JobRow) -> JobRow | None:
         """Give the other job of the same content and recipe that was done last, with a result."""
-        return self._one(
-            select(job)
-            .where(
-                job.c.sha256 == one.sha256,
-                job.c.recipe == one.recipe,
-                job.c.id != one.id,
-                job.c.state == JobState.DONE,
-                job.c.result_path.is_not(null()),
-                job.c.result_sha256.is_not(null()),
-            )
-            .order_by(*_NEWEST_RESULT)
-        )
+        with self._database.reading() as tx:
+            found = tx.found(_TWIN, JobRow, sha256=one.sha256, recipe=one.recipe, id=one.id)
+        return next(iter(found), None)
 
     def of_result(self, mirror: str, path: Path, sha256: Sha256 | None = None) -> JobRow | None:
         """
@@ -115,13 +122,12 @@ class JobRows:
         self, mirror: str, contents: Sequence[tuple[Path, Sha256]]
     ) -> set[tuple[Path, Sha256]]:
         """Give those of *contents* that a conversion put to its path, or was about to."""
-        query = select(result.c.path, result.c.sha256).where(result.c.mirror == mirror)
         wanted = dict.fromkeys(path for path, _ in contents)
         with self._database.reading() as tx:
             found = {
                 (path, sha256)
                 for chunk in chunks([*wanted])
-                for path, sha256 in tx.tuples(query.where(result.c.path.in_(chunk)))
+                for path, sha256 in tx.tuples(_AMONG, mirror=mirror, paths=list(chunk))
             }
         return found.intersection(contents)
 

@@ -11,7 +11,7 @@ what is known of its last attempt, stay until the next one says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    Update,
     bindparam,
     case,
     func,
@@ -35,7 +36,8 @@ from sqlalchemy import (
 from docferry.core.failures import Failed
 from docferry.core.results import is_by_path
 from docferry.job import Failure, JobRow, JobStage, JobState, NewJob, Priority
-from docferry.ledger.database import Transaction, chunks
+from docferry.ledger.database import Database, Transaction, chunks
+from docferry.ledger.group import GroupWriter
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
 from docferry.ledger.job_rows import IS_QUEUED, JobRows, Queue
 from docferry.ledger.schema import job, result
@@ -52,6 +54,38 @@ _UNCOUNTED = job.c.attempts - 1
 _AFTER_LOSS = job.c.attempts - case((job.c.stage == JobStage.CONVERTING, 0), else_=1)
 _BEGAN = {JobStage.CONVERTING: "converting_at", JobStage.STORING: "storing_at"}
 _NO_LEASE: dict[str, object] = {"stage": None, "lease_until": None}
+_CLAIM = (
+    job.update()
+    .values(
+        state=JobState.RUNNING,
+        stage=JobStage.DOWNLOADING,
+        claimed_at=bindparam("claimed"),
+        converting_at=None,
+        storing_at=None,
+        lease_until=bindparam("lease"),
+        attempts=job.c.attempts + 1,
+    )
+    .where(job.c.id == bindparam("of_id"))
+)
+_THESE = select(job).where(job.c.id.in_(bindparam("ids", expanding=True)))
+_TOLD_WHEN_DONE = (
+    "finished_at",
+    "result_path",
+    "result_sha256",
+    "note",
+    "release",
+    "shared_with",
+)
+
+
+def _finish(*told: str) -> Update:
+    done = _NO_LEASE | {"state": JobState.DONE, "is_forced": False}
+    new: dict[str, object] = {name: bindparam(f"new_{name}") for name in told}
+    return job.update().values(done | new).where(job.c.id == bindparam("of_id"))
+
+
+_FINISH = _finish(*_TOLD_WHEN_DONE)
+_FINISH_TIMED = _finish(*_TOLD_WHEN_DONE, *_BEGAN.values())
 
 
 class Jobs(JobRows, JobLetters):
@@ -62,6 +96,10 @@ class Jobs(JobRows, JobLetters):
         it since. None: whoever runs it now.
     """
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._group = GroupWriter(database)
+
     def claim(
         self, now: datetime, lease_until: datetime, *, rules: Collection[str]
     ) -> JobRow | None:
@@ -71,25 +109,25 @@ class Jobs(JobRows, JobLetters):
         Of the highest priority the one that has been due longest, but none whose content is
         being converted the same way: it will share that result.
         """
-        if not rules:
-            return None
-        values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
-        with self._database.writing() as tx:
-            found = tx.tuples(_due(len(values)), now=now, **values)
-            if not found:
-                return None
-            [[job_id, *_]] = found
-            running = {
-                "state": JobState.RUNNING,
-                "stage": JobStage.DOWNLOADING,
-                "claimed_at": now,
-                "converting_at": None,
-                "storing_at": None,
-                "lease_until": lease_until,
-                "attempts": job.c.attempts + 1,
-            }
-            tx.update(job, running, job.c.id == job_id)
-            return tx.one(select(job).where(job.c.id == job_id), JobRow)
+        found = self.claim_some(now, lease_until, lambda claimed: () if claimed else rules)
+        return found[0] if found else None
+
+    def claim_some(
+        self,
+        now: datetime,
+        lease_until: datetime,
+        next_of: Callable[[Sequence[str]], Collection[str]],
+    ) -> list[JobRow]:
+        """
+        Take jobs, in their order, each as `claim` would: in one transaction, for it costs a flush.
+
+        Args:
+            next_of: Told the rules of the jobs that were taken so far, says of which rules
+                one more may be; of none: that is all.
+        """
+        if not next_of(()):
+            return []
+        return self._group.write(lambda tx: _claim(tx, now, lease_until, next_of))
 
     def advance(
         self,
@@ -129,18 +167,17 @@ class Jobs(JobRows, JobLetters):
         Args:
             release: The programs that made it, with their versions.
         """
-        with self._database.writing() as tx:
-            row = {
-                "mirror": one.target_mirror,
-                "path": path,
-                "sha256": sha256,
-                "put_at": at,
-                "source": one.version,
-                "source_sha256": one.sha256,
-                "rule": one.rule,
-                "converter": release or one.converter,
-            }
-            tx.insert_missing(result, [row])
+        row = {
+            "mirror": one.target_mirror,
+            "path": path,
+            "sha256": sha256,
+            "put_at": at,
+            "source": one.version,
+            "source_sha256": one.sha256,
+            "rule": one.rule,
+            "converter": release or one.converter,
+        }
+        self._group.write(lambda tx: tx.insert_missing(result, [row]))
 
     def finish(
         self,
@@ -164,19 +201,18 @@ class Jobs(JobRows, JobLetters):
             began: When each stage began that was come to; None: as `advance` has noted.
         """
         values: dict[str, object] = {
-            "state": JobState.DONE,
             "finished_at": at,
             "result_path": result_path,
             "result_sha256": result_sha256,
             "note": note,
             "release": release,
             "shared_with": shared_with,
-            "is_forced": False,
         }
         if began is not None:
             values |= {column: began.get(stage) for stage, column in _BEGAN.items()}
-        with self._database.writing() as tx:
-            return bool(tx.update(job, _NO_LEASE | values, job.c.id == job_id))
+        new = {f"new_{name}": value for name, value in values.items()}
+        statement = _FINISH if began is None else _FINISH_TIMED
+        return bool(self._group.write(lambda tx: tx.run(statement, of_id=job_id, **new)))
 
     def skip(
         self,
@@ -294,6 +330,25 @@ class Jobs(JobRows, JobLetters):
             return bool(tx.update(job, _NO_LEASE | values, *_is_running(job_id, claimed_at)))
 
 
+def _claim(
+    tx: Transaction,
+    now: datetime,
+    lease_until: datetime,
+    next_of: Callable[[Sequence[str]], Collection[str]],
+) -> list[JobRow]:
+    claimed: dict[Ulid, str] = {}
+    while rules := next_of([*claimed.values()]):
+        values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
+        found = tx.tuples(_due(len(values)), now=now, **values)
+        if not found:
+            break
+        [[job_id, rule]] = found
+        tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
+        claimed[job_id] = rule
+    rows = {row.id: row for row in tx.found(_THESE, JobRow, ids=[*claimed])}
+    return [rows[job_id] for job_id in claimed]
+
+
 def insert_jobs(
     tx: Transaction, jobs: Sequence[NewJob], unskips: Collection[Failure] = SKIPPED_FOR_NOW
 ) -> None:
@@ -397,7 +452,7 @@ def _due(rules: int) -> Select[Any]:
     )
     firsts = select(first.label("id")).select_from(some.join(ranks, true())).subquery("firsts")
     return (
-        select(job.c.id, job.c.priority, job.c.run_at)
+        select(job.c.id, job.c.rule)
         .join(firsts, firsts.c.id == job.c.id)
         .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
         .limit(1)

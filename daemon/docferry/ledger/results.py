@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from docferry.ledger.database import Database
 from docferry.ledger.schema import result
 from docferry.model import Path, Provenance, Sha256
+
+_AT = select(
+    result.c.sha256,
+    result.c.source,
+    result.c.source_sha256,
+    result.c.rule,
+    result.c.converter,
+).where(result.c.mirror == bindparam("mirror"), result.c.path == bindparam("path"))
 
 
 class Results:
@@ -19,12 +27,6 @@ class Results:
 
         A job writes down what it is about to put there: the answer is there before the file.
         """
-        query = select(
-            result.c.sha256,
-            result.c.source,
-            result.c.source_sha256,
-            result.c.rule,
-            result.c.converter,
-        ).where(result.c.mirror == mirror, result.c.path == path)
         with self._database.reading() as tx:
-            return {sha256: Provenance(*facts) for sha256, *facts in tx.tuples(query)}
+            rows = tx.tuples(_AT, mirror=mirror, path=path)
+        return {sha256: Provenance(*facts) for sha256, *facts in rows}

@@ -33,6 +33,9 @@ _PAGE = (
     .order_by(synced.c.path)
     .limit(PAGE_ROWS)
 )
+_AMONG = _ROW.where(
+    synced.c.mirror == bindparam("mirror"), synced.c.path.in_(bindparam("paths", expanding=True))
+)
 
 
 class Synced:
@@ -68,12 +71,12 @@ class Synced:
 
     def get(self, mirror: str, paths: Sequence[Path]) -> dict[Path, SyncedState]:
         """Give the agreements on *paths*; a path without one is left out."""
-        query = _of(mirror)
-        return {
-            path: state
-            for chunk in chunks(paths)
-            for path, state in self._read(query.where(synced.c.path.in_(chunk)))
-        }
+        found: dict[Path, SyncedState] = {}
+        for chunk in chunks(paths):
+            with self._database.reading() as tx:
+                rows = tx.tuples(_AMONG, mirror=mirror, paths=list(chunk))
+            found.update((path, SyncedState(*state)) for path, *state in rows)
+        return found
 
     def below(self, mirror: str, folder: Path) -> list[Path]:
         """Give the paths under *folder*, in order, odd ones too. "" is the whole mirror."""

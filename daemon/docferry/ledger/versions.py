@@ -40,6 +40,7 @@ ROW = select(
     version.c.agreed,
     version.c.gone_at,
 )
+_BY_ID = ROW.where(version.c.id == bindparam("id"))
 _SOMEWHERE = {"archived_local": True, "archived_remote": True}
 #: A content that was only found later, in a bucket's own versions, has a later id than its time.
 _NEWEST_FIRST = (version.c.created_at.desc(), version.c.id.desc())
@@ -106,7 +107,7 @@ class Versions:
     def get(self, version_id: Ulid) -> VersionRow | None:
         """Give one version, whichever mirror it is of; None: there is none."""
         with self._database.reading() as tx:
-            return tx.one(ROW.where(version.c.id == version_id), VersionRow)
+            return next(iter(tx.found(_BY_ID, VersionRow, id=version_id)), None)
 
     def rows(self, version_ids: Sequence[Ulid]) -> dict[Ulid, VersionRow]:
         """Give those of *version_ids* that were recorded, by id."""

@@ -1,0 +1,130 @@
+"""Slots: who may have one, who waits, who has a converter for itself."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from conversion_bench import Louder, Time
+from docferry.core.failures import Failed
+from docferry.engine.worker_converters import MOST_AHEAD, Converters
+from docferry.job import Failure
+
+NAMES = ("louder",)
+IN_DOUBT = Failed(Failure.OUTAGE, "it fell over", is_in_doubt=True)
+SLOTS = 2
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def converters(time: Time) -> Converters:
+    return Converters(
+        [Louder(slots=SLOTS)],
+        now=time,
+        jitter=lambda: 0.5,
+        put=lambda row: None,
+        on_up=lambda name, since: None,
+    )
+
+
+def convert(converters: Converters, time: Time, job: str, *, took_s: float) -> None:
+    converters.take(job, NAMES)
+    converters.enter(job, NAMES)
+    time.pass_(took_s)
+    converters.give_back(job, NAMES, worked=True)
+
+
+def claimed(converters: Converters) -> int:
+    """Say how many are claimed until there is room for no more."""
+    count = 0
+    while converters.are_free(NAMES, {"louder": count}):
+        count += 1
+    return count
+
+
+def suspect(converters: Converters, job: str) -> None:
+    """Have the converter fail with *job* in its hands."""
+    converters.take(job, NAMES)
+    converters.enter(job, NAMES)
+    converters.is_to_blame(job, "louder", IN_DOUBT)
+    converters.give_back(job, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "most"),
+    [(0.01, SLOTS * (1 + MOST_AHEAD)), (0.2, SLOTS * 3), (0.6, SLOTS), (60.0, SLOTS)],
+)
+def test_as_much_is_claimed_ahead_as_is_done_in_a_moment(
+    converters: Converters, time: Time, took_s: float, most: int
+) -> None:
+    convert(converters, time, "a", took_s=took_s)
+
+    assert claimed(converters) == most
+
+
+def test_of_an_unknown_converter_no_more_is_claimed_than_it_has_slots(
+    converters: Converters,
+) -> None:
+    assert claimed(converters) == SLOTS
+
+
+def test_a_converter_that_fails_quickly_is_not_quick(converters: Converters) -> None:
+    """What is claimed ahead for it would have to go back when it is known to be down."""
+    suspect(converters, "a")
+
+    assert claimed(converters) == SLOTS
+
+
+def test_more_is_claimed_only_when_half_of_what_is_ahead_is_done(
+    converters: Converters, time: Time
+) -> None:
+    convert(converters, time, "a", took_s=0.01)
+    most = claimed(converters)
+    for number in range(most):
+        converters.take(str(number), NAMES)
+
+    found = []
+    for number in range(most):
+        found.append(converters.are_free(NAMES))
+        converters.give_back(str(number), NAMES)
+
+    assert found.index(True) == SLOTS * MOST_AHEAD // 2 + 1
+    assert all(found[found.index(True) :])
+
+
+def test_a_suspect_has_its_converter_for_itself(converters: Converters) -> None:
+    suspect(converters, "bad")
+    converters.take("good", NAMES)
+    converters.enter("good", NAMES)
+    order = []
+
+    def enter() -> None:
+        converters.enter("bad", NAMES)
+        order.append("bad has it")
+
+    converters.take("bad", NAMES)
+    is_free = converters.are_free(NAMES)
+    with ThreadPoolExecutor(1) as pool:
+        entering = pool.submit(enter)
+        order.append("good is done")
+        converters.give_back("good", NAMES)
+        entering.result(20)
+
+    assert not is_free
+    assert not converters.are_free(NAMES)
+    assert order == ["good is done", "bad has it"]
+    converters.give_back("bad", NAMES)
+    assert converters.are_free(NAMES)
+
+
+def test_slots_are_given_back_once(converters: Converters, time: Time) -> None:
+    convert(converters, time, "a", took_s=60.0)
+
+    converters.give_back("a", NAMES)
+
+    assert claimed(converters) == SLOTS
