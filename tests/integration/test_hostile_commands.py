@@ -1,0 +1,98 @@
+"""Commands that mean harm: what they ask the kernel for, and what they hide from who measures."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import socket
+import sys
+import tempfile
+
+import pytest
+
+from docferry.convert import Limits
+from docferry.convert.process import Children, Finished
+
+LIMITS = Limits(timeout_s=30, memory_mib=512, output_mib=8, processes=16)
+
+#: As the kernel lets it be, and as where it lets nobody have namespaces.
+both_ways = pytest.mark.parametrize("namespaces", [True, False], ids=["namespaces", "none"])
+
+_CALLS = """
+import ctypes, os, socket, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    arguments = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    if libc.syscall(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+"""
+
+#: What is asked for, by what it would be good for. The numbers are those of x86_64.
+_ASKED = {
+    "memory that outlives it": "call(29, 0, 4096, 0o1600)",
+    "messages that outlive it": "call(68, 0, 0o1600)",
+    "semaphores that outlive it": "call(64, 0, 1, 0o1600)",
+    "a queue that outlives it": "call(240, b'queue', 0o102, 0o600, 0)",
+    "the names of files that it may not read": "call(294, 0)",
+    "a file by its handle": "call(304, -100, ctypes.create_string_buffer(64), 0)",
+    "the handle of a file": "call(303, -100, b'/etc/passwd', ctypes.create_string_buffer(64), 0, 0)",
+    "to be root in a namespace": "call(56, 0x10000000 | 17, 0, 0, 0, 0)",
+    "the limits of another process": "call(302, os.getppid(), 7, 0, ctypes.create_string_buffer(16))",
+    "the files of another process": "call(438, os.pidfd_open(os.getppid()), 0, 0)",
+    "a socket that writes to anybody": "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
+    "two of them": "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)",
+}
+
+
+def python(code: str, folder: pathlib.Path, *, limits: Limits = LIMITS, **how: bool) -> Finished:
+    return Children(**how).run([sys.executable, "-c", code], folder=folder, limits=limits)
+
+
+@both_ways
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are of x86_64")
+@pytest.mark.parametrize("asked", _ASKED.values(), ids=_ASKED)
+def test_the_kernel_refuses(asked: str, namespaces: bool, tmp_path: pathlib.Path) -> None:  # noqa: FBT001
+    code = f"{_CALLS}\ntry:\n    {asked}\nexcept PermissionError:\n    print('refused')"
+
+    finished = python(code, tmp_path, namespaces=namespaces)
+
+    assert finished.output == b"refused\n", finished.errors
+
+
+@both_ways
+@pytest.mark.parametrize("is_abstract", [True, False], ids=["abstract", "path"])
+def test_no_service_of_the_machine_can_be_called(
+    is_abstract: bool,  # noqa: FBT001
+    namespaces: bool,  # noqa: FBT001
+    tmp_path: pathlib.Path,
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/run" if os.geteuid() == 0 else None) as place:
+        os.chmod(place, 0o755)
+        address = f"\0docferry-{os.getpid()}" if is_abstract else f"{place}/socket"
+        with socket.socket(socket.AF_UNIX) as service:
+            service.bind(address)
+            service.listen()
+            service.setblocking(False)  # noqa: FBT003
+            if not is_abstract:
+                pathlib.Path(address).chmod(0o777)
+            code = f"import socket; socket.socket(socket.AF_UNIX).connect({address!r})"
+
+            finished = python(code, tmp_path, namespaces=namespaces, landlock=False)
+
+            assert "Operation not permitted" in finished.errors
+            with pytest.raises(BlockingIOError):
+                service.accept()
+
+
+def test_threads_and_processes_can_still_be_had(tmp_path: pathlib.Path) -> None:
+    code = (
+        "import os, resource, socket, subprocess, threading\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (5, 5))\n"
+        "a, b = socket.socketpair()\n"
+        "thread = threading.Thread(target=a.send, args=(b'x',)); thread.start(); thread.join()\n"
+        "print(b.recv(1), subprocess.run(['sh', '-c', 'echo y'], capture_output=True).stdout)\n"
+    )
+
+    finished = python(code, tmp_path)
+
+    assert finished.output == b"b'x' b'y\\n'\n", finished.errors
