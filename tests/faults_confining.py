@@ -6,6 +6,7 @@ from fault import Fault
 
 CHILDREN = ("integration/test_children.py",)
 CONFINE = ("integration/test_confine.py",)
+HOSTILE = ("integration/test_hostile_commands.py",)
 POOL = ("integration/test_pool.py",)
 
 CONFINING = (
@@ -49,9 +50,72 @@ CONFINING = (
     Fault(
         "files are measured one by one",
         "convert/watch.py",
-        "    if size_of(folder, stop_at=limits.output_mib * _MIB) > limits.output_mib * _MIB:\n",
-        "    if size_of(folder, stop_at=limits.output_mib * _MIB) < 0:\n",
+        "    if besides + size_of(folder, stop_at=most - besides) > most:\n",
+        "    if besides + size_of(folder, stop_at=most - besides) < 0:\n",
         CHILDREN,
+    ),
+    Fault(
+        "files without a name are in no count",
+        "convert/watch_hidden.py",
+        "        if stat.S_ISREG(found.st_mode) and not found.st_nlink:\n",
+        "        if stat.S_ISREG(found.st_mode) and found.st_nlink < 0:\n",
+        HOSTILE,
+    ),
+    Fault(
+        "shared memory is in no count",
+        "convert/watch_hidden.py",
+        "        for file in (*_open(pid), *_mapped(pid)):\n",
+        "        for file in _open(pid):\n",
+        HOSTILE,
+    ),
+    Fault(
+        "files with nothing in them are in no count",
+        "convert/watch.py",
+        "    return max(found.st_size, found.st_blocks * 512, _LEAST_BYTES)\n",
+        "    return max(found.st_size, found.st_blocks * 512)\n",
+        HOSTILE,
+    ),
+    Fault(
+        "folders in each other are followed however deep they are",
+        "convert/watch.py",
+        "        if depth > _DEEPEST:\n",
+        "        if depth > _NEVER:\n",
+        HOSTILE,
+    ),
+    Fault(
+        "nobody looks at what was written last",
+        "convert/process.py",
+        "            excess = excess or late\n",
+        "",
+        HOSTILE,
+    ),
+    Fault(
+        "what nobody can remove is left on the disk",
+        "convert/process.py",
+        "                    leftovers.clear(places.folder)\n",
+        "                    pass\n",
+        HOSTILE,
+    ),
+    Fault(
+        "a converter calls the machine's services",
+        "convert/confine_calls.py",
+        "            *(42, 101,",
+        "            *(101,",
+        HOSTILE,
+    ),
+    Fault(
+        "a converter becomes root in a namespace",
+        "convert/confine_calls.py",
+        "        _where(machine.clone, _argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES)),\n",
+        "",
+        HOSTILE,
+    ),
+    Fault(
+        "a converter sets the limits of others",
+        "convert/confine_calls.py",
+        "        _where(machine.prlimit, _argument(0), (_EQUAL, 1, 0, 0)),  # of another process\n",
+        "",
+        HOSTILE,
     ),
     Fault(
         "processes are not counted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import socket
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import pytest
 
 from docferry.convert import Limits
 from docferry.convert.process import Children, Finished
+from docferry.job import Failure
 
 LIMITS = Limits(timeout_s=30, memory_mib=512, output_mib=8, processes=16)
 
@@ -96,3 +98,93 @@ def test_threads_and_processes_can_still_be_had(tmp_path: pathlib.Path) -> None:
     finished = python(code, tmp_path)
 
     assert finished.output == b"b'x' b'y\\n'\n", finished.errors
+
+
+# What is hidden from who measures.
+
+_UNLINKED = """
+import os
+files = []
+while True:
+    files.append(os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600))
+    os.write(files[-1], bytes(1 << 20))
+"""
+_MEMORY_FILES = """
+import os
+files = []
+while True:
+    files.append(os.memfd_create("x"))
+    os.write(files[-1], bytes(4 << 20))
+"""
+#: Each page was touched by a child that is gone, and counts for none that is there.
+_SHARED_MEMORY = """
+import mmap, os
+maps = []
+while True:
+    maps.append(mmap.mmap(-1, 64 << 20))
+    child = os.fork()
+    if not child:
+        for page in range(0, 64 << 20, 4096):
+            maps[-1][page] = 1
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+_EMPTY_FILES = """
+number = 0
+while True:
+    open(f"x{number}", "w").close()
+    number += 1
+"""
+_DEEP = """
+import os, time
+for _ in range(5000):
+    os.mkdir("d")
+    os.chdir("d")
+open("hidden", "wb").write(bytes(7 << 20))
+"""
+_UNREADABLE = """
+import os, time
+os.mkdir("d")
+os.chdir("d")
+os.chmod(".", 0o300)
+number = 0
+while True:
+    open(f"x{number}", "wb").write(bytes(1 << 20))
+    number += 1
+"""
+#: Holes cost no time, and it has ended before anybody looks.
+_LATE = """
+for number in range(4):
+    open(f"x{number}", "wb").truncate(4 << 20)
+"""
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        (_UNLINKED, Failure.TOO_LARGE),
+        (_MEMORY_FILES, Failure.MEMORY),
+        (_SHARED_MEMORY, Failure.MEMORY),
+        (_EMPTY_FILES, Failure.TOO_LARGE),
+        (_DEEP, Failure.TOO_LARGE),
+        (_UNREADABLE, Failure.TOO_LARGE),
+        (_LATE, Failure.TOO_LARGE),
+    ],
+    ids=["unlinked", "memory-files", "shared-memory", "empty", "deep", "unreadable", "late"],
+)
+def test_what_is_hidden_counts(
+    code: str,
+    failure: Failure,
+    namespaces: bool,  # noqa: FBT001
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir(mode=0o700)
+    limits = Limits(timeout_s=60, memory_mib=256, output_mib=8, processes=16, open_files=512)
+
+    finished = python(code, folder, limits=limits, namespaces=namespaces)
+
+    assert finished.failure is failure, finished
+    shutil.rmtree(folder)
+    assert not folder.exists()
