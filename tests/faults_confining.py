@@ -157,8 +157,15 @@ CONFINING = (
     Fault(
         "a child that grew is kept",
         "convert/pool.py",
-        "        is_large = answer.memory_mib > self.limits.memory_mib / 2\n",
-        "        is_large = False\n",
+        "        is_large = answer.memory_mib > self.limits.memory_mib / 2 or self._has_littered()\n",
+        "        is_large = self._has_littered()\n",
+        POOL,
+    ),
+    Fault(
+        "nobody looks at what a child that is kept uses",
+        "convert/pool.py",
+        "                if excess is not None:\n",
+        "                if excess is not None and not excess:\n",
         POOL,
     ),
     Fault(
