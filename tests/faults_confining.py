@@ -14,7 +14,7 @@ CONFINING = (
     Fault(
         "a converter makes sockets of the network",
         "convert/confine.py",
-        "    try_to(calls.refuse_calls)\n",
+        "    try_to(lambda: calls.refuse_calls(guarded))\n",
         "",
         ("integration/test_confine.py::test_no_socket_of_the_network_can_be_made",),
     ),
@@ -111,6 +111,13 @@ CONFINING = (
         HOSTILE,
     ),
     Fault(
+        "a converter ends who would end what it leaves behind",
+        "convert/confine.py",
+        "        _become(spec, command, scope, [os.getppid(), daemon])\n",
+        "        _become(spec, command, scope)\n",
+        HOSTILE,
+    ),
+    Fault(
         "a converter sets the limits of others",
         "convert/confine_calls.py",
         "        _where(machine.prlimit, _argument(0), (_EQUAL, 1, 0, 0)),  # of another process\n",
@@ -138,6 +145,13 @@ CONFINING = (
         "    watched.register(life, select.POLLIN)\n",
         "    watched.register(os.pidfd_open(pid), select.POLLIN)\n",
         ("integration/test_children.py::test_a_command_does_not_outlive_a_daemon_that_is_killed",),
+    ),
+    Fault(
+        "a converter outlives its launcher",
+        "convert/launch.py",
+        "            _end_all_of(self._uid)\n",
+        "            pass\n",
+        HOSTILE,
     ),
     # Children that are kept.
     Fault(

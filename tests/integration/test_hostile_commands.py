@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from converting import running
 from docferry.convert import Limits
 from docferry.convert.process import Children, Finished
 from docferry.job import Failure
+from processes import children_of, is_gone, wait_for
 
 LIMITS = Limits(timeout_s=30, memory_mib=512, output_mib=8, processes=16)
 
@@ -84,6 +88,46 @@ def test_no_service_of_the_machine_can_be_called(
             assert "Operation not permitted" in finished.errors
             with pytest.raises(BlockingIOError):
                 service.accept()
+
+
+@pytest.mark.parametrize("target", ["PPID", "-PPID", "-1", "daemon"])
+@both_ways
+def test_who_ends_it_cannot_be_ended(
+    target: str,
+    namespaces: bool,  # noqa: FBT001
+    tmp_path: pathlib.Path,
+) -> None:
+    before, daemon = running(), os.getpid()
+    # Signal 0 asks whether one may be sent.
+    whom = {"PPID": "os.getppid()", "-PPID": "-os.getppid()", "daemon": f"{daemon}"}
+    code = (
+        "import os, signal, subprocess\n"
+        "subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        f"os.kill({whom.get(target, target)}, signal.SIGCONT)\n"
+    )
+
+    finished = python(code, tmp_path, namespaces=namespaces, landlock=namespaces)
+
+    assert running() <= before
+    assert namespaces or "PermissionError" in finished.errors
+
+
+@pytest.mark.root
+def test_nothing_outlives_who_would_end_it(tmp_path: pathlib.Path) -> None:
+    children, script = Children(namespaces=False), "setsid sleep 1000 & echo $! > started; wait"
+    before = set(children_of())
+
+    with ThreadPoolExecutor() as pool:
+        ending = pool.submit(
+            children.run, ["sh", "-c", script], folder=tmp_path, limits=LIMITS
+        )
+        started = tmp_path / "started"
+        wait_for(lambda: started.exists() and bool(started.read_text().strip()))
+        (launcher,) = set(children_of()) - before
+        os.kill(launcher, signal.SIGKILL)
+        ending.result(timeout=20)
+
+    assert is_gone(int(started.read_text()))
 
 
 def test_threads_and_processes_can_still_be_had(tmp_path: pathlib.Path) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 CLONE_NEWNS = 0x00020000
@@ -49,6 +50,8 @@ class _Machine(NamedTuple):
     socketpair: int
     clone: int
     prlimit: int
+    fcntl: int
+    signals: tuple[int, ...]  #: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo
     refused: tuple[int, ...]
 
 
@@ -60,7 +63,8 @@ class _Machine(NamedTuple):
 # and most holes in kernels were found behind them.
 _MACHINES = {
     "x86_64": _Machine(
-        *(0xC000003E, 41, 53, 56, 302),
+        *(0xC000003E, 41, 53, 56, 302, 72),
+        (62, 200, 234, 129, 297),
         # connect, ptrace, mount, umount2, swapon, kexec_load, init_module, unshare,
         # perf_event_open, process_vm_readv, _writev, finit_module, setns, bpf, userfaultfd,
         # add_key, request_key, keyctl, pivot_root,
@@ -73,7 +77,8 @@ _MACHINES = {
         ),
     ),
     "aarch64": _Machine(
-        *(0xC00000B7, 198, 199, 220, 261),
+        *(0xC00000B7, 198, 199, 220, 261, 25),
+        (129, 130, 131, 138, 240),
         (
             *(203, 117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282),
             *(217, 218, 219, 41),
@@ -81,11 +86,14 @@ _MACHINES = {
         ),
     ),
 }
-# On every architecture: io_uring_setup, _enter, _register, open_tree, move_mount, fsopen,
-# fsconfig, fsmount, fspick, pidfd_getfd, process_madvise, mount_setattr, memfd_secret.
-_REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 440, 442, 447)
+# On every architecture: pidfd_send_signal, io_uring_setup, _enter, _register, open_tree,
+# move_mount, fsopen, fsconfig, fsmount, fspick, pidfd_getfd, process_madvise, mount_setattr,
+# memfd_secret.
+_REFUSED_EVERYWHERE = (424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 440, 442, 447)
 _CLONE3 = 435  # what it is asked for is in memory, where no filter looks: libc asks clone() then
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW…: in one of its own anybody is root
+_EVERYBODY = -1  # to kill()
+_SETS_OWN = (8, 15)  # F_SETOWN, F_SETOWN_EX: whom the kernel sends a signal, of any number
 _AF_UNIX, _SOCK_DGRAM, _SOCK_KINDS = 1, 2, 0xF
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -183,11 +191,11 @@ class Landlock:
         os.close(self._fd)
 
 
-def refuse_calls() -> None:
+def refuse_calls(guarded: Iterable[int] = ()) -> None:
     """
     Refuse sockets of the network and the calls that no converter needs, for good.
 
-    PR_SET_NO_NEW_PRIVS comes first.
+    PR_SET_NO_NEW_PRIVS comes first. No signals go to *guarded*, nor to everybody.
 
     Raises:
         OSError: The kernel has no seccomp, or the machine is of a kind not known here.
@@ -195,7 +203,7 @@ def refuse_calls() -> None:
     machine = _MACHINES.get(os.uname().machine)
     if machine is None:
         raise OSError(f"no seccomp filter for {os.uname().machine}")
-    program = _filter(machine)
+    program = _filter(machine, guarded)
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions, padding, their address
     address = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
@@ -211,12 +219,13 @@ _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
 _Line: TypeAlias = tuple[int, int, int, int]  #: code, lines to skip if true, if false, value
 
 
-def _filter(machine: _Machine) -> bytes:
+def _filter(machine: _Machine, guarded: Iterable[int]) -> bytes:
     """
     Assemble the filter in classic BPF; see linux/seccomp.h for what it is given.
 
     It is a row of blocks, each of which refuses one thing or goes on behind its end.
     """
+    unreachable = (_EVERYBODY, *(sign * pid for pid in guarded for sign in (1, -1)))
     blocks: list[list[_Line]] = [
         # Programs of another architecture have other numbers; so have those of x32.
         [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, machine.arch), _refuse()],
@@ -230,6 +239,12 @@ def _filter(machine: _Machine) -> bytes:
             _where(call, _argument(1), (_AND, 0, 0, _SOCK_KINDS), (_EQUAL, 0, 1, _SOCK_DGRAM))
             for call in (machine.socket, machine.socketpair)
         ),
+        *(
+            _where(call, _argument(0), (_EQUAL, 0, 1, pid & 0xFFFFFFFF))
+            for call in machine.signals
+            for pid in unreachable
+        ),
+        *(_where(machine.fcntl, _argument(1), (_EQUAL, 0, 1, how)) for how in _SETS_OWN),
         [(_ANSWER, 0, 0, _ALLOW)],
     ]
     return b"".join(struct.pack("=HBBI", *line) for block in blocks for line in block)
