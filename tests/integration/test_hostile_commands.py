@@ -118,9 +118,7 @@ def test_nothing_outlives_who_would_end_it(tmp_path: pathlib.Path) -> None:
     before = set(children_of())
 
     with ThreadPoolExecutor() as pool:
-        ending = pool.submit(
-            children.run, ["sh", "-c", script], folder=tmp_path, limits=LIMITS
-        )
+        ending = pool.submit(children.run, ["sh", "-c", script], folder=tmp_path, limits=LIMITS)
         started = tmp_path / "started"
         wait_for(lambda: started.exists() and bool(started.read_text().strip()))
         (launcher,) = set(children_of()) - before

@@ -209,9 +209,7 @@ def _unshare(flags: int) -> None:
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
-def _become(
-    spec: Spec, command: list[str], scope: _Scope, guarded: Sequence[int] = ()
-) -> None:
+def _become(spec: Spec, command: list[str], scope: _Scope, guarded: Sequence[int] = ()) -> None:
     parent = os.getppid()
     os.chdir(spec.folder or "/")
     _drop_user(spec)

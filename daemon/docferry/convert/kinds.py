@@ -183,10 +183,10 @@ _STREAMS = (
 
 _TEXT_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_HTML = re.compile(
-    rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S
-)
-_SVG = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!.*?>\s*)*<svg\b", re.I | re.S)
+_PASSED_OVER = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and instructions
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
+_DOCTYPE = re.compile(rb"<!doctype[^>\[]*(\[.*?\]\s*)?>", re.I | re.S)
+_SVG = re.compile(rb"<svg\b", re.I)
 _XML = re.compile(rb"\s*<\?xml\b")
 
 
@@ -198,7 +198,23 @@ def _text_extension(head: bytes, named: str) -> str | None:
     said = BY_EXTENSION.get(named)
     if said is not None and said.is_text:
         return named
-    for pattern, extension in ((_HTML, ".html"), (_SVG, ".svg"), (_XML, ".xml")):
-        if pattern.match(text):
-            return extension
-    return ".txt"
+    begin = _after_comments(text)
+    if _HTML.match(begin):
+        return ".html"
+    declared = _DOCTYPE.match(begin)
+    if _SVG.match(_after_comments(begin[declared.end() :]) if declared else begin):
+        return ".svg"
+    return ".xml" if _XML.match(text) else ".txt"
+
+
+def _after_comments(text: bytes) -> bytes:
+    """
+    Give what begins where comments and instructions end.
+
+    Not by a pattern: one that may divide 30 comments in any way takes minutes to find that
+    nothing follows them, and no other thread of the daemon runs meanwhile (measured).
+    """
+    text = text.lstrip()
+    while closing := next((end for begin, end in _PASSED_OVER if text.startswith(begin)), b""):
+        text = text.partition(closing)[2].lstrip()
+    return text
