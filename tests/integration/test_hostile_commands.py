@@ -41,9 +41,9 @@ _ASKED = {
     "a queue that outlives it": "call(240, b'queue', 0o102, 0o600, 0)",
     "the names of files that it may not read": "call(294, 0)",
     "a file by its handle": "call(304, -100, ctypes.create_string_buffer(64), 0)",
-    "the handle of a file": "call(303, -100, b'/etc/passwd', ctypes.create_string_buffer(64), 0, 0)",
+    "the handle of a file": "call(303, -100, b'/etc', ctypes.create_string_buffer(64), 0, 0)",
     "to be root in a namespace": "call(56, 0x10000000 | 17, 0, 0, 0, 0)",
-    "the limits of another process": "call(302, os.getppid(), 7, 0, ctypes.create_string_buffer(16))",
+    "the limits of another process": "call(302, os.getppid(), 7, 0, 0)",
     "the files of another process": "call(438, os.pidfd_open(os.getppid()), 0, 0)",
     "a socket that writes to anybody": "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
     "two of them": "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)",
@@ -73,7 +73,7 @@ def test_no_service_of_the_machine_can_be_called(
     tmp_path: pathlib.Path,
 ) -> None:
     with tempfile.TemporaryDirectory(dir="/run" if os.geteuid() == 0 else None) as place:
-        os.chmod(place, 0o755)
+        pathlib.Path(place).chmod(0o755)
         address = f"\0docferry-{os.getpid()}" if is_abstract else f"{place}/socket"
         with socket.socket(socket.AF_UNIX) as service:
             service.bind(address)

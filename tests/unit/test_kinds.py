@@ -150,3 +150,11 @@ def test_comments_are_passed_over(content: bytes, extension: str, tmp_path: path
     path.write_bytes(content)
 
     assert tell_kind(path, "a").extension == extension
+
+
+@pytest.mark.parametrize("name", ["a." + "y" * 250, "a.b\nc", "a.$(id)", "a.{output}", "a.-rf"])
+def test_an_extension_that_is_no_word_is_none(name: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "document"
+    path.write_bytes(b"\1\2nothing tells")
+
+    assert tell_kind(path, name) == Kind("", "")

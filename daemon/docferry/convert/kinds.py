@@ -20,6 +20,8 @@ _HEAD_BYTES = 8192
 _ZIP_TAIL_BYTES = 22 + 65_535  # its last record, with the longest comment there can be
 _ZIP_LISTING_BYTES = 262_144
 _OLE_BYTES = 1 << 20
+#: An extension that programs can be given: it may not hold a line's end, nor be 250 bytes long.
+_PLAIN = re.compile(r"\.[a-z0-9][a-z0-9_+-]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Kind:
     """What a document is."""
 
     media_type: str  #: "application/pdf"; "": nothing tells
-    extension: str  #: with the dot, lower case; where nothing tells, that of the name
+    extension: (
+        str  #: with the dot, lower case; where nothing tells, the name's if plain
+    )
     mismatch: str | None = None  #: "named .pdf, but it is a Word document (docx)"
 
 
@@ -39,6 +43,8 @@ def tell_kind(path: pathlib.Path, name: str) -> Kind:
         OSError: It cannot be read.
     """
     named = pathlib.PurePosixPath(name).suffix.lower()
+    if not _PLAIN.fullmatch(named):
+        named = ""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         extension = _extension_in(head, file, named) if head else None

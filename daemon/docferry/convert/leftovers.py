@@ -36,21 +36,21 @@ def _clear(top: int) -> None:
                 for inner in _folders_left_in(below):
                     moved += 1
                     to = f".docferry-{moved}"
-                    os.rename(inner, to, src_dir_fd=below, dst_dir_fd=top)  # noqa: PTH104
+                    os.rename(inner, to, src_dir_fd=below, dst_dir_fd=top)
                     waiting.append(to)
             finally:
                 os.close(below)
-            os.rmdir(name, dir_fd=top)  # noqa: PTH106
+            os.rmdir(name, dir_fd=top)
 
 
 def _folders_left_in(folder: int) -> list[str]:
     """Remove the files of a folder, and give the folders in it, which can be opened from now on."""
     found = []
-    for name in os.listdir(folder):  # noqa: PTH208
+    for name in os.listdir(folder):
         with suppress(OSError):
-            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):  # noqa: PTH116
-                os.chmod(name, 0o700, dir_fd=folder)  # noqa: PTH101
+            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                os.chmod(name, 0o700, dir_fd=folder)
                 found.append(name)
             else:
-                os.unlink(name, dir_fd=folder)  # noqa: PTH108
+                os.unlink(name, dir_fd=folder)
     return found

@@ -286,8 +286,9 @@ class _Child:
             raise self._ended(said_before) from error
         if answer.code == "memory":
             raise _failed(watch.too_much_memory(self.limits))
-        is_large = answer.memory_mib > self.limits.memory_mib / 2 or self._has_littered()
-        self.is_sound = not is_large and self._served < _MOST_DOCUMENTS
+        is_large = answer.memory_mib > self.limits.memory_mib / 2
+        is_fit = not is_large and not self._has_littered()
+        self.is_sound = is_fit and self._served < _MOST_DOCUMENTS
         if answer.code == "too-large":
             raise _failed(watch.too_large(self.limits))
         if answer.code != "ok":
