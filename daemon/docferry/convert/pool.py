@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 
-from docferry.convert import child, confinement, launch, process, watch
+from docferry.convert import child, confinement, launch, leftovers, process, watch
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.watch import Excess
 from docferry.errors import TemporaryError, UserError
@@ -239,6 +239,7 @@ class _Child:
         if held is not None and held.mounts:
             return ""
         folder = self._kept.enter_context(TemporaryDirectory(prefix="docferry-"))
+        self._kept.callback(leftovers.clear, folder)  # it may be too deep for its own end
         if uid:
             launch.give(pathlib.Path(folder), uid)
         return os.path.realpath(folder)
