@@ -203,7 +203,7 @@ def test_each_running_command_has_a_user_of_its_own(work: pathlib.Path) -> None:
 
 @pytest.mark.root
 def test_all_of_it_works_for_a_daemon_that_is_not_root() -> None:
-    files = ("test_children.py", "test_confine.py", "test_convert.py")
+    files = ("test_children.py", "test_confine.py", "test_convert.py", "test_hostile_commands.py")
     tests = [str(pathlib.Path(__file__).parent / name) for name in files]
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     with tempfile.TemporaryDirectory() as folder:
