@@ -95,6 +95,7 @@ def test_no_service_of_the_machine_can_be_called(
 @pytest.mark.parametrize("target", ["os.getppid()", "-os.getppid()", "-1", "DAEMON"])
 def test_who_ends_it_cannot_be_ended(target: str) -> None:
     """As for a daemon that is not root: to the kernel all of its user's are alike."""
+    other = NOBODY if os.geteuid() == 0 else None
     asked = f"import os; os.kill({target}, 0)"  # signal 0 asks whether one may be sent
     code = (
         "import os, pathlib, sys, tempfile\n"
@@ -114,7 +115,9 @@ def test_who_ends_it_cannot_be_ended(target: str) -> None:
         check=True,
         cwd="/",
         env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}),
+        user=other,
+        group=other,
+        extra_groups=None if other is None else [],
     )
 
     assert "PermissionError" in said.stdout
