@@ -6,6 +6,7 @@ from fault import Fault
 
 CHILDREN = ("integration/test_children.py",)
 CONFINE = ("integration/test_confine.py",)
+HOSTILE = "integration/test_hostile_commands.py"
 POOL = ("integration/test_pool.py",)
 
 CONFINING = (
@@ -13,7 +14,7 @@ CONFINING = (
     Fault(
         "a converter makes sockets of the network",
         "convert/confine.py",
-        "    try_to(calls.refuse_calls)\n",
+        "    try_to(lambda: calls.refuse_calls(guarded))\n",
         "",
         ("integration/test_confine.py::test_no_socket_of_the_network_can_be_made",),
     ),
@@ -49,9 +50,79 @@ CONFINING = (
     Fault(
         "files are measured one by one",
         "convert/watch.py",
-        "    if size_of(folder, stop_at=limits.output_mib * _MIB) > limits.output_mib * _MIB:\n",
-        "    if size_of(folder, stop_at=limits.output_mib * _MIB) < 0:\n",
+        "    if besides + size_of(folder, stop_at=most - besides) > most:\n",
+        "    if besides + size_of(folder, stop_at=most - besides) < 0:\n",
         CHILDREN,
+    ),
+    Fault(
+        "files without a name are in no count",
+        "convert/watch_hidden.py",
+        "        if stat.S_ISREG(found.st_mode) and not found.st_nlink:\n",
+        "        if stat.S_ISREG(found.st_mode) and found.st_nlink < 0:\n",
+        (f"{HOSTILE}::test_what_is_hidden_counts",),
+    ),
+    Fault(
+        "shared memory is in no count",
+        "convert/watch_hidden.py",
+        "        for file in (*_open(pid), *_mapped(pid)):\n",
+        "        for file in _open(pid):\n",
+        (f"{HOSTILE}::test_what_is_hidden_counts",),
+    ),
+    Fault(
+        "files with nothing in them are in no count",
+        "convert/watch.py",
+        "    return max(found.st_size, found.st_blocks * 512, _LEAST_BYTES)\n",
+        "    return max(found.st_size, found.st_blocks * 512)\n",
+        (f"{HOSTILE}::test_what_is_hidden_counts",),
+    ),
+    Fault(
+        "folders in each other are followed however deep they are",
+        "convert/watch.py",
+        "        if depth > _DEEPEST:\n",
+        "        if depth > _NEVER:\n",
+        (f"{HOSTILE}::test_what_is_hidden_counts",),
+    ),
+    Fault(
+        "nobody looks at what was written last",
+        "convert/process.py",
+        "            excess = excess or late\n",
+        "",
+        (f"{HOSTILE}::test_what_is_hidden_counts",),
+    ),
+    Fault(
+        "what nobody can remove is left on the disk",
+        "convert/process.py",
+        "                    leftovers.clear(places.folder)\n",
+        "                    pass\n",
+        (f"{HOSTILE}::test_what_is_hidden_counts",),
+    ),
+    Fault(
+        "a converter calls the machine's services",
+        "convert/confine_calls.py",
+        "            *(42, 101,",
+        "            *(101,",
+        (f"{HOSTILE}::test_no_service_of_the_machine_can_be_called",),
+    ),
+    Fault(
+        "a converter becomes root in a namespace",
+        "convert/confine_calls.py",
+        "        _where(machine.clone, _argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES)),\n",
+        "",
+        (f"{HOSTILE}::test_the_kernel_refuses",),
+    ),
+    Fault(
+        "a converter ends who would end what it leaves behind",
+        "convert/confine.py",
+        "        _become(spec, command, scope, [os.getppid(), daemon])\n",
+        "        _become(spec, command, scope)\n",
+        (f"{HOSTILE}::test_who_ends_it_cannot_be_ended",),
+    ),
+    Fault(
+        "a converter sets the limits of others",
+        "convert/confine_calls.py",
+        "        _where(machine.prlimit, _argument(0), (_EQUAL, 1, 0, 0)),  # of another process\n",
+        "",
+        (f"{HOSTILE}::test_the_kernel_refuses",),
     ),
     Fault(
         "processes are not counted",
@@ -75,6 +146,13 @@ CONFINING = (
         "    watched.register(os.pidfd_open(pid), select.POLLIN)\n",
         ("integration/test_children.py::test_a_command_does_not_outlive_a_daemon_that_is_killed",),
     ),
+    Fault(
+        "a converter outlives its launcher",
+        "convert/launch.py",
+        "            _end_all_of(self._uid)\n",
+        "            pass\n",
+        (f"{HOSTILE}::test_nothing_outlives_who_would_end_it",),
+    ),
     # Children that are kept.
     Fault(
         "an answer to another document is believed",
@@ -95,6 +173,13 @@ CONFINING = (
         "convert/pool.py",
         "        is_large = answer.memory_mib > self.limits.memory_mib / 2\n",
         "        is_large = False\n",
+        POOL,
+    ),
+    Fault(
+        "nobody looks at what a child that is kept uses",
+        "convert/pool.py",
+        "                if excess is not None:\n",
+        "                if excess is not None and not excess:\n",
         POOL,
     ),
     Fault(
@@ -157,6 +242,20 @@ CONFINING = (
         "convert/kinds.py",
         "    if said is not None and said.family == found.family:\n",
         "    if said is not None:\n",
+        ("unit/test_kinds.py",),
+    ),
+    Fault(
+        "any end of a name is an extension",
+        "convert/kinds.py",
+        "    if not _PLAIN.fullmatch(named):\n",
+        "    if not named:\n",
+        ("unit/test_kinds.py",),
+    ),
+    Fault(
+        "comments keep the daemon busy for ever",
+        "convert/kinds.py",
+        "    if _HTML.match(begin):\n",
+        '    if re.match(rb"\\s*(<!--.*?-->\\s*)*" + _HTML.pattern, text, re.S):\n',
         ("unit/test_kinds.py",),
     ),
     Fault(

@@ -224,4 +224,18 @@ SERVED = (
         '            "access": (access or Access()).headers(),\n',
         ACCESS,
     ),
+    Fault(
+        "JSON of many small parts fills the memory",
+        "convert/service_talk.py",
+        "        if _memory_for(said) > _MOST_MEMORY_BYTES:\n",
+        "        if _memory_for(said) < 0:\n",
+        ("integration/test_services.py::test_json_that_would_fill_the_memory_is_not_read",),
+    ),
+    Fault(
+        "a length that is none is believed",
+        "convert/service_talk.py",
+        "        if not is_chunked and _length_of(answer) is None:\n",
+        '        if not is_chunked and "Content-Length" not in answer.headers:\n',
+        ("integration/test_services.py::test_a_length_that_is_none_is_not_believed",),
+    ),
 )

@@ -44,6 +44,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="docferry-faults-") as name:
         folder = Path(name)
+        folder.chmod(0o755)  # some tests go on as another user
         tests = sorted({test for fault in faults for test in fault.tests})
         failing = _first_failure(_copy(folder / "healthy"), tests)
         if failing is not None:

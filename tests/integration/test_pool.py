@@ -183,3 +183,24 @@ def test_nothing_is_started_after_the_end(new: Callable[..., Pool], tmp_path: pa
     assert running() <= before
     with pytest.raises(ConversionStoppedError):
         convert(pool, tmp_path)
+
+
+def test_memory_that_is_counted_for_nobody_is_seen(
+    new: Callable[..., Pool], tmp_path: pathlib.Path
+) -> None:
+    code = (
+        "import os, socket, sys\n"
+        "daemon = socket.socket(fileno=int(sys.argv[1]))\n"
+        "daemon.send(b'{\"ready\": true}')\n"
+        "socket.recv_fds(daemon, 65536, 2)\n"
+        "files = [os.memfd_create('x') for _ in range(40)]\n"
+        "for file in files:\n"
+        "    os.write(file, bytes(32 << 20))\n"
+        "daemon.recv(1)"
+    )
+    pool = new(program=[sys.executable, "-c", code])
+
+    with pytest.raises(ChildFailedError) as caught:
+        convert(pool, tmp_path)
+
+    assert caught.value.failure is Failure.MEMORY

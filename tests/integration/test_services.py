@@ -226,6 +226,39 @@ def test_an_answer_whose_end_cannot_be_told_is_not_believed(
     assert "Content-Length" in str(turned_away)
 
 
+@pytest.mark.parametrize("length", ["-5", "\u00b2", ""])
+def test_a_length_that_is_none_is_not_believed(
+    length: str, desk: Desk, server: FailingServer
+) -> None:
+    server.answers(Said(body=b"# Half of", hides_length=True, headers={"Content-Length": length}))
+
+    turned_away = desk.turned_away_by(markdown_service(server.url))
+
+    assert "Content-Length" in str(turned_away)
+
+
+def test_what_only_looks_like_chunks_is_not_believed(desk: Desk, server: FailingServer) -> None:
+    said = {"Transfer-Encoding": "x-chunked"}
+    server.answers(Said(body=b"# Half of", hides_length=True, headers=said))
+
+    turned_away = desk.turned_away_by(markdown_service(server.url))
+
+    assert "Content-Length" in str(turned_away)
+
+
+@pytest.mark.parametrize("part", [b"[],", b"{},", b'"ab",', b"1.5,"])
+def test_json_that_would_fill_the_memory_is_not_read(
+    part: bytes, desk: Desk, server: FailingServer
+) -> None:
+    body = b"[" + part * ((60 << 20) // len(part)) + b"1]"
+    server.answers(Said(body=body))
+
+    refused = desk.refused_by(json_service(server.url, json_field="file"))
+
+    assert refused.failure is Failure.WRONG_TYPE
+    assert "too many parts" in str(refused)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
 def test_a_service_that_refuses_us_costs_no_document_anything(
     desk: Desk, server: FailingServer, status: int

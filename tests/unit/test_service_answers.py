@@ -117,6 +117,7 @@ def test_a_redirect_to_nowhere_is_named_as_far_as_it_goes(location: str, named: 
         ("Thu, 26 Nov 2026 11:59:00 GMT", 0),
         ("Fri, 27 Nov 2026 12:00:00 GMT", LONGEST_WAIT_S),
         ("Thu, 99 Nov 2026 12:00:45 GMT", None),
+        ("Thu, 26 Nov 2026 12:00:45 +99999999999999999999", None),
     ],
 )
 def test_a_retry_after_is_seconds_or_a_date_within_an_hour(
@@ -129,6 +130,14 @@ def test_words_cannot_steer_a_terminal() -> None:
     words = in_words("no\x1b[2J\u202egood\x9b1m\r\nat all".encode() + b"\xff\x00")
 
     assert words == "no [2J good 1m \nat all\ufffd"
+
+
+def test_a_type_cannot_steer_a_terminal_and_is_short() -> None:
+    why = why_not(".pdf", "text/\x1b[2J\u202e" + "x" * 10_000, b"")
+
+    assert why is not None
+    assert why.isprintable()
+    assert len(why) < 100
 
 
 def test_words_are_bounded() -> None:

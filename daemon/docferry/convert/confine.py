@@ -19,7 +19,7 @@ import resource
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from docferry.convert import confine_calls as calls
@@ -73,6 +73,7 @@ def _launch(spec: Spec, command: list[str], *, life: int, faults: int) -> None:
     scope = _separate(spec)
     if not scope.has_pids:
         calls.prctl(calls.PR_SET_CHILD_SUBREAPER, 1)
+    daemon = os.getppid()
     here, there = os.pipe()  # the second tells the first how the command ended
     pid = os.fork()
     if pid:
@@ -87,7 +88,9 @@ def _launch(spec: Spec, command: list[str], *, life: int, faults: int) -> None:
             os._exit(NOT_STARTED)
         if scope.has_pids:
             _stand_inside(spec, command, scope, faults=faults, report=there)
-        _become(spec, command, scope)
+        # Where all are of one user it could end the first, and leave others behind.
+        os.setsid()  # kill(0) is for its own
+        _become(spec, command, scope, [os.getppid(), daemon])
     except OSError as error:
         os.write(faults, str(error).encode())
     os._exit(NOT_STARTED)
@@ -206,7 +209,7 @@ def _unshare(flags: int) -> None:
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
-def _become(spec: Spec, command: list[str], scope: _Scope) -> None:
+def _become(spec: Spec, command: list[str], scope: _Scope, guarded: Sequence[int] = ()) -> None:
     parent = os.getppid()
     os.chdir(spec.folder or "/")
     _drop_user(spec)
@@ -217,7 +220,7 @@ def _become(spec: Spec, command: list[str], scope: _Scope) -> None:
     calls.drop_capabilities()
     calls.prctl(calls.PR_SET_NO_NEW_PRIVS, 1)
     try_to(lambda: _limit_files(spec, scope))
-    try_to(calls.refuse_calls)
+    try_to(lambda: calls.refuse_calls(guarded))
     for number in _DEFAULTED:
         signal.signal(number, signal.SIG_DFL)
     for fd in spec.keep:

@@ -6,6 +6,8 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -39,28 +41,60 @@ _SCOPE_SOCKETS_AND_SIGNALS = 0b11
 
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # on every architecture
 
-# By machine: its number for the kernel, that of socket(), and the calls that are refused.
-# socket() only for other families than AF_UNIX; io_uring because
-# it opens sockets behind the filter's back; the others because no converter needs them and
-# most holes in kernels were found behind them.
-_REFUSED: dict[str, tuple[int, int, tuple[int, ...]]] = {
-    "x86_64": (
-        0xC000003E,
-        41,
-        # ptrace, mount, umount2, swapon, kexec_load, init_module, unshare, perf_event_open,
-        # process_vm_readv, _writev, finit_module, setns, bpf, userfaultfd, add_key,
-        # request_key, keyctl, pivot_root
-        (101, 165, 166, 167, 246, 175, 272, 298, 310, 311, 313, 308, 321, 323, 248, 249, 250, 155),
+
+class _Machine(NamedTuple):
+    """The numbers of one kind of machine."""
+
+    arch: int  #: for the kernel, linux/audit.h
+    socket: int
+    socketpair: int
+    clone: int
+    prlimit: int
+    fcntl: int
+    signals: tuple[int, ...]  #: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo
+    refused: tuple[int, ...]
+
+
+# socket() and socketpair() are for streams of AF_UNIX alone: over a datagram socket anybody
+# can be written to, and none needs connect(). io_uring opens sockets behind the filter's
+# back. What the IPC calls make is in no limit, and outlives who made it. inotify tells the
+# names of files that may not be read (Landlock does not ask), and its instances are few for
+# a user. Handles open files past their folders. The others because no converter needs them
+# and most holes in kernels were found behind them.
+_MACHINES = {
+    "x86_64": _Machine(
+        *(0xC000003E, 41, 53, 56, 302, 72),
+        (62, 200, 234, 129, 297),
+        # connect, ptrace, mount, umount2, swapon, kexec_load, init_module, unshare,
+        # perf_event_open, process_vm_readv, _writev, finit_module, setns, bpf, userfaultfd,
+        # add_key, request_key, keyctl, pivot_root,
+        # shmget, semget, msgget, mq_open, inotify_init, _add_watch, _init1, fanotify_init,
+        # name_to_handle_at, open_by_handle_at, quotactl, modify_ldt
+        (
+            *(42, 101, 165, 166, 167, 246, 175, 272, 298, 310, 311, 313, 308, 321, 323),
+            *(248, 249, 250, 155),
+            *(29, 64, 68, 240, 253, 254, 294, 300, 303, 304, 179, 154),
+        ),
     ),
-    "aarch64": (
-        0xC00000B7,
-        198,
-        (117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282, 217, 218, 219, 41),
+    "aarch64": _Machine(
+        *(0xC00000B7, 198, 199, 220, 261, 25),
+        (129, 130, 131, 138, 240),
+        (
+            *(203, 117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282),
+            *(217, 218, 219, 41),
+            *(194, 190, 186, 180, 27, 26, 262, 264, 265, 60),
+        ),
     ),
 }
-# On every architecture: io_uring_setup, _enter, _register, open_tree, move_mount, fsopen,
-# fsconfig, fsmount, fspick, mount_setattr.
-_REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
+# On every architecture: pidfd_send_signal, io_uring_setup, _enter, _register, open_tree,
+# move_mount, fsopen, fsconfig, fsmount, fspick, pidfd_getfd, process_madvise, mount_setattr,
+# memfd_secret.
+_REFUSED_EVERYWHERE = (424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 440, 442, 447)
+_CLONE3 = 435  # what it is asked for is in memory, where no filter looks: libc asks clone() then
+_NEW_NAMESPACES = 0x7E020000  # CLONE_NEW…: in one of its own anybody is root
+_EVERYBODY = -1  # to kill()
+_SETS_OWN = (8, 15)  # F_SETOWN, F_SETOWN_EX: whom the kernel sends a signal, of any number
+_AF_UNIX, _SOCK_DGRAM, _SOCK_KINDS = 1, 2, 0xF
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Without its types a 64-bit argument would be cut to 32 bits.
@@ -157,20 +191,19 @@ class Landlock:
         os.close(self._fd)
 
 
-def refuse_calls() -> None:
+def refuse_calls(guarded: Iterable[int] = ()) -> None:
     """
     Refuse sockets of the network and the calls that no converter needs, for good.
 
-    PR_SET_NO_NEW_PRIVS comes first.
+    PR_SET_NO_NEW_PRIVS comes first. No signals go to *guarded*, nor to everybody.
 
     Raises:
         OSError: The kernel has no seccomp, or the machine is of a kind not known here.
     """
-    machine = os.uname().machine
-    if machine not in _REFUSED:
-        raise OSError(f"no seccomp filter for {machine}")
-    arch, socket, calls = _REFUSED[machine]
-    program = _filter(arch, socket, calls + _REFUSED_EVERYWHERE)
+    machine = _MACHINES.get(os.uname().machine)
+    if machine is None:
+        raise OSError(f"no seccomp filter for {os.uname().machine}")
+    program = _filter(machine, guarded)
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions, padding, their address
     address = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
@@ -181,29 +214,54 @@ def refuse_calls() -> None:
     )
 
 
-def _filter(arch: int, socket: int, calls: tuple[int, ...]) -> bytes:
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _ANSWER = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
+_Line: TypeAlias = tuple[int, int, int, int]  #: code, lines to skip if true, if false, value
+
+
+def _filter(machine: _Machine, guarded: Iterable[int]) -> bytes:
     """
     Assemble the filter in classic BPF; see linux/seccomp.h for what it is given.
 
-    Jumps are relative, so it is written from its end: (code, if true, if false, value).
+    It is a row of blocks, each of which refuses one thing or goes on behind its end.
     """
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000 | 1  # EPERM
-    count = len(calls)
-    lines = [
-        (load, 0, 0, 4),
-        (equal, 0, count + 7, arch),  # programs of another architecture have other numbers
-        (load, 0, 0, 0),
-        (at_least, count + 5, 0, 0x40000000),  # so have those of x32
-        *((equal, count + 4 - index, 0, call) for index, call in enumerate(calls)),
-        (equal, 0, 2, socket),
-        (load, 0, 0, 16),  # the first argument: its family
-        (equal, 0, 2, 1),  # AF_UNIX
-        (answer, 0, 0, allow),
-        (answer, 0, 0, allow),
-        (answer, 0, 0, refuse),
+    unreachable = (_EVERYBODY, *(sign * pid for pid in guarded for sign in (1, -1)))
+    blocks: list[list[_Line]] = [
+        # Programs of another architecture have other numbers; so have those of x32.
+        [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, machine.arch), _refuse()],
+        [(_LOAD, 0, 0, 0), (_AT_LEAST, 0, 1, 0x40000000), _refuse()],
+        *([(_EQUAL, 0, 1, call), _refuse()] for call in (*machine.refused, *_REFUSED_EVERYWHERE)),
+        [(_EQUAL, 0, 1, _CLONE3), _refuse(errno.ENOSYS)],
+        _where(machine.clone, _argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES)),
+        _where(machine.prlimit, _argument(0), (_EQUAL, 1, 0, 0)),  # of another process
+        _where(machine.socket, _argument(0), (_EQUAL, 1, 0, _AF_UNIX)),
+        *(
+            _where(call, _argument(1), (_AND, 0, 0, _SOCK_KINDS), (_EQUAL, 0, 1, _SOCK_DGRAM))
+            for call in (machine.socket, machine.socketpair)
+        ),
+        *(
+            _where(call, _argument(0), (_EQUAL, 0, 1, pid & 0xFFFFFFFF))
+            for call in machine.signals
+            for pid in unreachable
+        ),
+        *(_where(machine.fcntl, _argument(1), (_EQUAL, 0, 1, how)) for how in _SETS_OWN),
+        [(_ANSWER, 0, 0, _ALLOW)],
     ]
-    return b"".join(struct.pack("=HBBI", *line) for line in lines)
+    return b"".join(struct.pack("=HBBI", *line) for block in blocks for line in block)
+
+
+def _where(call: int, *test: _Line) -> list[_Line]:
+    """Refuse *call* where *test*, which ends with a jump over one line, says so."""
+    number = (_LOAD, 0, 0, 0)
+    return [number, (_EQUAL, 0, len(test) + 1, call), *test, _refuse()]
+
+
+def _argument(index: int) -> _Line:
+    return (_LOAD, 0, 0, 16 + 8 * index)  # its lower half, where all that is asked for is
+
+
+def _refuse(number: int = errno.EPERM) -> _Line:
+    return (_ANSWER, 0, 0, _REFUSE | number)
 
 
 def _checked(result: int, what: str) -> int:

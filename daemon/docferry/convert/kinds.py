@@ -20,6 +20,8 @@ _HEAD_BYTES = 8192
 _ZIP_TAIL_BYTES = 22 + 65_535  # its last record, with the longest comment there can be
 _ZIP_LISTING_BYTES = 262_144
 _OLE_BYTES = 1 << 20
+#: An extension that programs can be given: it may not hold a line's end, nor be 250 bytes long.
+_PLAIN = re.compile(r"\.[a-z0-9][a-z0-9_+-]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,9 @@ class Kind:
     """What a document is."""
 
     media_type: str  #: "application/pdf"; "": nothing tells
-    extension: str  #: with the dot, lower case; where nothing tells, that of the name
+    extension: (
+        str  #: with the dot, lower case; where nothing tells, the name's if plain
+    )
     mismatch: str | None = None  #: "named .pdf, but it is a Word document (docx)"
 
 
@@ -39,6 +43,8 @@ def tell_kind(path: pathlib.Path, name: str) -> Kind:
         OSError: It cannot be read.
     """
     named = pathlib.PurePosixPath(name).suffix.lower()
+    if not _PLAIN.fullmatch(named):
+        named = ""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         extension = _extension_in(head, file, named) if head else None
@@ -183,10 +189,10 @@ _STREAMS = (
 
 _TEXT_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_HTML = re.compile(
-    rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S
-)
-_SVG = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!.*?>\s*)*<svg\b", re.I | re.S)
+_PASSED_OVER = ((b"<!--", b"-->"), (b"<?", b"?>"))  # comments and instructions
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.I)
+_DOCTYPE = re.compile(rb"<!doctype[^>\[]*(\[.*?\]\s*)?>", re.I | re.S)
+_SVG = re.compile(rb"<svg\b", re.I)
 _XML = re.compile(rb"\s*<\?xml\b")
 
 
@@ -198,7 +204,23 @@ def _text_extension(head: bytes, named: str) -> str | None:
     said = BY_EXTENSION.get(named)
     if said is not None and said.is_text:
         return named
-    for pattern, extension in ((_HTML, ".html"), (_SVG, ".svg"), (_XML, ".xml")):
-        if pattern.match(text):
-            return extension
-    return ".txt"
+    begin = _after_comments(text)
+    if _HTML.match(begin):
+        return ".html"
+    declared = _DOCTYPE.match(begin)
+    if _SVG.match(_after_comments(begin[declared.end() :]) if declared else begin):
+        return ".svg"
+    return ".xml" if _XML.match(text) else ".txt"
+
+
+def _after_comments(text: bytes) -> bytes:
+    """
+    Give what begins where comments and instructions end.
+
+    Not by a pattern: one that may divide 30 comments in any way takes minutes to find that
+    nothing follows them, and no other thread of the daemon runs meanwhile (measured).
+    """
+    text = text.lstrip()
+    while closing := next((end for begin, end in _PASSED_OVER if text.startswith(begin)), b""):
+        text = text.partition(closing)[2].lstrip()
+    return text

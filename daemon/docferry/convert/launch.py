@@ -7,9 +7,11 @@ became, and whatever it started: it ends with the pipe that is held here, and so
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
+import pwd
 import select
 import shutil
 import signal
@@ -21,14 +23,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TypeAlias
 
+from docferry.convert import confine_tree
 from docferry.convert.base import Limits
 from docferry.convert.confine import Spec
 from docferry.errors import TemporaryError
 
 File: TypeAlias = int | IO[bytes]
 
-_FIRST_UID = 64_000  # above those that distributions and systemd give out
-_UIDS = 1_000
+# Neither Debian nor systemd gives these out: Debian has 60000 to 64999 but for a few below 64000
+# (libvirt-qemu is 64055), systemd 60001 to 60705, and from 61184 for services (DynamicUser).
+_FIRST_UID = 60_706
+_UIDS = 478
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _ENDING_S = 5.0  # how long the launcher may take to end what it started
 
@@ -47,8 +52,9 @@ sys.exit(main())
 class Launched:
     """A command that runs, or ran. Thread-safe."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], life: int, faults: int) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], life: int, faults: int, uid: int) -> None:
         self._popen = popen
+        self._uid = uid
         self._life = life
         self._faults = faults
         self._lock = threading.Lock()
@@ -83,8 +89,11 @@ class Launched:
         self.end()
         if not self.wait(_ENDING_S):
             with suppress(ProcessLookupError):
-                self._popen.kill()  # the kernel ends the rest, by PR_SET_PDEATHSIG
+                self._popen.kill()  # the kernel ends the command, by PR_SET_PDEATHSIG
         self._returncode = self._popen.wait()
+        if self._returncode == -signal.SIGKILL and self._uid:
+            # Without a PID namespace others are left, and could read what is its user's next.
+            _end_all_of(self._uid)
         os.close(self._pidfd)
         with os.fdopen(self._faults, "rb") as file:
             fault = file.read().decode(errors="replace")
@@ -130,7 +139,7 @@ def launched(
     finally:
         os.close(life_here)
         os.close(faults_there)
-    return Launched(popen, life, faults)
+    return Launched(popen, life, faults, spec.uid)
 
 
 def program_of(name: str, path: str = _PATH) -> str:
@@ -206,7 +215,7 @@ def a_user(*, is_wanted: bool) -> Iterator[int]:
         # Not all daemons of a machine begin at the same: their processes would count together.
         begin = os.getpid() * 37
         uids = (_FIRST_UID + (begin + number) % _UIDS for number in range(_UIDS))
-        uid = next((uid for uid in uids if uid not in _uids_taken), None)
+        uid = next((uid for uid in uids if uid not in _uids_taken and _is_nobodys(uid)), None)
         if uid is None:
             raise TemporaryError(f"more than {_UIDS} conversions at a time")
         _uids_taken.add(uid)
@@ -215,6 +224,23 @@ def a_user(*, is_wanted: bool) -> Iterator[int]:
     finally:
         with _uids_lock:
             _uids_taken.discard(uid)
+
+
+@functools.cache
+def _is_nobodys(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return True
+    return False
+
+
+def _end_all_of(uid: int) -> None:
+    """End all of a user's processes at once: none of them can start another meanwhile."""
+    if confine_tree.tasks_of(uid):
+        command = ["/bin/sh", "-c", "kill -9 -1"]
+        with suppress(OSError):
+            subprocess.run(command, user=uid, group=uid, extra_groups=[], cwd="/", check=False)
 
 
 def give(folder: pathlib.Path, uid: int) -> None:

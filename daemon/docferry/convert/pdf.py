@@ -43,6 +43,8 @@ _WITHOUT: Mapping[str, str] = {
     "all": "set without its pictures, links and formulas",
 }
 _NOTHING = b"NOTHING"  # says the filter
+_WORDS_BYTES = 4096  # of what is said about a failure, the end
+_MOST_DIGITS = 9
 _OLDEST_PANDOC = (3, 1, 2)  # the first whose tables typst takes
 _REMEDY = "pip install 'docferry[pdf]'"
 
@@ -176,7 +178,7 @@ class PdfConverter:
             limits=limits,
             readable=(source,),
         )
-        said = finished.output.decode(errors="replace").strip()
+        said = finished.output[-_WORDS_BYTES:].decode(errors="replace").strip()
         if finished.failure is None and finished.returncode == pdf_child.NOT_INSTALLED:
             raise UserError(f"typst cannot be loaded: {said}; {pandoc.REMEDY}")
         if finished.failure is None and finished.returncode == pdf_child.REFUSED:
@@ -232,4 +234,5 @@ def _made(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _number(said: bytes) -> int:
-    return int(said) if said.strip().isdigit() else 0
+    digits = said.strip()
+    return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else 0

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 
-from docferry.convert import child, confinement, launch, process, watch
+from docferry.convert import child, confinement, launch, leftovers, process, watch
 from docferry.convert.base import ConversionError, ConversionStoppedError, Limits
 from docferry.convert.watch import Excess
 from docferry.errors import TemporaryError, UserError
@@ -32,6 +32,7 @@ from docferry.job import Failure
 _MOST_DOCUMENTS = 200
 _IDLE_S = 60.0
 _DYING_S = 2.0
+_LOOK_EVERY_S = 0.25  # at what it uses; most answer before
 _PROGRAM = (sys.executable, "-P", "-m", "docferry.convert.child")
 _OWN_TMP = "/tmp"
 _START_S = 60.0  # to import the library on a machine that is busy
@@ -209,7 +210,7 @@ class _Child:
         try:
             paths = (*launch.python_folders(), *readable)
             uid = self._kept.enter_context(launch.a_user(is_wanted=confinement.may_drop_user()))
-            folder = self._scratch(uid)
+            self._folder = folder = self._scratch(uid)
             self._errors: IO[bytes] = TemporaryFile()  # noqa: SIM115
             self._kept.callback(self._errors.close)
             self._socket, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -238,6 +239,7 @@ class _Child:
         if held is not None and held.mounts:
             return ""
         folder = self._kept.enter_context(TemporaryDirectory(prefix="docferry-"))
+        self._kept.callback(leftovers.clear, folder)  # it may be too deep for its own end
         if uid:
             launch.give(pathlib.Path(folder), uid)
         return os.path.realpath(folder)
@@ -286,7 +288,8 @@ class _Child:
         if answer.code == "memory":
             raise _failed(watch.too_much_memory(self.limits))
         is_large = answer.memory_mib > self.limits.memory_mib / 2
-        self.is_sound = not is_large and self._served < _MOST_DOCUMENTS
+        is_fit = not is_large and not self._has_littered()
+        self.is_sound = is_fit and self._served < _MOST_DOCUMENTS
         if answer.code == "too-large":
             raise _failed(watch.too_large(self.limits))
         if answer.code != "ok":
@@ -314,14 +317,36 @@ class _Child:
             "media_type": request.media_type,
             "cpu_s": math.ceil(self.limits.timeout_s),
         }
+        deadline = time.monotonic() + self.limits.timeout_s
         self._socket.settimeout(self.limits.timeout_s)
         files = [request.document, request.result]
         socket.send_fds(self._socket, [json.dumps(message).encode()], files)
-        said = self._socket.recv(child.MESSAGE_BYTES)
+        said = self._heard(deadline)
         if not said:
             self._launched.wait(_DYING_S)  # so that it is known how it ended by itself
             raise ConnectionResetError("it is gone")
         return _Answer.of(json.loads(said), nonce)
+
+    def _heard(self, deadline: float) -> bytes:
+        """Wait for its answer, and look at what it uses meanwhile. Raises: ChildFailedError."""
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._socket.settimeout(min(left_s, _LOOK_EVERY_S))
+            try:
+                return self._socket.recv(child.MESSAGE_BYTES)
+            except TimeoutError:
+                excess = watch.excess_of(self._launched.pid, self._folder, self.limits)
+                if excess is not None:
+                    raise _failed(excess) from None
+
+    def _has_littered(self) -> bool:
+        """Tell whether what it keeps in its folder could be blamed on a later document."""
+        if not self._folder:
+            return False
+        half = self.limits.output_mib << 19
+        return watch.size_of(self._folder, stop_at=half) > half
 
     def _ended(self, said_before: int) -> ChildFailedError:
         """Tell why it ended, or why it had to."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO
 
-from docferry.convert import confinement, launch, watch
+from docferry.convert import confinement, launch, leftovers, watch
 from docferry.convert.base import ConversionStoppedError, Limits
 from docferry.convert.confine import Spec
 from docferry.convert.confine_files import is_of_the_system
@@ -124,6 +124,11 @@ class Children:
                 excess = self._watch(child, places.folder, limits, started_at)
             finally:
                 returncode = self._reap(child)
+                # By now it has all that came to be since the last look, or it never had one.
+                late = watch.excess_in(places.folder, limits)
+                if late is not None:
+                    leftovers.clear(places.folder)
+            excess = excess or late
             if self._is_stopped and returncode != 0:
                 raise ConversionStoppedError("the conversion was ended because the daemon stops")
             return _finished(returncode, output, errors, excess, limits)

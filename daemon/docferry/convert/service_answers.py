@@ -27,6 +27,7 @@ _BUSY = {425, 429, 511}
 _SLOW = {408}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _PAGE = re.compile(rb"\s*(<!doctype\s+html|<html[\s>])", re.I)
+_LONGEST_KIND = 80
 _PAGES = {".html", ".htm", ".xhtml"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -82,7 +83,7 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return min(float(value[:9]), LONGEST_WAIT_S)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone that is far away
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
@@ -119,7 +120,7 @@ def why_not(produces: str, content_type: str, head: bytes) -> str | None:
     if kind == "application/json" and produces not in {".json", ".ipynb"}:
         return "JSON"
     if produces == ".pdf" and kind.startswith(("text/", "image/")):
-        return f"{kind}"
+        return _CONTROL.sub(" ", kind)[:_LONGEST_KIND]
     if kind == "application/zip" and produces in {".pdf", ".md", ".txt", ".html"}:
         return "a ZIP archive"
     return None
@@ -136,4 +137,5 @@ def _elsewhere(headers: Mapping[str, str]) -> str:
     path = _CONTROL.sub(" ", parts.path)[:200]
     if not host:
         return f"to {path}" if path else "elsewhere"
+    host = _CONTROL.sub(" ", host)[:200]
     return f"to {parts.scheme}://{host}{f':{port}' if port else ''}{path}"

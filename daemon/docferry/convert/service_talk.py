@@ -46,6 +46,9 @@ _PART_BYTES = 64 * 1024
 _HEAD_BYTES = 1024
 #: JSON is parsed in memory, several times its size: whatever a result may have.
 _LARGEST_JSON_BYTES = 64 * _MIB
+_MOST_MEMORY_BYTES = 256 * _MIB
+#: What Python takes for each part of it: a list, an object, half a text, a number in a list.
+_MEMORY_OF: Mapping[bytes, int] = {b"[": 88, b"{": 184, b'"': 32, b",": 40}
 _FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
@@ -132,6 +135,8 @@ class Talk:
         for part in self._parts(answer, most):
             said += part
         self._ensure_promised(answer, bytes(said[:_HEAD_BYTES]), ".json")
+        if _memory_for(said) > _MOST_MEMORY_BYTES:
+            raise self.wrong("JSON of too many parts", bytes(said[:WORDS_BYTES]))
         try:
             return json.loads(said)
         except (ValueError, RecursionError) as error:
@@ -194,8 +199,8 @@ class Talk:
         return answer
 
     def _parts(self, answer: requests.Response, most: int) -> Iterator[bytes]:
-        length = answer.headers.get("Content-Length", "")
-        if length.isdigit() and int(length[:18]) > most:
+        length = _length_of(answer)
+        if length is not None and length > most:
             raise self._too_large(most)
         size = 0
         parts = answer.iter_content(_PART_BYTES)
@@ -239,8 +244,9 @@ class Talk:
 
         One that broke off half way could not be told from a whole one.
         """
-        is_chunked = "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
-        if not is_chunked and "Content-Length" not in answer.headers:
+        encodings = answer.headers.get("Transfer-Encoding", "").lower().split(",")
+        is_chunked = "chunked" in [encoding.strip() for encoding in encodings]
+        if not is_chunked and _length_of(answer) is None:
             raise UserError(
                 f"{self._service.name} does not say how long its answers are, so a broken one "
                 "cannot be told from a whole one; have it send Content-Length"
@@ -294,6 +300,21 @@ class Talk:
         if self.line.is_cut or self.line.left_s <= 0:
             self.line.is_overdue = self.line.is_overdue or not self.line.is_cut
             raise self._translated(TimeoutError("its time is up"))
+
+
+def _length_of(answer: requests.Response) -> int | None:
+    """Read Content-Length; None: there is none, or one that nobody keeps to, such as -5."""
+    length = answer.headers.get("Content-Length", "")
+    return int(length[:18]) if length.isascii() and length.isdigit() else None
+
+
+def _memory_for(said: bytearray) -> int:
+    """
+    Estimate what JSON takes as Python's objects, besides its texts: at most so much.
+
+    64 MiB of empty lists take 1.6 GiB (3.11).
+    """
+    return sum(said.count(sign) * size for sign, size in _MEMORY_OF.items())
 
 
 def _is_about_a_file(error: Exception) -> bool:
