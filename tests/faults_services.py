@@ -135,7 +135,7 @@ SERVED = (
     Fault(
         "half of an answer is a result",
         "convert/service_talk.py",
-        '        if not is_chunked and "Content-Length" not in answer.headers:\n',
+        "        if not is_chunked and _length_of(answer) is None:\n",
         "        if False:\n",
         SERVICES,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import threading
 from collections.abc import Iterator
@@ -53,6 +54,20 @@ def test_what_a_killed_daemon_left_running_is_done_after_the_next_start(bench: B
         wait_for(lambda: bench.job().state is JobState.DONE)
 
     assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
+
+
+def test_what_a_killed_daemon_left_staged_is_removed_however_deep_it_lies(bench: Bench) -> None:
+    bench.rule(Louder())
+    at = os.open(bench.folder, os.O_RDONLY)
+    for name in ("work", *["deep"] * 3000):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+
+    with bench.working():
+        assert not any((bench.folder / "work").glob("*"))
 
 
 def test_a_lease_that_ran_out_is_noticed_by_the_timer(bench: Bench) -> None:

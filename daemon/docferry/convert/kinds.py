@@ -29,9 +29,7 @@ class Kind:
     """What a document is."""
 
     media_type: str  #: "application/pdf"; "": nothing tells
-    extension: (
-        str  #: with the dot, lower case; where nothing tells, the name's if plain
-    )
+    extension: str  #: with the dot, lower case; where nothing tells, the name's if plain
     mismatch: str | None = None  #: "named .pdf, but it is a Word document (docx)"
 
 

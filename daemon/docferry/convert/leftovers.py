@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import stat
 from contextlib import suppress
 
@@ -23,6 +24,13 @@ def clear(folder: str) -> None:
             _clear(top)
         finally:
             os.close(top)
+
+
+def remove(folder: pathlib.Path) -> None:
+    """Remove *folder* with all that is in it, as `clear` does. It need not be there."""
+    clear(str(folder))
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _clear(top: int) -> None:

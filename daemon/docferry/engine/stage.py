@@ -75,8 +75,12 @@ class Stage:
         raw = self._copy_sound(version, folder)
         kind = self._tell(raw, name)
         staged = raw.with_name(f"document{kind.extension}")
-        raw.rename(staged)
-        document = Document(staged, name, kind.media_type, staged.stat().st_size)
+        try:
+            raw.rename(staged)
+            size = staged.stat().st_size
+        except OSError as error:
+            raise TemporaryError(f"cannot stage {staged}: {error.strerror}") from error
+        document = Document(staged, name, kind.media_type, size)
         return Staged(document, kind.mismatch)
 
     def _copy_sound(self, version: VersionRow, folder: pathlib.Path) -> pathlib.Path:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import pathlib
 import random
-import shutil
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from docferry.convert import leftovers
 from docferry.convert.base import Converter
 from docferry.convert.kinds import tell_kind
 from docferry.engine.put_result import PutResults, Target
@@ -115,7 +115,7 @@ class Worker:
         Nobody else works on this ledger: what is running there was left by a daemon
         that is gone, and is queued again at once.
         """
-        shutil.rmtree(self._folder, ignore_errors=True)
+        leftovers.remove(self._folder)
         for job in self._ledger.jobs.requeue_running(self._now()):
             log.warning("job.requeued", **facts(job))
 

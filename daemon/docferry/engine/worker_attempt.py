@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from docferry.convert import leftovers
 from docferry.convert.base import ConversionError, ConversionStoppedError
 from docferry.core.failures import Again, Failed, GiveUp, Skip, after_failure, lost_too_often
 from docferry.core.results import is_of_types
@@ -108,7 +108,7 @@ class Attempts:
         try:
             self._write_down(job, self._ended(job, folder))
         finally:  # at last: to remove folders takes some disks longer than a conversion
-            shutil.rmtree(folder, ignore_errors=True)
+            leftovers.remove(folder)
 
     def _ended(self, job: JobRow, folder: pathlib.Path) -> _Ended:
         try:
