@@ -9,7 +9,7 @@ import pytest
 
 from commands import Desk
 from conversion_rows import RULE, done, queued
-from docferry.app.conversion import rules_of
+from docferry.app.chains import rules_of
 from docferry.config import load
 from docferry.job import JobState, Priority
 from docferry.ledger import Ledger

@@ -114,7 +114,7 @@ def test_good_documents_beside_them_are_converted_and_nothing_is_left(
     outside = sorted(tmp_path.parent.iterdir())
     (tmp_path / "bad").mkdir()
     (tmp_path / "good").mkdir()
-    good = [staged(tmp_path / "good", f"{number}.docx", make.docx()) for number in range(20)]
+    good = [staged(tmp_path / "good", f"{number}.docx", make.docx()) for number in range(100)]
     converted(converter, staged(tmp_path / "good", "first.pdf", make.pdf()), LIMITS)
     memory = process.memory_info().rss
 

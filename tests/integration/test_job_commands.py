@@ -11,7 +11,7 @@ import pytest
 
 from commands import Desk
 from conversion_rows import RULE, dead, done, queued, running
-from docferry.app.conversion import rules_of
+from docferry.app.chains import rules_of
 from docferry.app.wake import WakeUps
 from docferry.config import load
 from docferry.core.failures import Failed

@@ -5,24 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
-from docferry.app.converters import make_converter
+from docferry.app.chains import chains_of
 from docferry.app.sides import Sides
-from docferry.config import Config, ConvertConfig
-from docferry.convert.base import Converter, Limits
-from docferry.core.filters import Filter
+from docferry.config import Config
 from docferry.core.results import origin_of
-from docferry.core.rules import Rule, recipe_for
 from docferry.engine.backlog import Backlog
 from docferry.engine.contents import Contents
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.put_result import Target
 from docferry.engine.timers import Timers
 from docferry.engine.worker import Worker
-from docferry.engine.worker_chain import Conversion
-from docferry.errors import UserError
 from docferry.job import BreakerState, ConverterRow, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -35,52 +30,6 @@ EXPIRY_EVERY_S = 5.0
 LEASES_EVERY_S = 20.0
 BACKLOG_EVERY_S = 2.0
 BACKLOG_FOR_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Chains:
-    """
-    What the rules of a configuration come to.
-
-    Args:
-        conversions: By rule's name.
-        broken: Why a converter cannot be had, by its name.
-        paused: Rules that wait for one of them, by name.
-    """
-
-    conversions: dict[str, Conversion] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-    paused: dict[str, str] = field(default_factory=dict)  #: with the reason
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        return tuple(conversion.rule for conversion in self.conversions.values())
-
-
-def chains_of(config: Config) -> Chains:
-    """Build what the rules name. What cannot be had pauses its rules, and no others."""
-    made: dict[str, Converter] = {}
-    chains = Chains()
-    for options in config.converts:
-        for name in options.chain:
-            if name in made or name in chains.broken:
-                continue
-            try:
-                made[name] = make_converter(config, name)
-            except UserError as error:
-                chains.broken[name] = str(error)
-        missing = [name for name in options.chain if name in chains.broken]
-        if missing:
-            chains.paused[options.name] = chains.broken[missing[0]]
-        else:
-            chain = tuple(made[name] for name in options.chain)
-            chains.conversions[options.name] = _conversion(options, chain)
-    return chains
-
-
-def rules_of(config: Config) -> tuple[Rule, ...]:
-    """Give the rules of the configuration, but for those whose converters cannot be had."""
-    return chains_of(config).rules
 
 
 class Conversions:
@@ -223,29 +172,6 @@ def _trouble(loop: MirrorLoop) -> str | None:
     if loop.is_proven:
         return None
     return loop.facts.reason or f"it is {loop.facts.health}"
-
-
-def _conversion(options: ConvertConfig, chain: tuple[Converter, ...]) -> Conversion:
-    rule = Rule(
-        name=options.name,
-        from_mirror=options.from_mirror,
-        patterns=Filter(options.patterns, ()),
-        to_mirror=options.to_mirror,
-        converter=options.converter,
-        extension=chain[-1].produces,
-        recipe=recipe_for([converter.recipe() for converter in chain]),
-        template=options.template,
-        smallest=options.smallest,
-        largest=options.largest,
-        waits_s=options.waits_s,
-        types=options.types,
-    )
-    limits = Limits(
-        timeout_s=options.timeout_s,
-        memory_mib=options.memory_mib,
-        output_mib=options.output_mib,
-    )
-    return Conversion(rule, chain, limits, options.attempts)
 
 
 def _facts(job: JobRow) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from docferry.app.conversion import chains_of
+from docferry.app.chains import chains_of
 from docferry.app.mirrors import mirror_named
 from docferry.app.rules_told import shapes_of
 from docferry.app.versions import let_go, looks_like_version, resolve

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from docferry.app.conversion import rules_of
+from docferry.app.chains import rules_of
 from docferry.config import Config
 from docferry.errors import UserError
 from docferry.job import Failure, JobRow, JobState

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from docferry.app.conversion import rules_of
+from docferry.app.chains import rules_of
 from docferry.app.daemon import Daemon
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
