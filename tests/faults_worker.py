@@ -54,6 +54,13 @@ OF_THE_WORKER = (
         (f"{RESULTS}::test_a_result_that_a_crash_left_there_is_known_for_ours",),
     ),
     Fault(
+        "the result of another document is replaced",
+        "engine/put_result.py",
+        "                self._refuse_anothers(job, path, sha256)\n",
+        "",
+        (RESULTS,),
+    ),
+    Fault(
         "a displaced result is not told to be in the archive",
         "engine/put_result.py",
         "                self._ledger.versions.note_archived([base.version], Side.LOCAL)\n",
