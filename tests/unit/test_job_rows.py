@@ -8,39 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from docferry.core.failures import Failed
-from docferry.job import Failure, JobRow, NewJob
 from docferry.ledger import Ledger
 from docferry.model import Origin
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, uploaded, version
-
-RULES = ("to-markdown",)
-BUSY = Failed(Failure.OUTAGE, "busy")
-BROKEN = Failed(Failure.REFUSED, "not a document", output="line 1: what is this?")
+from unit.queued_jobs import BROKEN, claim, queue
 
 
 @pytest.fixture
 def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
     with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
         yield ledger
-
-
-def queue(ledger: Ledger, *jobs: NewJob | str) -> None:
-    made = [new_job(one) if isinstance(one, str) else one for one in jobs]
-    ledger.record("docs", [], made, at=NOW)
-
-
-def claim(ledger: Ledger, minutes: int = 0, *rules: str) -> JobRow:
-    at = NOW + minutes * MINUTE
-    found = ledger.jobs.claim(at, at + MINUTE, rules=rules or RULES)
-    assert found is not None
-    return found
-
-
-def job(ledger: Ledger, one: JobRow) -> JobRow:
-    found = ledger.jobs.get(one.id)
-    assert found is not None
-    return found
 
 
 def test_a_twin_is_the_one_done_last_of_the_same_content_and_recipe(ledger: Ledger) -> None:
