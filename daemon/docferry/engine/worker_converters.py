@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
@@ -40,6 +40,16 @@ class _One:
     good_after: datetime | None = None  #: it works again, and had not since then: to be told
 
 
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """A job whose document is at hand, and that waits for a slot of each of its converters."""
+
+    job: Ulid
+    names: Collection[str]
+    why_not: str | None = None
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+
 class Converters:
     """
     What is known of converters while the daemon runs. Thread-safe.
@@ -66,11 +76,12 @@ class Converters:
         self._jitter = jitter
         self._put = put
         self._on_up = on_up
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._telling = threading.Lock()
         closed = breakers.closed(now())
         self._all = {one.name: _One(one.slots, closed) for one in converters}
         self._entered: dict[Ulid, datetime | None] = {}  #: those that have a place, or slots since
+        self._waiting: list[_Waiting] = []  #: for slots, those that came first in front
         self._is_stopping = False
         self._suspects: dict[Ulid, datetime] = {}  #: when a job last failed in doubt
 
@@ -82,7 +93,7 @@ class Converters:
             claimed: How many documents each is about to be given besides.
         """
         now = self._now()
-        with self._changed:
+        with self._lock:
             return all(
                 _has_room(one, claimed.get(name, 0))
                 and one.alone is None
@@ -92,13 +103,13 @@ class Converters:
 
     def are_up(self, names: Collection[str]) -> bool:
         """Say whether none of them is known to be down."""
-        with self._changed:
+        with self._lock:
             return all(one.breaker.state is BreakerState.CLOSED for one in self._named(names))
 
     def take(self, job: Ulid, names: Collection[str]) -> None:
         """Keep a place of each for *job*. It alone tries out those that were down."""
         now = self._now()
-        with self._changed:
+        with self._lock:
             self._entered[job] = None
             for one in self._named(names):
                 one.ahead += 1
@@ -115,17 +126,12 @@ class Converters:
         Returns:
             Why there will be none; None: it has them.
         """
-        with self._changed:
-            ours = [*self._named(names)]
-            self._changed.wait_for(lambda: self._why_never(job, names) or self._may(job, ours))
-            if (why := self._why_never(job, names)) is not None:
-                return why
-            self._entered[job] = self._now()
-            for one in ours:
-                one.ahead -= 1
-                one.taken += 1
-                one.alone = job if self._goes_alone(job) else None
-        return None
+        waiting = _Waiting(job, names)
+        with self._lock:
+            self._waiting.append(waiting)
+            self._let_in()
+        waiting.is_over.wait()
+        return waiting.why_not
 
     def give_back(self, job: Ulid, names: Collection[str], *, worked: bool = False) -> None:
         """
@@ -137,7 +143,7 @@ class Converters:
             worked: They made of it what they promise: how long that took counts.
         """
         now = self._now()
-        with self._changed:
+        with self._lock:
             if job not in self._entered:
                 return
             entered_at = self._entered.pop(job)
@@ -153,13 +159,34 @@ class Converters:
                 if one.tried_by == job:
                     one.tried_by = None
                     one.breaker = breakers.on_probe_end(one.breaker, now)
-            self._changed.notify_all()
+            self._let_in()
 
     def stop(self) -> None:
         """Let nobody in any more."""
-        with self._changed:
+        with self._lock:
             self._is_stopping = True
-            self._changed.notify_all()
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Let those in that can be, and those go that never will. Nobody else is woken."""
+        still = []
+        for one in self._waiting:
+            one.why_not = self._why_never(one.job, one.names)
+            if one.why_not is None:
+                ours = [*self._named(one.names)]
+                if not self._may(one.job, ours):
+                    still.append(one)
+                    continue
+                self._give_slots(one.job, ours)
+            one.is_over.set()
+        self._waiting = still
+
+    def _give_slots(self, job: Ulid, ours: Sequence[_One]) -> None:
+        self._entered[job] = self._now()
+        for one in ours:
+            one.ahead -= 1
+            one.taken += 1
+            one.alone = job if self._goes_alone(job) else None
 
     def _may(self, job: Ulid, ours: Sequence[_One]) -> bool:
         is_alone = self._goes_alone(job)
@@ -181,7 +208,7 @@ class Converters:
 
     def answers(self, name: str) -> None:
         """Note that it judged a document, be it by refusing it: it is not down."""
-        with self._changed:
+        with self._lock:
             one = self._all[name]
             one.good_after = one.good_after or one.breaker.down_since
             one.breaker = breakers.after_success(one.breaker, self._now())
@@ -193,7 +220,7 @@ class Converters:
         Then nothing is held against the converter.
         """
         now = self._now()
-        with self._changed:
+        with self._lock:
             one = self._all[name]
             before = self._suspects.get(job)
             if breakers.is_blamed(one.breaker, failed, before, is_alone=one.taken == 1):
@@ -201,17 +228,17 @@ class Converters:
             if failed.is_in_doubt:
                 self._suspects[job] = now
             one.breaker = breakers.after_outage(one.breaker, failed, now, self._jitter())
-            self._changed.notify_all()
+            self._let_in()
             return False
 
     def opens_at(self, name: str) -> datetime | None:
         """Say when it is tried out; None: it is not down."""
-        with self._changed:
+        with self._lock:
             return self._all[name].breaker.retry_at
 
     def forget(self, job: Ulid) -> None:
         """Forget what was in doubt about *job*: it is over."""
-        with self._changed:
+        with self._lock:
             self._suspects.pop(job, None)
 
     def tell(self) -> None:
@@ -224,14 +251,14 @@ class Converters:
         with self._telling:
             for name, one in self._all.items():
                 self._tell_breaker(name, one)
-                with self._changed:
+                with self._lock:
                     since = one.good_after
                 if since is not None:
                     self._on_up(name, since)
                     one.good_after = None
 
     def _tell_breaker(self, name: str, one: _One) -> None:
-        with self._changed:
+        with self._lock:
             now, before = one.breaker, one.told
         was = BreakerState.CLOSED if before is None else before.state
         if now.state is was and (before is None or now.retry_at == before.retry_at):
