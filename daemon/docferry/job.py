@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -127,3 +128,28 @@ class JobRow:
     release: str | None  #: the programs that made the result, with their versions
     shared_with: Ulid | None  #: the job whose result this one has, without a conversion
     is_forced: bool  #: asked for again, on purpose: no earlier result will do
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A result that is about to be put to its place."""
+
+    job: JobRow
+    path: Path
+    sha256: Sha256
+    release: str  #: the programs that made it, with their versions
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job whose result is in its place."""
+
+    job: Ulid
+    at: datetime
+    path: Path | None
+    sha256: Sha256 | None = None
+    note: str | None = None
+    release: str | None = None
+    shared_with: Ulid | None = None  #: the job whose result it is
+    #: When each stage began that was come to; None: as the ledger has noted.
+    began: Mapping[JobStage, datetime] | None = None

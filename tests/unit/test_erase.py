@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from docferry.errors import PermanentError, StaleError, TemporaryError, UnreachableError
+from docferry.job import Intended
 from docferry.model import (
     Attributes,
     Origin,
@@ -407,11 +408,11 @@ def test_that_a_conversion_put_something_there_is_forgotten_with_it(mirror: Mirr
     [job] = mirror.ledger.jobs.of([sha_of("other")])
     jobs, mine = mirror.ledger.jobs, sha_of("mine")
     into_docs = replace(job, target_mirror="docs")
-    jobs.about_to_put(into_docs, PATH, mine, "", NOW)
-    jobs.about_to_put(into_docs, "b", mine, "", NOW)
+    jobs.about_to_put([Intended(into_docs, PATH, mine, "")], NOW)
+    jobs.about_to_put([Intended(into_docs, "b", mine, "")], NOW)
     of_it = replace(job, version=row.id)
-    jobs.about_to_put(of_it, "people/jane doe.md", mine, "", NOW)  # a person removed it
-    jobs.about_to_put(of_it, "to come.md", mine, "", LATER)  # nobody has looked yet
+    jobs.about_to_put([Intended(of_it, "people/jane doe.md", mine, "")], NOW)  # a person removed it
+    jobs.about_to_put([Intended(of_it, "to come.md", mine, "")], LATER)  # nobody has looked yet
 
     mirror.erase()
 

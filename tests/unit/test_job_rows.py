@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from docferry.job import Intended
 from docferry.ledger import Ledger
 from docferry.model import Origin
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, uploaded, version
@@ -44,11 +45,13 @@ def test_what_conversions_put_somewhere_stays_known_when_a_job_is_done_again(
 ) -> None:
     queue(ledger, "a")
     one = claim(ledger)
-    ledger.jobs.about_to_put(one, "a.md", sha_of("first"), "xberg 1.3.9", NOW)
+    ledger.jobs.about_to_put([Intended(one, "a.md", sha_of("first"), "xberg 1.3.9")], NOW)
     ledger.jobs.finish(one.id, NOW, "a.md", sha_of("first"))
     ledger.jobs.ask(new_job("a"), NOW)
     again = claim(ledger)
-    ledger.jobs.about_to_put(again, "a.md", sha_of("lost in a crash"), "xberg 1.3.9", NOW)
+    ledger.jobs.about_to_put(
+        [Intended(again, "a.md", sha_of("lost in a crash"), "xberg 1.3.9")], NOW
+    )
     ledger.jobs.finish(again.id, NOW, "a.md", sha_of("second"))
     of_before = replace(version("a.md", mirror="processed"), origin=Origin.CONVERSION)
     persons = replace(version("a.md", "a person's", mirror="processed"), origin=Origin.LOCAL)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docferry.job import JobRow
+from docferry.job import Intended, JobRow
 from docferry.ledger import Ledger
 from docferry.model import Provenance
 from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of
@@ -27,14 +27,18 @@ def claimed(ledger: Ledger) -> JobRow:
 
 
 def test_a_result_is_known_before_its_job_is_done(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
+    ledger.jobs.about_to_put(
+        [Intended(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9")], NOW
+    )
 
     made_from = Provenance(ulid_of("a.docx"), sha_of("a"), "to-markdown", "xberg 1.3.9")
     assert ledger.results.at("processed", "a.md") == {sha_of("made"): made_from}
 
 
 def test_what_is_at_another_path_or_in_another_mirror_is_nobodys_result(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
+    ledger.jobs.about_to_put(
+        [Intended(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9")], NOW
+    )
 
     assert ledger.results.at("processed", "b.md") == {}
     assert ledger.results.at("docs", "a.md") == {}
@@ -47,7 +51,7 @@ def test_what_a_job_found_in_its_place_is_not_its_own(ledger: Ledger) -> None:
 
 
 def test_a_program_that_has_no_name_is_named_by_its_converter(ledger: Ledger) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "", NOW)
+    ledger.jobs.about_to_put([Intended(claimed(ledger), "a.md", sha_of("made"), "")], NOW)
 
     [made_from] = ledger.results.at("processed", "a.md").values()
     assert made_from.converter == "markdown"

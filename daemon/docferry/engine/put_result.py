@@ -10,8 +10,12 @@ from __future__ import annotations
 import mimetypes
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
+from typing import TypeAlias
 
 from docferry.core.places import result_path
 from docferry.core.results import Way, is_by_path, way_for, why_unusable
@@ -23,10 +27,21 @@ from docferry.errors import (
     TemporaryError,
     UnreachableError,
 )
-from docferry.job import JobRow
+from docferry.job import Intended, JobRow
 from docferry.ledger import Ledger
-from docferry.model import Attributes, FileState, Origin, Path, Sha256, Side, SyncedState, Unknown
-from docferry.storage.base import Content, Storage
+from docferry.model import (
+    Attributes,
+    FileState,
+    Origin,
+    Path,
+    Sha256,
+    Side,
+    SyncedState,
+    Ulid,
+    Unknown,
+    Written,
+)
+from docferry.storage.base import Arrival, Content, Storage
 from docferry.storage.local_content import LocalContent, token_of
 
 _LOOKS = 5  #: at a path that somebody keeps changing
@@ -62,6 +77,38 @@ class Result:
 
     file: pathlib.Path
     sha256: Sha256
+    size: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """
+    A result, and the job whose it is.
+
+    Args:
+        release: The programs that made it, with their versions.
+    """
+
+    job: JobRow
+    result: Result
+    release: str
+
+
+#: Notes in the ledger what is about to be put where: after a crash it is known for ours.
+Intends: TypeAlias = Callable[[Sequence[Intended]], None]
+#: Where a result is, or why it is not there.
+PutEnd: TypeAlias = Path | DocferryError
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be written, over what."""
+
+    put: Put
+    path: Path
+    target: Target
+    found: FileState | None = None
+    base: SyncedState | None = None  #: what both sides have agreed on, of what is displaced
 
 
 class PutResults:
@@ -76,79 +123,97 @@ class PutResults:
         self._ledger = ledger
         self._targets = targets
 
-    def put(self, job: JobRow, result: Result, intend: Callable[[Path, Sha256], None]) -> Path:
+    def put(self, puts: Sequence[Put], intend: Intends) -> list[PutEnd]:
         """
-        Put *result* to the place of *job*, unless it is there already; give its path.
+        Put each result to the place of its job, unless it is there already.
 
-        Args:
-            intend: Notes in the ledger which content is about to be put to which path: after
-                a crash it is known for ours.
+        Together, for to make one file last takes a disk about as long as to make many.
 
-        Raises:
-            InTheWayError: It cannot go there until a person acts.
-            OutdatedError: The document has a newer version, whose result belongs there.
-            UnreachableError: The mirror takes nothing for now.
-            TemporaryError: Something else came in between.
+        Returns:
+            The path of each, or what stands against it: `InTheWayError` until a person acts;
+            `OutdatedError`, the document has a newer version, whose result belongs there;
+            `UnreachableError`, the mirror takes nothing for now; `TemporaryError`.
         """
-        target = self._targets.get(job.target_mirror)
-        if target is None:
-            raise InTheWayError(f"there is no mirror {job.target_mirror!r} in the configuration")
-        if (trouble := target.trouble()) is not None:
-            raise UnreachableError(f"mirror {job.target_mirror} takes no results now: {trouble}")
-        path = self._path(job)
-        for _ in range(_LOOKS):
-            try:
-                self._put_once(job, target, path, result, intend)
-            except StaleError as error:
-                if isinstance(error, OutdatedError):
-                    raise
-                continue  # somebody came in between
-            except BlockedPathError as error:
-                raise InTheWayError(
-                    f"cannot put the result to {path}: {error.blocked_by} is in the way; move it "
-                    "away, then replay the job"
-                ) from error
-            return path
-        raise TemporaryError(f"{path} in mirror {job.target_mirror} keeps changing")
+        ends: dict[Ulid, PutEnd] = {}
+        looks: Counter[Ulid] = Counter()
+        while left := [put for put in puts if put.job.id not in ends]:
+            self._put_some(left, ends, looks, intend)
+        return [ends[put.job.id] for put in puts]
 
-    def _path(self, job: JobRow) -> Path:
-        path = result_path(job.place, job.version, job.sha256)
+    def _put_some(
+        self,
+        puts: Sequence[Put],
+        ends: dict[Ulid, PutEnd],
+        looks: Counter[Ulid],
+        intend: Intends,
+    ) -> None:
+        """Put those that nobody comes in between, one to a path; the others are left for later."""
+        plans: dict[tuple[str, Path], _Plan] = {}
+        for put in puts:
+            place = (put.job.target_mirror, result_path_of(put.job))
+            if place in plans:
+                continue
+            looks[put.job.id] += 1
+            found = self._planned(put, place[1])
+            if isinstance(found, _Plan):
+                plans[place] = found
+            elif found is not None:
+                ends[put.job.id] = found
+        for put, end in self._written([*plans.values()], intend):
+            if end is not None:
+                ends[put.job.id] = end
+        for put in puts:
+            if put.job.id not in ends and looks[put.job.id] >= _LOOKS:
+                ends[put.job.id] = _keeps_changing(put.job)
+
+    def _planned(self, put: Put, path: Path) -> _Plan | PutEnd | None:
+        """Say what is to be done, or how it has ended; None: somebody came in between."""
+        try:
+            return self._plan(put, path)
+        except OutdatedError as error:
+            return error
+        except StaleError:
+            return None
+        except BlockedPathError as error:
+            return _blocked(path, error)
+        except DocferryError as error:
+            return error
+
+    def _plan(self, put: Put, path: Path) -> _Plan | Path:
+        job, wanted = put.job, put.result.sha256
+        target = self._target_of(job)
         if (why := why_unusable(path)) is not None:
             raise InTheWayError(
                 f"the result of {job.path} would go to {path!r}: {why}; change the rule's template"
             )
-        return path
-
-    def _put_once(
-        self,
-        job: JobRow,
-        target: Target,
-        path: Path,
-        result: Result,
-        intend: Callable[[Path, Sha256], None],
-    ) -> None:
         found = target.folder.stat(path)  # first: a newer result that comes from here on is noticed
         self._refuse_outdated(job)
         if isinstance(found, Unknown):
             raise InTheWayError(_in_the_way(path, found.reason))
         sha256 = None if found is None else _hash_at(target.folder, path, found)
         ours = self._ledger.jobs.results_at(job.target_mirror, path) if sha256 else ()
-        match way_for(sha256, result.sha256, ours):
+        match way_for(sha256, wanted, ours):
             case Way.LEAVE:
-                self._tell_of(job.target_mirror, target, path, result.sha256)
+                self._tell_of(job.target_mirror, target, path, wanted)
+                return path
             case Way.REFUSE:
                 raise InTheWayError(_in_the_way(path, "no conversion has put it there"))
             case Way.WRITE:
-                intend(path, result.sha256)
-                self._write(target, path, result, None, None)
+                return _Plan(put, path, target)
             case Way.REPLACE:
                 assert found is not None
                 assert sha256 is not None
                 self._refuse_anothers(job, path, sha256)
                 base = self._agreed(job.target_mirror, path, sha256)
-                intend(path, result.sha256)
-                self._write(target, path, result, found, base)
-                self._ledger.versions.note_archived([base.version], Side.LOCAL)
+                return _Plan(put, path, target, found, base)
+
+    def _target_of(self, job: JobRow) -> Target:
+        target = self._targets.get(job.target_mirror)
+        if target is None:
+            raise InTheWayError(f"there is no mirror {job.target_mirror!r} in the configuration")
+        if (trouble := target.trouble()) is not None:
+            raise UnreachableError(f"mirror {job.target_mirror} takes no results now: {trouble}")
+        return target
 
     def _refuse_outdated(self, job: JobRow) -> None:
         if not is_by_path(job.place):
@@ -176,25 +241,65 @@ class PutResults:
             raise TemporaryError(f"the result before at {path} has not been carried up yet")
         return base
 
-    def _write(
-        self,
-        target: Target,
-        path: Path,
-        result: Result,
-        found: FileState | None,
-        base: SyncedState | None,
+    # Writing.
+
+    def _written(
+        self, plans: Sequence[_Plan], intend: Intends
+    ) -> Iterator[tuple[Put, PutEnd | None]]:
+        """Write what is planned; None: somebody came in between."""
+        if not plans:
+            return
+        try:
+            intend([_intended(plan) for plan in plans])
+        except DocferryError as error:
+            yield from ((plan.put, error) for plan in plans)
+            return
+        for mirror in {plan.put.job.target_mirror for plan in plans}:
+            ours = [plan for plan in plans if plan.put.job.target_mirror == mirror]
+            ends = self._write(ours[0].target, ours)
+            yield from (
+                (plan.put, _end_of(plan, end)) for plan, end in zip(ours, ends, strict=True)
+            )
+
+    def _write(self, target: Target, plans: Sequence[_Plan]) -> list[Written | DocferryError]:
+        with ExitStack() as opened:
+            arrivals = [self._arrival(plan, opened) for plan in plans]
+            written: Iterator[Written | DocferryError] = iter(())
+            for plan in plans:  # before the watcher can take it for a person's
+                target.mark(plan.path, Origin.CONVERSION)
+            try:
+                able = [one for one in arrivals if isinstance(one, Arrival)]
+                written = iter(target.folder.write_all(able) if able else ())
+            except DocferryError as error:
+                written = repeat(error)
+            ends = [next(written) if isinstance(one, Arrival) else one for one in arrivals]
+        for plan, end in zip(plans, ends, strict=True):
+            # What is there, if anything, is not ours where it failed.
+            target.mark(plan.path, Origin.LOCAL if isinstance(end, DocferryError) else None)
+        self._note_displaced(plans, ends)
+        return ends
+
+    def _note_displaced(
+        self, plans: Sequence[_Plan], ends: Sequence[Written | DocferryError]
     ) -> None:
+        displaced = [
+            plan.base.version
+            for plan, end in zip(plans, ends, strict=True)
+            if plan.base is not None and isinstance(end, Written)
+        ]
+        if displaced:
+            self._ledger.versions.note_archived(displaced, Side.LOCAL)
+
+    def _arrival(self, plan: _Plan, opened: ExitStack) -> Arrival | DocferryError:
+        path, result, base = plan.path, plan.put.result, plan.base
+        try:
+            content = opened.enter_context(open_file(result.file))
+        except DocferryError as error:
+            return error
         attributes = Attributes(sha256=result.sha256, content_type=mimetypes.guess_type(path)[0])
         archive = None if base is None else self._archive_of(path, base)
-        expect = None if found is None else found.token
-        target.mark(path, Origin.CONVERSION)  # before the watcher can take it for a person's
-        try:
-            with open_file(result.file) as content:
-                target.folder.write(path, content, attributes, expect=expect, archive=archive)
-        except DocferryError:
-            target.mark(path, Origin.LOCAL)  # what is there, if anything, is not ours
-            raise
-        target.mark(path, None)
+        expect = None if plan.found is None else plan.found.token
+        return Arrival(path, content, attributes, expect, archive)
 
     def _tell_of(self, mirror: str, target: Target, path: Path, sha256: Sha256) -> None:
         """Let the loop know where a result came from that it has not carried up yet."""
@@ -206,6 +311,49 @@ class PutResults:
     def _archive_of(self, path: Path, base: SyncedState) -> Attributes:
         parent = self._ledger.versions.parent_of(base.version)
         return Attributes(version=base.version, sha256=base.sha256, path=path, parent=parent)
+
+
+def result_path_of(job: JobRow) -> Path:
+    """Say where the result of *job* goes in its target mirror."""
+    return result_path(job.place, job.version, job.sha256)
+
+
+def _intended(plan: _Plan) -> Intended:
+    return Intended(plan.put.job, plan.path, plan.put.result.sha256, plan.put.release)
+
+
+def _end_of(plan: _Plan, end: Written | DocferryError) -> PutEnd | None:
+    match end:
+        case StaleError():
+            return None
+        case BlockedPathError():
+            return _blocked(plan.path, end)
+        case DocferryError():
+            return end
+        case _:
+            return plan.path
+
+
+def _blocked(path: Path, error: BlockedPathError) -> InTheWayError:
+    return InTheWayError(
+        f"cannot put the result to {path}: {error.blocked_by} is in the way; move it away, "
+        "then replay the job"
+    )
+
+
+def _keeps_changing(job: JobRow) -> TemporaryError:
+    return TemporaryError(f"{result_path_of(job)} in mirror {job.target_mirror} keeps changing")
+
+
+def result_in(file: pathlib.Path) -> Result:
+    """
+    Take *file* for a result.
+
+    Raises:
+        TemporaryError: It cannot be read.
+    """
+    with open_file(file) as content:
+        return Result(file, content.sha256(), content.size)
 
 
 def open_file(path: pathlib.Path) -> Content:

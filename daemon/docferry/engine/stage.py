@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,17 +122,3 @@ def copy(content: Content, target: pathlib.Path) -> Sha256:
         target.unlink(missing_ok=True)
         raise TemporaryError(str(error)) from error
     return digest
-
-
-def hash_of(path: pathlib.Path) -> Sha256:
-    """
-    Hash a file of ours.
-
-    Raises:
-        TemporaryError: It cannot be read.
-    """
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise TemporaryError(f"cannot read {path}: {error}") from error

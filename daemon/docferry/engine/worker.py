@@ -13,7 +13,8 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from docferry.convert import leftovers
@@ -21,11 +22,12 @@ from docferry.convert.base import Converter
 from docferry.convert.kinds import tell_kind
 from docferry.engine.put_result import PutResults, Target
 from docferry.engine.stage import OpensVersions, Stage
-from docferry.engine.worker_attempt import Attempts, Hands, facts
+from docferry.engine.worker_attempt import Attempts, Hands, Made, facts
 from docferry.engine.worker_chain import Conversion
 from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
+from docferry.engine.worker_storing import Storing
 from docferry.errors import DocferryError, TemporaryError
 from docferry.job import JobRow
 from docferry.ledger import Ledger
@@ -98,6 +100,7 @@ class Worker:
                 jitter,
             )
         )
+        self._storing: Storing | None = None  # None: each result is put by whoever has made it
         self._news = 0  # grows with every reason to ask the ledger
         self._changed = threading.Condition()
         self._is_stopping = False
@@ -122,7 +125,12 @@ class Worker:
     def start(self) -> None:
         """Begin."""
         self.prepare()
-        for name, work in (("worker", self._give_out), ("worker-heart", self._beat)):
+        self._storing = Storing()
+        for name, work in (
+            ("worker", self._give_out),
+            ("worker-heart", self._beat),
+            ("worker-store", self._store_all),
+        ):
             self._start_thread(name, work)
 
     def wake(self) -> None:
@@ -184,6 +192,8 @@ class Worker:
         self._converters.stop()
         for converter in _converters_of(self._conversions):
             converter.stop()
+        if self._storing is not None:
+            self._storing.close()
         deadline = time.monotonic() + timeout_s
         while threads := [thread for thread in list(self._threads) if thread.is_alive()]:
             threads[0].join(left_s := max(0.0, deadline - time.monotonic()))
@@ -219,17 +229,11 @@ class Worker:
             self._changed.wait_for(lambda: self._is_stopping or self._news != seen, self._idle_s)
 
     def _gave_out(self) -> bool:
-        try:
-            jobs = self._claim()
-            if jobs:
+        with self._telling_faults():
+            if jobs := self._claim():
                 self._hand_over(jobs)
-        except DocferryError as error:
-            log.warning("worker.failed", reason=str(error))
-            return False
-        except Exception:  # one round of this loop
-            log.exception("worker.failed")
-            return False
-        return bool(jobs)
+                return True
+        return False
 
     def _hand_over(self, jobs: Sequence[JobRow]) -> None:
         """Give *jobs* to the threads that rest, and start as many more as it takes."""
@@ -270,13 +274,26 @@ class Worker:
             return self._waiting.popleft() if is_any else None
 
     def _do_guarded(self, job: JobRow) -> None:
-        try:
+        with self._telling_faults(job=job.id):
             self._do(job)
-        except DocferryError as error:  # the ledger could not be told: its lease brings it back
-            log.warning("worker.failed", job=job.id, reason=str(error))
-        except Exception:  # one job
-            log.exception("worker.failed", job=job.id)
         self.wake()
+
+    def _store_all(self) -> None:
+        """Put results to their places as they come."""
+        assert self._storing is not None
+        while made := self._storing.some():
+            with self._telling_faults():
+                self._store(made)
+            self.wake()
+
+    @contextmanager
+    def _telling_faults(self, **facts: str) -> Iterator[None]:
+        try:
+            yield
+        except DocferryError as error:  # the ledger could not be told: a lease brings it back
+            log.warning("worker.failed", **facts, reason=str(error))
+        except Exception:  # one job, or one round of this loop
+            log.exception("worker.failed", **facts)
 
     def _beat(self) -> None:
         """Keep the leases of running jobs, and write down what lasts."""
@@ -284,16 +301,12 @@ class Worker:
         while not self._is_stopping:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_stopping, TELL_EVERY_S)
-            try:
+            with self._telling_faults():
                 self._progress.tell()
                 self._converters.tell()
                 if time.monotonic() - renewed_s >= RENEW_EVERY_S:
                     self._progress.renew()
                     renewed_s = time.monotonic()
-            except DocferryError as error:
-                log.warning("worker.failed", reason=str(error))
-            except Exception:  # one round of this loop
-                log.exception("worker.failed")
 
     # One job.
 
@@ -326,11 +339,22 @@ class Worker:
         return target is not None and target.trouble() is None
 
     def _do(self, job: JobRow) -> None:
+        made: Made | None = None
         try:
-            self._attempts.run(job)
+            made = self._attempts.run(job)
         finally:
-            self._end(job)
+            if made is None:
+                self._end(job)
+        if made is not None and not (self._storing and self._storing.takes(made)):
+            self._store([made])
         self._converters.tell()
+
+    def _store(self, made: Sequence[Made]) -> None:
+        try:
+            self._attempts.store(made)
+        finally:
+            for one in made:
+                self._end(one.job)
 
     def _end(self, job: JobRow) -> None:
         self._converters.give_back(job.id, self._conversions[job.rule].converters)

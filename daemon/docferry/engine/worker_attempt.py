@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from docferry.convert import leftovers
 from docferry.convert.base import ConversionError, ConversionStoppedError
 from docferry.core.failures import Again, Failed, GiveUp, Skip, after_failure, lost_too_often
 from docferry.core.results import is_of_types
-from docferry.engine.put_result import InTheWayError, OutdatedError, PutResults, Result
-from docferry.engine.stage import GoneError, Stage, hash_of
+from docferry.engine.put_result import (
+    InTheWayError,
+    OutdatedError,
+    Put,
+    PutResults,
+    Result,
+    result_in,
+)
+from docferry.engine.stage import GoneError, Stage
 from docferry.engine.worker_chain import Broken, Conversion, Produced, run_chain
 from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_failures import failed_converting
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
 from docferry.errors import DocferryError, PermanentError
-from docferry.job import Failure, JobRow
+from docferry.job import Failure, Finished, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
@@ -53,12 +59,20 @@ class Hands:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    path: Path
+class Made:
+    """A result that is to be put to its place."""
+
+    job: JobRow
     result: Result
-    release: str
     note: str | None
     twin: JobRow | None = None  #: whose result it is; its own, where it had it before
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    made: Made
+    path: Path
+    release: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +108,9 @@ class Attempts:
         self._hands = hands
         self._jobs = hands.ledger.jobs
 
-    def run(self, job: JobRow) -> None:
+    def run(self, job: JobRow) -> Made | None:
         """
-        Do *job* and write down how it ended.
+        Do *job*, and give what came of it for `store`; None: it has ended already.
 
         Raises:
             DocferryError: That could not be written; its lease will bring it back.
@@ -105,18 +119,58 @@ class Attempts:
             waited = job.claimed_at - job.run_at
             JOB_WAIT_SECONDS.labels(job.converter).observe(max(0.0, waited.total_seconds()))
         folder = self._hands.folder / job.id
+        made: Made | None = None
         try:
-            self._write_down(job, self._ended(job, folder))
+            ended = self._ended(job, folder)
+            if isinstance(ended, Made):
+                made = ended
+            else:
+                self._write_down(job, ended)
         finally:  # at last: to remove folders takes some disks longer than a conversion
-            leftovers.remove(folder)
+            if made is None:
+                leftovers.remove(folder)
+        return made
 
-    def _ended(self, job: JobRow, folder: pathlib.Path) -> _Ended:
+    def store(self, made: Sequence[Made]) -> None:
+        """
+        Put what was made to its places, and write down how that ended.
+
+        Raises:
+            DocferryError: That could not be written; their leases will bring them back.
+        """
+        try:
+            ends = [(one.job, end) for one, end in zip(made, self._stored(made), strict=True)]
+            self._done([end for _, end in ends if isinstance(end, _Done)])
+            for job, end in ends:
+                if not isinstance(end, _Done):
+                    self._write_down(job, end)
+        finally:
+            for one in made:
+                leftovers.remove(self._hands.folder / one.job.id)
+
+    def _stored(self, made: Sequence[Made]) -> list[_Ended]:
+        releases = [self._hands.conversions[one.job.rule].release for one in made]
+        # A result that is shared was made by the same recipe: these programs, these versions.
+        puts = [
+            Put(one.job, one.result, release) for one, release in zip(made, releases, strict=True)
+        ]
+        try:
+            ends = self._hands.results.put(puts, self._hands.progress.stores)
+        except Exception as error:
+            if len(made) > 1:  # one job must not stop the others
+                return [end for one in made for end in self._stored([one])]
+            log.exception("worker.failed", **facts(made[0].job))
+            return [_own_fault(error)]
+        return [
+            _not_stored(end) if isinstance(end, DocferryError) else _Done(one, end, release)
+            for one, end, release in zip(made, ends, releases, strict=True)
+        ]
+
+    def _ended(self, job: JobRow, folder: pathlib.Path) -> Made | _Ended:
         try:
             return self._do(job, self._hands.conversions[job.rule], folder)
-        except (GoneError, OutdatedError) as error:
+        except GoneError as error:
             return _Skipped(Failure.CHANGED, str(error))
-        except InTheWayError as error:
-            return _Dead(Failed(Failure.STORING, str(error)))
         except ConversionStoppedError as error:
             return _Stopped(str(error))
         except PermanentError as error:
@@ -125,10 +179,9 @@ class Attempts:
             return _Failed(Failed(Failure.OTHER, str(error)))
         except Exception as error:  # one job: a bug with one document must not stop the others
             log.exception("worker.failed", **facts(job))
-            reason = f"a fault of docferry's own: {type(error).__name__}: {error}"
-            return _Failed(Failed(Failure.OTHER, reason, is_lasting=True))
+            return _own_fault(error)
 
-    def _do(self, job: JobRow, conversion: Conversion, folder: pathlib.Path) -> _Ended:
+    def _do(self, job: JobRow, conversion: Conversion, folder: pathlib.Path) -> Made | _Ended:
         hands, rule = self._hands, conversion.rule
         if job.recipe != rule.recipe:
             reason = f"its rule {rule.name!r} converts in another way now"
@@ -153,11 +206,10 @@ class Attempts:
                 return self._broken(job, name, error)
             case Produced() as made:
                 hands.converters.give_back(job.id, conversion.converters, worked=True)
-                result = Result(made.file, hash_of(made.file))
                 notes = [*([staged.mismatch] if staged.mismatch else []), *made.notes]
-                return self._put(job, result, "; ".join(notes) or None)
+                return Made(job, result_in(made.file), "; ".join(notes) or None)
 
-    def _shared(self, job: JobRow, folder: pathlib.Path) -> _Ended | None:
+    def _shared(self, job: JobRow, folder: pathlib.Path) -> Made | None:
         """Take the result that there is of the same content by the same recipe."""
         if job.is_forced:
             return None
@@ -165,22 +217,7 @@ class Attempts:
         if twin is None:
             return None
         result = self._hands.shared.fetch(twin, folder)
-        return None if result is None else self._put(job, result, twin.note, twin)
-
-    def _put(
-        self, job: JobRow, result: Result, note: str | None, twin: JobRow | None = None
-    ) -> _Ended:
-        # A result that is shared was made by the same recipe: these programs, these versions.
-        release = self._hands.conversions[job.rule].release
-        try:
-            intend = partial(self._hands.progress.stores, job, release)
-            path = self._hands.results.put(job, result, intend)
-        except (OutdatedError, InTheWayError):
-            raise
-        except DocferryError as error:
-            is_lasting = isinstance(error, PermanentError)
-            return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
-        return _Done(path, result, release, note, twin)
+        return None if result is None else Made(job, result, twin.note, twin)
 
     def _works(self, converter: str) -> None:
         CONVERTER_CALLS.labels(converter, "done").inc()
@@ -206,7 +243,7 @@ class Attempts:
     def _write_down(self, job: JobRow, ended: _Ended) -> None:
         match ended:
             case _Done():
-                self._done(job, ended)
+                self._done([ended])
             case _Skipped(failure=failure, reason=reason):
                 self._skipped(job, failure, reason)
             case _Failed():
@@ -217,20 +254,29 @@ class Attempts:
                 self._jobs.release(job.id, self._hands.now(), claimed_at=job.claimed_at)
                 log.info("job.stopped", **facts(job), reason=reason)
 
-    def _done(self, job: JobRow, done: _Done) -> None:
-        now, twin = self._hands.now(), done.twin
-        shared_with = None if twin is None or twin.id == job.id else twin.id
-        self._jobs.finish(
+    def _done(self, done: Sequence[_Done]) -> None:
+        now = self._hands.now()
+        if done:
+            self._jobs.finish_all([self._finished(one, now) for one in done])
+        for one in done:
+            self._hands.converters.forget(one.made.job.id)
+            self._tell_of(one, now)
+
+    def _finished(self, done: _Done, now: datetime) -> Finished:
+        job, twin = done.made.job, done.made.twin
+        return Finished(
             job.id,
             now,
             done.path,
-            done.result.sha256,
-            note=done.note,
+            done.made.result.sha256,
+            note=done.made.note,
             release=done.release,
-            shared_with=shared_with,
+            shared_with=None if twin is None or twin.id == job.id else twin.id,
             began=self._hands.progress.began(job),
         )
-        self._hands.converters.forget(job.id)
+
+    def _tell_of(self, done: _Done, now: datetime) -> None:
+        job, twin = done.made.job, done.made.twin
         took_s = (now - (job.claimed_at or now)).total_seconds()
         result = "done" if twin is None else "shared"
         JOBS_ENDED.labels(job.rule, job.converter, result, "").inc()
@@ -284,6 +330,22 @@ class Attempts:
         self._hands.converters.forget(job.id)
         JOBS_ENDED.labels(job.rule, job.converter, "dead", failed.failure.value).inc()
         log.error("job.dead", **facts(job), failure=failed.failure, reason=failed.reason)
+
+
+def _own_fault(error: Exception) -> _Failed:
+    reason = f"a fault of docferry's own: {type(error).__name__}: {error}"
+    return _Failed(Failed(Failure.OTHER, reason, is_lasting=True))
+
+
+def _not_stored(error: DocferryError) -> _Ended:
+    match error:
+        case OutdatedError():
+            return _Skipped(Failure.CHANGED, str(error))
+        case InTheWayError():
+            return _Dead(Failed(Failure.STORING, str(error)))
+        case _:
+            is_lasting = isinstance(error, PermanentError)
+            return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
 
 
 def facts(job: JobRow) -> dict[str, str | int]:

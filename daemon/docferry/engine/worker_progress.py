@@ -8,13 +8,13 @@ is written when it has lasted, or together with the next thing that must be writ
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from docferry.job import JobRow, JobStage
+from docferry.job import Intended, JobRow, JobStage
 from docferry.ledger import Ledger
-from docferry.model import Path, Sha256, Ulid
+from docferry.model import Ulid
 
 LEASE = timedelta(seconds=60)
 #: A stage that has lasted so long is written down.
@@ -67,15 +67,16 @@ class Progress:
         if job.last_error is not None:
             self._tell({job.id})
 
-    def stores(self, job: JobRow, release: str, path: Path, sha256: Sha256) -> None:
+    def stores(self, intended: Sequence[Intended]) -> None:
         """
-        Write down that the content *sha256* is about to be put to *path*.
+        Write down which results are about to be put to their places.
 
         Raises:
-            TemporaryError: It could not be written: then it must not be put there.
+            TemporaryError: It could not be written: then they must not be put there.
         """
-        self._jobs.about_to_put(job, path, sha256, release, self._now())
-        self._comes_to(job, JobStage.STORING)
+        self._jobs.about_to_put(intended, self._now())
+        for one in intended:
+            self._comes_to(one.job, JobStage.STORING)
 
     def began(self, job: JobRow) -> dict[JobStage, datetime]:
         """Say when each stage began that *job* has come to."""

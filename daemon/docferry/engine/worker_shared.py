@@ -42,11 +42,11 @@ class SharedResults:
         for opener in self._openers(twin):
             try:
                 with opener() as content:
-                    digest = copy(content, copied)
+                    result = Result(copied, copy(content, copied), content.size)
             except DocferryError:  # perhaps the next place has it; else it is made anew
                 continue
-            if digest == twin.result_sha256:
-                return Result(copied, digest)
+            if result.sha256 == twin.result_sha256:
+                return result
             copied.unlink()
         return None
 

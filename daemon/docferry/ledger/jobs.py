@@ -35,7 +35,16 @@ from sqlalchemy import (
 
 from docferry.core.failures import Failed
 from docferry.core.results import is_by_path
-from docferry.job import Failure, JobRow, JobStage, JobState, NewJob, Priority
+from docferry.job import (
+    Failure,
+    Finished,
+    Intended,
+    JobRow,
+    JobStage,
+    JobState,
+    NewJob,
+    Priority,
+)
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.group import GroupWriter
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
@@ -158,26 +167,22 @@ class Jobs(JobRows, JobLetters):
                 for chunk in chunks(job_ids)
             )
 
-    def about_to_put(
-        self, one: JobRow, path: Path, sha256: Sha256, release: str, at: datetime
-    ) -> None:
-        """
-        Note what is put where before it is: what a crash leaves there is known for ours.
-
-        Args:
-            release: The programs that made it, with their versions.
-        """
-        row = {
-            "mirror": one.target_mirror,
-            "path": path,
-            "sha256": sha256,
-            "put_at": at,
-            "source": one.version,
-            "source_sha256": one.sha256,
-            "rule": one.rule,
-            "converter": release or one.converter,
-        }
-        self._group.write(lambda tx: tx.insert_missing(result, [row]))
+    def about_to_put(self, intended: Sequence[Intended], at: datetime) -> None:
+        """Note what is put where before it is: what a crash leaves there is known for ours."""
+        rows = [
+            {
+                "mirror": one.job.target_mirror,
+                "path": one.path,
+                "sha256": one.sha256,
+                "put_at": at,
+                "source": one.job.version,
+                "source_sha256": one.job.sha256,
+                "rule": one.job.rule,
+                "converter": one.release or one.job.converter,
+            }
+            for one in intended
+        ]
+        self._group.write(lambda tx: tx.insert_missing(result, rows))
 
     def finish(
         self,
@@ -200,19 +205,19 @@ class Jobs(JobRows, JobLetters):
             shared_with: The job whose result it is.
             began: When each stage began that was come to; None: as `advance` has noted.
         """
-        values: dict[str, object] = {
-            "finished_at": at,
-            "result_path": result_path,
-            "result_sha256": result_sha256,
-            "note": note,
-            "release": release,
-            "shared_with": shared_with,
-        }
-        if began is not None:
-            values |= {column: began.get(stage) for stage, column in _BEGAN.items()}
-        new = {f"new_{name}": value for name, value in values.items()}
-        statement = _FINISH if began is None else _FINISH_TIMED
-        return bool(self._group.write(lambda tx: tx.run(statement, of_id=job_id, **new)))
+        finished = Finished(
+            job_id, at, result_path, result_sha256, note, release, shared_with, began
+        )
+        return bool(self.finish_all([finished]))
+
+    def finish_all(self, finished: Sequence[Finished]) -> int:
+        """Do as `finish` does, for several; give the number of those that took place."""
+        changes = [
+            (_FINISH if one.began is None else _FINISH_TIMED, _as_bound(one)) for one in finished
+        ]
+        return self._group.write(
+            lambda tx: sum(tx.run(statement, **values) for statement, values in changes)
+        )
 
     def skip(
         self,
@@ -328,6 +333,20 @@ class Jobs(JobRows, JobLetters):
     ) -> bool:
         with self._database.writing() as tx:
             return bool(tx.update(job, _NO_LEASE | values, *_is_running(job_id, claimed_at)))
+
+
+def _as_bound(one: Finished) -> dict[str, object]:
+    told: dict[str, object] = {
+        "finished_at": one.at,
+        "result_path": one.path,
+        "result_sha256": one.sha256,
+        "note": one.note,
+        "release": one.release,
+        "shared_with": one.shared_with,
+    }
+    if one.began is not None:
+        told |= {column: one.began.get(stage) for stage, column in _BEGAN.items()}
+    return {"of_id": one.job} | {f"new_{name}": value for name, value in told.items()}
 
 
 def _claim(
