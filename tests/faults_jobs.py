@@ -33,7 +33,7 @@ JOBS_DONE = (
     Fault(
         "jobs of a paused rule are claimed",
         "ledger/jobs.py",
-        "            job.c.rule == some.c.rule,\n",
+        "            due.c.rule == some.c.rule,\n",
         "",
         JOBS,
     ),

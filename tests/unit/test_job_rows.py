@@ -27,17 +27,16 @@ def test_a_twin_is_the_one_done_last_of_the_same_content_and_recipe(ledger: Ledg
     jobs = {(one.place, one.recipe, one.path): one for one in ledger.jobs.all()}
     w, x, y, z = (jobs[f"processed/{name}.md", "r1", "a.docx"] for name in "wxyz")
     other = jobs["processed/{ulid}.md", "r2", "a.docx"]
-    assert ledger.jobs.twin(w) is None
+    assert ledger.jobs.twins([w, x]) == {}
 
     ledger.jobs.finish(other.id, NOW + 9 * MINUTE, "other.md", sha_of("other"))
     ledger.jobs.finish(x.id, NOW + 2 * MINUTE, "x.md", sha_of("x"))
     ledger.jobs.finish(y.id, NOW + MINUTE, "y.md", sha_of("y"))
     ledger.jobs.finish(z.id, NOW + 3 * MINUTE, None)
 
-    found, of_itself = ledger.jobs.twin(w), ledger.jobs.twin(x)
-    assert found is not None
-    assert of_itself is not None
-    assert (found.id, of_itself.id) == (x.id, y.id)
+    found = ledger.jobs.twins([w, x, other])
+
+    assert {one: twin.id for one, twin in found.items()} == {w.id: x.id, x.id: y.id}
 
 
 def test_what_conversions_put_somewhere_stays_known_when_a_job_is_done_again(

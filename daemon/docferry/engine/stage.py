@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from docferry.convert.base import Document
 from docferry.convert.kinds import Kind
@@ -14,8 +14,6 @@ from docferry.job import JobRow
 from docferry.model import Sha256, VersionRow
 from docferry.storage.base import Content
 
-#: Gives the row of a version; None: the ledger has it no more.
-VersionOf: TypeAlias = Callable[[str], VersionRow | None]
 _SCRATCH = ".part"
 
 
@@ -49,24 +47,24 @@ class Stage:
 
     def __init__(
         self,
-        version_of: VersionOf,
         contents_of: Callable[[str], OpensVersions],
         tell: Callable[[pathlib.Path, str], Kind],
     ) -> None:
-        self._version_of = version_of
         self._contents_of = contents_of
         self._tell = tell
 
-    def fetch(self, job: JobRow, folder: pathlib.Path) -> Staged:
+    def fetch(self, job: JobRow, version: VersionRow | None, folder: pathlib.Path) -> Staged:
         """
         Copy the document of *job* into *folder*, which comes to be, and tell what it is.
+
+        Args:
+            version: What the ledger says of it; None: it is known no more.
 
         Raises:
             GoneError: Nobody has it any more.
             PermanentError: All that is left of it is damaged.
             UnreachableError, TemporaryError: Who has it does not answer; the disk is full.
         """
-        version = self._version_of(job.version)
         if version is None:
             raise GoneError(f"the ledger has no version {job.version} of {job.path} any more")
         name = job.path.rpartition("/")[2]

@@ -22,7 +22,7 @@ from docferry.convert.base import Converter
 from docferry.convert.kinds import tell_kind
 from docferry.engine.put_result import PutResults, Target
 from docferry.engine.stage import OpensVersions, Stage
-from docferry.engine.worker_attempt import Attempts, Hands, Made, facts
+from docferry.engine.worker_attempt import Attempts, Claimed, Hands, Made, facts
 from docferry.engine.worker_chain import Conversion
 from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_progress import Progress
@@ -91,7 +91,7 @@ class Worker:
                 ledger,
                 conversions,
                 self._converters,
-                Stage(ledger.versions.get, contents_of, tell_kind),
+                Stage(contents_of, tell_kind),
                 PutResults(ledger, targets),
                 SharedResults(ledger, targets, contents_of),
                 self._progress,
@@ -103,10 +103,10 @@ class Worker:
         self._storing: Storing | None = None  # None: each result is put by whoever has made it
         self._news = 0  # grows with every reason to ask the ledger
         self._changed = threading.Condition()
-        self._is_stopping = False
+        self._stopping = threading.Event()
         self._threads: set[threading.Thread] = set()
         self._given = threading.Condition()
-        self._waiting: deque[JobRow] = deque()  # for a thread
+        self._waiting: deque[Claimed] = deque()  # for a thread
         self._resting = 0  # threads that wait for a job, or are about to
 
     # For any thread.
@@ -185,7 +185,7 @@ class Worker:
         The interrupted jobs stay in the ledger and are done after the next start.
         """
         with self._changed:
-            self._is_stopping = True
+            self._stopping.set()
             self._changed.notify_all()
         with self._given:
             self._given.notify_all()
@@ -219,14 +219,16 @@ class Worker:
 
     def _give_out(self) -> None:
         """Claim jobs, and hand each over to a thread."""
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             seen = self._news
             if not self._gave_out():
                 self._rest(seen)
 
     def _rest(self, seen: int) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping or self._news != seen, self._idle_s)
+            self._changed.wait_for(
+                lambda: self._stopping.is_set() or self._news != seen, self._idle_s
+            )
 
     def _gave_out(self) -> bool:
         with self._telling_faults():
@@ -235,7 +237,7 @@ class Worker:
                 return True
         return False
 
-    def _hand_over(self, jobs: Sequence[JobRow]) -> None:
+    def _hand_over(self, jobs: Sequence[Claimed]) -> None:
         """Give *jobs* to the threads that rest, and start as many more as it takes."""
         with self._given:
             self._waiting += jobs
@@ -254,28 +256,28 @@ class Worker:
         """Leave up to so many of those that nobody does yet to their leases."""
         with self._given:
             left = [self._waiting.pop() for _ in range(min(most, len(self._waiting)))]
-        for job in left:
-            self._end(job)
+        for one in left:
+            self._end(one.job)
 
     def _work(self) -> None:
         """Do what is handed over, until nothing has been for a while."""
-        while (job := self._next_given()) is not None:
-            threading.current_thread().name = f"worker-{job.id}"
-            self._do_guarded(job)
+        while (claimed := self._next_given()) is not None:
+            threading.current_thread().name = f"worker-{claimed.job.id}"
+            self._do_guarded(claimed)
             threading.current_thread().name = "worker-hand"
             with self._given:
                 self._resting += 1
 
-    def _next_given(self) -> JobRow | None:
+    def _next_given(self) -> Claimed | None:
         with self._given:
-            self._given.wait_for(lambda: self._waiting or self._is_stopping, REST_S)
+            self._given.wait_for(lambda: self._waiting or self._stopping.is_set(), REST_S)
             self._resting -= 1
-            is_any = bool(self._waiting) and not self._is_stopping
+            is_any = bool(self._waiting) and not self._stopping.is_set()
             return self._waiting.popleft() if is_any else None
 
-    def _do_guarded(self, job: JobRow) -> None:
-        with self._telling_faults(job=job.id):
-            self._do(job)
+    def _do_guarded(self, claimed: Claimed) -> None:
+        with self._telling_faults(job=claimed.job.id):
+            self._do(claimed)
         self.wake()
 
     def _store_all(self) -> None:
@@ -298,9 +300,8 @@ class Worker:
     def _beat(self) -> None:
         """Keep the leases of running jobs, and write down what lasts."""
         renewed_s = time.monotonic()
-        while not self._is_stopping:
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_stopping, TELL_EVERY_S)
+        while not self._stopping.is_set():
+            self._stopping.wait(TELL_EVERY_S)
             with self._telling_faults():
                 self._progress.tell()
                 self._converters.tell()
@@ -310,7 +311,7 @@ class Worker:
 
     # One job.
 
-    def _claim(self, most: int = MOST_AT_ONCE) -> list[JobRow]:
+    def _claim(self, most: int = MOST_AT_ONCE) -> list[Claimed]:
         """Claim jobs that can be done now or soon, and their places at the converters."""
         most = min(most, MOST_AT_ONCE - self._progress.running)
         jobs = self._ledger.jobs.claim_some(
@@ -321,11 +322,24 @@ class Worker:
         for job in jobs:
             self._converters.take(job.id, self._conversions[job.rule].converters)
             self._progress.begin(job)
-        return jobs
+        try:
+            return self._with_what_is_known(jobs)
+        except BaseException:
+            for job in jobs:  # their leases bring them back
+                self._end(job)
+            raise
+
+    def _with_what_is_known(self, jobs: Sequence[JobRow]) -> list[Claimed]:
+        """Ask the ledger for all of them at once what each attempt needs to know."""
+        if not jobs:
+            return []
+        twins = self._ledger.jobs.twins(jobs)
+        versions = self._ledger.versions.rows([job.version for job in jobs])
+        return [Claimed(job, versions.get(job.version), twins.get(job.id)) for job in jobs]
 
     def _free(self, claimed: Sequence[str]) -> list[str]:
         """Name the rules of which one more job may be claimed, besides those of *claimed*."""
-        if self._is_stopping:
+        if self._stopping.is_set():
             return []
         wanted = Counter(name for rule in claimed for name in self._conversions[rule].converters)
         return [
@@ -338,13 +352,13 @@ class Worker:
         target = self._targets.get(conversion.rule.to_mirror)
         return target is not None and target.trouble() is None
 
-    def _do(self, job: JobRow) -> None:
+    def _do(self, claimed: Claimed) -> None:
         made: Made | None = None
         try:
-            made = self._attempts.run(job)
+            made = self._attempts.run(claimed)
         finally:
             if made is None:
-                self._end(job)
+                self._end(claimed.job)
         if made is not None and not (self._storing and self._storing.takes(made)):
             self._store([made])
         self._converters.tell()

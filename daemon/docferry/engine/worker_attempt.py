@@ -30,7 +30,7 @@ from docferry.job import Failure, Finished, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
-from docferry.model import Path
+from docferry.model import Path, VersionRow
 
 log = get_logger(__name__)
 
@@ -56,6 +56,15 @@ class Hands:
     folder: pathlib.Path
     now: Callable[[], datetime]
     jitter: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that is to be done, and what the ledger told of it when it was claimed."""
+
+    job: JobRow
+    version: VersionRow | None  #: of the document; None: it is known no more
+    twin: JobRow | None  #: who has made the same: nobody else can, while this one runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +117,21 @@ class Attempts:
         self._hands = hands
         self._jobs = hands.ledger.jobs
 
-    def run(self, job: JobRow) -> Made | None:
+    def run(self, claimed: Claimed) -> Made | None:
         """
-        Do *job*, and give what came of it for `store`; None: it has ended already.
+        Do what is *claimed*, and give what came of it for `store`; None: it has ended already.
 
         Raises:
             DocferryError: That could not be written; its lease will bring it back.
         """
+        job = claimed.job
         if job.attempts == 1 and job.claimed_at is not None:
             waited = job.claimed_at - job.run_at
             JOB_WAIT_SECONDS.labels(job.converter).observe(max(0.0, waited.total_seconds()))
         folder = self._hands.folder / job.id
         made: Made | None = None
         try:
-            ended = self._ended(job, folder)
+            ended = self._ended(claimed, folder)
             if isinstance(ended, Made):
                 made = ended
             else:
@@ -166,9 +176,10 @@ class Attempts:
             for one, end, release in zip(made, ends, releases, strict=True)
         ]
 
-    def _ended(self, job: JobRow, folder: pathlib.Path) -> Made | _Ended:
+    def _ended(self, claimed: Claimed, folder: pathlib.Path) -> Made | _Ended:
+        job = claimed.job
         try:
-            return self._do(job, self._hands.conversions[job.rule], folder)
+            return self._do(claimed, self._hands.conversions[job.rule], folder)
         except GoneError as error:
             return _Skipped(Failure.CHANGED, str(error))
         except ConversionStoppedError as error:
@@ -181,16 +192,16 @@ class Attempts:
             log.exception("worker.failed", **facts(job))
             return _own_fault(error)
 
-    def _do(self, job: JobRow, conversion: Conversion, folder: pathlib.Path) -> Made | _Ended:
-        hands, rule = self._hands, conversion.rule
+    def _do(self, claimed: Claimed, conversion: Conversion, folder: pathlib.Path) -> Made | _Ended:
+        hands, rule, job = self._hands, conversion.rule, claimed.job
         if job.recipe != rule.recipe:
             reason = f"its rule {rule.name!r} converts in another way now"
             return _Skipped(Failure.CONFIGURATION, reason)
         if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:
             return _Dead(Failed(lost.failure, lost.reason))
-        if (shared := self._shared(job, folder)) is not None:
+        if (shared := self._shared(claimed, folder)) is not None:
             return shared
-        staged = hands.stage.fetch(job, folder / "document")
+        staged = hands.stage.fetch(job, claimed.version, folder / "document")
         if staged.mismatch is not None:
             log.warning("job.mistyped", **facts(job), reason=staged.mismatch)
         if not is_of_types(staged.document.media_type, rule.types):
@@ -209,11 +220,12 @@ class Attempts:
                 notes = [*([staged.mismatch] if staged.mismatch else []), *made.notes]
                 return Made(job, result_in(made.file), "; ".join(notes) or None)
 
-    def _shared(self, job: JobRow, folder: pathlib.Path) -> Made | None:
+    def _shared(self, claimed: Claimed, folder: pathlib.Path) -> Made | None:
         """Take the result that there is of the same content by the same recipe."""
+        job = claimed.job
         if job.is_forced:
             return None
-        twin = job if job.result_sha256 is not None else self._jobs.twin(job)
+        twin = job if job.result_sha256 is not None else claimed.twin
         if twin is None:
             return None
         result = self._hands.shared.fetch(twin, folder)

@@ -20,7 +20,7 @@ _UNSETTLED = (JobState.QUEUED, JobState.RUNNING, JobState.DEAD)
 IS_QUEUED = job.c.state == literal_column("'queued'")
 _NEWEST_RESULT = (job.c.finished_at.desc(), job.c.id.desc())
 _TWIN = (
-    select(job)
+    select(job.c.id)
     .where(
         job.c.sha256 == bindparam("sha256"),
         job.c.recipe == bindparam("recipe"),
@@ -78,11 +78,19 @@ class JobRows:
                 for row in tx.all(query.where(job.c.sha256.in_(chunk)), JobRow)
             ]
 
-    def twin(self, one: JobRow) -> JobRow | None:
-        """Give the other job of the same content and recipe that was done last, with a result."""
+    def twins(self, jobs: Sequence[JobRow]) -> dict[Ulid, JobRow]:
+        """
+        Give, of each of *jobs*, its twin, if there is one.
+
+        That is the other job of the same content and recipe that was done last, with a result.
+        """
+        found: dict[Ulid, JobRow] = {}
         with self._database.reading() as tx:
-            found = tx.found(_TWIN, JobRow, sha256=one.sha256, recipe=one.recipe, id=one.id)
-        return next(iter(found), None)
+            for one in jobs:
+                ids = tx.tuples(_TWIN, sha256=one.sha256, recipe=one.recipe, id=one.id)
+                for (twin,) in ids:  # hardly ever: the row is read only then
+                    [found[one.id]] = tx.all(select(job).where(job.c.id == twin), JobRow)
+        return found
 
     def of_result(self, mirror: str, path: Path, sha256: Sha256 | None = None) -> JobRow | None:
         """

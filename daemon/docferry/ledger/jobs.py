@@ -48,11 +48,13 @@ from docferry.job import (
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.group import GroupWriter
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
-from docferry.ledger.job_rows import IS_QUEUED, JobRows, Queue
+from docferry.ledger.job_rows import JobRows, Queue
 from docferry.ledger.schema import job, result
 from docferry.model import Path, Sha256, Ulid
 
 __all__ = ["Jobs", "Queue", "insert_jobs"]
+
+MOST_CLAIMED = 16  #: at once, of each rule and priority
 
 LOST = "the worker did not come back in time"
 ENDED = "the daemon was ended while it ran"
@@ -356,14 +358,17 @@ def _claim(
     next_of: Callable[[Sequence[str]], Collection[str]],
 ) -> list[JobRow]:
     claimed: dict[Ulid, str] = {}
-    while rules := next_of([*claimed.values()]):
-        values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
-        found = tx.tuples(_due(len(values)), now=now, **values)
-        if not found:
-            break
-        [[job_id, rule]] = found
-        tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
-        claimed[job_id] = rule
+    contents: set[tuple[Sha256, str]] = set()
+    rules = next_of(())
+    values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
+    for job_id, rule, sha256, recipe in tx.tuples(_due(len(values)), now=now, **values):
+        if rule in rules and (sha256, recipe) not in contents:
+            tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
+            claimed[job_id] = rule
+            contents.add((sha256, recipe))
+            rules = next_of([*claimed.values()])
+    if not claimed:
+        return []
     rows = {row.id: row for row in tx.found(_THESE, JobRow, ids=[*claimed])}
     return [rows[job_id] for job_id in claimed]
 
@@ -441,40 +446,37 @@ def _is_running(job_id: Ulid, claimed_at: datetime | None) -> list[ColumnElement
 @lru_cache(maxsize=64)
 def _due(rules: int) -> Select[Any]:
     """
-    Ask for the next job of so many rules, which come in by number.
+    Ask for the next jobs of so many rules, which come in by number.
 
-    For each rule and priority the index gives the first one: however much is queued, and of
+    For each rule and priority the index gives the first ones: however much is queued, and of
     a rule that is not asked for, it is looked at no more than that.
     """
     some = _column("rule", [bindparam(f"rule_{one}", type_=Text) for one in range(rules)])
     ranks = _column("priority", [literal_column(str(int(one)), Integer) for one in Priority])
-    running = job.alias("running")
-    first = (
-        select(job.c.id)
+    due, running = job.alias("due"), job.alias("running")
+    firsts = (
+        select(due.c.id)
         .where(
-            IS_QUEUED,
-            job.c.rule == some.c.rule,
-            job.c.priority == ranks.c.priority,
-            job.c.run_at <= bindparam("now"),
+            due.c.state == literal_column("'queued'"),
+            due.c.rule == some.c.rule,
+            due.c.priority == ranks.c.priority,
+            due.c.run_at <= bindparam("now"),
             ~select(running.c.id)
             .where(
-                running.c.sha256 == job.c.sha256,
-                running.c.recipe == job.c.recipe,
+                running.c.sha256 == due.c.sha256,
+                running.c.recipe == due.c.recipe,
                 running.c.state == JobState.RUNNING,
             )
             .exists(),
         )
-        .order_by(job.c.run_at, job.c.id)
-        .limit(1)
+        .order_by(due.c.run_at, due.c.id)
+        .limit(MOST_CLAIMED)
         .correlate(some, ranks)
-        .scalar_subquery()
     )
-    firsts = select(first.label("id")).select_from(some.join(ranks, true())).subquery("firsts")
     return (
-        select(job.c.id, job.c.rule)
-        .join(firsts, firsts.c.id == job.c.id)
+        select(job.c.id, job.c.rule, job.c.sha256, job.c.recipe)
+        .select_from(some.join(ranks, true()).join(job, job.c.id.in_(firsts)))
         .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
-        .limit(1)
         .with_for_update(skip_locked=True, of=job)  # where writers are not alone: PostgreSQL
     )
 
