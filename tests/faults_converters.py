@@ -12,6 +12,15 @@ OCR = ("integration/test_convert_ocr.py",)
 
 
 CONVERTERS = (
+    Fault(
+        "a revision of a command changes nothing",
+        "app/converters.py",
+        """                readable=options.readable,
+                revision=options.revision,
+""",
+        "                readable=options.readable,\n",
+        ("unit/test_config_converters.py",),
+    ),
     # What a command leaves.
     Fault(
         "a result that is a link is followed",
