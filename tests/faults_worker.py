@@ -119,8 +119,31 @@ OF_THE_WORKER = (
     Fault(
         "a document that ends docferry is tried for ever",
         "engine/worker_attempt.py",
-        "if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:",
-        "if (lost := lost_too_often(0, conversion.max_attempts)) is not None:",
+        "        if lost is not None:\n",
+        "        if lost is ...:\n",
+        (LEASES,),
+    ),
+    Fault(
+        "the loss of a worker hides what a document failed with before",
+        "ledger/jobs.py",
+        '"last_error": func.coalesce(why + _BEFORE + before, why),',
+        '"last_error": why,',
+        (LEASES,),
+    ),
+    Fault(
+        "a letter of a lost worker forgets what the converter said",
+        "engine/worker_attempt.py",
+        'Failed(lost.failure, lost.reason, job.output or "")',
+        "Failed(lost.failure, lost.reason)",
+        (LEASES,),
+    ),
+    Fault(
+        "an attempt that was not made counts in a letter",
+        "ledger/jobs.py",
+        '        values: dict[str, object] = {"state": JobState.DEAD, "finished_at": at}\n'
+        "        if not counts:\n",
+        '        values: dict[str, object] = {"state": JobState.DEAD, "finished_at": at}\n'
+        "        if counts is None:\n",
         (LEASES,),
     ),
     Fault(

@@ -323,6 +323,31 @@ def test_a_job_whose_lease_ran_out_is_queued_again(
     assert (queued.last_error, queued.stage) == ("the worker did not come back in time", None)
 
 
+def test_what_failed_before_it_was_lost_is_still_told_and_the_loss_once(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    ledger.jobs.again(claim(ledger).id, NOW, BROKEN, counts=True, at=NOW)
+    claim(ledger)
+    ledger.jobs.requeue_expired(NOW + MINUTE)
+    claim(ledger, 1)
+    ledger.jobs.requeue_running(NOW + MINUTE)
+
+    [found] = ledger.jobs.all()
+
+    assert found.last_error == "the daemon was ended while it ran; before: not a document"
+    assert found.output == BROKEN.output
+
+
+def test_one_that_was_lost_again_and_again_says_so_once(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    for _ in range(3):
+        claim(ledger)
+        ledger.jobs.requeue_running(NOW)
+
+    [found] = ledger.jobs.all()
+
+    assert found.last_error == "the daemon was ended while it ran"
+
+
 def test_what_a_daemon_left_running_is_queued_at_the_next_start(ledger: Ledger) -> None:
     queue(ledger, "a", "b")
     left = claim(ledger)

@@ -77,6 +77,7 @@ class _Failed:
 @dataclass(frozen=True, slots=True)
 class _Dead:
     failed: Failed
+    is_tried: bool = True  #: this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,10 @@ class Attempts:
         if job.recipe != rule.recipe:
             reason = f"its rule {rule.name!r} converts in another way now"
             return _Skipped(Failure.CONFIGURATION, reason)
-        if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:
-            return _Dead(Failed(lost.failure, lost.reason))
+        lost = lost_too_often(job.attempts, conversion.max_attempts, job.failure, job.last_error)
+        if lost is not None:
+            failed = Failed(lost.failure, lost.reason, job.output or "")
+            return _Dead(failed, is_tried=False)
         if (shared := self._shared(job, folder)) is not None:
             return shared
         staged = hands.stage.fetch(job, folder / "document")
@@ -211,8 +214,8 @@ class Attempts:
                 self._skipped(job, failure, reason)
             case _Failed():
                 self._failed(job, ended)
-            case _Dead(failed=failed):
-                self._dead(job, failed)
+            case _Dead(failed=failed, is_tried=is_tried):
+                self._dead(job, failed, counts=is_tried)
             case _Stopped(reason=reason):
                 self._jobs.release(job.id, self._hands.now(), claimed_at=job.claimed_at)
                 log.info("job.stopped", **facts(job), reason=reason)
@@ -279,8 +282,9 @@ class Attempts:
             case Skip(reason=reason):
                 self._skipped(job, failed.failure, reason)
 
-    def _dead(self, job: JobRow, failed: Failed) -> None:
-        self._jobs.dead(job.id, self._hands.now(), failed, claimed_at=job.claimed_at)
+    def _dead(self, job: JobRow, failed: Failed, *, counts: bool = True) -> None:
+        now = self._hands.now()
+        self._jobs.dead(job.id, now, failed, counts=counts, claimed_at=job.claimed_at)
         self._hands.converters.forget(job.id)
         JOBS_ENDED.labels(job.rule, job.converter, "dead", failed.failure.value).inc()
         log.error("job.dead", **facts(job), failure=failed.failure, reason=failed.reason)
