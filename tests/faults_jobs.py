@@ -235,14 +235,14 @@ JOBS_DONE = (
     Fault(
         "what has its result by now is called given up on",
         "engine/backlog.py",
-        "if letter.recipe != rule.recipe]\n",
+        "if rule.why_outdated(letter) is not None]\n",
         "if not letter.recipe]\n",
         BACKLOG,
     ),
     Fault(
         "what was given up on is forgotten when its rule is renamed",
         "engine/backlog.py",
-        "        self._letters.ask_all(found, now)\n",
+        "        self._letters.take_over(found, now)\n",
         "",
         BACKLOG,
     ),
@@ -256,9 +256,23 @@ JOBS_DONE = (
     Fault(
         "what was given up on goes with each round",
         "engine/backlog.py",
-        "if letter.recipe != rule.recipe]\n",
+        "if rule.why_outdated(letter) is not None]\n",
         "if letter.recipe]\n",
         BACKLOG,
+    ),
+    Fault(
+        "a letter of a renamed rule goes before what arrives",
+        "ledger/job_letters.py",
+        '_anew_for(new, at) | {"priority": Priority.BACKLOG}',
+        '_anew_for(new, at) | {"priority": Priority.ASKED}',
+        BACKLOG,
+    ),
+    Fault(
+        "a letter is told by the path of another document",
+        "ledger/job_letters.py",
+        "    return case((_has_now(job.c.path), job.c.path), else_=_first_path_of_now())\n",
+        "    return case((null(), job.c.path), else_=_first_path_of_now())\n",
+        ("integration/test_job_commands.py",),
     ),
     Fault(
         "a converter is down since it was tried out last",

@@ -111,6 +111,22 @@ class PutResults:
             return path
         raise TemporaryError(f"{path} in mirror {job.target_mirror} keeps changing")
 
+    def refuse_outdated(self, job: JobRow) -> None:
+        """
+        Let no result go where that of a newer version belongs, or none any more.
+
+        Where each version has a result of its own, that of an older one is called for too.
+
+        Raises:
+            OutdatedError: The path of the document, which decides the place, holds another
+                content by now, or none.
+        """
+        if not is_by_path(job.place):
+            return
+        present = self._ledger.synced.get(job.mirror, [job.path]).get(job.path)
+        if present is None or present.sha256 != job.sha256:
+            raise OutdatedError(f"{job.path} does not hold version {job.version} any more")
+
     def _path(self, job: JobRow) -> Path:
         path = result_path(job.place, job.version, job.sha256)
         if (why := why_unusable(path)) is not None:
@@ -128,7 +144,7 @@ class PutResults:
         intend: Callable[[Path, Sha256], None],
     ) -> None:
         found = target.folder.stat(path)  # first: a newer result that comes from here on is noticed
-        self._refuse_outdated(job)
+        self.refuse_outdated(job)
         if isinstance(found, Unknown):
             raise InTheWayError(_in_the_way(path, found.reason))
         sha256 = None if found is None else _hash_at(target.folder, path, found)
@@ -149,13 +165,6 @@ class PutResults:
                 intend(path, result.sha256)
                 self._write(target, path, result, found, base)
                 self._ledger.versions.note_archived([base.version], Side.LOCAL)
-
-    def _refuse_outdated(self, job: JobRow) -> None:
-        if not is_by_path(job.place):
-            return
-        present = self._ledger.synced.get(job.mirror, [job.path]).get(job.path)
-        if present is None or present.sha256 != job.sha256:
-            raise OutdatedError(f"{job.path} does not hold version {job.version} any more")
 
     def _refuse_anothers(self, job: JobRow, path: Path, sha256: Sha256) -> None:
         """Leave the result of another document that is there still: both want the same name."""

@@ -131,9 +131,10 @@ class Attempts:
 
     def _do(self, job: JobRow, conversion: Conversion, folder: pathlib.Path) -> _Ended:
         hands, rule = self._hands, conversion.rule
-        if job.recipe != rule.recipe:
-            reason = f"its rule {rule.name!r} converts in another way now"
-            return _Skipped(Failure.CONFIGURATION, reason)
+        if (why := rule.why_outdated(job)) is not None:  # its backlog queues what is called for
+            return _Skipped(Failure.CONFIGURATION, why)
+        if job.failure is not None:
+            hands.results.refuse_outdated(job)  # or it would be tried until it is a dead letter
         lost = lost_too_often(job.attempts, conversion.max_attempts, job.failure, job.last_error)
         if lost is not None:
             failed = Failed(lost.failure, lost.reason, job.output or "")
