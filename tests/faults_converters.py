@@ -242,4 +242,11 @@ CONVERTERS = (
         '        finished = self._run(document, folder, output, limits, ("--image-dpi", "300"))\n',
         OCR,
     ),
+    Fault(
+        "a scan that is protected is refused in many words",
+        "convert/ocr.py",
+        "    if finished.returncode == _PROTECTED:\n",
+        "    if False:\n",
+        OCR,
+    ),
 )
