@@ -188,6 +188,21 @@ INSPECTING = (
         JOBS,
     ),
     Fault(
+        "what an outage held up is no backlog",
+        "app/queues.py",
+        "    return job.priority is Priority.BACKLOG and job.doubted_at is not None\n",
+        "    return job.priority is Priority.BACKLOG and job.failure is Failure.OUTAGE\n",
+        JOBS,
+    ),
+    Fault(
+        "one that waits to be tried again is lost among those that came since",
+        "ledger/job_rows.py",
+        "                job.c.failure.is_not(null()),\n"
+        "                job.c.failure.in_(failures),\n",
+        "",
+        (f"{JOBS[0]}::test_it_is_named_however_many_have_come_since",),
+    ),
+    Fault(
         "what a converter failed over is called a backlog",
         "app/queues.py",
         "        if count and _has_backlog(ledger, name, count)\n",

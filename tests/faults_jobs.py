@@ -126,9 +126,30 @@ JOBS_DONE = (
     Fault(
         "what is asked for again gets the earlier result",
         "ledger/job_letters.py",
-        '        "is_forced": True,\n',
-        '        "is_forced": False,\n',
+        '{"priority": Priority.ASKED, "is_forced": True}',
+        '{"priority": Priority.ASKED, "is_forced": False}',
         LETTERS,
+    ),
+    Fault(
+        "in whose hands a document was is forgotten with the daemon",
+        "ledger/jobs.py",
+        '                values["doubted_at"] = at or run_at\n',
+        "                pass\n",
+        ("integration/test_worker_outages.py",),
+    ),
+    Fault(
+        "a document that is to blame needs another witness each time",
+        "ledger/jobs.py",
+        "            if not counts:  # else",
+        "            if True:  # else",
+        JOBS,
+    ),
+    Fault(
+        "a replayed letter is still in doubt",
+        "ledger/job_letters.py",
+        ', "attempts": 0, "doubted_at": None}\n',
+        ', "attempts": 0}\n',
+        JOBS,
     ),
     # Failures.
     Fault(

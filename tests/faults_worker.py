@@ -287,6 +287,20 @@ OF_THE_WORKER = (
         ("unit/test_worker_converters.py::test_a_suspect_has_its_converter_for_itself",),
     ),
     Fault(
+        "a restart forgets over which document a converter failed",
+        "engine/worker_converters.py",
+        "                self._suspects.setdefault(job, doubted_at)\n",
+        "                pass\n",
+        (OUTAGES,),
+    ),
+    Fault(
+        "a restart forgets since when a converter is down",
+        "engine/worker_converters.py",
+        "were_down.get(one.name)",
+        "None",
+        (OUTAGES,),
+    ),
+    Fault(
         "a document that is to blame keeps a converter down",
         "engine/worker_converters.py",
         "                return True  # and",

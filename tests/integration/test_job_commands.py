@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commands import Desk
-from conversion_rows import RULE, dead, done, queued, running
+from conversion_rows import RULE, dead, done, job_of, queued, running
 from docferry.app.chains import rules_of
 from docferry.app.wake import WakeUps
 from docferry.config import load
@@ -126,6 +126,28 @@ def test_a_document_that_waits_for_no_fault_of_its_own_is_named_with_what_it_wai
     said = desk.asks("status").text
 
     assert "docs: a.docx waits: cannot write /var/x: No space left on device; tried" in said
+
+
+def test_it_is_named_however_many_have_come_since(desk: Desk, ledger: Ledger) -> None:
+    job = running(ledger, "a.docx")
+    hung_up = Failed(Failure.OUTAGE, "it hung up", is_in_doubt=True)
+    ledger.jobs.again(job.id, NOW, hung_up, counts=False)
+    ledger.record("docs", [], [job_of(f"{number}.docx") for number in range(300)], at=NOW)
+
+    said = desk.asks("status").text
+
+    assert "docs: a.docx waits: it hung up" in said
+
+
+def test_what_was_tried_in_an_outage_and_is_in_no_doubt_is_backlog(
+    desk: Desk, ledger: Ledger
+) -> None:
+    job = running(ledger, "a.docx", priority=Priority.BACKLOG)
+    ledger.jobs.again(job.id, NOW, Failed(Failure.OUTAGE, "refused"), counts=False)
+
+    said = desk.asks("status").text
+
+    assert "backlog of rule" in said
 
 
 def test_what_a_converter_failed_over_is_no_backlog(desk: Desk, ledger: Ledger) -> None:

@@ -274,6 +274,27 @@ def test_what_its_converter_may_have_failed_over_goes_behind_all_others(ledger: 
     assert order[2] == "asked.docx"
 
 
+def test_when_its_converter_failed_over_it_is_known_until_it_is_done_or_begins_anew(
+    ledger: Ledger,
+) -> None:
+    in_doubt = replace(BUSY, is_in_doubt=True)
+    queue(ledger, "a")
+    one = claim(ledger)
+    found = []
+    for minute, (failed, counts) in enumerate(
+        [(BUSY, False), (in_doubt, False), (BUSY, False), (in_doubt, True)], 1
+    ):
+        at = NOW + minute * MINUTE
+        ledger.jobs.again(one.id, at, failed, counts=counts, at=at)
+        found.append(claim(ledger, minute).doubted_at)
+    ledger.jobs.dead(one.id, NOW, in_doubt)
+    ledger.jobs.replay([one.id], NOW)
+
+    in_time = NOW + 2 * MINUTE
+    assert found == [None, in_time, in_time, in_time]  # the last: it was to blame already
+    assert job(ledger, one).doubted_at is None
+
+
 def test_a_job_that_is_given_back_is_as_it_was(ledger: Ledger) -> None:
     queue(ledger, "a")
     one = claim(ledger)

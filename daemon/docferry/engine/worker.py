@@ -27,7 +27,7 @@ from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
 from docferry.errors import DocferryError, TemporaryError
-from docferry.job import JobRow
+from docferry.job import BreakerState, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 
@@ -83,6 +83,11 @@ class Worker:
             jitter=jitter,
             put=ledger.converters.put,
             on_up=self._revive,
+            were_down={
+                row.name: row.since
+                for row in ledger.converters.all()
+                if row.state is not BreakerState.CLOSED
+            },
         )
         self._attempts = Attempts(
             Hands(
@@ -306,7 +311,8 @@ class Worker:
             lambda claimed: self._free(claimed) if len(claimed) < most else (),
         )
         for job in jobs:
-            self._converters.take(job.id, self._conversions[job.rule].converters)
+            chain = self._conversions[job.rule].converters
+            self._converters.take(job.id, chain, job.doubted_at)
             self._progress.begin(job)
         return jobs
 

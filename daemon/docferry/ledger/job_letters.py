@@ -34,7 +34,7 @@ SKIPPED_FOR_NOW = (Failure.CHANGED, Failure.CONFIGURATION)
 _OF_AN_OUTAGE = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.CRASHED)
 #: As long as a daemon may wait for the ledger without anybody noticing.
 _ASKED_AT_ONCE = 200
-_FREED = {"stage": None, "lease_until": None, "attempts": 0}
+_FREED = {"stage": None, "lease_until": None, "attempts": 0, "doubted_at": None}
 _ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}
 
 _FIELDS = [one.name for one in fields(NewJob)]

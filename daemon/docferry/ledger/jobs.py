@@ -80,7 +80,7 @@ _TOLD_WHEN_DONE = (
 
 
 def _finish(*told: str) -> Update:
-    done = _NO_LEASE | {"state": JobState.DONE, "is_forced": False}
+    done = _NO_LEASE | {"state": JobState.DONE, "is_forced": False, "doubted_at": None}
     new: dict[str, object] = {name: bindparam(f"new_{name}") for name in told}
     return job.update().values(done | new).where(job.c.id == bindparam("of_id"))
 
@@ -268,6 +268,8 @@ class Jobs(JobRows, JobLetters):
             values["attempts"] = _UNCOUNTED
         if failed.is_in_doubt:
             values["priority"] = Priority.BACKLOG
+            if not counts:  # else it is to blame already: no further witness is needed
+                values["doubted_at"] = at or run_at
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def dead(
