@@ -95,7 +95,7 @@ CONVERTERS = (
     Fault(
         "a script that changes leaves the recipe as it was",
         "convert/command.py",
-        '                "files": {word: file_hash(path) for word, path in self._files()},\n',
+        '            "files": {word: file_hash(path) for word, path in self._files()},\n',
         "",
         COMMAND,
     ),

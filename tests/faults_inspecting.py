@@ -168,8 +168,8 @@ INSPECTING = (
     Fault(
         "a letter of another recipe is queued and skipped without a word",
         "app/letters.py",
-        "    if recipes.get(job.rule, job.recipe) != job.recipe:\n",
-        "    if False:\n",
+        "    why = None if rule is None else rule.why_outdated(job)\n",
+        "    why = None\n",
         JOBS,
     ),
     # What is told.

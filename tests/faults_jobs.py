@@ -61,8 +61,8 @@ JOBS_DONE = (
     Fault(
         "an outage costs an attempt",
         "ledger/jobs.py",
-        "        if not counts:\n            values",
-        "        if False:\n            values",
+        '            values["attempts"] = _UNCOUNTED\n        if failed.is_in_doubt:\n',
+        "            pass\n        if failed.is_in_doubt:\n",
         JOBS,
     ),
     Fault(
