@@ -10,6 +10,13 @@ RETENTION = ("integration/test_retention_command.py",)
 
 COMMANDS_SAY = (
     Fault(
+        "a command ends without a word where nobody can be asked",
+        "cli/__init__.py",
+        "    if not sys.stdin.isatty():\n",
+        "    if sys.stdin is None:\n",
+        ("integration/test_commands.py::test_who_cannot_be_asked_is_told_what_to_add",),
+    ),
+    Fault(
         "a command waits for a store in silence",
         "app/onlooker.py",
         "                self._say_once(whom)\n",

@@ -12,6 +12,15 @@ OCR = ("integration/test_convert_ocr.py",)
 
 
 CONVERTERS = (
+    Fault(
+        "a revision of a command changes nothing",
+        "app/converters.py",
+        """                readable=options.readable,
+                revision=options.revision,
+""",
+        "                readable=options.readable,\n",
+        ("unit/test_config_converters.py",),
+    ),
     # What a command leaves.
     Fault(
         "a result that is a link is followed",
@@ -86,7 +95,7 @@ CONVERTERS = (
     Fault(
         "a script that changes leaves the recipe as it was",
         "convert/command.py",
-        '                "files": {word: file_hash(path) for word, path in self._files()},\n',
+        '            "files": {word: file_hash(path) for word, path in self._files()},\n',
         "",
         COMMAND,
     ),
@@ -231,6 +240,13 @@ CONVERTERS = (
         "convert/ocr.py",
         "        finished = self._run(document, folder, output, limits)\n",
         '        finished = self._run(document, folder, output, limits, ("--image-dpi", "300"))\n',
+        OCR,
+    ),
+    Fault(
+        "a scan that is protected is refused in many words",
+        "convert/ocr.py",
+        "    if finished.returncode == _PROTECTED:\n",
+        "    if False:\n",
         OCR,
     ),
 )

@@ -168,8 +168,8 @@ INSPECTING = (
     Fault(
         "a letter of another recipe is queued and skipped without a word",
         "app/letters.py",
-        "    if recipes.get(job.rule, job.recipe) != job.recipe:\n",
-        "    if False:\n",
+        "    why = None if rule is None else rule.why_outdated(job)\n",
+        "    why = None\n",
         JOBS,
     ),
     # What is told.
@@ -186,6 +186,21 @@ INSPECTING = (
         "    if (report.queued, report.running) != (1, 0):\n",
         "    if False:\n",
         JOBS,
+    ),
+    Fault(
+        "what an outage held up is no backlog",
+        "app/queues.py",
+        "    return job.priority is Priority.BACKLOG and job.doubted_at is not None\n",
+        "    return job.priority is Priority.BACKLOG and job.failure is Failure.OUTAGE\n",
+        JOBS,
+    ),
+    Fault(
+        "one that waits to be tried again is lost among those that came since",
+        "ledger/job_rows.py",
+        "                job.c.failure.is_not(null()),\n"
+        "                job.c.failure.in_(failures),\n",
+        "",
+        (f"{JOBS[0]}::test_it_is_named_however_many_have_come_since",),
     ),
     Fault(
         "what a converter failed over is called a backlog",

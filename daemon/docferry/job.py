@@ -128,6 +128,7 @@ class JobRow:
     release: str | None  #: the programs that made the result, with their versions
     shared_with: Ulid | None  #: the job whose result this one has, without a conversion
     is_forced: bool  #: asked for again, on purpose: no earlier result will do
+    doubted_at: datetime | None  #: when a converter last failed with the document in its hands
 
 
 @dataclass(frozen=True, slots=True)

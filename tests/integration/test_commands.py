@@ -234,7 +234,15 @@ def test_status_tells_of_what_was_asked_for_and_of_what_looks_after_the_past(
     assert (facts["asked"], facts["patrol"]["checked"]) == (1, 1)
 
 
-# where nobody can read the answer, or the ledger
+# where nobody can be asked, read the answer, or the ledger
+
+
+def test_who_cannot_be_asked_is_told_what_to_add(desk: Desk) -> None:
+    said = desk.asks("rebuild", "--json")
+
+    assert (said.code, said.text) == (2, "")
+    assert f"docs: s3://documents/docs/ -> {desk.folder}/docs" in said.errors
+    assert "Nobody can be asked here: add --yes if that is meant" in said.errors
 
 
 @pytest.mark.tools("setpriv")

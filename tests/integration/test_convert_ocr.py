@@ -15,7 +15,7 @@ from docferry.convert.base import ConversionError, ConversionStoppedError, Limit
 from docferry.convert.ocr import OcrConverter
 from docferry.errors import UserError
 from docferry.job import Failure
-from samples import make, real
+from samples import hostile, make, real
 
 pytestmark = pytest.mark.tools("ocrmypdf", "tesseract")
 
@@ -76,6 +76,14 @@ def test_what_cannot_be_read_is_refused(
 
     assert caught.value.failure is Failure.REFUSED
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_protected_pdf_is_refused_with_that_reason_said_once(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConversionError) as caught:
+        converted(reader(), staged(tmp_path, ".pdf", hostile.encrypted_pdf()), tmp_path)
+
+    assert str(caught.value) == "cannot convert report.pdf: it is protected by a password"
+    assert "encrypted" in caught.value.output
 
 
 def test_a_language_that_is_not_installed_is_no_failure_of_the_document(

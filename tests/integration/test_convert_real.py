@@ -34,7 +34,7 @@ def converter() -> Iterator[MarkdownConverter]:
 
 @pytest.fixture(scope="module")
 def documents() -> dict[str, bytes]:
-    return office.make_all()
+    return office.make_all() | {"report.msg": office.outlook_mail()}
 
 
 @pytest.fixture
@@ -57,6 +57,10 @@ def markdown_of(
         ("crossings.csv", (TABLE,)),
         ("harbour.pptx", ("## Harbour\n", real.UMLAUTS, "## Crossings\n", TABLE, "\n![")),
         ("report.eml", (real.UMLAUTS, "Dear Ada,\n", "report.docx")),
+        (
+            "report.msg",
+            (real.UMLAUTS, "office@harbour", "ada@crossing", "2026-01-25", "Dear Ada,\n", "report"),
+        ),
     ],
 )
 def test_what_is_in_a_document_is_in_its_markdown_and_in_its_order(

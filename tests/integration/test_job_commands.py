@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commands import Desk
-from conversion_rows import RULE, dead, done, queued, running
+from conversion_rows import RULE, dead, done, job_of, queued, running
 from docferry.app.chains import rules_of
 from docferry.app.wake import WakeUps
 from docferry.config import load
@@ -18,7 +18,7 @@ from docferry.core.failures import Failed
 from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.model import Ulid
-from ledger_rows import MINUTE, NOW, deleted, ulid_of
+from ledger_rows import MINUTE, NOW, deleted, ulid_of, uploaded
 
 HOSTILE = "a\x1b[31m\nb.docx"
 
@@ -126,6 +126,28 @@ def test_a_document_that_waits_for_no_fault_of_its_own_is_named_with_what_it_wai
     said = desk.asks("status").text
 
     assert "docs: a.docx waits: cannot write /var/x: No space left on device; tried" in said
+
+
+def test_it_is_named_however_many_have_come_since(desk: Desk, ledger: Ledger) -> None:
+    job = running(ledger, "a.docx")
+    hung_up = Failed(Failure.OUTAGE, "it hung up", is_in_doubt=True)
+    ledger.jobs.again(job.id, NOW, hung_up, counts=False)
+    ledger.record("docs", [], [job_of(f"{number}.docx") for number in range(300)], at=NOW)
+
+    said = desk.asks("status").text
+
+    assert "docs: a.docx waits: it hung up" in said
+
+
+def test_what_was_tried_in_an_outage_and_is_in_no_doubt_is_backlog(
+    desk: Desk, ledger: Ledger
+) -> None:
+    job = running(ledger, "a.docx", priority=Priority.BACKLOG)
+    ledger.jobs.again(job.id, NOW, Failed(Failure.OUTAGE, "refused"), counts=False)
+
+    said = desk.asks("status").text
+
+    assert "backlog of rule" in said
 
 
 def test_what_a_converter_failed_over_is_no_backlog(desk: Desk, ledger: Ledger) -> None:
@@ -284,6 +306,25 @@ def test_one_letter_tells_why_what_the_converter_said_and_where_its_bytes_are(
     assert facts["paths"] == ["broken.docx"]
 
 
+def test_a_letter_of_equal_contents_is_told_by_the_path_of_its_own_version(
+    desk: Desk, ledger: Ledger
+) -> None:
+    job = dead(ledger, "own.docx", content="same")
+    ledger.record("docs", [uploaded(name, "same") for name in ("a.docx", "z.docx")], at=NOW)
+
+    listed = desk.asks("dead", "list").text
+    of_another = desk.asks("dead", "list", "--path", "z.docx").text
+    shown = desk.asks("dead", "show", job.id).text
+    ledger.record("docs", [deleted("own.docx")], at=NOW + MINUTE)
+    later = [desk.asks("dead", "list").text, desk.asks("dead", "show", job.id).text]
+
+    assert "docs: own.docx\n" in listed
+    assert "docs: z.docx\n" in of_another
+    assert shown.startswith("docs: own.docx\n")
+    assert "the same content: a.docx\n  the same content: z.docx\n" in shown
+    assert all("docs: a.docx\n" in said for said in later)
+
+
 def test_a_letter_whose_rule_is_gone_says_so(desk: Desk, ledger: Ledger) -> None:
     job = dead(ledger, "a.docx", rule="other")
 
@@ -357,8 +398,19 @@ def test_a_letter_of_a_rule_that_has_changed_is_left_for_it_would_be_skipped(
 
     assert said.code == 1
     assert "no dead letters" not in said.text
-    assert f"left: {job.id}: its rule to-markdown converts in another way now" in said.words
+    assert f"left: {job.id}: its rule 'to-markdown' converts in another way now" in said.words
     assert "docferry convert a.docx" in said.words
+    assert state_of(ledger, job.id) is JobState.DEAD
+
+
+def test_a_letter_whose_result_belongs_elsewhere_now_is_left(desk: Desk, ledger: Ledger) -> None:
+    job = dead(ledger, "a.docx", place="processed/a.md", recipe=recipe_of(desk))
+
+    said = desk.asks("dead", "replay", job.id)
+
+    assert (
+        f"left: {job.id}: by its rule 'to-markdown' its result belongs elsewhere now" in said.words
+    )
     assert state_of(ledger, job.id) is JobState.DEAD
 
 

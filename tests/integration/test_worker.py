@@ -265,6 +265,34 @@ def test_a_job_of_a_rule_that_converts_in_another_way_now_is_skipped(bench: Benc
     assert (bench.job().state, louder.given) == (JobState.SKIPPED, [])
 
 
+@pytest.mark.parametrize("before", ["{ulid}.{ext}", "{dir}{stem}.{ext}"])
+def test_a_job_whose_result_belongs_elsewhere_by_now_is_skipped(bench: Bench, before: str) -> None:
+    """The backlog queues the conversion that its rule calls for now."""
+    bench.rule(Louder(), template=before)
+    bench.add(1, "a.txt", b"words")
+    louder = Louder()
+    bench.rule(louder, template="{path}.{ext}")
+
+    bench.worker(is_simulated=True).work_off()
+
+    job = bench.job()
+    assert (job.state, job.failure) == (JobState.SKIPPED, Failure.CONFIGURATION)
+    assert job.last_error == "by its rule 'text' its result belongs elsewhere now"
+    assert (louder.given, bench.files()) == ([], {})
+
+
+def test_those_that_share_a_place_are_done_whatever_their_paths(bench: Bench) -> None:
+    louder = Louder()
+    bench.rule(louder, template="{stem}.{ext}")
+    bench.add(1, "x/a.txt", b"words")
+    bench.add(2, "y/a.txt", b"words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    assert bench.job().state is JobState.DONE
+    assert bench.files() == {"a.md": "WORDS"}
+
+
 def test_a_job_whose_rule_is_unknown_is_left_alone(bench: Bench) -> None:
     bench.rule(Louder(), name="former")
     bench.add(1, "a.txt", b"words")

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from conversion_bench import NOW, Bench, Louder, bench_in, ulid
-from docferry.convert.base import Document
+from conversion_bench import NOW, Bench, Louder, bench_in, raises, ulid
+from docferry.convert.base import ConversionError, Document
 from docferry.job import Failure, JobStage, JobState
 from processes import wait_for
 
@@ -122,19 +122,27 @@ def test_after_a_standstill_of_the_machine_a_running_job_is_not_taken_for_lost(
 
 
 def test_a_document_that_ends_docferry_each_time_is_given_up(bench: Bench) -> None:
-    louder = Louder()
+    slow = ConversionError("it took too long", failure=Failure.TIMEOUT, output="line 7")
+    louder = Louder(fails=raises(slow))
     bench.rule(louder, attempts=2)
     bench.add(1, "a.txt", b"words")
-    for _ in range(2):
-        job = bench.ledger.jobs.claim(bench.time.now, bench.time.now, rules=["text"])
-        assert job is not None
-        bench.ledger.jobs.advance(job.id, JobStage.CONVERTING, NOW, NOW)
-        bench.ledger.jobs.requeue_running(bench.time.now)
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    bench.time.pass_(5)
+    job = bench.ledger.jobs.claim(bench.time.now, bench.time.now, rules=["text"])
+    assert job is not None
+    bench.ledger.jobs.advance(job.id, JobStage.CONVERTING, NOW, NOW)
+    bench.ledger.jobs.requeue_running(bench.time.now)
 
-    bench.worker(is_simulated=True).work_off()
+    worker.work_off()
 
-    assert (bench.job().state, bench.job().failure) == (JobState.DEAD, Failure.CRASHED)
-    assert louder.given == []
+    letter = bench.job()
+    assert (letter.state, letter.failure) == (JobState.DEAD, Failure.CRASHED)
+    assert letter.last_error == (
+        "it was tried 2 times, at last: the daemon was ended while it ran; before: it took too long"
+    )
+    assert (letter.output, letter.attempts) == ("line 7", 2)
+    assert len(louder.given) == 1
 
 
 def test_a_target_that_takes_nothing_now_has_its_rules_wait(bench: Bench) -> None:

@@ -150,6 +150,30 @@ def test_a_poison_document_alone_in_its_queue_is_not_blamed_without_a_witness(
     assert bench.job().attempts == 0
 
 
+def test_a_poison_document_is_found_though_docferry_is_started_again_each_time(
+    bench: Bench,
+) -> None:
+    """As where it goes down with its service, and comes back with it."""
+
+    def fails(document: Document, call: int) -> Exception | None:
+        bench.time.pass_(0.1)
+        return down(is_in_doubt=True) if document.name == "poison.txt" else None
+
+    bench.rule(Louder(fails=fails), attempts=2)
+    bench.add(0, "poison.txt", b"poison")
+    for number in range(1, 6):
+        worker = bench.worker(is_simulated=True)
+        worker.prepare()
+        bench.add(number, f"{number}.txt", f"words {number}".encode())
+        worker.work_off()
+        bench.time.pass_(120)
+
+    jobs = bench.jobs()
+    poison = jobs.pop(("text", "poison.txt"))
+    assert (poison.state, poison.failure) == (JobState.DEAD, Failure.CRASHED)
+    assert {job.state for job in jobs.values()} == {JobState.DONE}
+
+
 def test_those_beside_a_poison_document_are_not_blamed_for_it(bench: Bench) -> None:
     falls = [0]
 
@@ -176,7 +200,10 @@ def test_those_beside_a_poison_document_are_not_blamed_for_it(bench: Bench) -> N
     assert [job.path for job in bench.ledger.jobs.all(JobState.DEAD)] == ["3.txt"]
 
 
-def test_dead_letters_of_an_outage_come_back_when_it_is_over(bench: Bench) -> None:
+@pytest.mark.parametrize("is_started_again", [False, True])
+def test_dead_letters_of_an_outage_come_back_when_it_is_over(
+    bench: Bench, *, is_started_again: bool
+) -> None:
     """Where somebody was blamed for what was an outage in truth."""
     louder = Louder(slots=1)
     bench.rule(louder, attempts=1)
@@ -198,6 +225,9 @@ def test_dead_letters_of_an_outage_come_back_when_it_is_over(bench: Bench) -> No
 
     louder.fails = bad
     bench.add(9, "later.txt", b"later")
+    bench.work_off(worker, for_s=500)
+    if is_started_again:
+        worker = bench.worker(is_simulated=True)
     bench.work_off(worker, for_s=HOUR_S)
 
     assert dead == 1

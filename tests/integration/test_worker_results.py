@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from conversion_bench import Bench, Louder, bench_in, ulid
-from docferry.convert.base import Document
+from conversion_bench import Bench, Louder, bench_in, raises, ulid
+from docferry.convert.base import ConversionError, Document
 from docferry.job import Failure, JobState
 from docferry.model import Origin
 
 BY_PATH = "{dir}{stem}.{ext}"
+SLOW = ConversionError("it took too long", failure=Failure.TIMEOUT)
 
 
 @pytest.fixture
@@ -153,6 +154,43 @@ def test_a_document_that_changes_while_it_is_converted_leaves_the_newer_result(
     assert by_version[ulid(1)].state is JobState.SKIPPED
     assert by_version[ulid(1)].failure is Failure.CHANGED
     assert by_version[ulid(2)].state is JobState.DONE
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_document_that_failed_and_is_not_its_paths_any_more_is_not_tried_again(
+    bench: Bench, *, is_deleted: bool
+) -> None:
+    louder = Louder(fails=raises(SLOW))
+    bench.rule(louder, template=BY_PATH, attempts=9)
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+
+    if is_deleted:
+        bench.forget("a.txt")
+    else:
+        bench.add(2, "a.txt", b"newer")
+    bench.work_off(worker, for_s=60)
+
+    [old] = [job for job in bench.ledger.jobs.all() if job.version == ulid(1)]
+    assert (old.state, old.failure) == (JobState.SKIPPED, Failure.CHANGED)
+    assert louder.given.count(b"words") == 1
+    assert bench.files() == ({} if is_deleted else {"a.md": "NEWER"})
+
+
+def test_a_document_that_failed_and_is_gone_still_has_its_result_where_each_version_has_one(
+    bench: Bench,
+) -> None:
+    bench.rule(Louder(fails=raises(SLOW)))
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+
+    bench.forget("a.txt")
+    bench.work_off(worker, for_s=60)
+
+    assert bench.job().state is JobState.DONE
+    assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
 
 
 def test_each_version_has_its_result_where_it_is_named_by_the_version(bench: Bench) -> None:

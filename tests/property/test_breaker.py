@@ -54,6 +54,7 @@ class Weather:
     flaky_for_s: float
     restart_s: float  #: after a poison document
     takes_s: float  #: a conversion
+    lives_s: float = END_S  #: until docferry is started again, each time
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class World:
     in_hand: dict[int, tuple[datetime, Failed | None]] = field(default_factory=dict)
     is_alone: bool = False  # a suspect is in hand: nobody beside it
     killed_until: datetime = START
+    started_at: datetime = START
     calls: list[tuple[datetime, BreakerState]] = field(default_factory=list)
 
     def run(self) -> None:
@@ -79,8 +81,24 @@ class World:
             following = min(self._moments(), default=end)
             self.now = max(following, self.now)
             self._finish_due()
+            if self.now >= self._ends_at:
+                self._start_again()
+
+    @property
+    def _ends_at(self) -> datetime:
+        return self.started_at + timedelta(seconds=self.weather.lives_s)
+
+    def _start_again(self) -> None:
+        """What is in hand goes back; what the ledger does not hold is forgotten."""
+        for number in self.in_hand:
+            self.docs[number].attempts -= 1
+        self.in_hand.clear()
+        self.is_alone = False
+        self.breaker = closed(self.now)
+        self.started_at = self.now
 
     def _moments(self) -> Iterator[datetime]:
+        yield self._ends_at
         for until, _ in self.in_hand.values():
             yield until
         if self.breaker.retry_at is not None and self.breaker.retry_at > self.now:
@@ -180,6 +198,7 @@ WEATHERS = st.builds(
     flaky_for_s=seconds(0, HOUR_S),
     restart_s=seconds(0, 120),
     takes_s=seconds(0.1, 10),
+    lives_s=st.just(END_S) | seconds(HOUR_S / 4, 4 * HOUR_S),
 )
 
 
@@ -206,7 +225,9 @@ def test_every_sound_document_is_done_and_every_poisonous_one_given_up(
 def test_a_service_that_is_down_for_an_hour_is_left_alone(
     weather: Weather, slots: int, seed: int
 ) -> None:
-    weather = replace(weather, down_at_s=60.0, down_for_s=HOUR_S, flaky_for_s=0.0, takes_s=2.0)
+    weather = replace(
+        weather, down_at_s=60.0, down_for_s=HOUR_S, flaky_for_s=0.0, takes_s=2.0, lives_s=END_S
+    )
     docs = [Doc(is_poison=False, run_at=START) for _ in range(150)]
     world = World(weather, docs, slots, random.Random(seed))
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pypandoc  # type: ignore[import-untyped]
 import typst
 
-from samples import real
+from samples import message, real
 
 HANDBOOK = """\
 # Harbour handbook
@@ -65,6 +65,17 @@ def make_all() -> dict[str, bytes]:
         "report.eml": real.eml(),
         "crossings.csv": "\r\n".join(",".join(row) for row in real.ROWS).encode(),
     }
+
+
+def outlook_mail() -> bytes:
+    """Give the mail of `report.eml` as Outlook would save it. No program at hand writes that."""
+    return message.msg(
+        subject=f"Report: {real.UMLAUTS}",
+        sender=("Harbour office", "office@harbour.example"),
+        to=("Ada", "ada@crossing.example"),
+        body=f"Dear Ada,\r\n\r\n{real.SENTENCE} {real.UMLAUTS}.\r\n",
+        attachment=("report.docx", real.docx()),
+    )
 
 
 def words_of(name: str) -> tuple[str, ...]:

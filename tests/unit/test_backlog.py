@@ -103,6 +103,25 @@ def test_what_was_given_up_on_is_no_letter_any_more_once_its_rule_has_changed(
     }
 
 
+@pytest.mark.parametrize("before", ["{ulid}.{ext}", "{dir}{stem}.{ext}"])
+def test_a_letter_whose_result_has_another_place_by_now_is_put_aside(
+    ledger: Ledger, before: str
+) -> None:
+    files(ledger, "a.docx")
+    run(ledger, replace(RULE, template=before))
+    letter = ledger.jobs.claim(NOW + DAY, NOW + DAY, rules=["text"])
+    assert letter is not None
+    ledger.jobs.dead(letter.id, NOW + DAY, Failed(Failure.REFUSED, "torn"))
+
+    run(ledger, replace(RULE, template=before), at=3 * DAY)
+    unchanged = [one.id for one in ledger.jobs.letters()]
+    run(ledger, replace(RULE, template="{path}.{ext}"), at=3 * DAY)
+
+    assert unchanged == [letter.id]
+    assert ledger.jobs.letters() == []
+    assert [one.place for one in ledger.jobs.all(JobState.QUEUED)] == ["processed/a.docx.md"]
+
+
 def test_what_was_given_up_on_goes_over_to_its_rule_when_that_is_renamed(ledger: Ledger) -> None:
     files(ledger, "a.docx", "b.docx")
     run(ledger, RULE)
@@ -115,6 +134,8 @@ def test_what_was_given_up_on_goes_over_to_its_rule_when_that_is_renamed(ledger:
 
     states = {one.path: (one.rule, one.state) for one in ledger.jobs.all()}
     assert states["a.docx"] == ("words", JobState.QUEUED)
+    [taken] = ledger.jobs.all(JobState.QUEUED)
+    assert (taken.priority, taken.is_forced, taken.attempts) == (Priority.BACKLOG, False, 0)
     assert states["b.docx"] == ("text", JobState.DEAD)  # which no rule takes
 
 

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from config_files import BASE, OTHER, RULE, Written
+from docferry.app.converters import make_converter
 from docferry.config import BUILT_IN, ConverterConfig, ConverterKind, SecretStr
 from docferry.config.converters import FORMATS, PRODUCED, SERVICES
 from docferry.convert import libreoffice, pandoc, service_docling, service_shapes
@@ -206,6 +207,18 @@ def test_every_key_reaches_its_attribute(file: Written, tmp_path: pathlib.Path) 
         revision="3",
     )
     assert config.converters["scans"].languages == ("eng", "deu", "chi_sim", "script/Latin")
+
+
+@pytest.mark.parametrize("kind", sorted({*SERVICES, ConverterKind.COMMAND}))
+def test_another_revision_is_another_recipe(file: Written, kind: ConverterKind) -> None:
+    table = made(kind).replace("'x', ", "'cat', ")
+
+    recipes = [
+        make_converter(file.load(HERE + table + revision), "mine").recipe()
+        for revision in ("", "revision = '1'\n", "revision = '2'\n")
+    ]
+
+    assert len({*recipes}) == 3
 
 
 # Those that need no table.

@@ -126,7 +126,16 @@ def test_retries_are_spread() -> None:
 
 
 def test_a_document_that_ends_docferry_each_time_is_not_tried_for_ever() -> None:
-    assert lost_too_often(4, max_attempts=4) is None
-    assert lost_too_often(5, max_attempts=4) == GiveUp(
-        Failure.CRASHED, "it was tried 4 times, and docferry itself ended during the last"
+    assert lost_too_often(4, 4, Failure.OTHER, "the daemon was ended") is None
+    assert lost_too_often(5, 4, Failure.OTHER, "the daemon was ended; before: torn") == GiveUp(
+        Failure.CRASHED, "it was tried 4 times, at last: the daemon was ended; before: torn"
+    )
+    assert lost_too_often(5, 4, None, None) == GiveUp(
+        Failure.CRASHED, "it was tried 4 times, at last: docferry itself ended"
+    )
+
+
+def test_one_whose_rule_allows_less_than_before_is_given_up_for_what_it_failed_with() -> None:
+    assert lost_too_often(3, 2, Failure.TIMEOUT, "it took too long") == GiveUp(
+        Failure.TIMEOUT, "it was tried 2 times, at last: it took too long"
     )

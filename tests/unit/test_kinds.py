@@ -8,13 +8,18 @@ import time
 import pytest
 
 from docferry.convert.kinds import Kind, tell_kind
-from samples import hostile, make
+from samples import hostile, make, message
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 DOCX = _OFFICE + "wordprocessingml.document"
 XLSX = _OFFICE + "spreadsheetml.sheet"
 PPTX = _OFFICE + "presentationml.presentation"
 OPEN = "application/vnd.oasis.opendocument."
+
+
+#: As they are told apart: by the streams at their top.
+OLD_WORD = message.compound_file({"WordDocument": b"words", "ObjectPool": {"_1": {}}})
+MAIL = message.msg(subject="Hello", sender=("Ada", "ada@example.org"), body="Dear Bob")
 
 
 def told(folder: pathlib.Path, name: str, content: bytes) -> Kind:
@@ -45,6 +50,7 @@ def told(folder: pathlib.Path, name: str, content: bytes) -> Kind:
         ("a.html", make.html(), "text/html"),
         ("a.htm", make.html(), "text/html"),
         ("a.eml", make.eml(), "message/rfc822"),
+        ("a.msg", MAIL, "application/vnd.ms-outlook"),
         ("a.csv", make.csv(), "text/csv"),
         ("a.md", make.markdown(), "text/markdown"),
         ("a.json", b"{}", "application/json"),
@@ -102,6 +108,33 @@ def test_where_the_name_says_nothing_the_content_does(
     name: str, content: bytes, expected: Kind, tmp_path: pathlib.Path
 ) -> None:
     assert told(tmp_path, name, content) == expected
+
+
+def test_a_mail_with_an_old_document_is_a_mail_and_the_other_way_round(
+    tmp_path: pathlib.Path,
+) -> None:
+    mail = message.msg(
+        subject="Report", sender=("Ada", "ada@example.org"), body="", attachment=("a.doc", OLD_WORD)
+    )
+    mail_inside = {"_1": {"__properties_version1.0": bytes(32)}}
+    report = message.compound_file({"WordDocument": b"words", "ObjectPool": mail_inside})
+
+    found = [told(tmp_path, name, one) for name, one in (("a.msg", mail), ("a.doc", report))]
+
+    assert [kind.extension for kind in found] == [".msg", ".doc"]
+    assert [kind.mismatch for kind in found] == [None, None]
+
+
+@pytest.mark.parametrize("size", [100, 511, 513, 600, 1100])
+def test_a_compound_file_that_is_cut_or_points_at_itself_is_no_crash(
+    size: int, tmp_path: pathlib.Path
+) -> None:
+    looped = bytearray(OLD_WORD)
+    begin = (int.from_bytes(looped[48:52], "little") + 1) * 512
+    looped[begin + 76 : begin + 80] = looped[begin + 196 : begin + 200] = bytes(4)
+
+    assert told(tmp_path, "a.doc", OLD_WORD[:size]).extension
+    assert told(tmp_path, "a.doc", bytes(looped)).extension == ".doc"
 
 
 @pytest.mark.parametrize("content", [make.docx(), make.xlsx(), make.pptx(), hostile.odt()])

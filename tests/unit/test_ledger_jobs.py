@@ -274,6 +274,27 @@ def test_what_its_converter_may_have_failed_over_goes_behind_all_others(ledger: 
     assert order[2] == "asked.docx"
 
 
+def test_when_its_converter_failed_over_it_is_known_until_it_is_done_or_begins_anew(
+    ledger: Ledger,
+) -> None:
+    in_doubt = replace(BUSY, is_in_doubt=True)
+    queue(ledger, "a")
+    one = claim(ledger)
+    found = []
+    for minute, (failed, counts) in enumerate(
+        [(BUSY, False), (in_doubt, False), (BUSY, False), (in_doubt, True)], 1
+    ):
+        at = NOW + minute * MINUTE
+        ledger.jobs.again(one.id, at, failed, counts=counts, at=at)
+        found.append(claim(ledger, minute).doubted_at)
+    ledger.jobs.dead(one.id, NOW, in_doubt)
+    ledger.jobs.replay([one.id], NOW)
+
+    in_time = NOW + 2 * MINUTE
+    assert found == [None, in_time, in_time, in_time]  # the last: it was to blame already
+    assert job(ledger, one).doubted_at is None
+
+
 def test_a_job_that_is_given_back_is_as_it_was(ledger: Ledger) -> None:
     queue(ledger, "a")
     one = claim(ledger)
@@ -320,6 +341,31 @@ def test_a_job_whose_lease_ran_out_is_queued_again(
     [queued] = ledger.jobs.all(JobState.QUEUED)
     assert (queued.id, queued.attempts, queued.run_at) == (lost.id, attempts, NOW + MINUTE)
     assert (queued.last_error, queued.stage) == ("the worker did not come back in time", None)
+
+
+def test_what_failed_before_it_was_lost_is_still_told_and_the_loss_once(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    ledger.jobs.again(claim(ledger).id, NOW, BROKEN, counts=True, at=NOW)
+    claim(ledger)
+    ledger.jobs.requeue_expired(NOW + MINUTE)
+    claim(ledger, 1)
+    ledger.jobs.requeue_running(NOW + MINUTE)
+
+    [found] = ledger.jobs.all()
+
+    assert found.last_error == "the daemon was ended while it ran; before: not a document"
+    assert found.output == BROKEN.output
+
+
+def test_one_that_was_lost_again_and_again_says_so_once(ledger: Ledger) -> None:
+    queue(ledger, "a")
+    for _ in range(3):
+        claim(ledger)
+        ledger.jobs.requeue_running(NOW)
+
+    [found] = ledger.jobs.all()
+
+    assert found.last_error == "the daemon was ended while it ran"
 
 
 def test_what_a_daemon_left_running_is_queued_at_the_next_start(ledger: Ledger) -> None:

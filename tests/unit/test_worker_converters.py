@@ -122,6 +122,19 @@ def test_a_suspect_has_its_converter_for_itself(converters: Converters) -> None:
     assert converters.are_free(NAMES)
 
 
+def test_who_is_to_blame_is_found_by_what_an_earlier_daemon_saw(
+    converters: Converters, time: Time
+) -> None:
+    seen_at = time.now
+    time.pass_(1)
+    converters.answers("louder")
+
+    converters.take("bad", NAMES, seen_at)
+    converters.enter("bad", NAMES)
+
+    assert converters.is_to_blame("bad", "louder", IN_DOUBT)
+
+
 def test_slots_are_given_back_once(converters: Converters, time: Time) -> None:
     convert(converters, time, "a", took_s=60.0)
 

@@ -44,6 +44,7 @@ def make_converter(config: Config, name: str) -> Converter:
                 slots=_slots(options),
                 environment=options.environment,
                 readable=options.readable,
+                revision=options.revision,
             )
         case ConverterKind.LIBREOFFICE:
             return LibreOfficeConverter(name, options.format, slots=options.at_once or 1)

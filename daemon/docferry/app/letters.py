@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
 from docferry.app.chains import rules_of
 from docferry.config import Config
+from docferry.core.rules import Rule
 from docferry.errors import UserError
 from docferry.job import Failure, JobRow, JobState
 from docferry.ledger import Ledger
@@ -69,15 +70,12 @@ def letter(config: Config, ledger: Ledger, job_id: Ulid) -> Letter:
         UserError: There is no such job, or it is not dead.
     """
     job = _dead(ledger, job_id)
-    return Letter(
-        job,
-        ledger.versions.get(job.version),
-        tuple(
-            path
-            for path, _ in islice(ledger.synced.with_sha256(job.mirror, job.sha256), _MOST_PATHS)
-        ),
-        _has_rule(config, job),
-    )
+    found = islice(ledger.synced.with_sha256(job.mirror, job.sha256), _MOST_PATHS)
+    paths = tuple(path for path, _ in found)
+    own = ledger.synced.get(job.mirror, [job.path]).get(job.path)
+    if paths and (own is None or own.sha256 != job.sha256):
+        job = replace(job, path=paths[0])  # as the list has it
+    return Letter(job, ledger.versions.get(job.version), paths, _has_rule(config, job))
 
 
 def replay(
@@ -90,8 +88,8 @@ def replay(
         UserError: One of *ids* is no dead letter; then none is queued.
     """
     jobs = _meant(ledger, ids, which)
-    recipes = {rule.name: rule.recipe for rule in rules_of(config)} if jobs else {}
-    left = {job.id: why for job in jobs if (why := _why_left(config, recipes, job)) is not None}
+    rules = {rule.name: rule for rule in rules_of(config)} if jobs else {}
+    left = {job.id: why for job in jobs if (why := _why_left(config, rules, job)) is not None}
     wanted = [job.id for job in jobs if job.id not in left]
     ledger.jobs.replay(wanted, at)
     return Decided(tuple(wanted), left)
@@ -124,17 +122,19 @@ def _dead(ledger: Ledger, job_id: Ulid) -> JobRow:
     return job
 
 
-def _why_left(config: Config, recipes: Mapping[str, str], job: JobRow) -> str | None:
+def _why_left(config: Config, rules: Mapping[str, Rule], job: JobRow) -> str | None:
     """Say why trying *job* again would come to nothing; None: it would not."""
     if not _has_rule(config, job):
         return f"its rule {job.rule} is not in the configuration any more"
     # Of a rule whose converter cannot be had just now nobody knows how it converts.
-    if recipes.get(job.rule, job.recipe) != job.recipe:
-        return (
-            f"its rule {job.rule} converts in another way now, and docferry run converts all "
-            f"that way by itself; at once with docferry convert {job.path}"
-        )
-    return None
+    rule = rules.get(job.rule)
+    why = None if rule is None else rule.why_outdated(job)
+    if why is None:
+        return None
+    return (
+        f"{why}, and docferry run converts all that way by itself; at once with docferry convert "
+        f"{job.path}"
+    )
 
 
 def _has_rule(config: Config, job: JobRow) -> bool:

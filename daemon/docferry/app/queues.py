@@ -13,7 +13,6 @@ from docferry.job import BreakerState, ConverterRow, Failure, JobRow, JobState, 
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 
-_FEW = 100  # jobs of one rule that are looked at one by one
 _NOT_ITS_OWN = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.STORING, Failure.OTHER)
 _OVER = (JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED)
 
@@ -130,7 +129,7 @@ def _with_what_waits(
         job
         for queue in queues
         if queue.queued
-        for job in _tried_before(ledger, queue.rule)
+        for job in ledger.jobs.tried_before(queue.rule, _NOT_ITS_OWN)
         if job.converter == report.name
     ]
     if report.down is None:
@@ -140,17 +139,11 @@ def _with_what_waits(
     return replace(report, suspect=next((job for job in jobs if _is_suspect(job)), None))
 
 
-def _tried_before(ledger: Ledger, rule: str) -> list[JobRow]:
-    """Give queued jobs that failed for what is not the document's own."""
-    jobs = ledger.jobs.all(JobState.QUEUED, rule=rule, limit=_FEW)
-    return [job for job in jobs if job.failure in _NOT_ITS_OWN]
-
-
 def _is_suspect(job: JobRow) -> bool:
     """Say whether its converter failed with the document in its hands: it then goes last."""
-    return job.priority is Priority.BACKLOG and job.failure is Failure.OUTAGE
+    return job.priority is Priority.BACKLOG and job.doubted_at is not None
 
 
 def _has_backlog(ledger: Ledger, rule: str, count: int) -> bool:
     """Say whether of *count* jobs that go last there is one that nothing is held against."""
-    return count > sum(map(_is_suspect, _tried_before(ledger, rule)))
+    return count > sum(map(_is_suspect, ledger.jobs.tried_before(rule, _NOT_ITS_OWN)))

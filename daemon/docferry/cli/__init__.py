@@ -84,6 +84,18 @@ limit = click.option(
 as_json = click.option("--json", "is_json", is_flag=True, help="Answer as one JSON document.")
 
 
+def confirm(question: str) -> None:
+    """
+    Ask a person, on the terminal; no ends the command.
+
+    Raises:
+        UserError: There is nobody to be asked: it says what would have been enough.
+    """
+    if not sys.stdin.isatty():
+        raise UserError(f"{question} Nobody can be asked here: add --yes if that is meant")
+    click.confirm(question, abort=True, err=True)
+
+
 class _Commands(click.Group):
     """The commands, none of which is given what no path can be."""
 

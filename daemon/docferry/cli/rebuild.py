@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli import EXIT_TROUBLE, Context, as_json, confirm, pass_context
 from docferry.cli.output import aside, emit_json, line, size
 from docferry.core.words import counted
 
@@ -43,8 +43,8 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
     refuse_sound(config)
     if not is_sure:
         for options in config.mirrors.values():
-            line(f"{options.name}: s3://{options.bucket}/{options.prefix} -> {options.local}")
-        click.confirm("Make the ledger anew from these buckets?", abort=True)
+            aside(f"{options.name}: s3://{options.bucket}/{options.prefix} -> {options.local}")
+        confirm("Make the ledger anew from these buckets?")
     is_watched = sys.stdout.isatty() and not is_json
     logs.configure("warning", config.log_format)
     with counter() as count:

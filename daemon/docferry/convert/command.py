@@ -44,6 +44,7 @@ class CommandConverter:
         environment: Mapping[str, str] = {},
         version_arguments: Sequence[str] | None = None,
         readable: Sequence[pathlib.Path] = (),
+        revision: str = "",
     ) -> None:
         """
         Args:
@@ -52,6 +53,8 @@ class CommandConverter:
             environment: Added to the little that a child process is given.
             version_arguments: Make the program say its version; see `Program`.
             readable: What it must read besides the system's programs and libraries.
+            revision: Any text, part of the recipe: what is no argument and no program (a model
+                that it reads) changes without a word else.
 
         Raises:
             UserError: The command has no {input}, or its program is not there.
@@ -67,19 +70,19 @@ class CommandConverter:
         self._environment = {"PATH": SEARCH_PATH, **environment}
         self._program = Program(command[0], version_arguments=version_arguments)
         self._readable = tuple(readable)
+        self._revision = revision
         self._children = Children()
         self._program.path()
 
     def recipe(self) -> str:
-        return recipe_of(
-            {
-                "command": [self._program.name, *self._arguments],
-                "environment": self._environment,
-                "files": {word: file_hash(path) for word, path in self._files()},
-                "produces": self.produces,
-                "version": self._program.version(),
-            }
-        )
+        given: dict[str, object] = {
+            "command": [self._program.name, *self._arguments],
+            "environment": self._environment,
+            "files": {word: file_hash(path) for word, path in self._files()},
+            "produces": self.produces,
+            "version": self._program.version(),
+        }
+        return recipe_of(given | ({"revision": self._revision} if self._revision else {}))
 
     def release(self) -> str:
         return self._program.release()

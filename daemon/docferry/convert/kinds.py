@@ -20,6 +20,7 @@ _HEAD_BYTES = 8192
 _ZIP_TAIL_BYTES = 22 + 65_535  # its last record, with the longest comment there can be
 _ZIP_LISTING_BYTES = 262_144
 _OLE_BYTES = 1 << 20
+_OLE_LISTING_BYTES, _OLE_ENTRY = 65_536, 128
 #: An extension that programs can be given: it may not hold a line's end, nor be 250 bytes long.
 _PLAIN = re.compile(r"\.[a-z0-9][a-z0-9_+-]{0,15}")
 
@@ -166,13 +167,36 @@ def _ole_extension(head: bytes, file: BinaryIO, named: str) -> str:
     sector = 1 << min(struct.unpack_from("<H", head, 30)[0] if len(head) > 32 else 9, 12)
     first = struct.unpack_from("<I", head, 48)[0] if len(head) >= 52 else 0
     file.seek(min((first + 1) * sector, 1 << 40))
-    content += file.read(_HEAD_BYTES)
+    directory = file.read(_OLE_LISTING_BYTES)
+    content += directory
+    # What is attached, or embedded, has such names too.
+    at_the_top = _names_at_the_top(directory)
     for stream, extension in _STREAMS:
+        if stream in at_the_top:
+            return extension
+    for stream, extension in _STREAMS:  # where its directory is in pieces, or damaged
         if stream.encode("utf-16-le") in content:
             return extension
     if "EncryptedPackage".encode("utf-16-le") in content:
         return named if named in (".docx", ".xlsx", ".pptx") else ".ole"
     return ".ole"
+
+
+def _names_at_the_top(directory: bytes) -> set[str]:
+    """Read the names of what is in no folder of a compound file ([MS-CFB], 2.6)."""
+    names: set[str] = set()
+    seen: set[int] = set()
+    waiting = [struct.unpack_from("<I", directory, 76)[0]] if len(directory) >= _OLE_ENTRY else []
+    while waiting:
+        number = waiting.pop()
+        entry = directory[number * _OLE_ENTRY : (number + 1) * _OLE_ENTRY]
+        if number in seen or len(entry) < _OLE_ENTRY:
+            continue
+        seen.add(number)
+        length, *_, left, right = struct.unpack_from("<HBBII", entry, 64)
+        names.add(entry[: min(max(0, length - 2), 64)].decode("utf-16-le", errors="replace"))
+        waiting += [left, right]
+    return names
 
 
 _STREAMS = (

@@ -30,8 +30,8 @@ _REFUSALS = {
     _BAD_INPUT: "it is no PDF or picture that can be read",
     4: "the PDF that came of it is not a sound one",
     6: "it has text already",
-    8: "it is encrypted",
 }
+_PROTECTED = 8  # it says so twice, and how to take the password away with qpdf
 _MISCONFIGURED = (1, 3, 9)  # wrong arguments, a program that is missing, wrong settings
 
 
@@ -131,6 +131,8 @@ def _verdict(finished: Finished, document: Document) -> DocferryError | None:
         said = said.rpartition(_ERROR)[2]  # after the usage, which is long
         remedy = _OF_OPTIONS if is_misused else _REMEDY
         return UserError(f"ocrmypdf cannot work: {said}; {remedy}")
+    if finished.returncode == _PROTECTED:
+        return refused(document, "it is protected by a password", output=finished.errors)
     why = _REFUSALS.get(finished.returncode)
     if why is None:
         return None

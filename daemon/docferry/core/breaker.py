@@ -44,9 +44,14 @@ class Breaker:
         return ConverterRow(name, self.state, self.reason, since, self.retry_at)
 
 
-def closed(now: datetime) -> Breaker:
-    """Give the breaker of a converter that nothing is known of: it is trusted."""
-    return Breaker(BreakerState.CLOSED, 0, now)
+def closed(now: datetime, down_since: datetime | None = None) -> Breaker:
+    """
+    Give the breaker of a converter that nothing is known of: it is trusted.
+
+    Args:
+        down_since: When it had first failed, where it had not worked again since.
+    """
+    return Breaker(BreakerState.CLOSED, 0, now, down_since=down_since)
 
 
 def may_start(breaker: Breaker, now: datetime) -> bool:

@@ -100,7 +100,9 @@ def after_failure(
             return Again(_run_at(failed, wait_s, now, jitter, opens_at), counts=True)
 
 
-def lost_too_often(attempts: int, max_attempts: int) -> GiveUp | None:
+def lost_too_often(
+    attempts: int, max_attempts: int, failure: Failure | None, last_error: str | None
+) -> GiveUp | None:
     """
     Say whether a job that was just claimed is not to be tried once more.
 
@@ -109,13 +111,14 @@ def lost_too_often(attempts: int, max_attempts: int) -> GiveUp | None:
 
     Args:
         attempts: This one included.
+        failure, last_error: Of the last attempt: it was lost, or its rule allowed more then.
     """
     if attempts <= max_attempts:
         return None
-    # How the earlier ones ended nobody has counted: some may have been failures like any other.
+    how = last_error or "docferry itself ended"
     return GiveUp(
-        Failure.CRASHED,
-        f"it was tried {counted(attempts - 1, 'time')}, and docferry itself ended during the last",
+        Failure.CRASHED if failure in (None, Failure.OTHER) else failure,
+        f"it was tried {counted(attempts - 1, 'time')}, at last: {how}",
     )
 
 

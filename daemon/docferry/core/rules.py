@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from docferry.core.filters import Filter
 from docferry.core.places import DEFAULT_TEMPLATE, place_of
-from docferry.job import NewJob, Priority
+from docferry.job import JobRow, NewJob, Priority
 from docferry.model import Origin, Path, VersionRow
 
 
@@ -42,6 +42,14 @@ class Rule:
     def place_for(self, path: Path) -> str:
         """Say where the result of the file at *path* goes, as far as paths decide it."""
         return place_of(self.to_mirror, self.template, path, self.extension, self.name)
+
+    def why_outdated(self, job: JobRow) -> str | None:
+        """Say why *job*, which is the rule's, is not what it calls for now; None: it is."""
+        if job.recipe != self.recipe:
+            return f"its rule {self.name!r} converts in another way now"
+        if job.place != self.place_for(job.path):
+            return f"by its rule {self.name!r} its result belongs elsewhere now"
+        return None
 
 
 def recipe_for(recipes: Sequence[str]) -> str:

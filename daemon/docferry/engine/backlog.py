@@ -145,18 +145,18 @@ class Backlog:
 
     def _take_over(self, one: _Round, jobs: Sequence[NewJob], now: datetime) -> None:
         """Try again, for the rule of now, what was given up on for one of another name."""
-        found = [job for job in jobs if one.orphans.pop(_key_of(job), None) is not None]
-        self._letters.ask_all(found, now)
+        found = {letter: job for job in jobs if (letter := one.orphans.pop(_key_of(job), None))}
+        self._letters.take_over(found, now)
 
     def _put_aside(self, rule: Rule) -> None:
         """
-        Discard what *rule* gave up on when it converted in another way: nobody waits for that.
+        Discard what *rule* gave up on when it said something else: nobody waits for that.
 
-        By the end of a round each document has a job of the present way. While the letter
-        stayed, a document would be called given up on that has its result by now.
+        By the end of a round each document has a job of the present way, for its present place.
+        While the letter stayed, a document would be called given up on that has its result by now.
         """
         letters = self._letters.letters(rule=rule.name)
-        outdated = [letter.id for letter in letters if letter.recipe != rule.recipe]
+        outdated = [letter.id for letter in letters if rule.why_outdated(letter) is not None]
         self._letters.discard(outdated, self._now())
 
     def _derive(self, one: _Round, files: Sequence[VersionRow], room: int, now: datetime) -> Path:

@@ -187,7 +187,7 @@ class PutResults:
                 f"the result of {job.path} would go to {path!r}: {why}; change the rule's template"
             )
         found = target.folder.stat(path)  # first: a newer result that comes from here on is noticed
-        self._refuse_outdated(job)
+        self.refuse_outdated(job)
         if isinstance(found, Unknown):
             raise InTheWayError(_in_the_way(path, found.reason))
         sha256 = None if found is None else _hash_at(target.folder, path, found)
@@ -215,7 +215,16 @@ class PutResults:
             raise UnreachableError(f"mirror {job.target_mirror} takes no results now: {trouble}")
         return target
 
-    def _refuse_outdated(self, job: JobRow) -> None:
+    def refuse_outdated(self, job: JobRow) -> None:
+        """
+        Let no result go where that of a newer version belongs, or none any more.
+
+        Where each version has a result of its own, that of an older one is called for too.
+
+        Raises:
+            OutdatedError: The path of the document, which decides the place, holds another
+                content by now, or none.
+        """
         if not is_by_path(job.place):
             return
         present = self._ledger.synced.get(job.mirror, [job.path]).get(job.path)

@@ -29,7 +29,7 @@ from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
 from docferry.engine.worker_storing import Storing
 from docferry.errors import DocferryError, TemporaryError
-from docferry.job import JobRow
+from docferry.job import BreakerState, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 
@@ -85,6 +85,11 @@ class Worker:
             jitter=jitter,
             put=ledger.converters.put,
             on_up=self._revive,
+            were_down={
+                row.name: row.since
+                for row in ledger.converters.all()
+                if row.state is not BreakerState.CLOSED
+            },
         )
         self._attempts = Attempts(
             Hands(
@@ -320,7 +325,8 @@ class Worker:
             lambda claimed: self._free(claimed) if len(claimed) < most else (),
         )
         for job in jobs:
-            self._converters.take(job.id, self._conversions[job.rule].converters)
+            chain = self._conversions[job.rule].converters
+            self._converters.take(job.id, chain, job.doubted_at)
             self._progress.begin(job)
         try:
             return self._with_what_is_known(jobs)

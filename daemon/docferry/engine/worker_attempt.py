@@ -100,6 +100,7 @@ class _Failed:
 @dataclass(frozen=True, slots=True)
 class _Dead:
     failed: Failed
+    is_tried: bool = True  #: this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class Attempts:
         job = claimed.job
         try:
             return self._do(claimed, self._hands.conversions[job.rule], folder)
-        except GoneError as error:
+        except (GoneError, OutdatedError) as error:
             return _Skipped(Failure.CHANGED, str(error))
         except ConversionStoppedError as error:
             return _Stopped(str(error))
@@ -194,11 +195,14 @@ class Attempts:
 
     def _do(self, claimed: Claimed, conversion: Conversion, folder: pathlib.Path) -> Made | _Ended:
         hands, rule, job = self._hands, conversion.rule, claimed.job
-        if job.recipe != rule.recipe:
-            reason = f"its rule {rule.name!r} converts in another way now"
-            return _Skipped(Failure.CONFIGURATION, reason)
-        if (lost := lost_too_often(job.attempts, conversion.max_attempts)) is not None:
-            return _Dead(Failed(lost.failure, lost.reason))
+        if (why := rule.why_outdated(job)) is not None:  # its backlog queues what is called for
+            return _Skipped(Failure.CONFIGURATION, why)
+        if job.failure is not None:
+            hands.results.refuse_outdated(job)  # or it would be tried until it is a dead letter
+        lost = lost_too_often(job.attempts, conversion.max_attempts, job.failure, job.last_error)
+        if lost is not None:
+            failed = Failed(lost.failure, lost.reason, job.output or "")
+            return _Dead(failed, is_tried=False)
         if (shared := self._shared(claimed, folder)) is not None:
             return shared
         staged = hands.stage.fetch(job, claimed.version, folder / "document")
@@ -260,8 +264,8 @@ class Attempts:
                 self._skipped(job, failure, reason)
             case _Failed():
                 self._failed(job, ended)
-            case _Dead(failed=failed):
-                self._dead(job, failed)
+            case _Dead(failed=failed, is_tried=is_tried):
+                self._dead(job, failed, counts=is_tried)
             case _Stopped(reason=reason):
                 self._jobs.release(job.id, self._hands.now(), claimed_at=job.claimed_at)
                 log.info("job.stopped", **facts(job), reason=reason)
@@ -337,8 +341,9 @@ class Attempts:
             case Skip(reason=reason):
                 self._skipped(job, failed.failure, reason)
 
-    def _dead(self, job: JobRow, failed: Failed) -> None:
-        self._jobs.dead(job.id, self._hands.now(), failed, claimed_at=job.claimed_at)
+    def _dead(self, job: JobRow, failed: Failed, *, counts: bool = True) -> None:
+        now = self._hands.now()
+        self._jobs.dead(job.id, now, failed, counts=counts, claimed_at=job.claimed_at)
         self._hands.converters.forget(job.id)
         JOBS_ENDED.labels(job.rule, job.converter, "dead", failed.failure.value).inc()
         log.error("job.dead", **facts(job), failure=failed.failure, reason=failed.reason)

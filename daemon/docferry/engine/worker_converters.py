@@ -61,6 +61,8 @@ class Converters:
         jitter: Gives a random number in [0, 1).
         put: Writes down for others how a converter does.
         on_up: Called with a converter's name when it works again, and since when it had not.
+        were_down: Since when those had not worked that an earlier daemon left so. They are
+            trusted all the same; but what was given up on since then is to come back.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Converters:
         jitter: Callable[[], float],
         put: Callable[[ConverterRow], None],
         on_up: Callable[[str, datetime], None],
+        were_down: Mapping[str, datetime] = MappingProxyType({}),
     ) -> None:
         self._now = now
         self._jitter = jitter
@@ -78,8 +81,10 @@ class Converters:
         self._on_up = on_up
         self._lock = threading.Lock()
         self._telling = threading.Lock()
-        closed = breakers.closed(now())
-        self._all = {one.name: _One(one.slots, closed) for one in converters}
+        self._all = {
+            one.name: _One(one.slots, breakers.closed(now(), were_down.get(one.name)))
+            for one in converters
+        }
         self._entered: dict[Ulid, datetime | None] = {}  #: those that have a place, or slots since
         self._waiting: list[_Waiting] = []  #: for slots, those that came first in front
         self._is_stopping = False
@@ -106,10 +111,18 @@ class Converters:
         with self._lock:
             return all(one.breaker.state is BreakerState.CLOSED for one in self._named(names))
 
-    def take(self, job: Ulid, names: Collection[str]) -> None:
-        """Keep a place of each for *job*. It alone tries out those that were down."""
+    def take(self, job: Ulid, names: Collection[str], doubted_at: datetime | None = None) -> None:
+        """
+        Keep a place of each for *job*. It alone tries out those that were down.
+
+        Args:
+            doubted_at: When one last failed with its document in its hands: an earlier daemon
+                may have seen that, and gone down with it.
+        """
         now = self._now()
         with self._lock:
+            if doubted_at is not None:
+                self._suspects.setdefault(job, doubted_at)
             self._entered[job] = None
             for one in self._named(names):
                 one.ahead += 1

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
 from ulid import ULID
 
 from docferry.job import Failure, JobRow, JobState, NewJob, Priority
@@ -24,7 +34,7 @@ SKIPPED_FOR_NOW = (Failure.CHANGED, Failure.CONFIGURATION)
 _OF_AN_OUTAGE = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.CRASHED)
 #: As long as a daemon may wait for the ledger without anybody noticing.
 _ASKED_AT_ONCE = 200
-_FREED = {"stage": None, "lease_until": None, "attempts": 0}
+_FREED = {"stage": None, "lease_until": None, "attempts": 0, "doubted_at": None}
 _ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}
 
 _FIELDS = [one.name for one in fields(NewJob)]
@@ -45,16 +55,17 @@ class JobLetters:
         """
         Give the jobs that were given up on, the oldest first, each with the path of now.
 
+        That is the path of its own version, while it has that content; else another one that has.
         A content that no file of its mirror has any more waits for nobody: a mended
         document is another content.
 
         Args:
             converter: A chain is meant by all of its name, and by each of its converters.
-            path: That of now.
+            path: Any that has the content now: the letters are given with it.
         """
-        now_at = _path_of_now()
+        now_at = _path_of_now() if path is None else literal(path)
         others = [column for column in job.c if column is not job.c.path]
-        where = [job.c.state == JobState.DEAD, now_at.is_not(null())]
+        where = [job.c.state == JobState.DEAD, _first_path_of_now().is_not(null())]
         if rule is not None:
             where.append(job.c.rule == rule)
         if failure is not None:
@@ -100,6 +111,15 @@ class JobLetters:
         values = _ANEW | {"run_at": at, "note": REVIVED}
         return self._change_letters(found, values, job.c.state == JobState.DEAD)
 
+    def take_over(self, letters: Mapping[Ulid, NewJob], at: datetime) -> None:
+        """Queue dead letters again, each for another rule: behind all that arrives."""
+        items = [*letters.items()]
+        for first in range(0, len(items), _ASKED_AT_ONCE):
+            with self._database.writing() as tx:
+                for job_id, new in items[first : first + _ASKED_AT_ONCE]:
+                    values = _anew_for(new, at) | {"priority": Priority.BACKLOG}
+                    tx.update(job, values, job.c.id == job_id, job.c.state == JobState.DEAD)
+
     def ask(self, new: NewJob, at: datetime) -> Ulid:
         """
         Queue a conversion for somebody who waits for it, before all others; give its id.
@@ -122,7 +142,7 @@ class JobLetters:
         """Give the number of letters (see `letters`) of each rule, by why they failed."""
         query = (
             select(job.c.rule, job.c.failure, func.count())
-            .where(job.c.state == JobState.DEAD, _path_of_now().is_not(null()))
+            .where(job.c.state == JobState.DEAD, _first_path_of_now().is_not(null()))
             .group_by(job.c.rule, job.c.failure)
         )
         with self._database.reading() as tx:
@@ -194,14 +214,7 @@ def _ask(tx: Transaction, new: NewJob, at: datetime) -> Ulid:
 
 
 def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[str, object]:
-    values: dict[str, object] = _ANEW | {
-        "run_at": at,
-        "priority": Priority.ASKED,
-        "is_forced": True,
-        "rule": new.rule,
-        "converter": new.converter,
-        "note": None,
-    }
+    values = _anew_for(new, at) | {"priority": Priority.ASKED, "is_forced": True}
     is_there = select(version.c.id).where(
         version.c.id == known.version, version.c.gone_at.is_(null())
     )
@@ -210,7 +223,16 @@ def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[st
     return values
 
 
-def _path_of_now() -> ScalarSelect[str | None]:
+def _anew_for(new: NewJob, at: datetime) -> dict[str, object]:
+    """What a job of before becomes that is queued again for the rule that calls for *new*."""
+    return _ANEW | {"run_at": at, "rule": new.rule, "converter": new.converter, "note": None}
+
+
+def _path_of_now() -> ColumnElement[str | None]:
+    return case((_has_now(job.c.path), job.c.path), else_=_first_path_of_now())
+
+
+def _first_path_of_now() -> ScalarSelect[str | None]:
     return (
         select(func.min(synced.c.path))
         .where(synced.c.mirror == job.c.mirror, synced.c.sha256 == job.c.sha256)
@@ -218,7 +240,7 @@ def _path_of_now() -> ScalarSelect[str | None]:
     )
 
 
-def _has_now(path: Path) -> ColumnElement[bool]:
+def _has_now(path: Path | ColumnElement[Path]) -> ColumnElement[bool]:
     return (
         select(synced.c.path)
         .where(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, literal_column, null, select
 
-from docferry.job import JobRow, JobState
+from docferry.job import Failure, JobRow, JobState
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import job, result, version
 from docferry.model import Origin, Path, Sha256, Ulid
@@ -65,6 +65,24 @@ class JobRows:
             query = query.where(job.c.state == state)
         if rule is not None:
             query = query.where(job.c.rule == rule)
+        with self._database.reading() as tx:
+            return tx.all(query, JobRow)
+
+    def tried_before(
+        self, rule: str, failures: Collection[Failure], *, limit: int = 100
+    ) -> list[JobRow]:
+        """Give queued jobs of *rule* that failed last for one of *failures*, the newest first."""
+        query = (
+            select(job)
+            .where(
+                IS_QUEUED,
+                job.c.rule == rule,
+                job.c.failure.is_not(null()),
+                job.c.failure.in_(failures),
+            )
+            .order_by(job.c.id.desc())
+            .limit(limit)
+        )
         with self._database.reading() as tx:
             return tx.all(query, JobRow)
 

@@ -59,6 +59,7 @@ MOST_CLAIMED = 16  #: at once, of each rule and priority
 LOST = "the worker did not come back in time"
 ENDED = "the daemon was ended while it ran"
 LATE = "it waited longer than its rule allows"
+_BEFORE = "; before: "
 
 _UNCOUNTED = job.c.attempts - 1
 #: An attempt that broke off counts if the document was in the converter's hands.
@@ -90,7 +91,7 @@ _TOLD_WHEN_DONE = (
 
 
 def _finish(*told: str) -> Update:
-    done = _NO_LEASE | {"state": JobState.DONE, "is_forced": False}
+    done = _NO_LEASE | {"state": JobState.DONE, "is_forced": False, "doubted_at": None}
     new: dict[str, object] = {name: bindparam(f"new_{name}") for name in told}
     return job.update().values(done | new).where(job.c.id == bindparam("of_id"))
 
@@ -274,13 +275,23 @@ class Jobs(JobRows, JobLetters):
             values["attempts"] = _UNCOUNTED
         if failed.is_in_doubt:
             values["priority"] = Priority.BACKLOG
+            if not counts:  # else it is to blame already: no further witness is needed
+                values["doubted_at"] = at or run_at
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def dead(
-        self, job_id: Ulid, at: datetime, failed: Failed, *, claimed_at: datetime | None = None
+        self,
+        job_id: Ulid,
+        at: datetime,
+        failed: Failed,
+        *,
+        counts: bool = True,
+        claimed_at: datetime | None = None,
     ) -> bool:
         """Give a running job up: a dead letter, for a person to see."""
         values: dict[str, object] = {"state": JobState.DEAD, "finished_at": at}
+        if not counts:
+            values["attempts"] = _UNCOUNTED
         return self._change_running(job_id, claimed_at, values | _told(failed))
 
     def release(self, job_id: Ulid, at: datetime, *, claimed_at: datetime | None = None) -> bool:
@@ -299,7 +310,7 @@ class Jobs(JobRows, JobLetters):
             "state": JobState.DEAD,
             "finished_at": now,
             "failure": Failure.EXPIRED,
-            "last_error": func.coalesce(LATE + "; before: " + job.c.last_error, LATE),
+            "last_error": func.coalesce(LATE + _BEFORE + job.c.last_error, LATE),
         }
         with self._database.reading() as tx:
             if tx.value(select(job.c.id).where(*late).limit(1)) is None:
@@ -416,15 +427,22 @@ def _put_again(tx: Transaction, new: NewJob) -> None:
 
 
 def _lost(at: datetime, why: str) -> dict[str, object]:
-    """What a running job becomes whose worker is gone."""
+    """
+    What a running job becomes whose worker is gone.
+
+    What an earlier attempt failed with stays known: should it be given up on, that tells more.
+    """
+    before: ColumnElement[Any] = job.c.last_error
+    for known in (LOST, ENDED):  # told once, however often it happens
+        rest = func.nullif(func.substr(job.c.last_error, len(known + _BEFORE) + 1), "")
+        before = case((job.c.last_error.startswith(known), rest), else_=before)
     return _NO_LEASE | {
         "state": JobState.QUEUED,
         "run_at": at,
         "attempts": _AFTER_LOSS,
         "finished_at": at,
         "failure": Failure.OTHER,
-        "last_error": why,
-        "output": None,
+        "last_error": func.coalesce(why + _BEFORE + before, why),
     }
 
 

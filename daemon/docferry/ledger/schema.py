@@ -354,4 +354,5 @@ job = _table(
     Column("release", Shown),
     Column("shared_with", Text),
     Column("is_forced", Boolean),
+    Column("doubted_at", Instant),
 )

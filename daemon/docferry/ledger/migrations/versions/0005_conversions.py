@@ -52,6 +52,7 @@ def upgrade() -> None:
         _text("release", null=True),
         _text("shared_with", null=True),
         sa.Column("is_forced", sa.Boolean(), nullable=False),
+        _text("doubted_at", null=True),
         sa.CheckConstraint(_STATES, name="job_state"),
         sa.CheckConstraint(_STAGES, name="job_stage"),
         sa.UniqueConstraint("sha256", "recipe", "place", name="job_content"),
@@ -93,6 +94,8 @@ def _indexes() -> None:
     _index("job_expiry", ["state", "expires_at"], "expires_at IS NOT NULL")
     # How many there are in each state, of which rule, and the oldest.
     op.create_index("job_counts", "job", ["state", "rule", "converter", "created_at"])
+    # What waits to be tried again, among however many that wait for their first time.
+    _index("job_tried", ["state", "rule", "id"], "state = 'queued' AND failure IS NOT NULL")
     op.create_index("job_result", "job", ["target_mirror", "result_path"])
 
 
