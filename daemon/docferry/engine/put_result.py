@@ -25,7 +25,17 @@ from docferry.errors import (
 )
 from docferry.job import JobRow
 from docferry.ledger import Ledger
-from docferry.model import Attributes, FileState, Origin, Path, Sha256, Side, SyncedState, Unknown
+from docferry.model import (
+    Attributes,
+    FileState,
+    Origin,
+    Path,
+    Provenance,
+    Sha256,
+    Side,
+    SyncedState,
+    Unknown,
+)
 from docferry.storage.base import Content, Storage
 from docferry.storage.local_content import LocalContent, token_of
 
@@ -160,14 +170,26 @@ class PutResults:
     def _refuse_anothers(self, job: JobRow, path: Path, sha256: Sha256) -> None:
         """Leave the result of another document that is there still: both want the same name."""
         made_from = self._ledger.results.at(job.target_mirror, path).get(sha256)
-        source = None if made_from is None else self._ledger.versions.get(made_from.source)
-        if source is None or (source.mirror, source.path) == (job.mirror, job.path):
+        if made_from is None:
+            return
+        source = self._ledger.versions.get(made_from.source)
+        if source is None:
+            self._refuse_unknown(job, path, made_from)
+            return
+        if (source.mirror, source.path) == (job.mirror, job.path):
             return
         if source.path in self._ledger.synced.get(source.mirror, [source.path]):
             raise InTheWayError(
                 f"cannot put the result to {path}: that of {source.path} is there; give the "
                 "rule a template that tells them apart, such as one with {path}"
             )
+
+    def _refuse_unknown(self, job: JobRow, path: Path, made_from: Provenance) -> None:
+        """Leave what was made of nobody knows what: others may have written that it is a result."""
+        held = self._ledger.versions.of(job.mirror, job.path)
+        if all(row.sha256 != made_from.source_sha256 for row in held):
+            why = f"it was made of version {made_from.source}, and nothing is known of that"
+            raise InTheWayError(_in_the_way(path, why))
 
     def _agreed(self, mirror: str, path: Path, found: Sha256 | None) -> SyncedState:
         """Give the agreement about what is to be displaced: it is archived by its name."""
