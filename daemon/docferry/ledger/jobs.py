@@ -36,7 +36,7 @@ from sqlalchemy import (
 from docferry.core.failures import Failed
 from docferry.core.results import is_by_path
 from docferry.job import Failure, JobRow, JobStage, JobState, NewJob, Priority
-from docferry.ledger.database import Database, Transaction, chunks
+from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.group import GroupWriter
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
 from docferry.ledger.job_rows import IS_QUEUED, JobRows, Queue
@@ -53,6 +53,7 @@ _UNCOUNTED = job.c.attempts - 1
 #: An attempt that broke off counts if the document was in the converter's hands.
 _AFTER_LOSS = job.c.attempts - case((job.c.stage == JobStage.CONVERTING, 0), else_=1)
 _BEGAN = {JobStage.CONVERTING: "converting_at", JobStage.STORING: "storing_at"}
+_SAME_RESULT = Taken(("mirror", "path", "sha256"))
 _NO_LEASE: dict[str, object] = {"stage": None, "lease_until": None}
 _CLAIM = (
     job.update()
@@ -164,6 +165,8 @@ class Jobs(JobRows, JobLetters):
         """
         Note what is put where before it is: what a crash leaves there is known for ours.
 
+        What was there before, and comes back, is the later one's: its object says so too.
+
         Args:
             release: The programs that made it, with their versions.
         """
@@ -177,7 +180,7 @@ class Jobs(JobRows, JobLetters):
             "rule": one.rule,
             "converter": release or one.converter,
         }
-        self._group.write(lambda tx: tx.insert_missing(result, [row]))
+        self._group.write(lambda tx: tx.upsert(result, [row], _SAME_RESULT))
 
     def finish(
         self,
