@@ -143,6 +143,28 @@ def test_what_says_that_it_was_made_of_a_content_of_this_document_is_replaced(
     assert archived(bench) == ["as it was made before"]
 
 
+@pytest.mark.parametrize("is_here", [False, True])
+def test_what_the_loop_is_about_to_tell_of_is_waited_for(bench: Bench, *, is_here: bool) -> None:
+    """It comes down, or is compared with what is here: it may say that it is a result."""
+    bench.rule(Louder(), template=BY_PATH, attempts=1)
+    bench.add(1, "a.txt", b"words")
+    bench.on_their_way = {"a.md"}
+    if is_here:
+        (bench.target.root / "a.md").write_text("as it was made before")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    before = bench.files()
+    (bench.target.root / "a.md").write_text("as it was made before")
+    claim(bench, 11, b"words")
+
+    bench.on_their_way = set()
+    bench.work_off(worker, for_s=120)
+
+    assert before == ({"a.md": "as it was made before"} if is_here else {})
+    assert bench.files() == {"a.md": "WORDS"}
+    assert archived(bench) == ["as it was made before"]
+
+
 def test_what_says_that_it_was_made_of_what_nobody_knows_is_never_overwritten(
     bench: Bench,
 ) -> None:

@@ -160,7 +160,9 @@ class Conversions:
 
     def _target(self, mirror: str) -> Target:
         loop = self._loops[mirror]
-        return Target(self._sides[mirror].local, loop.mark, lambda: _trouble(loop))
+        return Target(
+            self._sides[mirror].local, loop.mark, lambda: _trouble(loop), loop.is_on_its_way
+        )
 
 
 def _with_origin(

@@ -59,11 +59,13 @@ class Target:
         folder: Its local side.
         mark: Tells its loop that something changed, and where it came from.
         trouble: Says why nothing may be put there for now; None: it may.
+        is_on_its_way: Says whether its loop is busy with a path.
     """
 
     folder: Storage
     mark: Callable[[Path, Origin | None], None]
     trouble: Callable[[], str | None] = lambda: None
+    is_on_its_way: Callable[[Path], bool] = lambda path: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,13 @@ class PutResults:
         if isinstance(found, Unknown):
             raise InTheWayError(_in_the_way(path, found.reason))
         sha256 = None if found is None else _hash_at(target.folder, path, found)
+        is_on_its_way = target.is_on_its_way(path)  # first: then the ledger tells what came of it
         ours = self._ledger.jobs.results_at(job.target_mirror, path) if sha256 else ()
-        match way_for(sha256, result.sha256, ours):
+        way = way_for(sha256, result.sha256, ours)
+        # Where a ledger was lost, what comes down, or is compared, may be an earlier result.
+        if is_on_its_way and way in (Way.WRITE, Way.REFUSE):
+            raise TemporaryError(f"{path} in mirror {job.target_mirror} is being carried over")
+        match way:
             case Way.LEAVE:
                 self._tell_of(job.target_mirror, target, path, result.sha256)
             case Way.REFUSE:
