@@ -85,7 +85,7 @@ def test_of_an_unknown_document_too_the_version_in_the_name_has_to_be_right(
 )
 def test_no_rule_can_have_made_it(ledger: Ledger, changes: dict[str, str], mirror: str) -> None:
     ledger.record("docs", [uploaded("in/a.docx")], [], at=NOW)
-    made_from = replace(MADE_FROM, **changes)  # type: ignore[arg-type]
+    made_from = replace(MADE_FROM, **changes)
 
     assert not is_believed(ledger, "in/a.md", made_from, mirror=mirror)
 
