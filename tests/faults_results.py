@@ -12,14 +12,16 @@ NOTED = ("unit/test_ledger_results.py",)
 SNAPSHOTS = ("unit/test_snapshots_of_results.py",)
 PLACES = ("unit/test_result_places.py",)
 WHY = ("integration/test_why.py",)
+REBUILT_RESULTS = "test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy"
+LOST = "test_without_a_ledger_results_are_known_by_what_their_objects_say"
 
 OF_RESULTS = (
     # What objects say.
     Fault(
         "a copy of a result passes for a result wherever it is",
         "core/rules.py",
-        "        return is_it and result_path(place, made_from.source, made_from.source_sha256) == path\n",
-        "        return is_it\n",
+        " made_from.source_sha256) == path\n",
+        " made_from.source_sha256) != ''\n",
         CLAIMS,
     ),
     Fault(
@@ -72,6 +74,13 @@ OF_RESULTS = (
         TOLD,
     ),
     Fault(
+        "a daemon whose ledger was lost asks no object what it is",
+        "app/conversion.py",
+        "self._claims.believe([(row, said) for row, said in claimed if row and said])",
+        "set[Ulid]()",
+        ("system/test_conversions.py::" + LOST,),
+    ),
+    Fault(
         "what is believed to be a result is converted all the same",
         "core/results.py",
         "    if is_claimed and told is Origin.STORE:\n",
@@ -91,6 +100,13 @@ OF_RESULTS = (
         "        self._believe(claimed)\n",
         "",
         REBUILT,
+    ),
+    Fault(
+        "results are rebuilt before the documents that they were made of",
+        "app/rebuild.py",
+        "sorted(config.mirrors, key=takers.__contains__)",
+        "config.mirrors",
+        ("system/test_conversions.py::" + REBUILT_RESULTS,),
     ),
     Fault(
         "archived results are people's files after a rebuild",

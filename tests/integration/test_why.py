@@ -120,6 +120,23 @@ def test_a_result_that_another_program_made_again_tells_which_one_made_it(
     )
 
 
+def test_a_result_that_was_there_before_its_job_was_made_by_what_its_object_says(
+    desk: Desk, ledger: Ledger
+) -> None:
+    """A lost ledger knew of an older program; the same document is converted once more."""
+    job, at = running(ledger, "a.docx"), NOW + MINUTE
+    found = came_of(job, "a.md", at)
+    assert found.version is not None
+    ledger.record("processed", [found], at=at)
+    made_from = Provenance(job.version, job.sha256, job.rule, "xberg 1.3.9")
+    ledger.results.note_claimed([(found.version, made_from)])
+    ledger.jobs.finish(job.id, at, "a.md", found.version.sha256, release="xberg 1.4.0")
+
+    said = desk.asks("why", "a.md").text
+
+    assert in_order(said, "made by rule to-markdown, xberg 1.3.9\n", "made again", "xberg 1.4.0")
+
+
 def test_a_result_tells_of_its_document_where_its_job_is_forgotten(
     desk: Desk, ledger: Ledger
 ) -> None:

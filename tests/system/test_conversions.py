@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import servers
 from conversion_servers import FailingServer
 from system.conftest import NewSite
 from system.daemon import Daemon, Site
@@ -281,3 +282,37 @@ def test_without_a_ledger_results_are_known_by_what_their_objects_say(
     assert made["of a person.txt"] != "conversion"
     [story] = json.loads(site.run("why", "in/a.txt.md", "--json"))["versions"]
     assert story["made_from"]["source"]["path"] == "in/a.txt"
+
+
+def test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy(
+    new_site: NewSite, service: FailingServer
+) -> None:
+    more = rules(service) + (
+        '[[convert]]\nname = "again"\nfrom = "published"\npatterns = ["*"]\n'
+        'to = "processed/{rule}/{path}.{ext}"\nwith = "bypath"\n'
+    )
+    site = new_site(names=("published", "docs", "processed"), more=more)
+    docs, published = site.mirrors["docs"], site.mirrors["published"]
+    docs.write("a.txt", b"words")
+    site.run_once()
+    site.run_once()
+    kept = published.head("a.txt.md")["Metadata"]
+    client, bucket = published.client, servers.BUCKET
+    copied = {"Bucket": bucket, "Key": f"{published.prefix}a.txt.md"}
+    client.copy_object(Bucket=bucket, Key=f"{published.prefix}copy.md", CopySource=copied)
+    is_told = published.head("copy.md")["Metadata"]["docferry-source"] == kept["docferry-source"]
+
+    shutil.rmtree(site.state)
+    site.run("rebuild", "--yes", "--from-objects")
+    docs.write("a.txt", b"words, mended")
+    site.run_once()
+    site.run_once()
+
+    assert is_told
+    assert published.files() == {
+        "a.txt.md": converted(b"words, mended"),
+        "copy.md": converted(b"words"),
+    }
+    with site.ledger() as ledger:
+        states = set(ledger.execute("SELECT rule, path, state FROM job WHERE mirror = 'published'"))
+    assert states == {("again", "copy.md", "done")}

@@ -107,7 +107,7 @@ def rebuild(
                 tell=tell,
                 onlooker=onlooker or Onlooker(),
             )
-            mirrors = tuple(work.mirror(name) for name in config.mirrors)
+            mirrors = _all_rebuilt(config, work.mirror)
             if all(one.result is None for one in mirrors):
                 raise UserError(
                     "there is nothing to rebuild from: none of the configured prefixes has a "
@@ -138,6 +138,15 @@ class _Later:
             last = self._ledger.versions.last()
             self._source = UlidSource(after=last and last[0])
         return self._source()
+
+
+def _all_rebuilt(
+    config: Config, rebuilt: Callable[[str], MirrorRebuilt]
+) -> tuple[MirrorRebuilt, ...]:
+    """Rebuild first the documents: what is said to be made of them is held against them."""
+    takers = {options.to_mirror for options in config.converts}
+    done = {name: rebuilt(name) for name in sorted(config.mirrors, key=takers.__contains__)}
+    return tuple(done[name] for name in config.mirrors)
 
 
 class _Work:
