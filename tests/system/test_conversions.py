@@ -298,7 +298,7 @@ def test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy(
     site.run_once()
     kept = published.head("a.txt.md")["Metadata"]
     client, bucket = published.client, servers.BUCKET
-    copied = {"Bucket": bucket, "Key": f"{published.prefix}a.txt.md"}
+    copied = f"{bucket}/{published.prefix}a.txt.md"
     client.copy_object(Bucket=bucket, Key=f"{published.prefix}copy.md", CopySource=copied)
     is_told = published.head("copy.md")["Metadata"]["docferry-source"] == kept["docferry-source"]
 
