@@ -122,6 +122,7 @@ class Bench:
     conversions: dict[str, Conversion] = field(default_factory=dict)
     marks: list[tuple[Path, Origin | None]] = field(default_factory=list)
     trouble: str | None = None  #: why the target takes nothing
+    on_their_way: set[Path] = field(default_factory=set)  #: of the target: its loop is busy
     marks_fail_after: int | None = None  #: the process is ended by a further one
 
     # What the worker is given.
@@ -142,7 +143,9 @@ class Bench:
         return content
 
     def worker(self, *, is_simulated: bool = False) -> Worker:
-        target = Target(self.target, self.mark, lambda: self.trouble)
+        target = Target(
+            self.target, self.mark, lambda: self.trouble, lambda path: path in self.on_their_way
+        )
         return Worker(
             self.ledger,
             self.conversions,

@@ -21,6 +21,7 @@ from faults_leaving import LEAVING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
+from faults_results import OF_RESULTS
 from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
@@ -48,4 +49,5 @@ FAULTS = (
     *SERVED,
     *CONFINING,
     *CONVERTERS,
+    *OF_RESULTS,
 )

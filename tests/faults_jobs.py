@@ -18,21 +18,21 @@ JOBS_DONE = (
     # Claimed.
     Fault(
         "a content is converted twice at the same time",
-        "ledger/jobs.py",
+        "ledger/job_claims.py",
         "                running.c.state == JobState.RUNNING,\n",
         "                running.c.state == JobState.DEAD,\n",
         JOBS,
     ),
     Fault(
         "what a person waits for goes last",
-        "ledger/jobs.py",
+        "ledger/job_claims.py",
         "        .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)\n",
         "        .order_by(job.c.priority, job.c.run_at, job.c.id)\n",
         JOBS,
     ),
     Fault(
         "jobs of a paused rule are claimed",
-        "ledger/jobs.py",
+        "ledger/job_claims.py",
         "            due.c.rule == some.c.rule,\n",
         "",
         JOBS,

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from ulid import ULID
 
 import servers
+from docferry.core.rules import Rule
+from docferry.engine.claims import Claims
 from docferry.engine.rebuild import Bucket, Rebuild
 from docferry.ledger import Ledger
 from docferry.ledger.rebuilt import Rebuilt
@@ -43,6 +45,7 @@ class Room:
         self.client = server.client()
         self.here: MemoryStorage | None = None
         self.sizes_here: dict[str, int] = {}
+        self.rules: list[Rule] = []
 
     def put(self, path: str, content: bytes, claims: Attributes | None = None) -> str:
         """Put an object there, with whatever claims; give its token."""
@@ -77,6 +80,7 @@ class Room:
                 pool,
                 self.folder / "rebuilding",
                 targets={"to-markdown": "processed"},
+                believe=Claims(self.ledger, self.rules).believe,
                 takes=lambda path: not path.endswith(".tmp"),
                 size_here=self.sizes_here.get,
                 new_ulid=lambda: str(ULID()),

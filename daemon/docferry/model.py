@@ -329,6 +329,7 @@ class Outcome:
         a content beside one that was edited.
     answers: the request that is over with it.
     placed: by Restore: the token of the local file that holds the content now.
+    claimed: what the object says of the content, and of no other, that it was made of.
     """
 
     operation: Operation
@@ -339,6 +340,7 @@ class Outcome:
     conflict_copy: Path | None = None
     answers: Answer | None = None
     placed: Token | None = None
+    claimed: Provenance | None = None
     moved_bytes: int = 0
     took_s: float = 0.0
 

@@ -14,16 +14,22 @@ import pytest
 from ulid import ULID
 
 import servers
+from docferry.core.filters import Filter
+from docferry.core.rules import Rule
 from docferry.errors import TemporaryError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.ledger.snapshots import make
-from docferry.model import NEVER_SEEN, Attributes, Origin, Side, SyncedState, Ulid
+from docferry.model import NEVER_SEEN, Attributes, Origin, Provenance, Side, SyncedState, Ulid
 from docferry.storage.base import Content
 from docferry.storage.memory import BytesContent, MemoryStorage, sha256_of
+from docferry.storage.s3_metadata import headers_of
 from docferry.storage.snapshots import SnapshotFacts
 from ledger_rows import agreed, fresh_ledger, uploaded
 from rebuilt_room import BEGAN, Room, just_now, ours, ulid
+
+#: What it makes goes into the mirror that is rebuilt.
+RULE = Rule("text", "inbox", Filter(("*",)), "docs", "markdown", ".md", "", "{dir}{stem}.{ext}")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +119,41 @@ def test_a_copy_takes_the_claims_along_and_is_another_version(room: Room) -> Non
     assert states["copy of a"].version != version
     assert {state.sha256 for state in states.values()} == {sha256_of(b"content")}
     assert (result.told, result.read) == (1, 1)
+
+
+def test_a_result_is_known_by_what_its_object_says(room: Room) -> None:
+    room.rules = [RULE]
+    made_from = Provenance(just_now(), sha256_of(b"source"), "text", "xberg 1.3.9")
+    version, first = just_now(), ulid(1)
+    for path in ("a.md", "a.txt"):
+        room.put(path, b"made", replace(ours(version, b"made", first), made_from=made_from))
+    room.archive(first, b"old", sha256=sha256_of(b"old"), path="a.md", made_from=made_from)
+
+    new = room.rebuild().new
+
+    assert {row.path: row.origin for row in new} == {
+        "a.md": Origin.CONVERSION,
+        "a.txt": Origin.STORE,  # a copy, where the rule puts nothing
+    }
+    assert [row.origin for row in room.ledger.versions.of("docs", "a.md")] == [
+        Origin.CONVERSION,
+        Origin.CONVERSION,
+    ]
+    both = {sha256_of(b"made"): made_from, sha256_of(b"old"): made_from}
+    assert room.ledger.results.at("docs", "a.md") == both
+    assert room.ledger.results.at("docs", "a.txt") == {}
+
+
+def test_an_edit_of_a_result_that_kept_its_metadata_is_a_persons(room: Room) -> None:
+    room.rules = [RULE]
+    made_from = Provenance(just_now(), sha256_of(b"source"), "text", "xberg 1.3.9")
+    says = headers_of(replace(ours(ulid(1), b"made"), made_from=made_from))
+    room.put_plainly("a.md", b"edited", **says)
+
+    [row] = room.rebuild().new
+
+    assert (row.sha256, row.origin) == (sha256_of(b"edited"), Origin.STORE)
+    assert room.ledger.results.at("docs", "a.md") == {}
 
 
 def test_what_was_copied_out_of_an_archive_is_not_the_archived_version(room: Room) -> None:

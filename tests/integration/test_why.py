@@ -13,6 +13,7 @@ from conversion_rows import RULE, SECOND, came_of, dead, done, job_of, queued, r
 from docferry.core.failures import Failed
 from docferry.job import BreakerState, ConverterRow, Failure
 from docferry.ledger import Ledger
+from docferry.model import Origin, Provenance
 from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
 
 
@@ -97,6 +98,65 @@ def test_a_result_that_was_made_again_tells_when_it_came_and_when_again(
     assert in_order(made, "made by rule to-markdown", "upload", "made again")
     assert "begun, after 3.0 s" in source  # and not since it was first asked for
     assert "waited 3.0 s, took 2.0 s" in listed
+
+
+def test_a_result_that_another_program_made_again_tells_which_one_made_it(
+    desk: Desk, ledger: Ledger
+) -> None:
+    job = running(ledger, "a.docx")
+    made, at = sha_of("result of a.docx"), NOW + 5 * SECOND
+    ledger.jobs.about_to_put(job, "a.md", made, "xberg 1.3.9", at)
+    ledger.jobs.finish(job.id, at, "a.md", made, release="xberg 1.3.9")
+    ledger.record("processed", [came_of(job, "a.md", at)], at=at)
+    newer = running(ledger, "a.docx", at=NOW + MINUTE, recipe="r2")
+    ledger.jobs.finish(newer.id, NOW + 2 * MINUTE, "a.md", made, release="xberg 1.4.0")
+
+    said = desk.asks("why", "a.md").text
+
+    assert in_order(
+        said,
+        "made by rule to-markdown, xberg 1.3.9\n",
+        f"made again by rule to-markdown, markdown (xberg 1.4.0), job {newer.id}, and the same",
+    )
+
+
+def test_a_result_that_was_there_before_its_job_was_made_by_what_its_object_says(
+    desk: Desk, ledger: Ledger
+) -> None:
+    """A lost ledger knew of an older program; the same document is converted once more."""
+    job, at = running(ledger, "a.docx"), NOW + MINUTE
+    found = came_of(job, "a.md", at)
+    assert found.version is not None
+    ledger.record("processed", [found], at=at)
+    made_from = Provenance(job.version, job.sha256, job.rule, "xberg 1.3.9")
+    ledger.results.note_claimed([(found.version, made_from)])
+    ledger.jobs.finish(job.id, at, "a.md", found.version.sha256, release="xberg 1.4.0")
+
+    said = desk.asks("why", "a.md").text
+
+    assert in_order(said, "made by rule to-markdown, xberg 1.3.9\n", "made again", "xberg 1.4.0")
+
+
+def test_a_result_tells_of_its_document_where_its_job_is_forgotten(
+    desk: Desk, ledger: Ledger
+) -> None:
+    """The ledger was lost: the object told, by the name that its document had before."""
+    for path in ("other.docx", "a.docx"):
+        ledger.record("docs", [uploaded(path, "the same")], at=NOW)
+    made_from = Provenance(ulid_of("before"), sha_of("the same"), "by-path", "xberg 1.3.9")
+    by_path = RULE.replace("to-markdown", "by-path").replace('"processed"', '"processed/{stem}.md"')
+    desk.configure("docs", "processed", more=RULE + by_path)
+    result = uploaded("a.md")
+    assert result.version is not None
+    row = replace(result.version, mirror="processed", origin=Origin.CONVERSION)
+    ledger.record("processed", [replace(result, version=row)], at=NOW)
+    ledger.results.note_claimed([(row, made_from)])
+
+    said = desk.asks("why", "a.md").text
+
+    document = f"docs: a.docx, version {ulid_of('a.docxthe same')} (then named {ulid_of('before')})"
+    assert f"its document came: {document}, sha256 {sha_of('the same')}" in said
+    assert "made by rule by-path, xberg 1.3.9\n" in said
 
 
 def test_each_content_of_a_result_tells_of_its_own_document(desk: Desk, ledger: Ledger) -> None:

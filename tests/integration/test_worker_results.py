@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from conversion_bench import Bench, Louder, bench_in, raises, ulid
+from conversion_bench import Bench, Louder, bench_in, raises, sha256, ulid
 from docferry.convert.base import ConversionError, Document
 from docferry.job import Failure, JobState
-from docferry.model import Origin
+from docferry.model import Origin, Provenance
 
 BY_PATH = "{dir}{stem}.{ext}"
 SLOW = ConversionError("it took too long", failure=Failure.TIMEOUT)
@@ -117,6 +117,70 @@ def test_the_result_of_a_document_that_was_moved_is_replaced_at_last(bench: Benc
 
     assert bench.files() == {"a.md": "OTHER WORDS"}
     assert archived(bench) == ["WORDS"]
+
+
+def claim(bench: Bench, number: int, source: bytes) -> None:
+    """Have the file `a.md` say that it was made of a version that nobody knows of."""
+    bench.carry_up("a.md", number)
+    row = bench.ledger.versions.get(ulid(number))
+    assert row is not None
+    made_from = Provenance(ulid(99), sha256(source), "text", "louder 1")
+    bench.ledger.results.note_claimed([(row, made_from)])
+
+
+def test_what_says_that_it_was_made_of_a_content_of_this_document_is_replaced(
+    bench: Bench,
+) -> None:
+    """The ledger that knew was lost, and each version has had another name since."""
+    (bench.target.root / "a.md").write_text("as it was made before")
+    bench.add(1, "a.txt", b"words")
+    bench.rule(Louder(), template=BY_PATH)
+    claim(bench, 11, b"words")
+
+    bench.add(2, "a.txt", b"other words")
+    bench.worker(is_simulated=True).work_off()
+
+    assert bench.files() == {"a.md": "OTHER WORDS"}
+    assert archived(bench) == ["as it was made before"]
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_what_the_loop_is_about_to_tell_of_is_waited_for(bench: Bench, *, is_here: bool) -> None:
+    """It comes down, or is compared with what is here: it may say that it is a result."""
+    bench.rule(Louder(), template=BY_PATH, attempts=1)
+    bench.add(1, "a.txt", b"words")
+    bench.on_their_way = {"a.md"}
+    if is_here:
+        (bench.target.root / "a.md").write_text("as it was made before")
+    worker = bench.worker(is_simulated=True)
+    worker.work_off()
+    before = bench.files()
+    (bench.target.root / "a.md").write_text("as it was made before")
+    claim(bench, 11, b"words")
+
+    bench.on_their_way = set()
+    bench.work_off(worker, for_s=120)
+
+    assert before == ({"a.md": "as it was made before"} if is_here else {})
+    assert bench.files() == {"a.md": "WORDS"}
+    assert archived(bench) == ["as it was made before"]
+
+
+def test_what_says_that_it_was_made_of_what_nobody_knows_is_never_overwritten(
+    bench: Bench,
+) -> None:
+    """Others may have written that, or copied it with a result: it may be a person's."""
+    (bench.target.root / "a.md").write_text("mine")
+    bench.rule(Louder(), template=BY_PATH)
+    claim(bench, 11, b"another document")
+
+    bench.add(1, "a.txt", b"words")
+    bench.worker(is_simulated=True).work_off()
+
+    job = bench.job()
+    assert bench.files() == {"a.md": "mine"}
+    assert (job.state, job.failure) == (JobState.DEAD, Failure.STORING)
+    assert f"it was made of version {ulid(99)}" in (job.last_error or "")
 
 
 def test_a_result_that_is_not_carried_up_yet_is_waited_for(bench: Bench) -> None:

@@ -6,8 +6,10 @@ RUNS=100 kills as often as that.
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import servers
 from conversion_servers import FailingServer
 from system.conftest import NewSite
 from system.daemon import Daemon, Site
@@ -240,3 +243,76 @@ def test_the_jobs_of_a_rule_that_is_gone_are_skipped(
     site.run_once()
 
     assert jobs(site) == {"skipped": 2}
+
+
+@pytest.mark.parametrize("is_folder_lost", [False, True])
+def test_without_a_ledger_results_are_known_by_what_their_objects_say(
+    new_site: NewSite, service: FailingServer, *, is_folder_lost: bool
+) -> None:
+    """And a rule for the mirror that they are in leaves them alone, as before."""
+    more = rules(service) + (
+        '[[convert]]\nname = "again"\nfrom = "published"\npatterns = ["*"]\n'
+        'to = "processed/{rule}/{path}.{ext}"\nwith = "bypath"\n'
+    )
+    site = site_with(new_site, more)
+    site.docs.write("in/a.txt", b"words")
+    site.mirrors["published"].write("of a person.txt", b"mine")
+    site.run_once()
+    site.run_once()
+    before = {name: mirror.files() for name, mirror in site.mirrors.items()}
+
+    shutil.rmtree(site.state)
+    if is_folder_lost:
+        shutil.rmtree(site.mirrors["published"].folder)
+        site.mirrors["published"].folder.mkdir()
+    site.run_once()
+    site.run_once()
+
+    published = site.mirrors["published"]
+    assert published.files() == before["published"] == published.objects()
+    with site.ledger() as ledger:
+        asked = set(ledger.execute("SELECT rule, path FROM job"))
+        made = dict(ledger.execute("SELECT path, origin FROM version WHERE mirror = 'published'"))
+    assert asked == {
+        ("byversion", "in/a.txt"),
+        ("bypath", "in/a.txt"),
+        ("again", "of a person.txt"),
+    }
+    assert made["in/a.txt.md"] == "conversion"
+    assert made["of a person.txt"] != "conversion"
+    [story] = json.loads(site.run("why", "in/a.txt.md", "--json"))["versions"]
+    assert story["made_from"]["source"]["path"] == "in/a.txt"
+
+
+def test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy(
+    new_site: NewSite, service: FailingServer
+) -> None:
+    more = rules(service) + (
+        '[[convert]]\nname = "again"\nfrom = "published"\npatterns = ["*"]\n'
+        'to = "processed/{rule}/{path}.{ext}"\nwith = "bypath"\n'
+    )
+    site = new_site(names=("published", "docs", "processed"), more=more)
+    docs, published = site.mirrors["docs"], site.mirrors["published"]
+    docs.write("a.txt", b"words")
+    site.run_once()
+    site.run_once()
+    kept = published.head("a.txt.md")["Metadata"]
+    client, bucket = published.client, servers.BUCKET
+    copied = f"{bucket}/{published.prefix}a.txt.md"
+    client.copy_object(Bucket=bucket, Key=f"{published.prefix}copy.md", CopySource=copied)
+    is_told = published.head("copy.md")["Metadata"]["docferry-source"] == kept["docferry-source"]
+
+    shutil.rmtree(site.state)
+    site.run("rebuild", "--yes", "--from-objects")
+    docs.write("a.txt", b"words, mended")
+    site.run_once()
+    site.run_once()
+
+    assert is_told
+    assert published.files() == {
+        "a.txt.md": converted(b"words, mended"),
+        "copy.md": converted(b"words"),
+    }
+    with site.ledger() as ledger:
+        states = set(ledger.execute("SELECT rule, path, state FROM job WHERE mirror = 'published'"))
+    assert states == {("again", "copy.md", "done")}

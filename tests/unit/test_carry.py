@@ -41,6 +41,7 @@ class Bench:
         self.events: list[str] = []
         self.wakes = 0
         self.errors: list[DocferryError] = []
+        self.busy_while_noted: set[Path] = set()
         self.ledger_error: TemporaryError | None = None
         self.follow_up: Callable[[Learned], Task] | None = None
         self.waits: Callable[[], None] = self.pool.run
@@ -80,6 +81,7 @@ class Bench:
     def record(self, done: Sequence[tuple[Task, Outcome]]) -> None:
         if self.ledger_error is not None:
             raise self.ledger_error
+        self.busy_while_noted |= self.carrier.busy_paths()
         self.events.append("record " + " ".join(task.operation.path for task, _ in done))
 
     # carry.Result
@@ -135,6 +137,7 @@ def test_a_path_is_busy_until_it_is_written_down(bench: Bench) -> None:
     bench.carrier.collect()
 
     assert busy == [True, True, True]
+    assert bench.busy_while_noted == {"p"}
     assert not bench.carrier.is_busy("p")
     assert bench.carrier.under_way == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from docferry.job import Intended, JobRow
 from docferry.ledger import Ledger
 from docferry.model import Provenance
-from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of
+from ledger_rows import MINUTE, NOW, fresh_ledger, new_job, sha_of, ulid_of, version
 
 
 @pytest.fixture
@@ -55,3 +56,27 @@ def test_a_program_that_has_no_name_is_named_by_its_converter(ledger: Ledger) ->
 
     [made_from] = ledger.results.at("processed", "a.md").values()
     assert made_from.converter == "markdown"
+
+
+def test_what_comes_back_was_made_by_whoever_puts_it_there_now(ledger: Ledger) -> None:
+    ledger.record("docs", [], [new_job("b")], at=NOW)
+    first, later = claimed(ledger), claimed(ledger)
+
+    ledger.jobs.about_to_put(first, "a.md", sha_of("made"), "xberg 1.3.9", NOW)
+    ledger.jobs.about_to_put(later, "a.md", sha_of("made"), "xberg 1.4.0", NOW + MINUTE)
+
+    [made_from] = ledger.results.at("processed", "a.md").values()
+    assert (made_from.source, made_from.converter) == (later.version, "xberg 1.4.0")
+
+
+def test_what_an_object_says_takes_the_place_of_nothing_that_a_job_has_noted(
+    ledger: Ledger,
+) -> None:
+    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
+    row = replace(version("a.md", "made"), mirror="processed")
+
+    claim = Provenance(ulid_of("other"), sha_of("other"), "to-markdown", "forged")
+    ledger.results.note_claimed([(row, claim)])
+
+    [made_from] = ledger.results.at("processed", "a.md").values()
+    assert made_from.source == ulid_of("a.docx")

@@ -113,3 +113,17 @@ def test_the_ledger_knows_better_where_a_content_comes_from(
     told: Origin, expected: Origin, *, is_result: bool
 ) -> None:
     assert origin_of(told, is_result=is_result) is expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (Origin.STORE, Origin.CONVERSION),  # it came down, and says that it is a result
+        (Origin.RESTORE, Origin.RESTORE),
+        (Origin.DROP, Origin.DROP),
+    ],
+)
+def test_an_object_tells_where_it_comes_from_if_nobody_else_does(
+    told: Origin, expected: Origin
+) -> None:
+    assert origin_of(told, is_result=True, is_claimed=True) is expected

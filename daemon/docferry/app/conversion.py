@@ -9,10 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from docferry.app.chains import chains_of
+from docferry.app.rules_told import shapes_of
 from docferry.app.sides import Sides
 from docferry.config import Config
 from docferry.core.results import origin_of
 from docferry.engine.backlog import Backlog
+from docferry.engine.claims import Claims
 from docferry.engine.contents import Contents
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.put_result import Target
@@ -22,7 +24,7 @@ from docferry.job import BreakerState, ConverterRow, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import JOBS_ENDED
-from docferry.model import Outcome, Path, Sha256
+from docferry.model import Outcome, Path, Sha256, Ulid
 
 log = get_logger(__name__)
 
@@ -51,6 +53,7 @@ class Conversions:
         self._chains = chains = chains_of(config)
         self.rules = chains.rules
         self._takers = {options.to_mirror for options in config.converts}
+        self._claims = Claims(ledger, shapes_of(config))
         self._backlog = Backlog(ledger, self.rules, now, paused=chains.paused)
         self._worker = Worker(
             ledger,
@@ -93,9 +96,11 @@ class Conversions:
         new = [outcome.version for outcome in outcomes if outcome.version is not None]
         if not new or mirror not in self._takers:
             return outcomes
+        claimed = [(each.version, each.claimed) for each in outcomes]
+        believed = self._claims.believe([(row, said) for row, said in claimed if row and said])
         contents = [(version.path, version.sha256) for version in new]
         known = self._ledger.jobs.results_among(mirror, contents)
-        return [_with_origin(outcome, known) for outcome in outcomes]
+        return [_with_origin(outcome, known, believed) for outcome in outcomes]
 
     def is_quiet(self) -> bool:
         """Do a part of the backlog, if there is one; say whether nothing more can be done."""
@@ -155,15 +160,20 @@ class Conversions:
 
     def _target(self, mirror: str) -> Target:
         loop = self._loops[mirror]
-        return Target(self._sides[mirror].local, loop.mark, lambda: _trouble(loop))
+        return Target(
+            self._sides[mirror].local, loop.mark, lambda: _trouble(loop), loop.is_on_its_way
+        )
 
 
-def _with_origin(outcome: Outcome, results: Collection[tuple[Path, Sha256]]) -> Outcome:
+def _with_origin(
+    outcome: Outcome, results: Collection[tuple[Path, Sha256]], believed: Collection[Ulid]
+) -> Outcome:
     version = outcome.version
     if version is None:
         return outcome
     is_result = (version.path, version.sha256) in results
-    origin = origin_of(version.origin, is_result=is_result)
+    is_claimed = version.id in believed
+    origin = origin_of(version.origin, is_result=is_result, is_claimed=is_claimed)
     return replace(outcome, version=replace(version, origin=origin))
 
 

@@ -17,11 +17,13 @@ from docferry.app.chains import rules_of
 from docferry.app.daemon import Daemon
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.rules_told import shapes_of
 from docferry.app.sides import Clock, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.core.filters import Filter
 from docferry.core.guards import marker, marker_id
 from docferry.core.rules import Rule, jobs_for
+from docferry.engine.claims import Claims
 from docferry.engine.identity import place_of
 from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import DocferryError, PermanentError, UserError
@@ -105,7 +107,7 @@ def rebuild(
                 tell=tell,
                 onlooker=onlooker or Onlooker(),
             )
-            mirrors = tuple(work.mirror(name) for name in config.mirrors)
+            mirrors = _all_rebuilt(config, work.mirror)
             if all(one.result is None for one in mirrors):
                 raise UserError(
                     "there is nothing to rebuild from: none of the configured prefixes has a "
@@ -136,6 +138,15 @@ class _Later:
             last = self._ledger.versions.last()
             self._source = UlidSource(after=last and last[0])
         return self._source()
+
+
+def _all_rebuilt(
+    config: Config, rebuilt: Callable[[str], MirrorRebuilt]
+) -> tuple[MirrorRebuilt, ...]:
+    """Rebuild first the documents: what is said to be made of them is held against them."""
+    takers = {options.to_mirror for options in config.converts}
+    done = {name: rebuilt(name) for name in sorted(config.mirrors, key=takers.__contains__)}
+    return tuple(done[name] for name in config.mirrors)
 
 
 class _Work:
@@ -213,6 +224,7 @@ class _Work:
             pool,
             self._folder,
             targets={r.name: r.to_mirror for r in self._rules if r.from_mirror == name},
+            believe=Claims(self._ledger, shapes_of(self._config)).believe,
             takes=self._counted(name, Filter(options.include, options.exclude).takes),
             size_here=partial(_size_here, LocalStorage(options.local)),
             new_ulid=_Later(self._ledger),

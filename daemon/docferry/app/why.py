@@ -16,7 +16,7 @@ from docferry.core.rules import Rule
 from docferry.core.verdict import why_not
 from docferry.job import BreakerState, JobRow
 from docferry.ledger import HistoryRow, Ledger
-from docferry.model import Path, VersionRow
+from docferry.model import Path, Provenance, VersionRow
 
 _MOST_JOBS = 100  # about one content
 
@@ -53,11 +53,14 @@ class MadeFrom:
     """
     Of which document a version was made.
 
-    job: that made it, or was the last to put this very content there.
-    source: None: nothing is known of that version any more.
+    how: it came to be first, as its object says as well.
+    job: that made it, or was the last of which this very content came; None: it is forgotten.
+    source: of the rule's mirror, or what has its content there where that ledger was lost, and
+        its name with it. None: nothing is known of that document any more.
     """
 
-    job: JobRow
+    how: Provenance
+    job: JobRow | None
     source: VersionRow | None
 
 
@@ -130,7 +133,23 @@ class _Told:
 
     def _made_from(self, version: VersionRow) -> MadeFrom | None:
         job = self._ledger.jobs.of_result(version.mirror, version.path, version.sha256)
-        return None if job is None else MadeFrom(job, self._ledger.versions.get(job.version))
+        noted = self._ledger.results.at(version.mirror, version.path).get(version.sha256)
+        how = noted or (None if job is None else _told_by(job))
+        return None if how is None else MadeFrom(how, job, self._document(how, version.path))
+
+    def _document(self, how: Provenance, path: Path) -> VersionRow | None:
+        """Give the document that the result at *path* was made of."""
+        source = self._ledger.versions.get(how.source)
+        if source is not None:
+            return source
+        equal = (
+            row
+            for rule in self._rules
+            if rule.name == how.rule
+            for row in self._ledger.versions.with_content(rule.from_mirror, how.source_sha256)
+            if rule.puts(how, path, row)
+        )
+        return next(equal, None)
 
     def _verdict(
         self, rule: Rule, version: VersionRow, conversions: Sequence[Conversion]
@@ -156,6 +175,10 @@ class _Told:
         rows = self._ledger.versions.of(job.target_mirror, job.result_path)
         mine = [row for row in rows if row.sha256 == job.result_sha256]
         return max(mine, key=lambda row: (row.is_current, row.id), default=None)
+
+
+def _told_by(job: JobRow) -> Provenance:
+    return Provenance(job.version, job.sha256, job.rule, job.release or job.converter)
 
 
 def _is_called_for(job: JobRow, rule: Rule, version: VersionRow) -> bool:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from docferry.app.why import Conversion, MadeFrom, VersionStory, Why
-    from docferry.model import VersionRow
+    from docferry.job import JobRow
+    from docferry.model import Provenance, VersionRow
 
 _CAME = {
     Origin.LOCAL: "seen in the folder",
@@ -129,18 +130,39 @@ def _steps(story: VersionStory) -> Iterator[_Step]:
 
 
 def _made(version: VersionRow, made: MadeFrom) -> Iterator[_Step]:
-    """Say what a result was made from, and how."""
-    job = made.job
-    by = f"rule {job.rule}, {job.converter}" + (f" ({job.release})" if job.release else "")
-    is_again = job.claimed_at is not None and job.claimed_at > version.created_at
-    made_at = version.created_at if is_again else job.finished_at
-    yield _Step(made_at or version.created_at, f"made by {by}, job {job.id}")
-    if is_again and job.finished_at is not None:
-        yield _Step(job.finished_at, "made again, and the same came of it")
-    source = f"{job.mirror}: {job.path}, version {job.version}"
-    gone = "" if made.source is not None else ", of which the ledger has no more"
+    """Say what a result was made from, and how; and what was made again, later."""
+    how, job = made.how, made.job
+    by = "" if job is None else _by(job)
+    if job is not None and not _is_again(version, how, job):
+        yield _Step(job.finished_at or version.created_at, f"made by {by}")
+    else:
+        yield _Step(version.created_at, f"made by rule {how.rule}, {how.converter}")
+        if job is not None and job.finished_at is not None:
+            of = "" if job.version == how.source else f" of version {job.version}"
+            yield _Step(job.finished_at, f"made again{of} by {by}, and the same came of it")
     at = version.created_at if made.source is None else made.source.created_at
-    yield _Step(at, f"its document came: {source}{gone}, sha256 {job.sha256}")
+    yield _Step(at, f"its document came: {_document(made)}, sha256 {how.source_sha256}")
+
+
+def _by(job: JobRow) -> str:
+    release = f" ({job.release})" if job.release else ""
+    return f"rule {job.rule}, {job.converter}{release}, job {job.id}"
+
+
+def _is_again(version: VersionRow, how: Provenance, job: JobRow) -> bool:
+    """Say whether the result was there already when *job* last made it."""
+    if how.source != job.version or how.converter != (job.release or job.converter):
+        return True
+    return job.claimed_at is not None and job.claimed_at > version.created_at
+
+
+def _document(made: MadeFrom) -> str:
+    how, job, source = made.how, made.job, made.source
+    if source is not None:
+        was = "" if source.id == how.source else f" (then named {how.source})"
+        return f"{source.mirror}: {source.path}, version {source.id}{was}"
+    of = f"{job.mirror}: {job.path}, " if job is not None and job.version == how.source else ""
+    return f"{of}version {how.source}, of which the ledger has no more"
 
 
 def _converted(version: VersionRow, one: Conversion) -> Iterator[_Step]:

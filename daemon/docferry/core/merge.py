@@ -12,19 +12,24 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from docferry.errors import TemporaryError
-from docferry.model import Entry, FileState, Path, Side, SyncedState, Unknown
+from docferry.model import Entry, FileState, Path, Provenance, Side, SyncedState, Unknown
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A path at which the three trees are not as agreed."""
+    """
+    A path at which the three trees are not as agreed.
+
+    claimed: what the object says it was made of, once it was read (`Outcome.claimed`).
+    """
 
     path: Path
     local: FileState | None
     remote: FileState | None
     synced: SyncedState | None
+    claimed: Provenance | None = None
 
     @property
     def is_settled(self) -> bool:

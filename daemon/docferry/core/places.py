@@ -78,6 +78,24 @@ def result_path(place: str, version: Ulid, sha256: Sha256) -> Path:
     return template.format(ulid=version, sha256=sha256)
 
 
+def may_be_result(
+    path: Path, template: str, version: Ulid, sha256: Sha256, extension: str, rule: str
+) -> bool:
+    """Say whether *path* is one that *template* can give to the result of some document."""
+    values = {
+        "ulid": version,
+        "sha256": sha256,
+        "ext": extension.removeprefix("."),
+        "rule": rule,
+    }
+    pattern = ""
+    for literal, field, _, _ in string.Formatter().parse(template):
+        pattern += re.escape(literal)
+        if field is not None:
+            pattern += re.escape(values[field]) if field in values else ".*"
+    return re.fullmatch(pattern, path, re.DOTALL) is not None
+
+
 def is_place(text: str, mirror: str) -> bool:
     """Say whether *text* is a place in *mirror* that a result can be given a path of."""
     try:

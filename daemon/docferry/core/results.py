@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from docferry.core.paths import SEGMENT_BYTES, is_alias, is_plain, key_of
 from docferry.core.places import result_path
-from docferry.model import Origin, Path, Sha256
+from docferry.model import Attributes, Origin, Path, Provenance, Sha256
 
 #: What S3 takes as a key, in bytes. A mirror's prefix is part of it, so less may be had.
 KEY_BYTES = 1024
@@ -37,7 +37,16 @@ def way_for(found: Sha256 | None, wanted: Sha256, ours: Collection[Sha256]) -> W
     return Way.REPLACE if found in ours else Way.REFUSE
 
 
-def origin_of(told: Origin, *, is_result: bool) -> Origin:
+def claim_of(says: Attributes, sha256: Sha256) -> Provenance | None:
+    """
+    Give what an object says that its content, *sha256*, was made of.
+
+    Who edits an object may leave its metadata as it was: they are about another content then.
+    """
+    return says.made_from if says.sha256 == sha256 else None
+
+
+def origin_of(told: Origin, *, is_result: bool, is_claimed: bool = False) -> Origin:
     """
     Say where a content comes from that has come to rest at a path.
 
@@ -45,7 +54,10 @@ def origin_of(told: Origin, *, is_result: bool) -> Origin:
         told: By whoever saw it come: that is forgotten in a crash, and a person may have
             saved something else there meanwhile.
         is_result: A conversion has put this content there, or was about to.
+        is_claimed: Its object says so, and is believed.
     """
+    if is_claimed and told is Origin.STORE:
+        return Origin.CONVERSION
     if told not in (Origin.LOCAL, Origin.CONVERSION):
         return told
     return Origin.CONVERSION if is_result else Origin.LOCAL

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from docferry.core.filters import Filter
-from docferry.core.places import DEFAULT_TEMPLATE, place_of
+from docferry.core.places import DEFAULT_TEMPLATE, may_be_result, place_of, result_path
 from docferry.job import JobRow, NewJob, Priority
-from docferry.model import Origin, Path, VersionRow
+from docferry.model import Origin, Path, Provenance, VersionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,27 @@ class Rule:
         if job.place != self.place_for(job.path):
             return f"by its rule {self.name!r} its result belongs elsewhere now"
         return None
+
+    def puts(self, made_from: Provenance, path: Path, source: VersionRow | None) -> bool:
+        """
+        Say whether the rule puts what it makes of a document to *path*.
+
+        Args:
+            source: The document; None: nobody knows of it any more, so it may have been
+                any one whose result goes there.
+        """
+        if source is None:
+            return may_be_result(
+                path,
+                self.template,
+                made_from.source,
+                made_from.source_sha256,
+                self.extension,
+                self.name,
+            )
+        is_it = (source.mirror, source.sha256) == (self.from_mirror, made_from.source_sha256)
+        place = self.place_for(source.path)
+        return is_it and result_path(place, made_from.source, made_from.source_sha256) == path
 
 
 def recipe_for(recipes: Sequence[str]) -> str:

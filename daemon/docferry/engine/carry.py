@@ -255,9 +255,8 @@ class Carrier:
         if not self._outcomes:
             return
         outcomes, self._outcomes = self._outcomes, []
-        self._busy.difference_update(task.operation.path for task, _ in outcomes)
         try:
-            self._record(outcomes)
+            self._record_busy(outcomes)
         except TemporaryError as error:
             # The change stands, the note is missing: the next look finds equal sides.
             for task, _ in outcomes:
@@ -265,6 +264,13 @@ class Carrier:
             return
         self.done += len(outcomes)
         self._result.on_recorded(outcomes)
+
+    def _record_busy(self, outcomes: Sequence[tuple[Task, Outcome]]) -> None:
+        """Whoever finds that a path is not busy may ask the ledger what came of it."""
+        try:
+            self._record(outcomes)
+        finally:
+            self._busy.difference_update(task.operation.path for task, _ in outcomes)
 
 
 def _grouped(tasks: Sequence[Task]) -> Iterator[Sequence[Task]]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from docferry.core.results import claim_of
 from docferry.engine.beside import put_beside
 from docferry.engine.describe import Describe
 from docferry.engine.held import Held
@@ -277,7 +278,8 @@ class Executor:
         if held is not None:
             synced = SyncedState(written.sha256, written.token, etag, held, written.size)
             return Outcome(task.operation, synced)
-        return self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
+        outcome = self._agreed(task, written, written.token, etag, attributes, Origin.STORE)
+        return replace(outcome, claimed=claim_of(attributes, written.sha256))
 
     def _keep_both(self, task: Task, operation: KeepBoth) -> Outcome:
         """Copy first, then download over the path: it is never empty, and a crash repeats it."""
@@ -357,7 +359,9 @@ class Executor:
         assert remote is not None
         sha256 = content.sha256()
         content.confirm()
-        return Learned(replace(task.seen, remote=replace(remote, sha256=sha256)))
+        claimed = claim_of(content.attributes, sha256)
+        remote = replace(remote, sha256=sha256)
+        return Learned(replace(task.seen, remote=remote, claimed=claimed))
 
     def _adopted(self, task: Task, content: Content, token: Token) -> Outcome | None:
         """
@@ -416,7 +420,7 @@ class Executor:
         synced = SyncedState(
             operation.sha256, operation.local_token, operation.remote_token, version_id, size
         )
-        return Outcome(operation, synced, version)
+        return Outcome(operation, synced, version, claimed=task.seen.claimed)
 
     def _make_touched_last(self, task: Task, token: Token) -> None:
         """Make a local content last on which an agreement, or an archived version, will rest."""

@@ -1,9 +1,8 @@
 """
 The loop of one mirror: the only thread that decides about it.
 
-Hints come in from all sides (watcher, timers, other processes) and only mark paths
-or ask for a run. The loop looks at the three trees, decides, hands operations to
-the pool and writes down what came of them.
+Hints come from all sides (watcher, timers, other processes) and only mark paths or ask for a run.
+The loop looks at the three trees, decides, hands operations to the pool and writes down what came.
 """
 
 from __future__ import annotations
@@ -68,6 +67,7 @@ class MirrorLoop:
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait, self._asked
         )
+        self.is_on_its_way = self._planner.carrier.is_busy  #: of a path, for any thread
         self._outage = Outage()
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._agreed_listing: int | None = None  #: operations done when a poll found no change

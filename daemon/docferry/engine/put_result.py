@@ -34,6 +34,7 @@ from docferry.model import (
     FileState,
     Origin,
     Path,
+    Provenance,
     Sha256,
     Side,
     SyncedState,
@@ -64,11 +65,13 @@ class Target:
         folder: Its local side.
         mark: Tells its loop that something changed, and where it came from.
         trouble: Says why nothing may be put there for now; None: it may.
+        is_on_its_way: Says whether its loop is busy with a path.
     """
 
     folder: Storage
     mark: Callable[[Path, Origin | None], None]
     trouble: Callable[[], str | None] = lambda: None
+    is_on_its_way: Callable[[Path], bool] = lambda path: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +194,13 @@ class PutResults:
         if isinstance(found, Unknown):
             raise InTheWayError(_in_the_way(path, found.reason))
         sha256 = None if found is None else _hash_at(target.folder, path, found)
+        is_on_its_way = target.is_on_its_way(path)  # first: then the ledger tells what came of it
         ours = self._ledger.jobs.results_at(job.target_mirror, path) if sha256 else ()
-        match way_for(sha256, wanted, ours):
+        way = way_for(sha256, wanted, ours)
+        # Where a ledger was lost, what comes down, or is compared, may be an earlier result.
+        if is_on_its_way and way in (Way.WRITE, Way.REFUSE):
+            raise TemporaryError(f"{path} in mirror {job.target_mirror} is being carried over")
+        match way:
             case Way.LEAVE:
                 self._tell_of(job.target_mirror, target, path, wanted)
                 return path
@@ -234,14 +242,26 @@ class PutResults:
     def _refuse_anothers(self, job: JobRow, path: Path, sha256: Sha256) -> None:
         """Leave the result of another document that is there still: both want the same name."""
         made_from = self._ledger.results.at(job.target_mirror, path).get(sha256)
-        source = None if made_from is None else self._ledger.versions.get(made_from.source)
-        if source is None or (source.mirror, source.path) == (job.mirror, job.path):
+        if made_from is None:
+            return
+        source = self._ledger.versions.get(made_from.source)
+        if source is None:
+            self._refuse_unknown(job, path, made_from)
+            return
+        if (source.mirror, source.path) == (job.mirror, job.path):
             return
         if source.path in self._ledger.synced.get(source.mirror, [source.path]):
             raise InTheWayError(
                 f"cannot put the result to {path}: that of {source.path} is there; give the "
                 "rule a template that tells them apart, such as one with {path}"
             )
+
+    def _refuse_unknown(self, job: JobRow, path: Path, made_from: Provenance) -> None:
+        """Leave what was made of nobody knows what: others may have written that it is a result."""
+        held = self._ledger.versions.of(job.mirror, job.path)
+        if all(row.sha256 != made_from.source_sha256 for row in held):
+            why = f"it was made of version {made_from.source}, and nothing is known of that"
+            raise InTheWayError(_in_the_way(path, why))
 
     def _agreed(self, mirror: str, path: Path, found: Sha256 | None) -> SyncedState:
         """Give the agreement about what is to be displaced: it is archived by its name."""

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 
 from docferry.core import rebuild as core
 from docferry.core.merge import changed
+from docferry.core.results import claim_of
 from docferry.core.ulids import time_of
 from docferry.errors import (
     DocferryError,
@@ -33,7 +34,9 @@ from docferry.model import (
     Attributes,
     Entry,
     FileState,
+    Origin,
     Path,
+    Provenance,
     Sha256,
     Side,
     SyncedState,
@@ -125,6 +128,7 @@ class Rebuild:
         pool: Looks and reads; so many of its threads, so many requests at a time.
         folder: For a snapshot, packed and unpacked.
         targets: To which mirror each conversion of this one puts its results, by rule.
+        believe: Writes down which contents are results, by what their objects say.
         takes: Says whether a path is one that the mirror mirrors.
         size_here: Gives the size of the folder's file at a path; None: there is none.
     """
@@ -139,6 +143,7 @@ class Rebuild:
         folder: FilePath,
         *,
         targets: Mapping[str, str],
+        believe: Callable[[Sequence[tuple[VersionRow, Provenance]]], object],
         takes: Callable[[Path], bool],
         size_here: Callable[[Path], int | None],
         new_ulid: Callable[[], Ulid],
@@ -151,6 +156,7 @@ class Rebuild:
         self._pool = pool
         self._folder = folder
         self._targets = targets
+        self._believe = believe
         self._takes = takes
         self._size_here = size_here
         self._new_ulid = new_ulid
@@ -215,7 +221,8 @@ class Rebuild:
                 if found is not None:
                     untold.append(core.Archived(version, found[0], _time(found[1])))
         rows, followed = core.archived_versions(untold, self._mirror, self.new, self._now())
-        self._ledger.versions.add(rows)
+        says = {one.version: one.claims for one in untold}
+        self._ledger.versions.add(self._told_apart([(row, says[row.id]) for row in rows]))
         self.result.archived = len(rows)
         told = {row.id for row in rows}
         for one in untold:
@@ -289,7 +296,7 @@ class Rebuild:
             self._agree(found, bases)
 
     def _agree(self, found: Sequence[core.Found], bases: dict[Path, SyncedState]) -> None:
-        agreed: list[tuple[Path, SyncedState, VersionRow]] = []
+        told: list[tuple[VersionRow, core.Found]] = []
         unsure: list[core.Found] = []
         found = self._with_checksums(found)
         known = self._ledger.known([one.claims.version for one in found if one.claims.version])
@@ -297,10 +304,10 @@ class Rebuild:
             if self._is_believed(one, known, bases.get(one.path)):
                 row = core.version_told(one, self._mirror)
                 known[row.id] = (self._mirror, row.path, row.sha256)
-                agreed.append((one.path, core.agreement_on(row, one), row))
+                told.append((row, one))
             else:
                 unsure.append(one)
-        self.result.told += len(agreed)
+        self.result.told += len(told)
         for read in self._pool.map(self._read, unsure):
             if isinstance(read, str):
                 self.result.lose(read)
@@ -309,9 +316,27 @@ class Rebuild:
             one, sha256 = read
             row = self._row_of(one, sha256, known, bases.get(one.path))
             known[row.id] = (self._mirror, row.path, row.sha256)
-            agreed.append((one.path, core.agreement_on(row, one), row))
-        self.new += [row for _, _, row in agreed]
+            told.append((row, one))
+        rows = self._told_apart([(row, one.claims) for row, one in told])
+        self.new += rows
+        agreed = [
+            (one.path, core.agreement_on(row, one), row)
+            for row, (_, one) in zip(rows, told, strict=True)
+        ]
         self._ledger.agree(self._mirror, agreed)
+
+    def _told_apart(self, found: Sequence[tuple[VersionRow, Attributes]]) -> list[VersionRow]:
+        """Tell results apart from what people have put there."""
+        claimed = [
+            (row, said) for row, says in found if (said := claim_of(says, row.sha256)) is not None
+        ]
+        self._believe(claimed)
+        contents = [(row.path, row.sha256) for row, _ in found]
+        results = self._ledger.jobs.results_among(self._mirror, contents)
+        return [
+            replace(row, origin=Origin.CONVERSION) if (row.path, row.sha256) in results else row
+            for row, _ in found
+        ]
 
     def _with_checksums(self, found: Sequence[core.Found]) -> list[core.Found]:
         """Ask the store what it knows of those that claim to be ours: it saves reading them."""

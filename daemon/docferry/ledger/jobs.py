@@ -13,24 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
-    Select,
-    Subquery,
-    Text,
     Update,
     bindparam,
     case,
     func,
-    literal_column,
     null,
     select,
-    true,
-    union_all,
 )
 
 from docferry.core.failures import Failed
@@ -45,16 +37,15 @@ from docferry.job import (
     NewJob,
     Priority,
 )
-from docferry.ledger.database import Database, Transaction, chunks
+from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.group import GroupWriter
+from docferry.ledger.job_claims import claim
 from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
 from docferry.ledger.job_rows import JobRows, Queue
 from docferry.ledger.schema import job, result
 from docferry.model import Path, Sha256, Ulid
 
 __all__ = ["Jobs", "Queue", "insert_jobs"]
-
-MOST_CLAIMED = 16  #: at once, of each rule and priority
 
 LOST = "the worker did not come back in time"
 ENDED = "the daemon was ended while it ran"
@@ -65,21 +56,8 @@ _UNCOUNTED = job.c.attempts - 1
 #: An attempt that broke off counts if the document was in the converter's hands.
 _AFTER_LOSS = job.c.attempts - case((job.c.stage == JobStage.CONVERTING, 0), else_=1)
 _BEGAN = {JobStage.CONVERTING: "converting_at", JobStage.STORING: "storing_at"}
+_SAME_RESULT = Taken(("mirror", "path", "sha256"))
 _NO_LEASE: dict[str, object] = {"stage": None, "lease_until": None}
-_CLAIM = (
-    job.update()
-    .values(
-        state=JobState.RUNNING,
-        stage=JobStage.DOWNLOADING,
-        claimed_at=bindparam("claimed"),
-        converting_at=None,
-        storing_at=None,
-        lease_until=bindparam("lease"),
-        attempts=job.c.attempts + 1,
-    )
-    .where(job.c.id == bindparam("of_id"))
-)
-_THESE = select(job).where(job.c.id.in_(bindparam("ids", expanding=True)))
 _TOLD_WHEN_DONE = (
     "finished_at",
     "result_path",
@@ -139,7 +117,7 @@ class Jobs(JobRows, JobLetters):
         """
         if not next_of(()):
             return []
-        return self._group.write(lambda tx: _claim(tx, now, lease_until, next_of))
+        return self._group.write(lambda tx: claim(tx, now, lease_until, next_of))
 
     def advance(
         self,
@@ -171,7 +149,11 @@ class Jobs(JobRows, JobLetters):
             )
 
     def about_to_put(self, intended: Sequence[Intended], at: datetime) -> None:
-        """Note what is put where before it is: what a crash leaves there is known for ours."""
+        """
+        Note what is put where before it is: what a crash leaves there is known for ours.
+
+        What was there before, and comes back, is the later one's: its object says so too.
+        """
         rows = [
             {
                 "mirror": one.job.target_mirror,
@@ -185,7 +167,7 @@ class Jobs(JobRows, JobLetters):
             }
             for one in intended
         ]
-        self._group.write(lambda tx: tx.insert_missing(result, rows))
+        self._group.write(lambda tx: tx.upsert(result, rows, _SAME_RESULT))
 
     def finish(
         self,
@@ -362,28 +344,6 @@ def _as_bound(one: Finished) -> dict[str, object]:
     return {"of_id": one.job} | {f"new_{name}": value for name, value in told.items()}
 
 
-def _claim(
-    tx: Transaction,
-    now: datetime,
-    lease_until: datetime,
-    next_of: Callable[[Sequence[str]], Collection[str]],
-) -> list[JobRow]:
-    claimed: dict[Ulid, str] = {}
-    contents: set[tuple[Sha256, str]] = set()
-    rules = next_of(())
-    values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
-    for job_id, rule, sha256, recipe in tx.tuples(_due(len(values)), now=now, **values):
-        if rule in rules and (sha256, recipe) not in contents:
-            tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
-            claimed[job_id] = rule
-            contents.add((sha256, recipe))
-            rules = next_of([*claimed.values()])
-    if not claimed:
-        return []
-    rows = {row.id: row for row in tx.found(_THESE, JobRow, ids=[*claimed])}
-    return [rows[job_id] for job_id in claimed]
-
-
 def insert_jobs(
     tx: Transaction, jobs: Sequence[NewJob], unskips: Collection[Failure] = SKIPPED_FOR_NOW
 ) -> None:
@@ -459,45 +419,3 @@ def _is_running(job_id: Ulid, claimed_at: datetime | None) -> list[ColumnElement
     if claimed_at is not None:
         found.append(job.c.claimed_at == claimed_at)
     return found
-
-
-@lru_cache(maxsize=64)
-def _due(rules: int) -> Select[Any]:
-    """
-    Ask for the next jobs of so many rules, which come in by number.
-
-    For each rule and priority the index gives the first ones: however much is queued, and of
-    a rule that is not asked for, it is looked at no more than that.
-    """
-    some = _column("rule", [bindparam(f"rule_{one}", type_=Text) for one in range(rules)])
-    ranks = _column("priority", [literal_column(str(int(one)), Integer) for one in Priority])
-    due, running = job.alias("due"), job.alias("running")
-    firsts = (
-        select(due.c.id)
-        .where(
-            due.c.state == literal_column("'queued'"),
-            due.c.rule == some.c.rule,
-            due.c.priority == ranks.c.priority,
-            due.c.run_at <= bindparam("now"),
-            ~select(running.c.id)
-            .where(
-                running.c.sha256 == due.c.sha256,
-                running.c.recipe == due.c.recipe,
-                running.c.state == JobState.RUNNING,
-            )
-            .exists(),
-        )
-        .order_by(due.c.run_at, due.c.id)
-        .limit(MOST_CLAIMED)
-        .correlate(some, ranks)
-    )
-    return (
-        select(job.c.id, job.c.rule, job.c.sha256, job.c.recipe)
-        .select_from(some.join(ranks, true()).join(job, job.c.id.in_(firsts)))
-        .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
-        .with_for_update(skip_locked=True, of=job)  # where writers are not alone: PostgreSQL
-    )
-
-
-def _column(name: str, values: Sequence[ColumnElement[Any]]) -> Subquery:
-    return union_all(*(select(one.label(name)) for one in values)).subquery(f"every_{name}")

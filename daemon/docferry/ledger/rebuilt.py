@@ -161,6 +161,8 @@ def _copy_past(
     both.create_function("is_believed", 4, partial(_is_believed, targets), deterministic=True)
     where = " WHERE is_believed(rule, target_mirror, place, result_path)"
     _copy(both, schema.job, values, then=where)
+    both.create_function("is_plain", 1, is_plain, deterministic=True)
+    _copy(both, schema.result, values, then=" WHERE is_plain(path)")
 
 
 def _copy(

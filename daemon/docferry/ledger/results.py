@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import bindparam, select
 
 from docferry.ledger.database import Database
 from docferry.ledger.schema import result
-from docferry.model import Path, Provenance, Sha256
+from docferry.model import Path, Provenance, Sha256, VersionRow
 
 _AT = select(
     result.c.sha256,
@@ -30,3 +32,26 @@ class Results:
         with self._database.reading() as tx:
             rows = tx.tuples(_AT, mirror=mirror, path=path)
         return {sha256: Provenance(*facts) for sha256, *facts in rows}
+
+    def note_claimed(self, claimed: Sequence[tuple[VersionRow, Provenance]]) -> None:
+        """
+        Write down of versions that they are results, as their objects say.
+
+        What a job has written down of the same content stays.
+        """
+        rows = [
+            {
+                "mirror": version.mirror,
+                "path": version.path,
+                "sha256": version.sha256,
+                "put_at": version.created_at,
+                "source": made_from.source,
+                "source_sha256": made_from.source_sha256,
+                "rule": made_from.rule,
+                "converter": made_from.converter,
+            }
+            for version, made_from in claimed
+        ]
+        if rows:
+            with self._database.writing() as tx:
+                tx.insert_missing(result, rows)

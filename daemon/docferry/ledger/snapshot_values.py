@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, Table
 
 from docferry.errors import PermanentError
 from docferry.job import Priority
-from docferry.ledger.schema import Instant, Rank, Word, job, mirror, synced, version
+from docferry.ledger.schema import Instant, Rank, Word, job, mirror, result, synced, version
 
 _TYPES = {Boolean: "integer", BigInteger: "integer", Integer: "integer", Float: "real"}
 #: A job's is also the name of the folder that it is done in.
@@ -26,7 +26,9 @@ _ULIDS = (
     job.c.id,
     job.c.version,
     job.c.shared_with,
+    result.c.source,
 )
+_SHA256S = (result.c.sha256, result.c.source_sha256)
 #: As `schema.instant_text` writes it, a day that there is, and not at the end of all times.
 #: Without its fraction: SQLite rounds to milliseconds, and .9995 would be the next second.
 _IS_INSTANT = (
@@ -35,6 +37,7 @@ _IS_INSTANT = (
 )
 #: The last ones leave no room for a greater one.
 _IS_ULID = "length({0}) = 26 AND {0} GLOB '[0-6]*' AND {0} NOT GLOB '*[^0-9A-HJKMNP-TV-Z]*'"
+_IS_SHA256 = "length({0}) = 64 AND {0} NOT GLOB '*[^0-9a-f]*'"
 
 
 def check_form(database: sqlite3.Connection) -> None:
@@ -70,6 +73,8 @@ def _rule(column: Column[Any]) -> str:
     name = f'"{column.name}"'
     if column in set(_ULIDS):
         return _IS_ULID.format(name)
+    if column in set(_SHA256S):
+        return _IS_SHA256.format(name)
     if isinstance(column.type, Instant):
         return _IS_INSTANT.format(name)
     if isinstance(column.type, Word):

@@ -3,10 +3,10 @@ One mirror's part of the ledger as a file by itself, and that file read again.
 
 A snapshot goes into the mirror's own prefix, whose readers may be others than those of
 the next mirror's: nothing of another one is in it. It holds what was: agreements, versions,
-history, conflicts, other names, and the conversions that need not be done again. What is
-under way or waits for a decision (intents, uploads, holds, requests, problems, the patrol)
-is about both sides as they were at that moment; carried out on a later world it would do
-harm, and what of it still counts the next run finds.
+history, conflicts, other names, the conversions that need not be done again, and what others
+have put here. What is under way or waits for a decision (intents, uploads, holds, requests,
+problems, the patrol) is about both sides as they were at that moment; carried out on a later
+world it would do harm, and what of it still counts the next run finds.
 """
 
 from __future__ import annotations
@@ -39,10 +39,16 @@ KEPT = (
     schema.history,
     schema.conflict,
     schema.job,
+    schema.result,
 )
 #: Of a million versions zlib makes half in twice the time of its first level; more takes longer.
 _LEVEL = 1
 _CHUNK_BYTES = 1 << 20
+#: Of what was about to be put somewhere only what came to be there.
+_CAME_TO_BE = (
+    " AND EXISTS (SELECT 1 FROM real.version AS came WHERE came.mirror = result.mirror"
+    " AND came.path = result.path AND came.sha256 = result.sha256)"
+)
 #: A ledger is mostly hashes: it shrinks to a third. What grows more is none, and fills the disk.
 _MOST_GROWTH, _ALWAYS_BYTES = 100, 64 << 20
 _LOOKS_EVERY = 100_000  # steps of SQLite's machine: some milliseconds
@@ -178,9 +184,10 @@ def _copy_of(copy: sqlite3.Connection, real: Ledger, mirror: str) -> int:
     with indexed_at_once(copy):
         for table, mine in [(schema.mirror, "name"), *((table, "mirror") for table in KEPT)]:
             columns = columns_of(table)
+            are_kept = _CAME_TO_BE if table is schema.result else ""
             copy.execute(
                 f"INSERT INTO main.{table.name} ({columns}) SELECT {columns}"
-                f" FROM real.{table.name} WHERE {mine} = ?",
+                f" FROM real.{table.name} WHERE {mine} = ?" + are_kept,
                 [mirror],
             )
     [(last,)] = copy.execute("SELECT coalesce(max(id), 0) FROM main.history")
