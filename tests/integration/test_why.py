@@ -11,7 +11,7 @@ import pytest
 from commands import Desk
 from conversion_rows import RULE, SECOND, came_of, dead, done, job_of, queued, running
 from docferry.core.failures import Failed
-from docferry.job import BreakerState, ConverterRow, Failure
+from docferry.job import BreakerState, ConverterRow, Failure, Intended
 from docferry.ledger import Ledger
 from docferry.model import Origin, Provenance
 from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
@@ -105,7 +105,7 @@ def test_a_result_that_another_program_made_again_tells_which_one_made_it(
 ) -> None:
     job = running(ledger, "a.docx")
     made, at = sha_of("result of a.docx"), NOW + 5 * SECOND
-    ledger.jobs.about_to_put(job, "a.md", made, "xberg 1.3.9", at)
+    ledger.jobs.about_to_put([Intended(job, "a.md", made, "xberg 1.3.9")], at)
     ledger.jobs.finish(job.id, at, "a.md", made, release="xberg 1.3.9")
     ledger.record("processed", [came_of(job, "a.md", at)], at=at)
     newer = running(ledger, "a.docx", at=NOW + MINUTE, recipe="r2")

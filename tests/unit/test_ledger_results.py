@@ -62,8 +62,10 @@ def test_what_comes_back_was_made_by_whoever_puts_it_there_now(ledger: Ledger) -
     ledger.record("docs", [], [new_job("b")], at=NOW)
     first, later = claimed(ledger), claimed(ledger)
 
-    ledger.jobs.about_to_put(first, "a.md", sha_of("made"), "xberg 1.3.9", NOW)
-    ledger.jobs.about_to_put(later, "a.md", sha_of("made"), "xberg 1.4.0", NOW + MINUTE)
+    first_time = Intended(first, "a.md", sha_of("made"), "xberg 1.3.9")
+    ledger.jobs.about_to_put([first_time], NOW)
+    once_more = replace(first_time, job=later, release="xberg 1.4.0")
+    ledger.jobs.about_to_put([once_more], NOW + MINUTE)
 
     [made_from] = ledger.results.at("processed", "a.md").values()
     assert (made_from.source, made_from.converter) == (later.version, "xberg 1.4.0")
@@ -72,7 +74,8 @@ def test_what_comes_back_was_made_by_whoever_puts_it_there_now(ledger: Ledger) -
 def test_what_an_object_says_takes_the_place_of_nothing_that_a_job_has_noted(
     ledger: Ledger,
 ) -> None:
-    ledger.jobs.about_to_put(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9", NOW)
+    noted = Intended(claimed(ledger), "a.md", sha_of("made"), "xberg 1.3.9")
+    ledger.jobs.about_to_put([noted], NOW)
     row = replace(version("a.md", "made"), mirror="processed")
 
     claim = Provenance(ulid_of("other"), sha_of("other"), "to-markdown", "forged")

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from docferry.core.places import result_path
 from docferry.core.results import Way, is_by_path, way_for, why_unusable
+from docferry.engine.sides import LocalSide
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
@@ -42,7 +43,7 @@ from docferry.model import (
     Unknown,
     Written,
 )
-from docferry.storage.base import Arrival, Content, Storage
+from docferry.storage.base import Arrival, Content
 from docferry.storage.local_content import LocalContent, token_of
 
 _LOOKS = 5  #: at a path that somebody keeps changing
@@ -68,7 +69,7 @@ class Target:
         is_on_its_way: Says whether its loop is busy with a path.
     """
 
-    folder: Storage
+    folder: LocalSide
     mark: Callable[[Path, Origin | None], None]
     trouble: Callable[[], str | None] = lambda: None
     is_on_its_way: Callable[[Path], bool] = lambda path: False
@@ -399,7 +400,7 @@ def open_file(path: pathlib.Path) -> Content:
     return LocalContent(fd, path.name, token_of(os.fstat(fd)) or "", path.lstat)
 
 
-def _hash_at(folder: Storage, path: Path, found: FileState) -> Sha256:
+def _hash_at(folder: LocalSide, path: Path, found: FileState) -> Sha256:
     with folder.read(path, found.token) as content:
         digest = content.sha256()
         content.confirm()
