@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from benchmarks.bed import Options, say
-from benchmarks.conversions import convert
+from benchmarks.conversions import arrivals, convert
 from benchmarks.latency import latency
 from benchmarks.merging import merging
 from benchmarks.table import Figure, markdown, write_readme
@@ -28,6 +28,7 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "verify": verify,
     "rebuild": rebuild,
     "convert": convert,
+    "arrivals": arrivals,
 }
 
 

@@ -1,4 +1,4 @@
-"""Documents dropped until their Markdown is in the bucket, beside the library in a bare loop."""
+"""Documents that are converted: all at once, beside the library in a bare loop, and in a stream."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ import typst
 import servers
 from benchmarks.bed import Bed, Options, Tool, bed, say
 from benchmarks.table import Bound, Figure
+from docferry.job import JobRow, JobState
+from docferry.ledger import Ledger
 
 _PROCESSES = 2
 _LOOK_EVERY_S = 0.2
+_ARRIVALS_PER_S = 40
 #: What a person would write who wants the documents converted, and nothing else.
 _LOOP = """\
 import asyncio, pathlib, sys
@@ -70,8 +73,46 @@ def convert(options: Options) -> list[Figure]:
     ]
 
 
+def arrivals(options: Options) -> list[Figure]:
+    """Drop small documents one by one, about half as fast as they can be converted."""
+    count = options.size(1_000, 100)
+    with bed() as here:
+        say("  once, to make the documents:")
+        source = _make_documents(here.folder / "source", count)
+        docs, staged, command = _place_for(here, 0, source)
+        times = random.Random(count)
+        with here.daemon(command) as daemon:
+            for path in sorted(staged.iterdir()):
+                path.rename(docs / path.name)
+                time.sleep(times.expovariate(_ARRIVALS_PER_S))
+            _wait_for(daemon.log, count)
+        jobs = _jobs_in(here, "convert-0")
+    done = sum(job.state is JobState.DONE for job in jobs)
+    say(f"  {done} of {len(jobs)} done")
+    waits_s = [_waited_s(job) for job in jobs]
+    cuts = statistics.quantiles(waits_s, n=100, method="inclusive")
+    what = f"{count:,} documents, {_ARRIVALS_PER_S} a second, wait for a converter"
+    return [
+        Figure(f"{what}: p50", "s", statistics.median(waits_s)),
+        Figure(f"{what}: p99", "s", cuts[98], {}, (Bound(5.0),)),
+        Figure(f"{what}: longest", "s", max(waits_s), {}, (Bound(300.0),)),
+    ]
+
+
 def _drop(here: Bed, number: int, source: Path, count: int) -> float:
     """Give the seconds from the drop of copies of *source* to the last result in the bucket."""
+    docs, staged, command = _place_for(here, number, source)
+    with here.daemon(command) as daemon:
+        started_s = time.time()
+        staged.rename(docs / "dropped")
+        ended_s = _wait_for(daemon.log, count)
+    took_s = ended_s - started_s
+    say(f"  docferry: {took_s:.2f} s")
+    return took_s
+
+
+def _place_for(here: Bed, number: int, source: Path) -> tuple[Path, Path, tuple[str, ...]]:
+    """Give a mirrored folder, copies of *source* on its disk, and the daemon that converts."""
     docs, processed = here.new_folder("docs", number), here.new_folder("processed", number)
     staged = here.new_folder("staged", number)
     for path in source.iterdir():
@@ -83,18 +124,26 @@ def _drop(here: Bed, number: int, source: Path, count: int) -> float:
         '[[convert]]\nname = "text"\nfrom = "bench"\npatterns = ["*"]\n'
         'to = "processed"\nwith = "markdown"\n'
     )
-    command = here.docferry_run(f"convert-{number}", docs, f"docs-{number}", rest)
     os.sync()
-    with here.daemon(command) as daemon:
-        before = len(_uploads(daemon.log, "processed"))
-        started_s = time.time()
-        staged.rename(docs / "dropped")
-        while len(_uploads(daemon.log, "processed")) < before + count:
-            time.sleep(_LOOK_EVERY_S)
-        ended_s = max(_uploads(daemon.log, "processed"))
-    took_s = ended_s - started_s
-    say(f"  docferry: {took_s:.2f} s")
-    return took_s
+    return docs, staged, here.docferry_run(f"convert-{number}", docs, f"docs-{number}", rest)
+
+
+def _wait_for(log: Path, count: int) -> float:
+    """Wait until so many results are in the bucket; give when the last one came there."""
+    while len(found := _uploads(log, "processed")) < count:
+        time.sleep(_LOOK_EVERY_S)
+    return max(found)
+
+
+def _jobs_in(here: Bed, name: str) -> list[JobRow]:
+    with Ledger.open(here.folder / f"{name}-state" / "ledger.sqlite3", read_only=True) as ledger:
+        return ledger.jobs.all(limit=100_000)
+
+
+def _waited_s(job: JobRow) -> float:
+    """Give how long *job* was queued, to the claim that it was done by."""
+    assert job.claimed_at is not None
+    return (job.claimed_at - job.created_at).total_seconds()
 
 
 def _uploads(log: Path, mirror: str) -> list[float]:
