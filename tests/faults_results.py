@@ -11,6 +11,7 @@ RESULTS = ("integration/test_worker_results.py",)
 NOTED = ("unit/test_ledger_results.py",)
 SNAPSHOTS = ("unit/test_snapshots_of_results.py",)
 PLACES = ("unit/test_result_places.py",)
+OF_TEMPLATES = ("unit/test_places.py",)
 WHY = ("integration/test_why.py",)
 REBUILT_RESULTS = "test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy"
 LOST = "test_without_a_ledger_results_are_known_by_what_their_objects_say"
@@ -34,9 +35,30 @@ OF_RESULTS = (
     Fault(
         "what an unknown document was made into passes for a result wherever it is",
         "core/places.py",
-        "    return re.fullmatch(pattern, path, re.DOTALL) is not None\n",
+        "    return _are_in_order(_between_fields(template, values), path)\n",
         "    return True\n",
         CLAIMS,
+    ),
+    Fault(
+        "a character of a path belongs to two parts of a template",
+        "core/places.py",
+        " and len(path) - len(others[-1]) >= at\n",
+        "\n",
+        OF_TEMPLATES,
+    ),
+    Fault(
+        "a snapshot fills the memory by the place of a job",
+        "core/places.py",
+        "    if any(field not in (None, *_LAST) or form or sign for _, field, form, sign in parts):\n",
+        "    if any(field not in (None, *_LAST) for _, field, _, _ in parts):\n",
+        ("unit/test_ledger_snapshots.py",),
+    ),
+    Fault(
+        "a job of a snapshot calls any file its result",
+        "ledger/rebuilt.py",
+        " and is_of_place(result_path, place)\n",
+        "\n",
+        ("unit/test_ledger_snapshots.py",),
     ),
     Fault(
         "a result is believed to be one in any mirror",

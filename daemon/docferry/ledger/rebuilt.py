@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import Table, null, select
 
 from docferry.core.paths import is_odd, is_plain
-from docferry.core.places import is_place
+from docferry.core.places import is_of_place, is_place
 from docferry.ledger import schema
 from docferry.ledger.database import Taken, chunks
 from docferry.ledger.ledger import Ledger
@@ -191,7 +191,9 @@ def _is_believed(
 ) -> bool:
     """Say whether a job is one that a configured conversion may have left."""
     is_ours = targets.get(rule) == target_mirror and is_place(place, target_mirror)
-    return is_ours and (result_path is None or is_plain(result_path))
+    if not is_ours or result_path is None:
+        return is_ours
+    return is_plain(result_path) and is_of_place(result_path, place)
 
 
 def _agreement(mirror: str, path: Path, state: SyncedState) -> dict[str, object]:
