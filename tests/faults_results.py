@@ -12,6 +12,7 @@ NOTED = ("unit/test_ledger_results.py",)
 SNAPSHOTS = ("unit/test_snapshots_of_results.py",)
 PLACES = ("unit/test_result_places.py",)
 OF_TEMPLATES = ("unit/test_places.py",)
+ON_PURPOSE = ("integration/test_convert_on_purpose.py",)
 WHY = ("integration/test_why.py",)
 REBUILT_RESULTS = "test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy"
 LOST = "test_without_a_ledger_results_are_known_by_what_their_objects_say"
@@ -186,8 +187,8 @@ OF_RESULTS = (
     Fault(
         "a snapshot may name any path as that of a result",
         "ledger/rebuilt.py",
-        '    _copy(both, schema.result, values, then=" WHERE is_plain(path)")\n',
-        "    _copy(both, schema.result, values)\n",
+        'values, anew=told, then=" WHERE is_plain(path)")\n',
+        "values, anew=told)\n",
         SNAPSHOTS,
     ),
     Fault(
@@ -225,5 +226,40 @@ OF_RESULTS = (
         "            if rule.puts(how, path, row)\n",
         "",
         WHY,
+    ),
+    Fault(
+        "what the bucket says of a result is told as a fact",
+        "cli/why.py",
+        ' if made.is_claim else ""',
+        ' if False else ""',
+        WHY,
+    ),
+    Fault(
+        "what an object says of itself is noted as a fact",
+        "ledger/results.py",
+        '                "is_claim": True,\n',
+        '                "is_claim": False,\n',
+        NOTED,
+    ),
+    Fault(
+        "what a snapshot says of results is a fact",
+        "ledger/rebuilt.py",
+        '{"is_claim": "1"}',
+        "{}",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "what says of itself that it is a result is never converted",
+        "app/convert_again.py",
+        "    is_meant = rule is not None and isinstance(found, tuple)\n",
+        "    is_meant = False\n",
+        ON_PURPOSE,
+    ),
+    Fault(
+        "to name a rule has all results below a folder converted again",
+        "app/convert_again.py",
+        "    is_meant = rule is not None and isinstance(found, tuple)\n",
+        "    is_meant = rule is not None\n",
+        ON_PURPOSE,
     ),
 )

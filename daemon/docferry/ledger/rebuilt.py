@@ -162,7 +162,8 @@ def _copy_past(
     where = " WHERE is_believed(rule, target_mirror, place, result_path)"
     _copy(both, schema.job, values, then=where)
     both.create_function("is_plain", 1, is_plain, deterministic=True)
-    _copy(both, schema.result, values, then=" WHERE is_plain(path)")
+    told = {"is_claim": "1"}  # whoever writes to the bucket may have written that, too
+    _copy(both, schema.result, values, anew=told, then=" WHERE is_plain(path)")
 
 
 def _copy(
