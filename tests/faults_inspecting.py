@@ -272,4 +272,18 @@ INSPECTING = (
         "    found: dict[str, QueueFigures] = {}\n",
         REPORT,
     ),
+    Fault(
+        "JSON with a name from the bucket steers the terminal",
+        "cli/output.py",
+        '        click.echo(_NO_ASCII.sub(_escaped, text))\n',
+        "        click.echo(text)\n",
+        ("unit/test_output.py",),
+    ),
+    Fault(
+        "a name passes for the next line of the log",
+        "logs.py",
+        ' if key == "exception" else ""\n',
+        "\n",
+        ("unit/test_logs.py",),
+    ),
 )
