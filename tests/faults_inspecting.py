@@ -280,10 +280,10 @@ INSPECTING = (
         ("unit/test_output.py",),
     ),
     Fault(
-        "a name passes for the next line of the log",
+        "a name in the log passes for another one",
         "logs.py",
-        ' if key == "exception" else ""\n',
-        "\n",
+        "char if char.isprintable() or char in kept else",
+        "char if char > '\\x9f' or char.isprintable() or char in kept else",
         ("unit/test_logs.py",),
     ),
 )
