@@ -113,7 +113,7 @@ CONFINING = (
     Fault(
         "a converter ends who would end what it leaves behind",
         "convert/confine.py",
-        "        _become(spec, command, scope, [os.getppid(), daemon])\n",
+        "        _become(spec, command, scope, [os.getppid(), daemon], threads)\n",
         "        _become(spec, command, scope)\n",
         (f"{HOSTILE}::test_who_ends_it_cannot_be_ended_or_slowed_down",),
     ),
@@ -292,6 +292,13 @@ CONFINING = (
         "        *(_own_turns(machine) if guarded else ()),\n",
         "",
         (f"{HOSTILE}::test_who_ends_it_cannot_be_ended_or_slowed_down",),
+    ),
+    Fault(
+        "a child says what makes the daemon stumble",
+        "convert/pool.py",
+        "        except (RecursionError, OverflowError) as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        POOL,
     ),
     Fault(
         "a converter takes what other programs share in memory",
