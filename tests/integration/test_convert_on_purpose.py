@@ -131,7 +131,9 @@ def test_what_no_rule_takes_is_refused_with_the_reason_of_each(desk: Desk, ledge
     assert "small: the file has 10 bytes, and max_size is 5" in said.errors
 
 
-def test_a_result_is_converted_only_if_it_and_the_rule_are_named(desk: Desk, ledger: Ledger) -> None:
+def test_a_result_is_converted_only_if_it_and_its_rule_are_named(
+    desk: Desk, ledger: Ledger
+) -> None:
     job = done(ledger, "a.docx", "out/a.docx", mirror="docs", target_mirror="docs")
     assert job.result_path is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
@@ -148,6 +148,7 @@ def test_no_name_takes_long_to_be_told_from_a_pattern(pattern: str) -> None:
     ),
     st.text("a-b*/", max_size=14),
 )
+@example(["a", "*", "/**", "/", "a", "*", "-"], "a/b/a-/ab")
 def test_quick_patterns_take_what_those_of_pathspec_take(pieces: list[str], path: str) -> None:
     pattern = "".join(pieces)
     try:

@@ -192,9 +192,7 @@ def _is_believed(
 ) -> bool:
     """Say whether a job is one that a configured conversion may have left."""
     is_ours = targets.get(rule) == target_mirror and is_place(place, target_mirror)
-    if not is_ours or result_path is None:
-        return is_ours
-    return is_plain(result_path) and is_of_place(result_path, place)
+    return is_ours and (result_path is None or is_of_place(result_path, place))
 
 
 def _agreement(mirror: str, path: Path, state: SyncedState) -> dict[str, object]:
