@@ -138,9 +138,11 @@ def _between_fields(template: str, values: Mapping[str, str]) -> list[str]:
     literals = [""]
     for literal, field, _, _ in string.Formatter().parse(template):
         literals[-1] += literal
+        if field is None:
+            continue
         if field in values:
             literals[-1] += values[field]
-        elif field is not None:
+        else:
             literals.append("")
     return literals
 
