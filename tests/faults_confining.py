@@ -14,7 +14,7 @@ CONFINING = (
     Fault(
         "a converter makes sockets of the network",
         "convert/confine.py",
-        "    try_to(lambda: calls.refuse_calls(guarded))\n",
+        "    try_to(lambda: calls.refuse_calls(guarded, threads))\n",
         "",
         ("integration/test_confine.py::test_no_socket_of_the_network_can_be_made",),
     ),
@@ -113,9 +113,9 @@ CONFINING = (
     Fault(
         "a converter ends who would end what it leaves behind",
         "convert/confine.py",
-        "        _become(spec, command, scope, [os.getppid(), daemon])\n",
+        "        _become(spec, command, scope, [os.getppid(), daemon], threads)\n",
         "        _become(spec, command, scope)\n",
-        (f"{HOSTILE}::test_who_ends_it_cannot_be_ended",),
+        (f"{HOSTILE}::test_who_ends_it_cannot_be_ended_or_slowed_down",),
     ),
     Fault(
         "a converter sets the limits of others",
@@ -278,5 +278,33 @@ CONFINING = (
         "    if kind.media_type and kind.extension == produces:\n",
         "    if kind.extension:\n",
         ("unit/test_results.py",),
+    ),
+    Fault(
+        "a converter ends the daemon by one of its threads",
+        "convert/confine_calls.py",
+        "            for thread in threads\n",
+        "            for thread in threads[:0]\n",
+        (f"{HOSTILE}::test_who_ends_it_cannot_be_ended_or_slowed_down",),
+    ),
+    Fault(
+        "a converter has the daemon run when nobody else wants to",
+        "convert/confine_calls.py",
+        "        *(_own_turns(machine) if guarded else ()),\n",
+        "",
+        (f"{HOSTILE}::test_who_ends_it_cannot_be_ended_or_slowed_down",),
+    ),
+    Fault(
+        "a child says what makes the daemon stumble",
+        "convert/pool.py",
+        "        except (RecursionError, OverflowError) as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        POOL,
+    ),
+    Fault(
+        "a converter takes what other programs share in memory",
+        "convert/confine_calls.py",
+        "            *(29, 30, 31, 64,",
+        "            *(29, 64,",
+        (f"{HOSTILE}::test_the_kernel_refuses",),
     ),
 )

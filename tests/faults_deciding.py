@@ -456,4 +456,18 @@ DECIDING = (
         "is_it",
         RETENTION,
     ),
+    Fault(
+        "a name of hyphens stops the daemon",
+        "core/filters.py",
+        "re.compile(_quick(pattern.regex.pattern))",
+        "re.compile(pattern.regex.pattern)",
+        ("unit/test_filters.py",),
+    ),
+    Fault(
+        "what follows a star is looked for across what comes first",
+        "core/filters.py",
+        "        elif not _ONE.fullmatch(part):\n            since = None\n",
+        "",
+        ("unit/test_filters.py",),
+    ),
 )

@@ -36,7 +36,7 @@ REBUILDING = (
     Fault(
         "a job of a snapshot may have put its result anywhere",
         "ledger/rebuilt.py",
-        "    return is_ours and (result_path is None or is_plain(result_path))\n",
+        "    return is_ours and (result_path is None or is_of_place(result_path, place))\n",
         "    return is_ours\n",
         LEDGER_SNAPSHOTS,
     ),

@@ -11,6 +11,8 @@ RESULTS = ("integration/test_worker_results.py",)
 NOTED = ("unit/test_ledger_results.py",)
 SNAPSHOTS = ("unit/test_snapshots_of_results.py",)
 PLACES = ("unit/test_result_places.py",)
+OF_TEMPLATES = ("unit/test_places.py",)
+ON_PURPOSE = ("integration/test_convert_on_purpose.py",)
 WHY = ("integration/test_why.py",)
 REBUILT_RESULTS = "test_a_rebuild_from_objects_knows_results_and_replaces_them_and_no_copy"
 LOST = "test_without_a_ledger_results_are_known_by_what_their_objects_say"
@@ -34,9 +36,23 @@ OF_RESULTS = (
     Fault(
         "what an unknown document was made into passes for a result wherever it is",
         "core/places.py",
-        "    return re.fullmatch(pattern, path, re.DOTALL) is not None\n",
+        "    return _are_in_order(_between_fields(template, values), path)\n",
         "    return True\n",
         CLAIMS,
+    ),
+    Fault(
+        "a character of a path belongs to two parts of a template",
+        "core/places.py",
+        " and len(path) - len(others[-1]) >= at\n",
+        "\n",
+        OF_TEMPLATES,
+    ),
+    Fault(
+        "a snapshot fills the memory by the place of a job",
+        "core/places.py",
+        " or form or sign for _, field, form, sign in parts):\n",
+        " for _, field, _, _ in parts):\n",
+        ("unit/test_ledger_snapshots.py",),
     ),
     Fault(
         "a result is believed to be one in any mirror",
@@ -164,8 +180,8 @@ OF_RESULTS = (
     Fault(
         "a snapshot may name any path as that of a result",
         "ledger/rebuilt.py",
-        '    _copy(both, schema.result, values, then=" WHERE is_plain(path)")\n',
-        "    _copy(both, schema.result, values)\n",
+        'values, anew=told, then=" WHERE is_plain(path)")\n',
+        "values, anew=told)\n",
         SNAPSHOTS,
     ),
     Fault(
@@ -203,5 +219,40 @@ OF_RESULTS = (
         "            if rule.puts(how, path, row)\n",
         "",
         WHY,
+    ),
+    Fault(
+        "what the bucket says of a result is told as a fact",
+        "cli/why.py",
+        ' if made.is_claim else ""',
+        ' if False else ""',
+        WHY,
+    ),
+    Fault(
+        "what an object says of itself is noted as a fact",
+        "ledger/results.py",
+        '                "is_claim": True,\n',
+        '                "is_claim": False,\n',
+        NOTED,
+    ),
+    Fault(
+        "what a snapshot says of results is a fact",
+        "ledger/rebuilt.py",
+        '{"is_claim": "1"}',
+        "{}",
+        SNAPSHOTS,
+    ),
+    Fault(
+        "what says of itself that it is a result is never converted",
+        "app/convert_again.py",
+        "    is_meant = rule is not None and isinstance(found, tuple)\n",
+        "    is_meant = False\n",
+        ON_PURPOSE,
+    ),
+    Fault(
+        "to name a rule has all results below a folder converted again",
+        "app/convert_again.py",
+        "    is_meant = rule is not None and isinstance(found, tuple)\n",
+        "    is_meant = rule is not None\n",
+        ON_PURPOSE,
     ),
 )

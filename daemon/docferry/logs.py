@@ -133,7 +133,7 @@ _OUR_TOKENS = frozenset({"local_token", "remote_token"})  # ETags and the like: 
 _IN_URL = re.compile(r"([?&;](?:X-Amz-[\w-]+|sig|signature|AWSAccessKeyId)=)[^&\s\"'<>]+", re.I)
 _USER_IN_URL = re.compile(r"(://)[^/\s:@]+:[^/\s@]+(@)")
 _IN_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+", re.I)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_IN_TRACEBACKS = "\n\t"
 _QUIET = ("apscheduler", "botocore", "boto3", "urllib3", "watchdog")
 
 
@@ -295,10 +295,13 @@ def _masked_text(text: str) -> str:
 
 
 def _escape(_logger: object, _level: str, event: EventDict) -> EventDict:
-    """Keep file names with control characters from steering the terminal."""
+    """Keep file names from steering the terminal, and from looking like the next line."""
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+            kept = _IN_TRACEBACKS if key == "exception" else ""
+            event[key] = "".join(
+                char if char.isprintable() or char in kept else repr(char)[1:-1] for char in value
+            )
     return event
 
 

@@ -131,14 +131,21 @@ def test_what_no_rule_takes_is_refused_with_the_reason_of_each(desk: Desk, ledge
     assert "small: the file has 10 bytes, and max_size is 5" in said.errors
 
 
-def test_results_are_not_converted_again(desk: Desk, ledger: Ledger) -> None:
+def test_a_result_is_converted_only_if_it_and_its_rule_are_named(
+    desk: Desk, ledger: Ledger
+) -> None:
     job = done(ledger, "a.docx", "out/a.docx", mirror="docs", target_mirror="docs")
     assert job.result_path is not None
 
     said = desk.asks("convert", job.result_path, "--mirror", "docs")
 
-    assert said.code == 2
-    assert "results of conversions are not converted again" in said.errors
+    below = desk.asks("convert", "out", "--mirror", "docs", "--rule", "to-markdown")
+    meant = desk.asks("convert", job.result_path, "--mirror", "docs", "--rule", "to-markdown")
+
+    for refused in (said, below):
+        assert refused.code == 2
+        assert "results of conversions are not converted again" in refused.errors
+    assert "1 conversion asked for" in meant.text
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,10 @@ def call(*arguments):
 #: What is asked for, by what it would be good for. The numbers are those of x86_64.
 _ASKED = {
     "memory that outlives it": "call(29, 0, 4096, 0o1600)",
+    "memory of others": "call(30, 0, 0, 0)",
+    "to remove the memory of others": "call(31, 0, 0, 0)",
+    "semaphores of others": "call(66, 0, 0, 0)",
+    "messages to others": "call(69, 0, ctypes.create_string_buffer(64), 1, 0)",
     "messages that outlive it": "call(68, 0, 0o1600)",
     "semaphores that outlive it": "call(64, 0, 1, 0o1600)",
     "a queue that outlives it": "call(240, b'queue', 0o102, 0o600, 0)",
@@ -92,20 +96,54 @@ def test_no_service_of_the_machine_can_be_called(
                 service.accept()
 
 
-@pytest.mark.parametrize("target", ["os.getppid()", "-os.getppid()", "-1", "DAEMON"])
-def test_who_ends_it_cannot_be_ended(target: str) -> None:
-    """As for a daemon that is not root: to the kernel all of its user's are alike."""
+@pytest.mark.parametrize(
+    "asked",
+    [
+        # Signal 0 asks whether one may be sent.
+        "os.kill(os.getppid(), 0)",
+        "os.kill(-os.getppid(), 0)",
+        "os.kill(-1, 0)",
+        "os.kill(DAEMON, 0)",
+        "os.kill(THREAD, 0)",
+        "os.setpriority(os.PRIO_PROCESS, DAEMON, 19)",
+        "os.setpriority(os.PRIO_USER, 0, 19)",
+        "os.sched_setaffinity(DAEMON, {0})",
+        "os.sched_setscheduler(THREAD, os.SCHED_IDLE, os.sched_param(0))",
+    ],
+)
+def test_who_ends_it_cannot_be_ended_or_slowed_down(asked: str) -> None:
+    said = asked_of_its_own_user(asked)
+
+    assert "PermissionError" in said
+
+
+def test_it_may_say_when_and_where_it_runs_itself() -> None:
+    said = asked_of_its_own_user(
+        "os.setpriority(os.PRIO_PROCESS, 0, 19)\n"
+        "os.sched_setaffinity(0, os.sched_getaffinity(0))\n"
+        "os.kill(os.getpid(), 0)"
+    )
+
+    assert said == "\n"
+
+
+def asked_of_its_own_user(asked: str) -> str:
+    """Run *asked* as for a daemon that is not root: to the kernel all of its user's are alike."""
     other = NOBODY if os.geteuid() == 0 else None
-    asked = f"import os; os.kill({target}, 0)"  # signal 0 asks whether one may be sent
     code = (
-        "import os, pathlib, sys, tempfile\n"
+        "import os, pathlib, sys, tempfile, threading\n"
         "from docferry.convert import Limits\n"
         "from docferry.convert.process import Children\n"
         "children = Children(namespaces=False, landlock=False)\n"
+        "ends = threading.Event()\n"
+        "thread = threading.Thread(target=ends.wait)\n"
+        "thread.start()\n"
         "with tempfile.TemporaryDirectory() as folder:\n"
-        f"    asked = {asked!r}.replace('DAEMON', str(os.getpid()))\n"
+        f"    asked = {'import os; ' + asked!r}.replace('DAEMON', str(os.getpid()))\n"
+        "    asked = asked.replace('THREAD', str(thread.native_id))\n"
         "    command = [sys.executable, '-c', asked]\n"
         "    print(children.run(command, folder=pathlib.Path(folder), limits=Limits()).errors)\n"
+        "ends.set()\n"
     )
 
     said = subprocess.run(
@@ -119,8 +157,7 @@ def test_who_ends_it_cannot_be_ended(target: str) -> None:
         group=other,
         extra_groups=None if other is None else [],
     )
-
-    assert "PermissionError" in said.stdout
+    return said.stdout
 
 
 @pytest.mark.root

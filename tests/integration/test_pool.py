@@ -54,13 +54,15 @@ def _last_words(pid: int) -> bytes:
 
 
 def answering(answer: str) -> list[str]:
-    """A child that gives *answer*, whatever it is asked."""
+    """A child that gives *answer*, as JSON or in bytes, whatever it is asked."""
     code = (
         "import json, socket, sys\n"
         "daemon = socket.socket(fileno=int(sys.argv[1]))\n"
         "daemon.send(b'{\"ready\": true}')\n"
         "request = json.loads(socket.recv_fds(daemon, 65536, 2)[0])\n"
-        f"daemon.send(json.dumps({answer}).encode())\n"
+        f"answer = {answer}\n"
+        "is_raw = isinstance(answer, bytes)\n"
+        "daemon.send(answer if is_raw else json.dumps(answer).encode())\n"
         "daemon.recv(1)"
     )
     return [sys.executable, "-c", code]
@@ -151,6 +153,8 @@ def test_a_child_that_died_idle_is_replaced(
         '{"code": "ok"}',
         '"nonsense"',
         '{**request, "code": "ok"}',
+        'b"[" * 16_000',
+        '{**request, "code": "ok", "note": "", "message": "", "memory_mib": 10**4000}',
     ],
 )
 def test_an_answer_that_is_none_costs_the_document_not_the_next(

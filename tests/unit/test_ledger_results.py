@@ -83,3 +83,16 @@ def test_what_an_object_says_takes_the_place_of_nothing_that_a_job_has_noted(
 
     [made_from] = ledger.results.at("processed", "a.md").values()
     assert made_from.source == ulid_of("a.docx")
+    assert not ledger.results.is_claim("processed", "a.md", sha_of("made"))
+
+
+def test_what_only_an_object_says_is_a_claim_until_a_job_puts_it_there(ledger: Ledger) -> None:
+    row = replace(version("a.md", "made"), mirror="processed")
+    claim = Provenance(ulid_of("other"), sha_of("other"), "to-markdown", "forged")
+    ledger.results.note_claimed([(row, claim)])
+    before = ledger.results.is_claim("processed", "a.md", row.sha256)
+
+    ledger.jobs.about_to_put([Intended(claimed(ledger), "a.md", row.sha256, "xberg 1.3.9")], NOW)
+
+    assert before
+    assert not ledger.results.is_claim("processed", "a.md", row.sha256)

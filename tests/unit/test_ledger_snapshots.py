@@ -339,9 +339,11 @@ def test_that_held_versions_may_be_forgotten_goes_along_whatever_the_mirror_is_c
         ("result_path", "/etc/passwd"),
         ("result_path", ""),
         ("result_path", ".docferry/mirror.json"),
+        ("result_path", "contracts/jane.md"),  # not of that place
         ("place", "people/{ulid}.md"),
         ("place", "processed/../people/{ulid}.md"),
         ("place", "processed/{nobody}"),
+        ("place", "processed/{ulid:>3000}.md"),
     ],
 )
 def test_a_job_that_no_configured_conversion_can_have_left_is_not_taken_over(

@@ -273,6 +273,17 @@ def test_a_file_name_cannot_steer_the_terminal() -> None:
     assert "evil\\x1b]0;title\\x07.pdf" in terminal.getvalue().replace("\\\\", "\\")
 
 
+@pytest.mark.parametrize("name", ["a\u202egpj.exe", "a\u2028b", "a\n2026-11-26 [info] done"])
+def test_a_file_name_cannot_pass_for_another_or_for_the_next_line(name: str) -> None:
+    terminal = Terminal()
+    configure("info", "console", stream=terminal)
+
+    get_logger("here").info("operation.done", path=name)
+
+    assert len(terminal.getvalue().splitlines()) == 1
+    assert "\u202e" not in terminal.getvalue()
+
+
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     configure("info", "json", stream=Broken())
 

@@ -62,6 +62,14 @@ def test_json_keeps_every_character_of_a_name(capsys: pytest.CaptureFixture[str]
     assert printed_json({"path": name}, capsys) == {"path": name}
 
 
+def test_json_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_json({"path": "a\x9b2J\u202egpj\udc80\U000e0041é"})
+
+    said = capsys.readouterr().out
+    assert '"a\\u009b2J\\u202egpj\\udc80\\udb40\\udc41é"' in said
+    assert all(char.isprintable() or char == "\n" for char in said)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

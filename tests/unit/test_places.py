@@ -9,7 +9,9 @@ from docferry.core.places import (
     FIELDS,
     fields_in,
     is_named_after,
+    is_of_place,
     is_place,
+    may_be_result,
     place_of,
     result_path,
 )
@@ -73,6 +75,10 @@ def test_every_field_can_be_named_and_no_other() -> None:
         ("processed", False),
         ("processed/{nobody}", False),
         ("processed/{ulid.nothing}", False),
+        ("processed/{ulid.__class__}", False),
+        ("processed/{ulid!r}", False),
+        ("processed/{ulid:>9000000000}", False),  # nine gigabytes
+        ("{ulid:>9000000000}/processed", False),
         ("processed/{0}", False),
         ("processed/{", False),
     ],
@@ -99,3 +105,45 @@ def test_a_place_tells_a_name_or_does_not(template: str, path: str, *, is_so: bo
     place = place_of("processed", template, path, ".md", "text")
 
     assert is_named_after(place, path) is is_so
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "may_be"),
+    [
+        ("{ulid}.{ext}", f"{ULID}.md", True),
+        ("{ulid}.{ext}", "01KAT0000000000000000000BB.md", False),
+        ("{dir}{stem}.{ext}", "in/a.md", True),
+        ("{dir}{stem}.{ext}", "in/a.md.txt", False),
+        ("{rule}/{path}.{ext}", "text/in/a.docx.md", True),
+        ("{rule}/{path}.{ext}", "others/in/a.docx.md", False),
+        ("{stem}-{name}-end", "a-a.docx-end", True),
+        ("{stem}-{name}-end", "a-end", False),  # no character belongs to two parts
+        ("{stem}-x-{sha256}", f"a-x-b-x-{SHA256}", True),
+        ("{dir}{stem}", "in/a\nb", True),
+        ("fixed", "fixed", True),
+        ("fixed", "fixed.md", False),
+    ],
+)
+def test_a_path_is_one_that_a_template_can_give_or_it_is_not(
+    template: str, path: str, *, may_be: bool
+) -> None:
+    assert may_be_result(path, template, ULID, SHA256, ".md", "text") is may_be
+
+
+def test_no_path_takes_long_to_be_told_from_a_result() -> None:
+    """A pattern with nine wildcards would not end in a lifetime; strangers choose the paths."""
+    template = "/".join(["{dir}{stem}"] * 4) + "/{name}.{ext}"
+
+    assert not may_be_result("a/-" * 341, template, ULID, SHA256, ".md", "text")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_so"),
+    [
+        ("in/01KAT0000000000000000000BB.md", True),  # of another version: results are shared
+        (f"in/{ULID}.pdf", False),
+        (f"out/{ULID}.md", False),
+    ],
+)
+def test_a_path_belongs_to_a_place_or_does_not(path: str, *, is_so: bool) -> None:
+    assert is_of_place(path, "processed/in/{ulid}.md") is is_so

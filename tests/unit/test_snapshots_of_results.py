@@ -68,6 +68,19 @@ def test_what_an_older_ledger_had_put_there_is_known_too(
     assert rebuilt.results.at("docs", "a") == {agreed("a").sha256: MADE_FROM}
 
 
+def test_what_a_snapshot_says_of_a_result_is_a_claim_whatever_it_says(
+    ledger: Ledger, rebuilt: Rebuilt, tmp_path: pathlib.Path
+) -> None:
+    put_results(ledger, "a")
+    plain = unpacked(ledger, tmp_path / "new")
+    with closing(sqlite3.connect(plain)) as raw, raw:
+        raw.execute("UPDATE result SET is_claim = 0")
+
+    rebuilt.take_over(plain, "docs", {})
+
+    assert rebuilt.results.is_claim("docs", "a", agreed("a").sha256)
+
+
 def test_a_result_at_a_path_that_no_mirror_has_is_not_taken_over(
     ledger: Ledger, rebuilt: Rebuilt, tmp_path: pathlib.Path
 ) -> None:

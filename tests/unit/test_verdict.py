@@ -38,7 +38,8 @@ TAKEN = version("a.pdf")  # of 10 bytes
         (replace(TAKEN, mirror="other"), "it is for files of docs"),
         (
             replace(TAKEN, origin=Origin.CONVERSION),
-            "results of conversions are not converted again",
+            "results of conversions are not converted again, unless docferry convert PATH "
+            "--rule NAME asks for it",
         ),
     ],
 )

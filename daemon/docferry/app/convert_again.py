@@ -63,14 +63,16 @@ def wanted(
     shapes = _shapes(config, rule)
     documents, jobs = 0, list[NewJob]()
     refused: dict[str, str] = {}
-    for version in _documents(config, ledger, what, mirror):
+    found = _documents(config, ledger, what, mirror)
+    is_meant = rule is not None and isinstance(found, tuple)
+    for version in found:
         documents += 1
         for shape in shapes:
-            reason = why_not(shape, version) or chains.paused.get(shape.name)
+            reason = why_not(shape, version, is_meant=is_meant) or chains.paused.get(shape.name)
             if reason is not None:
                 refused.setdefault(shape.name, reason)
                 continue
-            new = jobs_for(version, [rules[shape.name]], Priority.ASKED)
+            new = jobs_for(version, [rules[shape.name]], Priority.ASKED, is_meant=is_meant)
             jobs += [replace(one, created_at=at, expires_at=None) for one in new]
     taken = {job.rule for job in jobs}
     return Wanted(
@@ -119,21 +121,19 @@ def _count(ledger: Ledger, rule: Rule | None, shape: Rule, trouble: str | None) 
 
 def _documents(
     config: Config, ledger: Ledger, what: str, mirror: str | None
-) -> Iterator[VersionRow]:
+) -> tuple[VersionRow, ...] | Iterator[VersionRow]:
+    """Give the one that *what* names, or else all that are below it."""
     if looks_like_version(what) and ledger.versions.knows(what.upper()):
         version = resolve(config, ledger, what, mirror)
         if version.gone_at is not None:
             raise let_go(version)
-        yield version
-        return
+        return (version,)
     name, path = _place(config, ledger, what, mirror)
     state = ledger.synced.get(name, [path]).get(path) if path else None
     if state is not None:
         found = ledger.versions.get(state.version)
-        if found is not None:
-            yield replace(found, path=path)
-        return
-    yield from _below(ledger, name, path)
+        return () if found is None else (replace(found, path=path),)
+    return _below(ledger, name, path)
 
 
 def _place(config: Config, ledger: Ledger, what: str, mirror: str | None) -> tuple[str, Path]:

@@ -54,12 +54,15 @@ class MadeFrom:
     Of which document a version was made.
 
     how: it came to be first, as its object says as well.
+    is_claim: its object, or a snapshot in the bucket, is all that says so: others may have
+        written that.
     job: that made it, or was the last of which this very content came; None: it is forgotten.
     source: of the rule's mirror, or what has its content there where that ledger was lost, and
         its name with it. None: nothing is known of that document any more.
     """
 
     how: Provenance
+    is_claim: bool
     job: JobRow | None
     source: VersionRow | None
 
@@ -135,7 +138,10 @@ class _Told:
         job = self._ledger.jobs.of_result(version.mirror, version.path, version.sha256)
         noted = self._ledger.results.at(version.mirror, version.path).get(version.sha256)
         how = noted or (None if job is None else _told_by(job))
-        return None if how is None else MadeFrom(how, job, self._document(how, version.path))
+        if how is None:
+            return None
+        is_claim = self._ledger.results.is_claim(version.mirror, version.path, version.sha256)
+        return MadeFrom(how, is_claim, job, self._document(how, version.path))
 
     def _document(self, how: Provenance, path: Path) -> VersionRow | None:
         """Give the document that the result at *path* was made of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,14 +16,16 @@ import click
 
 from docferry.errors import PermanentError
 
+_NO_ASCII = re.compile(r"[^\n -~]")
 #: Columns that are not folded.
 _WHOLE = frozenset({"version", "of version", "came at", "when", "displaced", "job"})
 
 
 def emit_json(value: object) -> None:
     """Print *value* (dataclasses, times and enums too) as one JSON document."""
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False)
     with _writing():
-        click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+        click.echo(_NO_ASCII.sub(_escaped, text))
 
 
 def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -71,6 +74,12 @@ def _writing() -> Iterator[None]:
         with suppress(OSError):  # what is buffered cannot be written at the exit, either
             sys.stdout.close()
         raise PermanentError(f"cannot write the answer: {error.strerror}") from error
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """JSON may hold U+009B, with which a name steers a terminal as with ESC, and U+202E."""
+    char = found[0]
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def say_hidden(count: int, where: str) -> None:

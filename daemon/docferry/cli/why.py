@@ -136,7 +136,8 @@ def _made(version: VersionRow, made: MadeFrom) -> Iterator[_Step]:
     if job is not None and not _is_again(version, how, job):
         yield _Step(job.finished_at or version.created_at, f"made by {by}")
     else:
-        yield _Step(version.created_at, f"made by rule {how.rule}, {how.converter}")
+        says = "the bucket says: " if made.is_claim else ""  # others may have written that
+        yield _Step(version.created_at, f"{says}made by rule {how.rule}, {how.converter}")
         if job is not None and job.finished_at is not None:
             of = "" if job.version == how.source else f" of version {job.version}"
             yield _Step(job.finished_at, f"made again{of} by {by}, and the same came of it")

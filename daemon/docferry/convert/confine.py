@@ -74,6 +74,7 @@ def _launch(spec: Spec, command: list[str], *, life: int, faults: int) -> None:
     if not scope.has_pids:
         calls.prctl(calls.PR_SET_CHILD_SUBREAPER, 1)
     daemon = os.getppid()
+    threads = [] if scope.has_pids else confine_tree.threads_of(daemon)
     here, there = os.pipe()  # the second tells the first how the command ended
     pid = os.fork()
     if pid:
@@ -90,7 +91,7 @@ def _launch(spec: Spec, command: list[str], *, life: int, faults: int) -> None:
             _stand_inside(spec, command, scope, faults=faults, report=there)
         # Where all are of one user it could end the first, and leave others behind.
         os.setsid()  # kill(0) is for its own
-        _become(spec, command, scope, [os.getppid(), daemon])
+        _become(spec, command, scope, [os.getppid(), daemon], threads)
     except OSError as error:
         os.write(faults, str(error).encode())
     os._exit(NOT_STARTED)
@@ -209,7 +210,13 @@ def _unshare(flags: int) -> None:
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
-def _become(spec: Spec, command: list[str], scope: _Scope, guarded: Sequence[int] = ()) -> None:
+def _become(
+    spec: Spec,
+    command: list[str],
+    scope: _Scope,
+    guarded: Sequence[int] = (),
+    threads: Sequence[int] = (),
+) -> None:
     parent = os.getppid()
     os.chdir(spec.folder or "/")
     _drop_user(spec)
@@ -220,7 +227,7 @@ def _become(spec: Spec, command: list[str], scope: _Scope, guarded: Sequence[int
     calls.drop_capabilities()
     calls.prctl(calls.PR_SET_NO_NEW_PRIVS, 1)
     try_to(lambda: _limit_files(spec, scope))
-    try_to(lambda: calls.refuse_calls(guarded))
+    try_to(lambda: calls.refuse_calls(guarded, threads))
     for number in _DEFAULTED:
         signal.signal(number, signal.SIG_DFL)
     for fd in spec.keep:

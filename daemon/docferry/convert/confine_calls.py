@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 CLONE_NEWNS = 0x00020000
@@ -52,12 +52,15 @@ class _Machine(NamedTuple):
     prlimit: int
     fcntl: int
     signals: tuple[int, ...]  #: kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo
+    turns: tuple[int, ...]  #: sched_setscheduler, _setparam, _setattr, _setaffinity
+    shares: tuple[tuple[int, int], ...]  #: setpriority, ioprio_set; "all of a user" to each
     refused: tuple[int, ...]
 
 
 # socket() and socketpair() are for streams of AF_UNIX alone: over a datagram socket anybody
 # can be written to, and none needs connect(). io_uring opens sockets behind the filter's
-# back. What the IPC calls make is in no limit, and outlives who made it. inotify tells the
+# back. What the IPC calls make is in no limit, and outlives who made it; and of what others
+# have made the numbers are few to try. inotify tells the
 # names of files that may not be read (Landlock does not ask), and its instances are few for
 # a user. Handles open files past their folders. The others because no converter needs them
 # and most holes in kernels were found behind them.
@@ -65,24 +68,31 @@ _MACHINES = {
     "x86_64": _Machine(
         *(0xC000003E, 41, 53, 56, 302, 72),
         (62, 200, 234, 129, 297),
+        (144, 142, 314, 203),
+        ((141, 2), (251, 3)),
         # connect, ptrace, mount, umount2, swapon, kexec_load, init_module, unshare,
         # perf_event_open, process_vm_readv, _writev, finit_module, setns, bpf, userfaultfd,
         # add_key, request_key, keyctl, pivot_root,
-        # shmget, semget, msgget, mq_open, inotify_init, _add_watch, _init1, fanotify_init,
+        # shmget, _at, _ctl, semget, _op, _ctl, _timedop, msgget, _snd, _rcv, _ctl, mq_open,
+        # _unlink, inotify_init, _add_watch, _init1, fanotify_init,
         # name_to_handle_at, open_by_handle_at, quotactl, modify_ldt
         (
             *(42, 101, 165, 166, 167, 246, 175, 272, 298, 310, 311, 313, 308, 321, 323),
             *(248, 249, 250, 155),
-            *(29, 64, 68, 240, 253, 254, 294, 300, 303, 304, 179, 154),
+            *(29, 30, 31, 64, 65, 66, 220, 68, 69, 70, 71, 240, 241),
+            *(253, 254, 294, 300, 303, 304, 179, 154),
         ),
     ),
     "aarch64": _Machine(
         *(0xC00000B7, 198, 199, 220, 261, 25),
         (129, 130, 131, 138, 240),
+        (119, 118, 274, 122),
+        ((140, 2), (30, 3)),
         (
             *(203, 117, 40, 39, 224, 104, 105, 97, 241, 270, 271, 273, 268, 280, 282),
             *(217, 218, 219, 41),
-            *(194, 190, 186, 180, 27, 26, 262, 264, 265, 60),
+            *(194, 196, 195, 190, 193, 191, 192, 186, 189, 188, 187, 180, 181),
+            *(27, 26, 262, 264, 265, 60),
         ),
     ),
 }
@@ -93,6 +103,7 @@ _REFUSED_EVERYWHERE = (424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 44
 _CLONE3 = 435  # what it is asked for is in memory, where no filter looks: libc asks clone() then
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW…: in one of its own anybody is root
 _EVERYBODY = -1  # to kill()
+_MOST_THREADS = 200  # each takes 15 of the 4,096 lines that a filter may have
 _SETS_OWN = (8, 15)  # F_SETOWN, F_SETOWN_EX: whom the kernel sends a signal, of any number
 _AF_UNIX, _SOCK_DGRAM, _SOCK_KINDS = 1, 2, 0xF
 
@@ -191,11 +202,15 @@ class Landlock:
         os.close(self._fd)
 
 
-def refuse_calls(guarded: Iterable[int] = ()) -> None:
+def refuse_calls(guarded: Iterable[int] = (), threads: Iterable[int] = ()) -> None:
     """
     Refuse sockets of the network and the calls that no converter needs, for good.
 
-    PR_SET_NO_NEW_PRIVS comes first. No signals go to *guarded*, nor to everybody.
+    PR_SET_NO_NEW_PRIVS comes first.
+
+    Args:
+        guarded: Processes that get no signals, and whose priority stays; nor does everybody.
+        threads: Of them: kill() takes their numbers, too, and ends the process.
 
     Raises:
         OSError: The kernel has no seccomp, or the machine is of a kind not known here.
@@ -203,7 +218,7 @@ def refuse_calls(guarded: Iterable[int] = ()) -> None:
     machine = _MACHINES.get(os.uname().machine)
     if machine is None:
         raise OSError(f"no seccomp filter for {os.uname().machine}")
-    program = _filter(machine, guarded)
+    program = _filter(machine, [*guarded], [*threads][:_MOST_THREADS])
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions, padding, their address
     address = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
@@ -219,7 +234,7 @@ _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
 _Line: TypeAlias = tuple[int, int, int, int]  #: code, lines to skip if true, if false, value
 
 
-def _filter(machine: _Machine, guarded: Iterable[int]) -> bytes:
+def _filter(machine: _Machine, guarded: Sequence[int], threads: Sequence[int]) -> bytes:
     """
     Assemble the filter in classic BPF; see linux/seccomp.h for what it is given.
 
@@ -244,10 +259,25 @@ def _filter(machine: _Machine, guarded: Iterable[int]) -> bytes:
             for call in machine.signals
             for pid in unreachable
         ),
+        *(
+            _where(call, _argument(0), (_EQUAL, 0, 1, thread))
+            for call in machine.signals[:2] + machine.signals[3:4]
+            for thread in threads
+        ),
+        *(_own_turns(machine) if guarded else ()),
         *(_where(machine.fcntl, _argument(1), (_EQUAL, 0, 1, how)) for how in _SETS_OWN),
         [(_ANSWER, 0, 0, _ALLOW)],
     ]
     return b"".join(struct.pack("=HBBI", *line) for block in blocks for line in block)
+
+
+def _own_turns(machine: _Machine) -> list[list[_Line]]:
+    """Have it say when and where it runs itself (0), and nobody else."""
+    return [
+        *(_where(call, _argument(0), (_EQUAL, 1, 0, 0)) for call in machine.turns),
+        *(_where(call, _argument(1), (_EQUAL, 1, 0, 0)) for call, _ in machine.shares),
+        *(_where(call, _argument(0), (_EQUAL, 0, 1, user)) for call, user in machine.shares),
+    ]
 
 
 def _where(call: int, *test: _Line) -> list[_Line]:

@@ -88,7 +88,9 @@ class Confinement:
                 "a PID namespace" if self.namespace else "",
                 "nothing that it starts outlives it",
                 "what it starts is found and ended one by one; it outlives a daemon that is "
-                "killed: user namespaces are switched off here, or the service forbids them",
+                "killed, and where it has no user of its own it can end other processes of that "
+                "user, before Linux 6.12: user namespaces are switched off here, or the service "
+                "forbids them",
             ),
         ]
 

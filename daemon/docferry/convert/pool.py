@@ -325,7 +325,7 @@ class _Child:
         if not said:
             self._launched.wait(_DYING_S)  # so that it is known how it ended by itself
             raise ConnectionResetError("it is gone")
-        return _Answer.of(json.loads(said), nonce)
+        return _Answer.of(said, nonce)
 
     def _heard(self, deadline: float) -> bytes:
         """Wait for its answer, and look at what it uses meanwhile. Raises: ChildFailedError."""
@@ -373,8 +373,19 @@ class _Answer:
     memory_mib: float
 
     @classmethod
-    def of(cls, said: object, nonce: str) -> _Answer:
-        """Raises: ValueError: It is none, or one to another document."""
+    def of(cls, said: bytes, nonce: str) -> _Answer:
+        """
+        Raises:
+            ValueError: It is none, or one to another document. Who took the child over may
+                have said anything.
+        """
+        try:
+            return cls._read(json.loads(said), nonce)
+        except (RecursionError, OverflowError) as error:
+            raise ValueError("an answer that cannot be read") from error
+
+    @classmethod
+    def _read(cls, said: object, nonce: str) -> _Answer:
         match said:
             case {
                 "nonce": str(told),

@@ -79,15 +79,23 @@ def recipe_for(recipes: Sequence[str]) -> str:
 
 
 def jobs_for(
-    version: VersionRow, rules: Sequence[Rule], priority: Priority = Priority.ARRIVAL
+    version: VersionRow,
+    rules: Sequence[Rule],
+    priority: Priority = Priority.ARRIVAL,
+    *,
+    is_meant: bool = False,
 ) -> tuple[NewJob, ...]:
     """
     Give the jobs that *version* calls for, one for each rule.
 
     What a conversion made calls for none: two rules could otherwise feed each other for ever.
     What is done of a backlog may wait as long as that takes.
+
+    Args:
+        is_meant: A person asks for a result to be converted: nothing else does for what
+            only says of itself that it is one.
     """
-    if version.origin is Origin.CONVERSION:
+    if version.origin is Origin.CONVERSION and not is_meant:
         return ()
     return tuple(
         NewJob(

@@ -6,16 +6,22 @@ from docferry.core.rules import Rule
 from docferry.model import Origin, VersionRow
 
 
-def why_not(rule: Rule, version: VersionRow) -> str | None:
+def why_not(rule: Rule, version: VersionRow, *, is_meant: bool = False) -> str | None:
     """
     Say why *rule* calls for no conversion of *version*; None: it does.
 
     Of its types nothing is said: they are told by the content, when the job's turn comes.
+
+    Args:
+        is_meant: A person asks for this very conversion.
     """
     if version.mirror != rule.from_mirror:
         return f"it is for files of {rule.from_mirror}"
-    if version.origin is Origin.CONVERSION:
-        return "results of conversions are not converted again"
+    if version.origin is Origin.CONVERSION and not is_meant:
+        return (
+            "results of conversions are not converted again, unless docferry convert PATH "
+            "--rule NAME asks for it"
+        )
     if not rule.patterns.takes(version.path):
         return "its patterns do not match the path"
     if version.size < rule.smallest:

@@ -164,6 +164,7 @@ class Jobs(JobRows, JobLetters):
                 "source_sha256": one.job.sha256,
                 "rule": one.job.rule,
                 "converter": one.release or one.job.converter,
+                "is_claim": False,
             }
             for one in intended
         ]

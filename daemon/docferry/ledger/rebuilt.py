@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import Table, null, select
 
 from docferry.core.paths import is_odd, is_plain
-from docferry.core.places import is_place
+from docferry.core.places import is_of_place, is_place
 from docferry.ledger import schema
 from docferry.ledger.database import Taken, chunks
 from docferry.ledger.ledger import Ledger
@@ -162,7 +162,8 @@ def _copy_past(
     where = " WHERE is_believed(rule, target_mirror, place, result_path)"
     _copy(both, schema.job, values, then=where)
     both.create_function("is_plain", 1, is_plain, deterministic=True)
-    _copy(both, schema.result, values, then=" WHERE is_plain(path)")
+    told = {"is_claim": "1"}  # whoever writes to the bucket may have written that, too
+    _copy(both, schema.result, values, anew=told, then=" WHERE is_plain(path)")
 
 
 def _copy(
@@ -191,7 +192,7 @@ def _is_believed(
 ) -> bool:
     """Say whether a job is one that a configured conversion may have left."""
     is_ours = targets.get(rule) == target_mirror and is_place(place, target_mirror)
-    return is_ours and (result_path is None or is_plain(result_path))
+    return is_ours and (result_path is None or is_of_place(result_path, place))
 
 
 def _agreement(mirror: str, path: Path, state: SyncedState) -> dict[str, object]:

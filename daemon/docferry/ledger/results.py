@@ -33,6 +33,14 @@ class Results:
             rows = tx.tuples(_AT, mirror=mirror, path=path)
         return {sha256: Provenance(*facts) for sha256, *facts in rows}
 
+    def is_claim(self, mirror: str, path: Path, sha256: Sha256) -> bool:
+        """Say whether a bucket alone tells of a result: then nobody knows whether it is true."""
+        known = select(result.c.is_claim).where(
+            result.c.mirror == mirror, result.c.path == path, result.c.sha256 == sha256
+        )
+        with self._database.reading() as tx:
+            return bool(tx.value(known))
+
     def note_claimed(self, claimed: Sequence[tuple[VersionRow, Provenance]]) -> None:
         """
         Write down of versions that they are results, as their objects say.
@@ -49,6 +57,7 @@ class Results:
                 "source_sha256": made_from.source_sha256,
                 "rule": made_from.rule,
                 "converter": made_from.converter,
+                "is_claim": True,
             }
             for version, made_from in claimed
         ]

@@ -319,6 +319,7 @@ result = _table(
     Column("source_sha256", Text),
     Column("rule", Text),
     Column("converter", Shown),
+    Column("is_claim", Boolean),  # as its object says: no job of this ledger has put it there
 )
 
 job = _table(

@@ -75,6 +75,7 @@ def upgrade() -> None:
         _text("source_sha256"),
         _text("rule"),
         _text("converter"),
+        sa.Column("is_claim", sa.Boolean(), nullable=False),
     )
     op.create_table(
         "converter",
