@@ -4,6 +4,7 @@ All errors docferry raises on purpose.
 DocferryError
 ├── UserError               the configuration or a request is wrong; shown without a traceback
 ├── TemporaryError          the same call may succeed later (5xx, lock, damaged body); retried
+│   ├── FullError           a disk is full: wait for room, not for the file
 │   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
 │   └── ThrottledError      the store asks for less (SlowDown, 503): fewer at a time, then again
 ├── PermanentError          the same call will fail again; a row that a person sees
@@ -26,6 +27,10 @@ class UserError(DocferryError):
 
 class TemporaryError(DocferryError):
     """The same call may succeed later: 5xx, lock, damaged body. Retried with backoff."""
+
+
+class FullError(TemporaryError):
+    """A disk, or somebody's part of it, is full. Wait for room; other files fail too."""
 
 
 class UnreachableError(TemporaryError):

@@ -14,6 +14,7 @@ import pytest
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
+    FullError,
     PermanentError,
     StaleError,
     TemporaryError,
@@ -412,8 +413,8 @@ def test_a_folder_that_may_not_be_written_is_named_with_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("number", "kind", "words"),
     [
-        (errno.ENOSPC, TemporaryError, "the disk of /docs is full"),
-        (errno.EDQUOT, TemporaryError, "the disk of /docs is full"),
+        (errno.ENOSPC, FullError, "the disk of /docs is full"),
+        (errno.EDQUOT, FullError, "the disk of /docs is full"),
         (errno.EROFS, PermanentError, "mounted read-only"),
         (errno.EACCES, PermanentError, "/docs/a: Permission denied. Give docferry's user"),
         (errno.EPERM, PermanentError, "/docs/a: Operation not permitted. Give"),
