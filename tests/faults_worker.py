@@ -364,4 +364,25 @@ OF_THE_WORKER = (
         "                self._hands.room.lacks(None)\n",
         (ROOM,),
     ),
+    Fault(
+        "a disk that is mounted read-only makes a letter of each document",
+        "engine/worker_attempt.py",
+        "            is_own = not isinstance(error, ReadOnlyError)\n",
+        "            is_own = True\n",
+        (ROOM,),
+    ),
+    Fault(
+        "on a read-only disk each is converted for nothing, over and over",
+        "engine/worker_attempt.py",
+        "            if isinstance(end, FullError | ReadOnlyError):\n",
+        "            if isinstance(end, FullError):\n",
+        (ROOM,),
+    ),
+    Fault(
+        "nobody is told which converter of a chain made nothing",
+        "engine/worker_chain.py",
+        '            f"cannot convert {document.name} by {converter.name}: {error}",\n',
+        "            str(error),\n",
+        (JOBS,),
+    ),
 )

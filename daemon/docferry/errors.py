@@ -8,6 +8,7 @@ DocferryError
 │   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
 │   └── ThrottledError      the store asks for less (SlowDown, 503): fewer at a time, then again
 ├── PermanentError          the same call will fail again; a row that a person sees
+│   ├── ReadOnlyError       a file system takes no writes: a person mounts it otherwise
 │   └── BlockedPathError    a file stands where a folder is needed, or the other way round
 └── StaleError              the world moved since the plan was made; plan again, never retry as is
 """
@@ -43,6 +44,10 @@ class ThrottledError(TemporaryError):
 
 class PermanentError(DocferryError):
     """The same call will fail again until a person acts. Shown in `docferry status`."""
+
+
+class ReadOnlyError(PermanentError):
+    """A file system is mounted read-only: no file of it can be written, whichever it is."""
 
 
 class BlockedPathError(PermanentError):

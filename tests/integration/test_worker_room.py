@@ -10,24 +10,25 @@ import pytest
 
 from conversion_bench import Bench, Louder, bench_in
 from docferry.convert.base import Document
-from docferry.errors import DocferryError, FullError
+from docferry.errors import DocferryError, FullError, ReadOnlyError
 from docferry.job import Failure, JobState
 from docferry.model import Written
 from docferry.storage.base import Arrival
 from docferry.storage.local import LocalStorage
 
 MANY = 20
-FULL = "the disk of processed is full: make room there"
+FULL = FullError("the disk of processed is full: make room there")
+READ_ONLY = ReadOnlyError("processed is mounted read-only: mount it read-write")
 
 
 class Crowded(LocalStorage):
-    """A folder on a disk without room."""
+    """A folder on a disk that takes no writes."""
 
-    is_full = True
+    refusal: DocferryError | None = FULL
 
     def write_all(self, arrivals: Sequence[Arrival]) -> list[Written | DocferryError]:
-        if self.is_full:
-            return [FullError(FULL) for _ in arrivals]
+        if self.refusal is not None:
+            return [self.refusal for _ in arrivals]
         return super().write_all(arrivals)
 
 
@@ -46,12 +47,13 @@ def add_many(bench: Bench) -> None:
     bench.add_all({f"{number}.txt": f"words {number}".encode() for number in range(MANY)})
 
 
+@pytest.mark.parametrize("refusal", [FULL, READ_ONLY], ids=["full", "read-only"])
 def test_where_a_disk_is_full_only_one_document_at_a_time_is_converted_for_nothing(
-    bench: Bench,
+    bench: Bench, refusal: DocferryError
 ) -> None:
     louder = Louder()
     bench.rule(louder)
-    crowd(bench)
+    crowd(bench).refusal = refusal
     add_many(bench)
 
     bench.work_off(bench.worker(is_simulated=True), for_s=300)
@@ -61,6 +63,20 @@ def test_where_a_disk_is_full_only_one_document_at_a_time_is_converted_for_nothi
     assert {job.attempts for job in bench.jobs().values()} == {0}
 
 
+def test_nothing_is_given_up_on_while_a_disk_is_read_only(bench: Bench) -> None:
+    bench.rule(Louder(), attempts=2)
+    target = crowd(bench)
+    target.refusal = READ_ONLY
+    bench.add(1, "a.txt", b"words")
+    worker = bench.worker(is_simulated=True)
+    bench.work_off(worker, for_s=3600, step_s=60)
+
+    target.refusal = None
+    bench.work_off(worker, for_s=120)
+
+    assert (bench.job().state, bench.job().attempts) == (JobState.DONE, 1)
+
+
 def test_once_there_is_room_all_is_converted(bench: Bench) -> None:
     bench.rule(Louder())
     target = crowd(bench)
@@ -68,7 +84,7 @@ def test_once_there_is_room_all_is_converted(bench: Bench) -> None:
     worker = bench.worker(is_simulated=True)
     bench.work_off(worker, for_s=120)
 
-    target.is_full = False
+    target.refusal = None
     bench.work_off(worker, for_s=60)
 
     assert bench.count(JobState.DONE) == MANY
@@ -144,4 +160,4 @@ def test_a_person_is_told_which_disk_is_full(bench: Bench) -> None:
 
     bench.worker(is_simulated=True).work_off()
 
-    assert (bench.job().failure, bench.job().last_error) == (Failure.STORING, FULL)
+    assert (bench.job().failure, bench.job().last_error) == (Failure.STORING, str(FULL))

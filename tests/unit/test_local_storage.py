@@ -16,6 +16,7 @@ from docferry.errors import (
     DocferryError,
     FullError,
     PermanentError,
+    ReadOnlyError,
     StaleError,
     TemporaryError,
     UnreachableError,
@@ -415,7 +416,7 @@ def test_a_folder_that_may_not_be_written_is_named_with_the_remedy() -> None:
     [
         (errno.ENOSPC, FullError, "the disk of /docs is full"),
         (errno.EDQUOT, FullError, "the disk of /docs is full"),
-        (errno.EROFS, PermanentError, "mounted read-only"),
+        (errno.EROFS, ReadOnlyError, "mounted read-only"),
         (errno.EACCES, PermanentError, "/docs/a: Permission denied. Give docferry's user"),
         (errno.EPERM, PermanentError, "/docs/a: Operation not permitted. Give"),
         (errno.ENAMETOOLONG, PermanentError, "too long"),

@@ -27,7 +27,7 @@ from docferry.engine.worker_failures import failed_converting
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_room import Room
 from docferry.engine.worker_shared import SharedResults
-from docferry.errors import DocferryError, FullError, PermanentError
+from docferry.errors import DocferryError, FullError, PermanentError, ReadOnlyError
 from docferry.job import Failure, Finished, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -184,7 +184,7 @@ class Attempts:
 
     def _note_room(self, made: Sequence[Made], ends: Sequence[PutEnd]) -> None:
         for one, end in zip(made, ends, strict=True):
-            if isinstance(end, FullError):
+            if isinstance(end, FullError | ReadOnlyError):
                 self._hands.room.lacks(one.job.target_mirror)
             elif not isinstance(end, DocferryError):
                 self._hands.room.found(one.job.target_mirror)
@@ -376,7 +376,9 @@ def _not_stored(error: DocferryError) -> _Ended:
         case InTheWayError():
             return _Dead(Failed(Failure.STORING, str(error)))
         case _:
-            is_lasting = isinstance(error, PermanentError)
+            # Read-only it is for all: each would soon be a letter, for no fault of its own.
+            is_own = not isinstance(error, ReadOnlyError)
+            is_lasting = is_own and isinstance(error, PermanentError)
             return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
 
 

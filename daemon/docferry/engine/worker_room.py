@@ -1,4 +1,4 @@
-"""Full disks: while one is full, one document tries now and then whether there is room again."""
+"""Full and read-only disks: one document tries now and then whether they can be written again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRY_EVERY = timedelta(seconds=30)
 
 class Room:
     """
-    Which disks are full. Thread-safe.
+    Which disks are full, or mounted read-only. Thread-safe.
 
     Without it each document that waits would be converted over and over for nothing, which
     fills the log, too, as fast as it can be written: perhaps on that very disk.
@@ -23,7 +23,7 @@ class Room:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._tried_at: dict[str | None, datetime] = {}  #: again, of those that are full
+        self._tried_at: dict[str | None, datetime] = {}  #: again, of those without room
 
     def is_for(self, target: str, claimed: Collection[str]) -> bool:
         """
@@ -40,7 +40,7 @@ class Room:
             )
 
     def try_for(self, target: str) -> None:
-        """A document begins: of a full disk it finds out, and there is no second one."""
+        """A document begins: of a disk without room it finds out, and there is no second one."""
         with self._lock:
             for disk in (None, target):
                 if disk in self._tried_at:

@@ -19,6 +19,7 @@ from docferry.errors import (
     DocferryError,
     FullError,
     PermanentError,
+    ReadOnlyError,
     TemporaryError,
     UnreachableError,
 )
@@ -136,7 +137,7 @@ class Folder:
         if number in _FULL:
             return FullError(f"the disk of {self.root} is full ({why}): make room there")
         if number == errno.EROFS:
-            return PermanentError(f"{self.root} is mounted read-only: mount it read-write")
+            return ReadOnlyError(f"{self.root} is mounted read-only: mount it read-write")
         if number in _REFUSED:
             return PermanentError(
                 f"{what}: {why}. Give docferry's user the rights to read and write "
