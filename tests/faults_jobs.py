@@ -242,8 +242,8 @@ JOBS_DONE = (
     Fault(
         "lost rows stay lost",
         "engine/backlog.py",
-        "        return now - self.passed.at >= AGAIN_AFTER\n",
-        "        return False\n",
+        "        return self.passed is None or now - self.passed.at >= AGAIN_AFTER\n",
+        "        return self.passed is None\n",
         BACKLOG,
     ),
     Fault(
