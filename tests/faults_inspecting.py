@@ -199,7 +199,7 @@ INSPECTING = (
         "cli/jobs.py",
         "    elif down.retry_at <= datetime.now(UTC):",
         "    elif False:",
-        JOBS,
+        ("integration/test_paused_converters.py",),
     ),
     Fault(
         "one that waits to be tried again is lost among those that came since",

@@ -94,19 +94,6 @@ def test_a_job_that_waits_for_an_outage_says_so_and_when_it_is_tried_again(
     assert "it may be the fault of" not in said.text  # which the document was not there for
 
 
-def test_a_converter_whose_time_has_come_is_not_said_to_be_tried_in_the_past(
-    desk: Desk, ledger: Ledger
-) -> None:
-    queued(ledger, "a.docx")  # and its mirror, or that of its result, cannot be used now
-    over = datetime.now(UTC) - timedelta(minutes=1)
-    ledger.converters.put(ConverterRow("markdown", BreakerState.OPEN, "it is busy", NOW, over))
-
-    said = desk.asks("jobs").text
-
-    assert "it is busy; tried again with the next document that can be had" in said
-    assert f"{over.astimezone():%H:%M:%S}" not in said
-
-
 @pytest.mark.parametrize("others", [0, 1])
 def test_the_one_document_that_a_converter_fails_over_is_named(
     desk: Desk, ledger: Ledger, others: int
