@@ -142,20 +142,28 @@ class Bench:
             raise PermanentError(f"the bytes of version {version.id} are damaged")
         return content
 
-    def worker(self, *, is_simulated: bool = False) -> Worker:
+    def worker(self, *, is_simulated: bool = False, **others: Target) -> Worker:
+        """Make a worker for "processed", and for *others* that results go to."""
         target = Target(
             self.target, self.mark, lambda: self.trouble, lambda path: path in self.on_their_way
         )
         return Worker(
             self.ledger,
             self.conversions,
-            targets={"processed": target},
+            targets={"processed": target, **others},
             contents_of=lambda mirror: self,
             folder=self.folder / "work",
             idle_s=0.05,
             now=self.time if is_simulated else lambda: datetime.now(UTC),
             jitter=(lambda: 0.5) if is_simulated else random.random,
         )
+
+    def other_target(self, name: str) -> Target:
+        """Make one more mirror's folder."""
+        (self.folder / name).mkdir()
+        folder = LocalStorage(self.folder / name, needs_marker=True)
+        folder.write_marker(b"{}")
+        return Target(folder, lambda path, origin: None)
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         if self.marks_fail_after is not None and len(self.marks) >= self.marks_fail_after:

@@ -195,6 +195,13 @@ INSPECTING = (
         JOBS,
     ),
     Fault(
+        "a converter is said to be tried again at a time that is over",
+        "cli/jobs.py",
+        "    elif down.retry_at <= datetime.now(UTC):",
+        "    elif False:",
+        ("integration/test_paused_converters.py",),
+    ),
+    Fault(
         "one that waits to be tried again is lost among those that came since",
         "ledger/job_rows.py",
         "                job.c.failure.is_not(null()),\n"

@@ -242,15 +242,22 @@ JOBS_DONE = (
     Fault(
         "lost rows stay lost",
         "engine/backlog.py",
-        "        return now - self.passed.at >= AGAIN_AFTER\n",
-        "        return False\n",
+        "        return self.passed is None or now - self.passed.at >= AGAIN_AFTER\n",
+        "        return self.passed is None\n",
         BACKLOG,
     ),
     Fault(
-        "a rule that changed finds nothing",
+        "a rule that changed, or was away, finds nothing for a day",
         "engine/backlog.py",
-        "        if self.passed is None or self.passed.fingerprint != self.fingerprint:\n",
-        "        if self.passed is None:\n",
+        "        self._ledger.forget_passed_but(",
+        "        dict(",
+        BACKLOG,
+    ),
+    Fault(
+        "a rule that is away for an hour does not find what came meanwhile",
+        "ledger/job_backlog.py",
+        '            if wanted != json.loads(value)["fingerprint"]:\n',
+        '            if wanted and wanted != json.loads(value)["fingerprint"]:\n',
         BACKLOG,
     ),
     Fault(

@@ -9,6 +9,7 @@ JOBS = "integration/test_worker.py"
 LEASES = "integration/test_worker_leases.py"
 OUTAGES = "integration/test_worker_outages.py"
 AHEAD = "integration/test_worker_ahead.py"
+ROOM = "integration/test_worker_room.py"
 
 OF_THE_WORKER = (
     Fault(
@@ -327,5 +328,61 @@ OF_THE_WORKER = (
         "            _put_again(tx, new)\n",
         "            pass\n",
         (RESULTS,),
+    ),
+    Fault(
+        "where a disk is full, each document is converted for nothing, over and over",
+        "engine/worker_attempt.py",
+        "                self._hands.room.lacks(one.job.target_mirror)\n",
+        "                pass\n",
+        (ROOM,),
+    ),
+    Fault(
+        "where documents cannot be staged, each tries to",
+        "engine/worker_attempt.py",
+        "                self._hands.room.lacks(None)\n",
+        "                pass\n",
+        (ROOM,),
+    ),
+    Fault(
+        "each document looks by itself whether there is room again",
+        "engine/worker.py",
+        "            self._room.try_for(job.target_mirror)\n",
+        "",
+        (ROOM,),
+    ),
+    Fault(
+        "a disk that was full once is taken for full",
+        "engine/worker_attempt.py",
+        "                self._hands.room.found(one.job.target_mirror)\n",
+        "                pass\n",
+        (ROOM,),
+    ),
+    Fault(
+        "a full disk stops what goes to others",
+        "engine/worker_attempt.py",
+        "                self._hands.room.lacks(one.job.target_mirror)\n",
+        "                self._hands.room.lacks(None)\n",
+        (ROOM,),
+    ),
+    Fault(
+        "a disk that is mounted read-only makes a letter of each document",
+        "engine/worker_attempt.py",
+        "            is_own = not isinstance(error, ReadOnlyError)\n",
+        "            is_own = True\n",
+        (ROOM,),
+    ),
+    Fault(
+        "on a read-only disk each is converted for nothing, over and over",
+        "engine/worker_attempt.py",
+        "            if isinstance(end, FullError | ReadOnlyError):\n",
+        "            if isinstance(end, FullError):\n",
+        (ROOM,),
+    ),
+    Fault(
+        "nobody is told which converter of a chain made nothing",
+        "engine/worker_chain.py",
+        '            f"cannot convert {document.name} by {converter.name}: {error}",\n',
+        "            str(error),\n",
+        (JOBS,),
     ),
 )

@@ -4,9 +4,11 @@ All errors docferry raises on purpose.
 DocferryError
 ├── UserError               the configuration or a request is wrong; shown without a traceback
 ├── TemporaryError          the same call may succeed later (5xx, lock, damaged body); retried
+│   ├── FullError           a disk is full: wait for room, not for the file
 │   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
 │   └── ThrottledError      the store asks for less (SlowDown, 503): fewer at a time, then again
 ├── PermanentError          the same call will fail again; a row that a person sees
+│   ├── ReadOnlyError       a file system takes no writes: a person mounts it otherwise
 │   └── BlockedPathError    a file stands where a folder is needed, or the other way round
 └── StaleError              the world moved since the plan was made; plan again, never retry as is
 """
@@ -28,6 +30,10 @@ class TemporaryError(DocferryError):
     """The same call may succeed later: 5xx, lock, damaged body. Retried with backoff."""
 
 
+class FullError(TemporaryError):
+    """A disk, or somebody's part of it, is full. Wait for room; other files fail too."""
+
+
 class UnreachableError(TemporaryError):
     """The whole side does not answer (refused, timed out, unmounted). Wait for the side."""
 
@@ -38,6 +44,10 @@ class ThrottledError(TemporaryError):
 
 class PermanentError(DocferryError):
     """The same call will fail again until a person acts. Shown in `docferry status`."""
+
+
+class ReadOnlyError(PermanentError):
+    """A file system is mounted read-only: no file of it can be written, whichever it is."""
 
 
 class BlockedPathError(PermanentError):

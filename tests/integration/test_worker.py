@@ -23,6 +23,15 @@ from docferry.ledger import Ledger
 from processes import wait_for
 
 
+class Silent(Louder):
+    """A converter that makes empty results."""
+
+    def convert(self, document: Document, folder: pathlib.Path, *, limits: Limits) -> Converted:
+        made = super().convert(document, folder, limits=limits)
+        made.path.write_bytes(b"")
+        return made
+
+
 @pytest.fixture
 def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
     with bench_in(tmp_path) as bench:
@@ -190,6 +199,19 @@ def test_a_damaged_document_is_tried_twice_then_dead_with_its_reason(bench: Benc
     assert (job.state, job.failure, job.attempts) == (JobState.DEAD, Failure.REFUSED, 2)
     assert (job.last_error, job.output) == ("cannot convert a.txt: no", "line 7: no")
     assert bench.files() == {}
+
+
+def test_of_a_chain_that_makes_nothing_a_person_is_told_which_converter_it_was(
+    bench: Bench,
+) -> None:
+    bench.rule(Louder("first"), Silent("silent"), attempts=1)
+    bench.add(1, "a.txt", b"words")
+
+    bench.worker(is_simulated=True).work_off()
+
+    job = bench.job()
+    assert (job.state, job.failure) == (JobState.DEAD, Failure.EMPTY)
+    assert job.last_error == "cannot convert a.txt by silent: its result is empty, or blank"
 
 
 def test_a_dead_job_holds_up_nobody(bench: Bench) -> None:

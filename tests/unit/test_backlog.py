@@ -318,6 +318,45 @@ def test_a_rule_that_comes_back_has_its_jobs_done(ledger: Ledger) -> None:
     assert queued(ledger) == ["a.docx"]
 
 
+@pytest.mark.parametrize(
+    "meanwhile",
+    [pytest.param([], id="removed"), pytest.param([replace(RULE, recipe="r2")], id="changed")],
+)
+def test_a_rule_that_comes_back_soon_finds_what_came_meanwhile(
+    ledger: Ledger, meanwhile: list[Rule]
+) -> None:
+    files(ledger, "before.docx")
+    run(ledger, RULE)
+    Backlog(ledger, meanwhile, lambda: NOW + DAY)  # and no round of it came to its end
+    files(ledger, "meanwhile.docx")
+
+    run(ledger, RULE)
+
+    assert queued(ledger) == ["before.docx", "meanwhile.docx"]
+
+
+def test_what_was_skipped_with_its_rule_is_queued_at_once_when_the_rule_is_back(
+    ledger: Ledger,
+) -> None:
+    files(ledger, "a.docx")
+    run(ledger, RULE)
+    run(ledger)
+
+    run(ledger, RULE)
+
+    assert queued(ledger) == ["a.docx"]
+
+
+def test_what_came_while_a_rule_was_paused_is_found_at_the_next_start(ledger: Ledger) -> None:
+    run(ledger, RULE)
+    Backlog(ledger, [], lambda: NOW + DAY, paused=["text"])
+    files(ledger, "a.docx")
+
+    run(ledger, RULE)
+
+    assert queued(ledger) == ["a.docx"]
+
+
 def test_what_waits_to_be_converted_the_old_way_is_skipped(ledger: Ledger) -> None:
     files(ledger, "a.docx", "b.docx", "c.docx")
     run(ledger, RULE)

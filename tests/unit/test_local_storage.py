@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import socket
@@ -13,7 +12,6 @@ import pytest
 
 from docferry.errors import (
     BlockedPathError,
-    DocferryError,
     PermanentError,
     StaleError,
     TemporaryError,
@@ -21,7 +19,6 @@ from docferry.errors import (
 )
 from docferry.model import Attributes, FileState, Unknown
 from docferry.storage.local import LocalStorage
-from docferry.storage.local_folder import Folder
 from docferry.storage.memory import BytesContent
 from unit.folder import (
     ARCHIVE,
@@ -407,29 +404,6 @@ def test_a_folder_that_may_not_be_written_is_named_with_the_remedy() -> None:
             storage.write("closed/a", BytesContent(NEW), Attributes(), expect=None)
 
         assert staged(root) == []
-
-
-@pytest.mark.parametrize(
-    ("number", "kind", "words"),
-    [
-        (errno.ENOSPC, TemporaryError, "the disk of /docs is full"),
-        (errno.EDQUOT, TemporaryError, "the disk of /docs is full"),
-        (errno.EROFS, PermanentError, "mounted read-only"),
-        (errno.EACCES, PermanentError, "/docs/a: Permission denied. Give docferry's user"),
-        (errno.EPERM, PermanentError, "/docs/a: Operation not permitted. Give"),
-        (errno.ENAMETOOLONG, PermanentError, "too long"),
-        (errno.EXDEV, PermanentError, "not on the file system of /docs"),
-        (errno.ESTALE, UnreachableError, "is it mounted"),
-        (errno.EIO, TemporaryError, "/docs/a: Input/output error"),
-    ],
-)
-def test_what_the_system_says_is_told_with_what_to_do(
-    number: int, kind: type[DocferryError], words: str
-) -> None:
-    error = Folder(Path("/docs")).translate(OSError(number, os.strerror(number)), "a")
-
-    assert type(error) is kind
-    assert words in str(error)
 
 
 def test_a_write_that_fails_leaves_nothing_behind(root: Path) -> None:

@@ -82,6 +82,8 @@ def _show_down(one: ConverterReport, down: ConverterRow, indent: str) -> None:
         when = "; a document tries it out now"
     elif down.retry_at is None:  # it could not even be made
         when = "; then start docferry again"
+    elif down.retry_at <= datetime.now(UTC):  # nothing was to be had to try it with
+        when = "; tried again with the next document that can be had"
     else:
         when = f"; tried again {down.retry_at.astimezone():%H:%M:%S}"
     line(f"{indent}  {whose}down since {ago(down.since)}: {down.reason}{when}", colour="red")

@@ -38,7 +38,7 @@ def check_result(path: pathlib.Path, produces: str, *, is_blank_source: bool) ->
         if has_something and known is not None:
             _check_kind(path, produces)
     if not has_something and not is_blank_source:
-        raise _empty("nothing came of it")
+        raise _empty("its result is empty, or blank")
 
 
 def _check_text(path: pathlib.Path, produces: str) -> bool:

@@ -42,21 +42,22 @@ class _Round:
 
     rule: Rule
     fingerprint: str
-    passed: Passed | None  # the last time
+    passed: Passed | None = None  # the last time, as it is; None: it never was
     began_at: datetime | None = None  # this time; None: it rests
     after: Path = ""
     is_new: bool = False  # the rule has not been gone through as it is
     orphans: dict[_Key, Ulid] = field(default_factory=dict)  # see `_orphans`
 
     def is_due(self, now: datetime) -> bool:
-        if self.passed is None or self.passed.fingerprint != self.fingerprint:
-            return True
-        return now - self.passed.at >= AGAIN_AFTER
+        return self.passed is None or now - self.passed.at >= AGAIN_AFTER
 
 
 class Backlog:
     """
     For one thread: a timer's, say. The rules are those of the configuration, all of them.
+
+    What came while a rule was away, or said something else, has no job of it. Made anew, this
+    forgets what such rules had gone through: when they are back they go through all again.
 
     Args:
         paused: Names of rules that are there, but do nothing until the next start: their jobs
@@ -76,10 +77,10 @@ class Backlog:
         self._letters = ledger.jobs
         self._now = now
         self._most_queued = most_queued
-        self._paused = paused
-        self._rounds = [
-            _Round(rule, fingerprint_of(rule), self._ledger.passed(rule.name)) for rule in rules
-        ]
+        self._rounds = [_Round(rule, fingerprint_of(rule)) for rule in rules]
+        self._ledger.forget_passed_but({one.rule.name: one.fingerprint for one in self._rounds})
+        for one in self._rounds:
+            one.passed = self._ledger.passed(one.rule.name)
         self._names = {rule.name for rule in rules}.union(paused)
         self._removed: set[str] | None = None  # rules with queued jobs; None: not asked yet
 
@@ -96,8 +97,6 @@ class Backlog:
 
     def _retires_removed(self, now: datetime, budget: int) -> bool:
         if self._removed is None:
-            for name in self._paused:
-                self._ledger.forget_passed(name)
             self._removed = {*self._ledger.rules_queued()} - self._names
         for name in sorted(self._removed):
             reason = f"its rule {name!r} is not in the configuration any more"
@@ -111,7 +110,7 @@ class Backlog:
         if one.began_at is None:
             if not one.is_due(now):
                 return False
-            one.is_new = one.passed is None or one.passed.fingerprint != one.fingerprint
+            one.is_new = one.passed is None
             one.orphans = self._orphans(one.rule) if one.is_new else {}
             one.began_at, one.after = now, ""
         reason = f"its rule {one.rule.name!r} converts in another way now"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from docferry.convert.base import Document
 from docferry.convert.kinds import Kind
-from docferry.errors import PermanentError, StaleError, TemporaryError
+from docferry.errors import FullError, PermanentError, StaleError, TemporaryError
 from docferry.job import JobRow
 from docferry.model import Sha256, VersionRow
 from docferry.storage.base import Content
@@ -63,7 +64,8 @@ class Stage:
         Raises:
             GoneError: Nobody has it any more.
             PermanentError: All that is left of it is damaged.
-            UnreachableError, TemporaryError: Who has it does not answer; the disk is full.
+            UnreachableError, TemporaryError: Who has it does not answer.
+            FullError: There is no room in *folder*.
         """
         if version is None:
             raise GoneError(f"the ledger has no version {job.version} of {job.path} any more")
@@ -108,6 +110,7 @@ def copy(content: Content, target: pathlib.Path) -> Sha256:
 
     Raises:
         TemporaryError: It changed meanwhile, and will be elsewhere; the file cannot be written.
+        FullError: There is no room for it.
     """
     try:
         target.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -115,6 +118,9 @@ def copy(content: Content, target: pathlib.Path) -> Sha256:
             digest = content.read_into(file.write)
         content.confirm()
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = f"the disk of {target} is full ({error.strerror}): make room there"
+            raise FullError(why) from error
         raise TemporaryError(f"cannot write {target}: {error.strerror}") from error
     except StaleError as error:
         target.unlink(missing_ok=True)

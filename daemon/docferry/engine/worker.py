@@ -26,6 +26,7 @@ from docferry.engine.worker_attempt import Attempts, Claimed, Hands, Made, facts
 from docferry.engine.worker_chain import Conversion
 from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_progress import Progress
+from docferry.engine.worker_room import Room
 from docferry.engine.worker_shared import SharedResults
 from docferry.engine.worker_storing import Storing
 from docferry.errors import DocferryError, TemporaryError
@@ -91,6 +92,7 @@ class Worker:
                 if row.state is not BreakerState.CLOSED
             },
         )
+        self._room = Room(now)
         self._attempts = Attempts(
             Hands(
                 ledger,
@@ -103,6 +105,7 @@ class Worker:
                 folder,
                 now,
                 jitter,
+                self._room,
             )
         )
         self._storing: Storing | None = None  # None: each result is put by whoever has made it
@@ -327,6 +330,7 @@ class Worker:
         for job in jobs:
             chain = self._conversions[job.rule].converters
             self._converters.take(job.id, chain, job.doubted_at)
+            self._room.try_for(job.target_mirror)
             self._progress.begin(job)
         try:
             return self._with_what_is_known(jobs)
@@ -348,10 +352,13 @@ class Worker:
         if self._stopping.is_set():
             return []
         wanted = Counter(name for rule in claimed for name in self._conversions[rule].converters)
+        targets = [self._conversions[rule].rule.to_mirror for rule in claimed]
         return [
             name
             for name, conversion in self._conversions.items()
-            if self._converters.are_free(conversion.converters, wanted) and self._takes(conversion)
+            if self._converters.are_free(conversion.converters, wanted)
+            and self._takes(conversion)
+            and self._room.is_for(conversion.rule.to_mirror, targets)
         ]
 
     def _takes(self, conversion: Conversion) -> bool:

@@ -15,6 +15,7 @@ from docferry.engine.put_result import (
     InTheWayError,
     OutdatedError,
     Put,
+    PutEnd,
     PutResults,
     Result,
     result_in,
@@ -24,8 +25,9 @@ from docferry.engine.worker_chain import Broken, Conversion, Produced, run_chain
 from docferry.engine.worker_converters import Converters
 from docferry.engine.worker_failures import failed_converting
 from docferry.engine.worker_progress import Progress
+from docferry.engine.worker_room import Room
 from docferry.engine.worker_shared import SharedResults
-from docferry.errors import DocferryError, PermanentError
+from docferry.errors import DocferryError, FullError, PermanentError, ReadOnlyError
 from docferry.job import Failure, Finished, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -44,6 +46,7 @@ class Hands:
         conversions: By rule's name.
         folder: Where documents are staged, each job in a folder of its own.
         jitter: Gives a random number in [0, 1).
+        room: Told of disks that are full, and that are so no more.
     """
 
     ledger: Ledger
@@ -56,6 +59,7 @@ class Hands:
     folder: pathlib.Path
     now: Callable[[], datetime]
     jitter: Callable[[], float]
+    room: Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +176,18 @@ class Attempts:
                 return [end for one in made for end in self._stored([one])]
             log.exception("worker.failed", **facts(made[0].job))
             return [_own_fault(error)]
+        self._note_room(made, ends)
         return [
             _not_stored(end) if isinstance(end, DocferryError) else _Done(one, end, release)
             for one, end, release in zip(made, ends, releases, strict=True)
         ]
+
+    def _note_room(self, made: Sequence[Made], ends: Sequence[PutEnd]) -> None:
+        for one, end in zip(made, ends, strict=True):
+            if isinstance(end, FullError | ReadOnlyError):
+                self._hands.room.lacks(one.job.target_mirror)
+            elif not isinstance(end, DocferryError):
+                self._hands.room.found(one.job.target_mirror)
 
     def _ended(self, claimed: Claimed, folder: pathlib.Path) -> Made | _Ended:
         job = claimed.job
@@ -188,6 +200,8 @@ class Attempts:
         except PermanentError as error:
             return _Failed(Failed(Failure.OTHER, str(error), is_lasting=True))
         except DocferryError as error:
+            if isinstance(error, FullError):
+                self._hands.room.lacks(None)
             return _Failed(Failed(Failure.OTHER, str(error)))
         except Exception as error:  # one job: a bug with one document must not stop the others
             log.exception("worker.failed", **facts(job))
@@ -206,6 +220,7 @@ class Attempts:
         if (shared := self._shared(claimed, folder)) is not None:
             return shared
         staged = hands.stage.fetch(job, claimed.version, folder / "document")
+        hands.room.found(None)
         if staged.mismatch is not None:
             log.warning("job.mistyped", **facts(job), reason=staged.mismatch)
         if not is_of_types(staged.document.media_type, rule.types):
@@ -361,7 +376,9 @@ def _not_stored(error: DocferryError) -> _Ended:
         case InTheWayError():
             return _Dead(Failed(Failure.STORING, str(error)))
         case _:
-            is_lasting = isinstance(error, PermanentError)
+            # Read-only it is for all: each would soon be a letter, for no fault of its own.
+            is_own = not isinstance(error, ReadOnlyError)
+            is_lasting = is_own and isinstance(error, PermanentError)
             return _Failed(Failed(Failure.STORING, str(error), is_lasting=is_lasting))
 
 

@@ -92,7 +92,14 @@ def _step(
     _make(folder)
     made = converter.convert(document, folder, limits=limits)
     _check_file(made.path, folder, document.name)
-    check_result(made.path, converter.produces, is_blank_source=is_blank(document.path))
+    try:
+        check_result(made.path, converter.produces, is_blank_source=is_blank(document.path))
+    except ConversionError as error:  # of a chain a person wants to know which one it was
+        raise ConversionError(
+            f"cannot convert {document.name} by {converter.name}: {error}",
+            failure=error.failure,
+            output=error.output,
+        ) from error
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,10 +98,16 @@ class JobBacklog:
             if not tx.update(setting, {"value": value}, setting.c.key == _KEY + rule):
                 tx.insert(setting, [{"key": _KEY + rule, "value": value}])
 
-    def forget_passed(self, rule: str) -> None:
-        """Have *rule* go through all files anew."""
-        with self._database.writing() as tx:
-            tx.delete(setting, setting.c.key == _KEY + rule)
+    def forget_passed_but(self, kept: Mapping[str, str]) -> None:
+        """Have all rules go through all files anew, but those of *kept*, with its fingerprint."""
+        query = select(setting.c.key, setting.c.value).where(setting.c.key.startswith(_KEY))
+        with self._database.reading() as tx:
+            noted = list(tx.tuples(query))
+        for key, value in noted:
+            wanted = kept.get(key.removeprefix(_KEY))
+            if wanted != json.loads(value)["fingerprint"]:
+                with self._database.writing() as tx:
+                    tx.delete(setting, setting.c.key == key)
 
     def rules_queued(self) -> list[str]:
         """Name the rules of which jobs are queued."""

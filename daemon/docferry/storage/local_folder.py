@@ -17,7 +17,9 @@ from docferry.core.paths import is_reserved
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
+    FullError,
     PermanentError,
+    ReadOnlyError,
     TemporaryError,
     UnreachableError,
 )
@@ -133,9 +135,9 @@ class Folder:
     def translate(self, error: OSError, path: Path) -> DocferryError:
         what, why, number = self.root / path, error.strerror, error.errno
         if number in _FULL:
-            return TemporaryError(f"the disk of {self.root} is full ({why}): make room there")
+            return FullError(f"the disk of {self.root} is full ({why}): make room there")
         if number == errno.EROFS:
-            return PermanentError(f"{self.root} is mounted read-only: mount it read-write")
+            return ReadOnlyError(f"{self.root} is mounted read-only: mount it read-write")
         if number in _REFUSED:
             return PermanentError(
                 f"{what}: {why}. Give docferry's user the rights to read and write "
