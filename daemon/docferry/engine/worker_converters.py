@@ -33,7 +33,8 @@ class _One:
     breaker: Breaker
     ahead: int = 0  #: documents that are claimed and fetched, and wait for a slot
     taken: int = 0
-    alone: Ulid | None = None  #: the job that has it, or waits until it has it, for itself
+    suspects: set[Ulid] = field(default_factory=set)  #: claimed, each to have it for itself
+    alone: Ulid | None = None  #: the job that has it for itself
     tried_by: Ulid | None = None  #: the job that finds out whether it works again
     took_s: float | None = None  #: what a document takes it, of late; None: not known
     told: Breaker | None = None  #: what others were told last
@@ -90,6 +91,12 @@ class Converters:
         self._is_stopping = False
         self._suspects: dict[Ulid, datetime] = {}  #: when a job last failed in doubt
 
+    @property
+    def waiting(self) -> list[Ulid]:
+        """Those that wait for a slot, in their order."""
+        with self._lock:
+            return [one.job for one in self._waiting]
+
     def are_free(self, names: Collection[str], claimed: Mapping[str, int] = NOTHING) -> bool:
         """
         Say whether each has a free slot, or will have one soon, and is given a document now.
@@ -101,7 +108,7 @@ class Converters:
         with self._lock:
             return all(
                 _has_room(one, claimed.get(name, 0))
-                and one.alone is None
+                and not one.suspects
                 and breakers.may_start(one.breaker, now)
                 for name, one in zip(names, self._named(names), strict=True)
             )
@@ -127,7 +134,7 @@ class Converters:
             for one in self._named(names):
                 one.ahead += 1
                 if self._goes_alone(job):
-                    one.alone = one.alone or job
+                    one.suspects.add(job)
                 if one.breaker.state is not BreakerState.CLOSED:
                     one.tried_by = job
                 one.breaker = breakers.on_probe_start(one.breaker, now)
@@ -167,6 +174,7 @@ class Converters:
                     one.taken -= 1
                 if entered_at is not None and worked:
                     one.took_s = _average(one.took_s, (now - entered_at).total_seconds())
+                one.suspects.discard(job)
                 if one.alone == job:
                     one.alone = None
                 if one.tried_by == job:
@@ -181,14 +189,20 @@ class Converters:
             self._let_in()
 
     def _let_in(self) -> None:
-        """Let those in that can be, and those go that never will. Nobody else is woken."""
-        still = []
+        """
+        Let those in that can be, and those go that never will. Nobody else is woken.
+
+        Nobody gets before a suspect that waits: it would wait as long as others come.
+        """
+        still: list[_Waiting] = []
+        kept: set[str] = set()
         for one in self._waiting:
             one.why_not = self._why_never(one.job, one.names)
             if one.why_not is None:
                 ours = [*self._named(one.names)]
-                if not self._may(one.job, ours):
+                if not kept.isdisjoint(one.names) or not self._may(one.job, ours):
                     still.append(one)
+                    kept.update(one.names if self._goes_alone(one.job) else ())
                     continue
                 self._give_slots(one.job, ours)
             one.is_over.set()
@@ -203,9 +217,7 @@ class Converters:
 
     def _may(self, job: Ulid, ours: Sequence[_One]) -> bool:
         is_alone = self._goes_alone(job)
-        return all(
-            one.alone in (None, job) and one.taken < (1 if is_alone else one.slots) for one in ours
-        )
+        return all(one.alone is None and one.taken < (1 if is_alone else one.slots) for one in ours)
 
     def _goes_alone(self, job: Ulid) -> bool:
         """Say whether a converter may have failed over *job*: those beside it would be suspects."""
