@@ -135,6 +135,7 @@ class Attempts:
             ended = self._ended(claimed, folder)
             if isinstance(ended, Made):
                 made = ended
+                self._hands.progress.made(job)
             else:
                 self._write_down(job, ended)
         finally:  # at last: to remove folders takes some disks longer than a conversion
@@ -144,7 +145,7 @@ class Attempts:
 
     def store(self, made: Sequence[Made]) -> None:
         """
-        Put what was made to its places, and write down how that ended.
+        Put what was made to its places, all in one mirror, and write down how that ended.
 
         Raises:
             DocferryError: That could not be written; their leases will bring them back.
@@ -204,6 +205,7 @@ class Attempts:
             failed = Failed(lost.failure, lost.reason, job.output or "")
             return _Dead(failed, is_tried=False)
         if (shared := self._shared(claimed, folder)) is not None:
+            hands.converters.give_back(job.id, conversion.converters)
             return shared
         staged = hands.stage.fetch(job, claimed.version, folder / "document")
         if staged.mismatch is not None:
