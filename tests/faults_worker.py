@@ -235,9 +235,23 @@ OF_THE_WORKER = (
     Fault(
         "more and more is converted for a mirror that takes nothing",
         "engine/worker.py",
-        "            if conversion.rule.to_mirror not in full\n            and self",
-        "            if self",
+        "if conversion.rule.to_mirror not in full and",
+        "if",
         (f"{STORING}::test_no_more_is_converted_for_a_mirror_than_it_may_take",),
+    ),
+    Fault(
+        "what is fetched from a mirror that hangs keeps the places of others",
+        "engine/worker_converters.py",
+        "if job in here or now - since < LONG_FETCHED",
+        "",
+        (f"{STORING}::test_a_mirror_that_hangs_does_not_hold_up_the_documents_of_another",),
+    ),
+    Fault(
+        "more and more threads fetch from a mirror that hangs",
+        "engine/worker.py",
+        " and conversion.rule.from_mirror not in silent\n",
+        "\n",
+        (f"{STORING}::test_a_mirror_that_hangs_does_not_hold_up_the_documents_of_another",),
     ),
     Fault(
         "a result that waits for its place is told to be converted still",

@@ -15,7 +15,8 @@ from docferry.convert.base import Document
 from docferry.engine.put_result import Target
 from docferry.engine.worker import MOST_AT_ONCE, Worker
 from docferry.job import Failure, JobStage, JobState
-from docferry.model import Origin, Path
+from docferry.model import Origin, Path, VersionRow
+from docferry.storage.base import Content
 from docferry.storage.local import LocalStorage
 from processes import wait_for
 
@@ -44,6 +45,11 @@ class TwoTargets(Bench):
             idle_s=0.05,
             now=self.time,
         )
+
+    def open(self, version: VersionRow) -> Content:
+        if version.mirror == "away":
+            assert self.goes_on.wait(60)
+        return super().open(version)
 
     def hang(self, path: Path, origin: Origin | None) -> None:
         self.is_reached.set()
@@ -87,6 +93,29 @@ def test_a_mirror_that_hangs_does_not_hold_up_the_results_of_another(
         wait_for(lambda: two.done_for("a") == count)
 
     assert waiting == 0
+
+
+def test_a_mirror_that_hangs_does_not_hold_up_the_documents_of_another(two: TwoTargets) -> None:
+    louder = Louder()
+    two.rule(louder, name="a", from_mirror="away")
+    two.rule(louder, name="b", template=BY_PATH)
+    for number in range(MANY):
+        two.add(number, f"{number}.txt", f"far {number}".encode(), mirror="away")
+    for number in range(MANY, MANY + 20):
+        two.add(number, f"{number}.txt", f"words {number}".encode())
+
+    with two.working():
+        wait_for(lambda: done_as_time_passes(two, "b") == 20)
+        hanging = two.count(JobState.RUNNING)
+        two.goes_on.set()
+        wait_for(lambda: two.done_for("a") == MANY)
+
+    assert hanging <= MOST_AT_ONCE // 2
+
+
+def done_as_time_passes(two: TwoTargets, rule: str) -> int:
+    two.time.pass_(1)
+    return two.done_for(rule)
 
 
 def test_no_more_is_converted_for_a_mirror_than_it_may_take(two: TwoTargets) -> None:

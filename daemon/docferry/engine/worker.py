@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +25,7 @@ from docferry.engine.put_result import PutResults, Target
 from docferry.engine.stage import OpensVersions, Stage
 from docferry.engine.worker_attempt import Attempts, Claimed, Hands, Made, facts
 from docferry.engine.worker_chain import Conversion
-from docferry.engine.worker_converters import Converters
+from docferry.engine.worker_converters import LONG_FETCHED, Converters
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_shared import SharedResults
 from docferry.engine.worker_storing import Storing
@@ -39,6 +39,7 @@ log = get_logger(__name__)
 #: Documents, whatever the converters take; and so many results more that wait for their
 #: places in one mirror: where that hangs, the others have their results all the same.
 MOST_AT_ONCE = 64
+MOST_LONG_FETCHED = 16  #: of one mirror, which may hang: no more of it are claimed then
 RENEW_EVERY_S = 20.0  #: a third of a lease: two renewals may fail
 TELL_EVERY_S = 1.0
 IDLE_S = 2.0
@@ -321,11 +322,18 @@ class Worker:
         """Claim jobs that can be done now or soon, and their places at the converters."""
         running, storing = self._progress.running, self._progress.storing()
         most = min(most, MOST_AT_ONCE - len(running) + storing.total())
+        fetching = self._progress.fetching(LONG_FETCHED)
         full = {mirror for mirror, count in storing.items() if count >= MOST_AT_ONCE}
+        silent = {mirror for mirror, count in fetching.items() if count >= MOST_LONG_FETCHED}
+        able = {
+            name: conversion
+            for name, conversion in self._conversions.items()
+            if conversion.rule.to_mirror not in full and conversion.rule.from_mirror not in silent
+        }
         jobs = self._ledger.jobs.claim_some(
             self._now(),
             self._progress.lease_until(),
-            lambda claimed: self._free(claimed, full) if len(claimed) < most else (),
+            lambda claimed: self._free(claimed, able) if len(claimed) < most else (),
             # Queued again already, but with a folder here, and a place, that are to go first.
             but_not=running,
         )
@@ -348,22 +356,15 @@ class Worker:
         versions = self._ledger.versions.rows([job.version for job in jobs])
         return [Claimed(job, versions.get(job.version), twins.get(job.id)) for job in jobs]
 
-    def _free(self, claimed: Sequence[str], full: Collection[str]) -> list[str]:
-        """
-        Name the rules of which one more job may be claimed, besides those of *claimed*.
-
-        Args:
-            full: The mirrors that have enough results to take.
-        """
+    def _free(self, claimed: Sequence[str], able: Mapping[str, Conversion]) -> list[str]:
+        """Name the rules of *able* of which one more job may be claimed, besides *claimed*."""
         if self._stopping.is_set():
             return []
         wanted = Counter(name for rule in claimed for name in self._conversions[rule].converters)
         return [
             name
-            for name, conversion in self._conversions.items()
-            if conversion.rule.to_mirror not in full
-            and self._converters.are_free(conversion.converters, wanted)
-            and self._takes(conversion)
+            for name, conversion in able.items()
+            if self._converters.are_free(conversion.converters, wanted) and self._takes(conversion)
         ]
 
     def _takes(self, conversion: Conversion) -> bool:

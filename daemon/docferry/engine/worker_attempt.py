@@ -206,8 +206,10 @@ class Attempts:
             return _Dead(failed, is_tried=False)
         if (shared := self._shared(claimed, folder)) is not None:
             hands.converters.give_back(job.id, conversion.converters)
+            hands.progress.fetched(job)
             return shared
         staged = hands.stage.fetch(job, claimed.version, folder / "document")
+        hands.progress.fetched(job)
         if staged.mismatch is not None:
             log.warning("job.mistyped", **facts(job), reason=staged.mismatch)
         if not is_of_types(staged.document.media_type, rule.types):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from docferry.convert.base import Converter
@@ -23,6 +23,8 @@ NOTHING: Mapping[str, int] = MappingProxyType({})
 #: goes behind it.
 AHEAD_S = 0.5
 MOST_AHEAD = 4
+#: What takes longer to fetch keeps no place any more: its mirror may hang, and others have theirs.
+LONG_FETCHED = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -31,7 +33,8 @@ class _One:
 
     slots: int
     breaker: Breaker
-    ahead: int = 0  #: documents that are claimed and fetched, and wait for a slot
+    #: Documents that are claimed and fetched, and wait for a slot; since when.
+    ahead: dict[Ulid, datetime] = field(default_factory=dict)
     taken: int = 0
     suspects: set[Ulid] = field(default_factory=set)  #: claimed, each to have it for itself
     alone: Ulid | None = None  #: the job that has it for itself
@@ -107,7 +110,7 @@ class Converters:
         now = self._now()
         with self._lock:
             return all(
-                _has_room(one, claimed.get(name, 0))
+                _has_room(one, self._ahead_of(one, now), claimed.get(name, 0))
                 and not one.suspects
                 and breakers.may_start(one.breaker, now)
                 for name, one in zip(names, self._named(names), strict=True)
@@ -132,7 +135,7 @@ class Converters:
                 self._suspects.setdefault(job, doubted_at)
             self._entered[job] = None
             for one in self._named(names):
-                one.ahead += 1
+                one.ahead[job] = now
                 if self._goes_alone(job):
                     one.suspects.add(job)
                 if one.breaker.state is not BreakerState.CLOSED:
@@ -169,7 +172,7 @@ class Converters:
             entered_at = self._entered.pop(job)
             for one in self._named(names):
                 if entered_at is None:
-                    one.ahead -= 1
+                    del one.ahead[job]
                 else:
                     one.taken -= 1
                 if entered_at is not None and worked:
@@ -211,9 +214,16 @@ class Converters:
     def _give_slots(self, job: Ulid, ours: Sequence[_One]) -> None:
         self._entered[job] = self._now()
         for one in ours:
-            one.ahead -= 1
+            del one.ahead[job]
             one.taken += 1
             one.alone = job if self._goes_alone(job) else None
+
+    def _ahead_of(self, one: _One, now: datetime) -> int:
+        """Count what will soon be given to a converter: not what nobody knows when it is here."""
+        here = {waiting.job for waiting in self._waiting}
+        return sum(
+            1 for job, since in one.ahead.items() if job in here or now - since < LONG_FETCHED
+        )
 
     def _may(self, job: Ulid, ours: Sequence[_One]) -> bool:
         is_alone = self._goes_alone(job)
@@ -299,7 +309,7 @@ class Converters:
         return (self._all[name] for name in names)
 
 
-def _has_room(one: _One, claimed: int) -> bool:
+def _has_room(one: _One, ahead: int, claimed: int) -> bool:
     """
     Say whether one more document may be claimed for it.
 
@@ -307,12 +317,12 @@ def _has_room(one: _One, claimed: int) -> bool:
     longer than the conversion. Those are claimed several at a time, for a claim costs much.
     """
     if one.breaker.state is not BreakerState.CLOSED:
-        return one.ahead + one.taken + claimed < 1
+        return ahead + one.taken + claimed < 1
     waiting = 0 if one.took_s is None else int(min(MOST_AHEAD, AHEAD_S / max(one.took_s, 0.001)))
     most = one.slots * (1 + waiting)
     if not claimed:
         most -= one.slots * waiting // 2
-    return one.ahead + one.taken + claimed < most
+    return ahead + one.taken + claimed < most
 
 
 def _average(before_s: float | None, now_s: float) -> float:

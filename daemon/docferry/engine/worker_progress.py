@@ -24,10 +24,12 @@ LASTED = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class _Running:
+    source: str  #: mirror
     target: str  #: mirror
     claimed_at: datetime | None
     stage: JobStage | None = None  #: None: nothing that need be written down
     since: datetime | None = None
+    is_here: bool = False  #: its document is fetched
     began: dict[JobStage, datetime] = field(default_factory=dict)
 
 
@@ -53,17 +55,32 @@ class Progress:
                 one.target for one in self._running.values() if JobStage.STORING in one.began
             )
 
+    def fetching(self, longer_than: timedelta) -> Counter[str]:
+        """Count the documents that have been fetched for so long, by their mirror."""
+        before = self._now() - longer_than
+        with self._lock:
+            return Counter(
+                one.source
+                for one in self._running.values()
+                if not one.is_here and one.claimed_at is not None and one.claimed_at <= before
+            )
+
     def lease_until(self) -> datetime:
         """Say until when a lease lasts that is given or renewed now."""
         return self._now() + LEASE
 
     def begin(self, job: JobRow) -> None:
         with self._lock:
-            self._running[job.id] = _Running(job.target_mirror, job.claimed_at)
+            self._running[job.id] = _Running(job.mirror, job.target_mirror, job.claimed_at)
 
     def end(self, job: JobRow) -> None:
         with self._lock:
             self._running.pop(job.id, None)
+
+    def fetched(self, job: JobRow) -> None:
+        """Note that its document, or its result, is at hand."""
+        with self._lock:
+            self._running[job.id].is_here = True
 
     def converts(self, job: JobRow) -> None:
         """
