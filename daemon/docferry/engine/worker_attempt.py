@@ -64,7 +64,7 @@ class Claimed:
 
     job: JobRow
     version: VersionRow | None  #: of the document; None: it is known no more
-    twin: JobRow | None  #: who has made the same: nobody else can, while this one runs
+    twin: JobRow | None  #: who has made the same; None: nobody had
 
 
 @dataclass(frozen=True, slots=True)
