@@ -19,8 +19,29 @@ JOBS_DONE = (
     Fault(
         "a content is converted twice at the same time",
         "ledger/job_claims.py",
-        "                running.c.state == JobState.RUNNING,\n",
-        "                running.c.state == JobState.DEAD,\n",
+        "running.c.state == literal_column(\"'running'\")",
+        "running.c.state == literal_column(\"'dead'\")",
+        JOBS,
+    ),
+    Fault(
+        "of many of one content one at a time is claimed, though all share a result",
+        "ledger/job_claims.py",
+        ", ~_is_made(running)\n",
+        "\n",
+        JOBS,
+    ),
+    Fault(
+        "those that share a result are claimed one at a time",
+        "ledger/job_claims.py",
+        "is_free = is_made or",
+        "is_free =",
+        JOBS,
+    ),
+    Fault(
+        "a job is claimed while its last attempt is still in somebody's hands",
+        "ledger/job_claims.py",
+        " and job_id not in but_not:",
+        ":",
         JOBS,
     ),
     Fault(

@@ -10,6 +10,8 @@ LEASES = "integration/test_worker_leases.py"
 OUTAGES = "integration/test_worker_outages.py"
 AHEAD = "integration/test_worker_ahead.py"
 ROOM = "integration/test_worker_room.py"
+STORING = "integration/test_worker_storing.py"
+SLOTS = "property/test_slots.py"
 
 OF_THE_WORKER = (
     Fault(
@@ -209,6 +211,90 @@ OF_THE_WORKER = (
         "                hands.converters.give_back(job.id, conversion.converters, worked=True)\n",
         "",
         (f"{AHEAD}::test_a_slot_is_free_while_the_result_waits_for_its_place",),
+    ),
+    Fault(
+        "what shares a result keeps its place at a converter that it does not need",
+        "engine/worker_attempt.py",
+        "            hands.converters.give_back(job.id, conversion.converters)\n",
+        "",
+        (f"{STORING}::test_what_shares_a_result_waits_for_its_place_without_a_slot",),
+    ),
+    Fault(
+        "one mirror that hangs holds up the results of all",
+        "engine/worker.py",
+        "storing = self._storing[mirror] = Storing()",
+        "storing = self._storing[mirror] = next(iter(self._storing.values()), None) or Storing()",
+        (f"{STORING}::test_a_mirror_that_hangs_does_not_hold_up_the_results_of_another",),
+    ),
+    Fault(
+        "results that wait for one mirror take the places of other documents",
+        "engine/worker.py",
+        "MOST_AT_ONCE - len(running) + storing.total())",
+        "MOST_AT_ONCE - len(running))",
+        (f"{STORING}::test_a_mirror_that_hangs_does_not_hold_up_the_results_of_another",),
+    ),
+    Fault(
+        "more and more is converted for a mirror that takes nothing",
+        "engine/worker.py",
+        "if conversion.rule.to_mirror not in full and",
+        "if",
+        (f"{STORING}::test_no_more_is_converted_for_a_mirror_than_it_may_take",),
+    ),
+    Fault(
+        "what is fetched from a mirror that hangs keeps the places of others",
+        "engine/worker_converters.py",
+        "if job in here or now - since < LONG_FETCHED",
+        "",
+        (f"{STORING}::test_a_mirror_that_hangs_does_not_hold_up_the_documents_of_another",),
+    ),
+    Fault(
+        "more and more threads fetch from a mirror that hangs",
+        "engine/worker.py",
+        " and conversion.rule.from_mirror not in silent\n",
+        "\n",
+        (f"{STORING}::test_a_mirror_that_hangs_does_not_hold_up_the_documents_of_another",),
+    ),
+    Fault(
+        "a result that waits for its place is told to be converted still",
+        "engine/worker_attempt.py",
+        "                self._hands.progress.made(job)\n",
+        "",
+        (f"{STORING}::test_a_result_that_waits_for_its_place_is_not_told_to_be_converted",),
+    ),
+    Fault(
+        "a worker claims a job that it still has in its hands",
+        "engine/worker.py",
+        "            but_not=running,\n",
+        "",
+        (f"{STORING}::test_a_job_is_not_done_twice_while_somebody_still_has_it",),
+    ),
+    Fault(
+        "what the ledger refuses is a fault of the document",
+        "engine/put_result.py",
+        "        except DocferryError as error:  # tried again, it is there",
+        "        except NotImplementedError as error:  # tried again, it is there",
+        (f"{STORING}::test_what_the_ledger_refuses_is_no_fault_of_the_document",),
+    ),
+    Fault(
+        "a suspect waits for as long as others come",
+        "engine/worker_converters.py",
+        "                    kept.update(one.names if self._goes_alone(one.job) else ())\n",
+        "",
+        ("unit/test_worker_converters.py::test_a_suspect_that_waits_lets_nobody_in_before_it",),
+    ),
+    Fault(
+        "who waits for a slot is not looked at when one is free",
+        "engine/worker_converters.py",
+        "on_probe_end(one.breaker, now)\n            self._let_in()\n",
+        "on_probe_end(one.breaker, now)\n",
+        (SLOTS,),
+    ),
+    Fault(
+        "a suspect has company",
+        "engine/worker_converters.py",
+        "            one.alone = job if self._goes_alone(job) else None\n",
+        "            one.alone = None\n",
+        (SLOTS,),
     ),
     Fault(
         "a person's file waits for a stream of results",

@@ -22,10 +22,10 @@ def ledger(tmp_path: pathlib.Path) -> Iterator[Ledger]:
 
 
 def test_a_twin_is_the_one_done_last_of_the_same_content_and_recipe(ledger: Ledger) -> None:
-    places = [replace(new_job("a"), place=f"processed/{name}.md") for name in "wxyz"]
+    places = [replace(new_job("a"), place=f"processed/{name}.md") for name in "vwxyz"]
     queue(ledger, *places, new_job("a", "r2"), "b")
     jobs = {(one.place, one.recipe, one.path): one for one in ledger.jobs.all()}
-    w, x, y, z = (jobs[f"processed/{name}.md", "r1", "a.docx"] for name in "wxyz")
+    v, w, x, y, z = (jobs[f"processed/{name}.md", "r1", "a.docx"] for name in "vwxyz")
     other = jobs["processed/{ulid}.md", "r2", "a.docx"]
     assert ledger.jobs.twins([w, x]) == {}
 
@@ -34,9 +34,9 @@ def test_a_twin_is_the_one_done_last_of_the_same_content_and_recipe(ledger: Ledg
     ledger.jobs.finish(y.id, NOW + MINUTE, "y.md", sha_of("y"))
     ledger.jobs.finish(z.id, NOW + 3 * MINUTE, None)
 
-    found = ledger.jobs.twins([w, x, other])
+    found = ledger.jobs.twins([v, w, jobs["processed/{ulid}.md", "r1", "b.docx"]])
 
-    assert {one: twin.id for one, twin in found.items()} == {w.id: x.id, x.id: y.id}
+    assert {one: twin.id for one, twin in found.items()} == {v.id: x.id, w.id: x.id}
 
 
 def test_what_conversions_put_somewhere_stays_known_when_a_job_is_done_again(

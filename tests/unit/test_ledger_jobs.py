@@ -171,6 +171,27 @@ def test_a_content_is_not_converted_twice_at_the_same_time(ledger: Ledger) -> No
     assert (freed.path, freed.recipe, freed.id == first.id) == ("a.docx", "r1", False)
 
 
+def test_many_share_a_result_at_the_same_time(ledger: Ledger) -> None:
+    queue(ledger, *(replace(new_job("a"), place=f"processed/{name}.md") for name in "vwxyz"))
+    first = claim(ledger)
+    ledger.jobs.finish(first.id, NOW, "v.md", sha_of("result"))
+    second = claim(ledger)
+
+    found = ledger.jobs.claim_some(NOW, NOW + MINUTE, lambda claimed: RULES)
+
+    assert len({first.id, second.id, *(one.id for one in found)}) == 5
+
+
+def test_who_is_still_busy_with_a_job_is_not_given_it_again(ledger: Ledger) -> None:
+    queue(ledger, "a", "b")
+    one = claim(ledger)
+    ledger.jobs.release(one.id, NOW)
+
+    found = ledger.jobs.claim_some(NOW, NOW + MINUTE, lambda claimed: RULES, but_not=[one.id])
+
+    assert [other.path for other in found] == ["b.docx"]
+
+
 # On the way.
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import pytest
 
@@ -10,6 +10,7 @@ from conversion_bench import Louder, Time
 from docferry.core.failures import Failed
 from docferry.engine.worker_converters import MOST_AHEAD, Converters
 from docferry.job import Failure
+from processes import wait_for
 
 NAMES = ("louder",)
 IN_DOUBT = Failed(Failure.OUTAGE, "it fell over", is_in_doubt=True)
@@ -141,3 +142,34 @@ def test_slots_are_given_back_once(converters: Converters, time: Time) -> None:
     converters.give_back("a", NAMES)
 
     assert claimed(converters) == SLOTS
+
+
+def test_a_suspect_that_waits_lets_nobody_in_before_it(converters: Converters) -> None:
+    """Where others always came first, it would wait until there is nothing else to do."""
+    for bad in ("bad", "worse"):
+        suspect(converters, bad)
+    for job in ("bad", "good", "worse", "better"):
+        converters.take(job, NAMES)
+    converters.enter("bad", NAMES)
+    seen = []
+    with ThreadPoolExecutor(3) as pool:
+        entering = [enter_behind(converters, pool, job) for job in ("good", "worse", "better")]
+        for job, next_one in zip(("bad", "good", "worse"), [*entering], strict=True):
+            converters.give_back(job, NAMES)
+            done, _ = wait(entering, 20, FIRST_COMPLETED)
+            seen.append((next_one in done, converters.waiting, converters.are_free(NAMES)))
+            entering = [one for one in entering if one is not next_one]
+        converters.stop()
+
+    assert seen == [
+        (True, ["worse", "better"], False),
+        (True, ["better"], False),
+        (True, [], True),
+    ]
+
+
+def enter_behind(converters: Converters, pool: ThreadPoolExecutor, job: str) -> Future[str | None]:
+    """Have *job* wait for a slot, last of all."""
+    entering = pool.submit(converters.enter, job, NAMES)
+    wait_for(lambda: job in converters.waiting)
+    return entering

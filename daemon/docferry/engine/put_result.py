@@ -129,7 +129,7 @@ class PutResults:
 
     def put(self, puts: Sequence[Put], intend: Intends) -> list[PutEnd]:
         """
-        Put each result to the place of its job, unless it is there already.
+        Put each result to the place of its job, unless it is there already. All are one mirror's.
 
         Together, for to make one file last takes a disk about as long as to make many.
 
@@ -152,15 +152,15 @@ class PutResults:
         intend: Intends,
     ) -> None:
         """Put those that nobody comes in between, one to a path; the others are left for later."""
-        plans: dict[tuple[str, Path], _Plan] = {}
+        plans: dict[Path, _Plan] = {}
         for put in puts:
-            place = (put.job.target_mirror, result_path_of(put.job))
-            if place in plans:
+            path = result_path_of(put.job)
+            if path in plans:
                 continue
             looks[put.job.id] += 1
-            found = self._planned(put, place[1])
+            found = self._planned(put, path)
             if isinstance(found, _Plan):
-                plans[place] = found
+                plans[path] = found
             elif found is not None:
                 ends[put.job.id] = found
         for put, end in self._written([*plans.values()], intend):
@@ -284,12 +284,8 @@ class PutResults:
         except DocferryError as error:
             yield from ((plan.put, error) for plan in plans)
             return
-        for mirror in {plan.put.job.target_mirror for plan in plans}:
-            ours = [plan for plan in plans if plan.put.job.target_mirror == mirror]
-            ends = self._write(ours[0].target, ours)
-            yield from (
-                (plan.put, _end_of(plan, end)) for plan, end in zip(ours, ends, strict=True)
-            )
+        ends = self._write(plans[0].target, plans)
+        yield from ((plan.put, _end_of(plan, end)) for plan, end in zip(plans, ends, strict=True))
 
     def _write(self, target: Target, plans: Sequence[_Plan]) -> list[Written | DocferryError]:
         with ExitStack() as opened:
@@ -306,7 +302,13 @@ class PutResults:
         for plan, end in zip(plans, ends, strict=True):
             # What is there, if anything, is not ours where it failed.
             target.mark(plan.path, Origin.LOCAL if isinstance(end, DocferryError) else None)
-        self._note_displaced(plans, ends)
+        try:
+            self._note_displaced(plans, ends)
+        except DocferryError as error:  # tried again, it is there; a patrol finds what is archived
+            return [
+                error if plan.base and isinstance(end, Written) else end
+                for plan, end in zip(plans, ends, strict=True)
+            ]
         return ends
 
     def _note_displaced(
@@ -324,10 +326,10 @@ class PutResults:
         path, result, base = plan.path, plan.put.result, plan.base
         try:
             content = opened.enter_context(open_file(result.file))
+            archive = None if base is None else self._archive_of(path, base)
         except DocferryError as error:
             return error
         attributes = Attributes(sha256=result.sha256, content_type=mimetypes.guess_type(path)[0])
-        archive = None if base is None else self._archive_of(path, base)
         expect = None if plan.found is None else plan.found.token
         return Arrival(path, content, attributes, expect, archive)
 

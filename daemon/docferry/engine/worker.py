@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from docferry.convert import leftovers
 from docferry.convert.base import Converter
@@ -24,7 +25,7 @@ from docferry.engine.put_result import PutResults, Target
 from docferry.engine.stage import OpensVersions, Stage
 from docferry.engine.worker_attempt import Attempts, Claimed, Hands, Made, facts
 from docferry.engine.worker_chain import Conversion
-from docferry.engine.worker_converters import Converters
+from docferry.engine.worker_converters import LONG_FETCHED, Converters
 from docferry.engine.worker_progress import Progress
 from docferry.engine.worker_room import Room
 from docferry.engine.worker_shared import SharedResults
@@ -36,7 +37,10 @@ from docferry.logs import get_logger
 
 log = get_logger(__name__)
 
-MOST_AT_ONCE = 64  #: documents, whatever the converters take
+#: Documents, whatever the converters take; and so many results more that wait for their
+#: places in one mirror: where that hangs, the others have their results all the same.
+MOST_AT_ONCE = 64
+MOST_LONG_FETCHED = 16  #: of one mirror, which may hang: no more of it are claimed then
 RENEW_EVERY_S = 20.0  #: a third of a lease: two renewals may fail
 TELL_EVERY_S = 1.0
 IDLE_S = 2.0
@@ -108,7 +112,8 @@ class Worker:
                 self._room,
             )
         )
-        self._storing: Storing | None = None  # None: each result is put by whoever has made it
+        # By mirror: one that hangs holds up its own. None: who has made a result puts it.
+        self._storing: dict[str, Storing] = {}
         self._news = 0  # grows with every reason to ask the ledger
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -133,13 +138,11 @@ class Worker:
     def start(self) -> None:
         """Begin."""
         self.prepare()
-        self._storing = Storing()
-        for name, work in (
-            ("worker", self._give_out),
-            ("worker-heart", self._beat),
-            ("worker-store", self._store_all),
-        ):
-            self._start_thread(name, work)
+        self._start_thread("worker-heart", self._beat)
+        for mirror in self._targets:
+            storing = self._storing[mirror] = Storing()
+            self._start_thread(f"worker-store-{mirror}", partial(self._store_all, storing))
+        self._start_thread("worker", self._give_out)
 
     def wake(self) -> None:
         """Look for jobs now: there are new ones."""
@@ -200,8 +203,8 @@ class Worker:
         self._converters.stop()
         for converter in _converters_of(self._conversions):
             converter.stop()
-        if self._storing is not None:
-            self._storing.close()
+        for storing in self._storing.values():
+            storing.close()
         deadline = time.monotonic() + timeout_s
         while threads := [thread for thread in list(self._threads) if thread.is_alive()]:
             threads[0].join(left_s := max(0.0, deadline - time.monotonic()))
@@ -288,10 +291,9 @@ class Worker:
             self._do(claimed)
         self.wake()
 
-    def _store_all(self) -> None:
-        """Put results to their places as they come."""
-        assert self._storing is not None
-        while made := self._storing.some():
+    def _store_all(self, storing: Storing) -> None:
+        """Put the results of one mirror to their places as they come."""
+        while made := storing.some():
             with self._telling_faults():
                 self._store(made)
             self.wake()
@@ -321,11 +323,22 @@ class Worker:
 
     def _claim(self, most: int = MOST_AT_ONCE) -> list[Claimed]:
         """Claim jobs that can be done now or soon, and their places at the converters."""
-        most = min(most, MOST_AT_ONCE - self._progress.running)
+        running, storing = self._progress.running, self._progress.storing()
+        most = min(most, MOST_AT_ONCE - len(running) + storing.total())
+        fetching = self._progress.fetching(LONG_FETCHED)
+        full = {mirror for mirror, count in storing.items() if count >= MOST_AT_ONCE}
+        silent = {mirror for mirror, count in fetching.items() if count >= MOST_LONG_FETCHED}
+        able = {
+            name: conversion
+            for name, conversion in self._conversions.items()
+            if conversion.rule.to_mirror not in full and conversion.rule.from_mirror not in silent
+        }
         jobs = self._ledger.jobs.claim_some(
             self._now(),
             self._progress.lease_until(),
-            lambda claimed: self._free(claimed) if len(claimed) < most else (),
+            lambda claimed: self._free(claimed, able) if len(claimed) < most else (),
+            # Queued again already, but with a folder here, and a place, that are to go first.
+            but_not=running,
         )
         for job in jobs:
             chain = self._conversions[job.rule].converters
@@ -347,15 +360,15 @@ class Worker:
         versions = self._ledger.versions.rows([job.version for job in jobs])
         return [Claimed(job, versions.get(job.version), twins.get(job.id)) for job in jobs]
 
-    def _free(self, claimed: Sequence[str]) -> list[str]:
-        """Name the rules of which one more job may be claimed, besides those of *claimed*."""
+    def _free(self, claimed: Sequence[str], able: Mapping[str, Conversion]) -> list[str]:
+        """Name the rules of *able* of which one more job may be claimed, besides *claimed*."""
         if self._stopping.is_set():
             return []
         wanted = Counter(name for rule in claimed for name in self._conversions[rule].converters)
         targets = [self._conversions[rule].rule.to_mirror for rule in claimed]
         return [
             name
-            for name, conversion in self._conversions.items()
+            for name, conversion in able.items()
             if self._converters.are_free(conversion.converters, wanted)
             and self._takes(conversion)
             and self._room.is_for(conversion.rule.to_mirror, targets)
@@ -372,8 +385,10 @@ class Worker:
         finally:
             if made is None:
                 self._end(claimed.job)
-        if made is not None and not (self._storing and self._storing.takes(made)):
-            self._store([made])
+        if made is not None:
+            storing = self._storing.get(made.job.target_mirror)
+            if storing is None or not storing.takes(made):
+                self._store([made])
         self._converters.tell()
 
     def _store(self, made: Sequence[Made]) -> None:

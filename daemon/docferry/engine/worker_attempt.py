@@ -68,7 +68,7 @@ class Claimed:
 
     job: JobRow
     version: VersionRow | None  #: of the document; None: it is known no more
-    twin: JobRow | None  #: who has made the same: nobody else can, while this one runs
+    twin: JobRow | None  #: who has made the same; None: nobody had
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,7 @@ class Attempts:
             ended = self._ended(claimed, folder)
             if isinstance(ended, Made):
                 made = ended
+                self._hands.progress.made(job)
             else:
                 self._write_down(job, ended)
         finally:  # at last: to remove folders takes some disks longer than a conversion
@@ -148,7 +149,7 @@ class Attempts:
 
     def store(self, made: Sequence[Made]) -> None:
         """
-        Put what was made to its places, and write down how that ended.
+        Put what was made to its places, all in one mirror, and write down how that ended.
 
         Raises:
             DocferryError: That could not be written; their leases will bring them back.
@@ -218,9 +219,12 @@ class Attempts:
             failed = Failed(lost.failure, lost.reason, job.output or "")
             return _Dead(failed, is_tried=False)
         if (shared := self._shared(claimed, folder)) is not None:
+            hands.converters.give_back(job.id, conversion.converters)
+            hands.progress.fetched(job)
             return shared
         staged = hands.stage.fetch(job, claimed.version, folder / "document")
         hands.room.found(None)
+        hands.progress.fetched(job)
         if staged.mismatch is not None:
             log.warning("job.mistyped", **facts(job), reason=staged.mismatch)
         if not is_of_types(staged.document.media_type, rule.types):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from docferry.convert.base import Converter
@@ -23,6 +23,8 @@ NOTHING: Mapping[str, int] = MappingProxyType({})
 #: goes behind it.
 AHEAD_S = 0.5
 MOST_AHEAD = 4
+#: What takes longer to fetch keeps no place any more: its mirror may hang, and others have theirs.
+LONG_FETCHED = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -31,9 +33,11 @@ class _One:
 
     slots: int
     breaker: Breaker
-    ahead: int = 0  #: documents that are claimed and fetched, and wait for a slot
+    #: Documents that are claimed and fetched, and wait for a slot; since when.
+    ahead: dict[Ulid, datetime] = field(default_factory=dict)
     taken: int = 0
-    alone: Ulid | None = None  #: the job that has it, or waits until it has it, for itself
+    suspects: set[Ulid] = field(default_factory=set)  #: claimed, each to have it for itself
+    alone: Ulid | None = None  #: the job that has it for itself
     tried_by: Ulid | None = None  #: the job that finds out whether it works again
     took_s: float | None = None  #: what a document takes it, of late; None: not known
     told: Breaker | None = None  #: what others were told last
@@ -90,6 +94,12 @@ class Converters:
         self._is_stopping = False
         self._suspects: dict[Ulid, datetime] = {}  #: when a job last failed in doubt
 
+    @property
+    def waiting(self) -> list[Ulid]:
+        """Those that wait for a slot, in their order."""
+        with self._lock:
+            return [one.job for one in self._waiting]
+
     def are_free(self, names: Collection[str], claimed: Mapping[str, int] = NOTHING) -> bool:
         """
         Say whether each has a free slot, or will have one soon, and is given a document now.
@@ -100,8 +110,8 @@ class Converters:
         now = self._now()
         with self._lock:
             return all(
-                _has_room(one, claimed.get(name, 0))
-                and one.alone is None
+                _has_room(one, self._ahead_of(one, now), claimed.get(name, 0))
+                and not one.suspects
                 and breakers.may_start(one.breaker, now)
                 for name, one in zip(names, self._named(names), strict=True)
             )
@@ -125,9 +135,9 @@ class Converters:
                 self._suspects.setdefault(job, doubted_at)
             self._entered[job] = None
             for one in self._named(names):
-                one.ahead += 1
+                one.ahead[job] = now
                 if self._goes_alone(job):
-                    one.alone = one.alone or job
+                    one.suspects.add(job)
                 if one.breaker.state is not BreakerState.CLOSED:
                     one.tried_by = job
                 one.breaker = breakers.on_probe_start(one.breaker, now)
@@ -162,11 +172,12 @@ class Converters:
             entered_at = self._entered.pop(job)
             for one in self._named(names):
                 if entered_at is None:
-                    one.ahead -= 1
+                    del one.ahead[job]
                 else:
                     one.taken -= 1
                 if entered_at is not None and worked:
                     one.took_s = _average(one.took_s, (now - entered_at).total_seconds())
+                one.suspects.discard(job)
                 if one.alone == job:
                     one.alone = None
                 if one.tried_by == job:
@@ -181,14 +192,20 @@ class Converters:
             self._let_in()
 
     def _let_in(self) -> None:
-        """Let those in that can be, and those go that never will. Nobody else is woken."""
-        still = []
+        """
+        Let those in that can be, and those go that never will. Nobody else is woken.
+
+        Nobody gets before a suspect that waits: it would wait as long as others come.
+        """
+        still: list[_Waiting] = []
+        kept: set[str] = set()
         for one in self._waiting:
             one.why_not = self._why_never(one.job, one.names)
             if one.why_not is None:
                 ours = [*self._named(one.names)]
-                if not self._may(one.job, ours):
+                if not kept.isdisjoint(one.names) or not self._may(one.job, ours):
                     still.append(one)
+                    kept.update(one.names if self._goes_alone(one.job) else ())
                     continue
                 self._give_slots(one.job, ours)
             one.is_over.set()
@@ -197,15 +214,20 @@ class Converters:
     def _give_slots(self, job: Ulid, ours: Sequence[_One]) -> None:
         self._entered[job] = self._now()
         for one in ours:
-            one.ahead -= 1
+            del one.ahead[job]
             one.taken += 1
             one.alone = job if self._goes_alone(job) else None
 
+    def _ahead_of(self, one: _One, now: datetime) -> int:
+        """Count what will soon be given to a converter: not what nobody knows when it is here."""
+        here = {waiting.job for waiting in self._waiting}
+        return sum(
+            1 for job, since in one.ahead.items() if job in here or now - since < LONG_FETCHED
+        )
+
     def _may(self, job: Ulid, ours: Sequence[_One]) -> bool:
         is_alone = self._goes_alone(job)
-        return all(
-            one.alone in (None, job) and one.taken < (1 if is_alone else one.slots) for one in ours
-        )
+        return all(one.alone is None and one.taken < (1 if is_alone else one.slots) for one in ours)
 
     def _goes_alone(self, job: Ulid) -> bool:
         """Say whether a converter may have failed over *job*: those beside it would be suspects."""
@@ -287,7 +309,7 @@ class Converters:
         return (self._all[name] for name in names)
 
 
-def _has_room(one: _One, claimed: int) -> bool:
+def _has_room(one: _One, ahead: int, claimed: int) -> bool:
     """
     Say whether one more document may be claimed for it.
 
@@ -295,12 +317,12 @@ def _has_room(one: _One, claimed: int) -> bool:
     longer than the conversion. Those are claimed several at a time, for a claim costs much.
     """
     if one.breaker.state is not BreakerState.CLOSED:
-        return one.ahead + one.taken + claimed < 1
+        return ahead + one.taken + claimed < 1
     waiting = 0 if one.took_s is None else int(min(MOST_AHEAD, AHEAD_S / max(one.took_s, 0.001)))
     most = one.slots * (1 + waiting)
     if not claimed:
         most -= one.slots * waiting // 2
-    return one.ahead + one.taken + claimed < most
+    return ahead + one.taken + claimed < most
 
 
 def _average(before_s: float | None, now_s: float) -> float:

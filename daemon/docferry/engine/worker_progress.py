@@ -8,6 +8,7 @@ is written when it has lasted, or together with the next thing that must be writ
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,9 +24,12 @@ LASTED = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class _Running:
+    source: str  #: mirror
+    target: str  #: mirror
     claimed_at: datetime | None
     stage: JobStage | None = None  #: None: nothing that need be written down
     since: datetime | None = None
+    is_here: bool = False  #: its document is fetched
     began: dict[JobStage, datetime] = field(default_factory=dict)
 
 
@@ -39,10 +43,27 @@ class Progress:
         self._running: dict[Ulid, _Running] = {}
 
     @property
-    def running(self) -> int:
-        """How many jobs run."""
+    def running(self) -> frozenset[Ulid]:
+        """The jobs that run."""
         with self._lock:
-            return len(self._running)
+            return frozenset(self._running)
+
+    def storing(self) -> Counter[str]:
+        """Count the results that are on the way to their places, by their mirror."""
+        with self._lock:
+            return Counter(
+                one.target for one in self._running.values() if JobStage.STORING in one.began
+            )
+
+    def fetching(self, longer_than: timedelta) -> Counter[str]:
+        """Count the documents that have been fetched for so long, by their mirror."""
+        before = self._now() - longer_than
+        with self._lock:
+            return Counter(
+                one.source
+                for one in self._running.values()
+                if not one.is_here and one.claimed_at is not None and one.claimed_at <= before
+            )
 
     def lease_until(self) -> datetime:
         """Say until when a lease lasts that is given or renewed now."""
@@ -50,11 +71,16 @@ class Progress:
 
     def begin(self, job: JobRow) -> None:
         with self._lock:
-            self._running[job.id] = _Running(job.claimed_at)
+            self._running[job.id] = _Running(job.mirror, job.target_mirror, job.claimed_at)
 
     def end(self, job: JobRow) -> None:
         with self._lock:
             self._running.pop(job.id, None)
+
+    def fetched(self, job: JobRow) -> None:
+        """Note that its document, or its result, is at hand."""
+        with self._lock:
+            self._running[job.id].is_here = True
 
     def converts(self, job: JobRow) -> None:
         """
@@ -67,6 +93,14 @@ class Progress:
         if job.last_error is not None:
             self._tell({job.id})
 
+    def made(self, job: JobRow) -> None:
+        """
+        Note that its result is there: it waits for its place, be it for long.
+
+        Should docferry end meanwhile, the document was in no converter's hands.
+        """
+        self._comes_to(job, JobStage.STORING)
+
     def stores(self, intended: Sequence[Intended]) -> None:
         """
         Write down which results are about to be put to their places.
@@ -75,8 +109,6 @@ class Progress:
             TemporaryError: It could not be written: then they must not be put there.
         """
         self._jobs.about_to_put(intended, self._now())
-        for one in intended:
-            self._comes_to(one.job, JobStage.STORING)
 
     def began(self, job: JobRow) -> dict[JobStage, datetime]:
         """Say when each stage began that *job* has come to."""

@@ -15,7 +15,7 @@ ENOUGH = 16
 
 class Storing:
     """
-    Gathers results for one thread that puts them. Thread-safe.
+    Gathers results of one mirror for one thread that puts them. Thread-safe.
 
     To put one costs several waits for the disk, and threads that do so side by side hold
     up each other, and the conversions. A result that comes alone is put at once.

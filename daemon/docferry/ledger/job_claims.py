@@ -14,14 +14,17 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     Subquery,
     Text,
     bindparam,
     literal_column,
+    null,
     select,
     true,
+    tuple_,
     union_all,
 )
 
@@ -53,14 +56,17 @@ def claim(
     now: datetime,
     lease_until: datetime,
     next_of: Callable[[Sequence[str]], Collection[str]],
+    but_not: Collection[Ulid],
 ) -> list[JobRow]:
     """
     Take jobs, in their order, and give them as they are now.
 
-    Of one content that is converted in one way only one is taken: the others share its result.
+    Of one content that is converted in one way only one is taken until it is done: the others
+    share its result, as many at a time as others are converted.
 
     Args:
         next_of: As `Jobs.claim_some` has it. What it gives only ever becomes less.
+        but_not: As `Jobs.claim_some` has it.
     """
     claimed: dict[Ulid, str] = {}
     contents: set[tuple[Sha256, str]] = set()
@@ -68,8 +74,10 @@ def claim(
     if not rules:
         return []
     values = {f"rule_{number}": rule for number, rule in enumerate(sorted(rules))}
-    for job_id, rule, sha256, recipe in tx.tuples(_due(len(values)), now=now, **values):
-        if rule in rules and (sha256, recipe) not in contents:
+    due = tx.tuples(_due(len(values)), now=now, **values)
+    for job_id, rule, sha256, recipe, is_made in due:
+        is_free = is_made or (sha256, recipe) not in contents
+        if rule in rules and is_free and job_id not in but_not:
             tx.run(_CLAIM, of_id=job_id, claimed=now, lease=lease_until)
             claimed[job_id] = rule
             contents.add((sha256, recipe))
@@ -98,24 +106,37 @@ def _due(rules: int) -> Select[Any]:
             due.c.rule == some.c.rule,
             due.c.priority == ranks.c.priority,
             due.c.run_at <= bindparam("now"),
-            ~select(running.c.id)
-            .where(
-                running.c.sha256 == due.c.sha256,
-                running.c.recipe == due.c.recipe,
-                running.c.state == JobState.RUNNING,
-            )
-            .exists(),
+            # Looked up once: to look for who runs among all that are of a content takes as long
+            # as they are many, and for each of these once more.
+            tuple_(due.c.sha256, due.c.recipe).not_in(
+                select(running.c.sha256, running.c.recipe).where(
+                    running.c.state == literal_column("'running'"), ~_is_made(running)
+                )
+            ),
         )
         .order_by(due.c.run_at, due.c.id)
         .limit(MOST_CLAIMED)
         .correlate(some, ranks)
     )
     return (
-        select(job.c.id, job.c.rule, job.c.sha256, job.c.recipe)
+        select(job.c.id, job.c.rule, job.c.sha256, job.c.recipe, _is_made(job))
         .select_from(some.join(ranks, true()).join(job, job.c.id.in_(firsts)))
         .order_by(job.c.priority.desc(), job.c.run_at, job.c.id)
         .with_for_update(skip_locked=True, of=job)  # where writers are not alone: PostgreSQL
     )
+
+
+def _is_made(of: FromClause) -> ColumnElement[bool]:
+    """Say of a job whether a result was made of its content already."""
+    done = job.alias("done")
+    made = select(done.c.id).where(
+        done.c.sha256 == of.c.sha256,
+        done.c.recipe == of.c.recipe,
+        done.c.state == JobState.DONE,
+        done.c.result_path.is_not(null()),
+        done.c.result_sha256.is_not(null()),
+    )
+    return made.correlate(of).exists()
 
 
 def _column(name: str, values: Sequence[ColumnElement[Any]]) -> Subquery:

@@ -24,7 +24,6 @@ _TWIN = (
     .where(
         job.c.sha256 == bindparam("sha256"),
         job.c.recipe == bindparam("recipe"),
-        job.c.id != bindparam("id"),
         job.c.state == JobState.DONE,
         job.c.result_path.is_not(null()),
         job.c.result_sha256.is_not(null()),
@@ -98,17 +97,22 @@ class JobRows:
 
     def twins(self, jobs: Sequence[JobRow]) -> dict[Ulid, JobRow]:
         """
-        Give, of each of *jobs*, its twin, if there is one.
+        Give, of each of *jobs*, none of which is done, its twin, if there is one.
 
-        That is the other job of the same content and recipe that was done last, with a result.
+        That is the job of the same content and recipe that was done last, with a result.
         """
-        found: dict[Ulid, JobRow] = {}
+        contents = dict.fromkeys((one.sha256, one.recipe) for one in jobs)
+        found: dict[tuple[Sha256, str], JobRow] = {}
         with self._database.reading() as tx:
-            for one in jobs:
-                ids = tx.tuples(_TWIN, sha256=one.sha256, recipe=one.recipe, id=one.id)
-                for (twin,) in ids:  # hardly ever: the row is read only then
-                    [found[one.id]] = tx.all(select(job).where(job.c.id == twin), JobRow)
-        return found
+            for sha256, recipe in contents:
+                for (twin,) in tx.tuples(_TWIN, sha256=sha256, recipe=recipe):
+                    # Hardly ever: the row is read only then.
+                    [found[sha256, recipe]] = tx.all(select(job).where(job.c.id == twin), JobRow)
+        return {
+            one.id: found[one.sha256, one.recipe]
+            for one in jobs
+            if (one.sha256, one.recipe) in found
+        }
 
     def of_result(self, mirror: str, path: Path, sha256: Sha256 | None = None) -> JobRow | None:
         """

@@ -97,7 +97,7 @@ class Jobs(JobRows, JobLetters):
         Take a job of one of *rules* and count the attempt; None: none is due.
 
         Of the highest priority the one that has been due longest, but none whose content is
-        being converted the same way: it will share that result.
+        being converted the same way for the first time: it will share that result.
         """
         found = self.claim_some(now, lease_until, lambda claimed: () if claimed else rules)
         return found[0] if found else None
@@ -107,6 +107,8 @@ class Jobs(JobRows, JobLetters):
         now: datetime,
         lease_until: datetime,
         next_of: Callable[[Sequence[str]], Collection[str]],
+        *,
+        but_not: Collection[Ulid] = (),
     ) -> list[JobRow]:
         """
         Take jobs, in their order, each as `claim` would: in one transaction, for it costs a flush.
@@ -114,10 +116,11 @@ class Jobs(JobRows, JobLetters):
         Args:
             next_of: Told the rules of the jobs that were taken so far, says of which rules
                 one more may be; of none: that is all.
+            but_not: Leave these: somebody is not done with their last attempt.
         """
         if not next_of(()):
             return []
-        return self._group.write(lambda tx: claim(tx, now, lease_until, next_of))
+        return self._group.write(lambda tx: claim(tx, now, lease_until, next_of, but_not))
 
     def advance(
         self,
