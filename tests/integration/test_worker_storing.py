@@ -31,20 +31,9 @@ class TwoTargets(Bench):
     is_reached: threading.Event = field(default_factory=threading.Event)
     goes_on: threading.Event = field(default_factory=threading.Event)
 
-    def worker(self, *, is_simulated: bool = False) -> Worker:
-        hanging = LocalStorage(self.folder / "hanging")
-        return Worker(
-            self.ledger,
-            self.conversions,
-            targets={
-                "processed": Target(self.target, self.mark),
-                "hanging": Target(hanging, self.hang),
-            },
-            contents_of=lambda mirror: self,
-            folder=self.folder / "work",
-            idle_s=0.05,
-            now=self.time,
-        )
+    def worker(self, *, is_simulated: bool = True, **others: Target) -> Worker:
+        hanging = Target(LocalStorage(self.folder / "hanging"), self.hang)
+        return super().worker(is_simulated=is_simulated, hanging=hanging, **others)
 
     def open(self, version: VersionRow) -> Content:
         if version.mirror == "away":

@@ -110,6 +110,16 @@ def test_only_jobs_of_the_rules_that_are_named_are_claimed(ledger: Ledger) -> No
     assert ledger.jobs.claim(NOW, NOW, rules=["unknown"]) is None
 
 
+def test_however_many_of_a_paused_rule_are_in_front_the_others_are_claimed(
+    ledger: Ledger,
+) -> None:
+    before = NOW - MINUTE
+    paused = [replace(new_job(f"{n}"), rule="paused", created_at=before) for n in range(40)]
+    queue(ledger, *paused, "b")
+
+    assert claim(ledger).path == "b.docx"
+
+
 def test_the_highest_priority_goes_first_across_rules(ledger: Ledger) -> None:
     queue(
         ledger,
