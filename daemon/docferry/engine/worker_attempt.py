@@ -112,7 +112,7 @@ class _Stopped:
     reason: str
 
 
-_Ended = _Done | _Skipped | _Failed | _Dead | _Stopped
+_Ended = _Skipped | _Failed | _Dead | _Stopped  #: without a result
 
 
 class Attempts:
@@ -155,16 +155,16 @@ class Attempts:
             DocferryError: That could not be written; their leases will bring them back.
         """
         try:
-            ends = [(one.job, end) for one, end in zip(made, self._stored(made), strict=True)]
-            self._done([end for _, end in ends if isinstance(end, _Done)])
-            for job, end in ends:
+            ends = self._stored(made)
+            self._done([end for end in ends if isinstance(end, _Done)])
+            for one, end in zip(made, ends, strict=True):
                 if not isinstance(end, _Done):
-                    self._write_down(job, end)
+                    self._write_down(one.job, end)
         finally:
             for one in made:
                 leftovers.remove(self._hands.folder / one.job.id)
 
-    def _stored(self, made: Sequence[Made]) -> list[_Ended]:
+    def _stored(self, made: Sequence[Made]) -> list[_Done | _Ended]:
         releases = [self._hands.conversions[one.job.rule].release for one in made]
         # A result that is shared was made by the same recipe: these programs, these versions.
         puts = [
@@ -277,8 +277,6 @@ class Attempts:
 
     def _write_down(self, job: JobRow, ended: _Ended) -> None:
         match ended:
-            case _Done():
-                self._done([ended])
             case _Skipped(failure=failure, reason=reason):
                 self._skipped(job, failure, reason)
             case _Failed():
@@ -290,9 +288,10 @@ class Attempts:
                 log.info("job.stopped", **facts(job), reason=reason)
 
     def _done(self, done: Sequence[_Done]) -> None:
+        if not done:
+            return
         now = self._hands.now()
-        if done:
-            self._jobs.finish_all([self._finished(one, now) for one in done])
+        self._jobs.finish_all([self._finished(one, now) for one in done])
         for one in done:
             self._hands.converters.forget(one.made.job.id)
             self._tell_of(one, now)
