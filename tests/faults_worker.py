@@ -15,6 +15,20 @@ SLOTS = "property/test_slots.py"
 
 OF_THE_WORKER = (
     Fault(
+        "what waits for its place is made once more after a restart",
+        "engine/worker_storing.py",
+        "            return some\n",
+        "            return [] if self._is_closed else some\n",
+        (STORING,),
+    ),
+    Fault(
+        "who comes to the end with a result leaves it to nobody",
+        "engine/worker_storing.py",
+        "if self._is_closed or made.result.size",
+        "if made.result.size",
+        ("integration/test_worker.py", STORING),
+    ),
+    Fault(
         "a result takes the place of a person's file",
         "core/results.py",
         "return Way.REPLACE if found in ours else Way.REFUSE",

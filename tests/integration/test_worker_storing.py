@@ -152,6 +152,24 @@ def test_a_result_that_waits_for_its_place_is_not_told_to_be_converted(two: TwoT
     assert attempts == [0, 0]
 
 
+def test_results_that_wait_are_put_to_their_places_before_docferry_ends(two: TwoTargets) -> None:
+    louder = Louder(slots=1)
+    two.rule(louder, to_mirror="hanging")
+    two.add_all({"a.txt": b"words", "b.txt": b"other words"})
+
+    def go_on_once_it_ends() -> None:
+        assert louder.stopped.wait(30)
+        two.goes_on.set()
+
+    with two.working() as worker:
+        assert two.is_reached.wait(30)
+        wait_for(lambda: len(louder.given) == 2 and told(two, worker) == {JobStage.STORING})
+        before = two.done_for("text")
+        threading.Thread(target=go_on_once_it_ends, daemon=True).start()
+
+    assert (before, two.done_for("text")) == (0, 2)
+
+
 def told(two: TwoTargets, worker: Worker) -> set[JobStage | None]:
     two.time.pass_(2)
     worker.renew()
