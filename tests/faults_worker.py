@@ -26,7 +26,7 @@ OF_THE_WORKER = (
         "engine/worker_storing.py",
         "if self._is_closed or made.result.size",
         "if made.result.size",
-        ("integration/test_worker.py", STORING),
+        (LEASES,),
     ),
     Fault(
         "a result takes the place of a person's file",
