@@ -18,7 +18,7 @@ from docferry.logs import get_logger
 log = get_logger(__name__)
 
 #: The newest migration. Migrations are numbered, so that an unknown one can be told for newer.
-HEAD = "0005"
+HEAD = "0006"
 
 # alembic keeps what it is doing in its own modules: two migrations at once write into each
 # other's databases, and crash the process.

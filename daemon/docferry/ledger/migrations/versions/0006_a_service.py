@@ -1,0 +1,8 @@
+"""What a service that runs for years needs to know."""
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Make the tables."""
