@@ -25,7 +25,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
         BASE + "colour = 'red'",
         IN_DOCS + "colour",
         "no such key",
-        "one of: bucket, canary, delete_limit",
+        "one of: bucket, canary, d",
     ),
     (BASE + "name = 'docs'", IN_DOCS + "name", "no such key", "one of"),
     (BASE + "state_dir = '/x'", IN_DOCS + "state_dir", "no such key", "above the first [table]"),

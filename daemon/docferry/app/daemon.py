@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -239,7 +240,7 @@ class Daemon:
     def _start_canaries(self) -> None:
         for canary in self._canaries.values():
             canary.start()
-            self._on_exit.callback(lambda one=canary: one.stop(self._time_left_s()))
+            self._on_exit.callback(partial(_stop_canary, canary, self._time_left_s))
 
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:
@@ -317,6 +318,10 @@ class _WatchCheck:
         self._ledger.problems.put(
             self._mirror, "", kind="watch", message=problem, at=datetime.now(UTC), retry_at=None
         )
+
+
+def _stop_canary(canary: Canary, time_left_s: Callable[[], float]) -> None:
+    canary.stop(time_left_s())
 
 
 def _ask_people(loop: MirrorLoop) -> None:

@@ -195,7 +195,8 @@ class _Flight:
         found = self._way.remote.stat(CANARY_PATH)
         if found is not None:
             _refuse_document(self._there())
-        self._way.remote.write_as_others(CANARY_PATH, text, expect=found and found.token)
+        token = None if found is None else found.token
+        self._way.remote.write_as_others(CANARY_PATH, text, expect=token)
         return True
 
     def _here(self) -> bytes | None:
