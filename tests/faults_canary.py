@@ -19,7 +19,7 @@ CANARIES = (
         "engine/canary.py",
         'self._wait("the folder", lambda: self._here() == text, "it has not come back")',
         "pass",
-        (CANARY + "test_two_late_ones_make_it_unready_and_one_that_comes_through_ready_again",),
+        (CANARY + "test_one_that_no_poll_brings_back_is_late_where_it_stays_away",),
     ),
     Fault(
         "late canaries leave the daemon ready",
