@@ -169,15 +169,16 @@ class _Flight:
         self._wait("the folder", lambda: self._here() == text, "it has not come back")
 
     def _put_here(self, text: bytes) -> bool:
-        """Put it where a person would; False: what is there has not been carried over yet."""
+        """Put it where a person would; False: the last one is still on its way."""
         way = self._way
         found = way.local.stat(CANARY_PATH)
         if isinstance(found, Unknown):
             raise PermanentError(f"{CANARY_PATH}: {found.reason}")
+        if not self._is_in_step():
+            return False  # both sides would be edited: a conflict, each time
         if found is None:
             way.local.write(CANARY_PATH, BytesContent(text), Attributes(), expect=None)
             return True
-        _refuse_document(self._here())
         synced = way.ledger.synced.get(way.mirror, [CANARY_PATH]).get(CANARY_PATH)
         if synced is None or synced.local_token != found.token:
             return False
@@ -191,13 +192,19 @@ class _Flight:
         return True
 
     def _put_there(self, text: bytes) -> bool:
-        """Put it where others would."""
+        """Put it where others would; False: likewise."""
         found = self._way.remote.stat(CANARY_PATH)
-        if found is not None:
-            _refuse_document(self._there())
+        if not self._is_in_step():
+            return False
         token = None if found is None else found.token
         self._way.remote.write_as_others(CANARY_PATH, text, expect=token)
         return True
+
+    def _is_in_step(self) -> bool:
+        here, there = self._here(), self._there()
+        for content in (here, there):
+            _refuse_document(content)
+        return here == there
 
     def _here(self) -> bytes | None:
         found = self._way.local.stat(CANARY_PATH)
