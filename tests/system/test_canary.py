@@ -133,7 +133,7 @@ def test_one_that_no_poll_brings_back_is_late_where_it_stays_away(
             daemon.wait_for(lambda: flights(daemon) >= 3, HEALS_WITHIN_S)
 
             assert site.status()["docs"].conflicts == []
-    assert any("late at the folder" in reason for reason in reasons)
+    assert any("at the folder: it has not come back" in reason for reason in reasons)
 
 
 def test_a_document_of_that_name_is_left_alone(site: Site) -> None:
