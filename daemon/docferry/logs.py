@@ -107,6 +107,9 @@ EVENTS = frozenset(
         "retention.done",
         "retention.waits",
         "upload.left",
+        # canaries
+        "canary.back",
+        "canary.late",
         # conversions
         "converter.down",
         "converter.up",

@@ -136,6 +136,16 @@ VERSIONS_LET_GO = _counter("versions_let_go", "Displaced versions that retention
 LET_GO_BYTES = _counter(
     "let_go_bytes", "Bytes of archived versions that retention removed.", "mirror"
 )
+CANARY_SECONDS = _gauge(
+    "canary_duration_seconds",
+    "How long the last canary that came through took on each leg of its way (up, down, convert).",
+    "mirror",
+    "leg",
+)
+CANARY_BACK = _gauge(
+    "canary_last_success_timestamp_seconds", "When the last canary came through.", "mirror"
+)
+CANARIES_LATE = _gauge("canaries_late", "Canaries in a row that are late.", "mirror")
 STORE_PRECONDITIONS = _gauge(
     "store_preconditions",
     "1: the store honours this condition on requests, as probed at the start; 0: it does not.",

@@ -16,7 +16,12 @@ import pytest
 import servers
 from conversion_desk import Desk, markdown_service
 from conversion_servers import HANGS, FailingServer, Said
-from docferry.convert.base import ConversionStoppedError, ConverterDownError, Limits
+from docferry.convert.base import (
+    ConversionError,
+    ConversionStoppedError,
+    ConverterDownError,
+    Limits,
+)
 from docferry.convert.service import Access, ServiceConverter
 
 AT_ONCE_S = 5.0  # far less than the limit of any conversion here
@@ -78,6 +83,20 @@ def test_a_running_request_ends_at_once_when_the_daemon_stops(desk: Desk, said: 
         error = stopped(service, desk, after=arrived(server))
 
     assert isinstance(error, ConversionStoppedError)
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["kept", "closing"])
+def test_an_answer_that_falls_silent_is_cut_when_the_time_is_up(
+    desk: Desk, *, closes: bool
+) -> None:
+    desk.limits = Limits(timeout_s=0.5)
+    with FailingServer() as server, ThreadPoolExecutor() as pool:
+        server.answers(Said(body=b"x" * 1000, trickle_s=60.0, closes=closes))
+
+        conversion = pool.submit(desk.convert, markdown_service(server.url))
+        error = conversion.exception(AT_ONCE_S)
+
+    assert isinstance(error, ConversionError)
 
 
 def test_after_a_stop_nothing_is_sent(desk: Desk) -> None:

@@ -21,7 +21,12 @@ FAULTS: list[tuple[str, str, str, str]] = [
     ("", "mirror", "there is none", "[mirror.NAME]"),
     # keys and tables
     (BASE + "prefx = 'a'", IN_DOCS + "prefx", "no such key", "did you mean prefix?"),
-    (BASE + "colour = 'red'", IN_DOCS + "colour", "no such key", "one of: bucket, delete_limit"),
+    (
+        BASE + "colour = 'red'",
+        IN_DOCS + "colour",
+        "no such key",
+        "one of: bucket, canary, d",
+    ),
     (BASE + "name = 'docs'", IN_DOCS + "name", "no such key", "one of"),
     (BASE + "state_dir = '/x'", IN_DOCS + "state_dir", "no such key", "above the first [table]"),
     ("statedir = '/x'\n" + BASE, "statedir", "no such key", "did you mean state_dir?"),
@@ -92,6 +97,9 @@ FAULTS: list[tuple[str, str, str, str]] = [
     (BASE + "include = ['[z-a]']", IN_DOCS + "include", "[z-a]", ".gitignore"),
     (BASE + "exclude = ['!']", IN_DOCS + "exclude", '"!"', ".gitignore"),
     (BASE + "exclude = ['#a#']", IN_DOCS + "exclude", "a comment", ".gitignore"),
+    (BASE + 'canary = "1m"', IN_DOCS + "canary", "alone take 32 s", "at least twice"),
+    (BASE + "canary = 900\ninclude = ['*.pdf']", IN_DOCS + "canary", "leaves out", "include"),
+    (BASE + "canary = 900\nexclude = ['/*.canary']", IN_DOCS + "canary", "leaves out", "exclude"),
     (BASE + "watch = 'never'", IN_DOCS + "watch", "never", '"polling"'),
     # drops
     (BASE + "[drop.scans]", "drop.scans.into", "is missing", "MIRROR/a/folder"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from docferry.core.canary import CANARY_PATH
 from docferry.core.guards import marker
 from docferry.core.retention import Policy
 from docferry.engine.retention import Retention, Round, verdicts
@@ -454,3 +455,41 @@ def once(error: Exception) -> Callable[[str], None]:
             raise errors.pop()
 
     return fail
+
+
+# Canaries.
+
+
+def fly(mirror: Mirror, *contents: str) -> list[VersionRow]:
+    """Let canaries have flown, one a day; the newest first."""
+    return [mirror.displaced(CANARY_PATH, text, day) for day, text in enumerate(contents, 1)]
+
+
+def test_of_the_canaries_that_flew_the_last_one_stays_even_without_a_rule(mirror: Mirror) -> None:
+    last, *older = fly(mirror, "3", "2", "1")
+    document = mirror.displaced("a", "1", 3)
+    mirror.ledger.canaries.own("docs", CANARY_PATH, min(row.id for row in (last, *older)))
+
+    done = mirror.round(Policy())
+
+    assert done.let_go == 2
+    assert mirror.archived[0] == {last.id, document.id}
+
+
+def test_what_somebody_had_at_the_path_of_the_canary_before_follows_the_rules(
+    mirror: Mirror,
+) -> None:
+    rows = sorted(fly(mirror, "3", "2", "1"), key=lambda row: row.id)
+    mirror.ledger.canaries.own("docs", CANARY_PATH, rows[-1].id)
+
+    assert mirror.round(Policy()).let_go == 0
+    assert mirror.archived[0] == {row.id for row in rows}
+
+
+def test_a_rehearsal_tells_which_canaries_go(mirror: Mirror) -> None:
+    rows = fly(mirror, "3", "2", "1")
+    mirror.ledger.canaries.own("docs", CANARY_PATH, min(row.id for row in rows))
+
+    told = [*verdicts(mirror.ledger, "docs", Policy(), NOW)]
+
+    assert {one.version.id for one in told if one.goes} == {row.id for row in rows[1:]}

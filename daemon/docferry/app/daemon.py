@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 
 from docferry import metrics
+from docferry.app.canaries import canary_of
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
@@ -20,6 +22,7 @@ from docferry.app.sides import Clock, Sides, UlidSource, note_mirror, open_sides
 from docferry.app.wake import WakeUps
 from docferry.config import Config
 from docferry.core.rules import jobs_for
+from docferry.engine.canary import Canary
 from docferry.engine.consider import Tools
 from docferry.engine.gate import Gate
 from docferry.engine.look import Looks
@@ -68,6 +71,7 @@ class Daemon:
         self._on_exit = ExitStack()
         self.loops: dict[str, MirrorLoop] = {}
         self._sides: dict[str, Sides] = {}
+        self._canaries: dict[str, Canary] = {}
         self._threads: dict[str, _Threads] = {}
         self._timers = Timers()
         self._stop = threading.Event()
@@ -108,6 +112,7 @@ class Daemon:
             self._start_timers()
             self._start_wake_ups()
             self._start_drops()
+            self._start_canaries()
             log.info("daemon.started", mirrors=sorted(self.loops))
             self._stop.wait()
         return all(loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values())
@@ -169,6 +174,11 @@ class Daemon:
         self._sides[name] = sides
         self.loops[name] = loop = MirrorLoop(tools, sides.executor, sides.places)
         self._keepers.add(sides, lambda: loop.is_proven)
+        canary = canary_of(
+            sides, loop, self._ledger, lambda: self._conversions.rules, self._new_ulid
+        )
+        if canary is not None:
+            self._canaries[name] = canary
 
     def _jobs_for(self, version: VersionRow) -> tuple[NewJob, ...]:
         return jobs_for(version, self._conversions.rules)
@@ -227,6 +237,11 @@ class Daemon:
             self._config, self._sides, self.loops, self._ledger, self._on_exit, self._time_left_s
         )
 
+    def _start_canaries(self) -> None:
+        for canary in self._canaries.values():
+            canary.start()
+            self._on_exit.callback(partial(_stop_canary, canary, self._time_left_s))
+
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:
             return
@@ -240,7 +255,7 @@ class Daemon:
             self._config.metrics_address,
             self._config.metrics_port,
             lambda: is_alive(self.loops),
-            lambda: readiness(self.loops),
+            lambda: readiness(self.loops, self._canaries),
         )
         probes.start()
         self._on_exit.callback(probes.stop)
@@ -303,6 +318,10 @@ class _WatchCheck:
         self._ledger.problems.put(
             self._mirror, "", kind="watch", message=problem, at=datetime.now(UTC), retry_at=None
         )
+
+
+def _stop_canary(canary: Canary, time_left_s: Callable[[], float]) -> None:
+    canary.stop(time_left_s())
 
 
 def _ask_people(loop: MirrorLoop) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from docferry.config import Config
+from docferry.core.canary import LATE_IN_A_ROW
 from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
 from docferry.job import BreakerState
@@ -30,6 +31,13 @@ class Loop(Protocol):
     def is_alive(self) -> bool: ...
     @property
     def went_round_s(self) -> float: ...
+
+
+class Bird(Protocol):
+    """What is asked of a mirror's canary."""
+
+    @property
+    def late(self) -> int: ...
 
 
 def mirror_figures(loops: Mapping[str, Loop], ledger: Ledger) -> dict[str, MirrorFigures]:
@@ -66,16 +74,24 @@ def _by_converter(chains: set[str], queues: Sequence[Queue]) -> list[QueueFigure
     return list(found.values())
 
 
-def readiness(loops: Mapping[str, Loop]) -> dict[str, Readiness]:
-    """Say of each mirror whether it has finished its first full run, and how it is."""
+def readiness(loops: Mapping[str, Loop], canaries: Mapping[str, Bird]) -> dict[str, Readiness]:
+    """
+    Say of each mirror whether it is ready, and how it is.
+
+    Ready is which has finished its first full run, and whose canaries come through.
+    """
     return {
-        name: Readiness(
-            is_ready=loop.facts.last_full_at is not None,
-            health=loop.facts.health,
-            reason=loop.facts.reason,
-        )
+        name: _readiness(loop.facts, canaries[name].late if name in canaries else 0)
         for name, loop in loops.items()
     }
+
+
+def _readiness(facts: Facts, late: int) -> Readiness:
+    has_run = facts.last_full_at is not None
+    if late < LATE_IN_A_ROW:
+        return Readiness(is_ready=has_run, health=facts.health, reason=facts.reason)
+    reason = f"{late} canaries in a row are late" + (f"; {facts.reason}" if facts.reason else "")
+    return Readiness(is_ready=False, health=facts.health, reason=reason)
 
 
 def is_alive(loops: Mapping[str, Loop]) -> bool:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from docferry.config.faults import Fault, did_you_mean, shown
 from docferry.config.tables import Table
+from docferry.core.canary import CANARY_PATH
+from docferry.core.filters import Filter
 from docferry.model import Mode
 
 
@@ -21,6 +23,7 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     faults += _dangling(tables, "convert", "to", "to_mirror", refers_to="mirror")
     faults += _stuck(tables, "drop", "into", "into")
     faults += _stuck(tables, "convert", "to", "to_mirror")
+    faults += _canaries_that_cannot_fly(tables)
     faults += _overlapping_folders(tables)
     faults += _overlapping_prefixes(tables)
 
@@ -47,6 +50,33 @@ def _stuck(tables: Sequence[Table], section: str, key: str, attribute: str) -> I
                 f"is {shown(name)}, whose mode is pull: what is put there never reaches the store",
                 "a mirror whose mode is two-way or push",
             )
+
+
+def _canaries_that_cannot_fly(tables: Sequence[Table]) -> Iterator[Fault]:
+    for table in _of(tables, "mirror"):
+        every_s = table.get("canary_s", float)
+        poll_s, settle_s = table.get("poll_s", float), table.get("settle_s", float)
+        if not every_s or poll_s is None or settle_s is None:
+            continue
+        if every_s < 2 * (poll_s + settle_s):
+            yield Fault(
+                table.key_of("canary"),
+                f"is {every_s:g} s, and `poll` and `settle` alone take {poll_s + settle_s:g} s",
+                "at least twice as long as `poll` and `settle`, or 0 for none",
+            )
+        if not _takes_canaries(table):
+            yield Fault(
+                table.key_of("canary"),
+                f"has its file {CANARY_PATH}, which the mirror leaves out",
+                f'"/{CANARY_PATH}" in `include`, and not in `exclude`',
+            )
+
+
+def _takes_canaries(mirror: Table) -> bool:
+    include, exclude = mirror.get("include", tuple), mirror.get("exclude", tuple)
+    if include is None or exclude is None:
+        return True  # a fault is in the way
+    return Filter(include, exclude).takes(CANARY_PATH)
 
 
 def _overlapping_folders(tables: Sequence[Table]) -> Iterator[Fault]:

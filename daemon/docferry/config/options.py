@@ -156,6 +156,8 @@ class MirrorConfig:
         Literal["auto", "inotify", "polling"],
         Key("watch", choice("auto", "inotify", "polling")),
     ] = "auto"
+    #: How often a canary goes the whole way; 0: never.
+    canary_s: Annotated[float, Key("canary", duration())] = 0.0
     #: 0: no such rule. Without any, every version stays for ever.
     keep_last: Annotated[int, Key("keep_last", _kept("versions of a file"))] = 0
     keep_for_s: Annotated[float, Key("keep_for", age())] = 0.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+from docferry.core.canary import CANARY_POLICY
 from docferry.core.retention import Policy, Verdict, is_copy_of, judge, may_remove_bytes
 from docferry.engine.archived import BucketVersions, on_bytes_of, require_proven
 from docferry.engine.identity import Places
@@ -15,7 +16,7 @@ from docferry.errors import DocferryError, ThrottledError, UnreachableError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import LET_GO_BYTES, VERSIONS_LET_GO
-from docferry.model import Side, Ulid, VersionRow
+from docferry.model import Path, Side, Ulid, VersionRow
 
 log = get_logger(__name__)
 
@@ -49,13 +50,45 @@ def verdicts(ledger: Ledger, mirror: str, policy: Policy, now: datetime) -> Iter
 
     The rehearsal and the round are both this: what the one tells, the other does.
     """
+    return _verdicts(ledger, mirror, ledger.versions.displaced_by_path(mirror), policy, now)
+
+
+def canary_verdicts(
+    ledger: Ledger, mirror: str, policy: Policy, now: datetime
+) -> Iterator[Verdict]:
+    """Do as `verdicts` does, for the paths of canaries alone: they are let go without a rule."""
+    own = [*ledger.canaries.of(mirror)]
+    paths = iter(ledger.versions.of_each(mirror, own).values())
+    return _verdicts(ledger, mirror, paths, policy, now)
+
+
+def _verdicts(
+    ledger: Ledger,
+    mirror: str,
+    paths: Iterator[list[VersionRow]],
+    policy: Policy,
+    now: datetime,
+) -> Iterator[Verdict]:
     asked = ledger.requests.asked_versions(mirror)
-    paths = ledger.versions.displaced_by_path(mirror)
+    canaries = ledger.canaries.of(mirror)
     while some := [*islice(paths, _PATHS_AT_ONCE)]:
         contents = {row.sha256 for rows in some for row in rows}
         current = ledger.versions.contents_in_use(mirror, [*contents])
         for rows in some:
-            yield from judge(rows, policy, now, current=current, asked=asked)
+            for ours, rules in _with_rules(rows, policy, canaries):
+                yield from judge(ours, rules, now, current=current, asked=asked)
+
+
+def _with_rules(
+    rows: list[VersionRow], policy: Policy, canaries: Mapping[Path, Ulid]
+) -> Iterator[tuple[list[VersionRow], Policy]]:
+    """Tell canaries from what somebody had at their path before."""
+    since = canaries.get(rows[0].path) if rows else None
+    if since is None:
+        yield rows, policy
+        return
+    yield [row for row in rows if row.id < since], policy
+    yield [row for row in rows if row.id >= since], CANARY_POLICY
 
 
 def what_to_do(mirror: str) -> str:
@@ -144,10 +177,9 @@ class Retention:
         return since is not None
 
     def _let_go(self, is_stopping: Callable[[], bool]) -> int:
-        if not self._policy.lets_go:
-            return 0
         let_go, now = 0, self._now()
-        found = verdicts(self._ledger, self._mirror, self._policy, now)
+        judge_all = verdicts if self._policy.lets_go else canary_verdicts
+        found = judge_all(self._ledger, self._mirror, self._policy, now)
         going = (verdict.version.id for verdict in found if verdict.goes)
         while not is_stopping() and (some := [*islice(going, _BATCH)]):
             let_go += len(self._ledger.versions.let_go(some, now))

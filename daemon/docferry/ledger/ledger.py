@@ -14,6 +14,7 @@ from docferry.errors import UserError
 from docferry.job import NewJob
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
+from docferry.ledger.canaries import Canaries
 from docferry.ledger.conflicts import Conflicts
 from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
@@ -73,6 +74,7 @@ class Ledger:
         self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
         self.waits = RetentionWaits(database)
+        self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)
 
     @classmethod

@@ -248,6 +248,14 @@ patrol = _table(
     Column("finished_at", Instant),
 )
 
+#: Paths that are the canaries' own, and the version from which on.
+canary = _table(
+    "canary",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("since", Text),
+)
+
 #: The last snapshot of each mirror's part of the ledger.
 snapshot = _table(
     "snapshot",

@@ -48,6 +48,7 @@ from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
+from docferry.storage.s3_metadata import ABSENT
 from docferry.storage.s3_traces import traces
 from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_version_pages import remove_versions_below
@@ -297,6 +298,20 @@ class S3Storage:
             raise ValueError(f"{path}: nothing takes its place that is not known")
         writer = replace(self._writer, archives=False)
         return writer.write(self._key(path), content, attributes, expect, None)
+
+    def write_as_others(self, path: Path, body: bytes, *, expect: Token | None) -> None:
+        """
+        Put a small object the way those do who know nothing of docferry; nothing is archived.
+
+        Args:
+            expect: What is there; None: nothing.
+
+        Raises:
+            StaleError: Something else is, and the store looks at conditions.
+        """
+        is_kept = self.profile.conditional_replace if expect else self.profile.conditional_create
+        condition = (expect or ABSENT) if is_kept else None
+        self._client.put(self._key(path), body, {}, condition)
 
     def write_marker(self, content: bytes) -> None:
         headers = {"Content-Type": "application/json"}
