@@ -81,6 +81,9 @@ class MemoryMirror:
     def intend(self, mirror: str, path: Path, version: Ulid) -> None:
         self.intents.add((path, version))
 
+    def newest(self, mirror: str, path: Path) -> Ulid | None:
+        return self.synced[path].version if path in self.synced else None
+
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.parents.get(version)
 

@@ -20,6 +20,7 @@ from docferry.storage.base import (
     Archived,
     Arrival,
     Content,
+    WantsUpload,
     check_bytes,
     check_versions,
     is_version,
@@ -227,8 +228,11 @@ class MemoryStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
-    def sweep_uploads(self) -> list[DocferryError]:
+    def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
         return []  # everything is written in one step
+
+    def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
+        return None
 
     def is_as_scanned(self) -> bool:
         return False  # nothing is saved by asking

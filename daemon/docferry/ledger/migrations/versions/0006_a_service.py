@@ -1,8 +1,31 @@
 """What a service that runs for years needs to know."""
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision = "0006"
 down_revision = "0005"
+
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     """Make the tables."""
+    _parts_of_uploads()
+
+
+def _parts_of_uploads() -> None:
+    op.add_column("upload", sa.Column("headers", sa.JSON()))
+    op.add_column("upload", sa.Column("size", sa.BigInteger()))
+    op.add_column("upload", sa.Column("part_bytes", sa.BigInteger()))
+    op.create_table(
+        "upload_part",
+        sa.Column("mirror", TEXT, primary_key=True),
+        sa.Column("bucket", TEXT, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
+        sa.Column("upload_id", TEXT, primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("etag", TEXT, nullable=False),
+        sa.Column("sha256_so_far", TEXT, nullable=False),
+    )
