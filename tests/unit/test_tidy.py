@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -72,8 +72,6 @@ class Bucket(MemoryStorage):
 
     is_down = False
     failures: list[DocferryError]
-    cut_off: Sequence[tuple[Path, int, datetime]] = ()
-    swept: Sequence[tuple[Path, int, datetime]] = ()
 
     def stat(self, path: Path) -> FileState | None:
         if self.is_down:
@@ -81,7 +79,7 @@ class Bucket(MemoryStorage):
         return super().stat(path)
 
     def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
-        self.swept = [cut_off for cut_off in self.cut_off if not is_wanted(*cut_off)]
+        super().sweep_uploads(is_wanted)
         return self.failures
 
 
@@ -216,7 +214,7 @@ def test_parts_of_a_file_that_is_still_to_go_up_stay(desk: Desk) -> None:
 
     desk.tidy()
 
-    assert desk.remote.swept == []
+    assert desk.remote.cut_off == [("new", 1, NOW), ("edited", 2, NOW)]
 
 
 def test_parts_of_what_is_not_to_go_up_any_more_are_taken_away(desk: Desk) -> None:
@@ -226,7 +224,7 @@ def test_parts_of_what_is_not_to_go_up_any_more_are_taken_away(desk: Desk) -> No
 
     desk.tidy()
 
-    assert desk.remote.swept == desk.remote.cut_off
+    assert desk.remote.cut_off == []
 
 
 def test_parts_do_not_wait_for_ever(desk: Desk) -> None:
@@ -237,7 +235,7 @@ def test_parts_do_not_wait_for_ever(desk: Desk) -> None:
 
     desk.tidy()
 
-    assert desk.remote.swept == [("new", 1, long_ago), (archived, 1, long_ago)]
+    assert desk.remote.cut_off == [(archived, 1, NOW)]
 
 
 # Conflicts whose note was lost.
