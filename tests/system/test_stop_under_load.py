@@ -32,6 +32,7 @@ class SlowStore:
         self.url = between.url
         self.taken = 0  #: parts
         self.is_slow = True
+        self.hangs_up = False  #: instead of letting them wait
         self._over = threading.Event()
         self._lock = threading.Lock()
         self.held_back: set[str] = set()  #: methods
@@ -59,7 +60,8 @@ class SlowStore:
         if not self.is_slow:
             return False
         self.held_back.add(request.command)
-        self._over.wait()
+        if not self.hangs_up:
+            self._over.wait()
         return True
 
 
@@ -141,6 +143,23 @@ def test_an_upload_is_gone_on_with_after_the_next_start(
     metadata = docs.head("large.bin")["Metadata"]
     assert row == (metadata["docferry-version"], "large.bin", sha256, SIZE, None, "local")
     assert metadata["docferry-sha256"] == sha256
+
+
+def test_an_upload_is_gone_on_with_when_the_line_is_back(site: Site, store: SlowStore) -> None:
+    docs = site.docs
+    assert site.work_off()
+    sha256 = write_large(docs.folder / "large.bin")
+    store.hangs_up = True
+    with site.running(until=None) as daemon:
+        daemon.wait_for(lambda: bool(daemon.events("mirror.unreachable")))
+
+        store.quicken()
+
+        daemon.wait_for(lambda: docs.all_keys() == [".docferry/mirror.json", "large.bin"])
+        daemon.wait_until("in-step")
+    assert store.taken == PARTS - HELD_BACK_AFTER
+    assert sha256_in_bucket(docs, "large.bin") == sha256
+    assert begun(docs) == []
 
 
 def test_a_file_that_was_edited_meanwhile_goes_up_as_it_is_now(
