@@ -21,6 +21,7 @@ from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
+from faults_parts import PARTS
 from faults_rebuilding import REBUILDING
 from faults_results import OF_RESULTS
 from faults_services import SERVED
@@ -52,4 +53,5 @@ FAULTS = (
     *CONVERTERS,
     *OF_RESULTS,
     *CANARIES,
+    *PARTS,
 )

@@ -482,15 +482,15 @@ DOING = (
     Fault(
         "a sweep takes away an upload that is under way",
         "storage/s3_uploads.py",
-        " if upload not in self._under_way]",
-        "]",
+        "                if upload.id not in self._under_way and key in (None, upload.key)\n",
+        "                if key in (None, upload.key)\n",
         ("contract/test_s3_uploads.py::test_an_upload_that_is_under_way_is_not_swept[moto]",),
     ),
     Fault(
         "an upload is begun without a note",
         "storage/s3_uploads.py",
-        "        self._notes.begun(self._bucket, key, upload_id)\n",
-        "",
+        "            self._notes.begun(self._bucket, key, upload_id, plan)\n",
+        "            pass\n",
         (
             "contract/test_s3_uploads.py::test_no_part_is_sent_of_an_upload_that_could_not_be_noted[moto]",
         ),

@@ -43,6 +43,9 @@ class Known:
     def intend(self, mirror: str, path: Path, version: str) -> None:
         self._ledger.intents.add(mirror, [(path, version)])
 
+    def newest(self, mirror: str, path: Path) -> str | None:
+        return max((row.id for row in self._ledger.versions.of(mirror, path)), default=None)
+
     def parent_of(self, version: str) -> str | None:
         return self._ledger.versions.parent_of(version)
 

@@ -6,6 +6,7 @@ Values only. Nothing here reads a file, a socket, a clock or the database.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -132,6 +133,35 @@ class Written:
     token: Token
     sha256: Sha256
     size: int  #: bytes
+    had_bytes: int = 0  #: of these, what an earlier try that was cut off had sent
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPlan:
+    """What an upload in parts is of. Only one of the very same plan is gone on with."""
+
+    headers: Mapping[str, str]  #: of the object to be: with its version and its SHA-256
+    size: int  #: bytes
+    part_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part that the store has taken."""
+
+    number: int  #: from 1
+    etag: Token
+    sha256_so_far: Sha256  #: of the content up to this part's end
+
+
+@dataclass(frozen=True, slots=True)
+class BegunUpload:
+    """An upload in parts that was begun and has not ended."""
+
+    key: str  #: the whole key
+    id: str  #: the store's own
+    begun_at: datetime  #: or gone on with, the last time
+    plan: UploadPlan | None  #: None: nobody ever goes on with it
 
 
 # Operations. Each names what must still be true when it runs (expect_*); an

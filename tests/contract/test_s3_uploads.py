@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ from ulid import ULID
 
 from contract.backends import s3_options
 from docferry.errors import TemporaryError
-from docferry.model import Attributes
+from docferry.model import Attributes, BegunUpload, SentPart, UploadPlan
 from docferry.storage.base import PART_BYTES
 from docferry.storage.memory import BytesContent
 from docferry.storage.probe import PROBE_PREFIX
@@ -26,19 +27,26 @@ class Notes:
     """What a ledger keeps of begun uploads; it stays when the process is gone."""
 
     def __init__(self) -> None:
-        self.noted: list[tuple[str, str]] = []
+        self.noted: dict[str, BegunUpload] = {}
+        self.sent_parts: dict[str, list[SentPart]] = defaultdict(list)
         self.is_full = False
 
-    def begun(self, bucket: str, key: str, upload_id: str) -> None:
+    def begun(self, bucket: str, key: str, upload_id: str, plan: UploadPlan | None) -> None:
         if self.is_full:
             raise TemporaryError("the disk is full")
-        self.noted.append((key, upload_id))
+        self.noted[upload_id] = BegunUpload(key, upload_id, datetime.now(UTC), plan)
+
+    def sent(self, bucket: str, key: str, upload_id: str, part: SentPart) -> None:
+        self.sent_parts[upload_id].append(part)
+
+    def parts(self, bucket: str, key: str, upload_id: str) -> Sequence[SentPart]:
+        return self.sent_parts[upload_id]
 
     def ended(self, bucket: str, key: str, upload_id: str) -> None:
-        self.noted = [noted for noted in self.noted if noted != (key, upload_id)]
+        self.noted.pop(upload_id, None)
 
-    def unfinished(self, bucket: str) -> Sequence[tuple[str, str]]:
-        return list(self.noted)
+    def unfinished(self, bucket: str) -> Sequence[BegunUpload]:
+        return list(self.noted.values())
 
 
 class Site:
@@ -90,7 +98,7 @@ def test_the_parts_of_a_killed_upload_are_taken_away_by_the_next_process(site: S
 
     assert failures == []
     assert site.uploads() == []
-    assert site.notes.noted == []
+    assert site.notes.noted == {}
 
 
 def test_a_strangers_upload_is_left_alone_also_to_the_very_key(site: Site) -> None:
@@ -114,7 +122,7 @@ def test_an_upload_that_is_under_way_is_not_swept(site: Site) -> None:
     written = storage.write("a", Sweeping(b"x" * (PART_BYTES + 1)), Attributes(), expect=None)
 
     assert written.size == PART_BYTES + 1
-    assert site.notes.noted == []
+    assert site.notes.noted == {}
     assert site.uploads() == []
 
 
@@ -126,7 +134,7 @@ def test_an_upload_that_was_completed_and_not_struck_off_keeps_its_object(site: 
     failures = site.storage().sweep_uploads()
 
     assert failures == []
-    assert site.notes.noted == []
+    assert site.notes.noted == {}
     head = site.boto.head_object(Bucket=BUCKET, Key=site.prefix + "a")
     assert head["ContentLength"] == LARGE.size
 

@@ -55,6 +55,9 @@ class Notes:
     def intend(self, mirror: str, path: str, version: str) -> None:
         self.intents.add((path, version))
 
+    def newest(self, mirror: str, path: str) -> str | None:
+        return None
+
     def parent_of(self, version: str) -> str | None:
         return None
 

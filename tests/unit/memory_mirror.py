@@ -47,6 +47,7 @@ class MemoryMirror:
         self.remote = remote or MemoryStorage(knows_sha256=False)
         self.synced: dict[Path, SyncedState] = {}
         self.parents: dict[Ulid, Ulid] = {}
+        self.newest_of: dict[Path, Ulid] = {}
         self.intents: set[tuple[Path, Ulid]] = set()
         self.held: dict[Path, tuple[Ulid, Sha256]] = {}
         self.results: dict[tuple[Path, Sha256], Provenance] = {}
@@ -80,6 +81,9 @@ class MemoryMirror:
 
     def intend(self, mirror: str, path: Path, version: Ulid) -> None:
         self.intents.add((path, version))
+
+    def newest(self, mirror: str, path: Path) -> Ulid | None:
+        return self.newest_of.get(path)
 
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.parents.get(version)

@@ -12,7 +12,17 @@ import pytest
 from docferry.errors import PermanentError, UserError
 from docferry.job import BreakerState, ConverterRow
 from docferry.ledger import Ledger, ProblemRow
-from docferry.model import FileState, KeepBoth, MirrorHealth, Mode, Origin, Outcome, VersionRow
+from docferry.model import (
+    FileState,
+    KeepBoth,
+    MirrorHealth,
+    Mode,
+    Origin,
+    Outcome,
+    SentPart,
+    UploadPlan,
+    VersionRow,
+)
 from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, sha_of, version
 
 
@@ -200,7 +210,36 @@ def test_a_begun_upload_is_known_until_it_has_ended(ledger: Ledger) -> None:
 
     ledger.uploads.ended("docs", "bucket", "p/a", "2")
 
-    assert ledger.uploads.unfinished("docs", "bucket") == [("p/a", "1")]
+    [left] = ledger.uploads.unfinished("docs", "bucket")
+    assert (left.key, left.id, left.plan) == ("p/a", "1", None)
+
+
+def test_an_upload_that_may_be_gone_on_with_is_known_with_its_parts(ledger: Ledger) -> None:
+    upload, plan = ("docs", "bucket", "p/a", "1"), UploadPlan({"docferry-version": "V"}, 25, 10)
+    ledger.uploads.begun(*upload, plan)
+    [before] = ledger.uploads.unfinished("docs", "bucket")
+    first, second, again = SentPart(1, "e1", "s1"), SentPart(2, "e2", "s2"), SentPart(2, "e3", "s3")
+
+    for part in (second, first, again):
+        ledger.uploads.sent(*upload, part)
+    ledger.uploads.begun(*upload, plan)
+
+    [left] = ledger.uploads.unfinished("docs", "bucket")
+    assert left.plan == plan
+    assert left.begun_at > before.begun_at
+    assert ledger.uploads.parts(*upload) == [first, again]
+    assert ledger.uploads.parts("docs", "bucket", "p/a", "2") == []
+
+
+def test_of_an_upload_that_has_ended_no_part_is_known(ledger: Ledger) -> None:
+    for upload_id in ("1", "2"):
+        ledger.uploads.begun("docs", "bucket", "p/a", upload_id, UploadPlan({}, 25, 10))
+        ledger.uploads.sent("docs", "bucket", "p/a", upload_id, SentPart(1, "e", "s"))
+
+    ledger.uploads.ended("docs", "bucket", "p/a", "1")
+
+    assert ledger.uploads.parts("docs", "bucket", "p/a", "1") == []
+    assert ledger.uploads.parts("docs", "bucket", "p/a", "2") == [SentPart(1, "e", "s")]
 
 
 def test_an_alias_is_kept_by_key_and_can_be_changed(ledger: Ledger) -> None:

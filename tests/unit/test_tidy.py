@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ulid import ULID
 
-from docferry.core.intents import INTENT_LIFE, is_spent
+from docferry.core.intents import INTENT_LIFE, UPLOAD_LIFE, is_spent
 from docferry.core.merge import Difference, Unseen
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
@@ -32,7 +32,7 @@ from docferry.model import (
     Unknown,
     VersionRow,
 )
-from docferry.storage.base import Content
+from docferry.storage.base import Content, WantsUpload
 from docferry.storage.memory import MemoryStorage, sha256_of
 from ledger_rows import fresh_ledger
 
@@ -78,7 +78,8 @@ class Bucket(MemoryStorage):
             raise UnreachableError("nobody there")
         return super().stat(path)
 
-    def sweep_uploads(self) -> list[DocferryError]:
+    def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
+        super().sweep_uploads(is_wanted)
         return self.failures
 
 
@@ -200,6 +201,41 @@ def test_parts_that_stay_in_the_store_are_told(
     desk.tidy()
 
     assert "not allowed to take away the parts of p" in capsys.readouterr().err
+
+
+# Uploads that were cut off.
+
+
+def test_parts_of_a_file_that_is_still_to_go_up_stay(desk: Desk) -> None:
+    desk.write(desk.local, "new")
+    desk.agree("edited")
+    desk.local.user_write("edited", b"yz")
+    desk.remote.cut_off = [("new", 1, NOW), ("edited", 2, NOW)]
+
+    desk.tidy()
+
+    assert desk.remote.cut_off == [("new", 1, NOW), ("edited", 2, NOW)]
+
+
+def test_parts_of_what_is_not_to_go_up_any_more_are_taken_away(desk: Desk) -> None:
+    desk.agree("up already")
+    desk.write(desk.local, "of another size")
+    desk.remote.cut_off = [("up already", 1, NOW), ("deleted", 1, NOW), ("of another size", 2, NOW)]
+
+    desk.tidy()
+
+    assert desk.remote.cut_off == []
+
+
+def test_parts_do_not_wait_for_ever(desk: Desk) -> None:
+    archived = f".docferry/versions/{'0' * 26}"
+    desk.write(desk.local, "new")
+    long_ago = NOW - UPLOAD_LIFE
+    desk.remote.cut_off = [("new", 1, long_ago), (archived, 1, long_ago), (archived, 1, NOW)]
+
+    desk.tidy()
+
+    assert desk.remote.cut_off == [(archived, 1, NOW)]
 
 
 # Conflicts whose note was lost.

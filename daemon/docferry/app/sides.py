@@ -20,7 +20,17 @@ from docferry.engine.on_request import OnRequest
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import STORE_PRECONDITIONS
-from docferry.model import Path, Provenance, Sha256, SyncedState, Ulid, VersionRow
+from docferry.model import (
+    BegunUpload,
+    Path,
+    Provenance,
+    SentPart,
+    Sha256,
+    SyncedState,
+    Ulid,
+    UploadPlan,
+    VersionRow,
+)
 from docferry.storage.local import LocalStorage
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3 import S3Options, S3Storage
@@ -241,6 +251,9 @@ class Known:
     def intend(self, mirror: str, path: Path, version: Ulid) -> None:
         self.ledger.intents.add(mirror, [(path, version)])
 
+    def newest(self, mirror: str, path: Path) -> Ulid | None:
+        return max((row.id for row in self.ledger.versions.of(mirror, path)), default=None)
+
     def parent_of(self, version: Ulid) -> Ulid | None:
         return self.ledger.versions.parent_of(version)
 
@@ -259,13 +272,19 @@ class _UploadNotes:
     mirror: str
     ledger: Ledger
 
-    def begun(self, bucket: str, key: str, upload_id: str) -> None:
-        self.ledger.uploads.begun(self.mirror, bucket, key, upload_id)
+    def begun(self, bucket: str, key: str, upload_id: str, plan: UploadPlan | None) -> None:
+        self.ledger.uploads.begun(self.mirror, bucket, key, upload_id, plan)
+
+    def sent(self, bucket: str, key: str, upload_id: str, part: SentPart) -> None:
+        self.ledger.uploads.sent(self.mirror, bucket, key, upload_id, part)
+
+    def parts(self, bucket: str, key: str, upload_id: str) -> list[SentPart]:
+        return self.ledger.uploads.parts(self.mirror, bucket, key, upload_id)
 
     def ended(self, bucket: str, key: str, upload_id: str) -> None:
         self.ledger.uploads.ended(self.mirror, bucket, key, upload_id)
 
-    def unfinished(self, bucket: str) -> list[tuple[str, str]]:
+    def unfinished(self, bucket: str) -> list[BegunUpload]:
         return self.ledger.uploads.unfinished(self.mirror, bucket)
 
 

@@ -1,8 +1,8 @@
-"""When an upload that was announced and never written down may be forgotten."""
+"""When an upload that was announced, or begun, and never written down may be forgotten."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from docferry.core.merge import Difference, Seen
 
@@ -10,6 +10,8 @@ from docferry.core.merge import Difference, Seen
 #: after it was signed, so that what is not in the bucket by then will not be there; the
 #: days are for stores that are not so strict, and for clocks that were wrong.
 INTENT_LIFE = timedelta(days=7)
+#: What was cut off and is not gone on with in this time costs its owner room for nothing.
+UPLOAD_LIFE = timedelta(days=7)
 
 
 def is_spent(seen: Seen) -> bool:
@@ -20,3 +22,15 @@ def is_spent(seen: Seen) -> bool:
     upload; and of a path that cannot be seen nothing is known.
     """
     return isinstance(seen, Difference) and seen.is_settled
+
+
+def is_lately_begun(begun_at: datetime, now: datetime) -> bool:
+    """Say whether an upload that was cut off may still be gone on with, for all its age says."""
+    return now - begun_at < UPLOAD_LIFE
+
+
+def is_still_to_go_up(seen: Seen, size: int) -> bool:
+    """Say whether a path may still call for the upload, of so many bytes, that was cut off."""
+    if not isinstance(seen, Difference):
+        return True  # of what cannot be seen nothing is known
+    return not seen.is_settled and seen.local is not None and seen.local.size == size

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
 
-from docferry.core.paths import key_of
+from docferry.core.paths import is_reserved, key_of
 from docferry.engine.archived import BucketVersions, look, on_bytes_of, require_proven
 from docferry.engine.contents import Contents
 from docferry.engine.identity import Places
@@ -177,7 +177,9 @@ class Erasure:
         newer = self._newer(path, goes)
         self._remove_archived(goes)
         self._remove_kept_by_bucket(path, goes)
-        self._places.remote.sweep_uploads()  # what is still there, the ledger tells of
+        self._places.remote.sweep_uploads(  # what is still there, the ledger tells of
+            lambda other, size, begun_at: other != path and not is_reserved(other)
+        )
         jobs = self._ledger.erasures.jobs_of(contents, goes)
         results, no_results = self._erase_results(jobs)
         copies = self._ledger.erasures.copies(self._mirror, path, contents)

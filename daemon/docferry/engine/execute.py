@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import assert_never
 
 from docferry.core.results import claim_of
+from docferry.engine.begun import Begun
 from docferry.engine.beside import put_beside
 from docferry.engine.describe import Describe
 from docferry.engine.held import Held
@@ -83,6 +84,7 @@ class Executor:
         self._remote = remote
         self._known = known
         self._held = Held(mirror, known)
+        self._begun = Begun(mirror, known, remote)
         self._describe = Describe(mirror, known, writer)
         self._now = now
         self._new_ulid = new_ulid
@@ -169,6 +171,8 @@ class Executor:
                 task, source = replace(task, version=held[0]), replace(source, sha256=held[1])
                 parent = self._known.parent_of(held[0])
             attributes = self._describe(task, content, source.sha256, parent)
+            if held is None:
+                task, attributes = self._begun.go_on(task, content, attributes)
             written, moved = self._copy_or_send(operation, content, attributes, base)
         outcome = self._agreed(task, written, source.token, written.token, attributes, task.origin)
         if operation.expect_remote is not None and base is not None:
@@ -193,7 +197,7 @@ class Executor:
         written = self._remote.write(
             path, content, attributes, expect=operation.expect_remote, archive=archive
         )
-        return written, content.size
+        return written, content.size - written.had_bytes
 
     def _copy_within(
         self, path: Path, sha256: Sha256, content: Content, attributes: Attributes

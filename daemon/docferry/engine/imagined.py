@@ -34,6 +34,7 @@ from docferry.storage.base import (
     Arrival,
     Content,
     Storage,
+    WantsUpload,
     write_each,
 )
 
@@ -259,8 +260,11 @@ class ImaginedFolder(ImaginedSide):
 class ImaginedBucket(ImaginedSide):
     """The remote side."""
 
-    def sweep_uploads(self) -> list[DocferryError]:
+    def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
         return []
+
+    def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
+        return None
 
     def is_as_scanned(self) -> bool:
         return False

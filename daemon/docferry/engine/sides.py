@@ -18,7 +18,7 @@ from docferry.model import (
     VersionRow,
     Written,
 )
-from docferry.storage.base import Arrival, Content, Storage
+from docferry.storage.base import Arrival, Content, Storage, WantsUpload
 
 
 class LocalSide(Storage, Protocol):
@@ -70,8 +70,20 @@ class LocalSide(Storage, Protocol):
 
 
 class RemoteSide(Storage, Protocol):
-    def sweep_uploads(self) -> list[DocferryError]:
-        """Take away what uploads of ours that were cut off have left; say why some stays."""
+    def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
+        """
+        Take away what uploads of ours that were cut off have left; say why some stays.
+
+        *is_wanted* is asked only about those that can be gone on with.
+        """
+        ...
+
+    def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
+        """
+        Give the version of an upload that was cut off and is gone on with by `write`.
+
+        None: none to *path* is of just these *attributes*, but for their version.
+        """
         ...
 
     def is_as_scanned(self) -> bool:
@@ -105,6 +117,10 @@ class KnownContents(Protocol):
 
     def intend(self, mirror: str, path: Path, version: Ulid) -> None:
         """Note durably that *version* is about to be uploaded to *path*."""
+        ...
+
+    def newest(self, mirror: str, path: Path) -> Ulid | None:
+        """Give the greatest version that ever was at *path*; None: there was none."""
         ...
 
     def parent_of(self, version: Ulid) -> Ulid | None:

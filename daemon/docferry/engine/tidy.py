@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from docferry.core.intents import INTENT_LIFE, is_spent
+from docferry.core.intents import INTENT_LIFE, is_lately_begun, is_spent, is_still_to_go_up
+from docferry.core.paths import is_reserved
 from docferry.engine.identity import Places
 from docferry.engine.look import Looks, look_at
 from docferry.errors import DocferryError, StaleError
@@ -21,13 +22,22 @@ _MOST_INTENTS = 1000
 
 def tidy(mirror: str, places: Places, ledger: Ledger, looks: Looks, now: datetime) -> None:
     """
-    Forget what was announced long ago, and take away parts of uploads that were cut off.
+    Forget what was announced long ago, and take away uploads that nobody goes on with.
 
     Raises:
         UnreachableError: A side does not answer.
     """
     _forget_spent_intents(mirror, places, ledger, looks, now)
-    for failure in places.remote.sweep_uploads():
+
+    def is_wanted(path: Path, size: int, begun_at: datetime) -> bool:
+        if not is_lately_begun(begun_at, now):
+            return False
+        if is_reserved(path):  # on its way into the archive: no tree tells of it
+            return True
+        [seen] = look_at([path], mirror, places, ledger, looks)
+        return is_still_to_go_up(seen, size)
+
+    for failure in places.remote.sweep_uploads(is_wanted):
         log.warning("upload.left", mirror=mirror, error=str(failure))
 
 

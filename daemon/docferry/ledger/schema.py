@@ -283,6 +283,21 @@ upload = _table(
     Column("key", Text, primary_key=True),
     Column("upload_id", Text, primary_key=True),
     Column("begun_at", Instant),
+    Column("headers", JSON(none_as_null=True)),
+    Column("size", BigInteger),
+    Column("part_bytes", BigInteger),
+)
+
+#: Parts of them that the store has taken.
+upload_part = _table(
+    "upload_part",
+    Column("mirror", Text, primary_key=True),
+    Column("bucket", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("upload_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("etag", Text),
+    Column("sha256_so_far", Text),
 )
 
 #: Local contents that were about to be displaced in a conflict that is not written down yet.

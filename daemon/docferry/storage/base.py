@@ -13,6 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from docferry.errors import DocferryError
@@ -101,6 +102,12 @@ class Arrival:
     attributes: Attributes
     expect: Token | None = None
     archive: Attributes | None = None
+
+
+class WantsUpload(Protocol):
+    """Says whether somebody may still go on with an upload in parts that was cut off."""
+
+    def __call__(self, path: Path, size: int, begun_at: datetime) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from docferry.core.paths import is_odd, is_reserved
 from docferry.errors import DocferryError, StaleError, TemporaryError
@@ -20,6 +21,7 @@ from docferry.storage.base import (
     Archived,
     Arrival,
     Content,
+    WantsUpload,
     check_bytes,
     check_versions,
     is_version,
@@ -203,6 +205,7 @@ class MemoryStorage:
         self.knows_sha256 = knows_sha256
         self.step = step
         self.files: dict[Path, Held] = {}
+        self.cut_off: list[tuple[Path, int, datetime]] = []  # uploads, as `WantsUpload` is asked
         self.archive = MemoryArchive(
             keeps_references=keeps_references, step=lambda name: self.step(name)
         )
@@ -227,8 +230,12 @@ class MemoryStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
-    def sweep_uploads(self) -> list[DocferryError]:
-        return []  # everything is written in one step
+    def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
+        self.cut_off = [upload for upload in self.cut_off if is_wanted(*upload)]
+        return []
+
+    def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
+        return None
 
     def is_as_scanned(self) -> bool:
         return False  # nothing is saved by asking

@@ -22,6 +22,7 @@ from docferry.model import (
     MARKER_PATH,
     RESERVED,
     Attributes,
+    BegunUpload,
     Entry,
     FileState,
     Key,
@@ -31,7 +32,7 @@ from docferry.model import (
     Ulid,
     Written,
 )
-from docferry.storage.base import Content
+from docferry.storage.base import Content, WantsUpload
 from docferry.storage.listing import (
     DIGEST,
     Listed,
@@ -48,7 +49,7 @@ from docferry.storage.s3_connect import S3Options
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
-from docferry.storage.s3_metadata import ABSENT
+from docferry.storage.s3_metadata import ABSENT, VERSION, headers_of
 from docferry.storage.s3_traces import traces
 from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_version_pages import remove_versions_below
@@ -116,14 +117,41 @@ class S3Storage:
         self.profile = probe(self._client, self.prefix)
         return self.profile
 
-    def sweep_uploads(self) -> list[DocferryError]:
+    def sweep_uploads(
+        self, is_wanted: WantsUpload = lambda path, size, begun_at: False
+    ) -> list[DocferryError]:
         """
         Take away the parts that interrupted uploads of ours have left.
+
+        Args:
+            is_wanted: Says of what can be gone on with whether somebody may do so.
 
         Returns:
             Why some are still there.
         """
-        return sweep(self._client)
+
+        def is_kept(left: BegunUpload) -> bool:
+            assert left.plan is not None
+            return is_wanted(self._path(left.key), left.plan.size, left.begun_at)
+
+        return sweep(self._client, is_kept)
+
+    def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
+        """
+        Find an upload that was cut off and that `write` goes on with.
+
+        Args:
+            attributes: With the content's SHA-256. The version may be another one.
+
+        Returns:
+            The version that it was begun as; None: there is none.
+        """
+        for left in self._client.uploads.left(self._key(path)):
+            headers = left.plan.headers if left.plan else {}
+            version = headers.get(VERSION)
+            if version and headers == headers_of(replace(attributes, version=version)):
+                return version
+        return None
 
     # Looking.
 
@@ -352,3 +380,7 @@ class S3Storage:
 
     def _key(self, path: Path) -> str:
         return self.prefix + key_of(path)
+
+    def _path(self, full_key: str) -> Path:
+        key = full_key.removeprefix(self.prefix)
+        return self._aliases.get(key) or path_of(key)

@@ -30,7 +30,7 @@ CONTENT_HEADERS = {
 }
 
 _OURS = "docferry-"
-_VERSION, _SHA256, _MTIME_NS = "docferry-version", "docferry-sha256", "docferry-mtime-ns"
+VERSION, _SHA256, _MTIME_NS = "docferry-version", "docferry-sha256", "docferry-mtime-ns"
 _PARENT, _WRITER = "docferry-parent", "docferry-writer"
 _PATH, _PATH_BASE64 = "docferry-path", "docferry-path-base64"
 _BYTES_OF, _SIZE = "docferry-bytes-of", "docferry-size"
@@ -72,7 +72,7 @@ class ObjectHead:
         mtime_ns = _claim(headers, _MTIME_NS, _IS_NUMBER)
         size = _claim(headers, _SIZE, _IS_SIZE)
         return Attributes(
-            version=_claim(headers, _VERSION, _IS_ULID),
+            version=_claim(headers, VERSION, _IS_ULID),
             sha256=_claim(headers, _SHA256, _IS_SHA256),
             mtime_ns=self.modified_ns if mtime_ns is None else int(mtime_ns),
             parent=_claim(headers, _PARENT, _IS_ULID),
@@ -102,7 +102,7 @@ def headers_of(attributes: Attributes) -> dict[str, str]:
     """Give the headers that carry *attributes*. ASCII alone comes back from every store."""
     values = {
         "Content-Type": attributes.content_type,
-        _VERSION: attributes.version,
+        VERSION: attributes.version,
         _SHA256: attributes.sha256,
         _MTIME_NS: None if attributes.mtime_ns is None else str(attributes.mtime_ns),
         _PARENT: attributes.parent,

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from docferry.errors import DocferryError
-from docferry.model import Sha256, Token
+from docferry.errors import DocferryError, TemporaryError, ThrottledError, UnreachableError
+from docferry.model import SentPart, Sha256, Token, UploadPlan
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
 from docferry.storage.s3_client import PART_PERMITS, S3Client, boto_headers, conditions
 from docferry.storage.s3_errors import no_answer
-from docferry.storage.s3_uploads import abort
+from docferry.storage.s3_uploads import abort, take_up
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
@@ -27,45 +27,75 @@ COPY_BYTES = 5 * 1024**3
 _COPY_PART_BYTES = 1024**3
 
 
+class _Piece(NamedTuple):
+    body: bytes
+    sha256_so_far: Sha256  #: of the content up to its end
+
+
 class MultipartUpload:
     """
     An upload under way: nobody sees any of it before `complete`.
 
-    A context manager. Leaving it without `complete` takes the parts away again; what
-    a crash leaves behind is swept later, by the note of it (`storage.s3_uploads`).
+    A context manager. Leaving it without `complete` takes the parts away again, unless it
+    can be gone on with and only the store failed. What a crash leaves behind is gone on
+    with, or swept later, by the note of it (`storage.s3_uploads`).
+
+    Args:
+        size: Of the content, where the next try of the very same is to go on with what this
+            one has sent, if it is cut off; None: each try begins anew.
     """
 
-    def __init__(self, client: S3Client, key: str, headers: dict[str, str]) -> None:
+    def __init__(
+        self, client: S3Client, key: str, headers: dict[str, str], *, size: int | None = None
+    ) -> None:
         self._client = client
         self._boto = client.connections.boto
         self._key = key
         self._doing = f"write {key}"
         self._parts: list[CompletedPartTypeDef] = []
         self._is_completed = False
+        self._has_gone_on = False  # a part was sent in this try
+        self._had_sizes: list[int] = []  # of parts that an earlier try has sent; bytes
+        self._plan = None if size is None else UploadPlan(headers, size, part_bytes_for(size))
+        found = take_up(client, key, self._plan) if self._plan else None
+        self._id, self._had = found or (self._begin(headers), {})
+
+    def _begin(self, headers: dict[str, str]) -> str:
+        client, key = self._client, self._key
         begun = client.call(
             self._doing, self._boto.create_multipart_upload, Key=key, **boto_headers(headers)
         )
         if not begun.get("UploadId"):
             raise no_answer(self._doing, client.connections.endpoint_url)
-        self._id = begun["UploadId"]
         try:
-            client.uploads.begin(key, self._id)
+            client.uploads.begin(key, begun["UploadId"], self._plan)
         except DocferryError:  # without a note nobody would ever take it away
-            self._abort()
+            self._abort(begun["UploadId"])
             raise
+        return begun["UploadId"]
+
+    @property
+    def had_bytes(self) -> int:
+        """How much of what `send` was given an earlier try had sent already."""
+        return sum(self._had_sizes)
 
     def send(self, content: Content) -> Sha256:
-        """Send all parts, some at once, read in order. Gives the SHA-256 of what was read."""
+        """
+        Send all parts that the store has not yet, some at once, read in order.
+
+        Returns:
+            The SHA-256 of what was read: of all parts, also those that are there already.
+        """
         digest = hashlib.sha256()
 
-        def bodies() -> Iterator[bytes]:
+        def pieces() -> Iterator[_Piece]:
             part_bytes = part_bytes_for(content.size)
             for offset in range(0, content.size, part_bytes):
                 body = content.part(offset, min(part_bytes, content.size - offset))
                 digest.update(body)
-                yield body
+                yield _Piece(body, digest.hexdigest())
 
-        self._in_parallel(bodies(), self._send_part)
+        self._in_parallel(pieces(), self._send_part)
         return digest.hexdigest()
 
     def copy(
@@ -116,30 +146,56 @@ class MultipartUpload:
     def __enter__(self) -> MultipartUpload:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        if not self._is_completed:
-            self._abort()
-            return
-        # The object is there: a note too many does no harm, a failure would.
-        with suppress(DocferryError):
-            self._client.uploads.end(self._key, self._id)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if self._is_completed:
+            # The object is there: a note too many does no harm, a failure would.
+            with suppress(DocferryError):
+                self._client.uploads.end(self._key, self._id)
+        elif self._plan is not None and self._is_to_be_gone_on_with(error):
+            self._client.uploads.leave(self._id)
+        else:
+            self._abort(self._id)
 
-    def _abort(self) -> None:
-        self._client.uploads.leave(self._id)
+    def _is_to_be_gone_on_with(self, error: BaseException | None) -> bool:
+        """Say so of what was cut off. What fails and has come no further is begun anew."""
+        match error:
+            case UnreachableError() | ThrottledError():
+                return True
+            case TemporaryError():
+                return self._has_gone_on
+            case DocferryError() | None:
+                return False
+            case _:  # the process ends
+                return True
+
+    def _abort(self, upload_id: str) -> None:
+        self._client.uploads.leave(upload_id)
         with suppress(DocferryError):  # what went wrong before is what counts; it is swept later
-            abort(self._client, self._key, self._id)
-            self._client.uploads.end(self._key, self._id)
+            abort(self._client, self._key, upload_id)
+            self._client.uploads.end(self._key, upload_id)
 
-    def _send_part(self, number: int, body: bytes) -> Token:
+    def _send_part(self, number: int, piece: _Piece) -> Token:
+        had = self._had.get(number)
+        # A content that is another up to here has another part there, or before it.
+        if had is not None and had.sha256_so_far == piece.sha256_so_far:
+            self._had_sizes.append(len(piece.body))
+            return had.etag
         answer = self._client.call(
             self._doing,
             self._boto.upload_part,
             Key=self._key,
             UploadId=self._id,
             PartNumber=number,
-            Body=body,
+            Body=piece.body,
         )
-        return self._client.etag_in(answer, self._doing)
+        etag = self._client.etag_in(answer, self._doing)
+        self._has_gone_on = True
+        if self._plan is not None:
+            part = SentPart(number, etag, piece.sha256_so_far)
+            self._client.uploads.sent(self._key, self._id, part)
+        return etag
 
     def _in_parallel(self, pieces: Iterator[T], request: Callable[[int, T], Token]) -> None:
         """Send a request for each piece, with its part's number. The first failure ends it."""

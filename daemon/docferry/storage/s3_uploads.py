@@ -1,22 +1,25 @@
 """
-Uploads in parts that are begun: which are ours, and which of them nobody goes on with.
+Uploads in parts that are begun: which are ours, which to go on with, which nobody goes on with.
 
 A store lists begun uploads without their metadata: it cannot be asked whose they are.
 So the id that it gave us is noted before the first part is sent, and only what was
-noted is ever taken away. What was begun and not noted has no part.
+noted is ever gone on with, or taken away. What was begun and not noted has no part.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from docferry.errors import DocferryError, UnreachableError
+from docferry.errors import DocferryError, ThrottledError, UnreachableError
+from docferry.model import BegunUpload, SentPart, Token, UploadPlan
 from docferry.storage.s3_errors import code_of, translate
+from docferry.storage.s3_metadata import token_of
 
 if TYPE_CHECKING:
     from docferry.storage.s3_client import S3Client
@@ -25,23 +28,31 @@ if TYPE_CHECKING:
 class UploadNotes(Protocol):
     """Durable notes of begun uploads, each by the whole key and the store's id for it."""
 
-    def begun(self, bucket: str, key: str, upload_id: str) -> None: ...
+    def begun(self, bucket: str, key: str, upload_id: str, plan: UploadPlan | None) -> None: ...
+    def sent(self, bucket: str, key: str, upload_id: str, part: SentPart) -> None: ...
+    def parts(self, bucket: str, key: str, upload_id: str) -> Sequence[SentPart]: ...
     def ended(self, bucket: str, key: str, upload_id: str) -> None: ...
-    def unfinished(self, bucket: str) -> Sequence[tuple[str, str]]:
-        """Give the keys and ids of what was begun and has not ended."""
+    def unfinished(self, bucket: str) -> Sequence[BegunUpload]:
+        """Give what was begun and has not ended."""
         ...
 
 
 class NoNotes:
     """For whoever begins no uploads in parts, or does not mind what a crash leaves."""
 
-    def begun(self, bucket: str, key: str, upload_id: str) -> None:
+    def begun(self, bucket: str, key: str, upload_id: str, plan: UploadPlan | None) -> None:
         """Note nothing."""
+
+    def sent(self, bucket: str, key: str, upload_id: str, part: SentPart) -> None:
+        """Note nothing."""
+
+    def parts(self, bucket: str, key: str, upload_id: str) -> Sequence[SentPart]:
+        return ()
 
     def ended(self, bucket: str, key: str, upload_id: str) -> None:
         """Note nothing."""
 
-    def unfinished(self, bucket: str) -> Sequence[tuple[str, str]]:
+    def unfinished(self, bucket: str) -> Sequence[BegunUpload]:
         return ()
 
 
@@ -54,11 +65,29 @@ class BegunUploads:
         self._under_way: set[str] = set()
         self._lock = threading.Lock()
 
-    def begin(self, key: str, upload_id: str) -> None:
-        """Note an upload, before its first part is sent."""
+    def begin(self, key: str, upload_id: str, plan: UploadPlan | None = None) -> None:
+        """
+        Note an upload, before its first part is sent, or once more when it is gone on with.
+
+        Args:
+            plan: What it is of; None: nobody is to go on with it.
+        """
         with self._lock:
             self._under_way.add(upload_id)
-        self._notes.begun(self._bucket, key, upload_id)
+        try:
+            self._notes.begun(self._bucket, key, upload_id, plan)
+        except DocferryError:
+            self.leave(upload_id)
+            raise
+
+    def sent(self, key: str, upload_id: str, part: SentPart) -> None:
+        """Note that the store has taken a part. Without the note it is only sent again."""
+        with suppress(DocferryError):
+            self._notes.sent(self._bucket, key, upload_id, part)
+
+    def parts(self, key: str, upload_id: str) -> Sequence[SentPart]:
+        """Give the parts that the store has taken, as far as they were noted."""
+        return self._notes.parts(self._bucket, key, upload_id)
 
     def leave(self, upload_id: str) -> None:
         """Say that nobody goes on with an upload; its note stays until its parts are gone."""
@@ -70,11 +99,15 @@ class BegunUploads:
         self.leave(upload_id)
         self._notes.ended(self._bucket, key, upload_id)
 
-    def left(self) -> list[tuple[str, str]]:
-        """Give the uploads of ours that nobody goes on with: an earlier process's, mostly."""
+    def left(self, key: str | None = None) -> list[BegunUpload]:
+        """Give the uploads of ours, to *key* or any, that are cut off: by an earlier process."""
         noted = self._notes.unfinished(self._bucket)
         with self._lock:
-            return [(key, upload) for key, upload in noted if upload not in self._under_way]
+            return [
+                upload
+                for upload in noted
+                if upload.id not in self._under_way and key in (None, upload.key)
+            ]
 
 
 def abort(client: S3Client, key: str, upload_id: str) -> None:
@@ -90,9 +123,36 @@ def abort(client: S3Client, key: str, upload_id: str) -> None:
         raise translate(error, doing, client.connections.endpoint_url) from error
 
 
-def sweep(client: S3Client) -> list[DocferryError]:
+def take_up(client: S3Client, key: str, plan: UploadPlan) -> tuple[str, dict[int, SentPart]] | None:
+    """
+    Find an upload to *key* of the very same plan that was cut off; others to it are aborted.
+
+    Returns:
+        Its id, and the parts by number that were noted and that the store has. None: there
+        is none, or the store has forgotten it.
+    """
+    found = None
+    for left in client.uploads.left(key):
+        has = _parts_there(client, left) if left.plan == plan and found is None else None
+        if has is not None:
+            client.uploads.begin(key, left.id, plan)
+            noted = client.uploads.parts(key, left.id)
+            found = left.id, {part.number: part for part in noted if _is_there(part, has, plan)}
+            continue
+        with suppress(DocferryError):  # it is swept later
+            abort(client, key, left.id)
+            client.uploads.end(key, left.id)
+    return found
+
+
+def sweep(
+    client: S3Client, is_wanted: Callable[[BegunUpload], bool] = lambda _: False
+) -> list[DocferryError]:
     """
     Take away the parts that interrupted uploads of ours have left in the bucket.
+
+    Args:
+        is_wanted: Asked about each that can be gone on with: whether it may be.
 
     Returns:
         Why some are still there; they are tried again the next time.
@@ -101,13 +161,47 @@ def sweep(client: S3Client) -> list[DocferryError]:
         UnreachableError: The store does not answer.
     """
     failures: list[DocferryError] = []
-    for key, upload_id in client.uploads.left():
+    for left in client.uploads.left():
+        if left.plan is not None and is_wanted(left):
+            continue
         try:
-            abort(client, key, upload_id)
+            abort(client, left.key, left.id)
         except UnreachableError:
             raise
         except DocferryError as error:
             failures.append(error)
         else:
-            client.uploads.end(key, upload_id)
+            client.uploads.end(left.key, left.id)
     return failures
+
+
+def _parts_there(client: S3Client, left: BegunUpload) -> dict[int, tuple[Token, int]] | None:
+    """
+    Ask the store for ETag and size of each part that it has of an upload.
+
+    None: it has forgotten the upload, or cannot tell.
+
+    Raises:
+        UnreachableError, ThrottledError: It does not answer now.
+    """
+    boto, found = client.connections.boto, dict[int, tuple[Token, int]]()
+    doing, after = f"list the parts of {left.key}", 0
+    try:
+        while True:
+            page = client.call(
+                doing, boto.list_parts, Key=left.key, UploadId=left.id, PartNumberMarker=after
+            )
+            for part in page.get("Parts", ()):
+                found[part["PartNumber"]] = token_of(part["ETag"]), part["Size"]
+            if not page.get("IsTruncated") or max(found, default=0) <= after:
+                return found
+            after = max(found)
+    except (UnreachableError, ThrottledError):
+        raise
+    except (DocferryError, KeyError):
+        return None
+
+
+def _is_there(part: SentPart, has: Mapping[int, tuple[Token, int]], plan: UploadPlan) -> bool:
+    size = min(plan.part_bytes, plan.size - (part.number - 1) * plan.part_bytes)
+    return has.get(part.number) == (part.etag, size)

@@ -137,7 +137,7 @@ class Writer:
         sha256 = attributes.sha256 or content.sha256()
         headers = headers_of(attributes) | headers_of(Attributes(sha256=sha256))
         is_kept = self.profile.conditional_multipart
-        with MultipartUpload(self.client, key, headers) as upload:
+        with MultipartUpload(self.client, key, headers, size=content.size) as upload:
             _refuse_damage(sha256, upload.send(content))
             content.confirm()
             if expect is None:
@@ -151,7 +151,7 @@ class Writer:
             claims = found.attributes
             if (claims.sha256, claims.version) == (sha256, attributes.version):
                 token = found.token
-        return Written(token, sha256, content.size)
+        return Written(token, sha256, content.size, upload.had_bytes)
 
     def _create(self, key: str, send: Callable[[Token | None], Token], *, is_kept: bool) -> Token:
         """
