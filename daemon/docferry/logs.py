@@ -29,6 +29,8 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 EVENTS = frozenset(
     {
         # the daemon
+        "audit.failed",
+        "audit.written",
         "config.warned",
         "daemon.started",
         "daemon.stopped",
