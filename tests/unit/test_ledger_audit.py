@@ -262,7 +262,8 @@ def test_a_line_of_which_a_crash_left_a_part_is_completed(
         ("UPDATE audit SET at = 'never' WHERE seq = 2", 2),
         ("DELETE FROM audit WHERE seq = 2", 3),
         (
-            "INSERT INTO audit SELECT 5, at, actor, action, mirror, facts, previous, hash FROM audit WHERE seq = 4",
+            "INSERT INTO audit SELECT 5, at, actor, action, mirror, facts, previous, hash "
+            "FROM audit WHERE seq = 4",
             5,
         ),
         ("DELETE FROM audit WHERE seq = 4", 4),  # the last: the file has it

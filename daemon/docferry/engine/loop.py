@@ -98,9 +98,9 @@ class MirrorLoop:
                 return
             self._wake.wait(self._sleep_s())
 
-    def mark(self, path: Path, origin: Origin | None = None) -> None:
-        """Hint that something changed at *path* ("folder/": at or below it)."""
-        self._planner.hint(path, origin)
+    def mark(self, path: Path, origin: Origin | None = None) -> str | None:
+        """Hint that something changed at *path* ("folder/": at or below it); see `hint`."""
+        return self._planner.hint(path, origin)
 
     def request(self, run: Run) -> None:
         self._requests.add(run)
