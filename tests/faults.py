@@ -10,6 +10,7 @@ from __future__ import annotations
 from fault import Fault
 from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
+from faults_audit import OF_THE_AUDIT
 from faults_commands import COMMANDS_SAY
 from faults_confining import CONFINING
 from faults_converters import CONVERTERS
@@ -50,4 +51,5 @@ FAULTS = (
     *CONFINING,
     *CONVERTERS,
     *OF_RESULTS,
+    *OF_THE_AUDIT,
 )

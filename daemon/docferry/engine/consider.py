@@ -351,7 +351,8 @@ class Planner:
     def _task(self, seen: Difference, operation: Operation, since_s: float | None) -> Task:
         origin = self.origins.get(seen.path, Origin.LOCAL)
         story, tries = self._stories.get(seen.path, (None, 0))
-        version = self._tools.new_ulid()
+        # Under an id of which nothing came yet but a hint, or a reading, nothing was written.
+        version = story if story is not None and tries == 0 else self._tools.new_ulid()
         return Task(operation, seen, version, origin, since_s, story=story, attempts=tries + 1)
 
     def _is_ripe(
