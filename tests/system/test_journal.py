@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import structlog
 
 import docferry
 from system.test_with_systemd import with_systemd
@@ -33,7 +34,7 @@ log.error("hold.opened", mirror="docs", hold=7)
 def test_the_journal_has_each_line_whole_with_its_fields_and_its_priority(tmp_path: Path) -> None:
     (tmp_path / "log.py").write_text(SCRIPT)
     python = Path(os.__file__).parents[2] / "bin" / "python3"
-    found = [docferry.__file__, __import__("structlog").__file__]
+    found = [docferry.__file__, structlog.__file__]
     path = ":".join(str(Path(one).parents[1]) for one in found)
     run = (
         f"systemd-run --quiet --wait --unit=docferry --setenv=PYTHONPATH={path} "

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from docferry.config import Config, SecretStr
-from docferry.config.tables import keys_of
+from docferry.config.tables import Options, keys_of
 from docferry.core.audit import FIRST, Action, AuditRow, Fault, Hash, checked, line_of
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger
@@ -131,7 +131,7 @@ class _Copy:
 
 
 def _keys_in(config: Config) -> Iterator[tuple[str, object]]:
-    tables = [("", config)]
+    tables: list[tuple[str, Options]] = [("", config)]
     tables += [(f"{kind}.{name}.", one) for kind, name, one in _named(config)]
     for prefix, options in tables:
         for key, attribute, _ in keys_of(type(options)):
@@ -148,8 +148,8 @@ def _secrets_in(config: Config) -> Iterator[tuple[str, object]]:
                 yield f"{kind}.{name}.{attribute}", told
 
 
-def _named(config: Config) -> Iterator[tuple[str, str, object]]:
-    tables: Mapping[str, Mapping[str, object]] = {
+def _named(config: Config) -> Iterator[tuple[str, str, Options]]:
+    tables: Mapping[str, Mapping[str, Options]] = {
         "store": config.stores,
         "mirror": config.mirrors,
         "drop": config.drops,

@@ -84,7 +84,7 @@ class _Feed:
         return self._local.write(path, content, attributes, expect=token, archive=archive)
 
     def _on_placed(self, path: Path) -> Ulid | None:
-        return self._loop.mark(path, Origin.DROP)
+        return self._loop.hint(path, Origin.DROP)
 
     def _on_problem(self, path: Path, reason: str | None) -> None:
         """Show what has to wait in a drop folder among its mirror's problems, by its full name."""

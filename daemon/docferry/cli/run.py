@@ -81,7 +81,9 @@ def _configure_logs(config: Config, *, is_watched: bool) -> None:
     from docferry import logs
     from docferry.log_file import RotatedFile
 
-    file = config.log_file and RotatedFile(config.log_file, config.log_size, config.log_count)
+    file = None
+    if config.log_file is not None:
+        file = RotatedFile(config.log_file, config.log_size, config.log_count)
     level, stream = ("warning", None) if is_watched else (config.log_level, sys.stdout)
     logs.configure(level, config.log_format, stream=stream, file=file)
 

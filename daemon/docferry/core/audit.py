@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -102,7 +102,7 @@ def chained(
             seq, entry.at, entry.actor, entry.action, entry.mirror, entry.facts, previous, ""
         )
         previous = hash_of(chain, row)
-        rows.append(AuditRow(*astuple(row)[:-1], previous))
+        rows.append(replace(row, hash=previous))
     return rows
 
 

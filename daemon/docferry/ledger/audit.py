@@ -60,9 +60,9 @@ class Audit:
             if before == now:
                 return
             tx.upsert(setting, [{"key": name, "value": now}], _SAME_KEY)
-            changes = {} if before is None else _changes(json.loads(before), digests)
+            changes = None if before is None else _changes(json.loads(before), digests)
             digest = hashlib.sha256(now.encode()).hexdigest()
-            note(tx, action, at, None, {"digest": digest} | changes)
+            note(tx, action, at, None, {"digest": digest, **(changes or {})})
 
     def last(self) -> tuple[int, Hash]:
         """Give the number and the hash of the last row; (0, FIRST): there is none."""

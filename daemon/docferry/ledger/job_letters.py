@@ -87,7 +87,7 @@ class JobLetters:
     def replay(self, ids: Sequence[Ulid], at: datetime) -> int:
         """Queue dead or discarded letters again, with all their attempts; give their number."""
         where = job.c.state.in_((JobState.DEAD, JobState.DISCARDED))
-        values = _ANEW | {"run_at": at, "note": None}
+        values: dict[str, object] = _ANEW | {"run_at": at, "note": None}
         return self._change_letters(ids, values, where, Action.LETTERS_REPLAYED, at)
 
     def discard(self, ids: Sequence[Ulid], at: datetime) -> int:
