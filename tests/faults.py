@@ -10,6 +10,7 @@ from __future__ import annotations
 from fault import Fault
 from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
+from faults_audit import OF_THE_AUDIT
 from faults_canary import CANARIES
 from faults_commands import COMMANDS_SAY
 from faults_confining import CONFINING
@@ -54,4 +55,5 @@ FAULTS = (
     *OF_RESULTS,
     *CANARIES,
     *PARTS,
+    *OF_THE_AUDIT,
 )

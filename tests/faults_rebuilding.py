@@ -219,8 +219,8 @@ REBUILDING = (
     Fault(
         "a command makes an empty ledger in the place of a lost one",
         "cli/__init__.py",
-        "read_only=read_only, creates=False)",
-        "read_only=read_only)",
+        "read_only=read_only, creates=False, actor=person()",
+        "read_only=read_only, actor=person()",
         ("integration/test_commands.py",),
     ),
     Fault(

@@ -4,31 +4,35 @@ Logging: one event an outcome, from a closed list, its facts as fields.
     log = get_logger(__name__)
     log.info("operation.done", mirror="inbox", kind="upload", path="a.pdf", size_bytes=12)
 
-JSON lines, or columns on a terminal. What libraries log goes the same way, from
-WARNING on, as `library.*`. Secrets are masked before anything is written.
+JSON lines, or columns on a terminal; to a file too, if one is configured. What libraries
+log goes the same way, from WARNING on, as `library.*`. Secrets are masked before anything
+is written. In the journal each line has its priority: `journalctl -p err`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from docferry.log_file import RotatedFile
+
 #: Everything that docferry ever logs. A test holds the code to it; a person may grep for it.
 EVENTS = frozenset(
     {
         # the daemon
+        "audit.failed",
+        "audit.written",
         "config.warned",
         "daemon.started",
         "daemon.stopped",
@@ -40,6 +44,7 @@ EVENTS = frozenset(
         "ledger.recovered",
         "library.failed",
         "library.warned",
+        "log.failed",
         "request.failed",
         "timer.failed",
         "wake.failed",
@@ -137,10 +142,22 @@ _IN_URL = re.compile(r"([?&;](?:X-Amz-[\w-]+|sig|signature|AWSAccessKeyId)=)[^&\
 _USER_IN_URL = re.compile(r"(://)[^/\s:@]+:[^/\s@]+(@)")
 _IN_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+", re.I)
 _IN_TRACEBACKS = "\n\t"
+_FIRST = ("timestamp", "level", "event")
+_JSON = structlog.processors.JSONRenderer()
+#: journald's, as `logger` and `journalctl -p` know them.
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+#: journald cuts a line of 48 KiB in two (LineMax=), and then neither is JSON.
+_LONGEST, _LONGEST_BEGIN = 12_000, 2_000
 _QUIET = ("apscheduler", "botocore", "boto3", "urllib3", "watchdog")
 
 
-def configure(level: str, format: str = "auto", *, stream: TextIO | None = None) -> None:
+def configure(
+    level: str,
+    format: str = "auto",
+    *,
+    stream: TextIO | None = None,
+    file: RotatedFile | None = None,
+) -> None:
     """
     Set up logging for the whole process.
 
@@ -148,9 +165,13 @@ def configure(level: str, format: str = "auto", *, stream: TextIO | None = None)
         level: The least serious level that is written: "debug" to "critical".
         format: "json", "console", or "auto": console when *stream* is a terminal.
         stream: None: standard error.
+        file: Gets the same as JSON lines, whatever the format.
     """
     is_console = format == "console" or (format == "auto" and (stream or sys.stderr).isatty())
-    _configure_structlog(level, is_console=is_console, stream=stream)
+    sinks: list[_Sink] = [_Stream(stream, _on_console() if is_console else _as_json)]
+    if file is not None:
+        sinks.append(_File(file))
+    _configure_structlog(level, sinks)
     root = logging.getLogger()
     root.handlers = [_FromLibraries()]
     root.setLevel(logging.WARNING)
@@ -181,8 +202,19 @@ def at_once() -> Iterator[None]:
         yield
     finally:
         _own.waiting = None
-        for lines, texts in groupby(waiting, key=itemgetter(0)):
-            lines.put("".join(text for _, text in texts))
+        for sink in dict.fromkeys(sink for sink, _ in waiting):
+            sink.put("".join(text for to, text in waiting if to is sink))
+
+
+@contextlib.contextmanager
+def about(**facts: object) -> Iterator[None]:
+    """Add *facts* to whatever this thread logs inside the block, libraries' warnings too."""
+    before = _own.about
+    _own.about = {**before, **facts}
+    try:
+        yield
+    finally:
+        _own.about = before
 
 
 def mask(event: EventDict) -> EventDict:
@@ -192,31 +224,39 @@ def mask(event: EventDict) -> EventDict:
     return event
 
 
-def _configure_structlog(level: str, *, is_console: bool, stream: TextIO | None) -> None:
-    structlog.configure(
-        processors=_processors(is_console=is_console),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_LinesTo(stream),
-        cache_logger_on_first_use=False,
-    )
-
-
-def _processors(*, is_console: bool) -> Sequence[Processor]:
-    common: list[Processor] = [
+def _configure_structlog(level: str, sinks: Sequence[_Sink]) -> None:
+    processors: list[Processor] = [
+        _with_what_it_is_about,
         structlog.processors.format_exc_info,
         lambda _logger, _level, event: mask(event),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if is_console:
-        # The plain formatter: the pretty one prints local variables, and those hold contents.
-        formatter = structlog.dev.plain_traceback
-        console = structlog.dev.ConsoleRenderer(exception_formatter=formatter)
-        return [*common, _escape, console]
-    return [*common, _most_important_first, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_LinesTo(sinks),
+        cache_logger_on_first_use=False,
+    )
 
 
-class _Lines:
+def _with_what_it_is_about(_logger: object, _level: str, event: EventDict) -> EventDict:
+    return {**_own.about, **event} if _own.about else event
+
+
+def _as_json(event: EventDict) -> str:
+    first = {key: event[key] for key in _FIRST}
+    text = _JSON(None, "", {**first, **event})
+    return text if isinstance(text, str) else text.decode()
+
+
+def _on_console() -> Callable[[EventDict], str]:
+    # The plain formatter: the pretty one prints local variables, and those hold contents.
+    render = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return lambda event: render(None, "", _escaped(event))
+
+
+class _Sink:
     """
     Writes whole lines, one at a time.
 
@@ -225,15 +265,22 @@ class _Lines:
 
     _lock = threading.Lock()
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
+    def line(self, event: EventDict) -> str:
+        raise NotImplementedError
 
-    def write(self, line: str) -> None:
-        waiting = _own.waiting
-        if waiting is None:
-            self.put(line + "\n")
-        else:
-            waiting.append((self, line + "\n"))
+    def put(self, text: str) -> None:
+        raise NotImplementedError
+
+
+class _Stream(_Sink):
+    def __init__(self, stream: TextIO | None, render: Callable[[EventDict], str]) -> None:
+        self._stream = stream
+        self._render = render
+        self._is_journal = is_journal(stream or sys.stderr, os.environ)
+
+    def line(self, event: EventDict) -> str:
+        priority = f"<{_PRIORITIES[event['level']]}>" if self._is_journal else ""
+        return f"{priority}{self._render(event)}\n"
 
     def put(self, text: str) -> None:
         stream = self._stream or sys.stderr
@@ -241,19 +288,64 @@ class _Lines:
             stream.write(text)
             stream.flush()
 
+
+class _File(_Sink):
+    def __init__(self, file: RotatedFile) -> None:
+        self._file = file
+        self._is_failing = False
+
+    def line(self, event: EventDict) -> str:
+        return _as_json(event) + "\n"
+
+    def put(self, text: str) -> None:
+        failed: OSError | None = None
+        with self._lock:
+            try:
+                self._file.write(text)
+            except OSError as error:
+                failed = error
+            was_failing, self._is_failing = self._is_failing, failed is not None
+        if failed is not None and not was_failing:  # the stream has it, and all that follows
+            get_logger(__name__).error("log.failed", reason=str(failed))
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Say whether systemd has connected *stream* to the journal: systemd.exec(5)."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # no file, or one that is closed
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+class _Lines:
+    """What structlog hands events to."""
+
+    def __init__(self, sinks: Sequence[_Sink]) -> None:
+        self._sinks = sinks
+
+    def write(self, **event: object) -> None:
+        lines = [(sink, sink.line(event)) for sink in self._sinks]
+        if _own.waiting is not None:
+            _own.waiting += lines
+            return
+        for sink, text in lines:
+            sink.put(text)
+
     debug = info = warning = error = critical = exception = write
 
 
 class _Own(threading.local):
-    waiting: list[tuple[_Lines, str]] | None = None  #: lines of this thread's `at_once`
+    waiting: list[tuple[_Sink, str]] | None = None  #: lines of this thread's `at_once`
+    about: Mapping[str, object] = {}
 
 
 _own = _Own()
 
 
 class _LinesTo:
-    def __init__(self, stream: TextIO | None) -> None:
-        self._lines = _Lines(stream)
+    def __init__(self, sinks: Sequence[_Sink]) -> None:
+        self._lines = _Lines(sinks)
 
     def __call__(self, *_: object) -> _Lines:
         return self._lines
@@ -278,6 +370,7 @@ def _is_secret(key: str) -> bool:
 def _masked(value: object) -> object:
     match value:
         case str():
+            value = _shortened(value) if len(value) > _LONGEST else value
             return _masked_text(value) if "=" in value or ":" in value else value
         case dict():
             return mask({str(key): item for key, item in value.items()})
@@ -291,28 +384,31 @@ def _masked(value: object) -> object:
             return _masked_text(str(value))
 
 
+def _shortened(text: str) -> str:
+    """Keep the beginning, and the end, where a traceback says what it was."""
+    left_out = len(text) - _LONGEST
+    kept = _LONGEST - _LONGEST_BEGIN
+    return f"{text[:_LONGEST_BEGIN]} (… {left_out} characters …) {text[-kept:]}"
+
+
 def _masked_text(text: str) -> str:
     text = _IN_URL.sub(rf"\1{MASK}", text)
     text = _USER_IN_URL.sub(rf"\1{MASK}\2", text)
     return _IN_HEADER.sub(rf"\1{MASK}", text)
 
 
-def _escape(_logger: object, _level: str, event: EventDict) -> EventDict:
+def _escaped(event: EventDict) -> EventDict:
     """Keep file names from steering the terminal, and from looking like the next line."""
+    shown = dict(event)
     for key, value in event.items():
         if isinstance(value, str):
             kept = _IN_TRACEBACKS if key == "exception" else ""
-            event[key] = "".join(
+            shown[key] = "".join(
                 char if char.isprintable() or char in kept else repr(char)[1:-1] for char in value
             )
-    return event
-
-
-def _most_important_first(_logger: object, _level: str, event: EventDict) -> EventDict:
-    first = {key: event.pop(key) for key in ("timestamp", "level", "event")}
-    return {**first, **event}
+    return shown
 
 
 # Before `configure`: warnings only, on standard error. structlog's own default would
 # print everything to standard output, into the middle of `--json`.
-_configure_structlog("warning", is_console=False, stream=None)
+_configure_structlog("warning", [_Stream(None, _as_json)])

@@ -335,8 +335,8 @@ class Site:
         Without a process of its own, as `asked`.
         """
         ended = self.ended("run", "--once") if self._needs_a_process else self._ran_once()
-        assert ended.returncode == code, ended.stderr[-3000:]
-        return events_of(ended.stderr)
+        assert ended.returncode == code, (ended.stdout + ended.stderr)[-3000:]
+        return events_of(ended.stdout + ended.stderr)
 
     @property
     def _needs_a_process(self) -> bool:

@@ -319,6 +319,10 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
         options={"quality": "high", "pages": 10, "draft": False},
         client_certificate=certificate,
     )
+    assert full.log_file == pathlib.Path("/var/log/docferry/docferry.log")
+    assert full.audit_path == pathlib.Path("/var/log/docferry/audit.jsonl")
+    assert shipped.audit_path == shipped.state_dir / "audit.jsonl"
+    full = replace(full, log_file=None, audit_file=None)
     assert replace(full, drops={}, converts=(), converters=shipped.converters) == shipped
 
 

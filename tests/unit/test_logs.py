@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import logging
+import os
 import pathlib
 import re
 import threading
@@ -17,7 +18,7 @@ import pytest
 import structlog
 
 import docferry
-from docferry.logs import EVENTS, at_once, configure, get_logger, mask
+from docferry.logs import EVENTS, about, at_once, configure, get_logger, is_journal, mask
 
 PACKAGE = pathlib.Path(docferry.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -55,6 +56,13 @@ def logged(stream: io.StringIO) -> dict[str, object]:
     return found
 
 
+def fields_of(call: ast.Call) -> set[str]:
+    """What a call of a logger tells, as far as it can be read; "**facts" for what cannot."""
+    named = {word.arg for word in call.keywords if word.arg is not None}
+    spread = {f"**{ast.unparse(word.value)}" for word in call.keywords if word.arg is None}
+    return named | spread
+
+
 def log_calls(source: pathlib.Path) -> Iterator[tuple[str, ast.Call]]:
     """Every call of a logger in *source*, with where it stands."""
     for node in ast.walk(ast.parse(source.read_text())):
@@ -63,6 +71,10 @@ def log_calls(source: pathlib.Path) -> Iterator[tuple[str, ast.Call]]:
                 func=ast.Attribute(attr=level, value=ast.Name(id=name) | ast.Attribute(attr=name))
             ) if level in LEVELS and name in ("log", "_log", "logger", "_logger"):
                 yield f"{source.name}:{node.lineno}", node
+            case ast.Call(func=ast.Name(id="tell"), args=[ast.Constant()]):  # its level depends
+                yield f"{source.name}:{node.lineno}", node
+            case _:
+                pass
 
 
 def test_every_event_that_is_logged_anywhere_is_on_the_list() -> None:
@@ -74,6 +86,40 @@ def test_every_event_that_is_logged_anywhere_is_on_the_list() -> None:
     ]
 
     assert strays == []
+
+
+#: What whoever is on night duty asks of an end: which story, how long, how much, how often.
+OUTCOMES = {
+    "operation.done": {"operation", "version", "took_s", "size_bytes", "moved_bytes", "attempts"},
+    "operation.failed": {"attempts"},  # and what the carrier says they are about
+    "conflict.found": {"operation"},
+    "job.done": {"**ended", "took_s"},
+    "job.shared": {"**ended", "took_s"},
+    "job.failed": {"**facts(job)", "took_s"},
+    "drop.taken": {"operation", "took_s", "size_bytes"},
+    "run.done": {"took_s"},
+    "snapshot.done": {"took_s", "size_bytes"},
+    "patrol.done": {"took_s", "checked", "found"},
+    "retention.done": {"took_s", "let_go", "removed_bytes"},
+    "document.erased": {"took_s", "request"},
+    "ledger.rebuilt": {"took_s", "files", "versions"},
+}
+#: Listed late, after a crash: of what was begun by an operation of an earlier daemon.
+LATE = ("tidy.py", "conflict.found")
+
+
+@pytest.mark.parametrize("event", OUTCOMES)
+def test_the_end_of_a_story_says_which_it_was_and_what_it_cost(event: str) -> None:
+    lacking = {
+        where: OUTCOMES[event] - fields_of(call)
+        for source in PACKAGE.rglob("*.py")
+        for where, call in log_calls(source)
+        if isinstance(call.args[0], ast.Constant) and call.args[0].value == event
+        if (source.name, event) != LATE
+    }
+
+    assert lacking
+    assert {where: fields for where, fields in lacking.items() if fields} == {}
 
 
 def test_the_search_for_events_finds_those_that_are_there() -> None:
@@ -162,6 +208,71 @@ def test_what_other_threads_log_meanwhile_does_not_wait() -> None:
         other.join()
 
         assert [json.loads(text)["job"] for text in stream.texts] == [2]
+
+
+def test_what_a_thread_works_on_is_in_all_that_it_logs_and_in_nothing_after() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    def log_of_another() -> None:
+        get_logger("there").info("poll.done")
+
+    with about(operation="01A", job="01J"):
+        logging.getLogger("botocore.retry").warning("again")
+        with about(operation="01B"):
+            get_logger("here").info("job.done", job="its own")
+        other = threading.Thread(target=log_of_another)
+        other.start()
+        other.join()
+    get_logger("here").info("poll.done")
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line.get("operation"), line.get("job")) for line in lines] == [
+        ("01A", "01J"),
+        ("01B", "its own"),
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_in_the_journal_each_line_has_its_priority(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stream"
+    with path.open("w") as stream:
+        found = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        configure("debug", "json", stream=stream)
+        log = get_logger("here")
+
+        with at_once():
+            log.debug("run.done")
+            log.info("run.done")
+            log.warning("run.failed")
+        log.error("run.failed")
+
+    starts = [line[:4] for line in path.read_text().splitlines()]
+    assert starts == ["<7>{", "<6>{", "<4>{", "<3>{"]
+
+
+@pytest.mark.parametrize("value", ["", "1:1", "nonsense"])
+def test_elsewhere_no_line_has_a_priority(value: str, tmp_path: pathlib.Path) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        assert not is_journal(stream, {"JOURNAL_STREAM": value})
+        assert not is_journal(stream, {})
+    assert not is_journal(io.StringIO(), {"JOURNAL_STREAM": value})
+
+
+def test_a_line_is_never_so_long_that_the_journal_cuts_it() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream=stream)
+
+    get_logger("here").error("loop.failed", exception="Traceback" + "\n" * 60_000 + "KeyError: 'a'")
+
+    assert len(stream.getvalue()) < 48 * 1024
+    told = str(logged(stream)["exception"])
+    assert told.startswith("Traceback")
+    assert told.endswith("KeyError: 'a'")
 
 
 def test_auto_means_columns_on_a_terminal_and_json_elsewhere() -> None:

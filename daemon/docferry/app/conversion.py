@@ -190,6 +190,8 @@ def _facts(job: JobRow) -> dict[str, object]:
         "rule": job.rule,
         "mirror": job.mirror,
         "path": job.path,
+        "version": job.version,
+        "attempts": job.attempts,
         "failure": job.failure,
         "reason": job.last_error,
     }

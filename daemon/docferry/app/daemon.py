@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from docferry import metrics
+from docferry.app.audit import AuditKeeper
 from docferry.app.canaries import canary_of
 from docferry.app.conversion import Conversions
 from docferry.app.drops import start_drops
@@ -131,6 +132,9 @@ class Daemon:
         last = self._ledger.versions.last()
         self._new_ulid = UlidSource(after=last and last[0])
         self._now = Clock(after=last and last[1])
+        self._audit = AuditKeeper(self._ledger, config.audit_path, self._now)
+        on_exit.callback(self._audit)  # after all that writes
+        self._audit.note_configuration(config)
         self._conversions = Conversions(config, self._ledger, self._sides, self._now)
         self._keepers = Keepers(self._ledger, self._new_ulid, self._now)
         for name in config.mirrors:
@@ -216,6 +220,7 @@ class Daemon:
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         if not self._is_rebuilt:
             self._conversions.start_timers(self._timers)
+        self._timers.every(PEOPLE_EVERY_S, "audit", self._audit, at_once=True)
         self._timers.start()
         self._on_exit.callback(self._timers.stop)
 

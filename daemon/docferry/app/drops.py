@@ -15,7 +15,7 @@ from docferry.engine.drop import Destination, DropFolder
 from docferry.engine.loop import MirrorLoop
 from docferry.errors import StaleError
 from docferry.ledger import Ledger
-from docferry.model import Attributes, Origin, Path, Token
+from docferry.model import Attributes, Origin, Path, Token, Ulid
 from docferry.storage.base import Content
 
 
@@ -83,8 +83,8 @@ class _Feed:
         archive = Attributes(version=synced.version, sha256=synced.sha256, path=path)
         return self._local.write(path, content, attributes, expect=token, archive=archive)
 
-    def _on_placed(self, path: Path) -> None:
-        self._loop.mark(path, Origin.DROP)
+    def _on_placed(self, path: Path) -> Ulid | None:
+        return self._loop.hint(path, Origin.DROP)
 
     def _on_problem(self, path: Path, reason: str | None) -> None:
         """Show what has to wait in a drop folder among its mirror's problems, by its full name."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
+from docferry.app.actor import person
 from docferry.app.chains import rules_of
 from docferry.app.daemon import Daemon
 from docferry.app.mirrors import LEDGER_NAME
@@ -20,6 +21,7 @@ from docferry.app.onlooker import Onlooker, store_of
 from docferry.app.rules_told import shapes_of
 from docferry.app.sides import Clock, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
+from docferry.core.audit import Action
 from docferry.core.filters import Filter
 from docferry.core.guards import marker, marker_id
 from docferry.core.rules import Rule, jobs_for
@@ -28,6 +30,7 @@ from docferry.engine.identity import place_of
 from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import DocferryError, PermanentError, UserError
 from docferry.job import Priority
+from docferry.ledger.audit_file import AuditFile
 from docferry.ledger.damage import clear_sidecars, damage_of, is_there, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
@@ -98,7 +101,7 @@ def rebuild(
     path = config.state_dir / LEDGER_NAME
     with StateLock(config.state_dir), _unfinished(config) as unfinished:
         refuse_sound(config)
-        with Rebuilt.open(unfinished) as ledger, _scratch(config) as folder:
+        with Rebuilt.open(unfinished, actor=person()) as ledger, _scratch(config) as folder:
             work = _Work(
                 config,
                 ledger,
@@ -115,6 +118,7 @@ def rebuild(
                 )
             ledger.snapshots.note_rebuilt(datetime.now(UTC))
         aside = set_aside(path) if path.exists() else None
+        AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # the new one has its own chain
         _put_in_place(unfinished, path)
     return Rebuilding(str(path), None if aside is None else str(aside), mirrors)
 
@@ -193,6 +197,8 @@ class _Work:
         )
         done = _ready_folder(options, found)
         result, took_s = rebuild.result, round(monotonic() - began_s, 3)
+        counts = {"files": result.files, "versions": result.versions}
+        self._ledger.audit.note(Action.LEDGER_REBUILT, datetime.now(UTC), name, **counts)
         log.info(
             "ledger.rebuilt",
             mirror=name,

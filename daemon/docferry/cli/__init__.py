@@ -63,9 +63,12 @@ class Context:
     @contextmanager
     def ledger(self, *, read_only: bool = True) -> Iterator[Ledger]:
         """Open the ledger; after the end of what was written to it, wake the daemon."""
+        from docferry.app.actor import person
         from docferry.ledger import Ledger
 
-        with Ledger.open(self._ledger_path, read_only=read_only, creates=False) as ledger:
+        with Ledger.open(
+            self._ledger_path, read_only=read_only, creates=False, actor=person()
+        ) as ledger:
             yield ledger
         if not read_only:
             self.wake_daemon()
@@ -128,6 +131,7 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
     from docferry.cli import (
+        audit,
         convert,
         erase,
         inspect,
@@ -150,6 +154,7 @@ def main() -> None:
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
     cli.add_command(requests.requests)
+    cli.add_command(audit.audit)
     for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
         cli.add_command(command)
     cli.add_command(verify.verify)

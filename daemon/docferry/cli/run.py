@@ -19,6 +19,7 @@ from docferry.cli.output import aside, emit_json, line
 if TYPE_CHECKING:
     from docferry.app.daemon import Daemon
     from docferry.app.findings import Finding
+    from docferry.config import Config
 
 #: After SIGTERM, in every case. Longer than a daemon takes that waits for hanging transfers.
 ENDED_WITHIN_S = 9.0
@@ -37,8 +38,7 @@ def run(context: Context, *, once: bool) -> None:
 
     config = context.config
     is_watched = once and sys.stdout.isatty() and config.log_format == "auto"
-    # Whoever looks on sees bars; then only trouble is worth a line between them.
-    logs.configure("warning" if is_watched else config.log_level, config.log_format)
+    _configure_logs(config, is_watched=is_watched)
     log = logs.get_logger(__name__)
     for warning in config.warnings:
         log.warning("config.warned", warning=warning)
@@ -74,6 +74,18 @@ def check(context: Context, *, is_json: bool) -> None:
         for finding in findings:
             _show(finding)
     sys.exit(exit_code(findings))
+
+
+def _configure_logs(config: Config, *, is_watched: bool) -> None:
+    """Log to the standard output. Whoever looks on sees bars there; then only trouble, beside."""
+    from docferry import logs
+    from docferry.log_file import RotatedFile
+
+    file = None
+    if config.log_file is not None:
+        file = RotatedFile(config.log_file, config.log_size, config.log_count)
+    level, stream = ("warning", None) if is_watched else (config.log_level, sys.stdout)
+    logs.configure(level, config.log_format, stream=stream, file=file)
 
 
 def _stop_on_signals(daemon: Daemon) -> None:

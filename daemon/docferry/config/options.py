@@ -42,6 +42,7 @@ from docferry.config.values import (
     TARGET_FOLDER,
     TARGET_MIRROR,
     VERIFY_TLS,
+    WRITTEN_FILE,
     Check,
     age,
     amount,
@@ -311,6 +312,12 @@ class Config:
         Literal["auto", "json", "console"],
         Key("log.format", choice("auto", "json", "console")),
     ] = "auto"
+    #: None: the standard output alone.
+    log_file: Annotated[pathlib.Path | None, Key("log.file", WRITTEN_FILE)] = None
+    log_size: Annotated[int, Key("log.size", amount())] = 10 * 1024 * 1024  #: bytes
+    log_count: Annotated[int, Key("log.count", whole(0, 1000, "older files that are kept"))] = 5
+    #: None: `audit.jsonl` in the state directory.
+    audit_file: Annotated[pathlib.Path | None, Key("audit.file", WRITTEN_FILE)] = None
     stores: dict[str, StoreConfig] = field(default_factory=dict)
     mirrors: dict[str, MirrorConfig] = field(default_factory=dict)
     drops: dict[str, DropConfig] = field(default_factory=dict)
@@ -318,3 +325,8 @@ class Config:
     converters: dict[str, ConverterConfig] = field(default_factory=lambda: dict(BUILT_IN))
     converts: tuple[ConvertConfig, ...] = ()
     warnings: tuple[str, ...] = ()  #: valid, but to be said at every start
+
+    @property
+    def audit_path(self) -> pathlib.Path:
+        """Where the audit is kept a second time."""
+        return self.audit_file or self.state_dir / "audit.jsonl"

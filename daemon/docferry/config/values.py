@@ -344,6 +344,7 @@ FOLDER = Check(
     read_absolute,
     'an absolute path, such as "/srv/docs": "~" is another folder to a service than to you',
 )
+WRITTEN_FILE = Check(read_absolute, "the absolute path of a file, in a folder that is there")
 ENDPOINT = Check(
     read_endpoint,
     'the store\'s address, such as "https://s3.example.org" or "http://127.0.0.1:8333"',

@@ -20,6 +20,7 @@ from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.task import Learned, Task
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
+from docferry.logs import about
 from docferry.model import Download, MarkSynced, Outcome, Path, Restore, Ulid, Upload
 
 #: Operations begun and not yet written down, at the most. Bounds memory.
@@ -196,7 +197,9 @@ class Carrier:
         try:
             with self._gate:
                 if not self._stopping:
-                    results = self._execute(batch)
+                    ids = [task.id for task in batch]
+                    with about(operation=ids[0] if len(ids) == 1 else ids):
+                        results = self._execute(batch)
         except BaseException as error:  # noqa: BLE001  handed to the loop thread, which raises it
             results = [error] * len(batch)
         return zip(batch, results, strict=True)
@@ -239,6 +242,10 @@ class Carrier:
                 self._write_down()
             return
         self._busy.discard(task.operation.path)
+        with about(operation=task.id):
+            self._tell_result(task, result)
+
+    def _tell_result(self, task: Task, result: Learned | BaseException) -> None:
         match result:
             case Learned():
                 self._result.on_learned(task, result)

@@ -132,6 +132,7 @@ class Planner:
         self._absent_since: dict[Path, float] = {}
         self._let_through: dict[Path, Operation | None] = {}  #: deletions past the guard
         self.origins: dict[Path, Origin] = {}  #: where a path came from, when it is known
+        self._stories: dict[Path, tuple[Ulid, int]] = {}  #: begun: their ids, and tries so far
         self.patience = tools.patience or Patience.usual(tools.options.settle_s)
         self.problems = Problems(
             self._mirror, tools.ledger, dirty, blocked_retry_s=self.patience.blocked_s
@@ -154,9 +155,11 @@ class Planner:
 
     # For any thread.
 
-    def hint(self, path: Path, origin: Origin | None) -> None:
+    def hint(self, path: Path, origin: Origin | None) -> Ulid | None:
         """
         Have *path* looked at: something changed there, and *origin* is where it comes from.
+
+        Of what was dropped, give the id by which the log will tell of it.
 
         Results are told of before they are put, and again when they are: a stream of them
         is looked at some at a time.
@@ -166,7 +169,11 @@ class Planner:
         after_s = 0.0
         if self.origins.get(path) is Origin.CONVERSION:
             after_s = PUT_WITHIN_S if origin is not None else self._results.wait_s()
+        story = None
+        if origin is Origin.DROP:
+            story, _ = self._stories.setdefault(path, (self._tools.new_ulid(), 0))
         self._dirty.mark(path, after_s=after_s)
+        return story
 
     def _on_finished(self, tasks: Sequence[Task]) -> None:
         if all(task.origin is Origin.CONVERSION for task in tasks):
@@ -343,7 +350,10 @@ class Planner:
 
     def _task(self, seen: Difference, operation: Operation, since_s: float | None) -> Task:
         origin = self.origins.get(seen.path, Origin.LOCAL)
-        return Task(operation, seen, self._tools.new_ulid(), origin, since_s)
+        story, tries = self._stories.get(seen.path, (None, 0))
+        # Under an id of which nothing came yet but a hint, or a reading, nothing was written.
+        version = story if story is not None and tries == 0 else self._tools.new_ulid()
+        return Task(operation, seen, version, origin, since_s, story=story, attempts=tries + 1)
 
     def _is_ripe(
         self, seen: Difference, operation: Operation, *, is_snapshot: bool, since_s: float | None
@@ -393,11 +403,13 @@ class Planner:
     def _rests(self, path: Path) -> None:
         self._sightings.pop(path, None)
         self._absent_since.pop(path, None)
+        self._stories.pop(path, None)
         self.problems.mended({path})
 
     # What came of it (carry.Result).
 
     def on_learned(self, task: Task, learned: Learned) -> None:
+        self._stories[task.seen.path] = task.id, task.attempts - 1  # to read is not to try
         self.consider(learned.seen, is_snapshot=True, since_s=task.since_s)
         self._let_through.pop(task.seen.path, None)
 
@@ -411,6 +423,7 @@ class Planner:
             if outcome.synced is not None and outcome.synced.local_token == TOKEN_LOST:
                 self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
             self.origins.pop(task.seen.path, None)
+            self._stories.pop(task.seen.path, None)
         for path in self._placed:
             self.origins[path] = Origin.RESTORE
             self._dirty.mark(path)
@@ -418,12 +431,14 @@ class Planner:
 
     def on_stale(self, task: Task, error: StaleError) -> None:
         self._let_through.pop(task.seen.path, None)
+        self._stories[task.seen.path] = task.id, task.attempts
         if isinstance(task.operation, Asked):
             self._asked.stale(task.operation)
         self.problems.stale(task.seen.path, error)
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
         path = task.seen.path
+        self._stories[path] = task.id, task.attempts
         self._let_through.pop(path, None)
         if isinstance(error, ThrottledError):
             self._tell_throttled()  # the carrier does fewer at a time already

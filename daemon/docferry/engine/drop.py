@@ -57,7 +57,8 @@ class Destination:
     is_safe: is the content that has this token at this path synced, so that it may be
         displaced?
     replace: archive the content that has this token, and put another one in its place.
-    on_placed: called for each path that has a new content.
+    on_placed: called for each path that has a new content; gives the id by which the log
+        goes on telling of it.
     on_problem: called with a message when a path of the *drop folder* has to wait, and
         with None when it has not any more. "": the folder itself.
     """
@@ -66,7 +67,7 @@ class Destination:
     takes: Callable[[Path], bool]
     is_safe: Callable[[Path, Token], bool]
     replace: Callable[[Path, Content, Attributes, Token], object]
-    on_placed: Callable[[Path], None]
+    on_placed: Callable[[Path], Ulid | None]
     on_problem: Callable[[Path, str | None], None]
 
 
@@ -241,35 +242,40 @@ class DropFolder:
                 "filter, or take the file away"
             )
         self._hand_over.require_removable(path)
+        began_s = time.monotonic()
         there = self._to.storage.stat(target)
         if isinstance(there, Unknown):
             raise PermanentError(f"{target} in mirror {self._options.into}: {there.reason}")
         if there is None:
-            how = self._place(path, state, target)
+            how, story = self._place(path, state, target)
         else:
-            how = self._meet(path, state, target, there)
+            how, story = self._meet(path, state, target, there)
         log.info(
             "drop.taken",
             drop=self._options.name,
             path=path,
             target=target,
+            operation=story,
             size_bytes=state.size,
+            took_s=round(time.monotonic() - began_s, 4),
             how=how,
         )
 
-    def _place(self, path: Path, state: FileState, target: Path) -> str:
-        """Bring the file to a name that is free."""
+    def _place(self, path: Path, state: FileState, target: Path) -> tuple[str, Ulid | None]:
+        """Bring the file to a name that is free; say how, and under which id it goes on."""
         if self._hand_over.rename(path, state.token, target):
-            self._to.on_placed(target)
-            return "moved"
+            return "moved", self._to.on_placed(target)
         with self._source.read(path, state.token) as content:
             self._to.storage.write(target, content, _attributes(content), expect=None)
-        self._to.on_placed(target)
+        story = self._to.on_placed(target)
         self._hand_over.remove(path, state.token)
-        return "copied"
+        return "copied", story
 
-    def _meet(self, path: Path, state: FileState, target: Path, there: FileState) -> str:
+    def _meet(
+        self, path: Path, state: FileState, target: Path, there: FileState
+    ) -> tuple[str, Ulid | None]:
         """Bring the file to a name that is taken: the same content again, or a newer version."""
+        story = None
         is_safe = self._to.is_safe(target, there.token)
         if not is_safe and there.size != state.size:
             raise self._name_taken(target)
@@ -279,11 +285,11 @@ class DropFolder:
                 self._hand_over.make_last(target, there.token)
             elif is_safe:
                 self._to.replace(target, content, attributes, there.token)
-                self._to.on_placed(target)
+                story = self._to.on_placed(target)
             else:
                 raise self._name_taken(target)
         self._hand_over.remove(path, state.token)
-        return "merged"
+        return "merged", story
 
     def _name_taken(self, target: Path) -> DocferryError:
         return TemporaryError(

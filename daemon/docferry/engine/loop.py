@@ -68,13 +68,13 @@ class MirrorLoop:
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait, self._asked
         )
         self.is_on_its_way = self._planner.carrier.is_busy  #: of a path, for any thread
+        self.hint = self._planner.hint  #: as `mark`, and gives the id of what was dropped
         self._outage = Outage()
         self._judge_by_s: float | None = None  # monotonic: no longer than this
         self._agreed_listing: int | None = None  #: operations done when a poll found no change
         self._interleaved_s = 0.0
-        self._is_finishing = False
+        self._is_finishing = self._in_round = False
         self._rounds = 0
-        self._in_round = False
         self._thread = threading.Thread(target=self._run, name=f"loop-{self.name}", daemon=True)
 
     # For any thread.

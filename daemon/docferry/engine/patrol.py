@@ -219,6 +219,7 @@ class Patrol:
             checked=row.checked,
             found=row.found,
             began_at=row.began_at,
+            took_s=round((self._now() - row.began_at).total_seconds(), 3),
         )
         # What came or went meanwhile is no longer of interest: all that is there was checked.
         return replace(row, phase=Phase.DONE, cursor="", total=row.checked, finished_at=self._now())

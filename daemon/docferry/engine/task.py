@@ -20,6 +20,13 @@ class Task:
     origin: Origin = Origin.LOCAL
     since_s: float | None = None  #: monotonic; when the change was noticed
     flush: Flush | None = None  #: brings its local content to the disk; None: by itself
+    story: Ulid | None = None  #: what has come of its path so far goes by; None: it begins
+    attempts: int = 1  #: this one too
+
+    @property
+    def id(self) -> Ulid:
+        """Name it in the log: each try alike, and the first as the version that may come of it."""
+        return self.story or self.version
 
 
 class Flush:

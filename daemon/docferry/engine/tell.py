@@ -13,7 +13,7 @@ from docferry.metrics import (
     OPERATION_BYTES,
     operation_meters,
 )
-from docferry.model import Download, Erase, Forget, KeepBoth, MarkSynced, Outcome, Upload
+from docferry.model import Download, Erase, Forget, KeepBoth, MarkSynced, Outcome, Ulid, Upload
 
 log = get_logger(__name__)
 
@@ -48,13 +48,28 @@ def tell(mirror: str, task: Task, outcome: Outcome) -> None:
         mirror=mirror,
         kind=kind,
         path=task.seen.path,
+        operation=task.id,
+        version=_version_of(outcome),
         size_bytes=outcome.synced.size if outcome.synced else None,
+        moved_bytes=outcome.moved_bytes,
         took_s=round(outcome.took_s, 4),
+        attempts=task.attempts,
     )
     if outcome.conflict_copy is not None:
         log.warning(
-            "conflict.found", mirror=mirror, path=task.seen.path, copy=outcome.conflict_copy
+            "conflict.found",
+            mirror=mirror,
+            path=task.seen.path,
+            operation=task.id,
+            copy=outcome.conflict_copy,
         )
+
+
+def _version_of(outcome: Outcome) -> Ulid | None:
+    """Name what is at the path now, or what has left it."""
+    if outcome.synced is not None:
+        return outcome.synced.version
+    return outcome.archived[0] if outcome.archived else None
 
 
 def _observe_latency(mirror: str, task: Task, since_s: float) -> None:

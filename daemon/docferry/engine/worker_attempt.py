@@ -30,7 +30,7 @@ from docferry.engine.worker_shared import SharedResults
 from docferry.errors import DocferryError, FullError, PermanentError, ReadOnlyError
 from docferry.job import Failure, Finished, JobRow
 from docferry.ledger import Ledger
-from docferry.logs import get_logger
+from docferry.logs import about, get_logger
 from docferry.metrics import CONVERTER_CALLS, JOB_SECONDS, JOB_WAIT_SECONDS, JOBS_ENDED
 from docferry.model import Path, VersionRow
 
@@ -136,7 +136,8 @@ class Attempts:
         folder = self._hands.folder / job.id
         made: Made | None = None
         try:
-            ended = self._ended(claimed, folder)
+            with about(job=job.id, version=job.version):
+                ended = self._ended(claimed, folder)
             if isinstance(ended, Made):
                 made = ended
                 self._hands.progress.made(job)
@@ -311,14 +312,15 @@ class Attempts:
 
     def _tell_of(self, done: _Done, now: datetime) -> None:
         job, twin = done.made.job, done.made.twin
-        took_s = (now - (job.claimed_at or now)).total_seconds()
+        took_s = _took_s(job, now)
         result = "done" if twin is None else "shared"
         JOBS_ENDED.labels(job.rule, job.converter, result, "").inc()
+        ended = facts(job) | {"result": done.path, "size_bytes": done.made.result.size}
         if twin is None:
             JOB_SECONDS.labels(job.converter).observe(max(0.0, took_s))
-            log.info("job.done", **facts(job), result=done.path, took_s=round(took_s, 3))
+            log.info("job.done", **ended, took_s=took_s)
         else:
-            log.info("job.shared", **facts(job), result=done.path, shared_with=twin.id)
+            log.info("job.shared", **ended, took_s=took_s, shared_with=twin.id)
 
     def _skipped(self, job: JobRow, failure: Failure, reason: str) -> None:
         self._jobs.skip(job.id, self._hands.now(), failure, reason, claimed_at=job.claimed_at)
@@ -352,6 +354,7 @@ class Attempts:
                     **facts(job),
                     failure=failed.failure,
                     reason=failed.reason,
+                    took_s=_took_s(job, self._hands.now()),
                     again_at=run_at,
                 )
             case GiveUp(failure=failure, reason=reason):
@@ -364,7 +367,18 @@ class Attempts:
         self._jobs.dead(job.id, now, failed, counts=counts, claimed_at=job.claimed_at)
         self._hands.converters.forget(job.id)
         JOBS_ENDED.labels(job.rule, job.converter, "dead", failed.failure.value).inc()
-        log.error("job.dead", **facts(job), failure=failed.failure, reason=failed.reason)
+        log.error(
+            "job.dead",
+            **facts(job),
+            failure=failed.failure,
+            reason=failed.reason,
+            took_s=_took_s(job, now),
+        )
+
+
+def _took_s(job: JobRow, now: datetime) -> float:
+    """Give the seconds since it was claimed."""
+    return round((now - (job.claimed_at or now)).total_seconds(), 3)
 
 
 def _own_fault(error: Exception) -> _Failed:
@@ -392,5 +406,6 @@ def facts(job: JobRow) -> dict[str, str | int]:
         "rule": job.rule,
         "mirror": job.mirror,
         "path": job.path,
-        "attempt": job.attempts,
+        "version": job.version,
+        "attempts": job.attempts,
     }

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, literal, literal_column, null, select
+from sqlalchemy import bindparam, case, literal_column, null, select
 
+from docferry.core.audit import Action
 from docferry.errors import UserError
+from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
-from docferry.ledger.schema import Instant, begun_conflict, conflict, history, version
+from docferry.ledger.schema import begun_conflict, conflict, history, version
 from docferry.ledger.versions import values_of
 from docferry.model import KeepBoth, Origin, Path, Ulid, VersionRow
 
@@ -72,9 +74,11 @@ class Conflicts:
             UserError: There is no such conflict.
         """
         with self._database.writing() as tx:
-            settled_at = func.coalesce(conflict.c.settled_at, literal(at, Instant))
-            tx.update(conflict, {"settled_at": settled_at}, conflict.c.id == conflict_id)
+            is_open = conflict.c.id == conflict_id, conflict.c.settled_at.is_(null())
+            was_open = tx.update(conflict, {"settled_at": at}, *is_open)
             row = tx.one(select(conflict).where(conflict.c.id == conflict_id), ConflictRow)
+            if row is not None and was_open:
+                note(tx, Action.CONFLICT_SETTLED, at, row.mirror, {"conflict": conflict_id})
         if row is None:
             raise UserError(f"there is no conflict {conflict_id}")
         return row

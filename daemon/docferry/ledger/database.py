@@ -63,10 +63,14 @@ class Database:
     Args:
         read_only: No statement may write, and the file is not created.
         busy_s: How long to wait for another process. Threads of this one queue instead.
+        actor: Who writes, for the audit.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, busy_s: float = BUSY_S) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, busy_s: float = BUSY_S, actor: str = ""
+    ) -> None:
         self.path = path
+        self._actor = actor
         self._writer = _connect(path, "BEGIN IMMEDIATE", read_only=read_only, busy_s=busy_s)
         self._reader = _connect(path, "BEGIN", read_only=True, busy_s=busy_s)
         self._write_lock = FairLock()
@@ -115,7 +119,7 @@ class Database:
     def _transaction(self, connections: _Connections) -> Iterator[Transaction]:
         try:
             with connections as tx:
-                yield Transaction(tx)
+                yield Transaction(tx, self._actor)
         except (DBAPIError, sqlite3.Error) as error:
             raise translate(error, self.path) from error
         finally:
@@ -125,8 +129,9 @@ class Database:
 class Transaction:
     """What can be done inside one transaction."""
 
-    def __init__(self, tx: dataset.Database) -> None:
+    def __init__(self, tx: dataset.Database, actor: str) -> None:
         self._tx = tx
+        self.actor = actor  #: whose it is, for the audit
 
     @property
     def connection(self) -> Connection:

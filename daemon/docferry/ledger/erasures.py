@@ -16,8 +16,10 @@ from typing import Any
 
 from sqlalchemy import Column, Table, func, or_, select
 
+from docferry.core.audit import Action
 from docferry.core.places import is_named_after
 from docferry.job import JobRow, JobState
+from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import (
     METADATA,
@@ -135,6 +137,8 @@ class Erasures:
             if is_all:
                 _forget_path(tx, mirror, path, request_id)
             _redact(tx, mirror, path, request_id)
+            facts = {"request": request_id, "versions": sorted(erased)}
+            note(tx, Action.VERSIONS_ERASED, at, mirror, facts)
 
     def begin(self, request_id: int, at: datetime) -> bool:
         """

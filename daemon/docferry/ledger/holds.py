@@ -19,7 +19,9 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, null, or_, select
 
+from docferry.core.audit import Action
 from docferry.errors import UserError
+from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.requests import NewRequest, decide_requests, insert_requests
 from docferry.ledger.schema import deletion, hold, synced
@@ -272,6 +274,10 @@ class Holds:
                 raise UserError(f"hold {hold_id} is not open any more: it is {found.state}")
             decided = {"state": state, "decision": state, "decided_at": at}
             tx.update(hold, decided, hold.c.id == hold_id)
+            is_approved = state is HoldState.APPROVED
+            action = Action.HOLD_APPROVED if is_approved else Action.HOLD_DISCARDED
+            facts = {"hold": hold_id, "kind": found.kind, "count": found.count}
+            note(tx, action, at, found.mirror, facts)
             if found.kind == "rewind":
                 decide_requests(tx, hold_id, state, at, why_not="it was discarded")
                 if state is HoldState.DISCARDED:  # there is nothing to be carried out
@@ -288,6 +294,7 @@ class Holds:
             if before is not None:
                 why_not = "a newer rewind took its place"
                 decide_requests(tx, before, HoldState.DISCARDED, at, why_not=why_not)
+                note(tx, Action.HOLD_DISCARDED, at, mirror, {"hold": before, "kind": "rewind"})
                 done = {"state": HoldState.DONE, "finished_at": at}
                 tx.update(hold, done, hold.c.id == before)
             hold_id = _insert_hold(tx, mirror, "rewind", reason, at)
@@ -384,7 +391,9 @@ def _insert_hold(tx: Transaction, mirror: str, kind: Kind, reason: str, at: date
         "created_at": at,
     }
     tx.insert(hold, [row])
-    return int(tx.value(select(func.max(hold.c.id))))  # nobody else writes meanwhile
+    hold_id = int(tx.value(select(func.max(hold.c.id))))  # nobody else writes meanwhile
+    note(tx, Action.HOLD_OPENED, at, mirror, {"hold": hold_id, "kind": kind})
+    return hold_id
 
 
 def _parked(mirror: str) -> Select[Any]:

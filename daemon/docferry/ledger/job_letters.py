@@ -20,7 +20,9 @@ from sqlalchemy import (
 )
 from ulid import ULID
 
+from docferry.core.audit import Action
 from docferry.job import Failure, JobRow, JobState, NewJob, Priority
+from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import job, synced, version
 from docferry.model import Path, Sha256, Ulid
@@ -85,12 +87,14 @@ class JobLetters:
     def replay(self, ids: Sequence[Ulid], at: datetime) -> int:
         """Queue dead or discarded letters again, with all their attempts; give their number."""
         where = job.c.state.in_((JobState.DEAD, JobState.DISCARDED))
-        return self._change_letters(ids, _ANEW | {"run_at": at, "note": None}, where)
+        values: dict[str, object] = _ANEW | {"run_at": at, "note": None}
+        return self._change_letters(ids, values, where, Action.LETTERS_REPLAYED, at)
 
     def discard(self, ids: Sequence[Ulid], at: datetime) -> int:
         """Put dead letters aside; give their number."""
         values = {"state": JobState.DISCARDED, "finished_at": at}
-        return self._change_letters(ids, values, job.c.state == JobState.DEAD)
+        is_dead = job.c.state == JobState.DEAD
+        return self._change_letters(ids, values, is_dead, Action.LETTERS_DISCARDED, at)
 
     def revive(self, converters: Collection[str], since: datetime, at: datetime) -> int:
         """
@@ -109,7 +113,8 @@ class JobLetters:
         with self._database.reading() as tx:
             found = [one for one, of in tx.tuples(query) if _uses(of, converters)]
         values = _ANEW | {"run_at": at, "note": REVIVED}
-        return self._change_letters(found, values, job.c.state == JobState.DEAD)
+        is_dead = job.c.state == JobState.DEAD
+        return self._change_letters(found, values, is_dead, Action.LETTERS_REPLAYED, at)
 
     def take_over(self, letters: Mapping[Ulid, NewJob], at: datetime) -> None:
         """Queue dead letters again, each for another rule: behind all that arrives."""
@@ -152,10 +157,22 @@ class JobLetters:
             }
 
     def _change_letters(
-        self, ids: Sequence[Ulid], values: dict[str, object], where: ColumnElement[bool]
+        self,
+        ids: Sequence[Ulid],
+        values: dict[str, object],
+        where: ColumnElement[bool],
+        action: Action,
+        at: datetime,
     ) -> int:
+        changed = 0
         with self._database.writing() as tx:
-            return sum(tx.update(job, values, job.c.id.in_(one), where) for one in chunks(ids))
+            for chunk in chunks(ids):
+                these = job.c.id.in_(chunk), where
+                found = [one for (one,) in tx.tuples(select(job.c.id).where(*these))]
+                if found:
+                    changed += tx.update(job, values, *these)
+                    note(tx, action, at, None, {"jobs": found})
+        return changed
 
 
 def new_row(new: NewJob) -> dict[str, object]:

@@ -14,6 +14,7 @@ from docferry.errors import UserError
 from docferry.job import NewJob
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
+from docferry.ledger.audit import Audit
 from docferry.ledger.canaries import Canaries
 from docferry.ledger.conflicts import Conflicts
 from docferry.ledger.converters import Converters
@@ -40,6 +41,8 @@ from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
 from docferry.ledger.waits import RetentionWaits
 from docferry.model import Outcome, Ulid
+
+DAEMON = "daemon"  #: in the audit: who acts where no person does
 
 
 class Ledger:
@@ -76,13 +79,22 @@ class Ledger:
         self.waits = RetentionWaits(database)
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)
+        self.audit = Audit(database, self.instance)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False, creates: bool = True) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        creates: bool = True,
+        actor: str = DAEMON,
+    ) -> Self:
         """
         Open the ledger at *path*.
 
         Args:
+            actor: Who writes, for the audit.
             creates: Create or migrate it where needed, unless *read_only*. An empty one in
                 the place of one that was lost would pass for it.
 
@@ -98,7 +110,7 @@ class Ledger:
                 "one that was lost comes back by `docferry rebuild`"
             )
         with ExitStack() as on_failure:
-            database = Database(path, read_only=read_only)
+            database = Database(path, read_only=read_only, actor=actor)
             on_failure.callback(database.close)
             if is_as_it_is:
                 upgrade.check(database)

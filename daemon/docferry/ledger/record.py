@@ -8,8 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Text, bindparam, null, true
 
+from docferry.core.audit import Action
 from docferry.core.paths import is_odd
 from docferry.job import NewJob
+from docferry.ledger.audit import note
 from docferry.ledger.conflicts import end_begun, list_conflicts
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
@@ -19,18 +21,22 @@ from docferry.ledger.requests import finish_request
 from docferry.ledger.schema import history, instant_text, intent, problem, synced, version
 from docferry.ledger.versions import values_of
 from docferry.model import (
+    DeleteLocal,
+    DeleteRemote,
     Erase,
     Forget,
     Outcome,
     Path,
     ReadLocal,
     ReadRemote,
+    Remove,
     Restore,
     Side,
     SyncedState,
     Ulid,
 )
 
+_DELETIONS = (DeleteLocal, DeleteRemote, Remove)
 _SAME_PATH = Taken(("mirror", "path"))
 _FORGET = synced.delete().where(
     synced.c.mirror == bindparam("of_mirror"), synced.c.path == bindparam("of_path")
@@ -79,6 +85,7 @@ def record(
         _fulfil_intents(tx, mirror, outcomes)
         _record_archived(tx, outcomes)
         _record_history(tx, mirror, outcomes, at)
+        _note_deletions(tx, mirror, outcomes, at)
         _record_conflicts(tx, mirror, outcomes, at)
         _solve_problems(tx, mirror, outcomes)
         _answer_requests(tx, outcomes, at)
@@ -188,6 +195,18 @@ def _record_history(
         for outcome in outcomes
     ]
     tx.insert(history, rows)
+
+
+def _note_deletions(
+    tx: Transaction, mirror: str, outcomes: Sequence[Outcome], at: datetime
+) -> None:
+    """Write into the audit what was deleted: one row for all that is written down together."""
+    deleted = [outcome for outcome in outcomes if isinstance(outcome.operation, _DELETIONS)]
+    facts: dict[str, list[Ulid | None]] = {}
+    for outcome in deleted:
+        facts.setdefault(kind_of(type(outcome.operation)), []).append(_version_of(outcome))
+    if facts:
+        note(tx, Action.FILES_DELETED, at, mirror, facts)
 
 
 def _version_of(outcome: Outcome) -> Ulid | None:

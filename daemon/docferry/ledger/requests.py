@@ -8,6 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import func, null, select
 
+from docferry.core.audit import Action
+from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Row, Transaction, chunks
 from docferry.ledger.schema import request
 from docferry.model import UNFINISHED, HoldState, Path, RequestKind, RequestState, Ulid
@@ -209,6 +211,8 @@ class RequestLog:
                 cancelled |= {one for (one,) in tx.tuples(can_be)}
                 tx.update(request, values, these, *_CAN_BE_CANCELLED)
                 found += tx.all(_ROW.where(these).order_by(request.c.id), RequestRow)
+            told = [{"request": row.id, "kind": row.kind} for row in found if row.id in cancelled]
+            note(tx, Action.REQUEST_CANCELLED, at, None, *told)
         return found, cancelled
 
     def note_failures(self, failures: Sequence[Failure]) -> None:
@@ -271,6 +275,21 @@ def insert_requests(
         for number, one in enumerate(new)
     ]
     tx.insert(request, rows)
+    if hold is None:  # else the hold's own row tells of them
+        _note_made(tx, new, at, len(rows))
+
+
+def _note_made(tx: Transaction, new: Sequence[NewRequest], at: datetime, count: int) -> None:
+    """Write into the audit what was asked for: of each its id, kind and version."""
+    last = int(tx.value(select(func.coalesce(func.max(request.c.id), 0))))
+    numbered = [*enumerate(new, start=last - count + 1)]
+    for mirror in dict.fromkeys(one.mirror for one in new):
+        made = [
+            {"request": number, "kind": one.kind, "version": one.version}
+            for number, one in numbered
+            if one.mirror == mirror
+        ]
+        note(tx, Action.REQUEST_MADE, at, mirror, *made)
 
 
 def finish_request(

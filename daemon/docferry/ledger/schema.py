@@ -321,6 +321,19 @@ alias = _table(
     Column("path", Text),
 )
 
+#: What was changed, by whom: see `core.audit`. Only ever added to.
+audit = _table(
+    "audit",
+    Column("seq", Integer, primary_key=True),
+    Column("at", Text),  # as it stands: whoever checks it must not stumble over one that is none
+    Column("actor", Text),
+    Column("action", Text),
+    Column("mirror", Text),
+    Column("facts", Text),
+    Column("previous", Text),
+    Column("hash", Text),
+)
+
 #: Converters that do not work, or have worked again since.
 converter = _table(
     "converter",

@@ -176,6 +176,7 @@ def _copy_of(copy: sqlite3.Connection, real: Ledger, mirror: str) -> int:
     copy.execute("ATTACH ? AS real", [f"file:{quote(str(real.path))}?mode=rw"])
     copy.execute("BEGIN")
     copy.execute("DELETE FROM main.setting")
+    copy.execute("DROP TABLE main.audit")  # of the whole machine; its triggers go with it
     # That held versions may be forgotten is as true of who rebuilds from this snapshot.
     copy.execute(
         "INSERT INTO main.setting SELECT * FROM real.setting WHERE key IN ('instance', ?)",

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, Text, bindparam, false, func, null, or_, select, true
 
+from docferry.core.audit import Action
 from docferry.errors import UserError
-from docferry.ledger.database import Database, chunks
+from docferry.ledger.audit import note
+from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import history, request, synced, version
 from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
@@ -324,6 +326,8 @@ class Versions:
             tx.update(version, {"held": is_held}, version.c.id == version_id)
             kind = HELD if is_held else HELD_NO_MORE
             tx.insert(history, [_line(kind, at, row.id, row.mirror, row.path)])
+            action = Action.VERSION_HELD if is_held else Action.VERSION_UNHELD
+            note(tx, action, at, row.mirror, {"version": row.id})
         return row
 
     def let_go(self, version_ids: Sequence[Ulid], at: datetime) -> set[Ulid]:
@@ -347,6 +351,7 @@ class Versions:
                     noted = {"gone_at": at, **_SOMEWHERE}
                     tx.update(version, noted, version.c.id.in_(found))
                 tx.insert(history, [_line(LET_GO, at, *row) for row in rows])
+                _note_let_go(tx, rows, at)
             gone.update(found)
         return gone
 
@@ -438,6 +443,12 @@ def _may_go() -> tuple[ColumnElement[bool], ...]:
         ~in_use.exists(),
         ~asked.exists(),
     )
+
+
+def _note_let_go(tx: Transaction, rows: Sequence[tuple[Ulid, str, Path]], at: datetime) -> None:
+    for mirror in sorted({mirror for _, mirror, _ in rows}):
+        versions = [one for one, of, _ in rows if of == mirror]
+        note(tx, Action.VERSIONS_LET_GO, at, mirror, {"versions": versions})
 
 
 def _line(kind: str, at: datetime, version_id: Ulid, mirror: str, path: Path) -> dict[str, object]:

@@ -1,0 +1,102 @@
+"""
+The audit in the ledger: what was changed, by whom, in a chain that only grows.
+
+Its rows are written in the transaction of what they tell of: none claims what did not
+happen, and nothing of it happens without one. `BEGIN IMMEDIATE` gives them one order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+
+from docferry.core.audit import FIRST, Action, AuditRow, Entry, Hash, chained, facts_text
+from docferry.ledger.database import Database, Taken, Transaction
+from docferry.ledger.schema import audit, instant_text, setting
+
+AT_ONCE = 1000  # rows in memory
+
+_INSTANCE = select(setting.c.value).where(setting.c.key == "instance")
+_LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_SAME_KEY = Taken(("key",))
+_COLUMNS = tuple(AuditRow.__dataclass_fields__)
+
+
+def note(
+    tx: Transaction,
+    action: Action,
+    at: datetime,
+    mirror: str | None = None,
+    *facts: Mapping[str, object],
+) -> None:
+    """Write down what this transaction does: a row for each of *facts*; without any, none."""
+    if not facts:
+        return
+    when = instant_text(at)
+    entries = [Entry(when, tx.actor, action, mirror, facts_text(one)) for one in facts]
+    rows = chained(str(tx.value(_INSTANCE)), entries, _last(tx))
+    tx.insert(audit, [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
+
+
+class Audit:
+    def __init__(self, database: Database, chain: str) -> None:
+        self._database = database
+        self.chain = chain  #: whose it is
+
+    def note(self, action: Action, at: datetime, mirror: str | None, **facts: object) -> None:
+        """Write down what was done in steps, at their end."""
+        with self._database.writing() as tx:
+            note(tx, action, at, mirror, facts)
+
+    def note_changes(self, action: Action, digests: Mapping[str, str], at: datetime) -> None:
+        """Write down which keys do not have the digests of the last time; none: write nothing."""
+        now, name = facts_text(digests), f"audited {action}"
+        with self._database.writing() as tx:
+            before = tx.value(select(setting.c.value).where(setting.c.key == name))
+            if before == now:
+                return
+            tx.upsert(setting, [{"key": name, "value": now}], _SAME_KEY)
+            changes = None if before is None else _changes(json.loads(before), digests)
+            digest = hashlib.sha256(now.encode()).hexdigest()
+            note(tx, action, at, None, {"digest": digest, **(changes or {})})
+
+    def last(self) -> tuple[int, Hash]:
+        """Give the number and the hash of the last row; (0, FIRST): there is none."""
+        with self._database.reading() as tx:
+            return _last(tx)
+
+    def rows(self, after: int = 0) -> Iterator[AuditRow]:
+        """Yield the rows after that number, as they are stored, in their order."""
+        query = select(*(audit.c[name] for name in _COLUMNS)).order_by(audit.c.seq).limit(AT_ONCE)
+        while True:
+            with self._database.reading() as tx:
+                rows = [AuditRow(*row) for row in tx.tuples(query.where(audit.c.seq > after))]
+            yield from rows
+            if len(rows) < AT_ONCE:
+                return
+            after = rows[-1].seq
+
+    def newest(self, limit: int) -> list[AuditRow]:
+        """Give the last rows, the newest first."""
+        query = select(*(audit.c[name] for name in _COLUMNS)).order_by(audit.c.seq.desc())
+        with self._database.reading() as tx:
+            return [AuditRow(*row) for row in tx.tuples(query.limit(limit))]
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str]]:
+    both = before.keys() & now.keys()
+    found = {
+        "changed": sorted(key for key in both if before[key] != now[key]),
+        "new": sorted(now.keys() - before.keys()),
+        "gone": sorted(before.keys() - now.keys()),
+    }
+    return {how: keys for how, keys in found.items() if keys}
+
+
+def _last(tx: Transaction) -> tuple[int, Hash]:
+    found = tx.tuples(_LAST)
+    return (int(found[0][0]), str(found[0][1])) if found else (0, FIRST)

@@ -1,0 +1,183 @@
+"""Faults of the audit and the log: what happened is not told, or told so that nobody finds it."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+CHAIN = ("unit/test_audit.py",)
+AUDIT = ("unit/test_ledger_audit.py",)
+LOGS = ("unit/test_logs.py",)
+LOG_FILE = ("unit/test_log_file.py",)
+STORIES = ("unit/test_stories.py",)
+
+
+OF_THE_AUDIT = (
+    Fault(
+        "an audit row may say what it likes",
+        "core/audit.py",
+        "    if hash_of(chain, row) != row.hash:\n",
+        "    if not row.hash:\n",
+        CHAIN,
+    ),
+    Fault(
+        "an audit row need not follow the one before it",
+        "core/audit.py",
+        "    if row.previous != previous:\n",
+        "    if row.previous == row.hash:\n",
+        CHAIN,
+    ),
+    Fault(
+        "a dropped audit row is not missed",
+        "core/audit.py",
+        "    if row.seq != seq:\n",
+        "    if row.seq < seq:\n",
+        AUDIT,
+    ),
+    Fault(
+        "the audit's hash leaves out who did it",
+        "core/audit.py",
+        "row.at, row.actor, row.action",
+        "row.at, row.action",
+        CHAIN,
+    ),
+    Fault(
+        "an audit of another ledger passes for this one's",
+        "core/audit.py",
+        "    told = [chain, row.seq",
+        '    told = ["", row.seq',
+        CHAIN,
+    ),
+    Fault(
+        "the audit can be updated",
+        "ledger/migrations/versions/0006_a_service.py",
+        '("UPDATE", "DELETE")',
+        '("DELETE",)',
+        AUDIT,
+    ),
+    Fault(
+        "an approval is not in the audit",
+        "ledger/holds.py",
+        "            note(tx, action, at, found.mirror, facts)\n",
+        "",
+        AUDIT,
+    ),
+    Fault(
+        "what was asked for is in the audit with its path",
+        "ledger/requests.py",
+        '{"request": number, "kind": one.kind, "version": one.version}',
+        '{"request": number, "kind": one.kind, "version": one.path}',
+        AUDIT,
+    ),
+    Fault(
+        "removals are not among the audit's deletions",
+        "ledger/record.py",
+        "_DELETIONS = (DeleteLocal, DeleteRemote, Remove)",
+        "_DELETIONS = (DeleteLocal, DeleteRemote)",
+        AUDIT,
+    ),
+    Fault(
+        "the audit tells of letters that were not there",
+        "ledger/job_letters.py",
+        "                if found:\n                    changed",
+        "                if True:\n                    changed",
+        AUDIT,
+    ),
+    Fault(
+        "the audit's file is added to though it is another ledger's",
+        "ledger/audit_file.py",
+        "        if there is None or line_of(audit.chain, there) != whole:\n",
+        "        if there is None:\n",
+        AUDIT,
+    ),
+    Fault(
+        "a torn line of the audit's file is begun anew behind what is left of it",
+        "ledger/audit_file.py",
+        "        _write(file, line[len(torn) :])\n",
+        "        _write(file, line)\n",
+        AUDIT,
+    ),
+    Fault(
+        "rows that only the audit's file has are not missed",
+        "app/audit.py",
+        "        file.end(rows)\n",
+        "        pass\n",
+        AUDIT,
+    ),
+    Fault(
+        "a hash that was noted is believed",
+        "app/audit.py",
+        "        if not is_known:\n",
+        "        if noted is None:\n",
+        AUDIT,
+    ),
+    Fault(
+        "a changed secret is told of by what it is",
+        "app/audit.py",
+        ".hexdigest()[:16]",
+        ".hexdigest()[:16] + repr(value)",
+        AUDIT,
+    ),
+    Fault(
+        "in the journal all lines have one priority",
+        "logs.py",
+        "if self._is_journal else",
+        "if not self._is_journal else",
+        LOGS,
+    ),
+    Fault(
+        "what a thread worked on stays in what it logs later",
+        "logs.py",
+        "        _own.about = before\n",
+        "        pass\n",
+        LOGS,
+    ),
+    Fault(
+        "a long line is cut in two by the journal",
+        "logs.py",
+        "            value = _shortened(value) if len(value) > _LONGEST else value\n",
+        "",
+        LOGS,
+    ),
+    Fault(
+        "a log file that cannot be written stops the work",
+        "logs.py",
+        "            except OSError as error:\n                failed = error\n",
+        "            except KeyError as error:\n                failed = OSError(error)\n",
+        LOG_FILE,
+    ),
+    Fault(
+        "a torn line of the log file spoils the next one",
+        "log_file.py",
+        "        if self._is_torn:\n",
+        "        if not self._is_torn and not lines:\n",
+        LOG_FILE,
+    ),
+    Fault(
+        "a rotated log file takes the place of one that was to be kept",
+        "log_file.py",
+        "in reversed([*zip(names[1:], names, strict=False)])",
+        "in [*zip(names[1:], names, strict=False)]",
+        LOG_FILE,
+    ),
+    Fault(
+        "the next try of an operation is told of as another story",
+        "engine/consider.py",
+        "        path = task.seen.path\n        self._stories[path] = task.id, task.attempts\n",
+        "        path = task.seen.path\n",
+        STORIES,
+    ),
+    Fault(
+        "the next change of a file goes on with its last story",
+        "engine/consider.py",
+        "            self._stories.pop(task.seen.path, None)\n",
+        "",
+        STORIES,
+    ),
+    Fault(
+        "reading counts as a try",
+        "engine/consider.py",
+        "= task.id, task.attempts - 1",
+        "= task.id, task.attempts",
+        STORIES,
+    ),
+)
