@@ -38,6 +38,7 @@ EVENTS = frozenset(
         "ledger.migrated",
         "ledger.rebuilt",
         "ledger.recovered",
+        "ledger.uncopied",
         "library.failed",
         "library.warned",
         "request.failed",

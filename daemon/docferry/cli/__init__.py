@@ -128,6 +128,7 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
 def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
     from docferry.cli import (
+        backup,
         convert,
         erase,
         inspect,
@@ -145,6 +146,8 @@ def main() -> None:
     cli.add_command(run.run)
     cli.add_command(run.check)
     cli.add_command(rebuild.rebuild)
+    cli.add_command(backup.backup)
+    cli.add_command(backup.restore_state)
     for command in (inspect.status, inspect.plan, inspect.ls, inspect.log):
         cli.add_command(command)
     cli.add_command(review.holds)
