@@ -33,6 +33,8 @@ EVENTS = frozenset(
         "daemon.started",
         "daemon.stopped",
         "daemon.stopping",
+        "disk.recovered",
+        "disk.short",
         "ledger.damaged",
         "ledger.failed",
         "ledger.migrated",

@@ -11,6 +11,7 @@ from functools import partial
 
 from docferry import metrics
 from docferry.app.conversion import Conversions
+from docferry.app.disks import Disks
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.keepers import Keepers
@@ -126,7 +127,10 @@ class Daemon:
         last = self._ledger.versions.last()
         self._new_ulid = UlidSource(after=last and last[0])
         self._now = Clock(after=last and last[1])
-        self._conversions = Conversions(config, self._ledger, self._sides, self._now)
+        self._disks = Disks(config, self._ledger, self.loops)
+        self._conversions = Conversions(
+            config, self._ledger, self._sides, self._now, room=self._disks.for_conversion
+        )
         self._keepers = Keepers(self._ledger, self._new_ulid, self._now)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -141,6 +145,7 @@ class Daemon:
             self._new_ulid,
             connections=self._config.transfers,
             is_daemon=True,
+            room=self._disks.room_in(name),
             now=self._now,
         )
         note_mirror(self._ledger, options)
@@ -204,6 +209,7 @@ class Daemon:
             self._timers.every(PEOPLE_EVERY_S, f"people-{name}", partial(_ask_people, loop))
             self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
+        self._disks.start(self._timers)
         if not self._is_rebuilt:
             self._conversions.start_timers(self._timers)
         self._timers.start()
