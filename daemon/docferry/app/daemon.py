@@ -14,6 +14,7 @@ from docferry.app.conversion import Conversions
 from docferry.app.disks import Disks
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
+from docferry.app.housekeeping import start_housekeeping
 from docferry.app.keepers import Keepers
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
@@ -210,6 +211,13 @@ class Daemon:
             self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
         self._disks.start(self._timers)
+        start_housekeeping(
+            self._config,
+            self._ledger,
+            self._sides,
+            lambda: {rule.recipe for rule in self._conversions.rules},
+            self._timers,
+        )
         if not self._is_rebuilt:
             self._conversions.start_timers(self._timers)
         self._timers.start()

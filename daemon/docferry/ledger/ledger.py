@@ -27,6 +27,7 @@ from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
+from docferry.ledger.pruning import Pruning
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
 from docferry.ledger.results import Results
@@ -74,6 +75,7 @@ class Ledger:
         self.erasures = Erasures(database)
         self.waits = RetentionWaits(database)
         self.unagreed = Unagreed(database)
+        self.pruning = Pruning(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, creates: bool = True) -> Self:

@@ -323,6 +323,24 @@ class LocalStorage:
                 fsync_folder(root_fd)
         return recovered
 
+    def look_at_kept(self, *, unsure_s: float = UNSURE_S) -> list[Path]:
+        """
+        Look at what was displaced while it may have been open for writing.
+
+        Returns:
+            As `sweep_staging`: what has changed since, and was given back.
+        """
+        with (
+            self._folder.translated(RESERVED),
+            self._folder.open() as root_fd,
+            self._changing,
+            self._staging(root_fd) as staging,
+        ):
+            given_back = staging.look_at_kept(unsure_s)
+            if given_back:
+                fsync_folder(root_fd)
+        return given_back
+
     def drop_staged(self, versions: Collection[Ulid]) -> None:
         """Remove what is staged, or kept for a while, of *versions*."""
         with self._changing:
