@@ -130,6 +130,7 @@ def main() -> None:
     from docferry.cli import (
         backup,
         convert,
+        doctor,
         erase,
         inspect,
         jobs,
@@ -145,6 +146,7 @@ def main() -> None:
 
     cli.add_command(run.run)
     cli.add_command(run.check)
+    cli.add_command(doctor.doctor)
     cli.add_command(rebuild.rebuild)
     cli.add_command(backup.backup)
     cli.add_command(backup.restore_state)
