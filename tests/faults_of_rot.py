@@ -93,8 +93,8 @@ OF_ROT = (
     Fault(
         "a full run takes the problem about rot away",
         "engine/problems.py",
-        'OTHERS_KINDS = ("drop", "watch", "rot", "history")',
-        'OTHERS_KINDS = ("drop", "watch", "history")',
+        'OTHERS_KINDS = ("drop", "watch", "rot", "history", "disk")',
+        'OTHERS_KINDS = ("drop", "watch", "history", "disk")',
         ("unit/test_problems.py",),
     ),
     # Healing.
