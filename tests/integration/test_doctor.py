@@ -20,6 +20,7 @@ from docferry.core.pseudonyms import Pseudonyms
 from docferry.job import Failure
 from docferry.ledger.lock import StateLock
 from ledger_rows import MINUTE, NOW, new_job, uploaded
+from samples import ledgers
 
 #: Each is planted where it could slip in; none may come out.
 SECRETS = {
@@ -195,10 +196,23 @@ def test_without_a_ledger_the_rest_is_told(desk: Desk, tmp_path: pathlib.Path) -
     assert "docferry" in json.loads(found["about.json"])
 
 
+def test_a_ledger_of_another_docferry_is_told_of_as_far_as_it_is_understood(
+    desk: Desk, tmp_path: pathlib.Path
+) -> None:
+    (desk.state / "ledger.sqlite3").unlink()
+    ledgers.load("0001", desk.state / "ledger.sqlite3")
+
+    desk.asks("doctor", "--output", str(tmp_path / "bundle"))
+
+    told = json.loads(members(tmp_path / "bundle")["ledger.json"])
+    assert (told["schema"], told["integrity"], told["converter"]) == ("0001", ["ok"], [])
+    assert told["problem"]
+
+
 # The log.
 
 HIDE = Pseudonyms(b"salt").of
-EVENTS = [
+EVENTS: list[dict[str, object]] = [
     {"timestamp": "T", "event": "operation.failed", "path": NAME, "error": NAME, "attempts": 3},
     {"timestamp": "T", "event": "job.dead", "rule": "r", "path": NAME, "reason": CONTENT},
     {

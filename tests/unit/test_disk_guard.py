@@ -25,7 +25,7 @@ class Room:
     def __init__(self, free: int = 150, size: int = 10_000) -> None:
         self.disk: Disk | None = Disk(1, free, size)
         self.told: list[bool] = []
-        self.guard = DiskGuard(RESERVE, [DOCS], self._tell, look=lambda folder: self.disk)
+        self.guard = DiskGuard(RESERVE, lambda: [DOCS], self._tell, look=lambda folder: self.disk)
 
     def _tell(self, folder: pathlib.Path, why: str | None) -> None:
         self.told.append(why is not None)

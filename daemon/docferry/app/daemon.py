@@ -146,7 +146,7 @@ class Daemon:
             self._new_ulid,
             connections=self._config.transfers,
             is_daemon=True,
-            room=self._disks.room_in(name),
+            room=self._disks.room_in(name, options.local),
             now=self._now,
         )
         note_mirror(self._ledger, options)

@@ -41,14 +41,24 @@ class Disks:
         self._ledger = ledger
         self._loops = loops
         self._state_dir = config.state_dir
-        self._folders = {name: options.local for name, options in config.mirrors.items()}
-        folders = [*dict.fromkeys((self._state_dir, *self._folders.values()))]
+        self._folders: dict[str, Path] = {}  # by mirror
         self._short: dict[Path, str] = {}
-        self._guard = DiskGuard(config.disk_reserve, folders, self._tell, look=look)
+        self._guard = DiskGuard(config.disk_reserve, self._watched, self._tell, look=look)
 
-    def room_in(self, mirror: str) -> Callable[[int], AbstractContextManager[object]]:
-        """Give what is entered with the size of each content that comes into *mirror*."""
-        return partial(self._taking, self._folders[mirror])
+    def room_in(self, mirror: str, folder: Path) -> Callable[[int], AbstractContextManager[object]]:
+        """
+        Watch the disk of *mirror* from now on.
+
+        Returns:
+            What is entered with the size of each content that comes into it.
+        """
+        self._folders[mirror] = folder
+        self._ledger.problems.clear(mirror, [PROBLEM_PATH])  # an earlier daemon's answer
+        return partial(self._taking, folder)
+
+    def leave(self, mirror: str) -> None:
+        """Watch the disk of *mirror* no more."""
+        self._folders.pop(mirror, None)
 
     @contextmanager
     def for_conversion(self, size: int) -> Iterator[None]:
@@ -57,10 +67,11 @@ class Disks:
             yield
 
     def start(self, timers: Timers) -> None:
-        """Look at the disks from now on; an earlier daemon's answer is not so any more."""
-        for mirror in self._folders:
-            self._ledger.problems.clear(mirror, [PROBLEM_PATH])
+        """Look at the disks from now on."""
         timers.every(CHECK_EVERY_S, "disks", self._guard.check, at_once=True)
+
+    def _watched(self) -> list[Path]:
+        return [*dict.fromkeys((self._state_dir, *self._folders.values()))]
 
     @contextmanager
     def _taking(self, folder: Path, size: int) -> Iterator[None]:
@@ -72,7 +83,7 @@ class Disks:
             self._short.pop(folder, None)
         else:
             self._short[folder] = why
-        for mirror, local in self._folders.items():
+        for mirror, local in [*self._folders.items()]:
             if folder in (local, self._state_dir):
                 self._show(mirror, self._short.get(local) or self._short.get(self._state_dir))
 

@@ -18,14 +18,12 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from docferry.app.check import check_all
 from docferry.app.doctor_process import process_facts, stacks_of, system_facts
@@ -37,27 +35,15 @@ from docferry.core.bundle import of_record, without
 from docferry.core.pseudonyms import Pseudonyms
 from docferry.errors import DocferryError, UserError
 from docferry.ledger.lock import is_held
+from docferry.ledger.summary import summary_of
 from docferry.logs import MASK, mask
 from docferry.metrics import release
 
 _LIBRARIES = ("boto3", "botocore", "SQLAlchemy", "dataset", "alembic", "structlog", "watchdog")
 _SECRET_NAME = re.compile(r"secret|password|passwd|token|credential|_key", re.I)
 _SHORTEST_SECRET = 6  # what is shorter stands everywhere by chance
-_MOST_ROWS = 1000
 _MOST_LINES = 2000
-_TOLD_OF = {
-    "mirror": "SELECT * FROM mirror",
-    "problem": "SELECT * FROM problem ORDER BY since DESC LIMIT :most",
-    "hold": "SELECT * FROM hold ORDER BY id DESC LIMIT :most",
-    "converter": "SELECT name, state, since, retry_at FROM converter",
-    "snapshot": "SELECT * FROM snapshot",
-    "patrol": "SELECT mirror, phase, checked, total, found, began_at, finished_at FROM patrol",
-    "dead letter": "SELECT id AS job, rule, converter, mirror, path, failure, attempts, created_at,"
-    " finished_at FROM job WHERE state = 'dead' ORDER BY id DESC LIMIT :most",
-    "jobs": "SELECT rule, converter, state, count(*) AS jobs FROM job GROUP BY 1, 2, 3",
-    "requests": "SELECT mirror, kind, state, count(*) AS requests FROM request GROUP BY 1, 2, 3",
-}
-_NOT_TO_BE_HAD = (DocferryError, OSError, ValueError, sqlite3.Error, subprocess.SubprocessError)
+_NOT_TO_BE_HAD = (DocferryError, OSError, ValueError, subprocess.SubprocessError)
 
 
 class Doctor:
@@ -113,28 +99,9 @@ class Doctor:
         return without(self._secrets, str(mask({"text": text})["text"]), MASK)
 
     def _ledger(self, path: Path) -> dict[str, object]:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            names = [
-                name
-                for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            ]
-            return {
-                "bytes": {
-                    one.name: one.stat().st_size for one in path.parent.glob(path.name + "*")
-                },
-                "integrity": [row[0] for row in database.execute("PRAGMA quick_check(5)")],
-                "rows": {
-                    name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
-                    for name in names
-                },
-                "schema": database.execute("SELECT version_num FROM alembic_version").fetchone()[0],
-                **{what: self._rows(database, query) for what, query in _TOLD_OF.items()},
-            }
-
-    def _rows(self, database: sqlite3.Connection, query: str) -> list[dict[str, object]]:
-        rows = database.execute(query, {"most": _MOST_ROWS})
-        return [of_record(dict(row), self._hide) for row in rows]
+        facts, rows = summary_of(path)
+        told = {what: [of_record(row, self._hide) for row in found] for what, found in rows.items()}
+        return facts | told
 
     def _metrics(self, pid: int | None) -> str:
         if pid is None or self._config.metrics_port == 0:
@@ -256,7 +223,7 @@ def _converter(options: ConverterConfig) -> dict[str, Any]:
 
 
 def _about(pid: int | None) -> dict[str, object]:
-    libraries = {}
+    libraries: dict[str, str | None] = {}
     for name in _LIBRARIES:
         try:
             libraries[name] = version(name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class DiskGuard:
 
     Args:
         reserve: Bytes to be kept free of each disk, as `core.disk` has it.
-        folders: Whose disks are watched.
+        folders: Gives those whose disks are watched.
         tell: Called by `check` with a folder, and why its disk takes nothing in any more; None:
             it does again.
     """
@@ -46,7 +46,7 @@ class DiskGuard:
     def __init__(
         self,
         reserve: int,
-        folders: Sequence[Path],
+        folders: Callable[[], Collection[Path]],
         tell: Callable[[Path, str | None], None],
         *,
         look: Callable[[Path], Disk | None] = disk_of,
@@ -85,7 +85,7 @@ class DiskGuard:
 
     def check(self) -> None:
         """Look at all disks, and tell of those that became short of room, or have some again."""
-        for folder in self._folders:
+        for folder in self._folders():
             disk = self._look(folder)
             if disk is None:
                 continue
