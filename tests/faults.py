@@ -17,6 +17,7 @@ from faults_confining import CONFINING
 from faults_converters import CONVERTERS
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
@@ -56,4 +57,5 @@ FAULTS = (
     *CANARIES,
     *PARTS,
     *OF_THE_AUDIT,
+    *HOUSEKEEPING,
 )

@@ -93,8 +93,8 @@ OF_ROT = (
     Fault(
         "a full run takes the problem about rot away",
         "engine/problems.py",
-        'OTHERS_KINDS = ("drop", "watch", "rot", "history", "canary")',
-        'OTHERS_KINDS = ("drop", "watch", "history", "canary")',
+        'OTHERS_KINDS = ("drop", "watch", "rot", "history", "canary", "disk")',
+        'OTHERS_KINDS = ("drop", "watch", "history", "canary", "disk")',
         ("unit/test_problems.py",),
     ),
     # Healing.

@@ -204,7 +204,7 @@ REBUILDING = (
     ),
     Fault(
         "a journal of a lost ledger goes into the new one",
-        "app/rebuild.py",
+        "ledger/damage.py",
         '        clear_sidecars(path, path.with_name(f"{path.name}.stray-{os.getpid()}"))\n',
         "",
         (f"{REBUILD}::test_a_journal_that_a_lost_ledger_has_left_goes_into_no_new_one",),

@@ -157,6 +157,11 @@ LEDGER_SNAPSHOT = _gauge(
     "When the last snapshot of the mirror's part of the ledger was taken.",
     "mirror",
 )
+DISK_SHORT = _gauge(
+    "disk_guard",
+    "1: the disk of this folder has no more than its reserve, and nothing is taken in; 0: it has.",
+    "folder",
+)
 SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
 
 

@@ -269,7 +269,7 @@ def test_a_full_disk_is_named_nothing_half_written_is_seen_and_it_heals(site: Si
         daemon.wait_for(lambda: (docs.folder / "small.txt").exists())
         daemon.wait_for(lambda: "large.bin" in problems(site))
         found = problem(site, "large.bin")
-        assert f"the disk of {docs.folder} is full" in found
+        assert f"the disk of {docs.folder} has" in found
         assert "make room there" in found
         assert docs.files() == {"small.txt": b"small"}
         assert docs.objects().keys() == {"large.bin", "small.txt"}
@@ -278,6 +278,27 @@ def test_a_full_disk_is_named_nothing_half_written_is_seen_and_it_heals(site: Si
 
         heals(daemon, site)
         assert docs.files().keys() == {"large.bin", "small.txt"}
+
+
+@pytest.mark.root
+@pytest.mark.tools("mount", "umount")
+def test_before_a_disk_is_full_nothing_is_taken_in_and_uploads_go_on(site: Site) -> None:
+    docs = site.docs
+    with a_small_disk(docs.folder, "16m"), site.running() as daemon:
+        (docs.folder / "filler").write_bytes(b"x" * 13_000_000)  # a quarter is to stay free
+        daemon.wait_for(lambda: ".docferry" in problems(site))
+        docs.put("incoming.txt", b"small as it is")
+        docs.write("outgoing.txt", b"outgoing")
+        daemon.wait_for(lambda: "incoming.txt" in problems(site))
+        daemon.wait_for(lambda: {"filler", "outgoing.txt"} <= docs.objects().keys())
+        assert "nothing is taken in" in problem(site, ".docferry")
+        assert not (docs.folder / "incoming.txt").exists()
+
+        (docs.folder / "filler").unlink()
+
+        heals(daemon, site)
+        assert docs.files() == {"incoming.txt": b"small as it is", "outgoing.txt": b"outgoing"}
+        assert len(daemon.events("disk.short")) == len(daemon.events("disk.recovered")) == 1
 
 
 @pytest.mark.root

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from docferry.app.chains import chains_of
@@ -24,7 +24,8 @@ from docferry.job import BreakerState, ConverterRow, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import JOBS_ENDED
-from docferry.model import Outcome, Path, Sha256, Ulid
+from docferry.model import Outcome, Path, Sha256, Ulid, VersionRow
+from docferry.storage.base import Content
 
 log = get_logger(__name__)
 
@@ -43,8 +44,15 @@ class Conversions:
         ledger: Ledger,
         sides: Mapping[str, Sides],
         now: Callable[[], datetime],
+        *,
+        room: Callable[[int], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        """
+        Args:
+            room: Entered with the size of a document before it is staged; raises FullError.
+        """
         self._config = config
+        self._room = room
         self._ledger = ledger
         self._sides = sides
         self._now = now
@@ -155,14 +163,30 @@ class Conversions:
 
     # Where things are.
 
-    def _contents_of(self, mirror: str) -> Contents:
-        return self._sides[mirror].contents
+    def _contents_of(self, mirror: str) -> _WithRoom:
+        return _WithRoom(self._sides[mirror].contents, self._room)
 
     def _target(self, mirror: str) -> Target:
         loop = self._loops[mirror]
         return Target(
             self._sides[mirror].local, loop.mark, lambda: _trouble(loop), loop.is_on_its_way
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _WithRoom:
+    """Contents that are given only where there is room to stage them."""
+
+    contents: Contents
+    room: Callable[[int], AbstractContextManager[object]]
+
+    def open(self, version: VersionRow) -> Content:
+        with self.room(version.size):
+            return self.contents.open(version)
+
+    def open_sound(self, version: VersionRow) -> Content:
+        with self.room(version.size):
+            return self.contents.open_sound(version)
 
 
 def _with_origin(

@@ -14,8 +14,10 @@ from docferry import metrics
 from docferry.app.audit import AuditKeeper
 from docferry.app.canaries import canary_of
 from docferry.app.conversion import Conversions
+from docferry.app.disks import Disks
 from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
+from docferry.app.housekeeping import start_housekeeping
 from docferry.app.keepers import Keepers
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
@@ -135,7 +137,10 @@ class Daemon:
         self._audit = AuditKeeper(self._ledger, config.audit_path, self._now)
         on_exit.callback(self._audit)  # after all that writes
         self._audit.note_configuration(config)
-        self._conversions = Conversions(config, self._ledger, self._sides, self._now)
+        self._disks = Disks(config, self._ledger, self.loops)
+        self._conversions = Conversions(
+            config, self._ledger, self._sides, self._now, room=self._disks.for_conversion
+        )
         self._keepers = Keepers(self._ledger, self._new_ulid, self._now)
         for name in config.mirrors:
             self._build_mirror(name)
@@ -150,6 +155,7 @@ class Daemon:
             self._new_ulid,
             connections=self._config.transfers,
             is_daemon=True,
+            room=self._disks.room_in(name, options.local),
             now=self._now,
         )
         note_mirror(self._ledger, options)
@@ -218,6 +224,14 @@ class Daemon:
             self._timers.every(PEOPLE_EVERY_S, f"people-{name}", partial(_ask_people, loop))
             self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
             self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
+        self._disks.start(self._timers)
+        start_housekeeping(
+            self._config,
+            self._ledger,
+            self._sides,
+            lambda: {rule.recipe for rule in self._conversions.rules},
+            self._timers,
+        )
         if not self._is_rebuilt:
             self._conversions.start_timers(self._timers)
         self._timers.every(PEOPLE_EVERY_S, "audit", self._audit, at_once=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import DocferryError, PermanentError, UserError
 from docferry.job import Priority
 from docferry.ledger.audit_file import AuditFile
-from docferry.ledger.damage import clear_sidecars, damage_of, is_there, set_aside
+from docferry.ledger.damage import damage_of, is_there, put_in_place, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.logs import get_logger
@@ -119,7 +118,7 @@ def rebuild(
             ledger.snapshots.note_rebuilt(datetime.now(UTC))
         aside = set_aside(path) if path.exists() else None
         AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # the new one has its own chain
-        _put_in_place(unfinished, path)
+        put_in_place(unfinished, path)
     return Rebuilding(str(path), None if aside is None else str(aside), mirrors)
 
 
@@ -328,23 +327,6 @@ def _scratch(config: Config) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _put_in_place(unfinished: Path, path: Path) -> None:
-    """Give the new ledger its name, last of all: a crash before leaves none."""
-    try:
-        # A stray journal of a lost ledger would be read into the new one.
-        clear_sidecars(path, path.with_name(f"{path.name}.stray-{os.getpid()}"))
-        for place in (unfinished, unfinished.parent):
-            fd = os.open(place, os.O_RDONLY)
-            os.fsync(fd)
-            os.close(fd)
-        unfinished.rename(path)
-        fd = os.open(path.parent, os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
-    except OSError as error:
-        raise PermanentError(f"cannot put the new ledger to {path}: {error.strerror}") from error
 
 
 def _remove(unfinished: Path) -> None:

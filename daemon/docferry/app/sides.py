@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -116,6 +117,7 @@ def open_sides(
     *,
     connections: int,
     is_daemon: bool = False,
+    room: Callable[[int], AbstractContextManager[object]] = nullcontext,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Sides:
     """
@@ -123,11 +125,12 @@ def open_sides(
 
     Args:
         is_daemon: The ledger is ours to write to.
+        room: Whether the folder's disk takes more, as `LocalStorage` asks it.
     """
     options = mirror_named(config, mirror)
     store = config.stores[options.store]
     aliases = ledger.aliases.all(mirror)
-    local = LocalStorage(options.local, needs_marker=True)
+    local = LocalStorage(options.local, needs_marker=True, room=room)
     remote = S3Storage(
         _s3_options(store, connections),
         options.bucket,

@@ -132,7 +132,9 @@ def main() -> None:
     """Run the command line. Errors docferry expects are shown without a traceback."""
     from docferry.cli import (
         audit,
+        backup,
         convert,
+        doctor,
         erase,
         inspect,
         jobs,
@@ -148,7 +150,10 @@ def main() -> None:
 
     cli.add_command(run.run)
     cli.add_command(run.check)
+    cli.add_command(doctor.doctor)
     cli.add_command(rebuild.rebuild)
+    cli.add_command(backup.backup)
+    cli.add_command(backup.restore_state)
     for command in (inspect.status, inspect.plan, inspect.ls, inspect.log):
         cli.add_command(command)
     cli.add_command(review.holds)

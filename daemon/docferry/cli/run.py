@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -44,6 +45,7 @@ def run(context: Context, *, once: bool) -> None:
         log.warning("config.warned", warning=warning)
     with Daemon(config) as daemon:
         _stop_on_signals(daemon)
+        _tell_stacks_on_signal(config.state_dir)
         with bars(daemon) if is_watched else nullcontext():
             is_in_step = daemon.run(once=once)
     # Not sys.exit: a thread may still wait for a store's answer, and the interpreter would
@@ -109,6 +111,15 @@ def _stop_on_signals(daemon: Daemon) -> None:
         faulthandler.dump_traceback_later(ENDED_WITHIN_S, exit=True)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _tell_stacks_on_signal(state_dir: Path) -> None:
+    """Let SIGUSR1 have each thread's stack written beside the ledger: `docferry doctor` asks."""
+    from docferry.app.doctor_process import STACKS_NAME
+
+    with suppress(OSError):  # a full disk must not keep docferry from working
+        fd = os.open(state_dir / STACKS_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        faulthandler.register(signal.SIGUSR1, file=fd, all_threads=True)
 
 
 def _show(finding: Finding) -> None:

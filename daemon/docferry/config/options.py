@@ -301,6 +301,8 @@ class Config:
 
     state_dir: Annotated[pathlib.Path, Key("state_dir", FOLDER)] = pathlib.Path("/var/lib/docferry")
     transfers: Annotated[int, Key("transfers", whole(1, 256, "operations at a time"))] = 16
+    #: Bytes of each disk that are kept free.
+    disk_reserve: Annotated[int, Key("disk_reserve", amount())] = 1 << 30
     metrics_address: Annotated[str, Key("metrics.address", ADDRESS)] = "127.0.0.1"
     metrics_port: Annotated[int, Key("metrics.port", whole(0, 65535, "0 for none, or a port"))] = (
         9412

@@ -26,6 +26,7 @@ class Action(StrEnum):
     CONFIG_CHANGED = "config.changed"
     CREDENTIALS_CHANGED = "credentials.changed"
     LEDGER_REBUILT = "ledger.rebuilt"
+    LEDGER_RESTORED = "ledger.restored"  # from a backup; what came after that is in another file
     HOLD_OPENED = "hold.opened"
     HOLD_APPROVED = "hold.approved"
     HOLD_DISCARDED = "hold.discarded"

@@ -31,7 +31,7 @@ TOUCHED_AFTER_S = 1.0
 #: has another name. If not, it is a person's to mend.
 BLOCKED_FOR_GOOD = 8
 #: Kinds of problems that are not about a path of the mirror; others look after them.
-OTHERS_KINDS = ("drop", "watch", "rot", "history", "canary")
+OTHERS_KINDS = ("drop", "watch", "rot", "history", "canary", "disk")
 #: A world that moves under an operation is looked at again soon, then less and less often,
 #: and from so many times in a row on a person is told.
 STALE_AGAIN_S = 0.05

@@ -26,8 +26,8 @@ MOST_REMOVED = 10_000
 MOST_FAILED = 10
 #: For a person, as `what_to_do` is.
 WHY_IT_WAITS = (
-    "a rebuild found no sound snapshot of the ledger, or not the newest: which versions were held "
-    "may be forgotten"
+    "the ledger comes from a backup, or from a rebuild that found no sound snapshot of it, or not "
+    "the newest: which versions were held may be forgotten"
 )
 _PATHS_AT_ONCE = 500
 _BATCH = 100

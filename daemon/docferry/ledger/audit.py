@@ -20,7 +20,14 @@ from docferry.ledger.schema import audit, instant_text, setting
 
 AT_ONCE = 1000  # rows in memory
 
-_INSTANCE = select(setting.c.value).where(setting.c.key == "instance")
+#: Whose chain it is: the ledger's, and of one that came back from a backup, whose it was.
+CHAIN = "audit-chain"
+_CHAIN = (
+    select(setting.c.value)
+    .where(setting.c.key.in_((CHAIN, "instance")))
+    .order_by(setting.c.key)
+    .limit(1)
+)
 _LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
 _SAME_KEY = Taken(("key",))
 _COLUMNS = tuple(AuditRow.__dataclass_fields__)
@@ -38,14 +45,19 @@ def note(
         return
     when = instant_text(at)
     entries = [Entry(when, tx.actor, action, mirror, facts_text(one)) for one in facts]
-    rows = chained(str(tx.value(_INSTANCE)), entries, _last(tx))
+    rows = chained(str(tx.value(_CHAIN)), entries, _last(tx))
     tx.insert(audit, [{name: getattr(row, name) for name in _COLUMNS} for row in rows])
 
 
 class Audit:
-    def __init__(self, database: Database, chain: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.chain = chain  #: whose it is
+
+    @property
+    def chain(self) -> str:
+        """Whose chain it is."""
+        with self._database.reading() as tx:
+            return str(tx.value(_CHAIN))
 
     def note(self, action: Action, at: datetime, mirror: str | None, **facts: object) -> None:
         """Write down what was done in steps, at their end."""

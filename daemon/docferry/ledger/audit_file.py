@@ -90,15 +90,15 @@ def seq_in(line: str) -> int | None:
 
 def _append_missing(file: int, audit: Audit, path: Path) -> int:
     whole, torn = _end_of(file)
-    after = 0
+    chain, after = audit.chain, 0
     if whole is not None:
         after = seq_in(whole) or 0
         there = next(iter(audit.rows(after - 1)), None) if after else None
-        if there is None or line_of(audit.chain, there) != whole:
+        if there is None or line_of(chain, there) != whole:
             raise _stranger(path)
     count = 0
     for row in audit.rows(after):
-        line = line_of(audit.chain, row).encode()
+        line = line_of(chain, row).encode()
         if not line.startswith(torn):
             raise _stranger(path)
         _write(file, line[len(torn) :])

@@ -7,6 +7,7 @@ come back, and the past would be gone from sight though the bucket still holds i
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from docferry.logs import get_logger
 
 log = get_logger(__name__)
 
-_MARK = ".damaged-"
+_DAMAGED, REPLACED = ".damaged-", ".replaced-"
 #: What SQLite has beside the file itself.
 _SIDECARS = ("-wal", "-shm")
 
@@ -63,13 +64,20 @@ def refuse_set_aside(path: Path) -> None:
     Raises:
         UserError: The ledger *path* was set aside, and there is no new one.
     """
-    if is_there(path) or not (asides := _asides(path)):
+    if is_there(path):
         return
-    raise UserError(
-        f"the ledger was found damaged and set aside as {asides[-1]}. Make a new one from what "
-        "the bucket holds: docferry rebuild. Only if you know better: put a sound copy of it "
-        f"at {path}, or move the damaged one elsewhere to begin with an empty ledger"
-    )
+    if replaced := _asides(path, REPLACED):
+        raise UserError(
+            f"the ledger was set aside as {replaced[-1]} for one that should have taken its "
+            f"place, and did not: restore that one again, or put it back to {path}, with what "
+            "begins with its name"
+        )
+    if asides := _asides(path, _DAMAGED):
+        raise UserError(
+            f"the ledger was found damaged and set aside as {asides[-1]}. Make a new one from "
+            "what the bucket holds: docferry rebuild. Only if you know better: put a sound copy "
+            f"of it at {path}, or move the damaged one elsewhere to begin with an empty ledger"
+        )
 
 
 def damage_of(path: Path) -> str | None:
@@ -93,9 +101,11 @@ def damage_of(path: Path) -> str | None:
     return None if found == "ok" else str(found)
 
 
-def set_aside(path: Path, at: datetime | None = None) -> Path:
+def set_aside(path: Path, at: datetime | None = None, *, mark: str = _DAMAGED) -> Path:
     """
     Give a ledger another name, with all that SQLite has beside it, and say which.
+
+    As long as none is in its place, nobody makes an empty one there (`refuse_set_aside`).
 
     The file itself first: without its journal it could pass for a sound one, and be an old one.
 
@@ -103,7 +113,7 @@ def set_aside(path: Path, at: datetime | None = None) -> Path:
         PermanentError: It cannot be renamed.
     """
     stamp = (at or datetime.now(UTC)).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}{_MARK}{stamp}")
+    aside = path.with_name(f"{path.name}{mark}{stamp}")
     try:
         path.rename(aside)
         clear_sidecars(path, aside)
@@ -120,8 +130,29 @@ def clear_sidecars(path: Path, aside: Path) -> None:
             sidecar.rename(aside.with_name(aside.name + end))
 
 
-def _asides(path: Path) -> list[Path]:
-    found = path.parent.glob(f"{path.name}{_MARK}*")
+def put_in_place(unfinished: Path, path: Path) -> None:
+    """Give a new ledger its name, last of all: a crash before leaves none."""
+    try:
+        # A stray journal of a lost ledger would be read into the new one.
+        clear_sidecars(path, path.with_name(f"{path.name}.stray-{os.getpid()}"))
+        for place in (unfinished, unfinished.parent):
+            _bring_to_disk(place)
+        unfinished.rename(path)
+        _bring_to_disk(path.parent)
+    except OSError as error:
+        raise PermanentError(f"cannot put the new ledger to {path}: {error.strerror}") from error
+
+
+def _bring_to_disk(place: Path) -> None:
+    fd = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _asides(path: Path, mark: str) -> list[Path]:
+    found = path.parent.glob(f"{path.name}{mark}*")
     return sorted(one for one in found if not one.name.endswith(_SIDECARS))
 
 

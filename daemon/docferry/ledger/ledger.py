@@ -29,6 +29,7 @@ from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
+from docferry.ledger.pruning import Pruning
 from docferry.ledger.record import record
 from docferry.ledger.requests import RequestLog
 from docferry.ledger.results import Results
@@ -79,7 +80,8 @@ class Ledger:
         self.waits = RetentionWaits(database)
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)
-        self.audit = Audit(database, self.instance)
+        self.audit = Audit(database)
+        self.pruning = Pruning(database)
 
     @classmethod
     def open(

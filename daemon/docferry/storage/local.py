@@ -16,7 +16,13 @@ import pathlib
 import stat
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import replace
 from functools import partial
 
@@ -66,6 +72,8 @@ class LocalStorage:
         step: Called with the name of each step of a change; tests crash there.
         renames: What the file system can do; tests take it away.
         whole_sync: How many files are brought to the disk at once; tests look on.
+        room: Entered with the size of a content while it comes in; raises FullError if the
+            disk is to take no more.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class LocalStorage:
         step: Callable[[str], None] = lambda name: None,
         renames: Renames | None = None,
         whole_sync: WholeSync | None = None,
+        room: Callable[[int], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.root = root
         self._folder = Folder(root)
@@ -84,6 +93,7 @@ class LocalStorage:
         self._renames = renames or Renames()
         self._odd: list[Entry] = []
         self._whole_sync = whole_sync or WholeSync()
+        self._room = room
         # A few system calls long. Without it, two of our own writes to one path would
         # take each other for strangers, and pruning would remove a folder just made.
         self._changing = threading.Lock()
@@ -264,6 +274,7 @@ class LocalStorage:
                     self._whole_sync,
                     self._changing,
                     self._step,
+                    self._room,
                 )
                 return batch.run(arrivals)
         except DocferryError as error:  # the folder itself is out of reach
@@ -311,6 +322,24 @@ class LocalStorage:
                 staging.fsync()
                 fsync_folder(root_fd)
         return recovered
+
+    def look_at_kept(self, *, unsure_s: float = UNSURE_S) -> list[Path]:
+        """
+        Look at what was displaced while it may have been open for writing.
+
+        Returns:
+            As `sweep_staging`: what has changed since, and was given back.
+        """
+        with (
+            self._folder.translated(RESERVED),
+            self._folder.open() as root_fd,
+            self._changing,
+            self._staging(root_fd) as staging,
+        ):
+            given_back = staging.look_at_kept(unsure_s)
+            if given_back:
+                fsync_folder(root_fd)
+        return given_back
 
     def drop_staged(self, versions: Collection[Ulid]) -> None:
         """Remove what is staged, or kept for a while, of *versions*."""

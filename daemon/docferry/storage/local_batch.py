@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from os import stat_result
@@ -47,6 +47,7 @@ class Batch:
     whole_sync: WholeSync
     changing: Lock
     step: Callable[[str], None]
+    room: Callable[[int], AbstractContextManager[object]]
     _parents: dict[Path, Parent] = field(default_factory=dict)  # by the folder's path
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -107,7 +108,7 @@ class Batch:
 
     def _stage(self, arrival: Arrival, *, lasts: bool) -> _Staged:
         replaced = self._look_first(arrival)
-        with self.staging.newcomer() as newcomer:
+        with self.room(arrival.content.size), self.staging.newcomer() as newcomer:
             written = stage(newcomer, arrival.content, arrival.attributes, replaced, lasts=lasts)
         self.step("staged")
         return newcomer, written

@@ -30,7 +30,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from docferry.core.paths import conflict_copy_path
-from docferry.errors import DocferryError, StaleError
+from docferry.errors import StaleError
 from docferry.model import RESERVED, Path, Sha256, Token, Ulid
 from docferry.storage.atomic import Place, Renames, fsync_folder, has_writer, open_folder
 from docferry.storage.local_content import token_of
@@ -113,7 +113,7 @@ class Staging:
         place = Place(self._staging_fd, f"{_RUN}-{next(_NUMBERS)}.new")
         try:
             yield place
-        except (OSError, DocferryError):
+        except Exception:  # a bug too: until the next start nobody would look for it
             with suppress(FileNotFoundError):
                 place.unlink()
             raise

@@ -1,0 +1,216 @@
+"""
+Put the ledger away in one file, and take it back from there: `backup`, `restore-state`.
+
+The file is a gzipped tar with two members: what it is (JSON), and the ledger. Secrets and
+documents are in neither.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from docferry.app.actor import person
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.config import Config
+from docferry.errors import PermanentError, UserError
+from docferry.ledger.audit_file import AuditFile
+from docferry.ledger.backups import Restored, copy_to, revision_of
+from docferry.ledger.damage import REPLACED, damage_of, is_there, put_in_place, set_aside
+from docferry.ledger.lock import StateLock
+from docferry.metrics import release
+from docferry.model import Sha256
+from docferry.storage.atomic import Place, Renames, fsync_folder, open_folder
+
+_FACTS, _LEDGER = "backup.json", LEDGER_NAME
+_FORMAT = 1
+_LEVEL = 1  # zlib's others take twice as long for a few per cent
+_CHUNK_BYTES = 1 << 20
+_MOST_FACTS_BYTES = 1 << 16
+#: What reading a tar, or a gzip in it, can end with where the file is damaged, or none.
+_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, TypeError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a backup says of itself."""
+
+    taken_at: str  #: ISO 8601, UTC
+    docferry: str  #: the release that made it
+    schema: str
+    size: int  #: bytes of the ledger
+    sha256: Sha256  #: of the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """What `restore` did."""
+
+    ledger: str
+    set_aside: str | None  #: where the ledger went that was in its place
+    facts: Facts
+
+
+def back_up(config: Config, file: Path) -> Facts:
+    """
+    Write the ledger as of one moment to *file*, whatever works on it meanwhile.
+
+    Raises:
+        UserError: There is no ledger, it is a newer docferry's, or *file* exists.
+        TemporaryError, PermanentError: The ledger cannot be read, or *file* not be written.
+    """
+    if os.path.lexists(file):
+        raise UserError(f"{file} exists: a backup takes the place of nothing")
+    with _translated(file), TemporaryDirectory(prefix=".docferry-", dir=file.parent) as name:
+        folder = Path(name)  # beside the file: for its owner alone, and on the same disk
+        plain, packed = folder / "plain", folder / "packed"
+        copy_to(config.state_dir / LEDGER_NAME, plain)
+        if (damage := damage_of(plain)) is not None:
+            raise PermanentError(f"the ledger is damaged, and was not backed up: {damage}")
+        facts = Facts(
+            taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            docferry=release(),
+            schema=revision_of(plain),
+            size=plain.stat().st_size,
+            sha256=_sha256(plain),
+        )
+        _pack(plain, packed, facts)
+        _give_name(packed, file)
+    return facts
+
+
+def restore(config: Config, file: Path) -> Restoring:
+    """
+    Put the ledger of a backup in the place of the present one, which is set aside.
+
+    Raises:
+        UserError: A daemon runs, there is no such file, or a newer docferry made it.
+        PermanentError: It is damaged, or no backup. Nothing has changed.
+    """
+    path = config.state_dir / LEDGER_NAME
+    with StateLock(config.state_dir), _translated(file), _scratch(config.state_dir) as folder:
+        plain = folder / LEDGER_NAME
+        facts = _unpack(file, plain)
+        if (damage := damage_of(plain)) is not None:
+            raise PermanentError(f"the ledger in {file} is damaged: {damage}")
+        revision_of(plain)  # a newer one is refused before anything changes
+        with Restored.open(plain, actor=person()) as ledger:
+            ledger.come_back(datetime.now(UTC))
+        aside = set_aside(path, mark=REPLACED) if is_there(path) else None
+        AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # it tells of later, too
+        put_in_place(plain, path)
+    return Restoring(str(path), None if aside is None else str(aside), facts)
+
+
+def _pack(plain: Path, packed: Path, facts: Facts) -> None:
+    told = json.dumps({"format": _FORMAT, **asdict(facts)}, indent=2).encode()
+    fd = os.open(packed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=_LEVEL) as tar:
+            tar.addfile(_member(_FACTS, len(told)), io.BytesIO(told))
+            with plain.open("rb") as ledger:
+                tar.addfile(_member(_LEDGER, facts.size), ledger)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o600
+    return member
+
+
+def _give_name(packed: Path, file: Path) -> None:
+    """Give the backup its name, unless somebody was faster."""
+    source_fd = open_folder(str(packed.parent))
+    target_fd = open_folder(str(file.parent))
+    try:
+        Renames().to_free_name(Place(source_fd, packed.name), Place(target_fd, file.name))
+        fsync_folder(target_fd)
+    finally:
+        os.close(source_fd)
+        os.close(target_fd)
+
+
+def _unpack(file: Path, plain: Path) -> Facts:
+    """Check all that a backup says of itself, before anything is done with it."""
+    try:
+        with tarfile.open(file, mode="r:gz") as tar:
+            facts = _facts_in(tar)
+            with plain.open("xb") as target:
+                sha256 = _copy(_open(tar, _LEDGER, facts.size), target)
+    except _UNREADABLE as error:
+        raise PermanentError(f"{file} is damaged, or no backup of docferry's: {error}") from error
+    except OSError as error:
+        if error.errno is None:  # gzip's own: the checksum does not fit
+            raise PermanentError(f"{file} is damaged: {error}") from error
+        raise
+    if sha256 != facts.sha256:
+        raise PermanentError(f"{file} is damaged: its ledger has SHA-256 {sha256}")
+    return facts
+
+
+def _facts_in(tar: tarfile.TarFile) -> Facts:
+    told = json.loads(_open(tar, _FACTS, _MOST_FACTS_BYTES).read())
+    if (found := told.pop("format")) != _FORMAT:
+        raise UserError(f"the backup has format {found}, this docferry knows {_FORMAT}")
+    return Facts(**told)
+
+
+def _open(tar: tarfile.TarFile, name: str, most_bytes: int) -> IO[bytes]:
+    """Open the next member, which must be a plain file of that name, and not too large."""
+    member = tar.next()
+    if member is None or member.name != name or not member.isreg() or member.size > most_bytes:
+        raise tarfile.ReadError(f"there is no {name} where it belongs")
+    opened = tar.extractfile(member)
+    assert opened is not None  # of a plain file there is one
+    return opened
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> Sha256:
+    digest = hashlib.sha256()
+    while part := source.read(_CHUNK_BYTES):
+        digest.update(part)
+        target.write(part)
+    return digest.hexdigest()
+
+
+def _sha256(file: Path) -> Sha256:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@contextmanager
+def _scratch(state_dir: Path) -> Iterator[Path]:
+    """Give a place on the ledger's own disk; what a crash has left there goes."""
+    folder = state_dir / "restoring"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _translated(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise UserError(f"{file} exists: a backup takes the place of nothing") from error
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {error.filename}") from error
+    except OSError as error:
+        raise PermanentError(f"{error.filename or file}: {error.strerror}") from error

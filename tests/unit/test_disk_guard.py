@@ -1,0 +1,157 @@
+"""Disks that run short of room: what may still come in, and when all may again."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import pytest
+
+from docferry.core.disk import Disk
+from docferry.engine.disk_guard import DiskGuard, disk_of
+from docferry.errors import FullError
+from docferry.metrics import REGISTRY
+from docferry.model import MARKER_PATH, Attributes
+from docferry.storage.local import LocalStorage
+from docferry.storage.memory import BytesContent
+
+RESERVE = 100
+DOCS = pathlib.Path("/srv/docs")
+
+
+class Room:
+    """A disk that people fill, and a guard that looks at it."""
+
+    def __init__(self, free: int = 150, size: int = 10_000) -> None:
+        self.disk: Disk | None = Disk(1, free, size)
+        self.told: list[bool] = []
+        self.guard = DiskGuard(RESERVE, lambda: [DOCS], self._tell, look=lambda folder: self.disk)
+
+    def _tell(self, folder: pathlib.Path, why: str | None) -> None:
+        self.told.append(why is not None)
+
+    def has(self, free: int) -> None:
+        self.disk = Disk(1, free, 10_000)
+        self.guard.check()
+
+    def takes(self, size: int) -> bool:
+        try:
+            with self.guard.taking(DOCS, size):
+                return True
+        except FullError:
+            return False
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(0, True), (50, True), (51, False)])
+def test_what_would_not_leave_the_reserve_waits_and_smaller_ones_go_on(
+    size: int, *, is_taken: bool
+) -> None:
+    assert Room(free=150).takes(size) is is_taken
+
+
+def test_what_is_on_its_way_in_has_its_room_already() -> None:
+    room = Room(free=150)
+
+    with room.guard.taking(DOCS, 30):
+        meanwhile = room.takes(21), room.takes(20)
+
+    assert meanwhile == (False, True)
+    assert room.takes(50)  # it gave up, and needs its room no more
+
+
+def test_a_disk_that_was_short_takes_in_again_only_with_some_room_to_spare() -> None:
+    room = Room()
+
+    taken = []
+    for free in (99, 109, 110):
+        room.has(free)
+        taken.append(room.takes(0))
+
+    assert taken == [False, False, True]
+
+
+def test_it_is_told_once_that_a_disk_is_short_and_once_that_it_is_not() -> None:
+    room = Room()
+
+    for free in (150, 99, 50, 99, 150, 150):
+        room.has(free)
+
+    assert room.told == [True, False]
+
+
+def test_whoever_scrapes_sees_which_disk_is_short() -> None:
+    room = Room()
+
+    values = []
+    for free in (150, 99, 150):
+        room.has(free)
+        values.append(REGISTRY.get_sample_value("docferry_disk_guard", {"folder": str(DOCS)}))
+
+    assert values == [0.0, 1.0, 0.0]
+
+
+def test_of_a_small_disk_a_quarter_is_kept_free_at_most() -> None:
+    room = Room(free=60, size=200)
+
+    room.guard.check()
+
+    assert room.takes(10)
+    assert not room.takes(11)
+
+
+def test_a_disk_that_cannot_be_looked_at_refuses_nothing_by_guess() -> None:
+    room = Room(free=0)
+    room.disk = None
+
+    room.guard.check()
+
+    assert room.takes(1)
+    assert room.told == []
+
+
+def test_a_disk_is_looked_at_as_it_is(tmp_path: pathlib.Path) -> None:
+    found = disk_of(tmp_path)
+
+    assert found is not None
+    assert found.device == tmp_path.stat().st_dev
+    assert 0 < found.free <= found.size
+    assert disk_of(tmp_path / "missing") is None
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> Callable[[Room], LocalStorage]:
+    def make(room: Room) -> LocalStorage:
+        storage = LocalStorage(tmp_path, room=lambda size: room.guard.taking(DOCS, size))
+        storage.write_marker(b"{}")
+        return storage
+
+    return make
+
+
+def test_nothing_half_is_left_in_a_folder_whose_disk_is_short(
+    folder: Callable[[Room], LocalStorage], tmp_path: pathlib.Path
+) -> None:
+    storage = folder(Room(free=105))
+
+    with pytest.raises(FullError, match="kept free"):
+        storage.write("large", BytesContent(b"x" * 6), Attributes(), expect=None)
+    storage.write("small", BytesContent(b"x" * 5), Attributes(), expect=None)
+
+    found = {str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*") if one.is_file()}
+    assert found == {"small", MARKER_PATH}
+
+
+def test_what_leaves_a_folder_needs_no_room(
+    folder: Callable[[Room], LocalStorage], tmp_path: pathlib.Path
+) -> None:
+    room = Room(free=105)
+    storage = folder(room)
+    written = storage.write("a", BytesContent(b"x" * 5), Attributes(), expect=None)
+    room.has(0)
+
+    with storage.read("a", written.token) as content:
+        sent = content.sha256()
+    storage.delete("a", expect=written.token, archive=Attributes(version="1" * 26))
+
+    assert sent == written.sha256
+    assert (tmp_path / ".docferry" / "versions" / ("1" * 26)).read_bytes() == b"x" * 5
