@@ -14,7 +14,6 @@ def upgrade() -> None:
     """Make the tables."""
     _make_canaries()
     _parts_of_uploads()
-    _parts_of_uploads()
     _make_audit()
 
 
@@ -24,22 +23,6 @@ def _make_canaries() -> None:
         sa.Column("mirror", TEXT, primary_key=True),
         sa.Column("path", TEXT, primary_key=True),
         sa.Column("since", TEXT, nullable=False),
-    )
-
-
-def _parts_of_uploads() -> None:
-    op.add_column("upload", sa.Column("headers", sa.JSON()))
-    op.add_column("upload", sa.Column("size", sa.BigInteger()))
-    op.add_column("upload", sa.Column("part_bytes", sa.BigInteger()))
-    op.create_table(
-        "upload_part",
-        sa.Column("mirror", TEXT, primary_key=True),
-        sa.Column("bucket", TEXT, primary_key=True),
-        sa.Column("key", TEXT, primary_key=True),
-        sa.Column("upload_id", TEXT, primary_key=True),
-        sa.Column("number", sa.Integer(), primary_key=True),
-        sa.Column("etag", TEXT, nullable=False),
-        sa.Column("sha256_so_far", TEXT, nullable=False),
     )
 
 
