@@ -156,15 +156,6 @@ HOUSEKEEPING = (
         "    if replaced := _asides(path, REPLACED)[:0]:\n",
         BACKUP,
     ),
-    Fault(
-        "a backup of a damaged ledger passes for a sound one",
-        "app/backup.py",
-        "        if (damage := damage_of(plain)) is not None:\n"
-        '            raise PermanentError(f"the ledger is damaged, and was',
-        "        if (damage := None) is not None:\n"
-        '            raise PermanentError(f"the ledger is damaged, and was',
-        BACKUP,
-    ),
     # Upgrades.
     Fault(
         "a daemon migrates without keeping what was",
