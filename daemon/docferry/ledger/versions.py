@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, Text, bindparam, false, func, null
 from docferry.errors import UserError
 from docferry.ledger.database import Database, chunks
 from docferry.ledger.schema import history, request, synced, version
+from docferry.ledger.tallies import tallied
 from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
 #: In history: retention let the bytes of a version go, or a person had it held.
@@ -366,11 +367,9 @@ class Versions:
             tx.execute_many(_NOWHERE, [(one,) for one in version_ids])
 
     def totals(self, mirror: str) -> tuple[int, int]:
-        """Give the number of versions and the sum of their bytes. Reads every row."""
-        query = select(func.count(), func.coalesce(func.sum(version.c.size), 0))
+        """Give the number of versions and the sum of their bytes."""
         with self._database.reading() as tx:
-            [(count, size)] = tx.tuples(query.where(version.c.mirror == mirror))
-        return count, size
+            return tallied(tx, version).get(mirror, (0, 0))
 
     def _read(self, query: Select[tuple[object, ...]]) -> list[VersionRow]:
         with self._database.reading() as tx:
