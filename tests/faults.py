@@ -18,6 +18,7 @@ from faults_doing import DOING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
+from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
@@ -50,4 +51,5 @@ FAULTS = (
     *CONFINING,
     *CONVERTERS,
     *OF_RESULTS,
+    *MONITORING,
 )

@@ -32,6 +32,13 @@ def patrol(age_s: float, interval_s: float) -> list[dict[str, str]]:
     ]
 
 
+def health(word: str, *, held: int = 0, since: str = "1+0x150") -> list[dict[str, str]]:
+    return [
+        series("docferry_mirror_health", since, mirror="docs", health=word),
+        of_docs("held_deletions", f"{held}+0x150"),
+    ]
+
+
 def polls(values: str, interval_s: float) -> list[dict[str, str]]:
     return [
         of_docs("last_poll_timestamp_seconds", values),
@@ -89,8 +96,10 @@ CASES = {
         ([series("up", "1+0x146 0 0 0 0")], False),  # a restart
     ],
     "DocferryMirrorDown": [
-        ([of_docs("mirror_healthy", "0+0x150")], True),
-        ([of_docs("mirror_healthy", "1+0x144 0 0 0 0 0 0")], False),  # the store was restarted
+        (health("unreachable", held=3), True),
+        (health("blocked", held=0), True),
+        (health("blocked", held=3), False),  # all else travels
+        (health("unreachable", since="0+0x144 1 1 1 1 1 1"), False),  # the store was restarted
     ],
     "DocferryMirrorStale": [
         (polls("3600+0x150", 30), True),

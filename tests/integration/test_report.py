@@ -383,7 +383,7 @@ def test_a_file_that_is_held_is_marked_and_its_age_counts(stocked: Ledger) -> No
     assert (listed["b"], listed["a/1"]) == (hold, None)
     assert story(stocked, "docs", "b").hold == hold
     assert story(stocked, "docs", "a/1").hold is None
-    assert figures.oldest_unsynced_at == NOW
+    assert (figures.oldest_unsynced_at, figures.oldest_dirty_at) == (NOW, None)
 
 
 def test_what_a_rewind_would_do_counts_for_no_held_deletion(ledger: Ledger) -> None:

@@ -10,7 +10,8 @@ from contextlib import closing
 import pytest
 
 from docferry.job import JobState
-from docferry.ledger import Ledger
+from docferry.ledger import Ledger, upgrade
+from docferry.ledger.database import Database
 from ledger_rows import NOW, fresh_ledger, uploaded
 
 _COUNTED = {"synced": ("mirror", "size"), "version": ("mirror", "size"), "job": ("state", "0")}
@@ -105,3 +106,21 @@ def test_jobs_are_counted_by_the_state_they_are_in_now(ledger: Ledger) -> None:
     assert told == counted
     found = ledger.jobs.counts()
     assert found == dict.fromkeys(JobState, 0) | {JobState.QUEUED: 1, JobState.DONE: 1}
+
+
+def test_what_an_older_ledger_holds_is_counted(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "older.sqlite3"
+    database = Database(path)
+    with database.writing() as tx:
+        upgrade.migrate(tx.connection, "0005")
+    database.close()
+    with closing(sqlite3.connect(path)) as older, older:
+        rows = [("docs", "a", 3), ("docs", "b", 4), ("other", "a", 5)]
+        older.executemany("INSERT INTO synced VALUES (?, ?, 's', 'l', 'r', 'v', ?, 0)", rows)
+
+    with Ledger.open(path) as ledger:
+        told, counted = told_and_counted(ledger)
+
+        assert told == counted
+        assert ledger.synced.count("docs") == (2, 7)
+        assert ledger.versions.totals("docs") == (0, 0)

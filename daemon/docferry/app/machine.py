@@ -121,6 +121,11 @@ class Beside(Generic[K, T]):
                     target=self._put, args=(key, question), name=f"look-{key}", daemon=True
                 ).start()
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether some question waits for its answer."""
+        return bool(self._under_way)
+
     def answers(self) -> dict[K, T]:
         """Give the answers that are not too old."""
         oldest_s = self._now_s() - 4 * self._every_s

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 _TIMEOUT_S = 10.0
-_INTEGER, _UTC_TIME, _VERSION = 0x02, 0x17, 0xA0  # tags of DER (X.690)
+_UTC_TIME, _VERSION = 0x17, 0xA0  # tags of DER (X.690)
 
 
 def certificate_end(url: str) -> datetime | None:
@@ -48,7 +48,8 @@ def end_in(certificate: bytes) -> datetime:
     (_, whole), *_ = _elements(certificate)
     (_, signed), *_ = _elements(whole)
     fields = [content for tag, content in _elements(signed) if tag != _VERSION]
-    _, (tag, text) = list(_elements(fields[3]))
+    _, _, _, validity, *_ = fields
+    _, (tag, text) = _elements(validity)
     written = "%y%m%d%H%M%SZ" if tag == _UTC_TIME else "%Y%m%d%H%M%SZ"
     return datetime.strptime(text.decode("ascii"), written).replace(tzinfo=UTC)
 
