@@ -91,6 +91,6 @@ MONITORING = (
         "storage/s3_client.py",
         "        self._note_clock(page, sent_at)\n        return page\n",
         "        return page\n",
-        ("contract/test_s3.py::test_a_listing_tells_how_far_the_stores_clock_is_ahead",),
+        ("contract/test_s3_clock.py::test_a_listing_tells_how_far_the_stores_clock_is_ahead",),
     ),
 )

@@ -9,7 +9,7 @@ gauge that somebody forgets to update would go on telling an old truth.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -30,7 +30,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from docferry.errors import DocferryError
-from docferry.job import BreakerState, Failure, JobState
+from docferry.job import BreakerState, JobFigures, JobState, QueueFigures
 from docferry.model import MirrorHealth, RequestKind
 
 if TYPE_CHECKING:
@@ -192,27 +192,6 @@ class MirrorFigures:
     patrolled_at: datetime | None = None  #: when the last whole cycle ended, else the first began
     requests: Mapping[RequestKind, int] = field(default_factory=dict)  #: open ones, by kind
     oldest_request_at: datetime | None = None  #: of the open ones; None: there is none
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFigures:
-    """The jobs of one converter, or of one chain of them, right now."""
-
-    converter: str
-    queued: int = 0
-    running: int = 0
-    oldest_at: datetime | None = None  #: of those that are queued; None: none is
-
-
-@dataclass(frozen=True, slots=True)
-class JobFigures:
-    """What is true of all conversions right now."""
-
-    states: Mapping[JobState, int] = field(default_factory=dict)
-    queues: Sequence[QueueFigures] = ()
-    breakers: Mapping[str, BreakerState] = field(default_factory=dict)  #: by converter's name
-    #: By the rule, and why the last attempt failed.
-    dead: Mapping[tuple[str, Failure], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,17 +92,6 @@ def test_a_probe_finds_what_a_store_keeps_to(server: S3Server) -> None:
     assert profile.server
 
 
-def test_a_listing_tells_how_far_the_stores_clock_is_ahead(server: S3Server) -> None:
-    storage = S3Storage(s3_options(server), BUCKET, f"{ULID()}/")
-    before = storage.skew_s
-
-    found = list(storage.scan())
-
-    assert (before, found) == (None, [])
-    assert storage.skew_s is not None
-    assert abs(storage.skew_s) < 60
-
-
 def test_a_probe_leaves_nothing_behind(server: S3Server) -> None:
     storage = S3Storage(s3_options(server), BUCKET, f"{ULID()}/")
 

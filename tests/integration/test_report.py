@@ -16,12 +16,11 @@ from docferry.app.report import FileReport, files, status, story
 from docferry.config import Config, ConvertConfig, MirrorConfig
 from docferry.core.patrol import Phase
 from docferry.engine.health import Facts
-from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority
+from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority, QueueFigures
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import NewRequest
-from docferry.metrics import QueueFigures
 from docferry.model import (
     DeleteRemote,
     FileState,

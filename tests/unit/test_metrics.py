@@ -10,14 +10,12 @@ import pytest
 
 from docferry import metrics
 from docferry.errors import TemporaryError
-from docferry.job import BreakerState, Failure, JobState
+from docferry.job import BreakerState, Failure, JobFigures, JobState, QueueFigures
 from docferry.metrics import (
     REGISTRY,
-    JobFigures,
     LiveFigures,
     MachineFigures,
     MirrorFigures,
-    QueueFigures,
 )
 from docferry.model import MirrorHealth, RequestKind
 

@@ -10,11 +10,11 @@ from typing import Protocol
 from docferry.config import Config
 from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
-from docferry.job import BreakerState
+from docferry.job import BreakerState, JobFigures, QueueFigures
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 from docferry.ledger.mirror_figures import LedgerFigures
-from docferry.metrics import JobFigures, MirrorFigures, QueueFigures
+from docferry.metrics import MirrorFigures
 from docferry.web.probes import Readiness
 
 #: A loop that has not gone round for so long is stuck: the process wants a restart.
