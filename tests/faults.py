@@ -21,6 +21,7 @@ from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
+from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_parts import PARTS
@@ -58,4 +59,5 @@ FAULTS = (
     *PARTS,
     *OF_THE_AUDIT,
     *HOUSEKEEPING,
+    *MONITORING,
 )

@@ -139,7 +139,7 @@ ASKED_FOR = (
     Fault(
         "open requests are not measured by their kinds",
         "app/figures.py",
-        "        requests=requests,\n",
+        "        requests=known.requests,\n",
         "",
         ("integration/test_report.py",),
     ),

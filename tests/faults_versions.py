@@ -283,9 +283,9 @@ VERSIONS = (
     ),
     Fault(
         "what a rewind would do passes for held deletions",
-        "app/figures.py",
-        'for hold in holds if hold.kind == "deletions"),\n',
-        "for hold in holds),\n",
+        "ledger/mirror_figures.py",
+        '    held = hold.c.kind == "deletions", hold.c.state',
+        '    held = hold.c.kind != "", hold.c.state',
         ("integration/test_report.py",),
     ),
     Fault(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
@@ -154,3 +154,24 @@ class Finished:
     shared_with: Ulid | None = None  #: the job whose result it is
     #: When each stage began that was come to; None: as the ledger has noted.
     began: Mapping[JobStage, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """The jobs of one converter, or of one chain of them, right now."""
+
+    converter: str
+    queued: int = 0
+    running: int = 0
+    oldest_at: datetime | None = None  #: of those that are queued; None: none is
+
+
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """What is true of all conversions right now."""
+
+    states: Mapping[JobState, int] = field(default_factory=dict)
+    queues: Sequence[QueueFigures] = ()
+    breakers: Mapping[str, BreakerState] = field(default_factory=dict)  #: by converter's name
+    #: By the rule, and why the last attempt failed.
+    dead: Mapping[tuple[str, Failure], int] = field(default_factory=dict)

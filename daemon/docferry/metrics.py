@@ -9,7 +9,7 @@ gauge that somebody forgets to update would go on telling an old truth.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -30,7 +30,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from docferry.errors import DocferryError
-from docferry.job import BreakerState, Failure, JobState
+from docferry.job import BreakerState, JobFigures, JobState, QueueFigures
 from docferry.model import MirrorHealth, RequestKind
 
 if TYPE_CHECKING:
@@ -190,13 +190,15 @@ class MirrorFigures:
 
     health: MirrorHealth = MirrorHealth.STARTING
     dirty_paths: int = 0
-    oldest_unsynced_at: datetime | None = None  #: None: nothing waits
+    oldest_dirty_at: datetime | None = None  #: of the paths that wait; None: none does
+    oldest_unsynced_at: datetime | None = None  #: of those and of held deletions
     last_poll_at: datetime | None = None  #: the begin of the last complete one; None: none yet
     last_scan_at: datetime | None = None  #: the same
     holds: int = 0
     held_deletions: int = 0
     conflicts: int = 0
     problems: int = 0
+    rotten: int = 0  #: of the problems
     versions: int = 0
     version_bytes: int = 0
     synced_files: int = 0
@@ -208,33 +210,30 @@ class MirrorFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueFigures:
-    """The jobs of one converter, or of one chain of them, right now."""
+class MachineFigures:
+    """What is true of the machine, of the stores and of the configuration right now."""
 
-    converter: str
-    queued: int = 0
-    running: int = 0
-    oldest_at: datetime | None = None  #: of those that are queued; None: none is
-
-
-@dataclass(frozen=True, slots=True)
-class JobFigures:
-    """What is true of all conversions right now."""
-
-    states: Mapping[JobState, int] = field(default_factory=dict)
-    queues: Sequence[QueueFigures] = ()
-    breakers: Mapping[str, BreakerState] = field(default_factory=dict)  #: by converter's name
-    #: By the rule, and why the last attempt failed.
-    dead: Mapping[tuple[str, Failure], int] = field(default_factory=dict)
+    #: Bytes that docferry may still write, and all: by what for (state, mirror, drop) and its name.
+    rooms: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    ledger_bytes: int = 0
+    inotify_watches: int = 0
+    inotify_watch_limit: int = 0
+    degraded_watches: int = 0  #: folders that cannot be watched as they should be
+    poll_s: Mapping[str, float] = field(default_factory=dict)  #: as configured, by mirror
+    patrol_s: Mapping[str, float] = field(default_factory=dict)  #: likewise; 0: never
+    skews_s: Mapping[str, float] = field(default_factory=dict)  #: by store: its clock minus ours
+    #: When a certificate ends: by whose (store, converter) and its name.
+    certificates: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    credentials: Mapping[str, datetime] = field(default_factory=dict)  #: by store: their end
 
 
 class LiveFigures(Collector):
     """
-    Asks for the figures of all mirrors, and of the jobs, whenever it is scraped.
+    Asks for the figures of all mirrors, of the jobs and of the machine, whenever it is scraped.
 
     Args:
         mirrors: By mirror's name. Called in a scrape's thread.
-        jobs: Likewise.
+        jobs, machine: Likewise.
         now: The clock; for ages.
     """
 
@@ -243,17 +242,25 @@ class LiveFigures(Collector):
         mirrors: Callable[[], Mapping[str, MirrorFigures]],
         jobs: Callable[[], JobFigures],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        machine: Callable[[], MachineFigures] = MachineFigures,
     ) -> None:
         self._mirrors = mirrors
         self._jobs = jobs
+        self._machine = machine
         self._now = now
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Name the metrics without asking for them: registering must not need a ledger."""
         now = datetime.now(UTC)
-        return [*_mirror_families({}, now), *_job_families(JobFigures(), now)]
+        return [
+            *_machine_families(MachineFigures()),
+            *_mirror_families({}, now),
+            *_job_families(JobFigures(), now),
+        ]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield from _machine_families(self._machine())
         # What cannot be asked for is left out: no figure is better than an old one.
         try:
             yield from _mirror_families(self._mirrors(), self._now())
@@ -285,6 +292,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
         lambda f, now: _age_s(f.oldest_unsynced_at, now),
     ),
     (
+        "oldest_dirty_path_seconds",
+        "Age of the oldest path that waits to be looked at or carried over; 0: none does.",
+        lambda f, now: _age_s(f.oldest_dirty_at, now),
+    ),
+    (
         "last_poll_timestamp_seconds",
         "When the last complete listing of the bucket began; 0: there was none yet.",
         lambda f, _: _timestamp(f.last_poll_at),
@@ -298,6 +310,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
     ("held_deletions", "Deletions in those holds.", lambda f, _: f.held_deletions),
     ("conflicts", "Conflicts that nobody has settled.", lambda f, _: f.conflicts),
     ("problems", "Files that cannot be mirrored as they are.", lambda f, _: f.problems),
+    (
+        "rotten_contents",
+        "Contents that are not what they were, and of which no sound copy was found.",
+        lambda f, _: f.rotten,
+    ),
     ("versions", "Versions on record.", lambda f, _: f.versions),
     ("version_bytes", "Bytes of all versions on record.", lambda f, _: f.version_bytes),
     ("synced_files", "Files both sides agreed on, held ones too.", lambda f, _: f.synced_files),
@@ -323,6 +340,77 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
         lambda f, _: f.health not in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE),
     ),
 )
+
+
+_MACHINE: tuple[tuple[str, str, Callable[[MachineFigures], float]], ...] = (
+    ("ledger_bytes", "Bytes of the ledger's files.", lambda m: m.ledger_bytes),
+    ("inotify_watches", "Directories under inotify watches.", lambda m: m.inotify_watches),
+    (
+        "inotify_watch_limit",
+        "How many of them the kernel grants this user, in all programs together.",
+        lambda m: m.inotify_watch_limit,
+    ),
+    (
+        "degraded_watches",
+        "Folders that cannot be watched as they should be: polled, or not there.",
+        lambda m: m.degraded_watches,
+    ),
+)
+_BY_NAME: tuple[tuple[str, str, str, Callable[[MachineFigures], Mapping[str, float]]], ...] = (
+    (
+        "poll_interval_seconds",
+        "How often the bucket is listed, as configured.",
+        "mirror",
+        lambda m: m.poll_s,
+    ),
+    (
+        "patrol_interval_seconds",
+        "In which time everything is to be read once, as configured; 0: never.",
+        "mirror",
+        lambda m: m.patrol_s,
+    ),
+    (
+        "store_clock_skew_seconds",
+        "The store's clock minus this machine's, as its last listing or refusal told.",
+        "store",
+        lambda m: m.skews_s,
+    ),
+    (
+        "credentials_expiry_timestamp_seconds",
+        "When the keys in use end, if they do; they are renewed some minutes before.",
+        "store",
+        lambda m: {name: at.timestamp() for name, at in m.credentials.items()},
+    ),
+)
+
+
+def _machine_families(machine: MachineFigures) -> Iterator[GaugeMetricFamily]:
+    for name, meaning, value in _MACHINE:
+        yield GaugeMetricFamily(f"docferry_{name}", meaning, value=float(value(machine)))
+    for name, meaning, label, values in _BY_NAME:
+        family = GaugeMetricFamily(f"docferry_{name}", meaning, labels=[label])
+        for key, value_ in values(machine).items():
+            family.add_metric([key], value_)
+        yield family
+    yield from _room_families(machine)
+    ends = GaugeMetricFamily(
+        "docferry_certificate_expiry_timestamp_seconds",
+        "When the certificate ends that a store or a service shows.",
+        labels=["of", "name"],
+    )
+    for (of, name), at in machine.certificates.items():
+        ends.add_metric([of, name], at.timestamp())
+    yield ends
+
+
+def _room_families(machine: MachineFigures) -> Iterator[GaugeMetricFamily]:
+    of_which = ("filesystem_avail_bytes", "filesystem_size_bytes")
+    meanings = ("Bytes that docferry may still write there.", "Bytes of that file system.")
+    for index, (name, meaning) in enumerate(zip(of_which, meanings, strict=True)):
+        family = GaugeMetricFamily(f"docferry_{name}", meaning, labels=["of", "name"])
+        for labels, room in machine.rooms.items():
+            family.add_metric(labels, float(room[index]))
+        yield family
 
 
 def _mirror_families(

@@ -16,12 +16,11 @@ from docferry.app.report import FileReport, files, status, story
 from docferry.config import Config, ConvertConfig, MirrorConfig
 from docferry.core.patrol import Phase
 from docferry.engine.health import Facts
-from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority
+from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority, QueueFigures
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.requests import NewRequest
-from docferry.metrics import QueueFigures
 from docferry.model import (
     DeleteRemote,
     FileState,
@@ -383,7 +382,7 @@ def test_a_file_that_is_held_is_marked_and_its_age_counts(stocked: Ledger) -> No
     assert (listed["b"], listed["a/1"]) == (hold, None)
     assert story(stocked, "docs", "b").hold == hold
     assert story(stocked, "docs", "a/1").hold is None
-    assert figures.oldest_unsynced_at == NOW
+    assert (figures.oldest_unsynced_at, figures.oldest_dirty_at) == (NOW, None)
 
 
 def test_what_a_rewind_would_do_counts_for_no_held_deletion(ledger: Ledger) -> None:

@@ -10,8 +10,13 @@ import pytest
 
 from docferry import metrics
 from docferry.errors import TemporaryError
-from docferry.job import BreakerState, Failure, JobState
-from docferry.metrics import REGISTRY, JobFigures, LiveFigures, MirrorFigures, QueueFigures
+from docferry.job import BreakerState, Failure, JobFigures, JobState, QueueFigures
+from docferry.metrics import (
+    REGISTRY,
+    LiveFigures,
+    MachineFigures,
+    MirrorFigures,
+)
 from docferry.model import MirrorHealth, RequestKind
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -30,8 +35,8 @@ def live(mirrors: Mapping[str, MirrorFigures], jobs: JobFigures | None = None) -
     return LiveFigures(lambda: mirrors, lambda: jobs or JobFigures(), lambda: NOW)
 
 
-def sample(name: str, **labels: str) -> float | None:
-    return REGISTRY.get_sample_value(f"docferry_{name}", labels)
+def sample(metric: str, /, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"docferry_{metric}", labels)
 
 
 @pytest.mark.parametrize(
@@ -229,3 +234,44 @@ def test_counters_have_no_second_series_for_their_birth() -> None:
     metrics.OPERATIONS.labels("inbox", "upload", "done").inc()
 
     assert sample("operations_created", mirror="inbox", kind="upload", result="done") is None
+
+
+def test_what_is_known_of_the_machine_and_the_stores_is_told() -> None:
+    machine = MachineFigures(
+        rooms={("mirror", "docs"): (5, 10)},
+        ledger_bytes=7,
+        inotify_watches=3,
+        inotify_watch_limit=100,
+        degraded_watches=1,
+        poll_s={"docs": 30.0},
+        patrol_s={"docs": 0.0},
+        skews_s={"main": -2.5},
+        certificates={("store", "main"): NOW},
+        credentials={"main": NOW},
+    )
+
+    with published(LiveFigures(dict, JobFigures, machine=lambda: machine)):
+        told = [
+            sample("filesystem_avail_bytes", of="mirror", name="docs"),
+            sample("filesystem_size_bytes", of="mirror", name="docs"),
+            sample("ledger_bytes"),
+            sample("inotify_watches"),
+            sample("inotify_watch_limit"),
+            sample("degraded_watches"),
+            sample("poll_interval_seconds", mirror="docs"),
+            sample("patrol_interval_seconds", mirror="docs"),
+            sample("store_clock_skew_seconds", store="main"),
+            sample("certificate_expiry_timestamp_seconds", of="store", name="main"),
+            sample("credentials_expiry_timestamp_seconds", store="main"),
+        ]
+
+    assert told == [5, 10, 7, 3, 100, 1, 30, 0, -2.5, NOW.timestamp(), NOW.timestamp()]
+
+
+def test_the_machine_is_told_of_also_when_the_ledger_cannot_be_asked() -> None:
+    def locked() -> Mapping[str, MirrorFigures]:
+        raise TemporaryError("the ledger is locked")
+
+    machine = MachineFigures(ledger_bytes=7)
+    with published(LiveFigures(locked, JobFigures, machine=lambda: machine)):
+        assert sample("ledger_bytes") == 7

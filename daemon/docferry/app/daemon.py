@@ -19,6 +19,7 @@ from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.housekeeping import start_housekeeping
 from docferry.app.keepers import Keepers
+from docferry.app.machine import LOOK_EVERY_S, Machine
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
 from docferry.app.sides import Clock, Sides, UlidSource, note_mirror, open_sides
@@ -264,9 +265,12 @@ class Daemon:
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:
             return
+        machine = Machine(lambda: self._config, self._sides, self._ledger.path)
+        self._timers.every(LOOK_EVERY_S, "machine", machine.look, at_once=True)
         figures = metrics.LiveFigures(
             lambda: mirror_figures(self.loops, self._ledger),
             lambda: job_figures(self._config, self._ledger),
+            machine=machine.figures,
         )
         metrics.publish(figures)
         self._on_exit.callback(metrics.withdraw, figures)

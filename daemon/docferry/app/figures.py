@@ -11,11 +11,11 @@ from docferry.config import Config
 from docferry.core.canary import LATE_IN_A_ROW
 from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
-from docferry.job import BreakerState
+from docferry.job import BreakerState, JobFigures, QueueFigures
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
-from docferry.metrics import JobFigures, MirrorFigures, QueueFigures
-from docferry.model import HoldState
+from docferry.ledger.mirror_figures import LedgerFigures
+from docferry.metrics import MirrorFigures
 from docferry.web.probes import Readiness
 
 #: A loop that has not gone round for so long is stuck: the process wants a restart.
@@ -42,7 +42,10 @@ class Bird(Protocol):
 
 def mirror_figures(loops: Mapping[str, Loop], ledger: Ledger) -> dict[str, MirrorFigures]:
     """Give the figures of all mirrors, by name. Asks the ledger at each scrape."""
-    return {name: _figures(name, loop.facts, ledger) for name, loop in loops.items()}
+    known = ledger.figures.all()
+    return {
+        name: _figures(loop.facts, known.get(name, LedgerFigures())) for name, loop in loops.items()
+    }
 
 
 def job_figures(config: Config, ledger: Ledger) -> JobFigures:
@@ -102,32 +105,28 @@ def is_alive(loops: Mapping[str, Loop]) -> bool:
     )
 
 
-def _figures(name: str, facts: Facts, ledger: Ledger) -> MirrorFigures:
-    holds = ledger.holds.all(name, (HoldState.OPEN,))
-    files, size_bytes = ledger.synced.count(name)
+def _figures(facts: Facts, known: LedgerFigures) -> MirrorFigures:
     # Deletions that are held have not reached the other side either.
-    waiting = [hold.created_at for hold in holds if hold.kind == "deletions"]
-    if facts.oldest_dirty_at is not None:
-        waiting.append(facts.oldest_dirty_at)
-    versions, version_bytes = ledger.versions.totals(name)
-    patrol = ledger.patrols.get(name)
-    requests, oldest_request_at = ledger.requests.count_open(name)
+    waiting = [at for at in (facts.oldest_dirty_at, known.oldest_held_at) if at is not None]
+    patrol = known.patrol
     return MirrorFigures(
         health=facts.health,
         dirty_paths=facts.dirty,
+        oldest_dirty_at=facts.oldest_dirty_at,
         oldest_unsynced_at=min(waiting, default=None),
         last_poll_at=facts.last_poll_at,
         last_scan_at=facts.last_scan_at,
-        holds=len(holds),
-        held_deletions=sum(hold.count for hold in holds if hold.kind == "deletions"),
-        conflicts=len(ledger.conflicts.all(name)),
-        problems=len(ledger.problems.all(name)),
-        versions=versions,
-        version_bytes=version_bytes,
-        synced_files=files,
-        synced_bytes=size_bytes,
+        holds=known.holds,
+        held_deletions=known.held_deletions,
+        conflicts=known.conflicts,
+        problems=known.problems,
+        rotten=known.rotten,
+        versions=known.versions[0],
+        version_bytes=known.versions[1],
+        synced_files=known.synced[0],
+        synced_bytes=known.synced[1],
         patrol_coverage=coverage(patrol.checked, patrol.total) if patrol else 0.0,
         patrolled_at=(patrol.finished_at or patrol.began_at) if patrol else None,
-        requests=requests,
-        oldest_request_at=oldest_request_at,
+        requests=known.requests,
+        oldest_request_at=known.oldest_request_at,
     )

@@ -31,6 +31,14 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """All that this process watches."""
+
+    directories: int  #: under inotify watches
+    degraded: int  #: folders that have a problem
+
+
+@dataclass(frozen=True, slots=True)
 class WatchState:
     """How a folder is being watched."""
 
@@ -79,12 +87,14 @@ class Watch:
 
     def start(self) -> None:
         """Begin to watch. A folder that is not there is a problem of the state, not an error."""
+        _running.add(self)
         with self._lock:
             self._is_running = True
             self._begin()
 
     def stop(self) -> None:
         """Stop watching; no hint is given afterwards."""
+        _running.discard(self)
         with self._lock:
             self._is_running = False
             self._end()
@@ -163,6 +173,19 @@ class Watch:
         if self._source is not None:
             self._source.stop()
         self._source = None
+
+
+_running: set[Watch] = set()
+
+
+def watched() -> Watched:
+    """Sum up all watches. Waits for none of them: a folder may hang."""
+    running = list(_running)
+    sources = [each._source for each in running]
+    return Watched(
+        directories=sum(source.directories for source in sources if source is not None),
+        degraded=sum(each._problem is not None for each in running),
+    )
 
 
 def log_loss(reason: str, **whose: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Select, bindparam, func, literal_column, null, select
 from docferry.job import Failure, JobRow, JobState
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import job, result, version
+from docferry.ledger.tallies import tallied
 from docferry.model import Origin, Path, Sha256, Ulid
 
 #: Of which there may be few or many, but never all that ever was.
@@ -163,10 +164,9 @@ class JobRows:
 
     def counts(self) -> dict[JobState, int]:
         """Give the number of jobs in every state, 0 too."""
-        query = select(job.c.state, func.count()).group_by(job.c.state)
         with self._database.reading() as tx:
-            found = {JobState(state): count for state, count in tx.tuples(query)}
-        return {state: found.get(state, 0) for state in JobState}
+            found = tallied(tx, job)
+        return {state: found.get(state, (0, 0))[0] for state in JobState}
 
     def by_rule(self) -> dict[str, dict[JobState, int]]:
         """Give the number of jobs of every rule in every state that it has some in."""

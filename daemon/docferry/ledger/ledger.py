@@ -26,6 +26,7 @@ from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.jobs import Jobs
+from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
@@ -69,6 +70,7 @@ class Ledger:
         self.holds = Holds(database)
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
+        self.figures = FiguresOfMirrors(database)
         self.jobs = Jobs(database)
         self.results = Results(database)
         self.backlog = JobBacklog(database)

@@ -157,6 +157,15 @@ version = _table(
     Column("gone_at", Instant),
 )
 
+#: How many rows there are, and the sum of their sizes. Triggers keep it, the code only reads it.
+tally = _table(
+    "tally",
+    Column("of", Text, primary_key=True),  # a table: synced, version or job
+    Column("key", Text, primary_key=True),  # the mirror, or the state of jobs
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger),
+)
+
 history = _table(
     "history",
     Column("id", Integer, primary_key=True),

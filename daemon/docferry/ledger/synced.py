@@ -9,6 +9,7 @@ from sqlalchemy import Select, bindparam, false, func, select, true
 
 from docferry.ledger.database import IN_LIMIT, Database, chunks
 from docferry.ledger.schema import synced
+from docferry.ledger.tallies import tallied
 from docferry.model import Path, Sha256, SyncedState
 
 #: Rows read at a time by `scan`: some 2 MB in memory, some 10 ms in one transaction.
@@ -109,10 +110,8 @@ class Synced:
 
     def count(self, mirror: str) -> tuple[int, int]:
         """Give the number of files and the sum of their bytes."""
-        query = select(func.count(), func.coalesce(func.sum(synced.c.size), 0))
         with self._database.reading() as tx:
-            [(files, size)] = tx.tuples(query.where(synced.c.mirror == mirror))
-        return files, size
+            return tallied(tx, synced).get(mirror, (0, 0))
 
     def forget_all(self, mirror: str) -> None:
         """Drop every agreement of *mirror*: its sides are joined anew, and nothing is deleted."""

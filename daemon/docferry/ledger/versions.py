@@ -12,6 +12,7 @@ from docferry.errors import UserError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import history, request, synced, version
+from docferry.ledger.tallies import tallied
 from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
 #: In history: retention let the bytes of a version go, or a person had it held.
@@ -371,11 +372,9 @@ class Versions:
             tx.execute_many(_NOWHERE, [(one,) for one in version_ids])
 
     def totals(self, mirror: str) -> tuple[int, int]:
-        """Give the number of versions and the sum of their bytes. Reads every row."""
-        query = select(func.count(), func.coalesce(func.sum(version.c.size), 0))
+        """Give the number of versions and the sum of their bytes."""
         with self._database.reading() as tx:
-            [(count, size)] = tx.tuples(query.where(version.c.mirror == mirror))
-        return count, size
+            return tallied(tx, version).get(mirror, (0, 0))
 
     def _read(self, query: Select[tuple[object, ...]]) -> list[VersionRow]:
         with self._database.reading() as tx:

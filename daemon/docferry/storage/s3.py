@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from operator import itemgetter
 
@@ -109,8 +110,27 @@ class S3Storage:
 
     @property
     def skew_s(self) -> float | None:
-        """The store's clock minus ours, as it told when it last refused something."""
+        """The store's clock minus ours, as its last listing or refusal told. None: not known."""
         return self._client.skew_s
+
+    @property
+    def endpoint_url(self) -> str:
+        """
+        Where the store is.
+
+        Raises:
+            PermanentError: No connection to it can be set up.
+        """
+        return self._client.connections.endpoint_url
+
+    def credentials_end_at(self) -> datetime | None:
+        """
+        Say when the keys in use end. None: they do not, or nobody tells.
+
+        Raises:
+            PermanentError: No connection to it can be set up.
+        """
+        return self._client.connections.credentials_end_at()
 
     def probe(self) -> StoreProfile:
         """Find out what the store keeps to, and go by it from now on."""

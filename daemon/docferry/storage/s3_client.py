@@ -78,7 +78,7 @@ class S3Client:
         self.prefix = prefix
         self.connections = Connections(options, bucket)
         self._answered_s = -_BUCKET_SEEN_S
-        #: The store's clock minus ours, when it last refused; None: it told no time then.
+        #: The store's clock minus ours, as of its last listing or refusal; None: not known.
         self.skew_s: float | None = None
 
     def call(self, doing: str, request: Callable[..., T], **arguments: Any) -> T:
@@ -99,7 +99,9 @@ class S3Client:
             PermanentError: It is not; the message says what to do.
         """
         doing, boto = f"use bucket {self.bucket}", self.connections.boto
+        sent_at = datetime.now(UTC)
         page = self.call(doing, boto.list_objects_v2, Prefix=self.prefix, MaxKeys=1)
+        self._note_clock(page, sent_at)
         if not page.get("Name"):
             raise no_answer(doing, self.connections.endpoint_url)
         self._answered_s = time.monotonic()
@@ -212,6 +214,7 @@ class S3Client:
     def list_page(self, prefix: str, after: str | None) -> Page:
         """Fetch one page of the listing, unchecked: `storage.listing` does that."""
         following = {} if after is None else {"ContinuationToken": after}
+        sent_at = datetime.now(UTC)
         page = self.call(
             f"list {self.bucket}/{prefix}",
             self.connections.boto.list_objects_v2,
@@ -219,6 +222,7 @@ class S3Client:
             **following,
         )
         self._answered_s = time.monotonic()
+        self._note_clock(page, sent_at)
         return page
 
     def hides_md5(self, key: str, expect: Token, version_id: str | None = None) -> bool:
@@ -308,6 +312,10 @@ class S3Client:
             token, answer["ContentLength"], clean(metadata | headers), _http_date_ns(modified)
         )
 
+    def _note_clock(self, answer: Any, sent_at: datetime) -> None:
+        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self.skew_s = skew_s(said.get("date"), sent_at, datetime.now(UTC))
+
     def _all_of(self, stream: StreamingBody, doing: str, size: int) -> bytes:
         try:
             body = stream.read()
@@ -319,8 +327,7 @@ class S3Client:
 
     def _translated(self, error: Exception, doing: str) -> Exception:
         if isinstance(error, ClientError):
-            now, said = datetime.now(UTC), error.response.get("ResponseMetadata", {})
-            self.skew_s = skew_s(said.get("HTTPHeaders", {}).get("date"), now, now)
+            self._note_clock(error.response, datetime.now(UTC))
         return translate(error, doing, self.connections.endpoint_url)
 
 

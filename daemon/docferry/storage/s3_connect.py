@@ -74,6 +74,12 @@ class Connections:
                 self._lean = self._make_lean()
         return self._lean
 
+    def credentials_end_at(self) -> datetime | None:
+        """Say when the keys in use end; None: they do not, or nobody tells (a session token)."""
+        found = _connected(self._options).session.get_credentials()
+        ends_at: datetime | None = getattr(found, "_expiry_time", None)  # botocore only tells if
+        return ends_at
+
     def _make_lean(self) -> S3Store:
         options, url = self._options, urlsplit(self.endpoint_url)
         is_virtual = options.addressing_style == "virtual" or (
