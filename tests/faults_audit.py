@@ -85,7 +85,7 @@ OF_THE_AUDIT = (
     Fault(
         "the audit's file is added to though it is another ledger's",
         "ledger/audit_file.py",
-        "        if there is None or line_of(audit.chain, there) != whole:\n",
+        "        if there is None or line_of(chain, there) != whole:\n",
         "        if there is None:\n",
         AUDIT,
     ),
