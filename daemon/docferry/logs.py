@@ -30,6 +30,7 @@ EVENTS = frozenset(
     {
         # the daemon
         "config.warned",
+        "daemon.hung",
         "daemon.started",
         "daemon.stopped",
         "daemon.stopping",

@@ -42,6 +42,16 @@ def watchdog() -> None:
     _send("WATCHDOG=1")
 
 
+def watchdog_trigger() -> None:
+    """Ask for the restart now."""
+    _send("WATCHDOG=trigger")
+
+
+def is_heard() -> bool:
+    """Say whether there is a service manager that listens."""
+    return os.environ.get("NOTIFY_SOCKET", "")[:1] in ("/", "@")
+
+
 def watchdog_s() -> float | None:
     """Give the time after which systemd restarts a daemon that is silent. None: it does not."""
     period_us = os.environ.get("WATCHDOG_USEC", "")
@@ -55,9 +65,9 @@ def _status(text: str) -> str:
 
 
 def _send(*lines: str) -> None:
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address[:1] not in ("/", "@"):
+    if not is_heard():
         return
+    address = os.environ["NOTIFY_SOCKET"]
     message = "\n".join(lines).encode(errors="replace")
     # An "@" stands for the NUL of a name in the abstract space. A manager that is gone, or that
     # does not read, must stop nothing: whoever misses a message has the next.
