@@ -22,6 +22,7 @@ from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_rebuilding import REBUILDING
 from faults_results import OF_RESULTS
+from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
@@ -50,4 +51,5 @@ FAULTS = (
     *CONFINING,
     *CONVERTERS,
     *OF_RESULTS,
+    *OF_THE_SERVICE,
 )
