@@ -27,6 +27,7 @@ from faults_of_rot import OF_ROT
 from faults_parts import PARTS
 from faults_rebuilding import REBUILDING
 from faults_results import OF_RESULTS
+from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
@@ -60,4 +61,5 @@ FAULTS = (
     *OF_THE_AUDIT,
     *HOUSEKEEPING,
     *MONITORING,
+    *OF_THE_SERVICE,
 )

@@ -73,7 +73,7 @@ def _plant(fault: Fault, folder: Path) -> Verdict:
 
 def _copy(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".hypothesis")
-    for name in ("daemon", "tests"):
+    for name in ("daemon", "tests", "systemd"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder

@@ -3,6 +3,7 @@ All errors docferry raises on purpose.
 
 DocferryError
 ├── UserError               the configuration or a request is wrong; shown without a traceback
+│   └── TakenError          somebody else has what is needed (port, folder): it may come free
 ├── TemporaryError          the same call may succeed later (5xx, lock, damaged body); retried
 │   ├── FullError           a disk is full: wait for room, not for the file
 │   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
@@ -24,6 +25,14 @@ class DocferryError(Exception):
 
 class UserError(DocferryError):
     """The configuration or a request is wrong. Shown without a traceback; exit code 2."""
+
+
+class TakenError(UserError):
+    """
+    Somebody else has what is needed: a port, a state directory, a folder.
+
+    It may come free by itself: `docferry run` ends with a code of its own, for another start.
+    """
 
 
 class TemporaryError(DocferryError):

@@ -34,6 +34,7 @@ EVENTS = frozenset(
         "audit.failed",
         "audit.written",
         "config.warned",
+        "daemon.hung",
         "daemon.started",
         "daemon.stopped",
         "daemon.stopping",

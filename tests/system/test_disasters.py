@@ -157,7 +157,7 @@ def test_a_folder_in_which_another_daemon_works_is_refused(new_site: NewSite) ->
 
         ended = second.ended("run", "--once")
 
-        assert ended.returncode == 2
+        assert ended.returncode == 75
         assert f"already runs on this folder, {site.docs.folder}" in ended.stderr
         assert f"pid {daemon.process.pid}" in ended.stderr
         assert second.docs.all_keys() == []

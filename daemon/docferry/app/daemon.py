@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 
-from docferry import metrics
+from docferry import metrics, notify
 from docferry.app.audit import AuditKeeper
 from docferry.app.canaries import canary_of
 from docferry.app.conversion import Conversions
@@ -23,6 +22,7 @@ from docferry.app.machine import LOOK_EVERY_S, Machine
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.prepare import Preparation
 from docferry.app.sides import Clock, Sides, UlidSource, note_mirror, open_sides
+from docferry.app.supervision import BEAT_EVERY_S, Pool, Supervision
 from docferry.app.wake import WakeUps
 from docferry.config import Config
 from docferry.core.rules import jobs_for
@@ -78,6 +78,7 @@ class Daemon:
         self._canaries: dict[str, Canary] = {}
         self._threads: dict[str, _Threads] = {}
         self._timers = Timers()
+        self._supervision = Supervision(self.loops, self._pools)
         self._stop = threading.Event()
         self._stop_by_s = 0.0  # monotonic; set when the end begins
 
@@ -118,11 +119,13 @@ class Daemon:
             self._start_drops()
             self._start_canaries()
             log.info("daemon.started", mirrors=sorted(self.loops))
+            notify.ready(self._supervision.line())
             self._stop.wait()
         return all(loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values())
 
     def stop(self) -> None:
-        """Ask `run` to return. Safe in a signal handler."""
+        """Ask `run` to return."""
+        self._supervision.end()
         self._stop.set()
 
     # Building.
@@ -200,6 +203,11 @@ class Daemon:
             self._on_exit.callback(threads.shutdown)
         return self._threads[store]
 
+    def _pools(self) -> Iterator[tuple[str, Pool]]:
+        for store, threads in self._threads.items():
+            yield f"store {store} that carry", threads.carry
+            yield f"store {store} that look", threads.look
+
     # Starting.
 
     def _start_loops(self) -> None:
@@ -236,6 +244,8 @@ class Daemon:
         if not self._is_rebuilt:
             self._conversions.start_timers(self._timers)
         self._timers.every(PEOPLE_EVERY_S, "audit", self._audit, at_once=True)
+        if notify.is_heard():
+            self._timers.every(BEAT_EVERY_S, "supervision", self._supervision.beat)
         self._timers.start()
         self._on_exit.callback(self._timers.stop)
 
@@ -310,13 +320,13 @@ class _Threads:
     """
 
     def __init__(self, transfers: int) -> None:
-        self.carry = ThreadPoolExecutor(transfers, thread_name_prefix="carry")
+        self.carry = Pool(transfers, "carry")
         self.gate = Gate(transfers)
-        look = ThreadPoolExecutor(LOOKERS, thread_name_prefix="look")
-        self.looks = Looks(look, Gate(LOOKERS))
+        self.look = Pool(LOOKERS, "look")
+        self.looks = Looks(self.look, Gate(LOOKERS))
 
     def shutdown(self) -> None:
-        for pool in (self.carry, self.looks.pool):
+        for pool in (self.carry, self.look):
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EXIT_TROUBLE = 1  # it ran, and something is not as it should be
 EXIT_USER = 2  # the configuration or the request is wrong
+EXIT_TAKEN = 75  # EX_TEMPFAIL: `run` cannot have what another has now; the unit starts it again
 
 
 class Context:

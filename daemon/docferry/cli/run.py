@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import aside, emit_json, line
+from docferry import notify
+from docferry.cli import EXIT_TAKEN, EXIT_TROUBLE, Context, as_json, pass_context
+from docferry.cli.output import aside, emit_json, line, safe
+from docferry.errors import DocferryError, TakenError, UserError
 
 if TYPE_CHECKING:
     from docferry.app.daemon import Daemon
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 #: After SIGTERM, in every case. Longer than a daemon takes that waits for hanging transfers.
 ENDED_WITHIN_S = 9.0
+_NO_DROP_IN = "no drop-in is needed: all folders lie where the unit may write"
 
 
 @click.command()
@@ -32,17 +35,37 @@ ENDED_WITHIN_S = 9.0
 )
 @pass_context
 def run(context: Context, *, once: bool) -> None:
-    """Keep every configured mirror the same, until SIGTERM or Ctrl-C."""
+    """
+    Keep every configured mirror the same, until SIGTERM or Ctrl-C.
+
+    Exit code: 0 it was told to end; 1 it failed, and may be started again; 2 a person must act;
+    75 somebody else has the port, the state directory or a folder.
+    """
+    try:
+        _run(context, once=once)
+    except TakenError as error:
+        notify.status(str(error))
+        click.secho(safe(f"docferry: {error}"), err=True)
+        sys.exit(EXIT_TAKEN)
+    except DocferryError as error:
+        notify.status(str(error))  # `systemctl status` goes on showing it
+        raise
+
+
+def _run(context: Context, *, once: bool) -> None:
     from docferry import logs
     from docferry.app.daemon import Daemon
     from docferry.cli.progress import bars
 
+    # A watchdog's SIGABRT, or a crash in a library, says where each thread stood.
+    faulthandler.enable()
     config = context.config
     is_watched = once and sys.stdout.isatty() and config.log_format == "auto"
     _configure_logs(config, is_watched=is_watched)
     log = logs.get_logger(__name__)
     for warning in config.warnings:
         log.warning("config.warned", warning=warning)
+    notify.status("starting: opening the ledger and the folders")
     with Daemon(config) as daemon:
         _stop_on_signals(daemon)
         _tell_stacks_on_signal(config.state_dir)
@@ -56,9 +79,11 @@ def run(context: Context, *, once: bool) -> None:
 
 
 @click.command()
+@click.option("--systemd", "is_unit", is_flag=True, help="Show the unit's drop-in for the folders.")
+@click.option("--write", "is_to_write", is_flag=True, help="With --systemd: put it to its place.")
 @as_json
 @pass_context
-def check(context: Context, *, is_json: bool) -> None:
+def check(context: Context, *, is_json: bool, is_unit: bool, is_to_write: bool) -> None:
     """
     Check configuration, stores, folders, clock, watch limits and converters, with remedies.
 
@@ -69,6 +94,11 @@ def check(context: Context, *, is_json: bool) -> None:
     from docferry.app.check import check_all, exit_code
     from docferry.app.onlooker import Onlooker
 
+    if is_to_write and not is_unit:
+        raise UserError("--write belongs to --systemd")
+    if is_unit:
+        _let_the_unit_write(context.config, is_to_write=is_to_write)
+        return
     findings = check_all(context.config, Onlooker(aside))
     if is_json:
         emit_json(findings)
@@ -88,6 +118,21 @@ def _configure_logs(config: Config, *, is_watched: bool) -> None:
         file = RotatedFile(config.log_file, config.log_size, config.log_count)
     level, stream = ("warning", None) if is_watched else (config.log_level, sys.stdout)
     logs.configure(level, config.log_format, stream=stream, file=file)
+
+
+def _let_the_unit_write(config: Config, *, is_to_write: bool) -> None:
+    from docferry.app.unit_folders import DROP_IN, drop_in, write
+
+    text = drop_in(config)
+    if not is_to_write:
+        # What is not for the file is for whoever looks: `docferry check --systemd > FILE` works.
+        click.echo(text, nl=False)
+        aside(f"for {DROP_IN}: --write puts it there" if text else _NO_DROP_IN)
+    elif write(text):
+        line(f"{DROP_IN} is {'written' if text else 'taken away'}; now:")
+        line("    systemctl daemon-reload && systemctl restart docferry")
+    else:
+        line(f"{DROP_IN} says so already" if text else _NO_DROP_IN)
 
 
 def _stop_on_signals(daemon: Daemon) -> None:

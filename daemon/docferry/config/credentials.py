@@ -5,10 +5,12 @@ A service that converts documents has one, `office.secret`.
 
 That is where systemd's LoadCredential= and container secrets put them. A store
 without such files is left to boto3's own chain: AWS_* variables, ~/.aws, roles.
+Commands that root gives have no such variable: they read the folder that the unit loads.
 """
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -20,13 +22,17 @@ from docferry.config.tables import Table
 _VARIABLE = "CREDENTIALS_DIRECTORY"
 _ID, _SECRET, _TOKEN = "access_key_id", "secret_access_key", "session_token"
 _OF_CONVERTER = "secret"
+#: The unit has `LoadCredential=docferry:FOLDER`: systemd names each copy after that and its file.
+_FROM_FOLDER = "docferry_"
+#: Whose files the unit hands over; root's alone.
+_FOLDER = "/etc/docferry/credentials"
 
 
 def read_credentials(
     tables: Sequence[Table], environ: Mapping[str, str], faults: list[Fault]
 ) -> None:
     """Add to each store and each service the secrets that have a file."""
-    directory = environ.get(_VARIABLE)
+    directory = environ.get(_VARIABLE) or (_FOLDER if os.access(_FOLDER, os.R_OK) else None)
     if not directory:
         return
     found = _read_all(pathlib.Path(directory), faults)
@@ -91,7 +97,7 @@ def _read_all(directory: pathlib.Path, faults: list[Fault]) -> dict[tuple[str, s
         )
         return {}
     for file in files:
-        store, _, key = file.name.rpartition(".")
+        store, _, key = file.name.removeprefix(_FROM_FOLDER).rpartition(".")
         if store and key in (_ID, _SECRET, _TOKEN, _OF_CONVERTER):
             found[store, key] = _read(file, faults)
     return found

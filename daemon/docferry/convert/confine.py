@@ -70,6 +70,7 @@ def main() -> int:
 def _launch(spec: Spec, command: list[str], *, life: int, faults: int) -> None:
     """Return only if it could not be begun."""
     _set_oom_score()
+    calls.clear_ambient()
     scope = _separate(spec)
     if not scope.has_pids:
         calls.prctl(calls.PR_SET_CHILD_SUBREAPER, 1)

@@ -83,11 +83,13 @@ class Health:
         self._is_ledger_failing = False
         self.facts = _as_known(ledger.mirrors.get(mirror))
         self.went_round_s = time.monotonic()  #: when the loop last showed life
+        self.thread_id: int | None = None  #: the kernel's, of the loop; None: it has shown none yet
         self.judged_s = 0.0  #: monotonic; when its health was told last
 
     def round(self) -> None:
         """Note that the loop is alive."""
         self.went_round_s = time.monotonic()
+        self.thread_id = threading.get_native_id()
 
     def is_told(self, under_way: int) -> bool:
         """Say whether it was told a moment ago that it is at work, as so many operations say."""

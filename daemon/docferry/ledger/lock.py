@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from docferry.errors import DocferryError, PermanentError, UserError
+from docferry.errors import DocferryError, PermanentError, TakenError, UserError
 from docferry.model import RESERVED
 
 _NAME = "lock"
@@ -29,7 +30,8 @@ class _FileLock:
     A lock on *file*, which is created where missing. Use it as a context manager.
 
     Raises:
-        UserError: On entering: another process holds it, or it cannot be made.
+        TakenError: On entering: another process holds it.
+        UserError: On entering: it cannot be made.
     """
 
     _cannot_be_made: type[DocferryError] = UserError
@@ -84,7 +86,7 @@ class _FileLock:
     def _claim(self, fd: int) -> None:
         if not _take(fd):
             pid = _read_pid(fd) or "unknown"
-            raise UserError(f"docferry already runs on this {self._place} (pid {pid})")
+            raise TakenError(f"docferry already runs on this {self._place} (pid {pid})")
         with suppress(OSError):  # read-only: whoever is refused sees an older pid
             self._file.write_text(f"{os.getpid()}\n")
 
@@ -96,6 +98,11 @@ class StateLock(_FileLock):
 
     def __init__(self, state_dir: Path) -> None:
         super().__init__(state_dir / _NAME, "state directory")
+        self._state_dir = state_dir
+
+    def acquire(self) -> None:
+        _refuse_root_for_others(self._state_dir)
+        super().acquire()
 
 
 class MirrorLock(_FileLock):
@@ -106,7 +113,7 @@ class MirrorLock(_FileLock):
     system is missing takes no harm, and a folder that has vanished is not made anew.
 
     Raises:
-        UserError: On entering: another process holds it.
+        TakenError: On entering: another process holds it.
         PermanentError: On entering: it cannot be made.
     """
 
@@ -146,6 +153,28 @@ def is_held(state_dir: Path) -> int | None:
         return None if _try_lock(fd, fcntl.LOCK_SH) else _read_pid(fd)
     finally:
         os.close(fd)
+
+
+def _refuse_root_for_others(state_dir: Path) -> None:
+    """What root left there the service's user could not open again, at its next start."""
+    try:
+        owner = state_dir.stat().st_uid
+    except OSError:  # it is not there, or the lock says what is wrong
+        return
+    if os.geteuid() == 0 and owner != 0:
+        name = _name_of(owner)
+        raise UserError(
+            f"{state_dir} belongs to the user {name}, and root would leave files there that {name} "
+            "cannot open: systemctl start docferry, or as that user: systemd-run --pty --wait "
+            f"--uid={name} -p LoadCredential=docferry:/etc/docferry/credentials docferry COMMAND"
+        )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _take(fd: int) -> bool:

@@ -11,6 +11,7 @@ No authentication: it tells nothing about documents, and listens on loopback by 
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import threading
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from docferry import metrics
-from docferry.errors import UserError
+from docferry.errors import TakenError, UserError
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+#: Another program ends, an address comes up.
+_MAY_COME_FREE = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _TIMEOUT_S = 10.0  # for one request: a client that says nothing does not hold a thread for ever
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -192,7 +195,8 @@ def _listen(address: str, port: int) -> _Server:
     try:
         return _server(address, port)
     except OSError as error:
-        raise UserError(
+        kind = TakenError if error.errno in _MAY_COME_FREE else UserError
+        raise kind(
             f"cannot listen on {address} port {port}: {error.strerror}; choose another `address` "
             "or `port` in [metrics], or port 0 for none"
         ) from error

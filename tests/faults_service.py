@@ -1,0 +1,103 @@
+"""Faults of a service: a life that is claimed without proof, a reason that nobody is told."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+ALIVE = ("unit/test_supervision.py",)
+FOLDERS = ("unit/test_unit_folders.py",)
+UNIT = "system/test_unit.py"
+
+OF_THE_SERVICE = (
+    Fault(
+        "a hung loop feeds the watchdog",
+        "app/supervision.py",
+        "is_still = min(round_s, still_s) > self._patience_s",
+        "is_still = False",
+        ALIVE,
+    ),
+    Fault(
+        "the watchdog ends a daemon for a slow store",
+        "app/supervision.py",
+        "min(round_s, still_s)",
+        "round_s",
+        ALIVE,
+    ),
+    Fault(
+        "the watchdog lets a loop go on that never comes round",
+        "app/supervision.py",
+        "(is_still or is_too_long)",
+        "is_still",
+        ALIVE,
+    ),
+    Fault(
+        "a hung pool feeds the watchdog",
+        "app/supervision.py",
+        "silent_s > _LONG * self._patience_s",
+        "False",
+        ALIVE,
+    ),
+    Fault(
+        "after a pause of the machine the watchdog ends the daemon",
+        "app/supervision.py",
+        "            self._stillness.clear()  # we",
+        "            pass  # we",
+        ALIVE,
+    ),
+    Fault(
+        "a status of two lines is another message to systemd",
+        "notify.py",
+        '" ".join(text.split())',
+        "text",
+        ("unit/test_notify.py",),
+    ),
+    Fault(
+        "a manager that does not read holds up the daemon",
+        "notify.py",
+        "        talk.settimeout(_WITHIN_S)\n",
+        "        talk.settimeout(30)\n",
+        ("unit/test_notify.py",),
+    ),
+    Fault(
+        "a folder's name is a unit's next line",
+        "app/unit_folders.py",
+        "not str(folder).isprintable()",
+        "not str(folder)",
+        FOLDERS,
+    ),
+    Fault(
+        "a per cent sign in a folder's name is taken for systemd's",
+        "app/unit_folders.py",
+        '.replace("%", "%%")',
+        "",
+        FOLDERS,
+    ),
+    Fault(
+        "root leaves a ledger that the service cannot open",
+        "ledger/lock.py",
+        "os.geteuid() == 0 and owner != 0",
+        "False",
+        (f"{UNIT}::test_root_leaves_nothing_in_the_folder_of_the_services_user",),
+    ),
+    Fault(
+        "converters have the service's capability",
+        "convert/confine.py",
+        "    calls.clear_ambient()\n",
+        "",
+        (f"{UNIT}::test_a_converter_is_handed_none_of_the_services_capabilities",),
+    ),
+    Fault(
+        "a port that is taken is never tried again",
+        "cli/run.py",
+        "sys.exit(EXIT_TAKEN)",
+        "sys.exit(2)",
+        (f"{UNIT}::test_a_port_that_is_taken_is_tried_again_until_it_is_free",),
+    ),
+    Fault(
+        "what is wrong is not in the unit's status",
+        "cli/run.py",
+        "        notify.status(str(error))  # `sys",
+        "        pass  # `sys",
+        (f"{UNIT}::test_without_a_configuration_it_says_so_and_is_not_started_again",),
+    ),
+)
