@@ -89,7 +89,7 @@ def _texts(package: Distribution) -> Iterator[str]:
 
 
 def _files_of(package: Distribution) -> Iterator[PackagePath]:
-    """Give what is there of *package*, besides its scripts; build-packages leaves some things out."""
+    """Give what is there of *package*, besides its scripts: build-packages leaves some out."""
     for file in package.files or ():
         if file.parts[0] != ".." and Path(str(file.locate())).is_file():
             yield file

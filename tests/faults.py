@@ -20,6 +20,7 @@ from faults_jobs import JOBS_DONE
 from faults_leaving import LEAVING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
+from faults_packages import OF_PACKAGES
 from faults_rebuilding import REBUILDING
 from faults_results import OF_RESULTS
 from faults_services import SERVED
@@ -50,4 +51,5 @@ FAULTS = (
     *CONFINING,
     *CONVERTERS,
     *OF_RESULTS,
+    *OF_PACKAGES,
 )

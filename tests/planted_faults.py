@@ -73,9 +73,13 @@ def _plant(fault: Fault, folder: Path) -> Verdict:
 
 def _copy(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".hypothesis")
-    for name in ("daemon", "tests"):
+    for name in ("daemon", "tests", "packaging", "config", "systemd"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, folder)
+    # Packages have most of their contents from there, which takes long to make.
+    (ROOT / "build").mkdir(exist_ok=True)
+    (folder / "build").symlink_to(ROOT / "build")
     return folder
 
 
