@@ -77,9 +77,8 @@ def _holders(package: Distribution) -> list[str]:
     said = sorted(
         line for line in lines if re.match(r"(?:\(c\) )?Copyright (?:\(c\)|©|\d)", line, re.I)
     )
-    metadata = package.metadata
-    author = metadata.get("Author") or metadata.get("Author-email") or f"The {package.name} authors"
-    return said or [" ".join(author.split())]
+    authors = _field(package.metadata, "Author") or _field(package.metadata, "Author-email")
+    return said or [" ".join((authors or f"The {package.name} authors").split())]
 
 
 def _texts(package: Distribution) -> Iterator[str]:
@@ -96,14 +95,18 @@ def _files_of(package: Distribution) -> Iterator[PackagePath]:
 
 
 def _licence(metadata: PackageMetadata) -> str:
-    expression = metadata.get("License-Expression")
-    if expression is None:
+    expression = _field(metadata, "License-Expression")
+    if not expression:
         classifiers = metadata.get_all("Classifier") or []
         named = [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License")]
-        short = metadata.get("License", "")
+        short = _field(metadata, "License")
         expression = " AND ".join(NAMES.get(each, each) for each in named or [short])
     # The format says and, or; in small letters.
     return re.sub(r" (AND|OR) ", lambda word: word[0].lower(), expression)
+
+
+def _field(metadata: PackageMetadata, name: str) -> str:
+    return next(iter(metadata.get_all(name) or ()), "")
 
 
 if __name__ == "__main__":

@@ -75,11 +75,11 @@ def _copy(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".hypothesis")
     for name in ("daemon", "tests", "packaging", "config", "systemd"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
         shutil.copy(ROOT / name, folder)
-    # Packages have most of their contents from there, which takes long to make.
-    (ROOT / "build").mkdir(exist_ok=True)
-    (folder / "build").symlink_to(ROOT / "build")
+    (folder / "build").mkdir()
+    for libraries in (ROOT / "build").glob("libraries-*"):  # of packages: take long to make
+        (folder / "build" / libraries.name).symlink_to(libraries)
     return folder
 
 
