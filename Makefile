@@ -2,6 +2,7 @@
 PYTHON   ?= python3
 EXAMPLES ?= 20000
 ARGS     ?=
+RELEASE  ?= 1
 
 BIN   := .venv/bin
 PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
@@ -9,7 +10,7 @@ LOCKS := packaging/requirements
 UV    ?= $(BIN)/uv
 
 .DELETE_ON_ERROR:
-.PHONY: help test check demo bench soak faults lock clean
+.PHONY: help test check demo bench soak faults packages lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -44,6 +45,9 @@ lock: $(if $(filter $(BIN)/%,$(UV)),.venv/.checks) ## write the locks anew from 
 
 faults: .venv/.tests ## plant known faults one by one: each must be caught; ARGS="hold rename" picks some
 	$(BIN)/python tests/planted_faults.py $(ARGS)
+
+packages: .venv/.tests ## wheel, sdist, .deb and .rpm in dist/; RELEASE=2 numbers another build of one version
+	packaging/build-packages $(BIN) dist $(RELEASE)
 
 clean: ## remove what the other targets made
 	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ class Fault:
     """One mistake, and the tests of which at least one must note it."""
 
     name: str
-    module: str  #: below daemon/docferry
+    module: str  #: below daemon/docferry, or ../../packaging/…
     old: str  #: stands there exactly once
     new: str
     tests: tuple[str, ...]  #: below tests

@@ -73,9 +73,13 @@ def _plant(fault: Fault, folder: Path) -> Verdict:
 
 def _copy(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".hypothesis")
-    for name in ("daemon", "tests", "systemd"):
+    for name in ("daemon", "tests", "packaging", "config", "systemd"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "build").mkdir()
+    for libraries in (ROOT / "build").glob("libraries-*"):  # of packages: take long to make
+        (folder / "build" / libraries.name).symlink_to(libraries)
     return folder
 
 

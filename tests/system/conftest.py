@@ -10,6 +10,7 @@ import pytest
 
 import servers
 from system.daemon import Site
+from system.packages import Packages, build
 
 
 class NewSite(Protocol):
@@ -32,6 +33,11 @@ def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Se
             Bucket=servers.BUCKET, VersioningConfiguration={"Status": "Enabled"}
         )
         yield started
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    return build(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture

@@ -129,8 +129,8 @@ def cli(click_context: click.Context, config_option: Path | None) -> None:
     click_context.obj = Context(config_option)
 
 
-def main() -> None:
-    """Run the command line. Errors docferry expects are shown without a traceback."""
+def all_commands() -> click.Group:
+    """Give the command line with everything that it can do; the man page is made of it."""
     from docferry.cli import (
         audit,
         backup,
@@ -170,8 +170,14 @@ def main() -> None:
         cli.add_command(command)
     for command in (versions.undelete, versions.rewind, versions.hold, versions.unhold):
         cli.add_command(command)
+    return cli
+
+
+def main() -> None:
+    """Run the command line. Errors docferry expects are shown without a traceback."""
+    commands = all_commands()
     try:
-        cli(prog_name="docferry")
+        commands(prog_name="docferry")
     except UserError as error:
         click.secho(safe(f"docferry: {error}"), err=True)
         sys.exit(EXIT_USER)
