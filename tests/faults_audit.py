@@ -31,7 +31,7 @@ OF_THE_AUDIT = (
         "core/audit.py",
         "    if row.seq != seq:\n",
         "    if row.seq < seq:\n",
-        AUDIT,
+        CHAIN,
     ),
     Fault(
         "the audit's hash leaves out who did it",
@@ -107,7 +107,7 @@ OF_THE_AUDIT = (
         "a hash that was noted is believed",
         "app/audit.py",
         "        if not is_known:\n",
-        "        if noted is None:\n",
+        "        if not is_known and noted is None:\n",
         AUDIT,
     ),
     Fault(

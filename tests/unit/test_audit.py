@@ -103,5 +103,9 @@ def test_rows_that_were_dropped_put_in_or_moved_are_found(
     assert fault.seq == seq
 
 
+def test_of_a_row_that_was_taken_out_it_is_said_which_one_it_was() -> None:
+    assert fault_in(without(rows(4))) == Fault(3, "the row before it is missing: 2 should be here")
+
+
 def test_rows_of_another_ledger_do_not_fit() -> None:
     assert fault_in(rows(2, chain="theirs")) is not None
