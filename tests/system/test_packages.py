@@ -150,7 +150,7 @@ def test_the_sdist_gives_the_wheel_and_the_wheel_a_command(
         archive.extractall(tmp_path, filter="data")
     [source] = tmp_path.iterdir()
     hatchling = Path(sys.executable).with_name("hatchling")
-    build_wheel = [hatchling, "build", "-t", "wheel", "-d", tmp_path]
+    build_wheel = [str(hatchling), "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build_wheel, cwd=source, capture_output=True, check=True)
     made = tmp_path / packages.wheel.name
     venv = tmp_path / "venv"
