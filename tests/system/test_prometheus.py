@@ -32,7 +32,8 @@ with = "text"
 """
 #: What stands for a dashboard's variables.
 _VARIABLES = {"$instance": ".*", "$mirror": ".*", "$__rate_interval": "1m"}
-#: Nothing fails here, no mirror has a canary, no certificate is shown, and what is counted once has no rate yet.
+#: Nothing fails here, no mirror has a canary, no certificate is shown, and what is counted once
+#: has no rate yet.
 _MAY_BE_EMPTY = {
     "Canaries",
     "Failed tries",
