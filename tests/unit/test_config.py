@@ -465,6 +465,7 @@ def test_secrets_come_from_the_credentials_directory(file: Written, tmp_path: pa
     [
         ({"main.access_key_id": "A"}, "main.secret_access_key", "is missing"),
         ({"main.session_token": "t"}, "main.access_key_id", "is missing"),
+        ({"access_key_id": "A"}, "access_key_id", "which store"),
         ({"mian.access_key_id": "A"}, "mian.access_key_id", "no store mian"),
         ({"main.access_key_id": "", "main.secret_access_key": "s"}, "main.access_key_id", "empty"),
         ({"main.access_key_id": "é", "main.secret_access_key": "s"}, "main.access_key_id", "plain"),
