@@ -149,6 +149,10 @@ CASES = {
         (certificate(0), True),  # it has ended
         (certificate(20 * _DAY), False),
     ],
+    "DocferryConfigRefused": [
+        ([series("docferry_config_last_reload_successful", "0+0x150")], True),
+        ([series("docferry_config_last_reload_successful", "1+0x150")], False),
+    ],
     "DocferryCredentialsExpiring": [
         (keys("9100+0x150"), True),
         (keys("900+60x150"), False),  # renewed all the time

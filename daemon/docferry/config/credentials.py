@@ -1,9 +1,10 @@
 """
-A file per secret: `main.access_key_id` and so on in $CREDENTIALS_DIRECTORY.
+A file per secret: `main.access_key_id` and so on in `credentials_dir`, or $CREDENTIALS_DIRECTORY.
 
 A service that converts documents has one, `office.secret`.
 
-That is where systemd's LoadCredential= and container secrets put them. A store
+The variable names where systemd's LoadCredential= puts them: copies, made at the start. In
+`credentials_dir` they may be exchanged while docferry runs, by root, Kubernetes or Vault. A store
 without such files is left to boto3's own chain: AWS_* variables, ~/.aws, roles.
 Commands that root gives have no such variable: they read the folder that the unit loads.
 """
@@ -32,19 +33,43 @@ def read_credentials(
     tables: Sequence[Table], environ: Mapping[str, str], faults: list[Fault]
 ) -> None:
     """Add to each store and each service the secrets that have a file."""
-    directory = environ.get(_VARIABLE) or (_FOLDER if os.access(_FOLDER, os.R_OK) else None)
-    if not directory:
+    chosen = tables[0].sound.get("credentials_dir")
+    directory = folder_of(chosen if isinstance(chosen, pathlib.Path) else None, environ)
+    if directory is None:
         return
-    where = f"${_VARIABLE}" if environ.get(_VARIABLE) else _FOLDER
-    found = _read_all(pathlib.Path(directory), where, faults)
+    where = "credentials_dir"
+    if chosen is None:
+        where = f"${_VARIABLE}" if environ.get(_VARIABLE) else _FOLDER
+    found = _read_all(directory, where, faults)
     stores = [table for table in tables if table.section == "store"]
     _add_to_stores(stores, found, where, faults)
     converters = [table for table in tables if table.section == "converter"]
     _add_to_converters(converters, found, where, faults)
 
 
+def folder_of(chosen: pathlib.Path | None, environ: Mapping[str, str]) -> pathlib.Path | None:
+    """Say where the files are; None: there are none."""
+    named = environ.get(_VARIABLE) or (_FOLDER if os.access(_FOLDER, os.R_OK) else None)
+    return chosen or (pathlib.Path(named) if named else None)
+
+
+def state_of(folder: pathlib.Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Tell the files of *folder* from what they were before, without reading them."""
+    found = []
+    try:
+        for file in sorted(folder.iterdir()):
+            seen = file.stat()  # of what a link leads to: Kubernetes exchanges links
+            found.append((file.name, seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    except OSError:
+        return ()
+    return tuple(found)
+
+
 def _add_to_stores(
-    stores: Sequence[Table], found: Mapping[tuple[str, str], str], where: str, faults: list[Fault]
+    stores: Sequence[Table],
+    found: Mapping[tuple[str, str], str],
+    where: str,
+    faults: list[Fault],
 ) -> None:
     names = {store.name for store in stores}
     for store, key in found:
