@@ -30,7 +30,6 @@ from docferry.core.filters import DEFAULT_EXCLUDES
 from docferry.core.retention import Policy
 from docferry.model import Mode
 
-README = pathlib.Path(__file__).parents[2] / "README.md"
 EXAMPLE = pathlib.Path(__file__).parents[2] / "config" / "docferry.toml"
 
 
@@ -336,31 +335,6 @@ def test_the_example_shows_every_key(options: type[Options]) -> None:
     shown = set(re.findall(r"^(\w+) = ", _uncommented(), flags=re.MULTILINE))
 
     assert {key.name.rpartition(".")[2] for key, _, _ in keys_of(options)} <= shown
-
-
-def test_what_the_readme_calls_enough_is_enough(file: Written) -> None:
-    shown = re.findall(r"```toml\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-
-    first_day, with_rules = file.load(shown[0]), file.load("".join(shown[:2]))
-
-    assert list(first_day.mirrors) == ["docs"]
-    assert [rule.name for rule in with_rules.converts] == ["text", "pages"]
-
-
-def test_the_keys_that_the_example_calls_enough_are_enough(file: Written) -> None:
-    installed = re.sub(r"^(?=[^#\n])", "#", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    head, body = installed.split("The ledger and files under way")
-    named = re.findall(r"^#   (\[\w+\.\w+\]) +(.+)$", head, flags=re.MULTILINE)
-    for header, keys in named:
-        before, below = body.split(f"#{header}", maxsplit=1)
-        for key in keys.split(", "):
-            below = below.replace(f"\n#{key} = ", f"\n{key} = ", 1)
-        body = before + header + below
-
-    config = file.load("#" + body)
-
-    assert [header for header, _ in named] == ["[store.main]", "[mirror.docs]"]
-    assert str(config.mirrors["docs"].local) == "/srv/docferry/docs"
 
 
 def _uncommented() -> str:
