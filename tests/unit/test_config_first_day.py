@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from unit.test_config_faults import Written
+from config_files import Written
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, EXAMPLE = ROOT / "README.md", ROOT / "config" / "docferry.toml"
