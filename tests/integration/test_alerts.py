@@ -107,6 +107,10 @@ CASES = {
         (polls("0+60x150", 30), False),
         (polls("0+0x150", 3600), False),  # it polls but once an hour
     ],
+    "DocferryCanariesLate": [
+        ([of_docs("canaries_late", "2+0x150")], True),
+        ([of_docs("canaries_late", "1+0x150")], False),
+    ],
     "DocferryUnsyncedOld": [
         ([of_docs("oldest_dirty_path_seconds", "0+60x150")], True),
         ([of_docs("oldest_dirty_path_seconds", "3500+0x150")], False),
