@@ -20,7 +20,9 @@ from docferry.cli import all_commands
 FILES = (
     ("/etc/docferry/docferry.toml", "The configuration. Its comments explain every key."),
     ("/etc/docferry/credentials/", "A file for each secret, such as main.access_key_id."),
+    ("/srv/docferry/", "Where the service may write without more ado: folders of mirrors."),
     ("/var/lib/docferry/", "The ledger, and what is under way: see state_dir."),
+    ("/usr/share/doc/docferry/", "README, the runbook, alert rules, a dashboard."),
     ("FOLDER/.docferry/", "In each mirrored folder: its marker, and what was displaced."),
 )
 ENVIRONMENT = (

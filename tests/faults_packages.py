@@ -71,4 +71,18 @@ OF_PACKAGES = (
             "::test_installed_it_is_enabled_and_does_nothing_until_it_is_configured",
         ),
     ),
+    Fault(
+        "check by root says what root may, and not the service",
+        "app/service_user.py",
+        "if user is None or os.geteuid() != 0:",
+        "if user is None or os.geteuid() == 0:",
+        ("system/test_newcomer.py::test_check_by_root_tells_what_the_service_may_not",),
+    ),
+    Fault(
+        "a key that lost its header is told without where it belongs",
+        "config/tables.py",
+        "        right = self._elsewhere(key)\n",
+        "        right = None\n",
+        ("unit/test_config_faults.py",),
+    ),
 )

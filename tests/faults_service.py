@@ -185,13 +185,6 @@ OF_THE_SERVICE = (
         ("unit/test_disk_guard.py",),
     ),
     Fault(
-        "root is told that the service may what only root may",
-        "app/check.py",
-        "nullcontext() if user is None else user.acting()",
-        "nullcontext()",
-        ("integration/test_check_as_root.py",),
-    ),
-    Fault(
         "root leaves a ledger that the service cannot open",
         "ledger/lock.py",
         "os.geteuid() == 0 and owner != 0",

@@ -300,7 +300,7 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
     certificate.touch()
 
     text = _uncommented().replace("/etc/docferry/client.pem", str(certificate))
-    full = file.load(text.replace("/etc/docferry/credentials", str(tmp_path)))
+    full = file.load(text.replace("/etc/docferry/keys", str(tmp_path)))
 
     assert full.mirrors.pop("processed").prefix == "processed/"
     assert full.drops["scans"] == DropConfig(
@@ -467,6 +467,7 @@ def test_secrets_come_from_the_credentials_directory(file: Written, tmp_path: pa
     [
         ({"main.access_key_id": "A"}, "main.secret_access_key", "is missing"),
         ({"main.session_token": "t"}, "main.access_key_id", "is missing"),
+        ({"access_key_id": "A"}, "access_key_id", "which store"),
         ({"mian.access_key_id": "A"}, "mian.access_key_id", "no store mian"),
         ({"main.access_key_id": "", "main.secret_access_key": "s"}, "main.access_key_id", "empty"),
         ({"main.access_key_id": "é", "main.secret_access_key": "s"}, "main.access_key_id", "plain"),

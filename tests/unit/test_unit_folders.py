@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docferry.app.unit_folders import drop_in, write
+from docferry.app.unit_folders import drop_in, is_said, write
 from docferry.config import Config, DropConfig, MirrorConfig
 from docferry.errors import UserError
 
@@ -61,3 +61,17 @@ def test_writing_it_again_changes_nothing_and_none_takes_it_away(tmp_path: Path)
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("b\n", 0o644)
     assert [write("", file) for _ in range(2)] == [True, False]
     assert list(file.parent.iterdir()) == []
+
+
+def test_a_drop_in_that_lacks_a_folder_is_known_and_one_with_more_will_do(tmp_path: Path) -> None:
+    file = tmp_path / "folders.conf"
+    one, both = drop_in(config("/srv/a")), drop_in(config("/srv/a", "/srv/b"))
+
+    before = [is_said(text, file) for text in ("", one)]
+    write(both, file)
+    with_more = is_said(one, file)
+    write(one, file)
+
+    assert before == [True, False]
+    assert with_more
+    assert not is_said(both, file)

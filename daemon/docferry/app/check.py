@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
+import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -14,8 +15,9 @@ from docferry.app.check_converters import check_converters
 from docferry.app.findings import EXIT_CODES, Finding
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
-from docferry.app.service_user import ServiceUser
+from docferry.app.service_user import acting_as, service_user
 from docferry.app.sides import PRECONDITIONS, Sides, UlidSource, open_sides
+from docferry.app.unit_folders import DROP_IN, STATE_DIR, drop_in, is_said
 from docferry.config import Config, MirrorConfig
 from docferry.core.guards import Refused, marker_id, prove
 from docferry.engine.filesystems import kind_of, watch_limit
@@ -42,13 +44,12 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
     findings += _check_what_a_start_needs(config)
-    user = ServiceUser.of(config.state_dir)
-    findings += [] if user is None else [_said_for(user)]
-    findings += _check_folder("state_dir", config.state_dir, user)
+    findings += _check_unit(config)
+    findings += _check_folder("state_dir", config.state_dir)
     findings += _check_ledger(config.state_dir / LEDGER_NAME)
     findings += check_converters(config, onlooker)
     for drop in config.drops.values():
-        findings += _check_folder(f"drop {drop.name}", drop.folder, user)
+        findings += _check_folder(f"drop {drop.name}", drop.folder)
     with TemporaryDirectory(prefix="docferry-check-") as empty:
         path = config.state_dir / LEDGER_NAME
         is_there = path.exists()
@@ -57,7 +58,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
         ) as ledger:
             for name in config.mirrors:
                 sides = open_sides(config, name, ledger, UlidSource(), connections=2)
-                findings += _check_mirror(sides, ledger, user)
+                findings += _check_mirror(sides, ledger)
                 with onlooker.waiting(store_of(config, name)):
                     findings += _check_store(sides, ledger, has_ledger=is_there)
     return findings
@@ -85,20 +86,31 @@ def _check_what_a_start_needs(config: Config) -> Iterator[Finding]:
         yield Finding("config", "metrics", "error", str(error))
 
 
-def _said_for(user: ServiceUser) -> Finding:
-    what = (
-        f"the folders are tried as the user {user.name}, whose the state_dir is; what else its "
-        "unit closes to it is not tried"
-    )
-    return Finding("config", "service", "ok", what, "folders elsewhere: docferry check --systemd")
+def _check_unit(config: Config) -> Iterator[Finding]:
+    """Say where the installed service differs from who asks."""
+    user = service_user()
+    if user is None:
+        return
+    if os.geteuid() not in (0, user.pw_uid):
+        what = f"what follows is what {_user()} may do; the service runs as {user.pw_name}"
+        yield Finding("config", "unit", "warning", what, "ask as root: sudo docferry check")
+    try:
+        is_open = is_said(drop_in(config))
+    except UserError as error:
+        yield Finding("folder", "unit", "error", str(error))
+        return
+    if not is_open:
+        what = f"the service may not write to all configured folders: {DROP_IN} does not let it"
+        remedy = "docferry check --systemd --write, unless a drop-in of yours does"
+        yield Finding("folder", "unit", "warning", what, remedy)
 
 
-def _check_mirror(sides: Sides, ledger: Ledger, user: ServiceUser | None) -> Iterator[Finding]:
+def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
     options = sides.options
     name = f"mirror {options.name}"
     row = ledger.mirrors.get(options.name)
     is_new = row is None or row.marker_id is None
-    yield from _check_folder(name, options.local, user, has_run=not is_new)
+    yield from _check_folder(name, options.local, has_run=not is_new)
     yield from _check_watch(name, options)
 
 
@@ -207,16 +219,15 @@ def _check_identity(
         yield Finding("folder", name, "error", proof.reason, how or "a run would hold everything")
 
 
-def _check_folder(
-    name: str, folder: Path, user: ServiceUser | None, *, has_run: bool = False
-) -> Iterator[Finding]:
-    """Try *folder* as *user*; None: as who asks."""
-    with nullcontext() if user is None else user.acting():
-        findings = list(_look_at_folder(name, folder, has_run=has_run))
-    yield from findings
+def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> list[Finding]:
+    """Look at it as who writes there: the service's user, where its unit is installed."""
+    # The unit makes this one by itself.
+    is_made = folder == STATE_DIR and not folder.exists()
+    with acting_as(None if is_made else service_user()):
+        return list(_look_into(name, folder, has_run=has_run))
 
 
-def _look_at_folder(name: str, folder: Path, *, has_run: bool) -> Iterator[Finding]:
+def _look_into(name: str, folder: Path, *, has_run: bool) -> Iterator[Finding]:
     if not folder.is_dir():
         yield _check_missing(name, folder, has_run=has_run)
         return
@@ -224,7 +235,7 @@ def _look_at_folder(name: str, folder: Path, *, has_run: bool) -> Iterator[Findi
         with NamedTemporaryFile(dir=folder, prefix=".docferry-check-") as file:
             knows_writers = has_writer(file.fileno()) is not None
     except OSError as error:
-        remedy = f"let the user of docferry (uid {os.geteuid()}) read and write {folder}"
+        remedy = f"let the user {_user()} read and write {folder}"
         if error.errno == errno.EROFS:
             remedy = f"mount the file system of {folder} read-write"
         yield Finding("folder", name, "error", f"{folder}: {error.strerror}", remedy)
@@ -257,11 +268,19 @@ def _check_missing(name: str, folder: Path, *, has_run: bool) -> Finding:
         remedy = "mount it, or put it back where it was: docferry does not make it anew"
         return Finding("folder", name, "error", f"{folder} is gone", remedy)
     if not os.access(above, os.W_OK | os.X_OK, effective_ids=True):
-        user = f"the user of docferry (uid {os.geteuid()})"
-        what = f"{folder} is not there, and {user} may not make it in {above}"
-        return Finding("folder", name, "error", what, f"make {folder} and give it to {user}")
+        what = f"{folder} is not there, and the user {_user()} may not make it in {above}"
+        remedy = f"install -d -o {_user()} -g {_user()} -m 2770 {shlex.quote(str(folder))}"
+        return Finding("folder", name, "error", what, remedy)
     what = f"{folder} is not there yet"
     return Finding("folder", name, "warning", what, "the first run makes it")
+
+
+def _user() -> str:
+    uid = os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # in a container
+        return str(uid)
 
 
 def _check_watch(name: str, options: MirrorConfig) -> Iterator[Finding]:

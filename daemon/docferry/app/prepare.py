@@ -77,5 +77,6 @@ class Preparation:
         except OSError as error:
             raise UnreachableError(
                 f"cannot make the folder {options.local}: {error.strerror}. Make it and let "
-                "docferry read and write it, or correct `local`"
+                "docferry read and write it, or correct `local`. Outside /srv/docferry the service "
+                "needs what docferry check --systemd tells"
             ) from error

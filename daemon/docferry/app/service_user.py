@@ -1,47 +1,43 @@
-"""As whom `docferry check` tries what docferry may do: root may more than the service."""
+"""Whom `docferry check` speaks for: root may do more than the service that it asks for."""
 
 from __future__ import annotations
 
 import os
+import pathlib
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+
+_USER = "docferry"
+_UNITS = tuple(
+    pathlib.Path(folder, "docferry.service")
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+)
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceUser:
-    """The user that docferry runs as, where root asks."""
+def service_user() -> pwd.struct_passwd | None:
+    """Give the user that the installed unit runs as. None: there is none."""
+    if not any(unit.exists() for unit in _UNITS):
+        return None
+    try:
+        return pwd.getpwnam(_USER)
+    except KeyError:
+        return None
 
-    name: str
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
 
-    @classmethod
-    def of(cls, state_dir: Path) -> ServiceUser | None:
-        """Give the owner of *state_dir*; None: it is who asks, or only root knows how to be it."""
-        try:
-            owner = state_dir.stat().st_uid
-            if os.geteuid() != 0 or owner == 0:
-                return None
-            known = pwd.getpwuid(owner)
-        except (OSError, KeyError):
-            return None
-        groups = tuple(os.getgrouplist(known.pw_name, known.pw_gid))
-        return cls(known.pw_name, owner, known.pw_gid, groups)
-
-    @contextmanager
-    def acting(self) -> Iterator[None]:
-        """Let the process be that user while the block lasts; all its threads are."""
-        groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
-        os.setgroups(self.groups)
-        os.setegid(self.gid)
-        os.seteuid(self.uid)
-        try:
-            yield
-        finally:
-            os.seteuid(uid)
-            os.setegid(gid)
-            os.setgroups(groups)
+@contextmanager
+def acting_as(user: pwd.struct_passwd | None) -> Iterator[None]:
+    """Let root open files with the rights of *user* alone, in all threads; None: as it is."""
+    if user is None or os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)

@@ -12,7 +12,8 @@ from docferry.errors import UserError
 
 DROP_IN = pathlib.Path("/etc/systemd/system/docferry.service.d/folders.conf")
 #: Where the unit lets it write anyway: StateDirectory=, and ReadWritePaths= for mirrors.
-_OPEN = (pathlib.Path("/var/lib/docferry"), pathlib.Path("/srv/docferry"))
+STATE_DIR = pathlib.Path("/var/lib/docferry")
+_OPEN = (STATE_DIR, pathlib.Path("/srv/docferry"))
 #: ProtectHome= and PrivateTmp= put something else there; what lies below is bound into that.
 _HOMES = tuple(map(pathlib.Path, ("/home", "/root", "/run/user")))
 _HIDDEN = (*_HOMES, pathlib.Path("/tmp"), pathlib.Path("/var/tmp"))
@@ -35,6 +36,15 @@ def drop_in(config: Config) -> str:
         key = "BindPaths" if _is_below(folder, _HIDDEN) else "ReadWritePaths"
         lines.append(f"{key}={_quoted(folder)}")
     return "\n".join(lines) + "\n"
+
+
+def is_said(text: str, file: pathlib.Path = DROP_IN) -> bool:
+    """Whether *file* says all of *text*; more does no harm to what is configured."""
+    try:
+        said = file.read_text().splitlines() if file.exists() else []
+    except OSError:
+        return False
+    return set(text.splitlines()) <= set(said)
 
 
 def write(text: str, file: pathlib.Path = DROP_IN) -> bool:

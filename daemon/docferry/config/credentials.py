@@ -37,7 +37,9 @@ def read_credentials(
     directory = folder_of(chosen if isinstance(chosen, pathlib.Path) else None, environ)
     if directory is None:
         return
-    where = f"${_VARIABLE}" if chosen is None else "credentials_dir"
+    where = "credentials_dir"
+    if chosen is None:
+        where = f"${_VARIABLE}" if environ.get(_VARIABLE) else _FOLDER
     found = _read_all(directory, where, faults)
     stores = [table for table in tables if table.section == "store"]
     _add_to_stores(stores, found, where, faults)
@@ -125,6 +127,9 @@ def _read_all(
         return {}
     for file in files:
         store, _, key = file.name.removeprefix(_FROM_FOLDER).rpartition(".")
+        if not store and key in (_ID, _SECRET, _TOKEN):
+            wrong = "does not tell which store it is for"
+            faults.append(Fault(f"{where}/{key}", wrong, f"STORE.{key}, such as main.{key}"))
         if store and key in (_ID, _SECRET, _TOKEN, _OF_CONVERTER):
             found[store, key] = _read(file, where, faults)
     return found

@@ -92,11 +92,21 @@ class Table:
             )
         if key.casefold().endswith(_SECRET_ENDS):
             return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
-        if self.section and key in {known.name for known, _, _ in keys_of(Config)}:
-            right = f"move {key} to the top of the file, above the first [table]"
-        else:
+        right = self._elsewhere(key)
+        if right is None:
             right = did_you_mean(key, known if self.section else known.union(_SECTIONS))
         return Fault(self.key_of(key), "there is no such key", right)
+
+    def _elsewhere(self, key: str) -> str | None:
+        """Say where *key* belongs: whoever takes the # from a key alone leaves its header one."""
+        tops = _names_in(Config)
+        if not self.section:
+            headers = [f"[{each}.NAME]" for each, kind in _NAMED.items() if key in _names_in(kind)]
+        else:
+            if key in tops:
+                return f"move {key} to the top of the file, above the first [table]"
+            headers = [f"[{group}]" for group in _GROUPS if f"{group}.{key}" in tops]
+        return f"put {key} below its header, {' or '.join(headers)}" if headers else None
 
 
 def tables_in(document: Mapping[str, object], faults: list[Fault]) -> list[Table]:
@@ -115,8 +125,13 @@ def tables_in(document: Mapping[str, object], faults: list[Fault]) -> list[Table
         else:
             faults.append(Fault(section, f"is {shown(content)}", f"a table: [{section}]"))
     if not document.get("mirror"):
-        faults.append(Fault("mirror", "there is none", "at least one [mirror.NAME]"))
+        right = "at least one [mirror.NAME]; in the example each such header is a comment, too"
+        faults.append(Fault("mirror", "there is none", right))
     return tables
+
+
+def _names_in(options: type[Options]) -> set[str]:
+    return {known.name for known, _, _ in keys_of(options)}
 
 
 def keys_of(options: type[Options]) -> list[tuple[Key, str, object]]:

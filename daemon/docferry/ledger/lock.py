@@ -147,7 +147,8 @@ def is_held(state_dir: Path) -> int | None:
         return None
     except OSError as error:
         raise UserError(
-            f"cannot tell whether docferry runs on {state_dir}: {error.strerror}"
+            f"cannot tell whether docferry runs on {state_dir}: {error.strerror}. Ask as root, "
+            "or as the user that docferry runs as"
         ) from error
     try:
         return None if _try_lock(fd, fcntl.LOCK_SH) else _read_pid(fd)

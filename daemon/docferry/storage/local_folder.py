@@ -137,7 +137,10 @@ class Folder:
         if number in _FULL:
             return FullError(f"the disk of {self.root} is full ({why}): make room there")
         if number == errno.EROFS:
-            return ReadOnlyError(f"{self.root} is mounted read-only: mount it read-write")
+            return ReadOnlyError(
+                f"{self.root} is mounted read-only: mount it read-write, or, if it is so for the "
+                "service alone: docferry check --systemd"
+            )
         if number in _REFUSED:
             return PermanentError(
                 f"{what}: {why}. Give docferry's user the rights to read and write "

@@ -138,7 +138,12 @@ _FAILURES: tuple[tuple[type[Exception], _Meaning], ...] = (
     (ResponseParserError, _Meaning(TemporaryError, _NO_ANSWER)),
     (
         NoCredentialsError,
-        _Meaning(PermanentError, "there are no credentials: set AWS_ACCESS_KEY_ID and the secret"),
+        _Meaning(
+            PermanentError,
+            "there are no credentials: they are the files STORE.access_key_id and "
+            "STORE.secret_access_key in /etc/docferry/credentials, which root alone may read, or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
     ),
     (PartialCredentialsError, _Meaning(PermanentError, "a part of the credentials is missing")),
     (CredentialRetrievalError, _Meaning(UnreachableError, "the credentials cannot be fetched")),
