@@ -27,7 +27,7 @@ from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.errors import PermanentError, UserError
 from docferry.ledger.audit_file import AuditFile
-from docferry.ledger.backups import Restored, copy_to, revision_of
+from docferry.ledger.backups import Restored, copy_to, refuse_strange, revision_of
 from docferry.ledger.damage import REPLACED, damage_of, is_there, put_in_place, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.metrics import release
@@ -103,7 +103,7 @@ def restore(config: Config, file: Path) -> Restoring:
         facts = _unpack(file, plain)
         if (damage := damage_of(plain)) is not None:
             raise PermanentError(f"the ledger in {file} is damaged: {damage}")
-        revision_of(plain)  # a newer one is refused before anything changes
+        refuse_strange(plain, folder / "model")  # a newer one, too, before anything changes
         with Restored.open(plain, actor=person()) as ledger:
             ledger.come_back(datetime.now(UTC))
         aside = set_aside(path, mark=REPLACED) if is_there(path) else None
