@@ -149,14 +149,15 @@ def test_the_sdist_gives_the_wheel_and_the_wheel_a_command(
     with tarfile.open(packages.sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     [source] = tmp_path.iterdir()
-    hatchling = [Path(sys.executable).parent / "hatchling", "build", "-t", "wheel", "-d", tmp_path]
-    subprocess.run(hatchling, cwd=source, capture_output=True, check=True)
+    hatchling = Path(sys.executable).with_name("hatchling")
+    build_wheel = [str(hatchling), "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build_wheel, cwd=source, capture_output=True, check=True)
     made = tmp_path / packages.wheel.name
     venv = tmp_path / "venv"
     # What docferry needs comes from the venv that runs this: no test downloads.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", venv / "bin" / "python", "install", "--quiet"]
-    subprocess.run([*pip, "--no-deps", "--no-index", made], capture_output=True, check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "install"]
+    subprocess.run([*pip, "--no-deps", "--no-index", str(made)], capture_output=True, check=True)
     site = next(venv.glob("lib/*/site-packages"))
     (site / "others.pth").write_text(str(next(Path(sys.prefix).glob("lib/*/site-packages"))))
 
@@ -242,11 +243,13 @@ def test_an_upgrade_neither_starts_nor_enables_what_a_person_has_switched_off(
     machine: Machine, packages: Packages, newer: Packages
 ) -> None:
     install(machine, packages.deb)
-    machine("systemctl", "disable", "docferry")
 
+    install(machine, newer.deb)  # enabled, and not running
+    after_one = machine("systemctl", "is-active", "docferry", code=3)
+    machine("systemctl", "disable", "docferry")
     install(machine, newer.deb)
 
-    assert machine("systemctl", "is-active", "docferry", code=3) == "inactive\n"
+    assert after_one == machine("systemctl", "is-active", "docferry", code=3) == "inactive\n"
     assert machine("systemctl", "is-enabled", "docferry", code=1) == "disabled\n"
 
 
