@@ -245,7 +245,9 @@ def test_a_backup_of_a_newer_docferry_is_refused(desk: Desk, file: pathlib.Path)
     assert ledger_of(desk).read_bytes() == whole
 
 
-@pytest.mark.parametrize("harm", ["cut", "flipped", "no tar", "another ledger", "strange names", "a trigger"])
+@pytest.mark.parametrize(
+    "harm", ["cut", "flipped", "no tar", "another ledger", "strange names", "a trigger"]
+)
 def test_a_damaged_backup_changes_nothing(desk: Desk, file: pathlib.Path, harm: str) -> None:
     desk.asks("backup", str(file))
     with tarfile.open(file) as tar:
@@ -307,3 +309,4 @@ def test_a_crash_between_two_ledgers_leaves_no_room_for_an_empty_one(
     again = desk.asks("restore-state", str(file), "--yes")
 
     assert again.code == 0
+    assert ledger_of(desk).stat().st_mode & 0o007 == 0

@@ -147,7 +147,9 @@ def _unpack(file: Path, plain: Path) -> Facts:
     try:
         with tarfile.open(file, mode="r:gz") as tar:
             facts = _facts_in(tar)
-            with plain.open("xb") as target:
+            # As a daemon makes it: its group may look, and nobody else, whatever the umask is.
+            fd = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            with os.fdopen(fd, "wb") as target:
                 sha256 = _copy(_open(tar, _LEDGER, facts.size), target)
     except _UNREADABLE as error:
         raise PermanentError(f"{file} is damaged, or no backup of docferry's: {error}") from error
