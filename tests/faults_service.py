@@ -10,6 +10,13 @@ UNIT = "system/test_unit.py"
 
 OF_THE_SERVICE = (
     Fault(
+        "a file's name speaks to the terminal of who asks for the status",
+        "notify.py",
+        'char if char.isprintable() else "?"',
+        "char",
+        ("unit/test_notify.py",),
+    ),
+    Fault(
         "a hung loop feeds the watchdog",
         "app/supervision.py",
         "is_still = min(round_s, still_s) > self._patience_s",

@@ -97,7 +97,7 @@ def refuse_strange(path: Path, model: Path) -> None:
         database.close()
     if _acting_in(path) - _acting_in(model):
         raise PermanentError(
-            "the backup's ledger is damaged, or not docferry's own: it has strange views or triggers"
+            "the backup's ledger is damaged, or not docferry's: strange views or triggers are in it"
         )
 
 
