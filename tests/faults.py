@@ -27,6 +27,7 @@ from faults_of_rot import OF_ROT
 from faults_packages import OF_PACKAGES
 from faults_parts import PARTS
 from faults_rebuilding import REBUILDING
+from faults_reload import RELOADING
 from faults_results import OF_RESULTS
 from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
@@ -51,6 +52,7 @@ FAULTS = (
     *ASKED_FOR,
     *COMMANDS_SAY,
     *INSPECTING,
+    *RELOADING,
     *WAKING,
     *OF_THE_WORKER,
     *SERVED,

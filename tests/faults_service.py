@@ -7,6 +7,8 @@ from fault import Fault
 ALIVE = ("unit/test_supervision.py",)
 FOLDERS = ("unit/test_unit_folders.py",)
 UNIT = "system/test_unit.py"
+WHOLE_LIFE = ("system/test_service.py::test_a_service_lives_from_its_installation_to_its_purge",)
+_SYSTEMD = "../../systemd/docferry.service"
 
 OF_THE_SERVICE = (
     Fault(
@@ -15,6 +17,58 @@ OF_THE_SERVICE = (
         'char if char.isprintable() else "?"',
         "char",
         ("unit/test_notify.py",),
+    ),
+    Fault(
+        "an installation makes no user for the service",
+        "../../packaging/scripts/deb-postinst",
+        "systemd-sysusers docferry.conf\n",
+        "",
+        WHOLE_LIFE,
+    ),
+    Fault(
+        "a service that was killed stays down",
+        _SYSTEMD,
+        "Restart=on-failure\n",
+        "",
+        WHOLE_LIFE,
+    ),
+    Fault(
+        "nobody watches whether the service hangs",
+        _SYSTEMD,
+        "WatchdogSec=5min\n",
+        "",
+        WHOLE_LIFE,
+    ),
+    Fault(
+        "systemctl has no way to reload the service",
+        _SYSTEMD,
+        "ExecReload=/bin/kill -HUP $MAINPID\n",
+        "",
+        WHOLE_LIFE,
+    ),
+    Fault(
+        "an upgrade takes from the service the keys that it was let read",
+        "../../systemd/tmpfiles.conf",
+        ":0700 :root :root",
+        "0700 root root",
+        WHOLE_LIFE,
+    ),
+    Fault(
+        "nobody is told that deletions wait",
+        "../../config/prometheus/alerts.yml",
+        "expr: docferry_holds > 0",
+        "expr: docferry_holds > 9",
+        WHOLE_LIFE,
+    ),
+    Fault(
+        "the installed unit opens namespaces to the service",
+        _SYSTEMD,
+        "RestrictNamespaces=yes\n",
+        "",
+        (
+            "system/test_service.py::"
+            "test_systemd_finds_no_fault_with_the_installed_unit_and_little_that_it_leaves_open",
+        ),
     ),
     Fault(
         "a hung loop feeds the watchdog",

@@ -107,11 +107,17 @@ def _client(endpoint_url: str, *, verify: bool) -> S3Client:
 
 
 @contextlib.contextmanager
-def seaweedfs(folder: Path) -> Iterator[S3Server]:
-    """Run `weed mini` with only its S3 gateway open, its files below *folder*."""
+def seaweedfs(folder: Path, *, more_keys: Sequence[str] = ()) -> Iterator[S3Server]:
+    """
+    Run `weed mini` with only its S3 gateway open, its files below *folder*.
+
+    Args:
+        more_keys: It takes these too; the secret of KEY is "KEY-secret".
+    """
     identities = folder / "identities.json"
-    credentials = {"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}
-    identity = {"name": "test", "credentials": [credentials], "actions": ["Admin"]}
+    credentials = [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}]
+    credentials += [{"accessKey": key, "secretKey": f"{key}-secret"} for key in more_keys]
+    identity = {"name": "test", "credentials": credentials, "actions": ["Admin"]}
     identities.write_text(json.dumps({"identities": [identity]}))
 
     # Port and gRPC port (by default port + 10,000) of each part; no two servers may meet.

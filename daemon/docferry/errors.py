@@ -7,6 +7,7 @@ DocferryError
 ├── TemporaryError          the same call may succeed later (5xx, lock, damaged body); retried
 │   ├── FullError           a disk is full: wait for room, not for the file
 │   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
+│   │   └── RefusedKeysError    it answers, and takes none of our keys: a person renews them
 │   └── ThrottledError      the store asks for less (SlowDown, 503): fewer at a time, then again
 ├── PermanentError          the same call will fail again; a row that a person sees
 │   ├── ReadOnlyError       a file system takes no writes: a person mounts it otherwise
@@ -45,6 +46,10 @@ class FullError(TemporaryError):
 
 class UnreachableError(TemporaryError):
     """The whole side does not answer (refused, timed out, unmounted). Wait for the side."""
+
+
+class RefusedKeysError(UnreachableError):
+    """The whole side takes none of our keys. It is no file's fault: wait until they are renewed."""
 
 
 class ThrottledError(TemporaryError):

@@ -33,6 +33,9 @@ EVENTS = frozenset(
         # the daemon
         "audit.failed",
         "audit.written",
+        "config.refused",
+        "config.reloaded",
+        "config.waits",
         "config.warned",
         "daemon.hung",
         "daemon.started",
@@ -184,6 +187,11 @@ def configure(
     for library in _QUIET:  # some set a level of their own when they are imported
         logging.getLogger(library).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+
+
+def set_level(level: str) -> None:
+    """Write from *level* on, and leave all else as `configure` has set it up."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -165,6 +165,10 @@ DISK_SHORT = _gauge(
 SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
 
 
+CONFIG_GOOD = _gauge("config_last_reload_successful", "0: a newer configuration is refused.")
+CONFIG_AT = _gauge("config_last_reload_success_timestamp_seconds", "When it was read last.")
+
+
 @cache
 def operation_meters(mirror: str, kind: str) -> tuple[Counter, Histogram]:
     """Give what counts and times done operations: found by labels once, not every time."""

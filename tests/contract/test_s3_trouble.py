@@ -19,6 +19,7 @@ from contract.strangers import Stranger
 from docferry.errors import (
     DocferryError,
     PermanentError,
+    RefusedKeysError,
     StaleError,
     TemporaryError,
     ThrottledError,
@@ -263,7 +264,7 @@ def strict(request: pytest.FixtureRequest) -> S3Server:
 def test_a_wrong_secret_is_told_without_the_secret(strict: S3Server) -> None:
     wrong = replace(s3_options(strict), secret_access_key=SECRET)
 
-    with pytest.raises(PermanentError, match="secret access key is not") as raised:
+    with pytest.raises(RefusedKeysError, match="secret access key is not") as raised:
         S3Storage(wrong, BUCKET).check_bucket()
 
     assert SECRET not in str(raised.value)
@@ -273,7 +274,7 @@ def test_a_wrong_secret_is_told_without_the_secret(strict: S3Server) -> None:
 def test_an_unknown_key_is_told(strict: S3Server) -> None:
     wrong = replace(s3_options(strict), access_key_id="nobody")
 
-    with pytest.raises(PermanentError, match="does not know the access key"):
+    with pytest.raises(RefusedKeysError, match="does not know the access key"):
         S3Storage(wrong, BUCKET).check_bucket()
 
 

@@ -107,6 +107,10 @@ CASES = {
         (polls("0+60x150", 30), False),
         (polls("0+0x150", 3600), False),  # it polls but once an hour
     ],
+    "DocferryCanariesLate": [
+        ([of_docs("canaries_late", "2+0x150")], True),
+        ([of_docs("canaries_late", "1+0x150")], False),
+    ],
     "DocferryUnsyncedOld": [
         ([of_docs("oldest_dirty_path_seconds", "0+60x150")], True),
         ([of_docs("oldest_dirty_path_seconds", "3500+0x150")], False),
@@ -148,6 +152,10 @@ CASES = {
         (certificate(10 * _DAY), True),
         (certificate(0), True),  # it has ended
         (certificate(20 * _DAY), False),
+    ],
+    "DocferryConfigRefused": [
+        ([series("docferry_config_last_reload_successful", "0+0x150")], True),
+        ([series("docferry_config_last_reload_successful", "1+0x150")], False),
     ],
     "DocferryCredentialsExpiring": [
         (keys("9100+0x150"), True),

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 WITH_SYSTEMD = Path(__file__).with_name("with-systemd")
 WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.05
+_TAIL = 6000  # so much of the journal a failure shows
 _HOME = "/usr/lib/docferry"
 
 #: Runs what comes in, a line each, and answers with a line.
@@ -69,7 +70,7 @@ class Machine:
         """Run *command*, give what it prints; *code* None: any will do."""
         ended = self.ended(*command, stdin=stdin)
         if code is not None and ended.returncode != code:
-            raise AssertionError(f"{ended}\n{self.journal() if command[0] != 'journalctl' else ''}")
+            raise AssertionError(f"{ended}\n{self.journal()[-_TAIL:]}")
         return ended.stdout
 
     def ended(self, *command: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -141,4 +142,4 @@ class Machine:
             wait_for(what, timeout_s, every_s=_LOOK_EVERY_S)
         except AssertionError as error:
             facts = self.show("ActiveState", "SubState", "Result", "StatusText", "NRestarts")
-            raise AssertionError(f"{error}: {facts}\n{self.journal()[-6000:]}") from None
+            raise AssertionError(f"{error}: {facts}\n{self.journal()[-_TAIL:]}") from None

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from alert_rules import DASHBOARD, RULES, rules, unknown_in
+from alert_rules import DASHBOARD, rules, unknown_in
 from processes import wait_for
 from system.conftest import NewSite
-from system.daemon import Daemon, free_port
+from system.daemon import Daemon
+from system.monitoring import prometheus
 
 pytestmark = pytest.mark.tools("prometheus", "promtool")
 
@@ -32,8 +29,10 @@ with = "text"
 """
 #: What stands for a dashboard's variables.
 _VARIABLES = {"$instance": ".*", "$mirror": ".*", "$__rate_interval": "1m"}
-#: Nothing fails here, no certificate is shown, and what is counted once has no rate yet.
+#: Nothing fails here, no mirror has a canary, no certificate is shown, and what is counted once
+#: has no rate yet.
 _MAY_BE_EMPTY = {
+    "Canaries",
     "Failed tries",
     "Ended",
     "One conversion",
@@ -41,68 +40,6 @@ _MAY_BE_EMPTY = {
     "Bucket to folder",
     "Age of the ledger's snapshot",
 }
-
-
-class Prometheus:
-    """One that scrapes docferry every 100 ms."""
-
-    def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}"
-
-    def ask(self, expression: str) -> list[Any]:
-        """
-        Raises:
-            HTTPError: It cannot read *expression*.
-        """
-        found: list[Any] = self._get("/api/v1/query?" + urlencode({"query": expression}))["result"]
-        return found
-
-    def alerts(self) -> dict[str, str]:
-        """Give the health of each rule, by its name."""
-        [group] = self._get("/api/v1/rules")["groups"]
-        return {rule["name"]: rule["health"] for rule in group["rules"]}
-
-    def is_ready(self) -> bool:
-        try:
-            return bool(self.ask("rate(process_cpu_seconds_total[1m])"))
-        except OSError:
-            return False
-
-    def _get(self, page: str) -> Any:
-        with urllib.request.urlopen(self._url + page, timeout=10) as answer:
-            return json.load(answer)["data"]
-
-
-@contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
-    port = free_port()
-    config = {
-        "global": {"scrape_interval": "100ms", "evaluation_interval": "100ms"},
-        "rule_files": [str(RULES)],
-        "scrape_configs": [
-            {
-                "job_name": "docferry",
-                "static_configs": [{"targets": [f"127.0.0.1:{target}"]}],
-            }
-        ],
-    }
-    (folder / "prometheus.yml").write_text(json.dumps(config))  # which is YAML
-    command = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=log) as process,
-    ):
-        try:
-            started = Prometheus(port)
-            wait_for(started.is_ready, 30.0)
-            yield started
-        finally:
-            process.kill()
 
 
 @pytest.fixture

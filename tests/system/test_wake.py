@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from docferry.app.daemon import PEOPLE_EVERY_S
+from docferry.app.one_mirror import PEOPLE_EVERY_S
 from system.daemon import Site
 
 

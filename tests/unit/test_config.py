@@ -299,7 +299,8 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
     certificate = tmp_path / "client.pem"
     certificate.touch()
 
-    full = file.load(_uncommented().replace("/etc/docferry/client.pem", str(certificate)))
+    text = _uncommented().replace("/etc/docferry/client.pem", str(certificate))
+    full = file.load(text.replace("/etc/docferry/credentials", str(tmp_path)))
 
     assert full.mirrors.pop("processed").prefix == "processed/"
     assert full.drops["scans"] == DropConfig(
@@ -319,10 +320,11 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
         options={"quality": "high", "pages": 10, "draft": False},
         client_certificate=certificate,
     )
+    assert full.credentials_dir == tmp_path
     assert full.log_file == pathlib.Path("/var/log/docferry/docferry.log")
     assert full.audit_path == pathlib.Path("/var/log/docferry/audit.jsonl")
     assert shipped.audit_path == shipped.state_dir / "audit.jsonl"
-    full = replace(full, log_file=None, audit_file=None)
+    full = replace(full, credentials_dir=None, log_file=None, audit_file=None)
     assert replace(full, drops={}, converts=(), converters=shipped.converters) == shipped
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from docferry.core.outage import LONGEST_PAUSE_S, health_after, pause_after
+from docferry.engine.outage import Outage
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
     PermanentError,
+    RefusedKeysError,
     TemporaryError,
     ThrottledError,
     UnreachableError,
@@ -46,9 +48,25 @@ def test_what_was_under_way_when_it_began_does_not_make_the_pause_longer() -> No
         (TemporaryError(""), MirrorHealth.WAITING),
         (PermanentError(""), MirrorHealth.BLOCKED),
         (BlockedPathError(""), MirrorHealth.BLOCKED),
+        (RefusedKeysError(""), MirrorHealth.BLOCKED),  # a person must act
     ],
 )
 def test_what_broke_off_a_round_says_how_the_mirror_is(
     error: DocferryError, health: MirrorHealth
 ) -> None:
     assert health_after(error) is health
+
+
+def test_a_side_that_may_have_changed_its_mind_is_asked_at_once() -> None:
+    outage = Outage()
+    for _ in range(100):
+        outage.ask_now()
+        outage.note()
+        if outage.wait_s > 5:
+            break
+    assert outage.wait_s > 5
+
+    outage.ask_now()
+
+    assert outage.wait_s == 0
+    assert outage.is_on  # until it has answered

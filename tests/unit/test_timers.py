@@ -127,3 +127,19 @@ def test_a_second_timer_of_a_name_replaces_the_first(timers: Timers) -> None:
 
 def test_timers_that_never_started_can_be_stopped() -> None:
     Timers().stop()
+
+
+def test_a_timer_that_is_removed_calls_no_more(timers: Timers) -> None:
+    gone, stays = Calls(), Calls()
+    timers.every(OFTEN_S, "gone", gone)
+    timers.every(OFTEN_S, "stays", stays)
+    timers.start()
+    gone.wait_for(1)
+
+    timers.remove("gone")
+    timers.remove("was never there")
+
+    stays.wait_for(2)
+    before = gone.count
+    stays.wait_for(5)
+    assert gone.count <= before + 1  # one may have been under way

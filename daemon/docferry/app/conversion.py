@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from docferry.app.chains import chains_of
 from docferry.app.rules_told import shapes_of
@@ -20,6 +22,7 @@ from docferry.engine.loop import MirrorLoop
 from docferry.engine.put_result import Target
 from docferry.engine.timers import Timers
 from docferry.engine.worker import Worker
+from docferry.errors import TemporaryError
 from docferry.job import BreakerState, ConverterRow, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -43,57 +46,79 @@ class Conversions:
         config: Config,
         ledger: Ledger,
         sides: Mapping[str, Sides],
+        loops: Mapping[str, MirrorLoop],
         now: Callable[[], datetime],
         *,
         room: Callable[[int], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """
         Args:
+            sides, loops: Of the mirrors that run at the moment they are asked for.
             room: Entered with the size of a document before it is staged; raises FullError.
         """
-        self._config = config
-        self._room = room
         self._ledger = ledger
-        self._sides = sides
+        self._loops = loops
         self._now = now
-        self._loops: Mapping[str, MirrorLoop] = {}
-        self._targets: dict[str, Target] = {}
         self._chains = chains = chains_of(config)
         self.rules = chains.rules
-        self._takers = {options.to_mirror for options in config.converts}
+        self.takers = {options.to_mirror for options in config.converts}
+        self._stepping = threading.Lock()
+        self._is_retired = False
         self._claims = Claims(ledger, shapes_of(config))
         self._backlog = Backlog(ledger, self.rules, now, paused=chains.paused)
         self._worker = Worker(
             ledger,
             chains.conversions,
-            targets=self._targets,
-            contents_of=self._contents_of,
+            targets=_Targets({rule.to_mirror for rule in self.rules}, sides, loops),
+            contents_of=Sources({rule.from_mirror for rule in self.rules}, sides, room).contents_of,
             folder=config.state_dir / "work",
             now=now,
         )
 
-    def start(
-        self,
-        on_exit: ExitStack,
-        loops: Mapping[str, MirrorLoop],
-        time_left_s: Callable[[], float],
-    ) -> None:
-        """Start the worker, if there is a rule; *on_exit* stops it."""
-        self._loops = loops
-        for rule in self.rules:
-            self._targets[rule.to_mirror] = self._target(rule.to_mirror)
-        self._tell_converters()
-        if not self.rules:
-            self._worker.prepare()  # what a rule that is gone has left running
-            return
-        self._worker.start()
-        on_exit.callback(lambda: self._worker.stop(time_left_s()))
+    def start(self, *, takes_over: bool = True) -> None:
+        """
+        Start the worker, if there is a rule.
 
-    def start_timers(self, timers: Timers) -> None:
-        """Have done what is to be done now and then."""
+        Args:
+            takes_over: From an earlier daemon. Else from others that this daemon had until now.
+        """
+        self._tell_converters()
+        if self.rules:
+            self._worker.start(takes_over=takes_over)
+        elif takes_over:
+            self._worker.prepare()  # what a rule that is gone has left running
+
+    def start_timers(self, timers: Timers, *, at_once: bool = True) -> None:
+        """
+        Have done what is to be done now and then.
+
+        Args:
+            at_once: Else the backlog waits for a while: an operation that was about to end may
+                yet have queued a job of a rule that is gone.
+        """
         timers.every(EXPIRY_EVERY_S, "job-expiry", self._expire)
         timers.every(LEASES_EVERY_S, "job-leases", self._worker.requeue_expired)
-        timers.every(BACKLOG_EVERY_S, "job-backlog", self._step_backlog, at_once=True)
+        timers.every(BACKLOG_EVERY_S, "job-backlog", self._step_backlog, at_once=at_once)
+
+    def stop(self, timeout_s: float) -> None:
+        """End what runs, and wait for it."""
+        if self.rules:
+            self._worker.stop(timeout_s)
+
+    def retire(self) -> None:
+        """Begin nothing more: other rules follow. What is begun is seen through, see `is_over`."""
+        with self._stepping:
+            self._is_retired = True
+        self._worker.retire()
+
+    def is_over(self) -> bool:
+        """Say whether all that was begun has ended, once it is retired."""
+        return not self._worker.is_at_work and self._worker.stop(0.0)
+
+    @property
+    def are_some_broken(self) -> bool:
+        """Whether a converter could not be had: by now it may be there."""
+        return bool(self._chains.broken)
 
     def wake(self) -> None:
         """There are new jobs."""
@@ -102,7 +127,7 @@ class Conversions:
     def with_origins(self, mirror: str, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Tell results apart from what people have put to a mirror that takes results."""
         new = [outcome.version for outcome in outcomes if outcome.version is not None]
-        if not new or mirror not in self._takers:
+        if not new or mirror not in self.takers:
             return outcomes
         claimed = [(each.version, each.claimed) for each in outcomes]
         believed = self._claims.believe([(row, said) for row, said in claimed if row and said])
@@ -137,10 +162,11 @@ class Conversions:
         if not all(loop.is_proven or loop.has_given_up for loop in self._loops.values()):
             return
         until_s = time.monotonic() + BACKLOG_FOR_S
-        while self._backlog.step():
-            self._worker.wake()
-            if time.monotonic() > until_s:
-                return
+        with self._stepping:
+            while not self._is_retired and self._backlog.step():
+                self._worker.wake()
+                if time.monotonic() > until_s:
+                    return
         self._worker.wake()
 
     def _expire(self) -> None:
@@ -161,16 +187,57 @@ class Conversions:
             row = ConverterRow(name, BreakerState.OPEN, reason, self._now(), None)
             self._ledger.converters.put(row)
 
-    # Where things are.
 
-    def _contents_of(self, mirror: str) -> _WithRoom:
-        return _WithRoom(self._sides[mirror].contents, self._room)
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """
+    Where the documents are.
 
-    def _target(self, mirror: str) -> Target:
-        loop = self._loops[mirror]
-        return Target(
-            self._sides[mirror].local, loop.mark, lambda: _trouble(loop), loop.is_on_its_way
-        )
+    Args:
+        names: Of the mirrors that rules take documents from.
+        sides: Of those that run at the moment.
+    """
+
+    names: Collection[str]
+    sides: Mapping[str, Sides]
+    room: Callable[[int], AbstractContextManager[object]]
+
+    def contents_of(self, mirror: str) -> _WithRoom:
+        """
+        Raises:
+            TemporaryError: The mirror does not run just now.
+            KeyError: There is no such mirror.
+        """
+        sides = self.sides.get(mirror)
+        if sides is None and mirror in self.names:
+            raise TemporaryError(_anew(mirror))  # else its documents would count as gone
+        return _WithRoom(self.sides[mirror].contents, self.room)
+
+
+class _Targets(Mapping[str, Target]):
+    """The mirrors that results go to, as far as they run at the moment."""
+
+    def __init__(
+        self, names: Collection[str], sides: Mapping[str, Sides], loops: Mapping[str, MirrorLoop]
+    ) -> None:
+        self._names = names
+        self._sides = sides
+        self._loops = loops
+        self._last: dict[str, Target] = {}
+
+    def __getitem__(self, mirror: str) -> Target:
+        loop, sides = self._loops.get(mirror), self._sides.get(mirror)
+        if loop is None or sides is None:
+            return replace(self._last[mirror], trouble=partial(_anew, mirror))
+        target = Target(sides.local, loop.mark, partial(_trouble, loop), loop.is_on_its_way)
+        self._last[mirror] = target
+        return target
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +266,10 @@ def _with_origin(
     is_claimed = version.id in believed
     origin = origin_of(version.origin, is_result=is_result, is_claimed=is_claimed)
     return replace(outcome, version=replace(version, origin=origin))
+
+
+def _anew(mirror: str) -> str:
+    return f"mirror {mirror} is being started anew"
 
 
 def _trouble(loop: MirrorLoop) -> str | None:

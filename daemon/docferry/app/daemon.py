@@ -1,58 +1,40 @@
-"""The daemon: build every object, start and stop them in order."""
+"""The daemon: what there is one of, built, started and stopped in order; and reloads."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from functools import partial
 
 from docferry import metrics, notify
 from docferry.app.audit import AuditKeeper
-from docferry.app.canaries import canary_of
-from docferry.app.conversion import Conversions
-from docferry.app.disks import Disks
-from docferry.app.drops import start_drops
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.housekeeping import start_housekeeping
-from docferry.app.keepers import Keepers
 from docferry.app.machine import LOOK_EVERY_S, Machine
 from docferry.app.mirrors import LEDGER_NAME
-from docferry.app.prepare import Preparation
-from docferry.app.sides import Clock, Sides, UlidSource, note_mirror, open_sides
+from docferry.app.parts import STOP_WITHIN_S, Parts
+from docferry.app.reload import Reloads
+from docferry.app.sides import Clock, UlidSource
 from docferry.app.supervision import BEAT_EVERY_S, Pool, Supervision
 from docferry.app.wake import WakeUps
-from docferry.config import Config
-from docferry.core.rules import jobs_for
-from docferry.engine.canary import Canary
-from docferry.engine.consider import Tools
-from docferry.engine.gate import Gate
-from docferry.engine.look import Looks
+from docferry.config import Config, Reading, Source
 from docferry.engine.loop import MirrorLoop
-from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
-from docferry.engine.watch import Watch, log_loss
-from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.ledger.damage import refuse_damaged
 from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
-from docferry.model import MirrorHealth, VersionRow
+from docferry.model import MirrorHealth
 from docferry.web.probes import Probes
 
 log = get_logger(__name__)
 
-#: How often the loops look whether a person has decided about a hold, or asked for something,
-#: if no wake-up tells them.
-PEOPLE_EVERY_S = 2.0
-WATCH_CHECK_EVERY_S = 2.0
-SILENCE_EVERY_S = 1.0
-TIDY_EVERY_S = 6 * 3600.0
-#: After the last of it, `docferry run` ends whatever still waits for an answer.
-STOP_WITHIN_S = 5.0
-LOOKERS = 8
+#: How often it is looked whether files with secrets have changed; they count once they rest.
+SECRETS_EVERY_S = 2.0
+#: How often it is looked whether what takes long to end has ended.
+ENDED_EVERY_S = 0.5
+AUDIT_EVERY_S = 2.0
 _ONCE_STEP_S = 0.02
 
 
@@ -61,6 +43,7 @@ class Daemon:
     Everything that runs. A context manager: leaving it stops all, in the reverse order.
 
     Args:
+        source: Where to read the configuration again; None: there are no reloads.
         is_rebuilt: The ledger is fresh from the buckets, and the folders are to follow:
             nothing is tried out in a store before, nothing converted, and no archive brought up.
 
@@ -69,17 +52,23 @@ class Daemon:
             or it is damaged.
     """
 
-    def __init__(self, config: Config, *, is_rebuilt: bool = False) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: Config | Reading,
+        *,
+        source: Source | None = None,
+        is_rebuilt: bool = False,
+    ) -> None:
+        self._reading = config if isinstance(config, Reading) else Reading("", config)
+        self._source = source
         self._is_rebuilt = is_rebuilt
         self._on_exit = ExitStack()
-        self.loops: dict[str, MirrorLoop] = {}
-        self._sides: dict[str, Sides] = {}
-        self._canaries: dict[str, Canary] = {}
-        self._threads: dict[str, _Threads] = {}
         self._timers = Timers()
-        self._supervision = Supervision(self.loops, self._pools)
+        self._reloads: Reloads | None = None
+        self._woken = threading.Event()
         self._stop = threading.Event()
+        self._is_reload_asked = threading.Event()
+        self._are_secrets_new = threading.Event()
         self._stop_by_s = 0.0  # monotonic; set when the end begins
 
     def __enter__(self) -> Daemon:
@@ -92,10 +81,14 @@ class Daemon:
     def __exit__(self, *exc_info: object) -> None:
         log.info("daemon.stopping")
         self._stop_by_s = time.monotonic() + STOP_WITHIN_S
-        for loop in self.loops.values():
-            loop.stop()  # now: it need not wait for the end of what is stopped before it
+        self._parts.begin_stop()  # now: it need not wait for the end of what is stopped before it
         self._on_exit.close()
         log.info("daemon.stopped")
+
+    @property
+    def loops(self) -> Mapping[str, MirrorLoop]:
+        """The loops of the mirrors that run at the moment."""
+        return self._parts.loops
 
     def run(self, *, once: bool) -> bool:
         """
@@ -105,28 +98,31 @@ class Daemon:
             Whether every mirror was in step at the end.
         """
         if once:
-            self._start_loops()
+            self._parts.start_once()
             self._wait_until_quiet()
             if not self._is_rebuilt:
-                self._keepers.run_once()
+                self._parts.run_keepers_once()
         else:
-            self._start_watching()
             self._start_probes()  # before anything travels: it may be refused
-            self._start_loops()
-            self._keepers.start(self._timers, self._on_exit, self._time_left_s)
+            self._parts.start()
+            self._start_reloads()
             self._start_timers()
             self._start_wake_ups()
-            self._start_drops()
-            self._start_canaries()
             log.info("daemon.started", mirrors=sorted(self.loops))
-            notify.ready(self._supervision.line())
-            self._stop.wait()
+            notify.ready(self._status())
+            self._serve()
         return all(loop.facts.health is MirrorHealth.IN_STEP for loop in self.loops.values())
 
     def stop(self) -> None:
-        """Ask `run` to return."""
+        """Ask `run` to return. For any thread."""
         self._supervision.end()
         self._stop.set()
+        self._woken.set()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read anew. For any thread; often is no more than once."""
+        self._is_reload_asked.set()
+        self._woken.set()
 
     # Building.
 
@@ -136,146 +132,72 @@ class Daemon:
         refuse_damaged(config.state_dir / LEDGER_NAME)
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
         last = self._ledger.versions.last()
-        self._new_ulid = UlidSource(after=last and last[0])
-        self._now = Clock(after=last and last[1])
-        self._audit = AuditKeeper(self._ledger, config.audit_path, self._now)
+        now = Clock(after=last and last[1])
+        self._audit = AuditKeeper(self._ledger, config.audit_path, now)
         on_exit.callback(self._audit)  # after all that writes
         self._audit.note_configuration(config)
-        self._disks = Disks(config, self._ledger, self.loops)
-        self._conversions = Conversions(
-            config, self._ledger, self._sides, self._now, room=self._disks.for_conversion
-        )
-        self._keepers = Keepers(self._ledger, self._new_ulid, self._now)
-        for name in config.mirrors:
-            self._build_mirror(name)
-        on_exit.callback(self._stop_loops)
-
-    def _build_mirror(self, name: str) -> None:
-        options = self._config.mirrors[name]
-        sides = open_sides(
-            self._config,
-            name,
+        self._parts = Parts(
+            config,
             self._ledger,
-            self._new_ulid,
-            connections=self._config.transfers,
-            is_daemon=True,
-            room=self._disks.room_in(name, options.local),
-            now=self._now,
+            UlidSource(after=last and last[0]),
+            now,
+            self._timers,
+            is_rebuilt=self._is_rebuilt,
         )
-        note_mirror(self._ledger, options)
-        preparation = Preparation(sides, self._ledger, is_rebuilt=self._is_rebuilt)
-        self._on_exit.callback(preparation.release)
-        preparation.at_start()
-        threads = self._threads_of(options.store)
-        tools = Tools(
-            options,
-            self._ledger,
-            sides.local,
-            threads.carry,
-            threads.looks,
-            threads.gate,
-            sides.aliases,
-            self._jobs_for,
-            self._new_ulid,
-            preparation,
-            self._conversions.wake,
-            on_asked=partial(self._keepers.asked, name),
-            on_displaced=partial(self._keepers.poke, name, "bring-up"),
-            on_remote_change=partial(self._keepers.remote_changed, name),
-            with_origins=partial(self._conversions.with_origins, name),
-            now=self._now,
-        )
-        self._sides[name] = sides
-        self.loops[name] = loop = MirrorLoop(tools, sides.executor, sides.places)
-        self._keepers.add(sides, lambda: loop.is_proven)
-        canary = canary_of(
-            sides, loop, self._ledger, lambda: self._conversions.rules, self._new_ulid
-        )
-        if canary is not None:
-            self._canaries[name] = canary
+        self._supervision = Supervision(self.loops, self._pools)
+        on_exit.callback(self._parts.stop, self._time_left_s)
+        self._parts.build()
 
-    def _jobs_for(self, version: VersionRow) -> tuple[NewJob, ...]:
-        return jobs_for(version, self._conversions.rules)
-
-    def _threads_of(self, store: str) -> _Threads:
-        if store not in self._threads:
-            self._threads[store] = threads = _Threads(self._config.transfers)
-            self._on_exit.callback(threads.shutdown)
-        return self._threads[store]
+    @property
+    def _config(self) -> Config:
+        """The configuration in force."""
+        return self._reading.config if self._reloads is None else self._reloads.config
 
     def _pools(self) -> Iterator[tuple[str, Pool]]:
-        for store, threads in self._threads.items():
+        for store, threads in self._parts.threads.items():
             yield f"store {store} that carry", threads.carry
             yield f"store {store} that look", threads.look
 
     # Starting.
 
-    def _start_loops(self) -> None:
-        if not self._is_rebuilt:
-            self._conversions.start(self._on_exit, self.loops, self._time_left_s)
-        for loop in self.loops.values():
-            loop.start()
-
-    def _start_watching(self) -> None:
-        for name, loop in self.loops.items():
-            options = self._config.mirrors[name]
-            watch = Watch(options.local, loop.mark, partial(_rescan, loop), kind=options.watch)
-            watch.start()
-            self._on_exit.callback(watch.stop)
-            check = _WatchCheck(name, watch, self._ledger)
-            self._timers.every(WATCH_CHECK_EVERY_S, f"watch-{name}", check, at_once=True)
+    def _start_reloads(self) -> None:
+        if self._source is None:
+            return
+        self._reloads = Reloads(
+            self._source,
+            self._reading,
+            self._parts,
+            self._ledger,
+            self._stop.wait,
+            self._status,
+            self._audit.note_configuration,
+        )
+        look = _SecretsCheck(self._reloads, self._on_new_secrets)
+        self._timers.every(SECRETS_EVERY_S, "secrets", look, at_once=True)
 
     def _start_timers(self) -> None:
-        for name, loop in self.loops.items():
-            options = self._config.mirrors[name]
-            self._every(options.poll_s, name, loop, Run.POLL)
-            self._every(options.rescan_s, name, loop, Run.RESCAN)
-            self._timers.every(PEOPLE_EVERY_S, f"people-{name}", partial(_ask_people, loop))
-            self._every(TIDY_EVERY_S, name, loop, Run.TIDY)
-            self._timers.every(SILENCE_EVERY_S, f"silence-{name}", loop.tell_silence)
-        self._disks.start(self._timers)
         start_housekeeping(
-            self._config,
+            lambda: self._config,
             self._ledger,
-            self._sides,
-            lambda: {rule.recipe for rule in self._conversions.rules},
+            self._parts.sides,
+            lambda: {rule.recipe for rule in self._parts.conversions.rules},
             self._timers,
         )
-        if not self._is_rebuilt:
-            self._conversions.start_timers(self._timers)
-        self._timers.every(PEOPLE_EVERY_S, "audit", self._audit, at_once=True)
+        self._timers.every(AUDIT_EVERY_S, "audit", self._audit, at_once=True)
         if notify.is_heard():
             self._timers.every(BEAT_EVERY_S, "supervision", self._supervision.beat)
         self._timers.start()
         self._on_exit.callback(self._timers.stop)
 
-    def _every(self, seconds: float, name: str, loop: MirrorLoop, run: Run) -> None:
-        self._timers.every(seconds, f"{run}-{name}", partial(loop.request, run))
-
     def _start_wake_ups(self) -> None:
-        wake_ups = WakeUps(self._config.state_dir, self._ask_all)
+        wake_ups = WakeUps(self._config.state_dir, self._parts.ask_people)
         wake_ups.start()
         self._on_exit.callback(wake_ups.stop)
-
-    def _ask_all(self) -> None:
-        for loop in self.loops.values():
-            _ask_people(loop)
-        self._conversions.wake()
-
-    def _start_drops(self) -> None:
-        start_drops(
-            self._config, self._sides, self.loops, self._ledger, self._on_exit, self._time_left_s
-        )
-
-    def _start_canaries(self) -> None:
-        for canary in self._canaries.values():
-            canary.start()
-            self._on_exit.callback(partial(_stop_canary, canary, self._time_left_s))
 
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:
             return
-        machine = Machine(lambda: self._config, self._sides, self._ledger.path)
+        machine = Machine(lambda: self._config, self._parts.sides, self._ledger.path)
         self._timers.every(LOOK_EVERY_S, "machine", machine.look, at_once=True)
         figures = metrics.LiveFigures(
             lambda: mirror_figures(self.loops, self._ledger),
@@ -288,17 +210,43 @@ class Daemon:
             self._config.metrics_address,
             self._config.metrics_port,
             lambda: is_alive(self.loops),
-            lambda: readiness(self.loops, self._canaries),
+            lambda: readiness(self.loops, self._parts.canaries),
         )
         probes.start()
         self._on_exit.callback(probes.stop)
 
-    # Stopping.
+    # In between.
 
-    def _stop_loops(self) -> None:
-        for loop in self.loops.values():
-            if not loop.join(self._time_left_s()):
-                log.warning("mirror.stuck", mirror=loop.name, after_s=STOP_WITHIN_S)
+    def _serve(self) -> None:
+        """Carry out reloads until the end. The last one that is asked for counts."""
+        while not self._stop.is_set():
+            self._woken.wait(None if self._parts.is_settled else ENDED_EVERY_S)
+            self._woken.clear()
+            if self._reloads is not None and not self._stop.is_set():
+                self._reload(self._reloads)
+            if not self._stop.is_set():  # or it would begin what is to end
+                self._parts.go_on()
+
+    def _reload(self, reloads: Reloads) -> None:
+        if self._is_reload_asked.is_set():
+            self._is_reload_asked.clear()  # first: who asks from now on has another one
+            self._are_secrets_new.clear()
+            reloads.reload(only_secrets=False)
+        elif self._are_secrets_new.is_set():
+            self._are_secrets_new.clear()
+            reloads.reload(only_secrets=True)
+
+    def _on_new_secrets(self) -> None:
+        self._are_secrets_new.set()
+        self._woken.set()
+
+    def _status(self) -> str:
+        """Say how the daemon is, in a line."""
+        if self._reloads is not None:
+            self._supervision.remark = self._reloads.remark
+        return self._supervision.line()
+
+    # Stopping.
 
     def _time_left_s(self) -> float:
         """Say how long whoever is to end may still take: one time for all of them."""
@@ -308,60 +256,20 @@ class Daemon:
         while not self._stop.wait(_ONCE_STEP_S):
             loops = self.loops.values()
             is_over = all(loop.has_given_up or loop.is_quiet() for loop in loops)
-            if is_over and (self._is_rebuilt or self._conversions.is_quiet()):
+            if is_over and (self._is_rebuilt or self._parts.conversions.is_quiet()):
                 return
 
 
-class _Threads:
-    """
-    The threads of one store, and how many of them may work at a time.
+class _SecretsCheck:
+    """Looks whether files with secrets have changed, and says so once they rest."""
 
-    Of one store: where it hangs, all of them may wait for an answer for minutes.
-    """
-
-    def __init__(self, transfers: int) -> None:
-        self.carry = Pool(transfers, "carry")
-        self.gate = Gate(transfers)
-        self.look = Pool(LOOKERS, "look")
-        self.looks = Looks(self.look, Gate(LOOKERS))
-
-    def shutdown(self) -> None:
-        for pool in (self.carry, self.look):
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-class _WatchCheck:
-    """Looks after a watch, and shows what is wrong with it among the mirror's problems."""
-
-    def __init__(self, mirror: str, watch: Watch, ledger: Ledger) -> None:
-        self._mirror = mirror
-        self._watch = watch
-        self._ledger = ledger
-        self._shown: str | None = ""  # not known: an earlier daemon's problem may stand there
+    def __init__(self, reloads: Reloads, on_change: Callable[[], None]) -> None:
+        self._reloads = reloads
+        self._on_change = on_change
+        self._read = self._seen = reloads.state_of_secrets()
 
     def __call__(self) -> None:
-        self._watch.check()
-        problem = self._watch.state.problem
-        if problem == self._shown:
-            return
-        self._shown = problem
-        if problem is None:
-            self._ledger.problems.clear(self._mirror, [""])
-            return
-        self._ledger.problems.put(
-            self._mirror, "", kind="watch", message=problem, at=datetime.now(UTC), retry_at=None
-        )
-
-
-def _stop_canary(canary: Canary, time_left_s: Callable[[], float]) -> None:
-    canary.stop(time_left_s())
-
-
-def _ask_people(loop: MirrorLoop) -> None:
-    loop.request(Run.HOLDS)
-    loop.request(Run.ASKED)
-
-
-def _rescan(loop: MirrorLoop, reason: str) -> None:
-    log_loss(reason, mirror=loop.name)
-    loop.request(Run.RESCAN)
+        before, self._seen = self._seen, self._reloads.state_of_secrets()
+        if self._seen == before and self._seen != self._read:
+            self._read = self._seen
+            self._on_change()

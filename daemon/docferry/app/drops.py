@@ -1,14 +1,13 @@
-"""Drop folders, wired to the mirrors they feed."""
+"""A drop folder, wired to the mirror it feeds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 
 from docferry.app.sides import Sides
-from docferry.config import Config, DropConfig
+from docferry.config import DropConfig
 from docferry.core.filters import Filter
 from docferry.core.paths import is_reserved
 from docferry.engine.drop import Destination, DropFolder
@@ -19,27 +18,28 @@ from docferry.model import Attributes, Origin, Path, Token, Ulid
 from docferry.storage.base import Content
 
 
-def start_drops(
-    config: Config,
-    sides: Mapping[str, Sides],
-    loops: Mapping[str, MirrorLoop],
-    ledger: Ledger,
-    on_exit: ExitStack,
-    time_left_s: Callable[[], float],
-) -> None:
-    """Start every drop folder; *on_exit* stops them. A folder that is missing is made."""
-    for drop in config.drops.values():
+class Drop:
+    """A drop folder that is emptied into the mirror that it feeds."""
+
+    def __init__(self, drop: DropConfig, sides: Sides, loop: MirrorLoop, ledger: Ledger) -> None:
+        self.options = drop
+        self.is_leaving = False  #: nobody follows once it is stopped
+        self._feed = _Feed(drop, sides, loop, ledger)
+        self._folder = DropFolder(drop, self._feed.destination())
+
+    def start(self) -> None:
+        """Begin. A folder that is missing is made."""
         with suppress(OSError):  # it says itself, and again, that it cannot be opened
-            drop.folder.mkdir(parents=True, exist_ok=True)
-        feed = _Feed(drop, sides[drop.into], loops[drop.into], ledger)
-        feed.forget_old_problems()
-        folder = DropFolder(drop, feed.destination())
-        folder.start()
-        on_exit.callback(partial(_stop, folder, time_left_s))
+            self.options.folder.mkdir(parents=True, exist_ok=True)
+        self._feed.forget_old_problems()
+        self._folder.start()
 
-
-def _stop(folder: DropFolder, time_left_s: Callable[[], float]) -> None:
-    folder.stop(time_left_s())
+    def stop(self, time_left_s: Callable[[], float]) -> bool:
+        """End after the file under way. False: that takes longer."""
+        is_over = self._folder.stop(time_left_s())
+        if is_over and self.is_leaving:
+            self._feed.forget_old_problems()
+        return is_over
 
 
 class _Feed:

@@ -23,22 +23,26 @@ FILES_EVERY_S = 6 * 3600.0
 
 
 def start_housekeeping(
-    config: Config,
+    config: Callable[[], Config],
     ledger: Ledger,
     sides: Mapping[str, Sides],
     recipes: Callable[[], Collection[str]],
     timers: Timers,
 ) -> None:
-    """Have it done from now on; *recipes* gives those of the rules as they are."""
+    """Have it done from now on; *config* and *recipes* give what is in force at the time."""
     care = LedgerCare(ledger.pruning, recipes, lambda: datetime.now(UTC))
     timers.every(LEDGER_EVERY_S, "housekeeping-ledger", lambda: care.go_on(LEDGER_FOR_S))
     timers.every(
         FILES_EVERY_S,
         "housekeeping-files",
-        lambda: clear_state_dir(config.state_dir, config.mirrors, datetime.now(UTC)),
+        lambda: _clear_state_dir(config()),
         at_once=True,
     )
     timers.every(KEPT_EVERY_S, "housekeeping-kept", lambda: _look_at_kept(sides))
+
+
+def _clear_state_dir(config: Config) -> None:
+    clear_state_dir(config.state_dir, config.mirrors, datetime.now(UTC))
 
 
 def _look_at_kept(sides: Mapping[str, Sides]) -> None:

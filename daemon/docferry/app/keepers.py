@@ -1,9 +1,8 @@
-"""What looks after the past of each mirror: its chores, and when they are done."""
+"""What looks after the past of a mirror: its chores, and when they are done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +18,6 @@ from docferry.engine.patrol import Patrol
 from docferry.engine.retention import Retention
 from docferry.engine.snapshot import Snapshots
 from docferry.engine.strangers import SWEEP_EVERY_S, StoreVersions
-from docferry.engine.timers import Timers
 from docferry.errors import PermanentError
 from docferry.ledger import Ledger
 from docferry.model import Erase, Path, RequestKind, Ulid
@@ -45,108 +43,110 @@ class _Function:
     run: Callable[[Callable[[], bool]], None]
 
 
-class Keepers:
-    """The keepers of all mirrors."""
+class MirrorKeeper:
+    """
+    The keeper of one mirror, with all its chores.
+
+    Args:
+        is_ready: Whether its sides have proven themselves and answer.
+    """
 
     def __init__(
-        self, ledger: Ledger, new_ulid: Callable[[], Ulid], now: Callable[[], datetime]
+        self,
+        sides: Sides,
+        ledger: Ledger,
+        new_ulid: Callable[[], Ulid],
+        now: Callable[[], datetime],
+        is_ready: Callable[[], bool],
     ) -> None:
+        self._sides = sides
         self._ledger = ledger
         self._new_ulid = new_ulid
         self._now = now
-        self._keepers: dict[str, Keeper] = {}
-        self._every_s: dict[str, dict[str, float]] = {}
-        self._store_versions: dict[str, StoreVersions] = {}
-
-    def add(self, sides: Sides, is_ready: Callable[[], bool]) -> None:
-        """
-        Make the keeper of one mirror.
-
-        Args:
-            is_ready: Whether its sides have proven themselves and answer.
-        """
-        options, ledger = sides.options, self._ledger
-        name, bucket_versions = options.name, partial(_bucket_versions, sides)
-        self._store_versions[name] = self._store_versions_of(sides)
+        self._store_versions = self._make_store_versions()
         snapshots = Snapshots(
-            name,
+            sides.options.name,
             ledger,
             sides.remote,
-            every_s=options.snapshot_s,
-            new_ulid=self._new_ulid,
-            now=self._now,
+            every_s=sides.options.snapshot_s,
+            new_ulid=new_ulid,
+            now=now,
         )
-        chores: list[Chore] = [
-            self._store_versions[name],  # first: what seems lost may be found by it
-            BringUp(name, sides.local, sides.remote, ledger, sides.contents),
+        self._keeper = Keeper(sides.options.name, self._chores(snapshots), is_ready)
+        sides.on_request.use(erase=partial(self._erase, self._make_erasure(snapshots)))
+
+    def start(self, every: Callable[[float, str, Callable[[], None]], None]) -> None:
+        """Start it. *every* lets a function be called now, and again after so many seconds."""
+        least_s, most_s = PATROL_EVERY_S
+        patrol_s = min(most_s, max(least_s, self._sides.options.patrol_s / 10))
+        for chore, every_s in (EVERY_S | {Patrol.name: patrol_s}).items():
+            every(every_s, chore, partial(self.poke, chore))
+        self._keeper.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End after the step under way. False: that takes longer than *timeout_s*."""
+        return self._keeper.stop(timeout_s)
+
+    def poke(self, chore: str) -> None:
+        """Let a chore be done soon."""
+        self._keeper.poke(chore)
+
+    def remote_changed(self, paths: Sequence[Path]) -> None:
+        """Look what else the bucket has held at *paths*."""
+        self._store_versions.changed(paths)
+        self.poke(StoreVersions.name)
+
+    def asked(self, kind: RequestKind) -> None:
+        """Do what was asked for of the whole mirror."""
+        self.poke(kind.value)
+
+    def run_once(self) -> None:
+        """Do now what is not to be left for a daemon that stays."""
+        self._keeper.run_now(ONCE)
+
+    def _chores(self, snapshots: Snapshots) -> list[Chore]:
+        sides, options, ledger = self._sides, self._sides.options, self._ledger
+        return [
+            self._store_versions,  # first: what seems lost may be found by it
+            BringUp(options.name, sides.local, sides.remote, ledger, sides.contents),
             Retention(
-                name,
+                options.name,
                 options.retention,
                 sides.places,
                 ledger,
-                bucket_versions=bucket_versions,
+                bucket_versions=partial(_bucket_versions, sides),
                 now=_by_the_clock,
             ),
             snapshots,
             _Function("snapshot-now", snapshots.take_if_changed),
             Patrol(options, sides.places, ledger, sides.contents, self._new_ulid, self._now),
         ]
-        least_s, most_s = PATROL_EVERY_S
-        patrol_s = min(most_s, max(least_s, options.patrol_s / 10))
-        self._every_s[name] = EVERY_S | {Patrol.name: patrol_s}
-        self._keepers[name] = keeper = Keeper(name, chores, is_ready)
-        erasure = Erasure(
-            name,
+
+    def _make_erasure(self, snapshots: Snapshots) -> Erasure:
+        sides = self._sides
+        return Erasure(
+            sides.options.name,
             sides.local,
             sides.remote,
             sides.places,
-            ledger,
-            bucket_versions=bucket_versions,
+            self._ledger,
+            bucket_versions=partial(_bucket_versions, sides),
             is_history_missed=snapshots.are_missed,
             renew_snapshots=snapshots.renew,
-            alone=keeper.alone,
+            alone=self._keeper.alone,
             now=self._now,
         )
-        sides.on_request.use(erase=partial(self._erase, erasure))
 
-    def start(self, timers: Timers, on_exit: ExitStack, time_left_s: Callable[[], float]) -> None:
-        """Start them, with their timers; *on_exit* stops them."""
-        for mirror, keeper in self._keepers.items():
-            for chore, every_s in self._every_s[mirror].items():
-                # At once: an earlier daemon may have left something to do.
-                poke = partial(keeper.poke, chore)
-                timers.every(every_s, f"{chore}-{mirror}", poke, at_once=True)
-            keeper.start()
-            on_exit.callback(_stop, keeper, time_left_s)
-
-    def poke(self, mirror: str, chore: str) -> None:
-        """Let a chore be done soon."""
-        self._keepers[mirror].poke(chore)
-
-    def remote_changed(self, mirror: str, paths: Sequence[Path]) -> None:
-        """Look what else the bucket has held at *paths*."""
-        self._store_versions[mirror].changed(paths)
-        self.poke(mirror, StoreVersions.name)
-
-    def asked(self, mirror: str, kind: RequestKind) -> None:
-        """Do what was asked for of a whole mirror."""
-        self.poke(mirror, kind.value)
-
-    def run_once(self) -> None:
-        """Do now what is not to be left for a daemon that stays."""
-        for keeper in self._keepers.values():
-            keeper.run_now(ONCE)
-
-    def _store_versions_of(self, sides: Sides) -> StoreVersions:
-        options = sides.options
+    def _make_store_versions(self) -> StoreVersions:
+        options = self._sides.options
         return StoreVersions(
             options.name,
-            sides.remote,
+            self._sides.remote,
             self._ledger,
             takes=Filter(options.include, options.exclude).takes,
             new_ulid=self._new_ulid,
             now=self._now,
-            on_found=partial(self.poke, options.name, BringUp.name),
+            on_found=partial(self.poke, BringUp.name),
         )
 
     def _erase(self, erasure: Erasure, operation: Erase) -> None:
@@ -167,7 +167,3 @@ def _by_the_clock() -> datetime:
     The time of history may be years ahead, if a clock once was: all would be old enough.
     """
     return datetime.now(UTC)
-
-
-def _stop(keeper: Keeper, time_left_s: Callable[[], float]) -> None:
-    keeper.stop(time_left_s())

@@ -18,6 +18,7 @@ from docferry.job import JobRow, JobState
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
 from docferry.ledger.patrols import PatrolRow
+from docferry.ledger.refusals import RefusedConfig
 from docferry.ledger.requests import RequestRow
 from docferry.model import HoldState, Path, RequestKind, RequestState, SyncedState, VersionRow
 
@@ -65,6 +66,7 @@ class Status:
     converters: those that rules name, and how they do.
     backlogs: of rules that find files which were there before them.
     dead_letters: conversions that were given up on, of documents that are still there.
+    refused_config: the daemon goes on with an older one.
     """
 
     at: datetime
@@ -75,11 +77,12 @@ class Status:
     converters: tuple[ConverterReport, ...] = ()
     backlogs: tuple[BacklogReport, ...] = ()
     dead_letters: tuple[JobRow, ...] = ()
+    refused_config: RefusedConfig | None = None
 
     @property
     def is_in_step(self) -> bool:
         """
-        Whether the daemon runs, every mirror is in step and no conversion was given up on.
+        Whether the daemon runs, as configured, every mirror is in step and no conversion given up.
 
         Nor may a converter be down, or a past be missing, or rotten for good: then somebody
         has to act.
@@ -88,6 +91,7 @@ class Status:
             self.pid is not None
             and self.trouble is None
             and not self.dead_letters
+            and self.refused_config is None
             and not any(each.down for each in self.converters)
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
             and not any(one.kind in _OF_THE_PAST for each in self.mirrors for one in each.problems)
@@ -134,15 +138,17 @@ def never_run(config: Config) -> Status:
 
 def status(config: Config, ledger: Ledger) -> Status:
     """Put together how every configured mirror is."""
+    pid = is_held(config.state_dir)
     return Status(
         at=datetime.now(UTC),
-        pid=is_held(config.state_dir),
+        pid=pid,
         trouble=_trouble(config.state_dir),
         mirrors=tuple(_mirror(options, ledger) for options in config.mirrors.values()),
         jobs=ledger.jobs.counts(),
         converters=converters(config, ledger),
         backlogs=backlogs(config, ledger),
         dead_letters=tuple(_dead_letters(config, ledger)),
+        refused_config=ledger.refusals.get() if pid is not None else None,
     )
 
 

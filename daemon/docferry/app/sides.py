@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from ulid import ULID
 
@@ -117,6 +118,7 @@ def open_sides(
     *,
     connections: int,
     is_daemon: bool = False,
+    takes_results: Callable[[], bool] | None = None,
     room: Callable[[int], AbstractContextManager[object]] = nullcontext,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Sides:
@@ -125,6 +127,8 @@ def open_sides(
 
     Args:
         is_daemon: The ledger is ours to write to.
+        takes_results: Whether conversions put into this mirror what they make; None: as *config*
+            says, which does not change.
         room: Whether the folder's disk takes more, as `LocalStorage` asks it.
     """
     options = mirror_named(config, mirror)
@@ -132,7 +136,7 @@ def open_sides(
     aliases = ledger.aliases.all(mirror)
     local = LocalStorage(options.local, needs_marker=True, room=room)
     remote = S3Storage(
-        _s3_options(store, connections),
+        s3_options(store, connections),
         options.bucket,
         options.prefix,
         aliases=aliases,
@@ -152,7 +156,7 @@ def open_sides(
         mirror,
         local,
         remote,
-        Known(ledger, has_results=any(rule.to_mirror == mirror for rule in config.converts)),
+        Known(ledger, takes_results or partial(_takes_results, config, mirror)),
         writer=ledger.instance,
         now=now,
         new_ulid=new_ulid,
@@ -240,7 +244,8 @@ class Known:
     """The ledger, as the executor asks it."""
 
     ledger: Ledger
-    has_results: bool = False  #: conversions put what they make into this mirror
+    #: Whether conversions put into this mirror what they make.
+    has_results: Callable[[], bool] = lambda: False
 
     def find_sha256(self, mirror: str, sha256: Sha256) -> tuple[Path, SyncedState] | None:
         return self.ledger.synced.find_sha256(mirror, sha256)
@@ -261,11 +266,15 @@ class Known:
         return self.ledger.versions.parent_of(version)
 
     def made_at(self, mirror: str, path: Path, sha256: Callable[[], Sha256]) -> Provenance | None:
-        made = self.ledger.results.at(mirror, path) if self.has_results else {}
+        made = self.ledger.results.at(mirror, path) if self.has_results() else {}
         return made.get(sha256()) if made else None
 
     def begin_conflict(self, displaced: VersionRow, copy_path: Path) -> None:
         self.ledger.conflicts.begin(displaced, copy_path)
+
+
+def _takes_results(config: Config, mirror: str) -> bool:
+    return any(rule.to_mirror == mirror for rule in config.converts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +300,8 @@ class _UploadNotes:
         return self.ledger.uploads.unfinished(self.mirror, bucket)
 
 
-def _s3_options(store: StoreConfig, connections: int) -> S3Options:
+def s3_options(store: StoreConfig, connections: int) -> S3Options:
+    """Say how to connect to *store*."""
     return S3Options(
         endpoint_url=store.endpoint_url,
         region=store.region,

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from docferry.cli.output import safe
 from docferry.errors import DocferryError, UserError
 
 if TYPE_CHECKING:
-    from docferry.config import Config
+    from docferry.config import Config, Reading, Source
     from docferry.ledger import Ledger
 
 # Imports of what is heavy (boto3, the ledger) stand in the commands: `docferry --help`
@@ -32,15 +33,22 @@ class Context:
 
     def __init__(self, config_option: Path | None) -> None:
         self._option = config_option
-        self._config: Config | None = None
 
     @property
     def config(self) -> Config:
-        if self._config is None:
-            from docferry.config import config_path, load
+        return self.reading.config
 
-            self._config = load(config_path(self._option, os.environ), os.environ)
-        return self._config
+    @cached_property
+    def source(self) -> Source:
+        """Where the configuration is read."""
+        from docferry.config import Source, config_path
+
+        return Source(config_path(self._option, os.environ), os.environ)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What was read there first."""
+        return self.source.read()
 
     @property
     def has_run(self) -> bool:

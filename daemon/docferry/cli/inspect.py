@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +12,12 @@ from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.jobs import show_converters
 from docferry.cli.output import ago, aside, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
+from docferry.errors import UserError
 from docferry.job import JobState
 
 if TYPE_CHECKING:
     from docferry.app.report import FileReport, MirrorReport, Status
+    from docferry.config import ConfigError
     from docferry.engine.dry_run import DryRun
     from docferry.job import JobRow
 
@@ -31,7 +34,12 @@ def status(context: Context, *, is_json: bool) -> None:
     """Say what is in step, what waits, why, and since when. Exit code 1: not all is in step."""
     from docferry.app.report import never_run
     from docferry.app.report import status as report_status
+    from docferry.config import ConfigError
 
+    try:
+        context.reading  # noqa: B018  which has faults, perhaps
+    except ConfigError as error:
+        raise _with_who_runs(error) from None
     if context.has_run:
         with context.ledger() as ledger:
             report = report_status(context.config, ledger)
@@ -148,6 +156,17 @@ def _result_of(job: JobRow) -> str | None:
 # status
 
 
+def _with_who_runs(error: ConfigError) -> UserError:
+    """Say with a faulty configuration whether a daemon goes on with an older one."""
+    from docferry.config import Config
+    from docferry.ledger.lock import is_held
+
+    with suppress(UserError):
+        if (pid := is_held(error.state_dir or Config().state_dir)) is not None:
+            return UserError(f"{error}\n\ndocferry (pid {pid}) goes on as it was configured before")
+    return error
+
+
 def _show_status(report: Status) -> None:
     if report.pid is not None:
         line(f"docferry is running (pid {report.pid})")
@@ -160,6 +179,13 @@ def _show_status(report: Status) -> None:
         line("docferry is not running, and never was", colour="red")
     if report.trouble is not None:
         line(report.trouble, colour="red")
+    if report.refused_config is not None:
+        refused = report.refused_config
+        line(
+            f"the configuration was changed and is refused since {ago(refused.at)}; the older one "
+            f"is in force\n{refused.reason}",
+            colour="red",
+        )
     for mirror in report.mirrors:
         _show_mirror(mirror, is_running=report.pid is not None)
     _show_conversions(report)

@@ -36,7 +36,10 @@ _NO_DROP_IN = "no drop-in is needed: all folders lie where the unit may write"
 @pass_context
 def run(context: Context, *, once: bool) -> None:
     """
-    Keep every configured mirror the same, until SIGTERM or Ctrl-C.
+    Keep every configured mirror the same, until SIGTERM or Ctrl-C. SIGHUP: reload.
+
+    A reload reads the configuration and the secrets anew. What is wrong is refused as a whole,
+    and the older configuration stays in force; what has not changed goes on undisturbed.
 
     Exit code: 0 it was told to end; 1 it failed, and may be started again; 2 a person must act;
     75 somebody else has the port, the state directory or a folder.
@@ -66,8 +69,10 @@ def _run(context: Context, *, once: bool) -> None:
     for warning in config.warnings:
         log.warning("config.warned", warning=warning)
     notify.status("starting: opening the ledger and the folders")
-    with Daemon(config) as daemon:
-        _stop_on_signals(daemon)
+    if not once:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until somebody listens: what is read is new
+    with Daemon(context.reading, source=None if once else context.source) as daemon:
+        _heed_signals(daemon, reloads=not once)
         _tell_stacks_on_signal(config.state_dir)
         with bars(daemon) if is_watched else nullcontext():
             is_in_step = daemon.run(once=once)
@@ -135,9 +140,9 @@ def _let_the_unit_write(config: Config, *, is_to_write: bool) -> None:
         line(f"{DROP_IN} says so already" if text else _NO_DROP_IN)
 
 
-def _stop_on_signals(daemon: Daemon) -> None:
+def _heed_signals(daemon: Daemon, *, reloads: bool) -> None:
     """
-    Let SIGTERM and Ctrl-C stop *daemon*, whichever thread the kernel gives them to.
+    Let SIGTERM and Ctrl-C stop *daemon*, and SIGHUP reload, whichever thread they are given to.
 
     A handler in Python runs in the main thread, when that next wakes. The kernel may wake
     another thread, and the main one waits on and never stops (3 of 380 stops under load).
@@ -146,11 +151,12 @@ def _stop_on_signals(daemon: Daemon) -> None:
     heard, told = socket.socketpair()
     told.settimeout(0)  # a handler must not wait
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if reloads else [])):
         signal.signal(number, lambda *_: None)
 
     def wait(_keep_open: socket.socket = told) -> None:
-        heard.recv(1)
+        while heard.recv(1)[0] == signal.SIGHUP:
+            daemon.reload()
         daemon.stop()
         # Whatever hangs, and be it the ledger's disk: tell where, and end (exit code 1).
         faulthandler.dump_traceback_later(ENDED_WITHIN_S, exit=True)

@@ -12,6 +12,8 @@ The configuration: a TOML file and environment variables become frozen options.
     rules       what rules would do to each other
     faults      what is wrong, and what would be right
     load        the whole way, from the path to the options
+    source      where all that is read again from
+    changes     what another configuration changes
 """
 
 from docferry.config.faults import ConfigError, Fault
@@ -27,6 +29,7 @@ from docferry.config.options import (
     SecretStr,
     StoreConfig,
 )
+from docferry.config.source import Reading, Source
 
 __all__ = [
     "BUILT_IN",
@@ -39,7 +42,9 @@ __all__ = [
     "DropConfig",
     "Fault",
     "MirrorConfig",
+    "Reading",
     "SecretStr",
+    "Source",
     "StoreConfig",
     "config_path",
     "load",

@@ -1,9 +1,10 @@
 """
-A file per secret: `main.access_key_id` and so on in $CREDENTIALS_DIRECTORY.
+A file per secret: `main.access_key_id` and so on in `credentials_dir`, or $CREDENTIALS_DIRECTORY.
 
 A service that converts documents has one, `office.secret`.
 
-That is where systemd's LoadCredential= and container secrets put them. A store
+The variable names where systemd's LoadCredential= puts them: copies, made at the start. In
+`credentials_dir` they may be exchanged while docferry runs, by root, Kubernetes or Vault. A store
 without such files is left to boto3's own chain: AWS_* variables, ~/.aws, roles.
 Commands that root gives have no such variable: they read the folder that the unit loads.
 """
@@ -32,22 +33,47 @@ def read_credentials(
     tables: Sequence[Table], environ: Mapping[str, str], faults: list[Fault]
 ) -> None:
     """Add to each store and each service the secrets that have a file."""
-    directory = environ.get(_VARIABLE) or (_FOLDER if os.access(_FOLDER, os.R_OK) else None)
-    if not directory:
+    chosen = tables[0].sound.get("credentials_dir")
+    directory = folder_of(chosen if isinstance(chosen, pathlib.Path) else None, environ)
+    if directory is None:
         return
-    found = _read_all(pathlib.Path(directory), faults)
-    _add_to_stores([table for table in tables if table.section == "store"], found, faults)
-    _add_to_converters([table for table in tables if table.section == "converter"], found, faults)
+    where = f"${_VARIABLE}" if chosen is None else "credentials_dir"
+    found = _read_all(directory, where, faults)
+    stores = [table for table in tables if table.section == "store"]
+    _add_to_stores(stores, found, where, faults)
+    converters = [table for table in tables if table.section == "converter"]
+    _add_to_converters(converters, found, where, faults)
+
+
+def folder_of(chosen: pathlib.Path | None, environ: Mapping[str, str]) -> pathlib.Path | None:
+    """Say where the files are; None: there are none."""
+    named = environ.get(_VARIABLE) or (_FOLDER if os.access(_FOLDER, os.R_OK) else None)
+    return chosen or (pathlib.Path(named) if named else None)
+
+
+def state_of(folder: pathlib.Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Tell the files of *folder* from what they were before, without reading them."""
+    found = []
+    try:
+        for file in sorted(folder.iterdir()):
+            seen = file.stat()  # of what a link leads to: Kubernetes exchanges links
+            found.append((file.name, seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    except OSError:
+        return ()
+    return tuple(found)
 
 
 def _add_to_stores(
-    stores: Sequence[Table], found: Mapping[tuple[str, str], str], faults: list[Fault]
+    stores: Sequence[Table],
+    found: Mapping[tuple[str, str], str],
+    where: str,
+    faults: list[Fault],
 ) -> None:
     names = {store.name for store in stores}
     for store, key in found:
         if store not in names and key != _OF_CONVERTER:
             right = did_you_mean(store, names)
-            faults.append(Fault(f"${_VARIABLE}/{store}.{key}", f"there is no store {store}", right))
+            faults.append(Fault(f"{where}/{store}.{key}", f"there is no store {store}", right))
     for table in stores:
         secrets = {
             key: value
@@ -56,16 +82,17 @@ def _add_to_stores(
         }
         for missing in _missing(secrets):
             file = f"{table.name}.{missing}"
-            faults.append(
-                Fault(f"${_VARIABLE}/{file}", "is missing", f"{file} beside {table.name}.*")
-            )
+            faults.append(Fault(f"{where}/{file}", "is missing", f"{file} beside {table.name}.*"))
         table.sound |= {
             key: value if key == _ID else SecretStr(value) for key, value in secrets.items()
         }
 
 
 def _add_to_converters(
-    converters: Sequence[Table], found: Mapping[tuple[str, str], str], faults: list[Fault]
+    converters: Sequence[Table],
+    found: Mapping[tuple[str, str], str],
+    where: str,
+    faults: list[Fault],
 ) -> None:
     services = {one.name: one for one in converters if one.get("kind", str) in SERVICES}
     for (name, key), secret in found.items():
@@ -74,7 +101,7 @@ def _add_to_converters(
         if name in services:
             services[name].sound["secret"] = SecretStr(secret)
             continue
-        file = f"${_VARIABLE}/{name}.{key}"
+        file = f"{where}/{name}.{key}"
         if name in {one.name for one in converters}:
             faults.append(Fault(file, f"converter.{name} is no service", "take the file away"))
         else:
@@ -86,25 +113,25 @@ def _missing(secrets: Mapping[str, str]) -> list[str]:
     return [key for key in (_ID, _SECRET) if key not in secrets] if secrets else []
 
 
-def _read_all(directory: pathlib.Path, faults: list[Fault]) -> dict[tuple[str, str], str]:
+def _read_all(
+    directory: pathlib.Path, where: str, faults: list[Fault]
+) -> dict[tuple[str, str], str]:
     """Give the secrets by (store or converter, key)."""
     found = {}
     try:
         files = sorted(directory.iterdir())
     except OSError as error:
-        faults.append(
-            Fault(f"${_VARIABLE}", f"cannot be listed: {error.strerror}", "a readable folder")
-        )
+        faults.append(Fault(where, f"cannot be listed: {error.strerror}", "a readable folder"))
         return {}
     for file in files:
         store, _, key = file.name.removeprefix(_FROM_FOLDER).rpartition(".")
         if store and key in (_ID, _SECRET, _TOKEN, _OF_CONVERTER):
-            found[store, key] = _read(file, faults)
+            found[store, key] = _read(file, where, faults)
     return found
 
 
-def _read(file: pathlib.Path, faults: list[Fault]) -> str:
-    key = f"${_VARIABLE}/{file.name}"
+def _read(file: pathlib.Path, where: str, faults: list[Fault]) -> str:
+    key = f"{where}/{file.name}"
     right = "a readable file with the secret and nothing else"
     try:
         secret = file.read_text(encoding="ascii").strip()

@@ -23,15 +23,23 @@ class Fault:
 
 
 class ConfigError(UserError):
-    """The configuration cannot be used. The message lists every fault that was found."""
+    """
+    The configuration cannot be used. The message lists every fault that was found.
 
-    def __init__(self, path: pathlib.Path, faults: Sequence[Fault]) -> None:
+    Args:
+        state_dir: As the file has it, if that is sound.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, faults: Sequence[Fault], *, state_dir: pathlib.Path | None = None
+    ) -> None:
         number = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
         lines = [f"{path} has {number}:"]
         for fault in faults:
             lines += [f"  {fault.key}", f"    wrong: {fault.wrong}", f"    right: {fault.right}"]
         super().__init__("\n".join(lines))
         self.faults = tuple(faults)
+        self.state_dir = state_dir
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

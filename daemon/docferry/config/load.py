@@ -38,15 +38,18 @@ def config_path(option: str | os.PathLike[str] | None, environ: Mapping[str, str
     return pathlib.Path(option or environ.get(VARIABLE) or DEFAULT_PATH)
 
 
-def load(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
+def load(path: pathlib.Path, environ: Mapping[str, str], text: str | None = None) -> Config:
     """
     Read the file, lay the environment over it, and check all of it.
+
+    Args:
+        text: What the file says; None: it is to be read.
 
     Raises:
         ConfigError: It cannot be used; has every fault, with what would be right.
     """
     faults: list[Fault] = []
-    tables = tables_in(_read(path), faults)
+    tables = tables_in(_parsed(path, read_text(path) if text is None else text), faults)
     override(tables, environ, faults)
     complete(tables)
     for table in tables:
@@ -56,13 +59,19 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Config:
     check_across(tables, faults)
     check_rules(tables, faults)
     if faults:
-        raise ConfigError(path, faults)
+        raise ConfigError(path, faults, state_dir=_state_dir(tables[0]))
     return _config(tables)
 
 
-def _read(path: pathlib.Path) -> dict[str, object]:
+def read_text(path: pathlib.Path) -> str:
+    """
+    Read the file.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         fault = Fault(
             "the file",
@@ -77,8 +86,19 @@ def _read(path: pathlib.Path) -> dict[str, object]:
     except UnicodeDecodeError as error:
         fault = Fault("the file", f"is not UTF-8 at byte {error.start}", "text in UTF-8")
         raise ConfigError(path, [fault]) from error
+
+
+def _parsed(path: pathlib.Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, [_syntax_fault(str(error))]) from error
+
+
+def _state_dir(top: Table) -> pathlib.Path | None:
+    """Give the `state_dir` of a file that has faults elsewhere."""
+    found = top.sound.get("state_dir")
+    return found if isinstance(found, pathlib.Path) else None
 
 
 def _syntax_fault(message: str) -> Fault:

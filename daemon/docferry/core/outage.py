@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from docferry.core.retry import delay_s
-from docferry.errors import DocferryError, PermanentError, UnreachableError
+from docferry.errors import DocferryError, PermanentError, RefusedKeysError, UnreachableError
 from docferry.model import MirrorHealth
 
 #: It is asked at least this often.
@@ -37,6 +37,8 @@ def pause_after(before: Pause | None, *, now_s: float, jitter: float) -> Pause:
 def health_after(error: DocferryError) -> MirrorHealth:
     """Say how a mirror is whose round *error* broke off."""
     match error:
+        case RefusedKeysError():
+            return MirrorHealth.BLOCKED
         case UnreachableError():
             return MirrorHealth.UNREACHABLE
         case PermanentError():

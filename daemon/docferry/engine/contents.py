@@ -18,6 +18,10 @@ from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
 from docferry.storage.base import Content
 
 
+class LostError(PermanentError):
+    """The bytes of a version are nowhere: every place was asked, and answered."""
+
+
 class KnownVersions(Protocol):
     """What is asked of the ledger's versions."""
 
@@ -57,7 +61,8 @@ class Contents:
         Open the bytes of *version* where they are found first. Their hash is not checked.
 
         Raises:
-            PermanentError: They are nowhere.
+            LostError: They are nowhere.
+            PermanentError: They may not be read.
             UnreachableError, TemporaryError: The place where they may be does not answer.
         """
         failure: DocferryError | None = None
@@ -156,12 +161,12 @@ def _weightier(first: DocferryError | None, other: DocferryError) -> DocferryErr
     return first
 
 
-def gone(version: VersionRow) -> PermanentError:
+def gone(version: VersionRow) -> LostError:
     """Say that the bytes of *version* are nowhere."""
     if version.gone_at is not None:
-        return PermanentError(
+        return LostError(
             f"the bytes of version {version.id} were let go {version.gone_at:%Y-%m-%d %H:%M} UTC"
         )
-    return PermanentError(
+    return LostError(
         f"the bytes of version {version.id} ({version.path}) are on neither side, nor in an archive"
     )

@@ -75,12 +75,14 @@ class Keeper:
             if self._is_ready():
                 self._do(self._chores[name])
 
-    def stop(self, timeout_s: float) -> None:
+    def stop(self, timeout_s: float) -> bool:
+        """End after the step under way. False: that takes longer than *timeout_s*."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (name := self._wait()) is not None:

@@ -57,6 +57,7 @@ class MirrorLoop:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._requests = Requests(self._wake)
+        self.request = self._requests.add  #: for any thread
         self.dirty = DirtyPaths(self._wake)
         self._deletions = Deletions(
             self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
@@ -101,9 +102,6 @@ class MirrorLoop:
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
         self._planner.hint(path, origin)
-
-    def request(self, run: Run) -> None:
-        self._requests.add(run)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -178,10 +176,6 @@ class MirrorLoop:
         return self._planner.carrier.under_way > 0 or self._deletions.are_to_be_judged
 
     @property
-    def _is_about_to_work(self) -> bool:
-        return self._asked.is_any or self._planner.are_results_coming()
-
-    @property
     def _is_idle(self) -> bool:
         return len(self._requests) == 0 and not self._is_working and not self._asked.is_any
 
@@ -217,6 +211,9 @@ class MirrorLoop:
             raise error
         if self._requests.take(Run.HOLDS):
             self._decided_holds()
+        if self._requests.take(Run.KEYS):
+            self._outage.ask_now()
+            self._planner.problems.try_again_below("")
         if self._outage.wait_s:
             return
         self._asked_runs()
@@ -458,7 +455,10 @@ class MirrorLoop:
         )
         verdict = judge(
             held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
-            is_working=is_to_do or self._is_working or self._is_about_to_work,
+            is_working=is_to_do
+            or self._is_working
+            or self._asked.is_any
+            or self._planner.are_results_coming(),
             problems=len(self._planner.problems),
             unsettled=len(self.dirty),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 from docferry.core.outage import Pause, pause_after
 
@@ -35,6 +36,11 @@ class Outage:
     def note(self) -> None:
         """Note one more failure, and when to ask again."""
         self._pause = pause_after(self._pause, now_s=time.monotonic(), jitter=random.random())
+
+    def ask_now(self) -> None:
+        """Wait no longer: what was refused may be taken by now."""
+        if self._pause is not None:
+            self._pause = replace(self._pause, retry_s=time.monotonic())
 
     def end(self) -> None:
         """Note that work goes on."""

@@ -18,6 +18,7 @@ class Run(StrEnum):
     HOLDS = "holds"  # a person may have decided
     ASKED = "asked"  # a person, or a patrol, may have asked for something
     TIDY = "tidy"  # housekeeping
+    KEYS = "keys"  # the store has new ones: what it refused is to be tried anew
 
 
 #: Those that look at the sides.

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from docferry.convert.base import Document
 from docferry.convert.kinds import Kind
-from docferry.errors import FullError, PermanentError, StaleError, TemporaryError
+from docferry.engine.contents import LostError
+from docferry.errors import FullError, StaleError, TemporaryError
 from docferry.job import JobRow
 from docferry.model import Sha256, VersionRow
 from docferry.storage.base import Content
@@ -100,7 +101,7 @@ class Stage:
 def _opened(contents: OpensVersions, version: VersionRow) -> Content:
     try:
         return contents.open(version)
-    except PermanentError as error:  # on neither side, nor in an archive
+    except LostError as error:
         raise GoneError(str(error)) from error
 
 

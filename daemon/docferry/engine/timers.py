@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from apscheduler.events import (  # type: ignore[import-untyped]
@@ -16,6 +17,7 @@ from apscheduler.events import (  # type: ignore[import-untyped]
     JobExecutionEvent,
 )
 from apscheduler.executors.pool import ThreadPoolExecutor  # type: ignore[import-untyped]
+from apscheduler.jobstores.base import JobLookupError  # type: ignore[import-untyped]
 from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
 
 from docferry.logs import get_logger
@@ -68,6 +70,11 @@ class Timers:
             replace_existing=True,
             **({"next_run_time": datetime.now(UTC)} if at_once else {}),
         )
+
+    def remove(self, name: str) -> None:
+        """Let the timer of that name call no more. Does not wait for a call that is under way."""
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(name)
 
     def start(self) -> None:
         self._scheduler.start()

@@ -31,7 +31,7 @@ from docferry.engine.worker_room import Room
 from docferry.engine.worker_shared import SharedResults
 from docferry.engine.worker_storing import Storing
 from docferry.errors import DocferryError, TemporaryError
-from docferry.job import BreakerState, JobRow
+from docferry.job import BreakerState, ConverterRow, JobRow
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 
@@ -88,7 +88,7 @@ class Worker:
             _converters_of(conversions),
             now=now,
             jitter=jitter,
-            put=ledger.converters.put,
+            put=self._put_state,
             on_up=self._revive,
             were_down={
                 row.name: row.since
@@ -117,6 +117,8 @@ class Worker:
         self._news = 0  # grows with every reason to ask the ledger
         self._changed = threading.Condition()
         self._stopping = threading.Event()
+        self._is_retired = False
+        self._gives_out = False  # while jobs may yet be claimed
         self._threads: set[threading.Thread] = set()
         self._given = threading.Condition()
         self._waiting: deque[Claimed] = deque()  # for a thread
@@ -135,13 +137,15 @@ class Worker:
         for job in self._ledger.jobs.requeue_running(self._now()):
             log.warning("job.requeued", **facts(job))
 
-    def start(self) -> None:
-        """Begin."""
-        self.prepare()
+    def start(self, *, takes_over: bool = True) -> None:
+        """Begin. Not *takes_over*: what runs is another worker's that is retired."""
+        if takes_over:
+            self.prepare()
         self._start_thread("worker-heart", self._beat)
         for mirror in self._targets:
             storing = self._storing[mirror] = Storing()
             self._start_thread(f"worker-store-{mirror}", partial(self._store_all, storing))
+        self._gives_out = True
         self._start_thread("worker", self._give_out)
 
     def wake(self) -> None:
@@ -189,9 +193,20 @@ class Worker:
             done += 1
         return done
 
-    def stop(self, timeout_s: float) -> None:
+    def retire(self) -> None:
+        """Claim no more jobs, and see those through that are begun: another worker follows."""
+        with self._changed:
+            self._is_retired = True
+            self._changed.notify_all()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a job is begun, or may yet be."""
+        return self._gives_out or bool(self._progress.running)
+
+    def stop(self, timeout_s: float) -> bool:
         """
-        End the running conversions and wait up to *timeout_s* for the threads.
+        End the running conversions and wait up to *timeout_s* for the threads. False: not all end.
 
         The interrupted jobs stay in the ledger and are done after the next start.
         """
@@ -209,7 +224,8 @@ class Worker:
         while threads := [thread for thread in list(self._threads) if thread.is_alive()]:
             threads[0].join(left_s := max(0.0, deadline - time.monotonic()))
             if not left_s:
-                return
+                return False
+        return True
 
     # The threads.
 
@@ -230,15 +246,21 @@ class Worker:
 
     def _give_out(self) -> None:
         """Claim jobs, and hand each over to a thread."""
-        while not self._stopping.is_set():
-            seen = self._news
-            if not self._gave_out():
-                self._rest(seen)
+        try:
+            while not self._claims_no_more():
+                seen = self._news
+                if not self._gave_out():
+                    self._rest(seen)
+        finally:
+            self._gives_out = False
+
+    def _claims_no_more(self) -> bool:
+        return self._is_retired or self._stopping.is_set()
 
     def _rest(self, seen: int) -> None:
         with self._changed:
             self._changed.wait_for(
-                lambda: self._stopping.is_set() or self._news != seen, self._idle_s
+                lambda: self._claims_no_more() or self._news != seen, self._idle_s
             )
 
     def _gave_out(self) -> bool:
@@ -397,6 +419,11 @@ class Worker:
         finally:
             for one in made:
                 self._end(one.job)
+
+    def _put_state(self, row: ConverterRow) -> None:
+        """Let others know how a converter is: of a worker that is retired its successor tells."""
+        if not self._is_retired:
+            self._ledger.converters.put(row)
 
     def _end(self, job: JobRow) -> None:
         self._converters.give_back(job.id, self._conversions[job.rule].converters)

@@ -32,6 +32,7 @@ from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.pruning import Pruning
 from docferry.ledger.record import record
+from docferry.ledger.refusals import Refusals
 from docferry.ledger.requests import RequestLog
 from docferry.ledger.results import Results
 from docferry.ledger.schema import setting
@@ -82,6 +83,7 @@ class Ledger:
         self.waits = RetentionWaits(database)
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)
+        self.refusals = Refusals(database)
         self.audit = Audit(database)
         self.pruning = Pruning(database)
 

@@ -97,6 +97,10 @@ class S3Storage:
         self._odd: list[Entry] = []
         self._digests: list[bytes] = []  # of the pages of the last finished scan
 
+    def use(self, options: S3Options) -> None:
+        """Connect in another way from now on: the store has other keys."""
+        self._client.connections.use(options)
+
     # The store itself.
 
     def check_bucket(self) -> None:

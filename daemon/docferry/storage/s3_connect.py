@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -54,9 +55,16 @@ class Connections:
     """Both clients of one bucket, built when they are first used. Thread-safe."""
 
     def __init__(self, options: S3Options, bucket: str) -> None:
-        self._options = options
         self._bucket = bucket
-        self._lean: S3Store | None = None
+        self._clients = _Clients(options)
+
+    def use(self, options: S3Options) -> None:
+        """
+        Connect in another way from now on, with other keys perhaps.
+
+        A request that is under way ends with the clients with which it began.
+        """
+        self._clients = _Clients(options)
 
     @property
     def endpoint_url(self) -> str:
@@ -64,24 +72,25 @@ class Connections:
 
     @property
     def boto(self) -> BotoClient:
-        return _connected(self._options).boto
+        return self._clients.connected.boto
 
     @property
     def lean(self) -> S3Store:
         """obstore's client."""
-        if self._lean is None:
-            with _set_up(self._options):
-                self._lean = self._make_lean()
-        return self._lean
+        clients = self._clients
+        if clients.lean is None:
+            with _set_up(clients.options):
+                clients.lean = self._make_lean(clients)
+        return clients.lean
 
     def credentials_end_at(self) -> datetime | None:
         """Say when the keys in use end; None: they do not, or nobody tells (a session token)."""
-        found = _connected(self._options).session.get_credentials()
+        found = self._clients.connected.session.get_credentials()
         ends_at: datetime | None = getattr(found, "_expiry_time", None)  # botocore only tells if
         return ends_at
 
-    def _make_lean(self) -> S3Store:
-        options, url = self._options, urlsplit(self.endpoint_url)
+    def _make_lean(self, clients: _Clients) -> S3Store:
+        options, url = clients.options, urlsplit(clients.connected.boto.meta.endpoint_url)
         is_virtual = options.addressing_style == "virtual" or (
             options.addressing_style == "auto" and options.endpoint_url is None
         )
@@ -95,36 +104,51 @@ class Connections:
                 "checksum_algorithm": "SHA256",  # it is computed for the signature anyway
                 "conditional_put": "etag",
             },
-            client_options=self._lean_client_options(),
+            client_options=_lean_client_options(options, url.scheme),
             retry_config={"max_retries": 0},  # boto3 is the second attempt
-            credential_provider=self._credentials,
+            # It must not lead back to the client: of such a circle through Rust neither the
+            # client nor its open connections would ever be freed.
+            credential_provider=partial(_credentials_of, clients.connected),
         )
 
-    def _lean_client_options(self) -> ClientConfig:
-        options = self._options
-        client_options: ClientConfig = {
-            "allow_http": self.endpoint_url.startswith("http://"),
-            "allow_invalid_certificates": options.verify_tls is False,
-            "connect_timeout": timedelta(seconds=options.connect_timeout_s),
-            "read_timeout": timedelta(seconds=options.timeout_s),
-            "timeout": timedelta(hours=1),  # by default 30 s for a whole body
-        }
-        if isinstance(options.verify_tls, str):
-            client_options["root_certificate"] = FilePath(options.verify_tls).read_bytes()
-        return client_options
 
-    def _credentials(self) -> S3Credential:
-        found = _connected(self._options).session.get_credentials()
-        if found is None:
-            raise NoCredentialsError
-        frozen = found.get_frozen_credentials()
-        ends = isinstance(found, RefreshableCredentials)
-        return {
-            "access_key_id": frozen.access_key or "",
-            "secret_access_key": frozen.secret_key or "",
-            "token": frozen.token,
-            "expires_at": datetime.now(UTC) + _CREDENTIALS_LAST if ends else None,
-        }
+class _Clients:
+    """What is connected by some options, and lasts as long as they count."""
+
+    def __init__(self, options: S3Options) -> None:
+        self.options = options
+        self.lean: S3Store | None = None
+
+    @cached_property
+    def connected(self) -> _Connected:
+        return _connected(self.options)
+
+
+def _credentials_of(connected: _Connected) -> S3Credential:
+    found = connected.session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    frozen = found.get_frozen_credentials()
+    ends = isinstance(found, RefreshableCredentials)
+    return {
+        "access_key_id": frozen.access_key or "",
+        "secret_access_key": frozen.secret_key or "",
+        "token": frozen.token,
+        "expires_at": datetime.now(UTC) + _CREDENTIALS_LAST if ends else None,
+    }
+
+
+def _lean_client_options(options: S3Options, scheme: str) -> ClientConfig:
+    client_options: ClientConfig = {
+        "allow_http": scheme == "http",
+        "allow_invalid_certificates": options.verify_tls is False,
+        "connect_timeout": timedelta(seconds=options.connect_timeout_s),
+        "read_timeout": timedelta(seconds=options.timeout_s),
+        "timeout": timedelta(hours=1),  # by default 30 s for a whole body
+    }
+    if isinstance(options.verify_tls, str):
+        client_options["root_certificate"] = FilePath(options.verify_tls).read_bytes()
+    return client_options
 
 
 class _Connected(NamedTuple):
@@ -134,6 +158,12 @@ class _Connected(NamedTuple):
 
 _connecting = threading.Lock()
 _known: dict[S3Options, _Connected] = {}
+
+
+def forget(options: S3Options) -> None:
+    """Keep no client by *options* for who may yet come: nobody is to use them any more."""
+    with _connecting:
+        _known.pop(options, None)
 
 
 def _connected(options: S3Options) -> _Connected:

@@ -29,6 +29,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from docferry.errors import (
     DocferryError,
     PermanentError,
+    RefusedKeysError,
     StaleError,
     TemporaryError,
     ThrottledError,
@@ -46,7 +47,9 @@ _SKEW = _Meaning(
     UnreachableError,
     "the clock here and the store's differ by more than 15 minutes: set this machine's time (NTP)",
 )
-_EXPIRED = _Meaning(PermanentError, "the session token is expired or wrong: renew the credentials")
+_EXPIRED = _Meaning(
+    RefusedKeysError, "the session token is expired or wrong: renew the credentials"
+)
 _REGION = _Meaning(PermanentError, "the bucket is in another region: correct `region`")
 _LESS = _Meaning(ThrottledError, "the store asks for fewer requests")
 _MOVED = _Meaning(StaleError, "the object is not as expected any more")
@@ -57,10 +60,10 @@ _CODES = {
         PermanentError, "there is no such bucket: create it, or correct `bucket`"
     ),
     "InvalidAccessKeyId": _Meaning(
-        PermanentError, "the store does not know the access key: correct the credentials"
+        RefusedKeysError, "the store does not know the access key: correct the credentials"
     ),
     "SignatureDoesNotMatch": _Meaning(
-        PermanentError, "the secret access key is not the access key's: correct the credentials"
+        RefusedKeysError, "the secret access key is not the access key's: correct the credentials"
     ),
     "AccessDenied": _Meaning(
         PermanentError, "the credentials do not allow it: correct them or the bucket's policy"
