@@ -174,8 +174,8 @@ HOUSEKEEPING = (
     Fault(
         "a crash between two ledgers makes room for an empty one",
         "ledger/damage.py",
-        "    if replaced := _asides(path, REPLACED):\n",
-        "    if replaced := _asides(path, REPLACED)[:0]:\n",
+        "(DAMAGED, REPLACED)",
+        "(DAMAGED,)",
         BACKUP,
     ),
     # Upgrades.
