@@ -5,6 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 ALIVE = ("unit/test_supervision.py",)
+AT_REST = ("integration/test_at_rest.py",)
 FOLDERS = ("unit/test_unit_folders.py",)
 UNIT = "system/test_unit.py"
 WHOLE_LIFE = ("system/test_service.py::test_a_service_lives_from_its_installation_to_its_purge",)
@@ -99,6 +100,27 @@ OF_THE_SERVICE = (
         ALIVE,
     ),
     Fault(
+        "a hung worker feeds the watchdog",
+        "app/supervision.py",
+        "        for going in self._going():",
+        "        for going in ():",
+        ALIVE,
+    ),
+    Fault(
+        "a worker that hangs is known to nobody",
+        "engine/worker.py",
+        'going_round("the worker")(self._give_out)',
+        "self._give_out",
+        ("integration/test_worker_leases.py",),
+    ),
+    Fault(
+        "a chore that hangs is known to nobody",
+        "engine/keeper.py",
+        '            with going_round(f"chore {name} of mirror {self._mirror}", is_slow=True):',
+        "            if name:",
+        ("unit/test_keeper.py",),
+    ),
+    Fault(
         "after a pause of the machine the watchdog ends the daemon",
         "app/supervision.py",
         "            self._stillness.clear()  # we",
@@ -132,6 +154,49 @@ OF_THE_SERVICE = (
         '.replace("%", "%%")',
         "",
         FOLDERS,
+    ),
+    Fault(
+        "what docferry brings into a shared folder its group cannot change",
+        "storage/local_write.py",
+        "mode: int = 0o666",
+        "mode: int = 0o644",
+        ("unit/test_local_storage.py",),
+    ),
+    Fault(
+        "what a killed daemon wrote last is left out of what is told",
+        "ledger/at_rest.py",
+        "    if any(path.with_name(path.name + end).exists() for end in _JOURNALS):\n"
+        "        return None\n",
+        "",
+        AT_REST,
+    ),
+    Fault(
+        "a ledger that somebody changes meanwhile is told as it never was",
+        "ledger/database.py",
+        "            self._at_rest.refuse_changed()",
+        "            pass",
+        AT_REST,
+    ),
+    Fault(
+        "who may not write beside the ledger cannot read it",
+        "ledger/database.py",
+        "AtRest.found(path) if read_only else None",
+        "None",
+        AT_REST,
+    ),
+    Fault(
+        "a folder's path is a label, for ever",
+        "app/disks.py",
+        "DISK_SHORT.labels(of, name)",
+        "DISK_SHORT.labels(of, str(folder))",
+        ("unit/test_disk_guard.py",),
+    ),
+    Fault(
+        "root is told that the service may what only root may",
+        "app/check.py",
+        "nullcontext() if user is None else user.acting()",
+        "nullcontext()",
+        ("integration/test_check_as_root.py",),
     ),
     Fault(
         "root leaves a ledger that the service cannot open",

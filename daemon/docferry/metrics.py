@@ -160,7 +160,8 @@ LEDGER_SNAPSHOT = _gauge(
 DISK_SHORT = _gauge(
     "disk_guard",
     "1: the disk of this folder has no more than its reserve, and nothing is taken in; 0: it has.",
-    "folder",
+    "of",
+    "name",
 )
 SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
 

@@ -12,6 +12,7 @@ import pytest
 
 from conversion_bench import NOW, Bench, Louder, bench_in, raises, ulid
 from docferry.convert.base import ConversionError, Document
+from docferry.engine.rounds import all_going
 from docferry.job import Failure, JobStage, JobState
 from processes import wait_for
 
@@ -184,6 +185,21 @@ def test_a_target_that_went_meanwhile_costs_no_attempt(bench: Bench) -> None:
         0,
     )
     assert bench.files() == {f"{ulid(1)}.md": "WORDS"}
+
+
+def test_what_has_to_run_now_and_then_of_a_worker_is_known(bench: Bench) -> None:
+    bench.rule(Louder())
+
+    with bench.working():
+        wait_for(lambda: {"the worker", "the worker's heart"} <= going_names())
+    after = going_names()
+
+    assert "the worker" not in after
+
+
+def going_names() -> set[str]:
+    alive = {thread.native_id for thread in threading.enumerate()}
+    return {one.name for one in all_going() if one.thread_id in alive}
 
 
 def test_a_worker_without_rules_does_nothing_and_stops(bench: Bench) -> None:

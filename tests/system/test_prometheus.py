@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -85,7 +86,10 @@ def test_no_label_says_what_there_may_be_any_number_of(daemon: Daemon) -> None:
     """No path, no text of an error, no id: each would be a series for ever."""
     told = daemon.fetch("/metrics")
 
+    labels = " ".join(line.partition("{")[2] for line in told.splitlines() if line[0] != "#")
     assert [word for word in ("a.txt", "b.bin", "a.md", "127.0.0.1") if word in told] == []
+    assert 'of="mirror",name="docs"' in labels or 'name="docs",of="mirror"' in labels
+    assert "/" not in re.sub(r'version="[^"]*"', "", labels), "no folder either"
 
 
 def test_a_real_prometheus_can_ask_for_all_of_it(daemon: Daemon, tmp_path: Path) -> None:

@@ -191,11 +191,32 @@ def test_the_group_may_look_and_nobody_else(service: Service) -> None:
     of_group = machine.ended("runuser", "-u", "anna", "docferry", "status")
     of_others = machine.ended("runuser", "-u", "otto", "docferry", "status")
     of_root = machine.ended("docferry", "check", "--json")
+    machine("systemctl", "stop", "docferry")
+    while_stopped = machine.ended("runuser", "-u", "anna", "docferry", "ls", "docs")
 
     assert (of_group.returncode, of_group.stderr) == (0, "")
     assert "docs: in-step" in of_group.stdout
+    assert (while_stopped.returncode, while_stopped.stderr) == (0, "")
     assert of_others.returncode == 1
     assert of_root.returncode == 0, of_root.stdout  # it has the keys of the service
+
+
+def test_what_it_brings_the_group_may_change(service: Service, server: servers.S3Server) -> None:
+    machine = service.machine
+    machine("useradd", "anna", "-G", "docferry")
+    key = f"{service.prefix}docs/sub/a.txt"
+    server.client().put_object(Bucket=servers.BUCKET, Key=key, Body=b"one\n")
+    service.start()
+    machine.wait_for(lambda: machine("cat", f"{DOCS}/sub/a.txt", code=None) == "one\n")
+
+    machine("runuser", "-u", "anna", "--", "sh", "-c", f"echo two >> {DOCS}/sub/a.txt")
+
+    machine.wait_for(
+        lambda: (
+            server.client().get_object(Bucket=servers.BUCKET, Key=key)["Body"].read()
+            == b"one\ntwo\n"
+        )
+    )
 
 
 def test_with_a_hundred_thousand_known_files_it_is_ready_within_two_seconds(

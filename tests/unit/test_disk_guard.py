@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from docferry.app.disks import Disks
+from docferry.config import Config
 from docferry.core.disk import Disk
 from docferry.engine.disk_guard import DiskGuard, disk_of
 from docferry.errors import FullError
@@ -14,6 +16,7 @@ from docferry.metrics import REGISTRY
 from docferry.model import MARKER_PATH, Attributes
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent
+from ledger_rows import fresh_ledger
 
 RESERVE = 100
 DOCS = pathlib.Path("/srv/docs")
@@ -79,15 +82,21 @@ def test_it_is_told_once_that_a_disk_is_short_and_once_that_it_is_not() -> None:
     assert room.told == [True, False]
 
 
-def test_whoever_scrapes_sees_which_disk_is_short() -> None:
-    room = Room()
+def test_whoever_scrapes_sees_by_name_which_disk_is_short(tmp_path: pathlib.Path) -> None:
+    free = {tmp_path: 150, DOCS: 150}
+    config = Config(state_dir=tmp_path, disk_reserve=RESERVE)
 
     values = []
-    for free in (150, 99, 150):
-        room.has(free)
-        values.append(REGISTRY.get_sample_value("docferry_disk_guard", {"folder": str(DOCS)}))
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
+        disks = Disks(config, ledger, {}, look=lambda folder: Disk(1, free[folder], 10_000))
+        disks.room_in("docs", DOCS)
+        for free[DOCS] in (150, 99, 150):
+            disks.check()
+            values.append((_is_short("state", ""), _is_short("mirror", "docs")))
+        disks.leave("docs")
 
-    assert values == [0.0, 1.0, 0.0]
+    assert values == [(0.0, 0.0), (0.0, 1.0), (0.0, 0.0)]
+    assert _is_short("mirror", "docs") is None
 
 
 def test_of_a_small_disk_a_quarter_is_kept_free_at_most() -> None:
@@ -116,6 +125,10 @@ def test_a_disk_is_looked_at_as_it_is(tmp_path: pathlib.Path) -> None:
     assert found.device == tmp_path.stat().st_dev
     assert 0 < found.free <= found.size
     assert disk_of(tmp_path / "missing") is None
+
+
+def _is_short(of: str, name: str) -> float | None:
+    return REGISTRY.get_sample_value("docferry_disk_guard", {"of": of, "name": name})
 
 
 @pytest.fixture

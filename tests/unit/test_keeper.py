@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from docferry.engine.keeper import Keeper
+from docferry.engine.rounds import all_going
 from docferry.errors import TemporaryError
 from processes import wait_for
 
@@ -120,7 +121,9 @@ def test_a_long_chore_ends_when_the_daemon_does() -> None:
     keeper.start()
     keeper.poke("long")
     assert chore.began.wait(10)
+    under_way = {one.name for one in all_going()}
 
     keeper.stop(10)
 
     assert chore.ended.is_set()
+    assert "chore long of mirror docs" in under_way  # the watchdog is to know of it

@@ -265,9 +265,12 @@ def test_a_file_that_somebody_writes_is_told_from_one_at_rest(root: Path) -> Non
 # Writing.
 
 
-def test_a_new_file_has_its_mtime_and_the_mode_of_new_files(root: Path) -> None:
+@pytest.mark.parametrize(("mask", "mode"), [(0o027, 0o640), (0o007, 0o660), (0o022, 0o644)])
+def test_a_new_file_has_its_mtime_and_the_mode_of_new_files(
+    root: Path, mask: int, mode: int
+) -> None:
     attributes = Attributes(mtime_ns=1_234_567_890_123_456_789)
-    mask = os.umask(0o027)
+    mask = os.umask(mask)
     try:
         written = LocalStorage(root).write("a", BytesContent(NEW), attributes, expect=None)
     finally:
@@ -276,7 +279,7 @@ def test_a_new_file_has_its_mtime_and_the_mode_of_new_files(root: Path) -> None:
     found = (root / "a").stat()
     assert found.st_mtime_ns == 1_234_567_890_123_456_789
     assert written.token == f"{len(NEW)}-{found.st_mtime_ns}-{found.st_ino}"
-    assert found.st_mode & 0o7777 == 0o640
+    assert found.st_mode & 0o7777 == mode
 
 
 def test_a_replaced_file_keeps_its_mode_but_no_set_user_id(root: Path) -> None:

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from docferry.app.conversion import counted_jobs
 from docferry.app.supervision import Pool, Supervision, status_line
 from docferry.engine.health import Facts
+from docferry.engine.rounds import Going, all_going, going_round
+from docferry.job import JobState
 from docferry.model import MirrorHealth
 from docferry.storage.s3_connect import S3Options
 
@@ -72,9 +75,11 @@ class Watch:
         self.thread = thread
         self.life = Life(thread.id)
         self.pools: list[tuple[str, Pool]] = []
+        self.going: list[Going] = []
         self.supervision = Supervision(
             {"docs": Loop(self.life)},
             lambda: self.pools,
+            going=lambda: self.going,
             patience_s=PATIENCE_S,
             now_s=lambda: self.now_s,
         )
@@ -165,6 +170,44 @@ def test_a_pool_that_answers_is_not(watch: Watch) -> None:
             assert pool.silent_s(watch.now_s) <= PATIENCE_S
 
 
+@pytest.mark.parametrize(("is_slow", "patience_s"), [(False, PATIENCE_S), (True, 15 * PATIENCE_S)])
+def test_who_is_to_run_now_and_then_and_does_not_is_hung(
+    watch: Watch, *, is_slow: bool, patience_s: float
+) -> None:
+    watch.life.went_round_s = 100 * PATIENCE_S  # it is not to be blamed
+    watch.going = [Going("the worker", watch.thread.id or 0, is_slow)]
+
+    assert watch.goes_on(patience_s - BEAT_S) is None
+    hung = watch.goes_on(PATIENCE_S)
+    assert hung is not None
+    assert hung.startswith("the worker has not run for")
+
+
+def test_who_runs_now_and_then_or_is_at_rest_is_not(watch: Watch) -> None:
+    watch.life.went_round_s = 100 * PATIENCE_S
+    watch.going = [Going("the worker", watch.thread.id or 0, is_slow=False)]
+
+    assert watch.goes_on(10 * PATIENCE_S, runs_every_s=PATIENCE_S / 2) is None
+    watch.going = []
+    assert watch.goes_on(10 * PATIENCE_S) is None
+
+
+def test_a_thread_is_to_run_until_it_is_done_and_for_ever_if_it_failed() -> None:
+    def names() -> list[str]:
+        return [one.name for one in all_going() if one.thread_id == threading.get_native_id()]
+
+    with going_round("this one"):
+        at_it = names()
+    done = names()
+    with pytest.raises(OSError, match="failed"), going_round("this one"):
+        raise OSError("failed")
+    failed = names()
+    with going_round("this one"):
+        pass
+
+    assert (at_it, done, failed) == (["this one"], [], ["this one"])
+
+
 def test_the_units_watchdog_waits_longer_than_a_store_may_be_silent() -> None:
     line = next(line for line in UNIT.read_text().splitlines() if line.startswith("WatchdogSec="))
     minutes = line.removeprefix("WatchdogSec=").removesuffix("min")
@@ -197,3 +240,25 @@ def test_the_status_says_how_all_are_and_the_worst_first(
     mirrors: dict[str, Facts], expected: str
 ) -> None:
     assert status_line(mirrors) == expected
+
+
+@pytest.mark.parametrize(
+    ("some", "expected"),
+    [
+        ({JobState.DONE: 7, JobState.DISCARDED: 1}, ""),
+        (
+            {JobState.QUEUED: 3, JobState.RUNNING: 1, JobState.DEAD: 2},
+            "conversions: 3 waiting, 1 running, 2 given up (docferry dead list)",
+        ),
+    ],
+)
+def test_the_status_says_what_conversions_there_are_to_do(
+    some: dict[JobState, int], expected: str
+) -> None:
+    assert counted_jobs({state: some.get(state, 0) for state in JobState}) == expected
+
+
+def test_the_line_has_what_else_waits_at_its_end() -> None:
+    supervision = Supervision({}, lambda: [], lambda: "conversions: 1 waiting")
+
+    assert supervision.line() == "0 mirrors in step; conversions: 1 waiting"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
@@ -13,6 +14,7 @@ from docferry.app.check_converters import check_converters
 from docferry.app.findings import EXIT_CODES, Finding
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
+from docferry.app.service_user import ServiceUser
 from docferry.app.sides import PRECONDITIONS, Sides, UlidSource, open_sides
 from docferry.config import Config, MirrorConfig
 from docferry.core.guards import Refused, marker_id, prove
@@ -40,11 +42,13 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
     findings += _check_what_a_start_needs(config)
-    findings += _check_folder("state_dir", config.state_dir)
+    user = ServiceUser.of(config.state_dir)
+    findings += [] if user is None else [_said_for(user)]
+    findings += _check_folder("state_dir", config.state_dir, user)
     findings += _check_ledger(config.state_dir / LEDGER_NAME)
     findings += check_converters(config, onlooker)
     for drop in config.drops.values():
-        findings += _check_folder(f"drop {drop.name}", drop.folder)
+        findings += _check_folder(f"drop {drop.name}", drop.folder, user)
     with TemporaryDirectory(prefix="docferry-check-") as empty:
         path = config.state_dir / LEDGER_NAME
         is_there = path.exists()
@@ -53,7 +57,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
         ) as ledger:
             for name in config.mirrors:
                 sides = open_sides(config, name, ledger, UlidSource(), connections=2)
-                findings += _check_mirror(sides, ledger)
+                findings += _check_mirror(sides, ledger, user)
                 with onlooker.waiting(store_of(config, name)):
                     findings += _check_store(sides, ledger, has_ledger=is_there)
     return findings
@@ -81,12 +85,20 @@ def _check_what_a_start_needs(config: Config) -> Iterator[Finding]:
         yield Finding("config", "metrics", "error", str(error))
 
 
-def _check_mirror(sides: Sides, ledger: Ledger) -> Iterator[Finding]:
+def _said_for(user: ServiceUser) -> Finding:
+    what = (
+        f"the folders are tried as the user {user.name}, whose the state_dir is; what else its "
+        "unit closes to it is not tried"
+    )
+    return Finding("config", "service", "ok", what, "folders elsewhere: docferry check --systemd")
+
+
+def _check_mirror(sides: Sides, ledger: Ledger, user: ServiceUser | None) -> Iterator[Finding]:
     options = sides.options
     name = f"mirror {options.name}"
     row = ledger.mirrors.get(options.name)
     is_new = row is None or row.marker_id is None
-    yield from _check_folder(name, options.local, has_run=not is_new)
+    yield from _check_folder(name, options.local, user, has_run=not is_new)
     yield from _check_watch(name, options)
 
 
@@ -195,7 +207,16 @@ def _check_identity(
         yield Finding("folder", name, "error", proof.reason, how or "a run would hold everything")
 
 
-def _check_folder(name: str, folder: Path, *, has_run: bool = False) -> Iterator[Finding]:
+def _check_folder(
+    name: str, folder: Path, user: ServiceUser | None, *, has_run: bool = False
+) -> Iterator[Finding]:
+    """Try *folder* as *user*; None: as who asks."""
+    with nullcontext() if user is None else user.acting():
+        findings = list(_look_at_folder(name, folder, has_run=has_run))
+    yield from findings
+
+
+def _look_at_folder(name: str, folder: Path, *, has_run: bool) -> Iterator[Finding]:
     if not folder.is_dir():
         yield _check_missing(name, folder, has_run=has_run)
         return

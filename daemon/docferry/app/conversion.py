@@ -23,7 +23,7 @@ from docferry.engine.put_result import Target
 from docferry.engine.timers import Timers
 from docferry.engine.worker import Worker
 from docferry.errors import TemporaryError
-from docferry.job import BreakerState, ConverterRow, JobRow
+from docferry.job import BreakerState, ConverterRow, JobRow, JobState
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import JOBS_ENDED
@@ -36,6 +36,7 @@ EXPIRY_EVERY_S = 5.0
 LEASES_EVERY_S = 20.0
 BACKLOG_EVERY_S = 2.0
 BACKLOG_FOR_S = 0.5
+COUNT_EVERY_S = 2.0
 
 
 class Conversions:
@@ -59,6 +60,7 @@ class Conversions:
         self._ledger = ledger
         self._loops = loops
         self._now = now
+        self.told = ""  #: what there is to do, in a few words
         self._chains = chains = chains_of(config)
         self.rules = chains.rules
         self.takers = {options.to_mirror for options in config.converts}
@@ -99,6 +101,7 @@ class Conversions:
         timers.every(EXPIRY_EVERY_S, "job-expiry", self._expire)
         timers.every(LEASES_EVERY_S, "job-leases", self._worker.requeue_expired)
         timers.every(BACKLOG_EVERY_S, "job-backlog", self._step_backlog, at_once=at_once)
+        timers.every(COUNT_EVERY_S, "job-counts", self._count)
 
     def stop(self, timeout_s: float) -> None:
         """End what runs, and wait for it."""
@@ -168,6 +171,9 @@ class Conversions:
                 if time.monotonic() > until_s:
                     return
         self._worker.wake()
+
+    def _count(self) -> None:
+        self.told = counted_jobs(self._ledger.jobs.counts())
 
     def _expire(self) -> None:
         for job in self._ledger.jobs.expire(self._now()):
@@ -254,6 +260,17 @@ class _WithRoom:
     def open_sound(self, version: VersionRow) -> Content:
         with self.room(version.size):
             return self.contents.open_sound(version)
+
+
+def counted_jobs(counts: Mapping[JobState, int]) -> str:
+    """Say in a few words how many jobs wait, run and were given up; "": none."""
+    words = {
+        JobState.QUEUED: "waiting",
+        JobState.RUNNING: "running",
+        JobState.DEAD: "given up (docferry dead list)",
+    }
+    parts = [f"{count} {word}" for state, word in words.items() if (count := counts[state])]
+    return f"conversions: {', '.join(parts)}" if parts else ""
 
 
 def _with_origin(

@@ -144,7 +144,9 @@ class Daemon:
             self._timers,
             is_rebuilt=self._is_rebuilt,
         )
-        self._supervision = Supervision(self.loops, self._pools)
+        self._supervision = Supervision(
+            self.loops, self._pools, lambda: self._parts.conversions.told
+        )
         on_exit.callback(self._parts.stop, self._time_left_s)
         self._parts.build()
 

@@ -16,6 +16,7 @@ from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger
+from docferry.metrics import DISK_SHORT
 
 CHECK_EVERY_S = 2.0
 #: What stands among the problems of a mirror that takes nothing in.
@@ -58,7 +59,8 @@ class Disks:
 
     def leave(self, mirror: str) -> None:
         """Watch the disk of *mirror* no more."""
-        self._folders.pop(mirror, None)
+        if self._folders.pop(mirror, None) is not None:
+            DISK_SHORT.remove("mirror", mirror)
 
     @contextmanager
     def for_conversion(self, size: int) -> Iterator[None]:
@@ -68,7 +70,17 @@ class Disks:
 
     def start(self, timers: Timers) -> None:
         """Look at the disks from now on."""
-        timers.every(CHECK_EVERY_S, "disks", self._guard.check, at_once=True)
+        timers.every(CHECK_EVERY_S, "disks", self.check, at_once=True)
+
+    def check(self) -> None:
+        """Look at all disks, and tell what is new."""
+        self._guard.check()
+        self._meter("state", "", self._state_dir)
+        for mirror, folder in [*self._folders.items()]:
+            self._meter("mirror", mirror, folder)
+
+    def _meter(self, of: str, name: str, folder: Path) -> None:
+        DISK_SHORT.labels(of, name).set(folder in self._short)
 
     def _watched(self) -> list[Path]:
         return [*dict.fromkeys((self._state_dir, *self._folders.values()))]

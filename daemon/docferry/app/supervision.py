@@ -2,9 +2,9 @@
 Proof of life for systemd's watchdog, and what the daemon does in one line.
 
 The watchdog is petted by a timer, so that timers fire; and only while every mirror's loop goes
-round and every pool of threads answers. A slow store, or a folder that hangs, is no reason for
-a restart: who waits for a store runs now and then, if only to wait on, and whoever hangs in the
-kernel would hang there again.
+round, every pool of threads answers, and who else is to run now and then does. A slow store, or a
+folder that hangs, is no reason for a restart: who waits for a store runs now and then, if only to
+wait on, and whoever hangs in the kernel would hang there again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from docferry import notify
 from docferry.app.figures import STUCK_AFTER_S
 from docferry.core.words import counted
 from docferry.engine.health import Facts
+from docferry.engine.rounds import Going, all_going
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
 
@@ -99,6 +100,7 @@ class Supervision:
     Tells systemd that the daemon lives, or what of it does not.
 
     Args:
+        work: Says in a few words what else waits; "": nothing does. It must not wait itself.
         patience_s: How long a loop may take for a round; None: as long as $WATCHDOG_USEC says.
     """
 
@@ -106,12 +108,16 @@ class Supervision:
         self,
         loops: Mapping[str, Loop],
         pools: Callable[[], Iterable[tuple[str, Pool]]],
+        work: Callable[[], str] = str,
         *,
+        going: Callable[[], Iterable[Going]] = all_going,
         patience_s: float | None = None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loops = loops
         self._pools = pools
+        self._work = work
+        self._going = going
         self._patience_s = patience_s or notify.watchdog_s() or STUCK_AFTER_S
         self._now_s = now_s
         self._looked_s = now_s()
@@ -155,11 +161,16 @@ class Supervision:
             silent_s = pool.silent_s(now_s)
             if silent_s > _LONG * self._patience_s:
                 return f"the threads of {name} have not done anything for {silent_s:.0f} s"
+        for going in self._going():
+            still_s = self._stillness[f"thread {going.thread_id}"].lasts_s([going.thread_id], now_s)
+            if still_s > self._patience_s * (_LONG if going.is_slow else 1):
+                return f"{going.name} has not run for {still_s:.0f} s"
         return None
 
     def line(self) -> str:
         """Say what the daemon does."""
-        return "; ".join(part for part in (self.remark, status_line(self._facts())) if part)
+        parts = (self.remark, status_line(self._facts()), self._work())
+        return "; ".join(part for part in parts if part)
 
     def _stands_still(self, name: str, life: Life, now_s: float) -> bool:
         threads = [] if life.thread_id is None else [life.thread_id]

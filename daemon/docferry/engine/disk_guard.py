@@ -18,7 +18,6 @@ from pathlib import Path
 from docferry.core.disk import Disk, fits, is_short, reserve_of
 from docferry.errors import FullError
 from docferry.logs import get_logger
-from docferry.metrics import DISK_SHORT
 
 log = get_logger(__name__)
 
@@ -92,7 +91,6 @@ class DiskGuard:
             was_short = folder in self._short
             reserve = reserve_of(disk, self._reserve)
             is_now = is_short(disk, reserve, was_short=was_short)
-            DISK_SHORT.labels(str(folder)).set(is_now)
             if is_now == was_short:
                 continue
             self._short = self._short ^ {folder}

@@ -24,6 +24,7 @@ from docferry.core.filters import DEFAULT_EXCLUDES, Filter
 from docferry.core.paths import SEGMENT_BYTES, fault_in_name
 from docferry.core.settle import Sighting, Taken, rest
 from docferry.engine.dirty import DirtyPaths
+from docferry.engine.rounds import going_round
 from docferry.engine.watch import Watch, WatchState, log_loss
 from docferry.errors import DocferryError, PermanentError, StaleError, TemporaryError
 from docferry.logs import get_logger
@@ -98,7 +99,8 @@ class DropFolder:
         self._problems: dict[Path, str] = {}
         self._watch = Watch(options.folder, self._on_dirty, self._on_lost)
         self._check_s = self._rescan_s = 0.0  # monotonic: when next
-        self._thread = threading.Thread(target=self._run, name=f"drop-{options.name}", daemon=True)
+        run = going_round(f"drop folder {options.name}", is_slow=True)(self._run)
+        self._thread = threading.Thread(target=run, name=f"drop-{options.name}", daemon=True)
 
     # For any thread.
 

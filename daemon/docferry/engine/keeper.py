@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from docferry.engine.rounds import going_round
 from docferry.errors import DocferryError
 from docferry.logs import get_logger
 from docferry.metrics import CHORE_FAILURES
@@ -86,7 +87,8 @@ class Keeper:
 
     def _run(self) -> None:
         while (name := self._wait()) is not None:
-            self._do(self._chores[name])
+            with going_round(f"chore {name} of mirror {self._mirror}", is_slow=True):
+                self._do(self._chores[name])
 
     def _wait(self) -> str | None:
         """Give the next chore that is due, once the sides are ready for it; None: no more."""

@@ -22,6 +22,7 @@ from docferry.convert import leftovers
 from docferry.convert.base import Converter
 from docferry.convert.kinds import tell_kind
 from docferry.engine.put_result import PutResults, Target
+from docferry.engine.rounds import going_round
 from docferry.engine.stage import OpensVersions, Stage
 from docferry.engine.worker_attempt import Attempts, Claimed, Hands, Made, facts
 from docferry.engine.worker_chain import Conversion
@@ -141,12 +142,12 @@ class Worker:
         """Begin. Not *takes_over*: what runs is another worker's that is retired."""
         if takes_over:
             self.prepare()
-        self._start_thread("worker-heart", self._beat)
+        self._start_thread("worker-heart", going_round("the worker's heart")(self._beat))
         for mirror in self._targets:
             storing = self._storing[mirror] = Storing()
             self._start_thread(f"worker-store-{mirror}", partial(self._store_all, storing))
         self._gives_out = True
-        self._start_thread("worker", self._give_out)
+        self._start_thread("worker", going_round("the worker")(self._give_out))
 
     def wake(self) -> None:
         """Look for jobs now: there are new ones."""

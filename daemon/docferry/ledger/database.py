@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -46,6 +46,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from docferry.errors import TemporaryError
+from docferry.ledger.at_rest import AtRest
 from docferry.ledger.faults import translate
 
 T = TypeVar("T")
@@ -71,8 +72,10 @@ class Database:
     ) -> None:
         self.path = path
         self._actor = actor
-        self._writer = _connect(path, "BEGIN IMMEDIATE", read_only=read_only, busy_s=busy_s)
-        self._reader = _connect(path, "BEGIN", read_only=True, busy_s=busy_s)
+        self._at_rest = AtRest.found(path) if read_only else None
+        connect = partial(_connect, path, busy_s=busy_s, is_at_rest=self._at_rest is not None)
+        self._writer = connect("BEGIN IMMEDIATE", read_only=read_only)
+        self._reader = connect("BEGIN", read_only=True)
         self._write_lock = FairLock()
 
     @contextmanager
@@ -121,9 +124,15 @@ class Database:
             with connections as tx:
                 yield Transaction(tx, self._actor)
         except (DBAPIError, sqlite3.Error) as error:
+            self._refuse_changed()  # of two times it would look damaged
             raise translate(error, self.path) from error
         finally:
             connections.release()
+        self._refuse_changed()
+
+    def _refuse_changed(self) -> None:
+        if self._at_rest is not None:
+            self._at_rest.refuse_changed()
 
 
 class Transaction:
@@ -289,15 +298,17 @@ def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def _connect(path: Path, begin: str, *, read_only: bool, busy_s: float) -> _Connections:
-    mode = "rw" if read_only else "rwc"
+def _connect(
+    path: Path, begin: str, *, read_only: bool, busy_s: float, is_at_rest: bool
+) -> _Connections:
+    options = f"mode={'rw' if read_only else 'rwc'}{'&immutable=1' if is_at_rest else ''}"
     pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"]
     if read_only:
         pragmas.append("PRAGMA query_only=ON")
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}",
+            f"file:{quote(str(path))}?{options}",
             uri=True,
             timeout=busy_s,
             isolation_level=None,  # we say BEGIN, not the driver

@@ -38,7 +38,7 @@ class Place:
         except FileNotFoundError:
             return None
 
-    def open(self, flags: int, mode: int = 0o644) -> int:
+    def open(self, flags: int, mode: int = 0o600) -> int:
         """
         Open what is there itself, never what a symbolic link points to.
 

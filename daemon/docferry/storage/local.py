@@ -302,7 +302,7 @@ class LocalStorage:
                 os.mkdir(RESERVED, 0o700, dir_fd=root_fd)
                 fsync_folder(root_fd)
             with self._staging(root_fd) as staging, staging.newcomer() as newcomer:
-                stage(newcomer, BytesContent(content), Attributes(), None)
+                stage(newcomer, BytesContent(content), Attributes(), None, mode=0o600)
                 newcomer.rename_over(Place(root_fd, MARKER_PATH))
                 staging.fsync()
 

@@ -121,7 +121,7 @@ class LocalArchive:
         self, staging: Staging, place: Place, content: Content, attributes: Attributes
     ) -> None:
         with staging.newcomer() as newcomer:
-            written = stage(newcomer, content, attributes, None)
+            written = stage(newcomer, content, attributes, None, mode=0o600)
             self.step("staged")
             try:
                 self.renames.to_free_name(newcomer, place)

@@ -24,6 +24,7 @@ def stage(
     replaced: os.stat_result | None,
     *,
     lasts: bool = True,
+    mode: int = 0o666,
 ) -> Written:
     """
     Write *content* to *place*, which must be free. A rename will not change its token.
@@ -33,12 +34,14 @@ def stage(
 
     Args:
         lasts: Bring it to the disk. Else the caller does, before it gets its name.
+        mode: Of a content that replaces none, less the umask. As any program makes a document:
+            where people share a folder, its group may change it.
 
     Raises:
         StaleError: The content changed while it was read.
         TemporaryError: It is not of the promised length, or not `attributes.sha256`.
     """
-    fd = place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    fd = place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         sha256, size = _copy(content, fd)
         content.confirm()
