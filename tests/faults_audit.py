@@ -13,6 +13,24 @@ STORIES = ("unit/test_stories.py",)
 
 OF_THE_AUDIT = (
     Fault(
+        "two write the audit's file at once",
+        "ledger/audit_file.py",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        (
+            "unit/test_ledger_audit.py::test_who_may_only_read_the_file_holds_nobody_up_by_locking_it",
+        ),
+    ),
+    Fault(
+        "a pipe in the place of the log holds the start up",
+        "log_file.py",
+        "flags | os.O_NONBLOCK | os.O_NOFOLLOW",
+        "flags | os.O_NONBLOCK",
+        (
+            "unit/test_log_file.py::test_a_pipe_or_a_link_in_its_place_is_told_of_and_holds_nobody_up",
+        ),
+    ),
+    Fault(
         "an audit row may say what it likes",
         "core/audit.py",
         "    if hash_of(chain, row) != row.hash:\n",

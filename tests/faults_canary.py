@@ -10,9 +10,23 @@ CANARIES = (
     Fault(
         "a canary takes the place of a document",
         "engine/canary.py",
-        "    if content is not None and not is_canary(content):",
-        "    if content is None:",
-        (CANARY + "test_a_document_of_that_name_is_left_alone",),
+        "if any(content is not None and not is_canary(content) for content in (here, there)):",
+        "if False:",
+        (CANARY + "test_a_document_of_that_name_is_left_alone_and_keeps_its_versions",),
+    ),
+    Fault(
+        "versions of a document that took the canary's name go with the canaries",
+        "engine/canary.py",
+        "            self._way.ledger.canaries.disown(self._way.mirror, CANARY_PATH)\n",
+        "",
+        (CANARY + "test_a_document_of_that_name_is_left_alone_and_keeps_its_versions",),
+    ),
+    Fault(
+        "whatever begins as a canary does is one",
+        "core/canary.py",
+        "len(content) <= MOST_BYTES and ",
+        "",
+        ("unit/test_canary.py::test_a_document_that_is_called_so_is_no_canary",),
     ),
     Fault(
         "a canary is back before it is in the folder",

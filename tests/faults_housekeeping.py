@@ -13,6 +13,28 @@ DOCTOR = ("integration/test_doctor.py",)
 
 
 HOUSEKEEPING = (
+    # What others put into the service's own folders and files.
+    Fault(
+        "root's doctor follows a link to another file",
+        "app/doctor_process.py",
+        "os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK",
+        "os.O_RDWR",
+        DOCTOR,
+    ),
+    Fault(
+        "a ledger that acts by itself is taken back",
+        "ledger/backups.py",
+        "    if _acting_in(path) - _acting_in(model):\n",
+        "    if not model:\n",
+        BACKUP,
+    ),
+    Fault(
+        "a damaged ledger is told for one that was replaced long ago",
+        "ledger/damage.py",
+        'key=lambda one: one.name.rpartition("-")[2]',
+        "key=lambda one: REPLACED in one.name",
+        ("unit/test_ledger_damage.py",),
+    ),
     # Disks.
     Fault(
         "a disk is filled to its last byte",
@@ -152,8 +174,8 @@ HOUSEKEEPING = (
     Fault(
         "a crash between two ledgers makes room for an empty one",
         "ledger/damage.py",
-        "    if replaced := _asides(path, REPLACED):\n",
-        "    if replaced := _asides(path, REPLACED)[:0]:\n",
+        "(DAMAGED, REPLACED)",
+        "(DAMAGED,)",
         BACKUP,
     ),
     # Upgrades.

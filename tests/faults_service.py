@@ -13,6 +13,13 @@ _SYSTEMD = "../../systemd/docferry.service"
 
 OF_THE_SERVICE = (
     Fault(
+        "a file's name speaks to the terminal of who asks for the status",
+        "notify.py",
+        'char if char.isprintable() else "?"',
+        "char",
+        ("unit/test_notify.py",),
+    ),
+    Fault(
         "an installation makes no user for the service",
         "../../packaging/scripts/deb-postinst",
         "systemd-sysusers docferry.conf\n",

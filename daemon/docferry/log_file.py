@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 
 _MODE = 0o640  # for a group that reads logs: they name documents
@@ -55,8 +57,13 @@ class RotatedFile:
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._file = os.open(self._path, flags, _MODE)
-        self._written = os.fstat(self._file).st_size
+        # To open a pipe that nobody reads would wait for ever, and a link leads anywhere.
+        fd = os.open(self._path, flags | os.O_NONBLOCK | os.O_NOFOLLOW, _MODE)
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "is not a plain file", str(self._path))
+        self._file, self._written = fd, found.st_size
 
     def _rotate(self) -> None:
         """Make room. Where the folder does not let it, the file goes on as it is."""

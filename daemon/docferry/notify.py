@@ -61,7 +61,9 @@ def watchdog_s() -> float | None:
 
 
 def _status(text: str) -> str:
-    return "STATUS=" + " ".join(text.split())[:_STATUS_CHARS]
+    # `systemctl status` shows it as it is: a file's name must not speak to the terminal.
+    shown = "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+    return "STATUS=" + shown[:_STATUS_CHARS]
 
 
 def _send(*lines: str) -> None:

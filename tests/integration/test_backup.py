@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import tarfile
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,19 @@ def packed(facts: dict[str, object], ledger: bytes) -> bytes:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return made.getvalue()
+
+
+def acting(facts: dict[str, object], ledger: bytes) -> dict[str, Any]:
+    """Let the ledger undo by itself what restoring does to it."""
+    database = sqlite3.connect(":memory:")
+    database.deserialize(ledger[:18] + b"\1\1" + ledger[20:])  # not in WAL mode: it has no file
+    database.execute(
+        "CREATE TRIGGER undo AFTER UPDATE ON synced BEGIN UPDATE synced"
+        " SET local_token = old.local_token WHERE path = old.path; END"
+    )
+    whole = database.serialize()
+    sha256 = hashlib.sha256(whole).hexdigest()
+    return {"facts": {**facts, "sha256": sha256, "size": len(whole)}, "ledger": whole}
 
 
 # Putting away.
@@ -231,7 +245,9 @@ def test_a_backup_of_a_newer_docferry_is_refused(desk: Desk, file: pathlib.Path)
     assert ledger_of(desk).read_bytes() == whole
 
 
-@pytest.mark.parametrize("harm", ["cut", "flipped", "no tar", "another ledger", "strange names"])
+@pytest.mark.parametrize(
+    "harm", ["cut", "flipped", "no tar", "another ledger", "strange names", "a trigger"]
+)
 def test_a_damaged_backup_changes_nothing(desk: Desk, file: pathlib.Path, harm: str) -> None:
     desk.asks("backup", str(file))
     with tarfile.open(file) as tar:
@@ -245,6 +261,7 @@ def test_a_damaged_backup_changes_nothing(desk: Desk, file: pathlib.Path, harm: 
         "no tar": lambda: gzip.compress(b"a letter"),
         "another ledger": lambda: packed(json.loads(facts), ledger[:-1] + b"x"),
         "strange names": lambda: packed({"format": 1}, ledger),
+        "a trigger": lambda: packed(**acting(json.loads(facts), ledger)),
     }
     file.write_bytes(harmed[harm]())
     before = {one: one.read_bytes() for one in desk.state.iterdir()}
@@ -292,3 +309,4 @@ def test_a_crash_between_two_ledgers_leaves_no_room_for_an_empty_one(
     again = desk.asks("restore-state", str(file), "--yes")
 
     assert again.code == 0
+    assert ledger_of(desk).stat().st_mode & 0o007 == 0

@@ -281,3 +281,27 @@ def test_a_daemon_tells_where_each_of_its_threads_is_and_goes_on(tmp_path: pathl
     assert is_alive
     assert all(one.count("waits_here") == 1 for one in found)
     assert stat.S_IMODE((tmp_path / STACKS_NAME).stat().st_mode) == 0o600
+
+
+def test_a_link_in_the_place_of_the_stacks_leads_whoever_asks_to_no_other_file(
+    tmp_path: pathlib.Path,
+) -> None:
+    precious = tmp_path / "shadow"
+    precious.write_text("root's")
+    state = tmp_path / "state"
+    state.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", TELLS, str(state)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (state / STACKS_NAME).unlink()
+        (state / STACKS_NAME).symlink_to(precious)
+        with pytest.raises(OSError, match="symbolic links"):
+            stacks_of(process.pid, state)
+        (state / STACKS_NAME).unlink()
+        (state / STACKS_NAME).hardlink_to(precious)
+        told = stacks_of(process.pid, state)
+
+    assert told == "stacks is not the daemon's own file"
+    assert precious.read_text() == "root's"

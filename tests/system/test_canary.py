@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import urllib.error
+from contextlib import closing
 
 import proxy
 import servers
@@ -142,15 +144,20 @@ def test_one_that_no_poll_brings_back_is_late_where_it_stays_away(
     assert any("at the folder: it has not come back" in reason for reason in reasons)
 
 
-def test_a_document_of_that_name_is_left_alone(site: Site) -> None:
+def test_a_document_of_that_name_is_left_alone_and_keeps_its_versions(site: Site) -> None:
     site.configure(options=CANARY)
-    site.docs.folder.mkdir()
-    site.docs.write(CANARY_PATH, b"a list of birds")
+    documents = (b"a list of birds", b"docferry canary is what I call my boat\n" * 20)
 
     with site.running() as daemon:
-        daemon.wait_for(lambda: len(daemon.events("canary.late")) >= 1)
-        late = daemon.events("canary.late")[0]
+        daemon.wait_for(lambda: flights(daemon) >= 1)
+        for document in documents:
+            late = len(daemon.events("canary.late"))
+            site.docs.write(CANARY_PATH, document)
+            daemon.wait_for(lambda late=late: len(daemon.events("canary.late")) > late)  # type: ignore[misc]
+            site.settle(daemon)
+        reason = daemon.events("canary.late")[-1]["reason"]
 
-    assert site.docs.files()[CANARY_PATH] == b"a list of birds"
-    assert site.docs.objects()[CANARY_PATH] == b"a list of birds"
-    assert "a document of somebody's" in late["reason"]
+    assert site.docs.files()[CANARY_PATH] == site.docs.objects()[CANARY_PATH] == documents[-1]
+    assert "a document of somebody's" in reason
+    with closing(sqlite3.connect(site.state / "ledger.sqlite3")) as ledger:
+        assert ledger.execute("SELECT path FROM canary").fetchall() == []

@@ -35,3 +35,4 @@ def test_no_two_flights_and_no_two_legs_have_the_same_text() -> None:
 def test_a_document_that_is_called_so_is_no_canary() -> None:
     assert not is_canary(b"a list of birds\n")
     assert not is_canary(b"")
+    assert not is_canary(b"docferry canary is what I call my boat\n" * 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import pathlib
 import sqlite3
@@ -15,7 +16,7 @@ import pytest
 from docferry.app.audit import AuditKeeper, Verdict, verified
 from docferry.config import Config, MirrorConfig, SecretStr, StoreConfig
 from docferry.core.audit import Action, AuditRow
-from docferry.errors import PermanentError, UserError
+from docferry.errors import PermanentError, TemporaryError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.audit_file import AuditFile
 from docferry.ledger.requests import NewRequest
@@ -381,6 +382,21 @@ def test_a_file_that_cannot_be_written_is_told_of_once_and_stops_nothing(
         keeper()
 
     assert [event["event"] for event in events] == ["audit.failed"]
+
+
+def test_who_may_only_read_the_file_holds_nobody_up_by_locking_it(
+    ledger: Ledger, file: AuditFile
+) -> None:
+    noted(ledger, 1)
+    file.catch_up(ledger.audit)
+    noted(ledger, 1)
+
+    with file.path.open("rb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        with pytest.raises(TemporaryError, match="cannot write the audit's file"):
+            file.catch_up(ledger.audit)
+
+    assert file.catch_up(ledger.audit) == 1
 
 
 def test_the_log_is_told_of_each_new_head(ledger: Ledger, file: AuditFile) -> None:

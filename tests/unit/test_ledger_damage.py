@@ -10,8 +10,15 @@ import pytest
 
 from docferry.errors import PermanentError, TemporaryError, UserError
 from docferry.ledger import Ledger
-from docferry.ledger.damage import damage_of, refuse_damaged, refuse_set_aside, set_aside
-from ledger_rows import NOW, fresh_ledger, uploaded
+from docferry.ledger.damage import (
+    DAMAGED,
+    REPLACED,
+    damage_of,
+    refuse_damaged,
+    refuse_set_aside,
+    set_aside,
+)
+from ledger_rows import MINUTE, NOW, fresh_ledger, uploaded
 
 
 @pytest.fixture
@@ -103,3 +110,23 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path: pathlib.Path
     with pytest.raises((PermanentError, TemporaryError)):
         damage_of(path)
     assert path.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (REPLACED, DAMAGED, "was found damaged and set aside as"),
+        (DAMAGED, REPLACED, "for one that should have taken its place"),
+    ],
+)
+def test_what_was_set_aside_last_says_what_is_to_be_done(
+    path: pathlib.Path, first: str, last: str, said: str
+) -> None:
+    set_aside(path, NOW, mark=first)
+    path.touch()
+    aside = set_aside(path, NOW + MINUTE, mark=last)
+
+    with pytest.raises(UserError, match=said) as caught:
+        refuse_set_aside(path)
+
+    assert str(aside) in str(caught.value)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import pathlib
 import resource
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import structlog
@@ -120,6 +122,25 @@ def test_a_file_that_cannot_be_written_is_told_of_once_and_stops_nothing(
     events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     assert events == ["poll.done", "log.failed", "poll.done", "scan.done"]
     assert json.loads((folder / "log").read_text())["event"] == "scan.done"
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_a_pipe_or_a_link_in_its_place_is_told_of_and_holds_nobody_up(
+    tmp_path: pathlib.Path, *, is_read: bool
+) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "precious")
+
+    with ExitStack() as readers:
+        if is_read:
+            fd = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            readers.callback(os.close, fd)
+        for path in (pipe, link):
+            with pytest.raises(OSError, match=path.name):
+                RotatedFile(path, 100, 1).write("a line\n")
+
+    assert not (tmp_path / "precious").exists()
 
 
 def test_after_a_line_that_was_written_in_part_the_next_one_is_whole(

@@ -31,6 +31,12 @@ def said(manager: socket.socket) -> list[str]:
     return manager.recv(8192).decode().split("\n")
 
 
+def test_a_files_name_in_a_status_does_not_speak_to_the_terminal(manager: socket.socket) -> None:
+    notify.status("docs blocked (\x1b]0;root\x07\u202e\x00)")
+
+    assert said(manager) == ["STATUS=docs blocked (?]0;root???)"]
+
+
 @pytest.mark.parametrize(
     ("tell", "lines"),
     [

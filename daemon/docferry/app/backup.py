@@ -27,7 +27,7 @@ from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.errors import PermanentError, UserError
 from docferry.ledger.audit_file import AuditFile
-from docferry.ledger.backups import Restored, copy_to, revision_of
+from docferry.ledger.backups import Restored, copy_to, refuse_strange, revision_of
 from docferry.ledger.damage import REPLACED, damage_of, is_there, put_in_place, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.metrics import release
@@ -103,7 +103,7 @@ def restore(config: Config, file: Path) -> Restoring:
         facts = _unpack(file, plain)
         if (damage := damage_of(plain)) is not None:
             raise PermanentError(f"the ledger in {file} is damaged: {damage}")
-        revision_of(plain)  # a newer one is refused before anything changes
+        refuse_strange(plain, folder / "model")  # a newer one, too, before anything changes
         with Restored.open(plain, actor=person()) as ledger:
             ledger.come_back(datetime.now(UTC))
         aside = set_aside(path, mark=REPLACED) if is_there(path) else None
@@ -147,7 +147,9 @@ def _unpack(file: Path, plain: Path) -> Facts:
     try:
         with tarfile.open(file, mode="r:gz") as tar:
             facts = _facts_in(tar)
-            with plain.open("xb") as target:
+            # As a daemon makes it: its group may look, and nobody else, whatever the umask is.
+            fd = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            with os.fdopen(fd, "wb") as target:
                 sha256 = _copy(_open(tar, _LEDGER, facts.size), target)
     except _UNREADABLE as error:
         raise PermanentError(f"{file} is damaged, or no backup of docferry's: {error}") from error

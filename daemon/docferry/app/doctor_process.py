@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Sequence
@@ -57,16 +58,21 @@ def stacks_of(pid: int | None, state_dir: Path) -> str:
     """Have a daemon that runs write where each of its threads is, and give that: no values."""
     if not pid or not _answers(pid):
         return "no daemon runs that tells them"
-    file = state_dir / STACKS_NAME
-    os.truncate(file, 0)
-    os.kill(pid, signal.SIGUSR1)
-    until_s, size = time.monotonic() + _STACKS_WITHIN_S, 0
-    while time.monotonic() < until_s:
-        time.sleep(_PAUSE_S)
-        before, size = size, file.stat().st_size
-        if size and size == before:
-            break
-    return file.read_text(errors="replace")
+    # Root asks in a folder of another user's: a link there must not lead root to another file.
+    fd = os.open(state_dir / STACKS_NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(fd, "r+", errors="replace") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            return f"{STACKS_NAME} is not the daemon's own file"
+        os.ftruncate(fd, 0)
+        os.kill(pid, signal.SIGUSR1)
+        until_s, size = time.monotonic() + _STACKS_WITHIN_S, 0
+        while time.monotonic() < until_s:
+            time.sleep(_PAUSE_S)
+            before, size = size, os.fstat(fd).st_size
+            if size and size == before:
+                break
+        return file.read()
 
 
 def _answers(pid: int) -> bool:

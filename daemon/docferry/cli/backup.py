@@ -57,4 +57,4 @@ def restore_state(context: Context, *, file: Path, is_sure: bool, is_json: bool)
     if done.set_aside is not None:
         line(f"the ledger that was there is {done.set_aside}")
     line(f"{done.ledger} is as of {done.facts.taken_at}")
-    line("next: docferry run --once, then docferry verify; what was held since: docferry retention")
+    line("next: start docferry, then docferry verify; what was held since: docferry retention")

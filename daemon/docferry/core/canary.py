@@ -12,6 +12,8 @@ from docferry.model import Mode, Path, Ulid
 CANARY_PATH: Path = "docferry.canary"
 #: Of its own versions the last one stays besides the current one.
 CANARY_POLICY = Policy(last=1)
+#: A canary has less than half of it; what is larger is not read to see what it is.
+MOST_BYTES = 512
 #: So many late ones in a row, and the daemon is not ready.
 LATE_IN_A_ROW = 2
 
@@ -47,4 +49,4 @@ def text_for(leg: Leg, flight: Ulid, every: timedelta) -> bytes:
 
 def is_canary(content: bytes) -> bool:
     """Say whether a content is a canary, and no document of somebody's."""
-    return content.startswith(_FIRST.encode())
+    return len(content) <= MOST_BYTES and content.startswith(_FIRST.encode())

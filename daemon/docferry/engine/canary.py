@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from docferry.core.canary import CANARY_PATH, Leg, is_canary, legs_of, text_for
+from docferry.core.canary import CANARY_PATH, MOST_BYTES, Leg, is_canary, legs_of, text_for
 from docferry.errors import DocferryError, PermanentError, TemporaryError
 from docferry.job import JobRow, JobState
 from docferry.ledger import Ledger
@@ -147,7 +147,6 @@ class _Flight:
         """
         way, took_s = self._way, dict[Leg, float]()
         self._wait("the start", way.is_open, "the mirror is not in order: docferry status")
-        way.ledger.canaries.own(way.mirror, CANARY_PATH, self._id)
         for leg in legs_of(way.mode, is_converted=way.is_converted()):
             began_s = time.monotonic()
             match leg:
@@ -177,11 +176,13 @@ class _Flight:
         if not self._is_in_step():
             return False  # both sides would be edited: a conflict, each time
         if found is None:
+            self._own()
             way.local.write(CANARY_PATH, BytesContent(text), Attributes(), expect=None)
             return True
         synced = way.ledger.synced.get(way.mirror, [CANARY_PATH]).get(CANARY_PATH)
         if synced is None or synced.local_token != found.token:
             return False
+        self._own()
         way.local.write(
             CANARY_PATH,
             BytesContent(text),
@@ -197,28 +198,40 @@ class _Flight:
         if not self._is_in_step():
             return False
         token = None if found is None else found.token
+        self._own()
         self._way.remote.write_as_others(CANARY_PATH, text, expect=token)
         return True
 
     def _is_in_step(self) -> bool:
+        """
+        Raises:
+            PermanentError: There is a document of somebody's, whose versions are no canary's.
+        """
         here, there = self._here(), self._there()
-        for content in (here, there):
-            _refuse_document(content)
+        if any(content is not None and not is_canary(content) for content in (here, there)):
+            self._way.ledger.canaries.disown(self._way.mirror, CANARY_PATH)
+            raise PermanentError(
+                f"{CANARY_PATH} is a document of somebody's: rename it, or take `canary` out of "
+                "the configuration"
+            )
         return here == there
+
+    def _own(self) -> None:
+        self._way.ledger.canaries.own(self._way.mirror, CANARY_PATH, self._id)
 
     def _here(self) -> bytes | None:
         found = self._way.local.stat(CANARY_PATH)
         if not isinstance(found, FileState):
             return None
         with self._way.local.read(CANARY_PATH, found.token) as content:
-            return content.part(0, content.size)
+            return _beginning(content)
 
     def _there(self) -> bytes | None:
         found = self._way.remote.stat(CANARY_PATH)
         if found is None:
             return None
         with self._way.remote.read(CANARY_PATH, found.token) as content:
-            return content.part(0, content.size)
+            return _beginning(content)
 
     def _is_converted(self) -> bool:
         """Say whether all that rules call for is made, and note whose results these are."""
@@ -255,9 +268,6 @@ class _Flight:
             self._stopping.wait(_LOOK_EVERY_S)
 
 
-def _refuse_document(content: bytes | None) -> None:
-    if content is not None and not is_canary(content):
-        raise PermanentError(
-            f"{CANARY_PATH} is a document of somebody's: rename it, or take `canary` out of the "
-            "configuration"
-        )
+def _beginning(content: Content) -> bytes:
+    """Give all of a canary, and of a document, however large it is, enough to tell it by."""
+    return content.part(0, min(content.size, MOST_BYTES + 1))

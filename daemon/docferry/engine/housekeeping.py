@@ -76,7 +76,10 @@ class LedgerCare:
 def clear_state_dir(state_dir: Path, mirrors: Collection[str], now: datetime) -> None:
     """Remove what crashes, and migrations of long ago, left in the state directory."""
     for found in sorted(state_dir.iterdir()):
-        age = now.timestamp() - found.lstat().st_mtime
+        try:
+            age = now.timestamp() - found.lstat().st_mtime
+        except FileNotFoundError:  # a journal that was done with, a copy that has its name now
+            continue
         if not is_left_behind(found.name, timedelta(seconds=age), mirrors):
             continue
         if found.is_dir() and not found.is_symlink():

@@ -42,7 +42,8 @@ class AuditFile:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _MODE)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Whoever may read it may lock it, for as long as they like.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 count = _append_missing(descriptor, audit, self.path)
             finally:
                 os.close(descriptor)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from sqlalchemy import Text, bindparam, null, select
 
 from docferry.core.audit import Action
-from docferry.errors import UserError
+from docferry.errors import PermanentError, UserError
 from docferry.ledger import schema, upgrade
 from docferry.ledger.audit import CHAIN, note
 from docferry.ledger.damage import is_there
@@ -74,6 +74,37 @@ def revision_of(path: Path) -> str:
         return upgrade.revision_in(database)
     finally:
         database.close()
+
+
+def refuse_strange(path: Path, model: Path) -> None:
+    """
+    Make sure that nothing in the ledger *path* acts by itself but what docferry put there.
+
+    A trigger of somebody else's could undo what `come_back` does, and a view could hide it.
+
+    Args:
+        model: Where to make an empty ledger of the same schema, to be compared with.
+
+    Raises:
+        UserError: It is no ledger, or a newer docferry's.
+        PermanentError: There are views or triggers in it that are not docferry's.
+    """
+    database = Database(model)
+    try:
+        with database.writing() as tx:
+            upgrade.migrate(tx.connection, revision_of(path))
+    finally:
+        database.close()
+    if _acting_in(path) - _acting_in(model):
+        raise PermanentError(
+            "the backup's ledger is damaged, or not docferry's: strange views or triggers are in it"
+        )
+
+
+def _acting_in(path: Path) -> set[tuple[str, str]]:
+    query = "SELECT name, sql FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    with translated(path), closing(sqlite3.connect(path)) as database:
+        return set(database.execute(query).fetchall())
 
 
 class Restored(Ledger):

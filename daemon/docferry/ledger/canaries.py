@@ -18,6 +18,11 @@ class Canaries:
         with self._database.writing() as tx:
             tx.insert_missing(canary, [{"mirror": mirror, "path": path, "since": since}])
 
+    def disown(self, mirror: str, path: Path) -> None:
+        """Note that *path* is somebody's: all versions there are kept as any document's."""
+        with self._database.writing() as tx:
+            tx.delete(canary, canary.c.mirror == mirror, canary.c.path == path)
+
     def of(self, mirror: str) -> dict[Path, Ulid]:
         """Give, by path, the version from which on a path of *mirror* is a canary's."""
         query = select(canary.c.path, canary.c.since).where(canary.c.mirror == mirror)

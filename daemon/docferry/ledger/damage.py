@@ -20,7 +20,7 @@ from docferry.logs import get_logger
 
 log = get_logger(__name__)
 
-_DAMAGED, REPLACED = ".damaged-", ".replaced-"
+DAMAGED, REPLACED = ".damaged-", ".replaced-"
 #: What SQLite has beside the file itself.
 _SIDECARS = ("-wal", "-shm")
 
@@ -66,18 +66,20 @@ def refuse_set_aside(path: Path) -> None:
     """
     if is_there(path):
         return
-    if replaced := _asides(path, REPLACED):
+    asides = _asides(path)
+    if not asides:
+        return
+    if REPLACED in asides[-1].name:
         raise UserError(
-            f"the ledger was set aside as {replaced[-1]} for one that should have taken its "
+            f"the ledger was set aside as {asides[-1]} for one that should have taken its "
             f"place, and did not: restore that one again, or put it back to {path}, with what "
             "begins with its name"
         )
-    if asides := _asides(path, _DAMAGED):
-        raise UserError(
-            f"the ledger was found damaged and set aside as {asides[-1]}. Make a new one from "
-            "what the bucket holds: docferry rebuild. Only if you know better: put a sound copy "
-            f"of it at {path}, or move the damaged one elsewhere to begin with an empty ledger"
-        )
+    raise UserError(
+        f"the ledger was found damaged and set aside as {asides[-1]}. Make a new one from "
+        "what the bucket holds: docferry rebuild. Only if you know better: put a sound copy "
+        f"of it at {path}, or move the damaged one elsewhere to begin with an empty ledger"
+    )
 
 
 def damage_of(path: Path) -> str | None:
@@ -101,7 +103,7 @@ def damage_of(path: Path) -> str | None:
     return None if found == "ok" else str(found)
 
 
-def set_aside(path: Path, at: datetime | None = None, *, mark: str = _DAMAGED) -> Path:
+def set_aside(path: Path, at: datetime | None = None, *, mark: str = DAMAGED) -> Path:
     """
     Give a ledger another name, with all that SQLite has beside it, and say which.
 
@@ -151,9 +153,11 @@ def _bring_to_disk(place: Path) -> None:
         os.close(fd)
 
 
-def _asides(path: Path, mark: str) -> list[Path]:
-    found = path.parent.glob(f"{path.name}{mark}*")
-    return sorted(one for one in found if not one.name.endswith(_SIDECARS))
+def _asides(path: Path) -> list[Path]:
+    """Give the ledgers that were set aside, for whichever reason, the last one at the end."""
+    found = [one for mark in (DAMAGED, REPLACED) for one in path.parent.glob(f"{path.name}{mark}*")]
+    ledgers = (one for one in found if not one.name.endswith(_SIDECARS))
+    return sorted(ledgers, key=lambda one: one.name.rpartition("-")[2])
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
