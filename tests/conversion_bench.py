@@ -21,6 +21,7 @@ from docferry.convert.base import (
 )
 from docferry.core.filters import Filter
 from docferry.core.rules import Rule, jobs_for, recipe_for
+from docferry.engine.contents import LostError
 from docferry.engine.put_result import Target
 from docferry.engine.worker import Worker
 from docferry.engine.worker_chain import Conversion
@@ -133,7 +134,7 @@ class Bench:
         if self.faults:
             raise self.faults.pop()
         if version.id not in self.contents:
-            raise PermanentError(f"the bytes of version {version.id} are on neither side")
+            raise LostError(f"the bytes of version {version.id} are on neither side")
         return BytesContent(self.contents[version.id])
 
     def open_sound(self, version: VersionRow) -> Content:

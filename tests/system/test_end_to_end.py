@@ -259,7 +259,7 @@ def test_a_second_daemon_on_the_same_state_or_folder_is_refused(new_site: NewSit
         same_folder = other.ended("run")
 
         assert daemon.process.poll() is None
-    assert (same_state.returncode, same_folder.returncode) == (2, 2)
+    assert (same_state.returncode, same_folder.returncode) == (75, 75)
     assert str(daemon.process.pid) in same_state.stderr
     assert str(site.docs.folder) in same_folder.stderr
 

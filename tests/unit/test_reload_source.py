@@ -80,15 +80,15 @@ def test_links_that_are_exchanged_as_a_whole_are_noticed(
         (tmp_path / name).mkdir()
         (tmp_path / name / "main.access_key_id").write_text("id")
         (tmp_path / name / "main.secret_access_key").write_text(name)
-    (secrets.folder / "..data").symlink_to(tmp_path / "first")
+    (tmp_path / "current").symlink_to("first")
     for file in ("main.access_key_id", "main.secret_access_key"):
         (secrets.folder / file).unlink()
-        (secrets.folder / file).symlink_to(f"..data/{file}")
+        (secrets.folder / file).symlink_to(tmp_path / "current" / file)
     config = secrets.source.read().config
     before = secrets.source.state_of_secrets(config)
 
-    (secrets.folder / "..new").symlink_to(tmp_path / "second")
-    (secrets.folder / "..new").rename(secrets.folder / "..data")
+    (tmp_path / "new").symlink_to("second")
+    (tmp_path / "new").rename(tmp_path / "current")
 
     assert secrets.source.state_of_secrets(config) != before
     assert secret_of(secrets.source.read().config) == "second"

@@ -268,7 +268,8 @@ class _SecretsCheck:
     def __init__(self, reloads: Reloads, on_change: Callable[[], None]) -> None:
         self._reloads = reloads
         self._on_change = on_change
-        self._read = self._seen = reloads.state_of_secrets()
+        self._seen: object = None
+        self._read: object = self  # not known: they may have changed since they were read
 
     def __call__(self) -> None:
         before, self._seen = self._seen, self._reloads.state_of_secrets()

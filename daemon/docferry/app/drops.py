@@ -12,7 +12,7 @@ from docferry.core.filters import Filter
 from docferry.core.paths import is_reserved
 from docferry.engine.drop import Destination, DropFolder
 from docferry.engine.loop import MirrorLoop
-from docferry.errors import StaleError
+from docferry.errors import DocferryError, StaleError
 from docferry.ledger import Ledger
 from docferry.model import Attributes, Origin, Path, Token, Ulid
 from docferry.storage.base import Content
@@ -38,7 +38,8 @@ class Drop:
         """End after the file under way. False: that takes longer."""
         is_over = self._folder.stop(time_left_s())
         if is_over and self.is_leaving:
-            self._feed.forget_old_problems()
+            with suppress(DocferryError):  # the next start forgets them
+                self._feed.forget_old_problems()
         return is_over
 
 

@@ -64,6 +64,7 @@ class Parts:
         self._reasons: dict[str, str] = {}  # why a mirror, or a drop folder, does not begin
         self._mirrors_to_come: list[str] = []
         self._drops_to_come: list[str] = []
+        self._are_rules_to_come = False
         self.conversions = self._make_conversions()
 
     # At the start.
@@ -108,6 +109,13 @@ class Parts:
         as if nothing had happened.
         """
         self._config = config
+        # First: should the ledger fail in between, it is still known what is to begin.
+        coming = [*self._mirrors_to_come, *changes.mirrors.begin]
+        self._mirrors_to_come = [name for name in dict.fromkeys(coming) if name in config.mirrors]
+        coming = [*self._drops_to_come, *changes.drops.begin]
+        self._drops_to_come = [name for name in dict.fromkeys(coming) if name in config.drops]
+        if changes.rules.facts or self.conversions.are_some_broken:
+            self._are_rules_to_come = True
         for name in changes.drops.end:
             self._end_drop(name, is_gone=name in changes.drops.go)
         for name in changes.mirrors.end:
@@ -115,18 +123,14 @@ class Parts:
         for mirror in self._mirrors.values():
             if mirror.options.store in changes.keys:
                 mirror.use_keys(config)
-        if changes.rules.facts or self.conversions.are_some_broken:
-            self._replace_conversions()
-        coming = [*self._mirrors_to_come, *changes.mirrors.begin]
-        self._mirrors_to_come = [name for name in dict.fromkeys(coming) if name in config.mirrors]
-        coming = [*self._drops_to_come, *changes.drops.begin]
-        self._drops_to_come = [name for name in dict.fromkeys(coming) if name in config.drops]
         self.go_on()
 
     @property
     def is_changing(self) -> bool:
-        """Whether a mirror or a drop folder has not ended yet, or waits for that to begin."""
-        return bool(self._ending or self._mirrors_to_come or self._drops_to_come)
+        """Whether something has not ended yet, or waits for that to begin; but for conversions."""
+        return bool(
+            self._ending or self._mirrors_to_come or self._drops_to_come or self._are_rules_to_come
+        )
 
     @property
     def is_settled(self) -> bool:
@@ -142,6 +146,8 @@ class Parts:
         """Find what has ended, and begin what has waited for it. Never blocks long."""
         self._retired = [one for one in self._retired if not one.is_over()]
         self._ending = [part for part in self._ending if not part.stop(_no_time)]
+        if self._are_rules_to_come:
+            self._are_rules_to_come = not self._begins("rules", self._replace_conversions)
         self._mirrors_to_come = [
             name for name in self._mirrors_to_come if not self._begins(name, self._start_mirror)
         ]
@@ -209,9 +215,13 @@ class Parts:
         if any(may_meet(options, one.options) for one in mirrors):
             return False
         mirror = self._build(name)
-        with suppress(UserError):  # its loop says that it is blocked, and by whom, and tries again
-            mirror.claim()
-        mirror.start(self._timers)
+        try:
+            with suppress(UserError):  # its loop says that it is blocked, and by whom
+                mirror.claim()
+            mirror.start(self._timers)
+        except DocferryError:
+            self._ending.append(mirror)
+            raise
         self._show(mirror)
         return True
 
@@ -264,13 +274,15 @@ class Parts:
             room=self._disks.for_conversion,
         )
 
-    def _replace_conversions(self) -> None:
+    def _replace_conversions(self, _: str) -> bool:
         old = self.conversions
         old.retire()
-        self._retired.append(old)
-        self.conversions = new = self._make_conversions()
+        new = self._make_conversions()
         new.start(takes_over=False)
         new.start_timers(self._timers, at_once=False)
+        self._retired.append(old)
+        self.conversions = new
+        return True
 
 
 def _no_time() -> float:

@@ -75,12 +75,14 @@ class Reloads:
             reading = self._read(only_secrets=only_secrets)
             found = changes(self.config, reading.config)
             self._refuse(found, reading.config)
-        except UserError as error:
+            self._on_taken(reading.config)
+        except DocferryError as error:
             self._tell_refused(str(error), only_secrets=only_secrets)
         else:
             self._take(reading, found, only_secrets=only_secrets)
             gc.collect()  # what has ended holds connections, and refers to itself
-        notify.ready(self._status())
+        if not self._waits(0.0):  # else the end has begun, and is told
+            notify.ready(self._status())
 
     def _read(self, *, only_secrets: bool) -> Reading:
         return self._source.read_secrets(self._reading) if only_secrets else self._source.read()
@@ -120,14 +122,15 @@ class Reloads:
 
     def _take(self, reading: Reading, found: Changes, *, only_secrets: bool) -> None:
         before, self._reading = self.config, reading
-        self._on_taken(reading.config)
+        if not only_secrets or self._refused_secrets:
+            self._forget_refusal()
+        if only_secrets and found == Changes():
+            return  # the files say what they said: nothing is disturbed, and nothing to be told
         logs.set_level(reading.config.log_level)
         self._parts.change(reading.config, found)
         for name in found.keys:  # by now nobody uses the old ones for anything new
             forget(s3_options(before.stores[name], before.transfers))
         self._wait_for_ends()
-        if not only_secrets or self._refused_secrets:
-            self._forget_refusal()
         log.info("config.reloaded", **_facts(found))
         for warning in reading.config.warnings:
             log.warning("config.warned", warning=warning)
