@@ -41,6 +41,7 @@ def translate(error: DBAPIError | sqlite3.Error, path: Path) -> DocferryError:
     if code in _DENIED:
         return PermanentError(
             f"{what} cannot be opened for this ({cause}). Ask as root, or as the user that "
-            "docferry runs as; if that does not help, check that its folder exists and who may write there"
+            "docferry runs as; if that does not help, check that its folder exists, and who may "
+            "write there"
         )
     return PermanentError(f"{what} refused a statement ({cause}); please report this as a bug")
