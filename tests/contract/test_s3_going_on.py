@@ -59,6 +59,12 @@ class Line:
         self.breaks_after = None
         assert len(self.site.uploads()) == 1
 
+    def listed(self, upload_id: str) -> list[tuple[int, str]]:
+        """Give number and ETag of each part that the store tells of."""
+        key = f"{self.site.prefix}a"
+        page = self.site.boto.list_parts(Bucket=servers.BUCKET, Key=key, UploadId=upload_id)
+        return [(part["PartNumber"], part["ETag"]) for part in page["Parts"]]
+
     def held(self) -> bytes:
         found = self.site.boto.get_object(Bucket=servers.BUCKET, Key=f"{self.site.prefix}a")
         return found["Body"].read()
@@ -114,19 +120,19 @@ def test_a_part_that_the_store_has_otherwise_is_sent_again(weed: Line) -> None:
     """SeaweedFS keeps both of a number, and may list both: whichever it is, none is mixed up."""
     weed.break_off()
     [upload_id] = weed.site.uploads()
-    which = {
-        "Bucket": servers.BUCKET,
-        "Key": f"{weed.site.prefix}a",
-        "UploadId": upload_id,
-    }
-    [ours, _] = weed.site.boto.list_parts(**which)["Parts"]
-    weed.site.boto.upload_part(**which, PartNumber=1, Body=os.urandom(PART_BYTES))
-    listed = weed.site.boto.list_parts(**which)["Parts"]
-    last = [part["ETag"] for part in listed if part["PartNumber"] == 1][-1]
+    [ours, _] = weed.listed(upload_id)
+    weed.site.boto.upload_part(
+        Bucket=servers.BUCKET,
+        Key=f"{weed.site.prefix}a",
+        UploadId=upload_id,
+        PartNumber=1,
+        Body=os.urandom(PART_BYTES),
+    )
+    last = [etag for number, etag in weed.listed(upload_id) if number == 1][-1]
 
     weed.write()
 
-    assert (1 in weed.sent) is (last != ours["ETag"])
+    assert (1 in weed.sent) is ((1, last) != ours)
     assert weed.held() == WHOLE
 
 
