@@ -61,7 +61,8 @@ def _run(context: Context, *, once: bool) -> None:
     from docferry.cli.progress import bars
 
     # A watchdog's SIGABRT, or a crash in a library, says where each thread stood.
-    faulthandler.enable()
+    with suppress(OSError, RuntimeError):  # there is no standard error
+        faulthandler.enable()
     config = context.config
     is_watched = once and sys.stdout.isatty() and config.log_format == "auto"
     _configure_logs(config, is_watched=is_watched)
