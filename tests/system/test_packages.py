@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,8 +145,8 @@ def test_the_rpm_has_the_same_files_and_scripts_that_count_installations(
 def test_the_sdist_gives_the_wheel_and_the_wheel_a_command(
     packages: Packages, tmp_path: Path
 ) -> None:
-    with tarfile.open(packages.sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+    # tarfile of Debian 12 knows no filter yet, and later ones warn without.
+    subprocess.run(["tar", "--extract", "--file", packages.sdist], cwd=tmp_path, check=True)
     [source] = tmp_path.iterdir()
     hatchling = Path(sys.executable).with_name("hatchling")
     build_wheel = [str(hatchling), "build", "-t", "wheel", "-d", str(tmp_path)]
