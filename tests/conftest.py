@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 IN_CI = os.environ.get("CI") == "true"
@@ -57,3 +58,11 @@ def _an_environment_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iter
         # Without it boto3 asks the cloud's metadata address for credentials, and waits.
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command says where the logs of its process go: here that is every test's."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

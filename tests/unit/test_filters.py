@@ -146,7 +146,7 @@ def test_no_name_takes_long_to_be_told_from_a_pattern(pattern: str) -> None:
         min_size=1,
         max_size=9,
     ),
-    st.text("a-b*/", max_size=14),
+    st.text("a-b*/", max_size=14).map(lambda text: text.lstrip("/")),  # paths are relative
 )
 @example(["a", "*", "/**", "/", "a", "*", "-"], "a/b/a-/ab")
 def test_quick_patterns_take_what_those_of_pathspec_take(pieces: list[str], path: str) -> None:
