@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -372,7 +371,7 @@ def _running(
         console.print(Text("Starting SeaweedFS on loopback …", style="bold"))
         for name in ("documents", "processed", "inbox", "store"):
             (folder / name).mkdir()
-        port = _free_port()
+        (port,) = servers.free_ports(1)
         (folder / "docferry.toml").write_text(f"{MARK}\n")
         server = on_exit.enter_context(servers.seaweedfs(folder / "store"))
         server.make_bucket(BUCKET)
@@ -432,13 +431,6 @@ def _docferry(config: Path) -> list[str]:
     installed = Path(sys.executable).with_name("docferry")
     program = [str(installed)] if installed.exists() else [sys.executable, "-m", "docferry"]
     return [*program, "--config", str(config)]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def seaweedfs(folder: Path, *, more_keys: Sequence[str] = ()) -> Iterator[S3Serv
     used: list[int] = []
 
     def command(port: int) -> list[str]:
-        ports = _free_ports(len(flags))
+        ports = free_ports(len(flags))
         used.extend([port, *ports])
         return [
             _program("weed"),
@@ -292,7 +292,7 @@ def _started(
     name: str, command: Callable[[int], Sequence[str]], folder: Path, scheme: str
 ) -> S3Server:
     for attempt in range(1, _STARTS + 1):
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         output = folder / f"{name}.log"
         with output.open("wb") as log:
             process = subprocess.Popen(
@@ -336,7 +336,8 @@ def _program(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Give *count* ports of the loopback that nobody listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

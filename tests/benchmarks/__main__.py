@@ -11,6 +11,7 @@ from benchmarks.bed import Options, say
 from benchmarks.conversions import arrivals, convert
 from benchmarks.latency import latency
 from benchmarks.merging import merging
+from benchmarks.service import scrape, start, version
 from benchmarks.table import Figure, markdown, write_readme
 from benchmarks.transfers import large, pull, push
 from benchmarks.unchanged import idle, unchanged
@@ -24,6 +25,9 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "merge": merging,
     "latency": latency,
     "idle": idle,
+    "start": start,
+    "scrape": scrape,
+    "version": version,
     "restore": restore,
     "verify": verify,
     "rebuild": rebuild,

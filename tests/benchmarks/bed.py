@@ -60,13 +60,21 @@ class Bed:
         """Give `docferry run --once` with the ledger *name*."""
         return Tool("docferry", (*self.docferry_run(name, local, prefix), "--once"), self)
 
-    def docferry_run(self, name: str, local: Path, prefix: str, more: str = "") -> tuple[str, ...]:
-        """Give `docferry run` with the ledger *name*; *more* follows the mirror's options."""
+    def docferry_run(
+        self, name: str, local: Path, prefix: str, more: str = "", *, port: int = 0
+    ) -> tuple[str, ...]:
+        """
+        Give `docferry run` with the ledger *name*.
+
+        Args:
+            more: Follows the mirror's options.
+            port: Where its metrics are; 0: nowhere.
+        """
         config = self.folder / f"{name}.toml"
         config.write_text(
             f'state_dir = "{self.folder / name}-state"\n'
             f'[store.main]\nendpoint_url = "{self.server.endpoint_url}"\n'
-            "[metrics]\nport = 0\n"
+            f"[metrics]\nport = {port}\n"
             f'[mirror.bench]\nstore = "main"\nbucket = "{servers.BUCKET}"\n'
             f'prefix = "{prefix}"\nlocal = "{local}"\n{more}'
         )
@@ -134,10 +142,10 @@ class Daemon:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def wait_for(self, text: str) -> None:
-        """Wait until *text* stands in its log."""
+    def wait_for(self, text: str, *, times: int = 1) -> None:
+        """Wait until *text* stands in its log that often."""
         deadline_s = time.monotonic() + _READY_WITHIN_S
-        while text not in self.log.read_text():
+        while self.log.read_text().count(text) < times:
             if self.process.poll() is not None or time.monotonic() > deadline_s:
                 raise RuntimeError(f"the daemon did not come up:\n{tail(self.log)}")
             time.sleep(_LOOK_EVERY_S)

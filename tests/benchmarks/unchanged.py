@@ -70,7 +70,7 @@ def idle(options: Options) -> list[Figure]:
     what = f"idle daemon, {count:,} files, {seconds} s"
     return [
         Figure(f"{what}: of a core", "%", 100 * cpu_s / seconds, {}, (Bound(1.0),)),
-        Figure(f"{what}: memory", "MiB", memory_mib),
+        Figure(f"{what}: memory", "MiB", memory_mib, {}, (Bound(120.0),)),
     ]
 
 

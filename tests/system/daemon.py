@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -267,7 +266,7 @@ class Site:
         self.state = folder / "state"
         self.mirrors = {name: Mirror(name, folder / name, server) for name in names}
         self.credentials = _CREDENTIALS
-        self.port = free_port()
+        (self.port,) = servers.free_ports(1)
         self.wrapper: tuple[str, ...] = ()  #: stands before the command: `setpriv ...`
         self._started: list[Daemon] = []
         self.configure(options=options, more=more)
@@ -439,13 +438,6 @@ def events_of(log: str, name: str | None = None) -> list[dict[str, Any]]:
         with suppress(ValueError):  # the last line of a daemon that was killed
             events.append(json.loads(line))
     return [event for event in events if name in (None, event["event"])]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def empty(folder: Path) -> None:

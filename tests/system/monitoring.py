@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import servers
 from alert_rules import RULES
 from processes import wait_for
-from system.daemon import free_port
 
 
 class Prometheus:
@@ -52,7 +52,7 @@ class Prometheus:
 @contextmanager
 def prometheus(folder: Path, target: int, rules: Path = RULES) -> Iterator[Prometheus]:
     """Run one on *rules*, its files in *folder*, that scrapes the port *target*."""
-    port = free_port()
+    (port,) = servers.free_ports(1)
     config = {
         "global": {"scrape_interval": "100ms", "evaluation_interval": "100ms"},
         "rule_files": [str(rules)],

@@ -13,7 +13,7 @@ import pytest
 
 import servers
 from proxy import Proxy, Request, in_front_of
-from system.daemon import STOP_WITHIN_S, free_port
+from system.daemon import STOP_WITHIN_S
 from system.in_systemd import Machine
 from system.monitoring import Prometheus, prometheus
 from system.packages import Packages, build
@@ -76,7 +76,7 @@ class Service:
     def __init__(self, machine: Machine, server: servers.S3Server, gate: Proxy) -> None:
         self.machine = machine
         self.gate = gate  #: what docferry's requests go through
-        self.port = free_port()
+        (self.port,) = servers.free_ports(1)
         self._server = server
 
     def configure(self, key: str, secret: str, *, more: str = "") -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import proxy
 import servers
-from system.daemon import Mirror, Site, free_port
+from system.daemon import Mirror, Site
 from system.trouble import (
     CHECK_CLOCK,
     CHECK_STORE,
@@ -31,7 +31,8 @@ from system.trouble import (
 
 
 def test_an_endpoint_where_nobody_listens_is_named(site: Site) -> None:
-    site.endpoint_url = f"http://127.0.0.1:{free_port()}"
+    (port,) = servers.free_ports(1)
+    site.endpoint_url = f"http://127.0.0.1:{port}"
     site.configure()
     with site.running(until=None) as daemon:
         is_named(daemon, site, "unreachable", site.endpoint_url, "is the store running?")

@@ -15,7 +15,6 @@ import pytest
 
 import proxy
 import servers
-from system.daemon import free_port
 from system.in_systemd import ROOT, Machine
 
 pytestmark = [
@@ -40,7 +39,7 @@ class Service:
         self.machine = machine
         self.endpoint_url = endpoint_url
         self.prefix = prefix
-        self.port = free_port()
+        (self.port,) = servers.free_ports(1)
         self.configure(docs=DOCS)
 
     def configure(self, *, more: str = "", **mirrors: str) -> None:
