@@ -69,7 +69,7 @@ def make_converter(config: Config, name: str) -> Converter:
 
 
 def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
-    # Here: without a service nobody needs an HTTP client, and its 3 MiB.
+    # Here: without a service nobody needs an HTTP client, and its 5 MiB.
     from docferry.convert.service import Access, ServiceConverter
 
     secret = None if options.secret is None else options.secret.get_secret_value()
