@@ -20,6 +20,23 @@ OF_THE_SERVICE = (
         ("unit/test_notify.py",),
     ),
     Fault(
+        "memory that is free stays with the daemon",
+        "app/memory.py",
+        "_trim(0)",
+        "pass",
+        ("unit/test_memory.py",),
+    ),
+    Fault(
+        "every daemon holds a client for services that it does not ask",
+        "app/converters.py",
+        "if TYPE_CHECKING:\n    from docferry.convert.service",
+        "if not TYPE_CHECKING:\n    from docferry.convert.service",
+        (
+            "integration/test_starts.py"
+            "::test_a_daemon_without_a_conversion_service_loads_no_client_for_one",
+        ),
+    ),
+    Fault(
         "an installation makes no user for the service",
         "../../packaging/scripts/deb-postinst",
         "systemd-sysusers docferry.conf\n",

@@ -52,3 +52,14 @@ def test_what_only_looks_at_the_ledger_loads_no_client_of_a_store(
 
     loaded = json.loads(asked.stderr.splitlines()[-1])
     assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
+
+
+def test_a_daemon_without_a_conversion_service_loads_no_client_for_one() -> None:
+    program = "import docferry.app.daemon, json, sys; print(json.dumps([*sys.modules]))"
+
+    started = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    loaded = set(json.loads(started.stdout))
+    assert {"requests", "docferry.convert.service"} & loaded == set()

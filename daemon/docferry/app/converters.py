@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
+from typing import TYPE_CHECKING
 
 from docferry.config import Config
 from docferry.config.options import BUILT_IN, ConverterConfig, ConverterKind
@@ -14,10 +14,17 @@ from docferry.convert.markdown import MarkdownConverter
 from docferry.convert.ocr import OcrConverter
 from docferry.convert.pandoc import PandocConverter
 from docferry.convert.pdf import PdfConverter
-from docferry.convert.service import Access, ServiceConverter, ShapeName
 from docferry.errors import UserError
 
-_SHAPES: Mapping[str, ShapeName] = {name: name for name in get_args(ShapeName)}
+if TYPE_CHECKING:
+    from docferry.convert.service import ServiceConverter, ShapeName
+
+_SHAPES: Mapping[ConverterKind, ShapeName] = {
+    ConverterKind.MULTIPART: "multipart",
+    ConverterKind.GOTENBERG: "gotenberg",
+    ConverterKind.DOCLING: "docling",
+    ConverterKind.TIKA: "tika",
+}
 
 
 def make_converter(config: Config, name: str) -> Converter:
@@ -62,6 +69,9 @@ def make_converter(config: Config, name: str) -> Converter:
 
 
 def _service(options: ConverterConfig, shape: ShapeName) -> ServiceConverter:
+    # Here: without a service nobody needs an HTTP client, and its 5 MiB.
+    from docferry.convert.service import Access, ServiceConverter
+
     secret = None if options.secret is None else options.secret.get_secret_value()
     file = options.client_certificate
     certificate = None if file is None else str(file)

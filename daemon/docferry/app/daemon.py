@@ -12,6 +12,7 @@ from docferry.app.audit import AuditKeeper
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.housekeeping import start_housekeeping
 from docferry.app.machine import LOOK_EVERY_S, Machine
+from docferry.app.memory import GIVE_BACK_EVERY_S, give_back
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.parts import STOP_WITHIN_S, Parts
 from docferry.app.reload import Reloads
@@ -186,6 +187,7 @@ class Daemon:
             self._timers,
         )
         self._timers.every(AUDIT_EVERY_S, "audit", self._audit, at_once=True)
+        self._timers.every(GIVE_BACK_EVERY_S, "memory", give_back)
         if notify.is_heard():
             self._timers.every(BEAT_EVERY_S, "supervision", self._supervision.beat)
         self._timers.start()
