@@ -7,6 +7,7 @@ from fault import Fault
 DISK = ("unit/test_disk_guard.py",)
 PRUNING = ("unit/test_housekeeping.py",)
 BACKUP = ("integration/test_backup.py",)
+STRANGE = ("integration/test_backup_strange.py",)
 COMES_BACK = ("property/test_restored_ledger.py",)
 UPGRADE = ("integration/test_upgrade.py",)
 DOCTOR = ("integration/test_doctor.py",)
@@ -177,6 +178,34 @@ HOUSEKEEPING = (
         "(DAMAGED, REPLACED)",
         "(DAMAGED,)",
         BACKUP,
+    ),
+    Fault(
+        "a backup of a few bytes fills the disk",
+        "app/backup.py",
+        "        or member.issparse()  # a",
+        "        # a",
+        STRANGE,
+    ),
+    Fault(
+        "what does not fit on the disk is unpacked until it is full",
+        "app/backup.py",
+        "            _refuse_too_large(file, facts.size, plain.parent)\n",
+        "",
+        STRANGE,
+    ),
+    Fault(
+        "what describes a backup's member fills the memory",
+        "app/backup.py",
+        "0 <= size <= min(self._left, _CHUNK_BYTES)",
+        "size",
+        STRANGE,
+    ),
+    Fault(
+        "a damaged backup ends in a traceback",
+        "app/backup.py",
+        "    zlib.error,\n",
+        "",
+        STRANGE,
     ),
     # Upgrades.
     Fault(
