@@ -129,6 +129,13 @@ HOUSEKEEPING = (
         '    if name.startswith("ledger.sqlite3."):\n        return age >= COPIES_KEPT_FOR\n',
         PRUNING,
     ),
+    Fault(
+        "a clock that was ahead keeps old rows for as long as it was ahead",
+        "engine/housekeeping.py",
+        "timedelta() < rest <= AGAIN_AFTER",
+        "timedelta() < rest",
+        PRUNING,
+    ),
     # Backups.
     Fault(
         "an old ledger that comes back takes absence for a deletion",
@@ -207,6 +214,17 @@ HOUSEKEEPING = (
         "",
         STRANGE,
     ),
+    Fault(
+        "a ledger is out of use because its audit's file cannot be set aside",
+        "app/backup.py",
+        """        AuditFile(config.audit_path).set_aside(datetime.now(UTC))
+        aside = set_aside(path, mark=REPLACED) if is_there(path) else None
+""",
+        """        aside = set_aside(path, mark=REPLACED) if is_there(path) else None
+        AuditFile(config.audit_path).set_aside(datetime.now(UTC))
+""",
+        BACKUP,
+    ),
     # Upgrades.
     Fault(
         "a daemon migrates without keeping what was",
@@ -223,6 +241,13 @@ HOUSEKEEPING = (
         UPGRADE,
     ),
     # Bundles.
+    Fault(
+        "a part of a bundle is left, and takes its name",
+        "app/doctor.py",
+        "            file.unlink(missing_ok=True)  # a",
+        "            pass  # a",
+        DOCTOR,
+    ),
     Fault(
         "names of files leave the machine in a bundle",
         "core/bundle.py",

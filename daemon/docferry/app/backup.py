@@ -118,8 +118,10 @@ def restore(config: Config, file: Path) -> Restoring:
         refuse_strange(plain, folder / "model")  # a newer one, too, before anything changes
         with Restored.open(plain, actor=person()) as ledger:
             ledger.come_back(datetime.now(UTC))
+        # It tells of later, too. Before the ledger: where this fails, that one is in use still,
+        # and begins the file anew from its first row.
+        AuditFile(config.audit_path).set_aside(datetime.now(UTC))
         aside = set_aside(path, mark=REPLACED) if is_there(path) else None
-        AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # it tells of later, too
         put_in_place(plain, path)
     return Restoring(str(path), None if aside is None else str(aside), facts)
 
