@@ -171,6 +171,13 @@ OF_THE_AUDIT = (
         LOG_FILE,
     ),
     Fault(
+        "a line that a crash tore spoils the first one of the next process",
+        "log_file.py",
+        "        self._is_torn = self._is_cut_off()\n",
+        "",
+        LOG_FILE,
+    ),
+    Fault(
         "a rotated log file takes the place of one that was to be kept",
         "log_file.py",
         "in reversed([*zip(names[1:], names, strict=False)])",

@@ -7,6 +7,7 @@ from fault import Fault
 DISK = ("unit/test_disk_guard.py",)
 PRUNING = ("unit/test_housekeeping.py",)
 BACKUP = ("integration/test_backup.py",)
+STRANGE = ("integration/test_backup_strange.py",)
 COMES_BACK = ("property/test_restored_ledger.py",)
 UPGRADE = ("integration/test_upgrade.py",)
 DOCTOR = ("integration/test_doctor.py",)
@@ -128,6 +129,13 @@ HOUSEKEEPING = (
         '    if name.startswith("ledger.sqlite3."):\n        return age >= COPIES_KEPT_FOR\n',
         PRUNING,
     ),
+    Fault(
+        "a clock that was ahead keeps old rows for as long as it was ahead",
+        "engine/housekeeping.py",
+        "timedelta() < rest <= AGAIN_AFTER",
+        "timedelta() < rest",
+        PRUNING,
+    ),
     # Backups.
     Fault(
         "an old ledger that comes back takes absence for a deletion",
@@ -178,6 +186,45 @@ HOUSEKEEPING = (
         "(DAMAGED,)",
         BACKUP,
     ),
+    Fault(
+        "a backup of a few bytes fills the disk",
+        "app/backup.py",
+        "        or member.issparse()  # a",
+        "        # a",
+        STRANGE,
+    ),
+    Fault(
+        "what does not fit on the disk is unpacked until it is full",
+        "app/backup.py",
+        "            _refuse_too_large(file, facts.size, plain.parent)\n",
+        "",
+        STRANGE,
+    ),
+    Fault(
+        "what describes a backup's member fills the memory",
+        "app/backup.py",
+        "0 <= size <= min(self._left, _CHUNK_BYTES)",
+        "size",
+        STRANGE,
+    ),
+    Fault(
+        "a damaged backup ends in a traceback",
+        "app/backup.py",
+        "    zlib.error,\n",
+        "",
+        STRANGE,
+    ),
+    Fault(
+        "a ledger is out of use because its audit's file cannot be set aside",
+        "app/backup.py",
+        """        AuditFile(config.audit_path).set_aside(datetime.now(UTC))
+        aside = set_aside(path, mark=REPLACED) if is_there(path) else None
+""",
+        """        aside = set_aside(path, mark=REPLACED) if is_there(path) else None
+        AuditFile(config.audit_path).set_aside(datetime.now(UTC))
+""",
+        BACKUP,
+    ),
     # Upgrades.
     Fault(
         "a daemon migrates without keeping what was",
@@ -194,6 +241,13 @@ HOUSEKEEPING = (
         UPGRADE,
     ),
     # Bundles.
+    Fault(
+        "a part of a bundle is left, and takes its name",
+        "app/doctor.py",
+        "            file.unlink(missing_ok=True)  # a",
+        "            pass  # a",
+        DOCTOR,
+    ),
     Fault(
         "names of files leave the machine in a bundle",
         "core/bundle.py",

@@ -34,7 +34,7 @@ PARTS = (
         "storage/s3_uploads.py",
         "for part in noted if _is_there(part, has, plan)}",
         "for part in noted}",
-        _going_on("test_a_part_that_the_store_has_otherwise_is_sent_again"),
+        _going_on("test_a_part_of_which_the_note_tells_another_etag_is_sent_again"),
     ),
     Fault(
         "an upload of another version is gone on with",

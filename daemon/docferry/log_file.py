@@ -64,6 +64,18 @@ class RotatedFile:
             os.close(fd)
             raise OSError(errno.EINVAL, "is not a plain file", str(self._path))
         self._file, self._written = fd, found.st_size
+        self._is_torn = self._is_cut_off()
+
+    def _is_cut_off(self) -> bool:
+        """Say whether an earlier process was cut off there: by a full disk, a lost machine."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError:  # it may be there to be written only
+            return False
+        try:
+            return os.pread(fd, 1, max(0, self._written - 1)) not in (b"", b"\n")
+        finally:
+            os.close(fd)
 
     def _rotate(self) -> None:
         """Make room. Where the folder does not let it, the file goes on as it is."""

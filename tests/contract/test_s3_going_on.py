@@ -116,6 +116,18 @@ def test_a_part_that_was_sent_and_not_noted_is_sent_again(weed: Line) -> None:
     assert weed.held() == WHOLE
 
 
+def test_a_part_of_which_the_note_tells_another_etag_is_sent_again(weed: Line) -> None:
+    weed.break_off()
+    [[first, *_]] = weed.notes.sent_parts.values()
+    for parts in weed.notes.sent_parts.values():
+        parts[:] = [replace(first, etag="another"), *parts[1:]]
+
+    weed.write()
+
+    assert first.number in weed.sent
+    assert weed.held() == WHOLE
+
+
 def test_a_part_that_the_store_has_otherwise_is_sent_again(weed: Line) -> None:
     """SeaweedFS keeps both of a number, and may list both: whichever it is, none is mixed up."""
     weed.break_off()

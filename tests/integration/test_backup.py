@@ -218,6 +218,21 @@ def test_what_was_held_since_is_not_let_go_before_a_person_says_so(
         assert ledger.waits.since("docs") is not None
 
 
+def test_where_the_audits_file_cannot_be_set_aside_the_ledger_stays_in_its_place(
+    desk: Desk, file: pathlib.Path
+) -> None:
+    audit = file.parent / ("a" * 250)  # with what is added to its name it is too long
+    audit.touch()
+    desk.configure(more=f'[audit]\nfile = "{audit}"\n')
+    desk.asks("backup", str(file))
+    before = ledger_of(desk).read_bytes()
+
+    said = desk.asks("restore-state", str(file), "--yes")
+
+    assert (said.code, "cannot rename the audit's file" in said.errors) == (1, True)
+    assert ledger_of(desk).read_bytes() == before
+
+
 def test_while_docferry_runs_nothing_takes_the_place_of_its_ledger(
     desk: Desk, file: pathlib.Path
 ) -> None:
@@ -259,7 +274,8 @@ def test_a_damaged_backup_changes_nothing(desk: Desk, file: pathlib.Path, harm: 
         "cut": lambda: whole[: len(whole) // 2],
         "flipped": lambda: whole[:900] + bytes([whole[900] ^ 1]) + whole[901:],
         "no tar": lambda: gzip.compress(b"a letter"),
-        "another ledger": lambda: packed(json.loads(facts), ledger[:-1] + b"x"),
+        # A sound one: SQLite asks nobody what stands there (application ID).
+        "another ledger": lambda: packed(json.loads(facts), ledger[:68] + b"else" + ledger[72:]),
         "strange names": lambda: packed({"format": 1}, ledger),
         "a trigger": lambda: packed(**acting(json.loads(facts), ledger)),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -13,10 +15,11 @@ import tarfile
 import pytest
 
 from commands import Desk
-from docferry.app.doctor import told_of_lines
+from docferry.app.doctor import told_of_lines, write_bundle
 from docferry.app.doctor_process import STACKS_NAME, stacks_of
 from docferry.core.failures import Failed
 from docferry.core.pseudonyms import Pseudonyms
+from docferry.errors import UserError
 from docferry.job import Failure
 from docferry.ledger.lock import StateLock
 from ledger_rows import MINUTE, NOW, new_job, uploaded
@@ -170,6 +173,21 @@ def test_a_bundle_is_for_its_owner_alone_and_takes_the_place_of_nothing(
     assert (first.code, second.code) == (0, 2)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_bytes() == content
+
+
+def test_of_a_bundle_that_does_not_fit_nothing_is_left(desk: Desk, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "bundle"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # as a disk that is full by then
+    try:
+        with pytest.raises(UserError, match="too large"):
+            write_bundle({"about.json": "{}", "log.json": "[]"}, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+    assert not file.exists()
 
 
 def test_a_configuration_that_cannot_be_used_is_told_of_by_its_faults_keys(

@@ -275,6 +275,20 @@ def test_a_step_at_a_time_is_done_and_the_rest_the_next_time(bench: Bench) -> No
     assert bench.jobs() == set()
 
 
+def test_a_clock_that_was_ahead_and_is_put_right_does_not_keep_it_from_going_on(
+    bench: Bench,
+) -> None:
+    bench.now += timedelta(days=365)
+    bench.run()
+    bench.convert("a")
+    bench.let_go("a")
+
+    bench.now = LATER
+    bench.run()
+
+    assert bench.jobs() == set()
+
+
 def test_after_a_round_it_rests_for_a_day(bench: Bench) -> None:
     bench.run()
     bench.convert("a")

@@ -86,6 +86,19 @@ def test_a_file_of_an_earlier_process_goes_on(tmp_path: pathlib.Path) -> None:
     assert path.read_text() == "one\ntwo\n"
 
 
+def test_what_an_earlier_process_wrote_in_part_does_not_spoil_the_next_line(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "docferry.log"
+    path.write_text("whole\na pa")
+
+    file = RotatedFile(path, 100, 1)
+    file.write("one\n")
+    file.write("two\n")
+
+    assert path.read_text() == "whole\na pa\none\ntwo\n"
+
+
 def test_many_threads_write_whole_lines_and_none_is_lost_where_files_change(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -39,8 +40,19 @@ _FORMAT = 1
 _LEVEL = 1  # zlib's others take twice as long for a few per cent
 _CHUNK_BYTES = 1 << 20
 _MOST_FACTS_BYTES = 1 << 16
+#: The facts, and all that a tar has beside its members.
+_MOST_OVERHEAD_BYTES = 1 << 20
 #: What reading a tar, or a gzip in it, can end with where the file is damaged, or none.
-_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, TypeError, KeyError)
+_UNREADABLE = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    RecursionError,  # headers of headers, lists of lists
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +118,10 @@ def restore(config: Config, file: Path) -> Restoring:
         refuse_strange(plain, folder / "model")  # a newer one, too, before anything changes
         with Restored.open(plain, actor=person()) as ledger:
             ledger.come_back(datetime.now(UTC))
+        # It tells of later, too. Before the ledger: where this fails, that one is in use still,
+        # and begins the file anew from its first row.
+        AuditFile(config.audit_path).set_aside(datetime.now(UTC))
         aside = set_aside(path, mark=REPLACED) if is_there(path) else None
-        AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # it tells of later, too
         put_in_place(plain, path)
     return Restoring(str(path), None if aside is None else str(aside), facts)
 
@@ -145,8 +159,10 @@ def _give_name(packed: Path, file: Path) -> None:
 def _unpack(file: Path, plain: Path) -> Facts:
     """Check all that a backup says of itself, before anything is done with it."""
     try:
-        with tarfile.open(file, mode="r:gz") as tar:
+        with _Frugal(file) as packed, tarfile.open(fileobj=packed, mode="r:") as tar:
             facts = _facts_in(tar)
+            _refuse_too_large(file, facts.size, plain.parent)
+            packed.may_read(facts.size)
             # As a daemon makes it: its group may look, and nobody else, whatever the umask is.
             fd = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
             with os.fdopen(fd, "wb") as target:
@@ -164,19 +180,64 @@ def _unpack(file: Path, plain: Path) -> Facts:
 
 def _facts_in(tar: tarfile.TarFile) -> Facts:
     told = json.loads(_open(tar, _FACTS, _MOST_FACTS_BYTES).read())
+    if not isinstance(told, dict):
+        raise tarfile.ReadError(f"{_FACTS} is no object")
     if (found := told.pop("format")) != _FORMAT:
         raise UserError(f"the backup has format {found}, this docferry knows {_FORMAT}")
-    return Facts(**told)
+    facts = Facts(**told)
+    if not isinstance(facts.size, int):
+        raise tarfile.ReadError("the size of its ledger is no number")
+    return facts
+
+
+def _refuse_too_large(file: Path, size: int, folder: Path) -> None:
+    """Fill no disk with what does not fit on it: others are on it, too."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise PermanentError(
+            f"the ledger in {file} has {size} bytes, and on the disk of {folder.parent} only "
+            f"{free} are free: make room there, and restore it again"
+        )
 
 
 def _open(tar: tarfile.TarFile, name: str, most_bytes: int) -> IO[bytes]:
     """Open the next member, which must be a plain file of that name, and not too large."""
     member = tar.next()
-    if member is None or member.name != name or not member.isreg() or member.size > most_bytes:
+    if (
+        member is None
+        or member.name != name
+        or not member.isreg()
+        or member.issparse()  # a few bytes of it are as many as it likes on the disk
+        or member.size > most_bytes
+    ):
         raise tarfile.ReadError(f"there is no {name} where it belongs")
     opened = tar.extractfile(member)
     assert opened is not None  # of a plain file there is one
     return opened
+
+
+class _Frugal(gzip.GzipFile):
+    """
+    A gzipped file of which no more is unpacked than may be, nor much at once.
+
+    A few megabytes of it can be gigabytes, and `tarfile` reads what describes a member into
+    memory, however large it says that it is.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, "rb")
+        self._left = _MOST_OVERHEAD_BYTES
+
+    def may_read(self, more: int) -> None:
+        """Let so many bytes more be read, beside what a tar itself takes."""
+        self._left += more
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= min(self._left, _CHUNK_BYTES):
+            raise tarfile.ReadError("there is more in it than it says, or than a backup has")
+        part = super().read(size)
+        self._left -= len(part)
+        return part
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> Sha256:

@@ -164,8 +164,12 @@ def write_bundle(members: Mapping[str, str], file: Path) -> None:
             tar.addfile(member, io.BytesIO(content))
     try:
         fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as opened:
-            opened.write(packed.getvalue())
+        try:
+            with os.fdopen(fd, "wb") as opened:
+                opened.write(packed.getvalue())
+        except OSError:
+            file.unlink(missing_ok=True)  # a part of it helps nobody, and takes the name
+            raise
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror}") from error
 

@@ -116,8 +116,8 @@ def rebuild(
                     "marker of docferry's. Check bucket and prefix; for a new mirror: docferry run"
                 )
             ledger.snapshots.note_rebuilt(datetime.now(UTC))
-        aside = set_aside(path) if path.exists() else None
         AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # the new one has its own chain
+        aside = set_aside(path) if path.exists() else None
         put_in_place(unfinished, path)
     return Rebuilding(str(path), None if aside is None else str(aside), mirrors)
 

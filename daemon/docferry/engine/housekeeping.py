@@ -42,7 +42,9 @@ class LedgerCare:
     def go_on(self, for_s: float) -> None:
         """Do steps for so long; nothing while it rests."""
         now = self.now()
-        if self._rests_until is not None and now < self._rests_until:
+        rest = timedelta() if self._rests_until is None else self._rests_until - now
+        # More than a whole rest: the clock was ahead when it began, and is put right by now.
+        if timedelta() < rest <= AGAIN_AFTER:
             return
         until_s = time.monotonic() + for_s
         while self._step(now - KEPT_FOR):

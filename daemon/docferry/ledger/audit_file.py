@@ -55,9 +55,19 @@ class AuditFile:
         return count
 
     def set_aside(self, at: datetime) -> None:
-        """Let a new one begin, for another ledger: what there is gets another name."""
-        with suppress(FileNotFoundError):
-            self.path.rename(f"{self.path}.until-{at:%Y%m%dT%H%M%SZ}")
+        """
+        Let a new one begin, for another ledger: what there is gets another name.
+
+        Raises:
+            PermanentError: It cannot be renamed.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                self.path.rename(f"{self.path}.until-{at:%Y%m%dT%H%M%SZ}")
+        except OSError as error:
+            raise PermanentError(
+                f"cannot rename the audit's file {self.path}: {error.strerror}"
+            ) from error
 
     def lines(self) -> Iterator[str]:
         """
