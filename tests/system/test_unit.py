@@ -68,6 +68,10 @@ class Service:
     def wait_until(self, status: str) -> None:
         self.machine.wait_for(lambda: self.status == status)
 
+    def wait_for_words(self, *words: str) -> None:
+        """Wait for all of them in the journal: it reads what a process leaves in its own time."""
+        self.machine.wait_for(lambda: all(each in self.machine.journal() for each in words))
+
     def failed(self) -> tuple[int, str]:
         """Start it, wait until systemd has given up on it; give its exit code and its status."""
         self.machine("systemctl", "start", "docferry", code=None)
@@ -289,7 +293,7 @@ def test_a_user_who_is_not_there_is_waited_for_by_nobody(service: Service) -> No
     code, _ = service.failed()
 
     assert (code, service.restarts) == (217, 0)
-    assert "Failed to determine user credentials" in service.machine.journal()
+    service.wait_for_words("Failed to determine user credentials")
 
 
 def test_credentials_that_cannot_be_read_are_named(service: Service) -> None:
@@ -308,18 +312,18 @@ def test_without_the_folder_of_credentials_it_is_not_started_again(service: Serv
     code, _ = service.failed()
 
     assert (code, service.restarts) == (243, 0)
-    assert "Failed to set up credentials" in service.machine.journal()
+    service.wait_for_words("Failed to set up credentials")
 
 
 def test_a_port_that_is_taken_is_tried_again_until_it_is_free(service: Service) -> None:
     with socket.create_server(("127.0.0.1", service.port)):
         service.machine("systemctl", "start", "docferry", code=None)
         service.machine.wait_for(lambda: service.restarts > 1)
-        said = service.machine.journal()
+        service.wait_for_words(
+            f"cannot listen on 127.0.0.1 port {service.port}: Address already in use", "status=75"
+        )
 
     service.wait_until("1 mirror in step")
-    assert f"cannot listen on 127.0.0.1 port {service.port}: Address already in use" in said
-    assert "status=75" in said
 
 
 def test_a_second_one_waits_for_the_first_to_end(service: Service) -> None:
@@ -331,7 +335,7 @@ def test_a_second_one_waits_for_the_first_to_end(service: Service) -> None:
 
     machine("systemctl", "start", "docferry", code=None)
     machine.wait_for(lambda: service.restarts > 0)
-    assert "docferry already runs on this state directory" in machine.journal()
+    service.wait_for_words("docferry already runs on this state directory")
     machine("systemctl", "stop", "first")
 
     service.wait_until("1 mirror in step")
@@ -370,7 +374,7 @@ def test_a_daemon_that_stands_still_is_ended_and_comes_back_in_step(service: Ser
     machine("kill", "-STOP", machine.show("MainPID")["MainPID"])
 
     machine.wait_for(lambda: service.restarts == 1)
-    assert "Watchdog timeout (limit 6s)" in machine.journal()
+    service.wait_for_words("Watchdog timeout (limit 6s)")
     machine.put(f"{DOCS}/a.txt", b"a")
     service.wait_until("1 mirror in step")
     assert machine("find", "/var/lib/docferry", "/", "-maxdepth", "1", "-name", "core*") == ""
@@ -390,11 +394,11 @@ def test_a_hung_loop_is_named_and_ended_and_comes_back_in_step(service: Service)
     machine("systemctl", "kill", "--signal=KILL", "hang")
 
     machine.wait_for(lambda: service.restarts == 1)
-    assert "the loop of mirror docs has not gone round for" in machine.journal()
-    # The journal reads what a process leaves in its own time.
+    service.wait_for_words(
+        "the loop of mirror docs has not gone round for", "Failed with result 'watchdog'"
+    )
     stack = re.compile(r'local_folder.py", line \d+ in open')
     machine.wait_for(lambda: stack.search(machine.journal()) is not None)
-    assert "Failed with result 'watchdog'" in machine.journal()
     service.wait_until("1 mirror in step")
 
 

@@ -99,7 +99,7 @@ def test_a_manager_that_does_not_read_holds_up_nobody_for_long(manager: socket.s
     ("usec", "pid", "expected"),
     [
         ("60000000", None, 60.0),
-        ("60000000", str(os.getpid()), 60.0),
+        pytest.param("60000000", str(os.getpid()), 60.0, id="this process"),
         ("60000000", "1", None),
         ("0", None, None),
         ("soon", None, None),

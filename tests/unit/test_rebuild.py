@@ -57,7 +57,9 @@ def test_a_file_of_another_size_makes_an_object_doubtful(
     assert is_written_since(found(NOW), None, size_here) is is_since
 
 
-@pytest.mark.parametrize(("agreed", "is_since"), [(VERSION, True), ("another", False)])
+@pytest.mark.parametrize(
+    ("agreed", "is_since"), [(VERSION, True), ("another", False)], ids=["its own", "another"]
+)
 def test_a_version_that_was_agreed_on_under_another_token_was_written_again(
     agreed: str, *, is_since: bool
 ) -> None:
