@@ -20,6 +20,13 @@ OF_THE_SERVICE = (
         ("unit/test_notify.py",),
     ),
     Fault(
+        "a timer that meets a locked ledger looks like a bug",
+        "engine/timers.py",
+        "isinstance(event.exception, DocferryError)",
+        "False",
+        ("unit/test_timers.py",),
+    ),
+    Fault(
         "memory that is free stays with the daemon",
         "app/memory.py",
         "_trim(0)",

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from docferry.engine.timers import Timers
+from docferry.errors import TemporaryError
 
 PATIENCE_S = 10.0
 OFTEN_S = 0.02
@@ -73,6 +74,25 @@ def test_a_failure_is_logged_and_the_next_call_comes(timers: Timers) -> None:
     failure = next(event for event in events if event["event"] == "timer.failed")
     assert failure["timer"] == "poll"
     assert str(failure["exc_info"]) == "no luck"
+
+
+def test_a_failure_that_is_known_is_told_in_its_own_words(timers: Timers) -> None:
+    calls = Calls()
+
+    def fail() -> None:
+        calls()
+        raise TemporaryError("the ledger cannot be opened")
+
+    timers.every(OFTEN_S, "job-counts", fail)
+
+    with capture_logs() as events:
+        timers.start()
+        calls.wait_for(2)
+        timers.stop()
+
+    failure = next(event for event in events if event["event"] == "timer.failed")
+    assert failure["reason"] == "the ledger cannot be opened"
+    assert "exc_info" not in failure
 
 
 def test_a_slow_call_neither_overlaps_with_itself_nor_holds_up_others(timers: Timers) -> None:

@@ -20,6 +20,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor  # type: ignore[import
 from apscheduler.jobstores.base import JobLookupError  # type: ignore[import-untyped]
 from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
 
+from docferry.errors import DocferryError
 from docferry.logs import get_logger
 
 log = get_logger(__name__)
@@ -86,4 +87,7 @@ class Timers:
 
 
 def _log_failure(event: JobExecutionEvent) -> None:
-    log.error("timer.failed", timer=event.job_id, exc_info=event.exception)
+    if isinstance(event.exception, DocferryError):  # its message says it all
+        log.error("timer.failed", timer=event.job_id, reason=str(event.exception))
+    else:
+        log.error("timer.failed", timer=event.job_id, exc_info=event.exception)
