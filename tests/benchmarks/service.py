@@ -48,11 +48,11 @@ def scrape(options: Options) -> list[Figure]:
             time.sleep(_SETTLED_S)
             took_ms = sorted(_scrape_ms(port) for _ in range(options.size(_SCRAPES, 10)))
             memory_mib = psutil.Process(daemon.process.pid).memory_info().rss / (1 << 20)
-    what = f"a scrape of {_MIRRORS} mirrors, {count:,} files each"
+    what, bounds = f"a scrape of {_MIRRORS} mirrors", (Bound(50.0),)
     return [
-        Figure(f"{what}: p50", "ms", statistics.median(took_ms), {}, (Bound(50.0),)),
-        Figure(f"{what}: the longest of {len(took_ms)}", "ms", took_ms[-1], {}, (Bound(50.0),)),
-        Figure(f"{what}: memory", "MiB", memory_mib),
+        Figure(f"{what}, {count:,} files: p50", "ms", statistics.median(took_ms), {}, bounds),
+        Figure(f"{what}: the longest of {len(took_ms)}", "ms", took_ms[-1], {}, bounds),
+        Figure(f"{_MIRRORS} mirrors after their first uploads: memory", "MiB", memory_mib),
     ]
 
 
