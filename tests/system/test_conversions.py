@@ -164,6 +164,7 @@ def test_whenever_it_is_killed_each_result_is_made_and_none_twice(
     assert len(outputs) == contents
     assert set(outputs.values()) == {1}
     assert outputs.keys() >= {converted(words) for words in site.docs.files().values()}
+    assert again <= RUNS * 2 * AT_ONCE
     assert noted_as_done(site) == asked_for(service.received)
     assert made_again == set()  # what was noted as done nobody makes again
     assert made_by == {"conversion"}
