@@ -56,8 +56,13 @@ def test_what_the_readme_says_gives_a_mirrored_folder(machine: Machine) -> None:
     machine(*by_anna, "echo hello >/srv/docferry/docs/a.txt")
 
     asked = (*by_anna, "docferry ls docs; docferry status")
-    machine.wait_for(lambda: "1 file" in machine(*asked, code=None))
-    assert "docs: in-step" in machine(*asked)
+
+    # The agreement is written down a moment before the mirror is called in step.
+    def is_in_step() -> bool:
+        said = machine(*asked, code=None)
+        return "1 file" in said and "docs: in-step" in said
+
+    machine.wait_for(is_in_step)
 
 
 def test_who_forgets_the_credentials_is_told_where_they_belong(machine: Machine) -> None:

@@ -390,15 +390,17 @@ def test_a_hung_loop_is_named_and_ended_and_comes_back_in_step(service: Service)
     strace = f"strace -f -p {machine.show('MainPID')['MainPID']} -o /dev/null -P {DOCS}"
     hold = "-e trace=openat -e inject=openat:delay_enter=300000000"
     machine("systemd-run", "--unit=hang", *strace.split(), *hold.split())
-    machine.wait_for(lambda: "daemon.hung" in machine.journal())
+    # Let go only once it has told where it stood: a loop that is free again stands elsewhere.
+    stack = re.compile(r'local_folder.py", line \d+ in open')
+    machine.wait_for(lambda: stack.search(machine.journal()) is not None)
     machine("systemctl", "kill", "--signal=KILL", "hang")
 
     machine.wait_for(lambda: service.restarts == 1)
     service.wait_for_words(
-        "the loop of mirror docs has not gone round for", "Failed with result 'watchdog'"
+        "daemon.hung",
+        "the loop of mirror docs has not gone round for",
+        "Failed with result 'watchdog'",
     )
-    stack = re.compile(r'local_folder.py", line \d+ in open')
-    machine.wait_for(lambda: stack.search(machine.journal()) is not None)
     service.wait_until("1 mirror in step")
 
 
