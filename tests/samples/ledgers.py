@@ -33,6 +33,7 @@ _NAMES = {
     "prefix": "docs/",
     "local": "/srv/docs",
     "profile": "{}",
+    "headers": "{}",
     "recipe": "r1",
     "hold": 1,
     "kind": "upload",

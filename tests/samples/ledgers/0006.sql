@@ -326,8 +326,8 @@ CREATE TABLE upload (
 	begun_at TEXT NOT NULL, headers JSON, size BIGINT, part_bytes BIGINT, 
 	PRIMARY KEY (mirror, bucket, "key", upload_id)
 );
-INSERT INTO "upload" VALUES('docs','documents','key1','upload_id1','2026-01-01T00:00:00.000000Z','headers1',1,1);
-INSERT INTO "upload" VALUES('docs','documents','key2','upload_id2','2026-01-02T00:00:00.000000Z','headers2',2,2);
+INSERT INTO "upload" VALUES('docs','documents','key1','upload_id1','2026-01-01T00:00:00.000000Z','{}',1,1);
+INSERT INTO "upload" VALUES('docs','documents','key2','upload_id2','2026-01-02T00:00:00.000000Z','{}',2,2);
 CREATE TABLE upload_part (
 	mirror TEXT NOT NULL, 
 	bucket TEXT NOT NULL, 

@@ -1,7 +1,7 @@
 """What the faces need: keys, lists by page, pauses, deliveries, answers given before."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import op  # noqa: F401
 from sqlalchemy.dialects import postgresql
 
 revision = "0007"
