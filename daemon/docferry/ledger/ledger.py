@@ -14,6 +14,7 @@ from docferry.errors import UserError
 from docferry.job import NewJob
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
+from docferry.ledger.answers import Answers
 from docferry.ledger.audit import Audit
 from docferry.ledger.canaries import Canaries
 from docferry.ledger.conflicts import Conflicts
@@ -85,6 +86,7 @@ class Ledger:
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
         self.audit = Audit(database)
+        self.answers = Answers(database)
         self.pruning = Pruning(database)
 
     @classmethod
