@@ -26,6 +26,7 @@ from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
+from docferry.ledger.job_pages import JobPages
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
@@ -74,6 +75,7 @@ class Ledger:
         self.mirrors = Mirrors(database)
         self.figures = FiguresOfMirrors(database)
         self.jobs = Jobs(database)
+        self.job_pages = JobPages(database)
         self.results = Results(database)
         self.backlog = JobBacklog(database)
         self.converters = Converters(database)
