@@ -146,7 +146,9 @@ def test_a_document_that_brings_its_converter_down_is_revived_once_only(ledger: 
     ledger.jobs.dead(letter.id, NOW + MINUTE, Failed(Failure.CRASHED, "why"))
 
     assert ledger.jobs.revive(["markdown"], NOW, NOW + MINUTE) == 0
-    assert ledger.jobs.replay([letter.id], NOW + MINUTE) == [letter.id]  # a person may, as often as they like
+    assert ledger.jobs.replay([letter.id], NOW + MINUTE) == [
+        letter.id
+    ]  # a person may, as often as they like
 
 
 # Asked for.
