@@ -147,6 +147,7 @@ def all_commands() -> click.Group:
         erase,
         inspect,
         jobs,
+        process,
         rebuild,
         requests,
         retention,
@@ -169,7 +170,7 @@ def all_commands() -> click.Group:
     cli.add_command(review.conflicts)
     cli.add_command(requests.requests)
     cli.add_command(audit.audit)
-    for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
+    for command in (jobs.jobs, jobs.dead, convert.convert, process.process, why.why):
         cli.add_command(command)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)

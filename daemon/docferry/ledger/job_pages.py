@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, text, tuple_
+from sqlalchemy import bindparam, func, select, text, tuple_
 
 from docferry.job import JobRow, JobState
 from docferry.ledger.database import Database, Transaction, chunks
