@@ -25,23 +25,17 @@ _MOST = 20
 _COLOURS = {"done": "green", "arrived": "green", "dead": "red", "skipped": "yellow"}
 
 
-class _Duration(click.ParamType[float]):
-    """Seconds, as the configuration has them."""
+def _seconds(context: click.Context, option: click.Parameter, value: str) -> float:
+    """Read a time as the configuration has them."""
+    from docferry.config.values import Wrong, duration
 
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        from docferry.config.values import Wrong, duration
-
-        check = duration()
-        try:
-            seconds = check.read(value)
-        except Wrong as error:
-            raise UserError(f"--timeout {error}: {check.right}") from error
-        assert isinstance(seconds, float)
-        return seconds
+    check = duration()
+    try:
+        seconds = check.read(value)
+    except Wrong as error:
+        raise UserError(f"--timeout {error}: {check.right}") from error
+    assert isinstance(seconds, float)
+    return seconds
 
 
 @click.command()
@@ -52,7 +46,12 @@ class _Duration(click.ParamType[float]):
 @click.option("--new", "is_new", is_flag=True, help="All that no rule has converted yet.")
 @click.option("--wait", "waits", is_flag=True, help="Follow it to its end.")
 @click.option(
-    "--timeout", "timeout_s", type=_Duration(), default="10m", show_default=True, help="For --wait."
+    "--timeout",
+    "timeout_s",
+    callback=_seconds,
+    default="10m",
+    show_default=True,
+    help="For --wait.",
 )
 @as_json
 @pass_context
