@@ -60,7 +60,7 @@ class Looks:
         if is_held(self._state_dir) is None:
             self.why = "docferry is not running: it goes on when it does"
         elif left_s is not None and left_s <= 0:
-            self.why = f"it has not ended within {self._timeout_s:g} s, and goes on"
+            self.why = f"it is not over after {self._timeout_s:g} s, and goes on"
         else:
             pause_s = next_look_s(waited_s)
             self._wait(pause_s if left_s is None else min(pause_s, left_s))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from docferry.app.bulk import MOST_AT_ONCE, Item, require_few
 from docferry.app.convert_again import Callers, Wanted
 from docferry.app.versions import let_go, looks_like_version, version_named
 from docferry.config import Config
@@ -18,8 +19,6 @@ from docferry.job import JobRow, NewJob, Priority
 from docferry.ledger import Ledger
 from docferry.model import Path, Ulid, VersionRow
 
-#: Documents of one call.
-MOST_AT_ONCE = 1000
 #: Files that one call for all that is new looks at: some tenths of a second.
 MOST_LOOKED_AT = 10_000
 _CHUNK = 500  # files read at a time
@@ -46,20 +45,6 @@ class Processed:
     version: VersionRow | None
     jobs: tuple[JobRow, ...]
     refused: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """
-    What came of one of several.
-
-    id: as it was given.
-    why_not: None: it was done as asked.
-    """
-
-    id: str
-    why_not: str | None = None
-    jobs: tuple[JobRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +197,6 @@ def process_new(
         callers.paused,
         None if end is None else cursor_of(listed, end),
     )
-
-
-def require_few(identifiers: Sequence[str]) -> None:
-    """
-    Raises:
-        UserError: They are more than one call may name.
-    """
-    if len(identifiers) > MOST_AT_ONCE:
-        raise UserError(f"{len(identifiers)} are named, and {MOST_AT_ONCE} may be")
 
 
 def _called(ledger: Ledger, mirrors: Collection[str], name: Path) -> VersionRow:

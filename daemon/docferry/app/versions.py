@@ -12,7 +12,7 @@ from docferry.core.asked import NOTHING
 from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Mode, Path, RequestKind, Ulid, VersionRow
@@ -83,15 +83,15 @@ def mirror_of(config: Config, ledger: Ledger, path: Path, mirror: str | None) ->
 def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
     """
     Raises:
-        UserError: There is no such version.
+        NotFoundError: There is no such version.
     """
     row = ledger.versions.get(version.upper())
     if row is not None:
         return row
     erased_at = ledger.erasures.when(version.upper())
     if erased_at is not None:
-        raise UserError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
-    raise UserError(f"there is no version {version}")
+        raise NotFoundError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
+    raise NotFoundError(f"there is no version {version}")
 
 
 def versions(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> PathVersions:
