@@ -26,6 +26,7 @@ from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.jobs import Jobs
+from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
@@ -86,6 +87,7 @@ class Ledger:
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
         self.audit = Audit(database)
+        self.keys = Keys(database)
         self.pruning = Pruning(database)
 
     @classmethod
