@@ -82,7 +82,7 @@ def list_keys(asker: Admin) -> Keys:
     "",
     status_code=HTTPStatus.CREATED,
     summary="Create an API key",
-    responses=documented(*_PROBLEMS),
+    responses=documented(409, *_PROBLEMS),
 )
 def create_key(asker: Admin, wanted: KeyWanted) -> CreatedKey:
     return _created(
@@ -99,7 +99,9 @@ def create_key(asker: Admin, wanted: KeyWanted) -> CreatedKey:
     )
 
 
-@router.post("/{key}/revoke", summary="Revoke an API key", responses=documented(404, *_PROBLEMS))
+@router.post(
+    "/{key}/revoke", summary="Revoke an API key", responses=documented(404, 409, *_PROBLEMS)
+)
 def revoke_key(asker: Admin, key: _Id) -> Key:
     now = asker.desk.now()
     return _told(keys.revoke(asker.ledger, asker.config, key, now, by=asker.caller.key))
@@ -108,7 +110,7 @@ def revoke_key(asker: Admin, key: _Id) -> Key:
 @router.post(
     "/{key}/rotate",
     summary="Give an API key another secret",
-    responses=documented(404, *_PROBLEMS),
+    responses=documented(404, 409, *_PROBLEMS),
 )
 def rotate_key(asker: Admin, key: _Id, rotation: Rotation) -> CreatedKey:
     overlap = timedelta(seconds=rotation.overlap_s)
