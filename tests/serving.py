@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from fastapi import FastAPI
 
 from docferry.app.faces import Told
 from docferry.config import Config
@@ -30,6 +31,7 @@ class Served:
     """Where to ask, and what the handlers share."""
 
     desk: Desk
+    app: FastAPI
     url: str
     socket: Path  #: a unix socket besides
 
@@ -69,7 +71,7 @@ def served(config: Config, ledger: Ledger) -> Iterator[Served]:
     thread.start()
     try:
         # It listens already: who asks before it serves waits in line.
-        yield Served(desk, f"http://127.0.0.1:{tcp.getsockname()[1]}", path)
+        yield Served(desk, app, f"http://127.0.0.1:{tcp.getsockname()[1]}", path)
     finally:
         desk.is_ending.set()
         for server, _ in servers:

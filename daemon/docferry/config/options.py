@@ -309,6 +309,8 @@ class Config:
     state_dir: Annotated[pathlib.Path, Key("state_dir", FOLDER)] = pathlib.Path("/var/lib/docferry")
     #: With a file per secret; None: $CREDENTIALS_DIRECTORY.
     credentials_dir: Annotated[pathlib.Path | None, Key("credentials_dir", FOLDER)] = None
+    #: Made into the hashes of API keys; None: there is no file `api.pepper`.
+    api_pepper: SecretStr | None = None
     transfers: Annotated[int, Key("transfers", whole(1, 256, "operations at a time"))] = 16
     #: Bytes of each disk that are kept free.
     disk_reserve: Annotated[int, Key("disk_reserve", amount())] = 1 << 30

@@ -28,6 +28,7 @@ from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.job_pages import JobPages
 from docferry.ledger.jobs import Jobs
+from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
@@ -90,6 +91,7 @@ class Ledger:
         self.refusals = Refusals(database)
         self.audit = Audit(database)
         self.answers = Answers(database)
+        self.keys = Keys(database)
         self.pruning = Pruning(database)
 
     @classmethod

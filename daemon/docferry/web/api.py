@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, whoami
+from docferry.web import health, keys, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems
@@ -16,7 +16,10 @@ PREFIX = "/api/v1"
 #: Requests whose bodies are documents.
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
-_ROUTERS: tuple[APIRouter, ...] = (whoami.router,)
+_ROUTERS: tuple[APIRouter, ...] = (
+    keys.router,
+    whoami.router,
+)
 
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every

@@ -20,10 +20,9 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from docferry.app.keys import Identity, Refusal, authenticate, has_keys
 from docferry.app.mirrors import mirror_named
 from docferry.config import Config, MirrorConfig
-from docferry.core.keys import Role
+from docferry.core.keys import Accepted, Identity, Mirrors, Role
 from docferry.errors import NotFoundError
 from docferry.ledger import Ledger
 from docferry.web import peers
@@ -39,11 +38,27 @@ _bearer = HTTPBearer(auto_error=False, description="An API key: `docferry keys c
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, by a header")
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    Who it is that asks.
+
+    actor: as the audit calls them.
+    mirrors: that they may see; None: all.
+    key: theirs; None: a user of this machine, who needs none.
+    """
+
+    actor: str
+    role: Role
+    mirrors: Mirrors = None
+    key: Identity | None = None
+
+
 @dataclass(frozen=True)
 class Asker:
     """Whoever asks, and what of docferry they may see."""
 
-    identity: Identity
+    caller: Caller
     desk: Desk
 
     @property
@@ -53,12 +68,12 @@ class Asker:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger; what is written there is written as theirs."""
-        return self.desk.ledger.acting_as(self.identity.name)
+        return self.desk.ledger.acting_as(self.caller.actor)
 
     @property
     def mirrors(self) -> list[str]:
         """The mirrors that they may see, of those that are configured."""
-        allowed = self.identity.mirrors
+        allowed = self.caller.mirrors
         return [name for name in self.config.mirrors if allowed is None or name in allowed]
 
     def mirror(self, name: str) -> MirrorConfig:
@@ -66,7 +81,7 @@ class Asker:
         Raises:
             NotFoundError: There is no such mirror, or none that they may know of.
         """
-        if self.identity.mirrors is not None and name not in self.identity.mirrors:
+        if self.caller.mirrors is not None and name not in self.caller.mirrors:
             raise NotFoundError(f"there is no mirror {name!r} for this API key")
         return mirror_named(self.config, name)
 
@@ -75,7 +90,7 @@ class Asker:
         Raises:
             ProblemError: They may see some only, and what they ask for is of all.
         """
-        if self.identity.mirrors is not None:
+        if self.caller.mirrors is not None:
             raise _forbidden("this API key is limited to some mirrors; this is about all of them")
 
 
@@ -93,13 +108,11 @@ def allowed(needed: Role) -> Callable[..., Asker]:
     ) -> Asker:
         desk: Desk = request.app.state.desk
         presented = bearer.credentials if bearer is not None else header
-        identity = _identity(desk, request, presented)
-        desk.limits.count(identity.key or f"user {identity.name}")
-        if not identity.role.may(needed):
-            raise _forbidden(
-                f"this needs the role {needed}, and {identity.name} is {identity.role}"
-            )
-        return Asker(identity, desk)
+        caller = _caller(desk, request, presented)
+        desk.limits.count(caller.key.id if caller.key else f"user {caller.actor}")
+        if not caller.role.may(needed):
+            raise _forbidden(f"this needs the role {needed}, and {caller.actor} is {caller.role}")
+        return Asker(caller, desk)
 
     ask.needed = needed  # type: ignore[attr-defined]  # the table of all routes and roles reads it
     return ask
@@ -110,23 +123,24 @@ Operator = Annotated[Asker, Depends(allowed(Role.OPERATOR))]
 Admin = Annotated[Asker, Depends(allowed(Role.ADMIN))]
 
 
-def _identity(desk: Desk, request: Request, presented: str | None) -> Identity:
+def _caller(desk: Desk, request: Request, presented: str | None) -> Caller:
     address = request.client.host if request.client else ""
     if presented is None:
         return _local(desk, request, address)
     desk.limits.require_patience(address)
-    found = authenticate(desk.ledger, desk.config, presented, address, desk.now())
-    if isinstance(found, Refusal):
+    verdict = desk.authenticator.authenticate(presented, address, desk.now())
+    if not isinstance(verdict, Accepted):
         desk.limits.count_failure(address)
-        raise _unknown(found.why)
-    return found
+        raise _unknown("this API key does not count: unknown, revoked, expired or mistyped")
+    found = verdict.identity
+    return Caller(found.actor, found.role, found.mirrors, found)
 
 
-def _local(desk: Desk, request: Request, address: str) -> Identity:
+def _local(desk: Desk, request: Request, address: str) -> Caller:
     """Give who it is that has no key."""
     if address.startswith(peers.UNIX):
         user: peers.User | None = peers.User(int(address.removeprefix(peers.UNIX)))
-    elif has_keys(desk.ledger):
+    elif any(key.revoked_at is None for key in desk.ledger.keys.all()):
         raise _unknown("an API key is needed: Authorization: Bearer dfk_…")
     else:
         user = _of_this_machine(request)
@@ -139,8 +153,7 @@ def _local(desk: Desk, request: Request, address: str) -> Identity:
         raise _forbidden(
             f"{user.name} is neither root nor in the group of the service: give an API key"
         )
-    role = Role.ADMIN if user.is_master else Role.VIEWER
-    return Identity(name=user.name, role=role, mirrors=None, key=None)
+    return Caller(user.name, Role.ADMIN if user.is_master else Role.VIEWER)
 
 
 def _of_this_machine(request: Request) -> peers.User | None:

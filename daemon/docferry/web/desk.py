@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from docferry.app.authenticate import Authenticator
 from docferry.app.faces import SILENT_S, Told
 from docferry.app.wake import wake
 from docferry.config import Config
@@ -34,6 +35,7 @@ class Desk:
         self._heard_s = time.monotonic()
         self.ledger = ledger
         self.now = now
+        self.authenticator = Authenticator(ledger, config.api_pepper)
         self.limits = Limits(config.api_rate)
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
 
@@ -56,6 +58,8 @@ class Desk:
     def _take(self, config: Config) -> None:
         if config.api_rate != self._config.api_rate:
             self.limits = Limits(config.api_rate)
+        if config.api_pepper != self._config.api_pepper:
+            self.authenticator = Authenticator(self.ledger, config.api_pepper)
         self._config = config
 
     def wake_daemon(self) -> None:

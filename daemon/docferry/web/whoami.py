@@ -22,5 +22,4 @@ class WhoAmI(BaseModel):
 
 @router.get("/whoami", summary="Who am I?", responses=documented(401, 403, 429))
 def whoami(asker: Viewer) -> WhoAmI:
-    identity = asker.identity
-    return WhoAmI(name=identity.name, role=identity.role, mirrors=asker.mirrors)
+    return WhoAmI(name=asker.caller.actor, role=asker.caller.role, mirrors=asker.mirrors)
