@@ -44,6 +44,8 @@ EVENTS = frozenset(
         "daemon.stopping",
         "disk.recovered",
         "disk.short",
+        "faces.failed",
+        "faces.started",
         "file.removed",
         "ledger.damaged",
         "ledger.failed",

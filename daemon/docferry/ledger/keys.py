@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, null, select
 
 from docferry.core.audit import Action
 from docferry.core.keys import ApiKey, Hash, KeyId, KeysThen, Mark
-from docferry.errors import UserError
+from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Row, Taken, Transaction
 from docferry.ledger.schema import api_key, instant_text, setting
@@ -40,11 +40,11 @@ class Keys:
         Let *key* count from now on.
 
         Raises:
-            UserError: There is one of that name that was not revoked.
+            ConflictError: There is one of that name that was not revoked.
         """
         with self._database.writing() as tx:
             if _named(tx, key.name):
-                raise UserError(
+                raise ConflictError(
                     f"there is a key {key.name} already: revoke it first, rotate it, or take "
                     "another name"
                 )
@@ -65,15 +65,16 @@ class Keys:
         Give the key whose id, or name, is *what*. A name is of one that was not revoked.
 
         Raises:
-            UserError: There is none, or one has it for an id and another for a name.
+            NotFoundError: There is none.
+            ConflictError: One has it for an id and another for a name.
         """
         with self._database.reading() as tx:
             found = {key.id: key for key in (*_named(tx, what), _get(tx, what)) if key is not None}
         if len(found) > 1:
             ids = " and ".join(found)
-            raise UserError(f"{what} is the name of one key and the id of another: say {ids}")
+            raise ConflictError(f"{what} is the name of one key and the id of another: say {ids}")
         if not found:
-            raise UserError(f"there is no key {what} that counts: docferry keys list")
+            raise NotFoundError(f"there is no key {what} that counts: docferry keys list")
         return next(iter(found.values()))
 
     def revoke(self, key_id: KeyId, at: datetime) -> ApiKey:
@@ -81,7 +82,7 @@ class Keys:
         Let it not count any more, for ever; give it as it is now.
 
         Raises:
-            UserError: It was revoked before.
+            ConflictError: It was revoked before.
         """
         with self._database.writing() as tx:
             key = _living(tx, key_id)
@@ -98,12 +99,14 @@ class Keys:
         One of before the present one ends at once.
 
         Raises:
-            UserError: It was revoked, or has expired.
+            ConflictError: It was revoked, or has expired.
         """
         with self._database.writing() as tx:
             key = _living(tx, key_id)
             if key.expires_at is not None and at >= key.expires_at:
-                raise UserError(f"the key {key.name} has expired: revoke it and create another one")
+                raise ConflictError(
+                    f"the key {key.name} has expired: revoke it and create another one"
+                )
             values: Row = {
                 "hash": new,
                 "pepper": pepper,
@@ -193,12 +196,12 @@ def _named(tx: Transaction, name: str) -> list[ApiKey]:
 def _known(tx: Transaction, key_id: KeyId) -> ApiKey:
     key = _get(tx, key_id)
     if key is None:
-        raise UserError(f"there is no key {key_id}: docferry keys list")
+        raise NotFoundError(f"there is no key {key_id}: docferry keys list")
     return key
 
 
 def _living(tx: Transaction, key_id: KeyId) -> ApiKey:
     key = _known(tx, key_id)
     if key.revoked_at is not None:
-        raise UserError(f"the key {key.name} ({key_id}) is revoked already")
+        raise ConflictError(f"the key {key.name} ({key_id}) is revoked already")
     return key
