@@ -16,11 +16,35 @@ from serving import Served, served
 
 #: What each route needs. A route that is not here is a hole.
 NEEDED = {
+    "GET /audit": Role.ADMIN,
+    "GET /audit/export": Role.ADMIN,
+    "GET /conflicts": Role.VIEWER,
+    "POST /conflicts/{conflict}/settle": Role.OPERATOR,
+    "GET /dead": Role.VIEWER,
+    "POST /files/process": Role.OPERATOR,
+    "POST /files/{identifier}/process": Role.OPERATOR,
+    "GET /holds": Role.VIEWER,
+    "GET /holds/{hold}": Role.VIEWER,
+    "POST /holds/{hold}/approve": Role.OPERATOR,
+    "POST /holds/{hold}/discard": Role.OPERATOR,
+    "GET /jobs": Role.VIEWER,
+    "GET /jobs/{job}": Role.VIEWER,
+    "POST /jobs/discard": Role.OPERATOR,
+    "POST /jobs/replay": Role.OPERATOR,
+    "POST /jobs/{job}/discard": Role.OPERATOR,
+    "POST /jobs/{job}/replay": Role.OPERATOR,
     "GET /keys": Role.ADMIN,
     "POST /keys": Role.ADMIN,
     "POST /keys/{key}/revoke": Role.ADMIN,
     "POST /keys/{key}/rotate": Role.ADMIN,
+    "POST /process": Role.OPERATOR,
+    "GET /requests": Role.VIEWER,
+    "POST /requests/{request}/cancel": Role.OPERATOR,
+    "GET /verify": Role.VIEWER,
+    "POST /verify": Role.OPERATOR,
+    "GET /verify/{run}": Role.VIEWER,
     "GET /whoami": Role.VIEWER,
+    "GET /why": Role.VIEWER,
 }
 #: For who restarts and balances: they tell of no document.
 OPEN = {"GET /healthz", "GET /readyz"}

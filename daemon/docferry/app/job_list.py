@@ -72,6 +72,27 @@ def page(
     return JobPage(tuple(jobs[:most]), None if is_last else cursor_of(listed, (jobs[most - 1].id,)))
 
 
+def letters_page(
+    ledger: Ledger,
+    mirrors: Collection[str] | None,
+    rule: str | None,
+    cursor: str | None,
+    most: int,
+) -> JobPage:
+    """
+    Give the next dead letters, the newest first, each with the path of now; at most *most*.
+
+    Those of documents that are nowhere any more wait for nobody, and are left out.
+
+    Raises:
+        UserError: The cursor is none of this list.
+    """
+    found = page(ledger, Which(mirrors, rule, (JobState.DEAD,)), None, cursor, most)
+    ids = [job.id for job in found.jobs]
+    waiting = {job.id: job for job in ledger.jobs.letters(ids=ids)}
+    return JobPage(tuple(waiting[one] for one in ids if one in waiting), found.cursor)
+
+
 def job_named(ledger: Ledger, mirrors: Collection[str] | None, job: Ulid) -> JobRow:
     """
     Give one.

@@ -9,7 +9,18 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, keys, whoami
+from docferry.web import (
+    audit,
+    decisions,
+    health,
+    jobs,
+    keys,
+    process,
+    requests,
+    verify,
+    whoami,
+    why,
+)
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems, documented
@@ -19,8 +30,15 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    audit.router,
+    decisions.router,
+    jobs.router,
     keys.router,
+    process.router,
+    requests.router,
+    verify.router,
     whoami.router,
+    why.router,
 )
 
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …

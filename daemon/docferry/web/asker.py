@@ -85,6 +85,10 @@ class Asker:
             raise NotFoundError(f"there is no mirror {name!r} for this API key")
         return mirror_named(self.config, name)
 
+    def may_see(self, mirror: str) -> bool:
+        """Say whether they may see what is of *mirror*, be it configured or not."""
+        return self.caller.mirrors is None or mirror in self.caller.mirrors
+
     def require_all_mirrors(self) -> None:
         """
         Raises:
