@@ -158,7 +158,7 @@ OF_KEYS = (
     Fault(
         "API keys: each request writes",
         "core/keys.py",
-        "    return noted_at is None or not noted_at <= now < noted_at + NOTE_USE_EVERY\n",
+        "    return noted_at is None or abs(now - noted_at) >= NOTE_USE_EVERY\n",
         "    return True\n",
         AUTHENTICATE,
     ),
