@@ -20,7 +20,7 @@ from docferry.job import Failure, JobRow, JobState
 from docferry.ledger.job_pages import Which
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
-from docferry.web.values import Cursor, Job, Limit, Strict, job_of
+from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of
 
 router = APIRouter(tags=["jobs"])
 
@@ -63,7 +63,7 @@ class LettersMeant(Strict):
     rule: str | None = Field(default=None, max_length=200)
     converter: str | None = Field(default=None, max_length=200)
     failure: Failure | None = None
-    path: str | None = Field(default=None, max_length=4096)
+    path: str | None = Field(default=None, max_length=MOST_PATH)
     all: bool = Field(default=False, description="Needed where nothing else says which.")
 
 
@@ -90,7 +90,9 @@ def list_jobs(
     mirror: _Mirror = None,
     prefix: Annotated[
         str | None,
-        Query(max_length=4096, description="What paths begin with; then they are in that order."),
+        Query(
+            max_length=MOST_PATH, description="What paths begin with; then they are in that order."
+        ),
     ] = None,
     since: Annotated[
         str | None, Query(max_length=64, description="Came to be since then: a time, or a ULID.")

@@ -14,14 +14,14 @@ from docferry.app.bulk import MOST_AT_ONCE
 from docferry.app.process import IdentifierType
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
-from docferry.web.values import Job, Strict, job_of
+from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, job_of
 
 router = APIRouter(tags=["processing"])
 
 _Identifier = Annotated[
     str,
     Path(
-        max_length=4096,
+        max_length=MOST_PATH,
         description="The ULID of a version; or a path in a mirror, or a file's name if only one "
         "has it.",
         examples=["01KAT6X9V1Q4M2Z7B8C3D5E6F0"],
@@ -46,7 +46,7 @@ class Order(Strict):
 class Orders(Order):
     """How several documents are to be processed."""
 
-    identifiers: list[Annotated[str, Field(max_length=4096)]] = Field(
+    identifiers: list[Annotated[str, Field(max_length=MOST_PATH)]] = Field(
         min_length=1, max_length=MOST_AT_ONCE
     )
 
@@ -57,7 +57,9 @@ class NewOrder(Strict):
     mirror: _Mirror = None
     rule: _Rule = None
     cursor: str | None = Field(
-        default=None, max_length=16384, description="`next` of the answer before; null: begin."
+        default=None,
+        max_length=MOST_CURSOR,
+        description="`next` of the answer before; null: begin.",
     )
 
 

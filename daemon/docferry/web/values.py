@@ -12,8 +12,13 @@ from docferry.job import Failure, JobRow, JobStage, JobState, Priority
 from docferry.web.problems import shown
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="So many at the most.")]
+#: The longest path, as a cursor has it. Much more would not fit into the head of a request, of
+#: which the server takes 64 KiB: there it would answer in another way.
+MOST_CURSOR = 4400
+#: No key of an object is longer, in bytes.
+MOST_PATH = 1024
 Cursor = Annotated[
-    str | None, Query(max_length=16384, description="`next` of the page before; none: begin.")
+    str | None, Query(max_length=MOST_CURSOR, description="`next` of the page before; none: begin.")
 ]
 
 #: The number of a row.

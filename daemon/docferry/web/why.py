@@ -13,7 +13,7 @@ from docferry.ledger import HistoryRow
 from docferry.model import Origin, VersionRow
 from docferry.web.asker import Asker, Viewer
 from docferry.web.problems import documented, shown
-from docferry.web.values import Job, job_of
+from docferry.web.values import MOST_PATH, Job, job_of
 
 router = APIRouter(tags=["files"])
 
@@ -94,7 +94,7 @@ class Told(BaseModel):
 def get_why(
     asker: Viewer,
     mirror: Annotated[str, Query(max_length=200)],
-    path: Annotated[str, Query(max_length=4096)],
+    path: Annotated[str, Query(max_length=MOST_PATH)],
     limit: Annotated[int, Query(ge=1, le=100, description="So many versions.")] = 3,
 ) -> Told:
     """Seen when, decided how, converted by which rule, and from what."""
