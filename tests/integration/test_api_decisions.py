@@ -11,6 +11,7 @@ import pytest
 from commands import Desk, held
 from conversion_rows import RULE, done
 from docferry.core.audit import Action
+from docferry.core.cursors import cursor_of
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import FileState, KeepBoth, Outcome, RequestKind
@@ -102,6 +103,23 @@ def test_a_rewind_is_looked_at_by_pages(api: Served, ledger: Ledger) -> None:
     assert [(one["what"], one["path"], one["version"]) for one in items] == [
         ("restore", path, version(path).id) for path in ("a", "b", "c")
     ]
+
+
+@pytest.mark.parametrize("key", ["x", "-1", "9" * 40, "٣", ""])
+def test_a_cursor_that_somebody_made_begins_anew_or_finds_nothing(
+    api: Served, ledger: Ledger, key: str
+) -> None:
+    wanted = [NewRequest("docs", "a", RequestKind.RESTORE, version("a").id)]
+    hold = ledger.holds.hold_rewind("docs", "to yesterday", wanted, NOW)
+    made = cursor_of(("hold", hold.id), (key,))
+    other = cursor_of(("requests", None, False), (key,))
+
+    codes = [
+        api.get(f"/holds/{hold.id}", params={"cursor": made}).status_code,
+        api.get("/requests", params={"cursor": other}).status_code,
+    ]
+
+    assert codes == [200, 200]
 
 
 def test_holds_and_conflicts_of_other_mirrors_are_not_there(api: Served, ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from docferry.app import requests
+from docferry.app.decisions import number_in
 from docferry.core.cursors import cursor_of, key_in
 from docferry.errors import ConflictError
 from docferry.model import RequestKind, RequestState
@@ -58,7 +59,7 @@ def list_requests(
 ) -> AskedForPage:
     mirrors = asker.caller.mirrors if mirror is None else [asker.mirror(mirror).name]
     listed = ("requests", None if mirrors is None else sorted(mirrors), all)
-    after = None if cursor is None else _number(key_in(cursor, listed, 1)[0])
+    after = None if cursor is None else number_in(key_in(cursor, listed, 1)[0])
     found = requests.asked(
         asker.ledger, asker.config, mirrors, is_all=all, most=limit + 1, after=after
     )
@@ -78,10 +79,6 @@ def cancel_request(asker: Operator, request: Number) -> Cancelled:
         raise ConflictError(f"request {done.id} is not cancelled: {done.why}")
     asker.desk.wake_daemon()
     return Cancelled(id=done.id)
-
-
-def _number(key: str) -> int:
-    return int(key) if key.isdecimal() else 0
 
 
 def _told(one: requests.Asked) -> AskedFor:
