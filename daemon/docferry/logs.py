@@ -44,6 +44,7 @@ EVENTS = frozenset(
         "daemon.stopping",
         "disk.recovered",
         "disk.short",
+        "events.failed",
         "faces.failed",
         "faces.started",
         "file.removed",

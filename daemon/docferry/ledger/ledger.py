@@ -21,6 +21,7 @@ from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
+from docferry.ledger.events import Events
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
@@ -82,6 +83,7 @@ class Ledger:
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
+        self.events = Events(database)
         self.waits = RetentionWaits(database)
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)

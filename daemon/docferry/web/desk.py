@@ -12,6 +12,7 @@ from docferry.app.faces import SILENT_S, Told
 from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.ledger import Ledger
+from docferry.web.feed import Feed
 from docferry.web.limits import Limits
 
 
@@ -38,6 +39,7 @@ class Desk:
         self.authenticator = Authenticator(ledger, config.api_pepper)
         self.limits = Limits(config.api_rate)
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
+        self.feed = Feed(ledger, self.is_ending)
 
     @property
     def config(self) -> Config:
