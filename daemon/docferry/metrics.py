@@ -212,6 +212,7 @@ class MirrorFigures:
     patrolled_at: datetime | None = None  #: when the last whole cycle ended, else the first began
     requests: Mapping[RequestKind, int] = field(default_factory=dict)  #: open ones, by kind
     oldest_request_at: datetime | None = None  #: of the open ones; None: there is none
+    paused_since: datetime | None = None  #: None: it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +341,13 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
         lambda f, now: _age_s(f.oldest_request_at, now),
     ),
     (
+        "paused_seconds",
+        "For how long a person has let the mirror rest; 0: it is not paused.",
+        lambda f, now: _age_s(f.paused_since, now),
+    ),
+    (
         "mirror_healthy",
-        "1: it works, or waits for single files; 0: blocked or unreachable.",
+        "1: it works, rests, or waits for single files; 0: blocked or unreachable.",
         lambda f, _: f.health not in (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE),
     ),
 )
