@@ -9,13 +9,13 @@ from typing import Protocol
 
 from docferry.config import Config
 from docferry.core.canary import LATE_IN_A_ROW
+from docferry.core.figures import MirrorFigures
 from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
 from docferry.job import BreakerState, JobFigures, QueueFigures
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 from docferry.ledger.mirror_figures import LedgerFigures
-from docferry.metrics import MirrorFigures
 from docferry.model import MirrorHealth
 from docferry.web.probes import Readiness
 

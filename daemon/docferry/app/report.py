@@ -111,6 +111,7 @@ class Status:
             and self.refused_config is None
             and not any(each.down for each in self.converters)
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
+            and all(each.pause is None for each in self.mirrors)  # its loop hears of it soon
             and not any(one.kind in _OF_THE_PAST for each in self.mirrors for one in each.problems)
         )
 

@@ -36,7 +36,7 @@ def _which(command: F) -> F:
         click.option(
             "--wait",
             "wait_s",
-            default=10.0,
+            default=30.0,
             show_default=True,
             help="Seconds to wait for the daemon; 0: only say so.",
         ),
