@@ -67,7 +67,7 @@ def _columns(tx: Transaction) -> list[tuple[str, Mapping[str, Any]]]:
             "oldest_request_at",
             _times(_by(tx, request.c.mirror, func.min(request.c.created_at), asked)),
         ),
-        ("paused_since", dict(tx.tuples(select(pause.c.mirror, pause.c.since)))),
+        ("paused_since", _times(dict(tx.tuples(select(pause.c.mirror, pause.c.since))))),
         ("patrol", {row.mirror: row for row in tx.all(select(patrol), PatrolRow)}),
     ]
 
