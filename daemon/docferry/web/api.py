@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, keys, whoami
+from docferry.web import health, keys, mirrors, status, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems
@@ -18,6 +18,8 @@ DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
+    mirrors.router,
+    status.router,
     whoami.router,
 )
 

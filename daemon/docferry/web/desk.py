@@ -13,6 +13,7 @@ from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.ledger import Ledger
 from docferry.web.limits import Limits
+from docferry.web.plans import Plans
 
 
 class Desk:
@@ -37,6 +38,7 @@ class Desk:
         self.now = now
         self.authenticator = Authenticator(ledger, config.api_pepper)
         self.limits = Limits(config.api_rate)
+        self.plans = Plans()
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
 
     @property
