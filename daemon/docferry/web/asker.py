@@ -140,7 +140,7 @@ def _local(desk: Desk, request: Request, address: str) -> Caller:
     """Give who it is that has no key."""
     if address.startswith(peers.UNIX):
         user: peers.User | None = peers.User(int(address.removeprefix(peers.UNIX)))
-    elif any(key.revoked_at is None for key in desk.ledger.keys.all()):
+    elif desk.ledger.keys.are_needed():
         raise _unknown("an API key is needed: Authorization: Bearer dfk_…")
     else:
         user = _of_this_machine(request)
