@@ -37,14 +37,7 @@ OF_ORDERS = (
         "engine/loop.py",
         "        self._outage.ask_now()\n        self.request(Run.FULL)\n",
         "        self._outage.ask_now()\n",
-        (LOOP,),
-    ),
-    Fault(
-        "a mirror that was away before its pause waits on after it",
-        "engine/loop.py",
-        "        self._outage.ask_now()\n        self.request(Run.FULL)\n",
-        "        self.request(Run.FULL)\n",
-        (f"{LOOP}::test_a_side_that_was_away_before_the_pause_is_asked_at_once_after_it",),
+        (f"{LOOP}::test_a_deletion_that_waited_for_its_turn_is_found_again_after_the_pause",),
     ),
     Fault(
         "a pause ends with the daemon",

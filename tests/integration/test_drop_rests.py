@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import pathlib
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from docferry.core.settle import CLOCK_TICK_S
 from dropping import Drops, fresh
-from watching import PATIENCE_S
+from watching import PATIENCE_S, wait_until
+
+
+def is_at_rest(file: pathlib.Path) -> bool:
+    return time.time() - file.stat().st_ctime > 2 * CLOCK_TICK_S
 
 
 @pytest.fixture
@@ -39,6 +45,7 @@ def test_a_pause_while_files_are_moved_leaves_the_rest_where_they_are(drops: Dro
         drops.trouble = "mirror documents is paused by anna"
 
     drops.before_placed = rest
+    wait_until(lambda: all(map(is_at_rest, drops.folder.iterdir())))  # one look takes them all
     drops.start()
     drops.problems.get(timeout=PATIENCE_S)
     moved = drops.mirrored()
