@@ -21,7 +21,17 @@ NEEDED = {
     "POST /keys": Role.ADMIN,
     "POST /keys/{key}/revoke": Role.ADMIN,
     "POST /keys/{key}/rotate": Role.ADMIN,
+    "GET /mirrors": Role.VIEWER,
+    "GET /mirrors/{mirror}": Role.VIEWER,
+    "GET /mirrors/{mirror}/plan": Role.OPERATOR,
+    "GET /mirrors/{mirror}/runs/{run}": Role.VIEWER,
+    "GET /rules": Role.VIEWER,
+    "GET /status": Role.VIEWER,
     "GET /whoami": Role.VIEWER,
+    "POST /mirrors/{mirror}/pause": Role.OPERATOR,
+    "POST /mirrors/{mirror}/poll": Role.OPERATOR,
+    "POST /mirrors/{mirror}/rescan": Role.OPERATOR,
+    "POST /mirrors/{mirror}/resume": Role.OPERATOR,
 }
 #: Those whose answer has no end.
 ENDLESS = {"GET /events"}
