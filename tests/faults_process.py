@@ -161,7 +161,7 @@ PROCESSING = (
     Fault(
         "the reason tells of documents that one may not see",
         "web/why.py",
-        "    if version is None or not asker.may_see(version.mirror):\n",
+        "    if version is None or not asker.sees(version.mirror):\n",
         "    if version is None:\n",
         DECISIONS,
     ),

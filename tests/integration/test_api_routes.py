@@ -33,6 +33,7 @@ NEEDED = {
     "POST /jobs/replay": Role.OPERATOR,
     "POST /jobs/{job}/discard": Role.OPERATOR,
     "POST /jobs/{job}/replay": Role.OPERATOR,
+    "GET /events": Role.VIEWER,
     "GET /keys": Role.ADMIN,
     "POST /keys": Role.ADMIN,
     "POST /keys/{key}/revoke": Role.ADMIN,
@@ -45,7 +46,19 @@ NEEDED = {
     "GET /verify/{run}": Role.VIEWER,
     "GET /whoami": Role.VIEWER,
     "GET /why": Role.VIEWER,
+    "GET /mirrors": Role.VIEWER,
+    "GET /mirrors/{mirror}": Role.VIEWER,
+    "GET /mirrors/{mirror}/plan": Role.OPERATOR,
+    "GET /mirrors/{mirror}/runs/{run}": Role.VIEWER,
+    "GET /rules": Role.VIEWER,
+    "GET /status": Role.VIEWER,
+    "POST /mirrors/{mirror}/pause": Role.OPERATOR,
+    "POST /mirrors/{mirror}/poll": Role.OPERATOR,
+    "POST /mirrors/{mirror}/rescan": Role.OPERATOR,
+    "POST /mirrors/{mirror}/resume": Role.OPERATOR,
 }
+#: Those whose answer has no end.
+ENDLESS = {"GET /events"}
 #: For who restarts and balances: they tell of no document.
 OPEN = {"GET /healthz", "GET /readyz"}
 
@@ -85,7 +98,9 @@ def routes_of(api: Served) -> set[str]:
 
 def asked(api: Served, route: str, key: str | None) -> int:
     method, path = route.split()
-    return api.ask(method, re.sub(r"{\w+}", "0", path), key=key, json={}).status_code
+    path = re.sub(r"{\w+}", "0", path)
+    with api.ask(method, path, key=key, json={}, stream=True) as answer:
+        return answer.status_code
 
 
 def test_the_table_has_every_route(api: Served) -> None:

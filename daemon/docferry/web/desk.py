@@ -13,7 +13,9 @@ from docferry.app.verify_runs import VerifyRuns
 from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.ledger import Ledger
+from docferry.web.feed import Feed
 from docferry.web.limits import Limits
+from docferry.web.plans import Plans
 
 
 class Desk:
@@ -39,7 +41,9 @@ class Desk:
         self.authenticator = Authenticator(ledger, config.api_pepper)
         self.limits = Limits(config.api_rate)
         self.verify_runs = VerifyRuns()
+        self.plans = Plans()
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
+        self.feed = Feed(ledger, self.is_ending)
 
     @property
     def config(self) -> Config:

@@ -127,7 +127,7 @@ def _story(asker: Asker, story: why.VersionStory) -> ToldStory:
         conversions=[
             ToldConversion(job=job_of(one.job), result=_seen(asker, one.result))
             for one in story.conversions
-            if asker.may_see(one.job.mirror)  # another mirror's document has this content, too
+            if asker.sees(one.job.mirror)  # another mirror's document has this content, too
         ],
     )
 
@@ -143,7 +143,7 @@ def _source(asker: Asker, made_from: why.MadeFrom) -> ToldSource:
 
 
 def _seen(asker: Asker, version: VersionRow | None) -> ToldVersion | None:
-    if version is None or not asker.may_see(version.mirror):
+    if version is None or not asker.sees(version.mirror):
         return None
     return _version(version)
 
