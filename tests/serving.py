@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -54,7 +55,8 @@ class Served:
 @contextmanager
 def served(config: Config, ledger: Ledger) -> Iterator[Served]:
     """Serve *config* and *ledger* until the block ends."""
-    desk = Desk(config, ledger, Told(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP)))
+    told = Told(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
+    desk = Desk(config, ledger, told, silent_s=math.inf)
     app = make_app(desk)
     tcp = socket.create_server(("127.0.0.1", 0))
     path = config.state_dir / "api.sock"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +20,7 @@ from docferry.web import (
     notifications,
     overview,
     process,
+    repeatable,
     requests,
     verify,
     whoami,
@@ -51,6 +52,9 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
 _COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
+
+#: Without an Idempotency-Key: a key's secret is not to be kept, and a hint needs none.
+_NOT_REPEATABLE = ("/keys", "/notifications")
 
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
@@ -97,8 +101,10 @@ def _api() -> APIRouter:
     return api
 
 
-def _add_common(operations: Iterable[dict[str, Any]]) -> None:
-    for operation in operations:
+def _add_common(path: str, operations: Mapping[str, dict[str, Any]]) -> None:
+    for method, operation in operations.items():
+        if method == "post" and not path.startswith(_NOT_REPEATABLE):
+            operation.setdefault("parameters", []).append(repeatable.PARAMETER)
         answers = operation["responses"]
         answers.pop("422", None)  # FastAPI's own form of it
         for status, problem in documented(*_COMMON).items():
@@ -115,7 +121,7 @@ def _describe_problems(app: FastAPI) -> None:
         if "Problem" not in schemas:
             for path, operations in document["paths"].items():
                 if path.startswith(PREFIX):
-                    _add_common(operations.values())
+                    _add_common(path.removeprefix(PREFIX), operations)
             schemas["Problem"] = Problem.model_json_schema(
                 ref_template="#/components/schemas/{model}"
             )
