@@ -125,7 +125,7 @@ def test_the_end_of_a_story_says_which_it_was_and_what_it_cost(event: str) -> No
 def test_the_search_for_events_finds_those_that_are_there() -> None:
     found = [
         call.args[0].value
-        for _, call in log_calls(PACKAGE / "web" / "probes.py")
+        for _, call in log_calls(PACKAGE / "probes.py")
         if isinstance(call.args[0], ast.Constant)
     ]
 

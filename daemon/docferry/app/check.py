@@ -28,9 +28,9 @@ from docferry.ledger import Ledger, MirrorRow
 from docferry.ledger.damage import refuse_set_aside
 from docferry.ledger.lock import is_held
 from docferry.model import HoldState
+from docferry.probes import require_port
 from docferry.storage.atomic import has_writer
 from docferry.storage.s3 import S3Storage
-from docferry.web.probes import require_port
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0

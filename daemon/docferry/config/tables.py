@@ -27,7 +27,7 @@ _NAMED: Mapping[str, type[Options]] = {
     "drop": DropConfig,
     "converter": ConverterConfig,
 }
-_GROUPS = ("metrics", "log", "audit")  # tables that only group keys of the whole
+_GROUPS = ("metrics", "api", "log", "audit")  # tables that only group keys of the whole
 _SECTIONS = (*_NAMED, "convert", *_GROUPS)
 
 _SECRET_ENDS = ("access_key_id", "access_key", "secret_key", "session_token", "password", "secret")

@@ -40,6 +40,10 @@ class Action(StrEnum):
     CONFLICT_SETTLED = "conflict.settled"
     LETTERS_REPLAYED = "letters.replayed"
     LETTERS_DISCARDED = "letters.discarded"
+    KEY_CREATED = "key.created"  # an API key
+    KEY_REVOKED = "key.revoked"
+    KEY_ROTATED = "key.rotated"
+    KEY_REFUSED = "key.refused"  # presented by whoever; of a flood one row a minute
 
 
 @dataclass(frozen=True, slots=True)
