@@ -16,6 +16,14 @@ from serving import Served, served
 
 #: What each route needs. A route that is not here is a hole.
 NEEDED = {
+    "GET /files": Role.VIEWER,
+    "POST /files": Role.OPERATOR,
+    "GET /files/{ulid}": Role.VIEWER,
+    "GET /files/{ulid}/content": Role.VIEWER,
+    "HEAD /files/{ulid}/content": Role.VIEWER,
+    "GET /files/{ulid}/renditions": Role.VIEWER,
+    "POST /files/{ulid}/restore": Role.OPERATOR,
+    "GET /files/{ulid}/versions": Role.VIEWER,
     "GET /keys": Role.ADMIN,
     "POST /keys": Role.ADMIN,
     "POST /keys/{key}/revoke": Role.ADMIN,

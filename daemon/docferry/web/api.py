@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, keys, whoami
+from docferry.web import file_content, file_upload, files, health, keys, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems, documented
@@ -19,6 +19,9 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    files.router,
+    file_content.router,
+    file_upload.router,
     keys.router,
     whoami.router,
 )
