@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.model import Mode, Path, Ulid
 from looped_mirror import Mirror
@@ -50,9 +52,14 @@ def config_of(folder: pathlib.Path, root: pathlib.Path, **options: object) -> Co
         "other": MirrorConfig("other", "s", "b", folder / "other", prefix="other/"),
         "pulled": MirrorConfig("pulled", "s", "c", folder / "pulled", mode=Mode.PULL),
     }
-    stores = {"s": StoreConfig("s", endpoint_url="http://127.0.0.1:1")}
+    store = StoreConfig(
+        "s",
+        endpoint_url="http://127.0.0.1:1",
+        access_key_id="nobody",
+        secret_access_key=SecretStr("nothing"),
+    )
     given: dict[str, object] = {"disk_reserve": 0, "api_rate": 10**6} | options
-    return Config(state_dir=folder, mirrors=mirrors, stores=stores, **given)  # type: ignore[arg-type]
+    return Config(state_dir=folder, mirrors=mirrors, stores={"s": store}, **given)  # type: ignore[arg-type]
 
 
 @contextmanager
