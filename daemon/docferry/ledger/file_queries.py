@@ -33,7 +33,7 @@ from docferry.ledger.schema import (
     synced,
     version,
 )
-from docferry.model import HoldState, Path
+from docferry.model import RESERVED, HoldState, Path
 
 NOT_OVER = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
 #: Said as constants: only so the indexes of what is open serve.
@@ -162,6 +162,8 @@ def open_holds(tx: Transaction, mirrors: Sequence[str]) -> list[int]:
 @cache
 def _paths(table: Table, column: ColumnElement[str], *, is_part: bool) -> Select[Any]:
     query = select(column).where(table.c.mirror == bindparam("mirror"), *IS_OPEN.get(table, ()))
+    # The mirror itself has problems and requests too, and docferry's own folder.
+    query = query.where(column != "", column != RESERVED, ~column.startswith(f"{RESERVED}/"))
     return _in_order(query, column, is_part=is_part)
 
 
