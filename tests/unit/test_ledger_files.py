@@ -282,7 +282,8 @@ def test_a_ledger_of_before_knows_what_was_deleted(tmp_path: pathlib.Path) -> No
     with closing(sqlite3.connect(path)) as raw:
         gone = raw.execute(
             "SELECT DISTINCT mirror, path FROM version AS v WHERE origin <> 'evidence'"
-            " AND NOT EXISTS (SELECT 1 FROM version WHERE mirror = v.mirror AND path = v.path AND left_at IS NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM version WHERE mirror = v.mirror AND path = v.path"
+            " AND left_at IS NULL)"
         ).fetchall()
 
     Ledger.open(path).close()

@@ -85,7 +85,8 @@ def get_content(
     _PATH,
     summary="Tell of the bytes of a version",
     response_class=Response,
-    responses={200: {"description": "As for GET."}, 304: {"description": "Not modified"}},
+    responses=documented(404, 412)
+    | {200: {"description": "As for GET."}, 304: {"description": "Not modified"}},
 )
 def head_content(
     asker: Viewer,

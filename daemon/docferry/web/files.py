@@ -65,7 +65,7 @@ def list_files(
     cursor: _Cursor = None,
 ) -> shapes.Files:
     wanted = FilesWanted(mirrors_of(asker, mirror), prefix, state, side, since, sort, limit, cursor)
-    page = files.list_files(asker.config, asker.ledger, wanted, asker.desk.now())
+    page = files.list_files(asker.config, asker.ledger, wanted, asker.mirrors, asker.desk.now())
     items = [shapes.File.model_validate(one) for one in page.items]
     return shapes.Files(items=items, next=page.next)
 
