@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 from docferry.config import Config, MirrorConfig, StoreConfig
+from docferry.config.options import SecretStr
 from docferry.model import Mode, Path, Ulid
 from looped_mirror import Mirror
 from serving import Served, served

@@ -62,8 +62,8 @@ def test_its_version_can_be_waited_for(desk: Faced) -> None:
 def test_the_same_again_is_no_error_and_no_second_act(desk: Faced) -> None:
     codes = [desk.api.post(f"/files{DOCUMENT}", data=TEXT).status_code]
     desk.settled("reports/minutes.txt")
-    sent = {"headers": {"X-Content-SHA256": SHA256}, "data": TEXT}
-    codes += [desk.api.post(f"/files{DOCUMENT}", **sent).status_code]
+    headers = {"X-Content-SHA256": SHA256}
+    codes += [desk.api.post(f"/files{DOCUMENT}", headers=headers, data=TEXT).status_code]
 
     assert codes == [201, 200]
     assert len(received(desk)) == 1

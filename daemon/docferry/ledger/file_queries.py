@@ -117,7 +117,7 @@ def _begins_at(
             return [left_at < word if is_newest else left_at > word]
         case Begins.INSIDE:
             here = tuple_(left_at, left_path.c.path)
-            last: Any = tuple_(word, bindparam("path"))
+            last: Any = tuple_(word, bindparam("path", type_=Text))
             return [here < last if is_newest else here > last]
 
 
@@ -187,7 +187,7 @@ def _sorted_by(order: Order, *columns: ColumnElement[str]) -> Iterator[ColumnEle
 
 
 def _comes_after(order: Order, column: ColumnElement[str]) -> ColumnElement[bool]:
-    last = bindparam("after")
+    last = bindparam("after", type_=Text)
     return column < last if order is Order.NEWEST else column > last
 
 
