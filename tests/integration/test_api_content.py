@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from docferry.app.content import CHECKED_BYTES
+from docferry.app.content import CHECKED_BYTES, readable
+from docferry.errors import StaleError
 from file_faces import Faced, faced
 
 TEXT = b"0123456789"
@@ -226,6 +227,37 @@ def test_a_large_content_that_was_changed_is_not_given(desk: Faced) -> None:
 
     assert said.status_code == 503  # the bucket may have it, and does not answer here
     assert b"yxxx" not in said.content
+
+
+def test_a_large_content_that_changes_while_it_is_read_ends(desk: Faced) -> None:
+    version = desk.save("large.bin", b"x" * LARGE)
+    desk.mirror.stop()
+    row = desk.mirror.ledger.versions.get(version)
+    assert row is not None
+
+    with readable(desk.api.desk.config, desk.mirror.ledger, row) as source:
+        pieces = source.pieces(0, LARGE - 1)
+        first = next(pieces)
+        with (desk.mirror.root / "large.bin").open("r+b") as file:
+            file.write(b"y")
+        with pytest.raises(StaleError):
+            next(pieces)
+
+    assert first.strip(b"x") == b""
+
+
+def test_a_large_content_that_is_replaced_while_it_is_read_goes_on(desk: Faced) -> None:
+    version = desk.save("large.bin", b"x" * LARGE)
+    row = desk.mirror.ledger.versions.get(version)
+    assert row is not None
+
+    with readable(desk.api.desk.config, desk.mirror.ledger, row) as source:
+        pieces = source.pieces(0, LARGE)
+        content = next(pieces)
+        desk.save("large.bin", b"another")
+        content += b"".join(pieces)
+
+    assert content == b"x" * LARGE
 
 
 def test_what_is_no_version_is_not_found(desk: Faced) -> None:

@@ -242,6 +242,36 @@ def test_too_many_unusual_files_are_listed_by_path_only(ledger: Ledger) -> None:
     assert paths(ledger, Standing.ASKED, limit=2) == ["00000", "00001"]
 
 
+@pytest.mark.parametrize("order", [*Order])
+def test_what_was_deleted_at_one_time_is_listed_once(ledger: Ledger, order: Order) -> None:
+    names = ("a", "b", "c")
+    for mirror in names:
+        outcomes = [
+            replace(made, version=replace(version(path, mirror + path, mirror=mirror)))
+            for path in ("1", "2", "3")
+            for made in [uploaded(path, mirror + path)]
+        ]
+        ledger.record(mirror, outcomes, at=NOW)
+        ledger.record(mirror, [deleted(path) for path in ("1", "2", "3")], at=NOW)
+
+    found, after = list[tuple[str, Path]](), None
+    while page := ledger.files.page(Standing.DELETED, Span(names), order, after, 2):
+        found += [(row.mirror, row.path) for _, row in page]
+        after = page[-1][0]
+
+    wanted = [(mirror, path) for mirror in names for path in ("1", "2", "3")]
+    assert found == (wanted[::-1] if order is Order.NEWEST else wanted)
+
+
+def test_what_is_held_without_an_agreement_was_not_deleted(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a")], at=NOW)
+    ledger.record("docs", [Outcome(Forget("a", stays=True), synced=None)], at=NOW)
+    ledger.versions.add([replace(version("a", "found later"), left_at=NOW, agreed=False)])
+
+    assert kept(ledger.path) == [("docs", "a")]
+    assert paths(ledger, Standing.DELETED) == []
+
+
 # Names.
 
 
