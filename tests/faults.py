@@ -20,10 +20,12 @@ from faults_doing import DOING
 from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
+from faults_keys import OF_KEYS
 from faults_leaving import LEAVING
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
+from faults_orders import OF_ORDERS
 from faults_packages import OF_PACKAGES
 from faults_parts import PARTS
 from faults_rebuilding import REBUILDING
@@ -62,8 +64,10 @@ FAULTS = (
     *CANARIES,
     *PARTS,
     *OF_THE_AUDIT,
+    *OF_KEYS,
     *HOUSEKEEPING,
     *MONITORING,
     *OF_THE_SERVICE,
+    *OF_ORDERS,
     *OF_PACKAGES,
 )

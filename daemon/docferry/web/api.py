@@ -9,7 +9,17 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import file_content, file_upload, files, health, keys, whoami
+from docferry.web import (
+    events,
+    file_content,
+    file_upload,
+    files,
+    health,
+    keys,
+    mirrors,
+    overview,
+    whoami,
+)
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems, documented
@@ -19,10 +29,13 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    events.router,
     files.router,
     file_content.router,
     file_upload.router,
     keys.router,
+    mirrors.router,
+    overview.router,
     whoami.router,
 )
 
