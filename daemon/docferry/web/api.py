@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +14,9 @@ from docferry.web import (
     audit,
     decisions,
     events,
+    file_content,
+    file_upload,
+    files,
     health,
     jobs,
     keys,
@@ -39,6 +43,9 @@ _ROUTERS: tuple[APIRouter, ...] = (
     decisions.router,
     events.router,
     jobs.router,
+    files.router,
+    file_content.router,
+    file_upload.router,
     keys.router,
     mirrors.router,
     notifications.router,
@@ -53,8 +60,9 @@ _ROUTERS: tuple[APIRouter, ...] = (
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
 _COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
 
-#: Without an Idempotency-Key: a key's secret is not to be kept, and a hint needs none.
-_NOT_REPEATABLE = ("/keys", "/notifications")
+#: Without an Idempotency-Key: the same document twice is one, a secret is not to be kept, and
+#: hints may come twice.
+_NOT_REPEATABLE = re.compile("/files|/keys.*|/notifications.*")
 
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
@@ -103,7 +111,7 @@ def _api() -> APIRouter:
 
 def _add_common(path: str, operations: Mapping[str, dict[str, Any]]) -> None:
     for method, operation in operations.items():
-        if method == "post" and not path.startswith(_NOT_REPEATABLE):
+        if method == "post" and not _NOT_REPEATABLE.fullmatch(path):
             operation.setdefault("parameters", []).append(repeatable.PARAMETER)
         answers = operation["responses"]
         answers.pop("422", None)  # FastAPI's own form of it
