@@ -58,7 +58,10 @@ def served(config: Config, ledger: Ledger) -> Iterator[Served]:
     told = Told(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
     desk = Desk(config, ledger, told, silent_s=math.inf)
     app = make_app(desk)
-    tcp = socket.create_server(("127.0.0.1", 0))
+    # By its number: else nobody knows that it is TCP, and small answers wait for each other.
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    tcp.bind(("127.0.0.1", 0))
+    tcp.listen(128)
     path = config.state_dir / "api.sock"
     path.unlink(missing_ok=True)
     unix = socket.socket(socket.AF_UNIX)

@@ -27,6 +27,7 @@ from docferry.web.asker import Asker, Operator
 from docferry.web.file_shapes import Received
 from docferry.web.multipart import FILE, Form, form_of
 from docferry.web.problems import ProblemError, documented
+from docferry.web.values import MOST_PATH
 
 router = APIRouter(prefix="/files", tags=["files"])
 
@@ -74,7 +75,7 @@ async def receive(
     request: Request,
     response: Response,
     mirror: Annotated[str | None, Query(max_length=63, examples=["docs"])] = None,
-    path: Annotated[str | None, Query(max_length=4096, examples=["reports/2026.docx"])] = None,
+    path: Annotated[str | None, Query(max_length=MOST_PATH, examples=["reports/2026.docx"])] = None,
     if_match: Annotated[
         str | None,
         Header(

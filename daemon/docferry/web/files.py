@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from docferry.app import files
-from docferry.app.files import MOST, FilesWanted
+from docferry.app.files import FilesWanted
 from docferry.app.renditions import renditions_of
 from docferry.app.versions import ask_restore
 from docferry.core.cursors import cursor_of, key_in
@@ -19,6 +19,7 @@ from docferry.web import file_shapes as shapes
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
+from docferry.web.values import MOST_PATH, Cursor, Limit, MirrorName
 
 router = APIRouter(prefix="/files", tags=["files"], route_class=RepeatableRoute)
 
@@ -34,18 +35,16 @@ Id = Annotated[
     ),
 ]
 _Mirrors = Annotated[
-    list[str] | None,
+    list[MirrorName] | None,
     Query(alias="mirror", max_length=100, description="None given: all.", examples=[["docs"]]),
 ]
-_Limit = Annotated[int, Query(ge=1, le=MOST)]
-_Cursor = Annotated[str | None, Query(max_length=16_384, description="`next` of a page.")]
 
 
 @router.get("", summary="List files", responses=documented(404))
 def list_files(
     asker: Viewer,
     mirror: _Mirrors = None,
-    prefix: Annotated[str, Query(max_length=4096, description="Of the paths.")] = "",
+    prefix: Annotated[str, Query(max_length=MOST_PATH, description="Of the paths.")] = "",
     state: Annotated[
         Standing, Query(description="`deleted`: what paths held last that hold nothing now.")
     ] = Standing.AGREED,
@@ -62,8 +61,8 @@ def list_files(
     sort: Annotated[
         Order, Query(description="By time: by version; what was deleted by when that was.")
     ] = Order.PATH,
-    limit: _Limit = 100,
-    cursor: _Cursor = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> shapes.Files:
     wanted = FilesWanted(mirrors_of(asker, mirror), prefix, state, side, since, sort, limit, cursor)
     page = files.list_files(asker.config, asker.ledger, wanted, asker.mirrors, asker.desk.now())
@@ -79,7 +78,7 @@ def get_file(asker: Viewer, ulid: Id) -> shapes.FileDetail:
 
 @router.get("/{ulid}/versions", summary="List the versions of its path", responses=documented(404))
 def list_versions(
-    asker: Viewer, ulid: Id, limit: _Limit = 100, cursor: _Cursor = None
+    asker: Viewer, ulid: Id, limit: Limit = 100, cursor: Cursor = None
 ) -> shapes.Versions:
     row, rows = files.versions_of(asker.ledger, ulid, asker.mirrors)
     listed = ("versions", row.mirror, row.path)
