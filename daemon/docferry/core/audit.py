@@ -40,6 +40,8 @@ class Action(StrEnum):
     CONFLICT_SETTLED = "conflict.settled"
     LETTERS_REPLAYED = "letters.replayed"
     LETTERS_DISCARDED = "letters.discarded"
+    DELIVERIES_REPLAYED = "deliveries.replayed"  # of webhooks
+    DELIVERIES_DISCARDED = "deliveries.discarded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from docferry.core.patrol import Phase
+from docferry.core.webhooks import DeliveryState
 from docferry.job import BreakerState, Failure, JobStage, JobState, Priority
 from docferry.model import HoldState, MirrorHealth, Mode, Origin, RequestKind, RequestState, Side
 
@@ -401,4 +402,48 @@ job = _table(
     Column("shared_with", Text),
     Column("is_forced", Boolean),
     Column("doubted_at", Instant),
+)
+
+#: How far each webhook has been told, and how its receiver does.
+webhook_cursor = _table(
+    "webhook_cursor",
+    Column("webhook", Text, primary_key=True),
+    Column("last_event", BigInteger),
+    Column("begun_at", Instant),
+    Column("breaker", Word(BreakerState)),
+    Column("since", Instant),
+    Column("reason", Shown),
+    Column("retry_at", Instant),
+)
+
+#: What webhooks may be told: triggers note it while there is one. The last row always stays.
+webhook_event = _table(
+    "webhook_event",
+    Column("id", Integer, primary_key=True),
+    Column("source", Text),
+    Column("ref", Text),  # the row that it is about
+    Column("mirror", Text),
+)
+
+webhook_delivery = _table(
+    "webhook_delivery",
+    Column("id", Text, primary_key=True),
+    Column("webhook", Text),
+    Column("seq", BigInteger),  # the event's
+    Column("event", Text),
+    Column("mirror", Text),
+    Column("path", Text),
+    Column("version", Text),
+    Column("order_key", Text),
+    Column("payload", Shown),
+    Column("state", Word(DeliveryState)),
+    Column("attempts", Integer),
+    Column("run_at", Instant),
+    Column("wanted_at", Instant),
+    Column("claimed_at", Instant),
+    Column("lease_until", Instant),
+    Column("status", Integer),
+    Column("last_error", Shown),
+    Column("created_at", Instant),
+    Column("finished_at", Instant),
 )
