@@ -103,9 +103,7 @@ def _webhooks() -> None:
         "new.state || ' ' || new.id",
     )
     _happens("hold", "INSERT ON hold", "new.state = 'open'", "new.id")
-    _happens(
-        "request", "INSERT ON request", "new.kind IN ('heal-local', 'heal-remote')", "new.id"
-    )
+    _happens("request", "INSERT ON request", "new.kind IN ('heal-local', 'heal-remote')", "new.id")
     _happens("rot", "INSERT ON problem", "new.kind = 'rot'", "new.path")
 
 
