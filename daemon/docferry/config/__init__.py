@@ -2,7 +2,7 @@
 The configuration: a TOML file and environment variables become frozen options.
 
     options     what can be configured: a class a table, a line a key
-    values, conversion_values
+    values, conversion_values, webhook_values
                 what a single value may be
     tables      the file's tables; each checked by itself
     environment DOCFERRY_… variables, laid over the file
@@ -28,6 +28,7 @@ from docferry.config.options import (
     MirrorConfig,
     SecretStr,
     StoreConfig,
+    WebhookConfig,
 )
 from docferry.config.source import Reading, Source
 
@@ -46,6 +47,7 @@ __all__ = [
     "SecretStr",
     "Source",
     "StoreConfig",
+    "WebhookConfig",
     "config_path",
     "load",
 ]

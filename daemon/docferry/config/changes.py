@@ -52,6 +52,7 @@ class Changes:
     mirrors: Named = Named()
     drops: Named = Named()
     rules: Named = Named()
+    webhooks: Named = Named()
     keys: tuple[str, ...] = ()
     after_restart: tuple[str, ...] = ()
 
@@ -70,6 +71,7 @@ def changes(old: Config, new: Config) -> Changes:
         mirrors=mirrors,
         drops=_named(old.drops, new.drops, fed),
         rules=_named(_rules(old), _rules(new)),
+        webhooks=_named(old.webhooks, new.webhooks),
         keys=tuple(
             name
             for name, store in new.stores.items()

@@ -15,22 +15,33 @@ from docferry.config.options import (
     Key,
     MirrorConfig,
     StoreConfig,
+    WebhookConfig,
 )
 from docferry.config.values import NAME, Wrong
 
 T = TypeVar("T")
-Options = Config | StoreConfig | MirrorConfig | DropConfig | ConverterConfig | ConvertConfig
+Options = (
+    Config
+    | StoreConfig
+    | MirrorConfig
+    | DropConfig
+    | ConverterConfig
+    | ConvertConfig
+    | WebhookConfig
+)
 
 _NAMED: Mapping[str, type[Options]] = {
     "store": StoreConfig,
     "mirror": MirrorConfig,
     "drop": DropConfig,
     "converter": ConverterConfig,
+    "webhook": WebhookConfig,
 }
 _GROUPS = ("metrics", "log", "audit")  # tables that only group keys of the whole
 _SECTIONS = (*_NAMED, "convert", *_GROUPS)
 
 _SECRET_ENDS = ("access_key_id", "access_key", "secret_key", "session_token", "password", "secret")
+_SECRET_FILES = {"converter": "secret", "webhook": "webhook"}
 _SERVICE_SECRETS = ("secret", "password", "token", "api_key", "authorization", "bearer")
 
 
@@ -84,11 +95,12 @@ class Table:
             _note(faults, Fault(key, f"{wrong}{origin}", known.check.right))
 
     def _unknown(self, key: str, known: set[str]) -> Fault:
-        if self.section == "converter" and key.casefold().endswith(_SERVICE_SECRETS):
+        file = _SECRET_FILES.get(self.section)
+        if file is not None and key.casefold().endswith(_SERVICE_SECRETS):
             return Fault(
                 self.key_of(key),
                 "secrets are not written here",
-                f"a file {self.name}.secret in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
+                f"a file {self.name}.{file} in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
             )
         if key.casefold().endswith(_SECRET_ENDS):
             return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
