@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -99,7 +99,11 @@ class Wants:
 
     events: Sequence[str] = ("*",)  #: patterns: "file.*"
     mirrors: Sequence[str] = ()  #: (): all
-    paths: Filter | None = None  #: of events about a file; None: any
+    patterns: Sequence[str] = ()  #: of the paths of events about a file; (): any
+    _paths: Filter = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_paths", Filter(self.patterns))
 
     def takes(self, event: Event) -> bool:
         if event.path == CANARY_PATH:
@@ -107,7 +111,7 @@ class Wants:
         return (
             any(fnmatchcase(event.type, pattern) for pattern in self.events)
             and (not self.mirrors or event.mirror in self.mirrors)
-            and (event.path is None or self.paths is None or self.paths.takes(event.path))
+            and (event.path is None or self._paths.takes(event.path))
         )
 
 
