@@ -154,6 +154,7 @@ def all_commands() -> click.Group:
         run,
         verify,
         versions,
+        webhooks,
         why,
     )
 
@@ -171,6 +172,7 @@ def all_commands() -> click.Group:
     cli.add_command(audit.audit)
     for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
         cli.add_command(command)
+    cli.add_command(webhooks.webhooks)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)
     cli.add_command(erase.erase)

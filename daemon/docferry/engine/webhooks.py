@@ -73,6 +73,7 @@ class Webhooks:
         self._deriving = threading.Lock()
         self._changed = threading.Condition()
         self._is_woken = self._is_stopping = False
+        self._is_started = False
         self._thread: threading.Thread | None = None
 
     # For any thread.
@@ -85,10 +86,10 @@ class Webhooks:
             log.warning("webhook.lost", deliveries=lost)
 
     def start(self) -> None:
+        """Begin; where there is no webhook, once there is one."""
         self.prepare()
-        work = going_round("the webhooks")(self._run)
-        self._thread = threading.Thread(target=work, name="webhooks", daemon=True)
-        self._thread.start()
+        self._is_started = True
+        self._start_thread()
 
     def wake(self) -> None:
         """Look now: something happened, or a person has decided."""
@@ -112,6 +113,7 @@ class Webhooks:
             for name, webhook in wanted.items():
                 if name not in self._lanes:
                     self._lanes[name] = Lane(webhook, self._around)
+            self._start_thread()
         self.wake()
 
     def stop(self, timeout_s: float) -> bool:
@@ -174,6 +176,13 @@ class Webhooks:
                 lane.do(claimed)
                 done += 1
         return done
+
+    def _start_thread(self) -> None:
+        if not self._is_started or not self._lanes or self._thread is not None:
+            return
+        work = going_round("the webhooks")(self._run)
+        self._thread = threading.Thread(target=work, name="webhooks", daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         is_failing = False
