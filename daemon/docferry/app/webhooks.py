@@ -120,7 +120,7 @@ def deliveries(
     return [_told(row) for row in ledger.deliveries.some(webhook, states, most)]
 
 
-def test(config: Config, name: str, at: datetime, *, send: Sends = send) -> Tried:
+def try_out(config: Config, name: str, at: datetime, *, send: Sends = send) -> Tried:
     """
     Send a `webhook.test` event now, whatever waits, and tell what came back.
 

@@ -67,11 +67,11 @@ def _show(one: WebhookReport) -> None:
 @click.argument("name")
 @as_json
 @pass_context
-def test_webhook(context: Context, name: str, *, is_json: bool) -> None:
+def try_webhook(context: Context, name: str, *, is_json: bool) -> None:
     """Send a webhook.test event to NAME now, and tell what came back. Exit code 1: not taken."""
-    from docferry.app.webhooks import test
+    from docferry.app.webhooks import try_out
 
-    tried = test(context.config, name, datetime.now(UTC))
+    tried = try_out(context.config, name, datetime.now(UTC))
     if is_json:
         emit_json(tried)
     elif tried.reason is None:
