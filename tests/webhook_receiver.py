@@ -73,7 +73,9 @@ class ReceiverServer:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls.certificate, tls.key)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
 
     @property
     def port(self) -> int:
@@ -90,7 +92,8 @@ class ReceiverServer:
 
     def receiver(self, name: str = "crm", **more: Any) -> Receiver:
         """Give the receiver as docferry knows it."""
-        usual = {"url": self.url, "secrets": (SECRET,), "allows_private": True, "timeout_s": 5.0}
+        usual: dict[str, Any] = {"url": self.url, "secrets": (SECRET,)}
+        usual |= {"allows_private": True, "timeout_s": 5.0}
         return Receiver(name, **usual | more)
 
     def open(self) -> None:

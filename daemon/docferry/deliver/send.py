@@ -106,6 +106,8 @@ def send(
             line.request("POST", target, payload.encode(), headers)
             answer = line.getresponse()
             words = _words(answer)
+            if wire.is_cut:  # the end of the headers is the cut: who knows what was to follow
+                raise TimeoutError
             wait_s = _retry_after_s(answer.headers, at)
             return judged(answer.status, words, wait_s)
     except (RefusedAddressError, UnreachableError) as error:

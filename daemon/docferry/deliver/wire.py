@@ -69,6 +69,11 @@ class Wire:
     def left_s(self) -> float:
         return max(_SHORTEST_S, self._ends_s - time.monotonic())
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to be cut, or one is being made."""
+        return self._known is not None
+
     def cut(self) -> None:
         """End what it is at: reads find the end, and nothing new connects. For any thread."""
         with self._lock:

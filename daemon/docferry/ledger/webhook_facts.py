@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from docferry.core.webhooks import Event, EventType, file_event
 from docferry.job import JobRow, JobState
 from docferry.ledger.database import Transaction
 from docferry.ledger.history import HistoryRow, kind_of
 from docferry.ledger.holds import HoldRow
+from docferry.ledger.problems import ProblemRow
 from docferry.ledger.requests import RequestRow
 from docferry.ledger.schema import history, hold, job, mirror, problem, request, version
 from docferry.model import (
@@ -173,11 +174,11 @@ def _of_request(tx: Transaction, request_id: int) -> Event | None:
 
 def _of_problem(tx: Transaction, of_mirror: str, path: Path) -> Event | None:
     """Tell of damage of which no sound copy was found."""
-    at = func.coalesce(problem.c.since, "")
-    since = tx.value(select(at).where(problem.c.mirror == of_mirror, problem.c.path == path))
-    if since is None:
+    query = select(problem).where(problem.c.mirror == of_mirror, problem.c.path == path)
+    row = tx.one(query, ProblemRow)
+    if row is None:
         return None
-    when = datetime.fromisoformat(since)
+    when = row.since
     facts = {"is_healed": False}
     if path.startswith(ARCHIVE_PREFIX):  # of an archived version: no document has that path
         archived = path.removeprefix(ARCHIVE_PREFIX)
