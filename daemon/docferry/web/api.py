@@ -27,6 +27,7 @@ from docferry.web import (
     repeatable,
     requests,
     verify,
+    webhooks,
     whoami,
     why,
 )
@@ -53,6 +54,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     process.router,
     requests.router,
     verify.router,
+    webhooks.router,
     whoami.router,
     why.router,
 )
