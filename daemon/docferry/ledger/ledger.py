@@ -32,6 +32,7 @@ from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.pruning import Pruning
+from docferry.ledger.pulse import Pulse
 from docferry.ledger.record import record
 from docferry.ledger.refusals import Refusals
 from docferry.ledger.requests import RequestLog
@@ -89,6 +90,7 @@ class Ledger:
         self.audit = Audit(database)
         self.keys = Keys(database)
         self.pruning = Pruning(database)
+        self.pulse = Pulse(database)
 
     @classmethod
     def open(

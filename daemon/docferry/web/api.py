@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from docferry.web import health, keys, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
+from docferry.web.pages import mount_pages
 from docferry.web.problems import Problem, answer_problems
 
 PREFIX = "/api/v1"
@@ -47,6 +48,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.include_router(health.router)
     app.include_router(_api())
     _describe_problems(app)
+    mount_pages(app, desk)
     if desk.config.api_origins:
         app.add_middleware(
             CORSMiddleware,
