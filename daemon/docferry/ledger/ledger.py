@@ -21,6 +21,7 @@ from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
+from docferry.ledger.files import Files
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
@@ -65,6 +66,7 @@ class Ledger:
         self.instance = _read_instance(database) if instance is None else instance
         self.synced = Synced(database)
         self.versions = Versions(database)
+        self.files = Files(database)
         self.sharing = Sharing(database)
         self.history = History(database)
         self.intents = Intents(database)

@@ -158,6 +158,14 @@ version = _table(
     Column("gone_at", Instant),
 )
 
+#: Paths that hold nothing now, since when, and some that do. Triggers keep it.
+left_path = _table(
+    "left_path",
+    Column("mirror", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("left_at", Instant),
+)
+
 #: How many rows there are, and the sum of their sizes. Triggers keep it, the code only reads it.
 tally = _table(
     "tally",

@@ -52,7 +52,78 @@ def _keys() -> None:
     )
 
 
-def _lists_of_files() -> None: ...
+def _lists_of_files() -> None:
+    # Pages by time, and files by the name that people call them by. rtrim takes off all that is
+    # no slash: what is left of a path is its folder.
+    op.create_index("synced_version", "synced", ["mirror", "version"])
+    op.execute(f"CREATE INDEX synced_name ON synced ({_NAME_OF_FILE})")
+    op.create_index("version_mirror", "version", ["mirror", "id", "path"])
+    for table, where in (("conflict", "settled_at IS NULL"), ("request", "state = 'open'")):
+        op.create_index(
+            f"{table}_open_path",
+            table,
+            ["mirror", "path"],
+            sqlite_where=sa.text(where),
+            postgresql_where=sa.text(where),
+        )
+    _left_paths()
+
+
+#: As `ledger.file_keys` asks for it: only then the index serves.
+_NAME_OF_FILE = "substr(path, length(rtrim(path, replace(path, '/', ''))) + 1)"
+_LEFT = "SELECT new.mirror, new.path, new.left_at WHERE new.origin <> 'evidence'"
+_LATER = (
+    " ON CONFLICT (mirror, path) DO UPDATE SET left_at = excluded.left_at"
+    " WHERE excluded.left_at > left_at"
+)
+
+
+def _left_paths() -> None:
+    # To find what was deleted among a million versions takes a second. So the database keeps
+    # it, like its tallies. A path that holds something again may stay for a while; none that
+    # holds nothing lacks. Versions are asked for nothing: a rebuild adds them without indexes.
+    op.create_table(
+        "left_path",
+        sa.Column("mirror", TEXT, primary_key=True),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("left_at", TEXT, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("left_path_at", "left_path", ["mirror", "left_at"])
+    op.execute(
+        "INSERT INTO left_path SELECT mirror, path, max(left_at) FROM version AS old"
+        " WHERE origin <> 'evidence' AND left_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM version"
+        " WHERE mirror = old.mirror AND path = old.path AND left_at IS NULL) GROUP BY mirror, path"
+    )
+    unagreed = (
+        " AND NOT EXISTS (SELECT 1 FROM synced WHERE mirror = new.mirror AND path = new.path)"
+    )
+    leaves = f"INSERT INTO left_path {_LEFT}{unagreed}{_LATER}; "
+    returns = "DELETE FROM left_path WHERE mirror = new.mirror AND path = new.path; "
+    _trigger("version_comes_left", "INSERT ON version WHEN new.left_at IS NOT NULL", leaves)
+    _trigger("version_comes_back", "INSERT ON version WHEN new.left_at IS NULL", returns)
+    at = "UPDATE OF left_at ON version WHEN"
+    _trigger("version_leaves", f"{at} new.left_at IS NOT NULL", leaves)
+    _trigger("version_returns", f"{at} new.left_at IS NULL", returns)
+    _erased()
+
+
+def _erased() -> None:
+    ours = "FROM version WHERE mirror = old.mirror AND path = old.path"
+    nothing = (
+        "DELETE FROM left_path WHERE mirror = old.mirror AND path = old.path"
+        f" AND NOT EXISTS (SELECT 1 {ours}); "
+    )
+    rest = (
+        "INSERT OR IGNORE INTO left_path SELECT mirror, path, max(left_at)"
+        f" {ours} AND left_at IS NOT NULL GROUP BY mirror, path; "
+    )
+    _trigger("version_erased", "DELETE ON version", nothing)
+    _trigger("version_erased_now", "DELETE ON version WHEN old.left_at IS NULL", rest)
+
+
+def _trigger(name: str, after: str, then: str) -> None:
+    op.execute(f"CREATE TRIGGER {name} AFTER {after} BEGIN {then}END")
 
 
 def _orders_to_mirrors() -> None: ...

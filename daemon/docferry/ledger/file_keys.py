@@ -1,0 +1,287 @@
+"""
+Which files a page of a list has, and in which order: always some rows of an index, never all.
+
+A page begins after the last entry of the one before, wherever that is by now. What is asked
+in the order of one index and within a range of another is read by that one which gives few.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import TypeAlias
+
+from sqlalchemy import literal, select
+
+from docferry.core.paths import is_reserved
+from docferry.core.standing import UNUSUAL, Order, Standing
+from docferry.errors import UserError
+from docferry.ledger.database import Transaction, chunks
+from docferry.ledger.file_queries import (
+    NAME_OF_FILE,
+    VERSIONS_BELOW,
+    Begins,
+    agreed_query,
+    left_query,
+    range_of,
+    unusual_queries,
+    versions_query,
+)
+from docferry.ledger.schema import instant_text, synced
+from docferry.model import Path, Ulid
+
+#: Where an entry stands in its list: (mirror, path) or, by time, (word, mirror, path).
+Place: TypeAlias = tuple[str, ...]
+#: As many are sorted rather than sought in another order, of all mirrors together.
+_FEW, _LEAST = 2000, 200
+_AT_ONCE = 20  # of one mirror, where a page has several
+#: So many unusual files are sorted by time.
+MOST_SORTED = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """
+    Which paths of which mirrors a list has.
+
+    prefix: With which the paths begin; "": all.
+    since: Only later versions than this one; "": all.
+    left_since: Of what was deleted: only what was so at this time, or later.
+    """
+
+    mirrors: tuple[str, ...]
+    prefix: str = ""
+    since: Ulid = ""
+    left_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileKey:
+    """A file of a list; *word* is what it is sorted by where that is not its path."""
+
+    mirror: str
+    path: Path
+    word: str = ""
+
+    def place(self, order: Order) -> Place:
+        """Say where it stands: lists go on from there."""
+        by_path = (self.mirror, self.path)
+        return by_path if order is Order.PATH else (self.word, *by_path)
+
+
+def keys_of(
+    tx: Transaction, standing: Standing, span: Span, order: Order, after: Place | None, limit: int
+) -> list[FileKey]:
+    """
+    Give the first files of a list that come after a place; None: from its beginning.
+
+    Raises:
+        UserError: There are too many unusual ones to be sorted by time.
+    """
+    if order is Order.PATH:
+        return _by_path(tx, standing, span, after, limit)
+    if standing in UNUSUAL:
+        return _unusual_by_time(tx, standing, span, order, after)[:limit]
+    read = _agreed_by_time if standing is Standing.AGREED else _left_by_time
+    at_once = max(_AT_ONCE, 2 * limit // len(span.mirrors))
+    pages = [
+        _gone_on_with(partial(read, tx, one, span, order), order, after, min(limit, at_once))
+        for one in span.mirrors
+    ]
+    is_newest = order is Order.NEWEST
+    merged = heapq.merge(*pages, key=lambda one: one.place(order), reverse=is_newest)
+    return [*islice(merged, limit)]
+
+
+def _gone_on_with(
+    read: Callable[[Place | None, int], list[FileKey]],
+    order: Order,
+    after: Place | None,
+    at_once: int,
+) -> Iterator[FileKey]:
+    """Yield what *read* gives, a few at a time: of many mirrors a page has few of each."""
+    while True:
+        page = read(after, at_once)
+        yield from page
+        if len(page) < at_once:
+            return
+        after = page[-1].place(order)
+
+
+def versions_of(
+    tx: Transaction, span: Span, order: Order, after: Place | None, limit: int
+) -> list[Ulid]:
+    """Give the ids of versions, also of what was deleted or displaced, by their own order."""
+    pages = [_version_page(tx, one, span, order, after, limit) for one in span.mirrors]
+    ids = sorted((one for page in pages for one in page), reverse=order is Order.NEWEST)
+    return ids[:limit]
+
+
+def named(tx: Transaction, mirrors: Sequence[str], name: str, limit: int) -> list[FileKey]:
+    """Give files that both sides agreed on with this name, whatever folder they are in."""
+    query = select(synced.c.mirror, synced.c.path).where(literal(name) == NAME_OF_FILE)
+    if mirrors:
+        query = query.where(synced.c.mirror.in_(mirrors))
+    return [FileKey(*row) for row in tx.tuples(query.limit(limit))]
+
+
+# By path: mirror after mirror.
+
+
+def _by_path(
+    tx: Transaction, standing: Standing, span: Span, after: Place | None, limit: int
+) -> list[FileKey]:
+    found: list[FileKey] = []
+    mirror_before, path_before = after or ("", "")
+    for mirror in sorted(span.mirrors):
+        if mirror < mirror_before or len(found) >= limit:
+            continue
+        last = path_before if mirror == mirror_before else ""
+        paths = _paths_of(tx, standing, mirror, span, last, limit - len(found))
+        found += [FileKey(mirror, path) for path in paths]
+    return found
+
+
+def _paths_of(
+    tx: Transaction, standing: Standing, mirror: str, span: Span, after: Path, limit: int
+) -> list[Path]:
+    if standing is Standing.AGREED:
+        return _agreed_paths(tx, mirror, span, after, limit)
+    if standing is Standing.DELETED:
+        since = None if span.left_since is None else instant_text(span.left_since)
+        query = left_query(None, is_part=bool(span.prefix), is_since=since is not None)
+        values = {"mirror": mirror, "since": since, "limit": limit}
+        rows = tx.tuples(query, **values, **range_of(span.prefix, after))
+        return [path for path, _ in rows]
+    return _unusual_paths(tx, standing, mirror, span.prefix, after, limit)
+
+
+def _agreed_paths(tx: Transaction, mirror: str, span: Span, after: Path, limit: int) -> list[Path]:
+    if span.since:
+        few = _few(span)
+        query = agreed_query(Order.NEWEST, is_part=False, is_first=True)
+        rows = tx.tuples(query, mirror=mirror, since=span.since, limit=few + 1)
+        if len(rows) <= few:
+            paths = sorted(path for path, _ in rows)
+            return [one for one in paths if one > after and one.startswith(span.prefix)][:limit]
+    query = agreed_query(Order.PATH, is_part=bool(span.prefix), is_first=True)
+    values = {"mirror": mirror, "since": span.since, "limit": limit}
+    return [path for path, _ in tx.tuples(query, **values, **range_of(span.prefix, after))]
+
+
+def _unusual_paths(
+    tx: Transaction, standing: Standing, mirror: str, prefix: str, after: Path, limit: int
+) -> list[Path]:
+    values = range_of(prefix, after) | {"mirror": mirror, "limit": limit}
+    pages = [
+        [path for (path,) in tx.tuples(query, **values)]
+        for query in unusual_queries(tx, standing, mirror, is_part=bool(prefix))
+    ]
+    # An unusual path may be the mirror itself, or docferry's own.
+    paths = (path for path in _once(heapq.merge(*pages)) if path and not is_reserved(path))
+    return [*islice(paths, limit)]
+
+
+def _once(paths: Iterable[Path]) -> Iterator[Path]:
+    before = None
+    for path in paths:
+        if path != before:
+            yield path
+        before = path
+
+
+# By time: all mirrors at once.
+
+
+def _agreed_by_time(
+    tx: Transaction, mirror: str, span: Span, order: Order, after: Place | None, limit: int
+) -> list[FileKey]:
+    is_newest = order is Order.NEWEST
+    last = "" if after is None else after[0]
+    if span.prefix:
+        few, query = _few(span), agreed_query(Order.PATH, is_part=True, is_first=True)
+        within = range_of(span.prefix)
+        rows = tx.tuples(query, mirror=mirror, since=span.since, limit=few + 1, **within)
+        if len(rows) <= few:
+            found = [
+                FileKey(mirror, path, one)
+                for path, one in rows
+                if not last or (one < last if is_newest else one > last)
+            ]
+            return sorted(found, key=lambda one: one.word, reverse=is_newest)[:limit]
+    query = agreed_query(order, is_part=bool(span.prefix), is_first=after is None)
+    values = {"mirror": mirror, "since": span.since, "after": last, "limit": limit}
+    rows = tx.tuples(query, **values, **range_of(span.prefix))
+    return [FileKey(mirror, path, one) for path, one in rows]
+
+
+def _version_page(
+    tx: Transaction, mirror: str, span: Span, order: Order, after: Place | None, limit: int
+) -> list[Ulid]:
+    last = "" if after is None else after[0]
+    values = {"mirror": mirror, "since": span.since}
+    if span.prefix:
+        few = _few(span)
+        rows = tx.tuples(VERSIONS_BELOW, **values, limit=few + 1, **range_of(span.prefix))
+        if len(rows) <= few:
+            return [
+                one
+                for (one,) in rows
+                if after is None or (one < last if order is Order.NEWEST else one > last)
+            ]
+    query = versions_query(order, is_part=bool(span.prefix), is_first=after is None)
+    values |= {"after": last}
+    return [one for (one,) in tx.tuples(query, **values, limit=limit, **range_of(span.prefix))]
+
+
+def _left_by_time(
+    tx: Transaction, mirror: str, span: Span, order: Order, after: Place | None, limit: int
+) -> list[FileKey]:
+    begins = Begins.ANYWHERE
+    if after is not None:
+        is_passed = mirror < after[1] if order is Order.OLDEST else mirror > after[1]
+        begins = Begins.LATER if is_passed else Begins.SAME_TIME
+        begins = Begins.INSIDE if mirror == after[1] else begins
+    since = None if span.left_since is None else instant_text(span.left_since)
+    query = left_query(order, is_part=bool(span.prefix), is_since=since is not None, begins=begins)
+    word, _, path = after or ("", "", "")
+    values = {"mirror": mirror, "since": since, "word": word, "path": path, "limit": limit}
+    rows = tx.tuples(query, **values, **range_of(span.prefix))
+    return [FileKey(mirror, found, left_at) for found, left_at in rows]
+
+
+def _unusual_by_time(
+    tx: Transaction, standing: Standing, span: Span, order: Order, after: Place | None
+) -> list[FileKey]:
+    found: list[FileKey] = []
+    for mirror in span.mirrors:
+        most = MOST_SORTED + 1 - len(found)
+        paths = _unusual_paths(tx, standing, mirror, span.prefix, "", most)
+        ids = _versions_at(tx, mirror, paths)
+        found += [FileKey(mirror, path, ids.get(path, "")) for path in paths]
+    if len(found) > MOST_SORTED:
+        raise UserError(f"more than {MOST_SORTED} files are {standing}: list them by path")
+    is_newest = order is Order.NEWEST
+    placed = {one.place(order): one for one in found}
+    return [
+        placed[place]
+        for place in sorted(placed, reverse=is_newest)
+        if after is None or (place < after if is_newest else place > after)
+    ]
+
+
+def _versions_at(tx: Transaction, mirror: str, paths: Sequence[Path]) -> dict[Path, Ulid]:
+    query = select(synced.c.path, synced.c.version).where(synced.c.mirror == mirror)
+    return {
+        path: one
+        for chunk in chunks(paths)
+        for path, one in tx.tuples(query.where(synced.c.path.in_(chunk)))
+    }
+
+
+def _few(span: Span) -> int:
+    return max(_LEAST, _FEW // len(span.mirrors))
