@@ -155,7 +155,7 @@ _OUR_TOKENS = frozenset({"local_token", "remote_token"})  # ETags and the like: 
 _IN_URL = re.compile(r"([?&;](?:X-Amz-[\w-]+|sig|signature|AWSAccessKeyId)=)[^&\s\"'<>]+", re.I)
 _USER_IN_URL = re.compile(r"(://)[^/\s:@]+:[^/\s@]+(@)")
 _IN_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+", re.I)
-_API_KEY = re.compile(rf"({KEY_PREFIX}\w{{0,8}})\w*")
+_API_KEY = re.compile(rf"({KEY_PREFIX}[0-9a-z]{{8}}_)[0-9a-z]{{8,}}", re.I)
 _IN_TRACEBACKS = "\n\t"
 _FIRST = ("timestamp", "level", "event")
 _JSON = structlog.processors.JSONRenderer()

@@ -34,6 +34,7 @@ _NAMES = {
     "local": "/srv/docs",
     "profile": "{}",
     "headers": "{}",
+    "mirrors": '["docs"]',
     "recipe": "r1",
     "hold": 1,
     "kind": "upload",

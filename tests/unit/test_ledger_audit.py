@@ -222,6 +222,20 @@ def test_who_acts_at_the_same_moment_is_not_taken_for_another(ledger: Ledger) ->
     assert [row.seq for row in rows] == [*range(1, 81)]
 
 
+def test_of_a_new_pepper_the_audit_says_that_there_is_one(ledger: Ledger, file: AuditFile) -> None:
+    keeper = AuditKeeper(ledger, file.path, lambda: NOW)
+
+    for pepper in (None, SecretStr("hush"), SecretStr("hush-hush")):
+        keeper.note_configuration(Config(api_pepper=pepper))
+
+    changes = [facts for action, _, facts in told(ledger) if action == "credentials.changed"]
+    assert [one.get("new") or one.get("changed") for one in changes] == [  # type: ignore[attr-defined]
+        None,
+        ["api.pepper"],
+        ["api.pepper"],
+    ]
+
+
 # Nothing leaves it.
 
 

@@ -338,6 +338,16 @@ def test_a_secret_inside_a_text_is_masked(text: str) -> None:
     assert "s3.example" not in text or "s3.example" in stream.getvalue()
 
 
+def test_an_api_key_is_masked_wherever_it_stands_and_its_id_is_not() -> None:
+    secret = "0123456789abcdefghjkmnpqrstvwxyz"
+
+    told = mask({"reason": f"of dfk_01234567_{secret} and DFK_01234567_{secret.upper()}"})
+    path = mask({"path": "in/dfk_report_final.pdf"})
+
+    assert told == {"reason": "of dfk_01234567_*** and DFK_01234567_***"}
+    assert path == {"path": "in/dfk_report_final.pdf"}
+
+
 def test_a_secret_inside_a_traceback_is_masked() -> None:
     stream = io.StringIO()
     configure("info", "json", stream=stream)

@@ -12,6 +12,7 @@ from docferry.core.keys import (
     Accepted,
     ApiKey,
     KeyId,
+    Mark,
     Refused,
     Verdict,
     is_use_new,
@@ -45,9 +46,7 @@ class Authenticator:
         self._lock = threading.Lock()
         self._attempts = Attempts()
         self._used: dict[KeyId, datetime] = {}  # when a use was written down, or was tried to
-        mark = mark_of(self._pepper)
-        if ledger.keys.pepper() != mark:
-            ledger.keys.put_pepper(mark)
+        self._note_pepper(mark_of(self._pepper))
 
     def authenticate(self, presented: str, address: str, now: datetime) -> Verdict:
         """
@@ -69,6 +68,13 @@ class Authenticator:
         key = self._ledger.keys.get(key_id)
         verdict = judged_again(key_id, stamp, key, self._pepper, now)
         return self._noted(verdict, key, address, now)
+
+    def _note_pepper(self, mark: Mark) -> None:
+        try:
+            if self._ledger.keys.pepper() != mark:
+                self._ledger.keys.put_pepper(mark)
+        except DocferryError as error:
+            log.error("ledger.failed", reason=str(error))  # noqa: TRY400
 
     def _noted(self, verdict: Verdict, key: ApiKey | None, address: str, now: datetime) -> Verdict:
         try:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from docferry.config import Config
 from docferry.core.words import counted
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import Ledger, ProblemRow
 from docferry.ledger.lock import is_held
 from docferry.ledger.requests import RequestRow
@@ -76,11 +76,11 @@ def cancel(ledger: Ledger, ids: Sequence[int], at: datetime) -> list[Cancelled]:
     Take back what is open of *ids*, and say of each whether it was.
 
     Raises:
-        UserError: There is no such request; then none was taken back.
+        NotFoundError: There is no such request; then none was taken back.
     """
     unknown = [str(one) for one in ids if ledger.requests.get(one) is None]
     if unknown:
-        raise UserError(f"there is no request {', '.join(unknown)}; nothing was cancelled")
+        raise NotFoundError(f"there is no request {', '.join(unknown)}; nothing was cancelled")
     rows, done = ledger.requests.cancel(ids, at)
     return [
         Cancelled(row.id, is_cancelled=True)

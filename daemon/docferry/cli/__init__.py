@@ -148,6 +148,7 @@ def all_commands() -> click.Group:
         inspect,
         jobs,
         keys,
+        process,
         rebuild,
         requests,
         retention,
@@ -171,7 +172,7 @@ def all_commands() -> click.Group:
     cli.add_command(requests.requests)
     cli.add_command(audit.audit)
     cli.add_command(keys.keys)
-    for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
+    for command in (jobs.jobs, jobs.dead, convert.convert, process.process, why.why):
         cli.add_command(command)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 #: Answered requests, and jobs that cannot be called for again: a person may still ask about them.
 KEPT_FOR = timedelta(days=90)
+#: Answers to calls of programs, which come again within minutes, or not at all.
+ANSWERS_KEPT_FOR = timedelta(hours=24)
 #: A ledger as it was before a migration: by then the docferry of before is not wanted back.
 COPIES_KEPT_FOR = timedelta(days=30)
 #: What is under way is younger: a backup or a snapshot of the largest ledger takes minutes.

@@ -292,7 +292,8 @@ def _verdict(
     state = key.state(pepper, now)
     if key.pepper != pepper:
         return Refused(Why.OTHER_PEPPER, key.id)
-    if not (is_current or is_previous):
+    previous = key.previous_hash if is_previous else None  # what was compared may be nobody's
+    if not is_current and previous is None:
         return Refused(Why.WRONG, key.id)
     if state is KeyState.REVOKED:
         return Refused(Why.REVOKED, key.id)
@@ -300,5 +301,5 @@ def _verdict(
         return Refused(Why.EXPIRED, key.id)
     if not is_current and (key.previous_until is None or now >= key.previous_until):
         return Refused(Why.REPLACED, key.id)
-    kept = key.hash if is_current else key.previous_hash or _NOBODYS
+    kept = key.hash if is_current or previous is None else previous
     return Accepted(Identity(key.id, key.name, key.role, key.mirrors), stamp_of(kept))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from docferry.core.housekeeping import KEPT_FOR, is_left_behind
+from docferry.core.housekeeping import ANSWERS_KEPT_FOR, KEPT_FOR, is_left_behind
 from docferry.ledger.pruning import Pruning
 from docferry.logs import get_logger
 
@@ -47,7 +47,7 @@ class LedgerCare:
         if timedelta() < rest <= AGAIN_AFTER:
             return
         until_s = time.monotonic() + for_s
-        while self._step(now - KEPT_FOR):
+        while self._step(now):
             if time.monotonic() > until_s:
                 return
         if any(self._removed.values()):
@@ -55,9 +55,12 @@ class LedgerCare:
         self._job, self._result, self._removed = "", ("", "", ""), {}
         self._rests_until = now + AGAIN_AFTER
 
-    def _step(self, before: datetime) -> bool:
+    def _step(self, now: datetime) -> bool:
         """Look at some rows; say whether there are more."""
+        before = now - KEPT_FOR
         if self._note("requests", self.pruning.requests(before, limit=STEP)) == STEP:
+            return True
+        if self._note("answers", self.pruning.answers(now - ANSWERS_KEPT_FOR, limit=STEP)) == STEP:
             return True
         job, removed = self.pruning.jobs(before, self.recipes(), after=self._job, limit=STEP)
         self._note("jobs", removed)

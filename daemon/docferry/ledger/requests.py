@@ -255,8 +255,14 @@ def insert_requests(
     *,
     first: int | None = None,
     hold: int | None = None,
+    is_told: bool = False,
 ) -> None:
-    """Add requests; with *hold* they wait for it."""
+    """
+    Add requests; with *hold* they wait for it.
+
+    Args:
+        is_told: The audit has a row that tells of them.
+    """
     state = RequestState.OPEN if hold is None else RequestState.HELD
     rows: list[Row] = [
         {
@@ -275,7 +281,7 @@ def insert_requests(
         for number, one in enumerate(new)
     ]
     tx.insert(request, rows)
-    if hold is None:  # else the hold's own row tells of them
+    if hold is None and not is_told:  # else the hold's own row tells of them
         _note_made(tx, new, at, len(rows))
 
 

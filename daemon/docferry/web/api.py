@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -11,7 +13,7 @@ from docferry.web import health, keys, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
-from docferry.web.problems import Problem, answer_problems
+from docferry.web.problems import Problem, answer_problems, documented
 
 PREFIX = "/api/v1"
 #: Requests whose bodies are documents.
@@ -21,6 +23,9 @@ _ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
     whoami.router,
 )
+
+#: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
+_COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
 
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
@@ -68,14 +73,25 @@ def _api() -> APIRouter:
     return api
 
 
+def _add_common(operations: Iterable[dict[str, Any]]) -> None:
+    for operation in operations:
+        answers = operation["responses"]
+        answers.pop("422", None)  # FastAPI's own form of it
+        for status, problem in documented(*_COMMON).items():
+            answers.setdefault(str(status), problem)
+
+
 def _describe_problems(app: FastAPI) -> None:
     """Have the OpenAPI document tell what a problem is, of which its answers speak."""
     make = app.openapi
 
-    def openapi() -> dict[str, object]:
+    def openapi() -> dict[str, Any]:
         document = make()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         if "Problem" not in schemas:
+            for path, operations in document["paths"].items():
+                if path.startswith(PREFIX):
+                    _add_common(operations.values())
             schemas["Problem"] = Problem.model_json_schema(
                 ref_template="#/components/schemas/{model}"
             )

@@ -19,6 +19,7 @@ PART_WITHIN_S = 30.0
 
 #: A page sets its own policy; whatever else is answered is no page.
 _POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_CLOSE = {"Connection": "close"}
 _DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -46,27 +47,42 @@ class Guard:
             await self._app(scope, receive, send)
             return
         is_document = (scope["method"], scope["path"]) in self._documents
-        taken = (_Patient if is_document else _Small)(receive)
-        guarded = _with_defaults(send)
-        length = Headers(scope=scope).get("content-length", "0")
-        if not is_document and (not length.isdecimal() or int(length) > MOST_BYTES):
-            await response(too_large())(scope, receive, guarded)
-            return
-        await self._app(scope, taken, guarded)
+        body = (_Body if is_document else _SmallBody)(receive)
+        answer = _Answer(scope, body, send)
+        problem = _faulty(Headers(scope=scope), is_document=is_document)
+        if problem is not None:
+            await response(problem)(scope, receive, answer)
+        else:
+            await self._app(scope, body, answer)
 
 
 def too_large(most: int = MOST_BYTES) -> ProblemError:
     return ProblemError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"more than {most} bytes are not taken"
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too-large",
+        f"more than {most} bytes are not taken",
+        headers=_CLOSE,
     )
 
 
-class _Patient:
-    """Waits for each part of a body for so long, and no longer."""
+def _faulty(headers: Headers, *, is_document: bool) -> ProblemError | None:
+    if "content-length" in headers and "transfer-encoding" in headers:
+        # A proxy that goes by the other one takes the rest for the next request.
+        detail = "both Content-Length and Transfer-Encoding are given"
+        return ProblemError(HTTPStatus.BAD_REQUEST, "bad-request", detail, headers=_CLOSE)
+    length = headers.get("content-length", "0")
+    if not is_document and (not length.isdecimal() or int(length) > MOST_BYTES):
+        return too_large()
+    return None
+
+
+class _Body:
+    """What comes of a body: it waits for each part so long, and no longer."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._is_over = False
+        self.problem: ProblemError | None = None  #: why no more of it is read
 
     async def __call__(self) -> Message:
         if self._is_over:  # whoever waits for the end of the connection may wait
@@ -74,10 +90,14 @@ class _Patient:
         try:
             message = await asyncio.wait_for(self._receive(), self._left_s())
         except TimeoutError:
-            raise _too_slow() from None
+            raise self._refused(_too_slow()) from None
         self._is_over = not message.get("more_body", False)
         self._took(len(message.get("body", b"")))
         return message
+
+    def _refused(self, problem: ProblemError) -> ProblemError:
+        self.problem = problem
+        return problem
 
     def _left_s(self) -> float:
         return PART_WITHIN_S
@@ -86,8 +106,8 @@ class _Patient:
         pass
 
 
-class _Small(_Patient):
-    """Takes a small body, all of it within a time."""
+class _SmallBody(_Body):
+    """One that is small, and comes within a time."""
 
     def __init__(self, receive: Receive) -> None:
         super().__init__(receive)
@@ -100,7 +120,7 @@ class _Small(_Patient):
     def _took(self, size: int) -> None:
         self._size += size
         if self._size > MOST_BYTES:
-            raise too_large()
+            raise self._refused(too_large())
 
 
 def _too_slow() -> ProblemError:
@@ -109,15 +129,32 @@ def _too_slow() -> ProblemError:
     )
 
 
-_CLOSE = {"Connection": "close"}
+class _Answer:
+    """
+    The answer, with the headers that all have.
 
+    Whoever reads a body may take its refusal for a body that is not valid, and answer that: the
+    refusal is answered instead.
+    """
 
-def _with_defaults(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _DEFAULTS.items():
-                headers.setdefault(name, value)
-        await send(message)
+    def __init__(self, scope: Scope, body: _Body, send: Send) -> None:
+        self._scope = scope
+        self._body = body
+        self._send = send
+        self._is_replaced = False
 
-    return sending
+    async def __call__(self, message: Message) -> None:
+        if self._is_replaced:
+            return
+        if message["type"] != "http.response.start":
+            await self._send(message)
+            return
+        if self._body.problem is not None:
+            self._is_replaced = True
+            plain = _Answer(self._scope, _Body(self._body), self._send)
+            await response(self._body.problem)(self._scope, self._body, plain)
+            return
+        headers = MutableHeaders(scope=message)
+        for name, value in _DEFAULTS.items():
+            headers.setdefault(name, value)
+        await self._send(message)

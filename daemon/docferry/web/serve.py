@@ -107,6 +107,7 @@ def server_of(config: Config, app: FastAPI, *, is_unix: bool) -> uvicorn.Server:
             lifespan="off",
             loop="asyncio",
             log_config=None,
+            log_level="error",  # a warning for each faulty request would be a stranger's to write
             access_log=False,
             proxy_headers=False,  # an address that a stranger can write down is none
             server_header=False,

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from docferry.core.keys import Role
 from docferry.web.asker import Viewer
-from docferry.web.problems import documented
 
 router = APIRouter(tags=["keys"])
 
@@ -20,6 +19,6 @@ class WhoAmI(BaseModel):
     mirrors: list[str] = Field(description="Those that they may see.", examples=[["docs"]])
 
 
-@router.get("/whoami", summary="Who am I?", responses=documented(401, 403, 429))
+@router.get("/whoami", summary="Who am I?")
 def whoami(asker: Viewer) -> WhoAmI:
     return WhoAmI(name=asker.caller.actor, role=asker.caller.role, mirrors=asker.mirrors)
