@@ -72,7 +72,9 @@ EVENTS = frozenset(
         "version.unshared",
         # a mirror and its two sides
         "mirror.blocked",
+        "mirror.paused",
         "mirror.recovered",
+        "mirror.resumed",
         "mirror.silent",
         "mirror.started",
         "mirror.stopped",

@@ -43,6 +43,8 @@ class Drops:
         self.left_out: set[str] = set()
         self.versions: list[str] = []
         self.before_placed: Callable[[str], None] = lambda path: None
+        self.trouble: str | None = None
+        self.problems: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
         self._running: list[DropFolder] = []
 
     def start(
@@ -60,7 +62,8 @@ class Drops:
             lambda path, token: path in self.safe,
             self._replace,
             self._on_placed,
-            lambda path, problem: None,
+            self._on_problem,
+            lambda: self.trouble,
         )
         drop = DropFolder(options, destination, step=step)
         self._running.append(drop)
@@ -86,6 +89,9 @@ class Drops:
 
     def mirrored(self) -> list[str]:
         return [path for path in files_in(self.mirror) if not path.startswith(".docferry/")]
+
+    def _on_problem(self, path: str, problem: str | None) -> None:
+        self.problems.put((path, problem))
 
     def _on_placed(self, path: str) -> None:
         self.before_placed(path)
@@ -146,6 +152,39 @@ def test_a_file_at_rest_is_moved_and_keeps_its_mtime(drops: Drops) -> None:
 
     assert (drops.mirror / "a.txt").read_text() == "text"
     assert (drops.mirror / "a.txt").stat().st_mtime_ns == 1_600_000_000_123_456_789
+
+
+def test_while_the_mirror_rests_nothing_is_moved_and_afterwards_all_is(drops: Drops) -> None:
+    drops.trouble = "mirror documents is paused by anna"
+    (drops.folder / "a").write_text("a")
+    drops.start()
+    told = drops.problems.get(timeout=PATIENCE_S)
+    (drops.folder / "b").write_text("b")
+    drops.trouble = None
+    drops.wait_for("a", "b")
+    mended = drops.problems.get(timeout=PATIENCE_S)
+
+    assert told == ("", "mirror documents is paused by anna")
+    assert mended == ("", None)
+
+
+def test_a_pause_while_files_are_moved_leaves_the_rest_where_they_are(drops: Drops) -> None:
+    paths = [str(number) for number in range(20)]
+    for path in paths:
+        (drops.folder / path).write_text(path)
+
+    def rest(path: str) -> None:
+        drops.trouble = "mirror documents is paused by anna"
+
+    drops.before_placed = rest
+    drops.start()
+    drops.problems.get(timeout=PATIENCE_S)
+    moved = drops.mirrored()
+    drops.before_placed, drops.trouble = (lambda path: None), None
+    drops.wait_for(*paths)
+
+    assert len(moved) == 1
+    assert sorted(drops.mirrored()) == sorted(paths)
 
 
 def test_files_that_were_there_before_the_start_are_taken(drops: Drops) -> None:

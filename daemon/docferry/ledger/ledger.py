@@ -32,6 +32,7 @@ from docferry.ledger.jobs import Jobs
 from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
+from docferry.ledger.orders import Orders
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.pruning import Pruning
@@ -78,6 +79,7 @@ class Ledger:
         self.holds = Holds(database)
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
+        self.orders = Orders(database)
         self.figures = FiguresOfMirrors(database)
         self.jobs = Jobs(database)
         self.job_pages = JobPages(database)

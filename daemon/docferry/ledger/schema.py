@@ -29,7 +29,16 @@ from sqlalchemy.types import TypeDecorator
 from docferry.core.keys import Role
 from docferry.core.patrol import Phase
 from docferry.job import BreakerState, Failure, JobStage, JobState, Priority
-from docferry.model import HoldState, MirrorHealth, Mode, Origin, RequestKind, RequestState, Side
+from docferry.model import (
+    HoldState,
+    MirrorHealth,
+    Mode,
+    OrderedRun,
+    Origin,
+    RequestKind,
+    RequestState,
+    Side,
+)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -251,6 +260,27 @@ request = _table(
     Column("note", Shown),
     Column("retry_at", Instant),
     Column("begun_at", Instant),
+)
+
+#: Mirrors that people have told to rest.
+pause = _table(
+    "pause",
+    Column("mirror", Text, primary_key=True),
+    Column("since", Instant),
+    Column("actor", Text),
+    Column("reason", Shown),
+)
+
+#: Runs that people have ordered, and what came of them.
+run_order = _table(
+    "run_order",
+    Column("id", Integer, primary_key=True),
+    Column("mirror", Text),
+    Column("run", Word(OrderedRun)),
+    Column("asked_at", Instant),
+    Column("begun_at", Instant),
+    Column("answered_at", Instant),
+    Column("answered_by", Word(OrderedRun)),
 )
 
 #: How far the patrol of each mirror has come.

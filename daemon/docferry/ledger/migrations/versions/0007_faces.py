@@ -126,7 +126,66 @@ def _trigger(name: str, after: str, then: str) -> None:
     op.execute(f"CREATE TRIGGER {name} AFTER {after} BEGIN {then}END")
 
 
-def _orders_to_mirrors() -> None: ...
+def _orders_to_mirrors() -> None:
+    _mirrors_can_be_paused()
+    op.create_table(
+        "pause",
+        sa.Column("mirror", TEXT, primary_key=True),
+        sa.Column("since", TEXT, nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("reason", TEXT),
+    )
+    op.create_table(
+        "run_order",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("mirror", TEXT, nullable=False),
+        sa.Column("run", TEXT, nullable=False),
+        sa.Column("asked_at", TEXT, nullable=False),
+        sa.Column("begun_at", TEXT),
+        sa.Column("answered_at", TEXT),
+        sa.Column("answered_by", TEXT),
+        sa.CheckConstraint("run IN ('poll', 'rescan', 'full')", name="run_order_run"),
+        sa.CheckConstraint(
+            "answered_by IN ('poll', 'rescan', 'full')", name="run_order_answered_by"
+        ),
+    )
+    # What is answered is in it no more: each loop asks every two seconds.
+    open_ones = sa.text("answered_at IS NULL")
+    op.create_index(
+        "run_order_open",
+        "run_order",
+        ["mirror", "id"],
+        sqlite_where=open_ones,
+        postgresql_where=open_ones,
+    )
+
+
+def _mirrors_can_be_paused() -> None:
+    # SQLite changes no CHECK of a table: a new one takes its place.
+    optional = (
+        "marker_id",
+        "reason",
+        "last_poll_at",
+        "last_scan_at",
+        "last_full_at",
+        "oldest_dirty_at",
+        "progress",
+    )
+    texts = ("name", "store", "bucket", "prefix", "local", "mode", "health", "since", "updated_at")
+    words = "'starting', 'in-step', 'working', 'waiting', 'blocked', 'unreachable', 'paused'"
+    op.create_table(
+        "mirror_anew",
+        *(sa.Column(name, TEXT, primary_key=name == "name", nullable=False) for name in texts),
+        *(sa.Column(name, TEXT) for name in optional),
+        sa.Column("dirty", sa.BigInteger(), nullable=False),
+        sa.Column("profile", sa.JSON(), nullable=False),
+        sa.CheckConstraint("mode IN ('two-way', 'push', 'pull')", name="mirror_mode"),
+        sa.CheckConstraint(f"health IN ({words})", name="mirror_health"),
+    )
+    columns = ", ".join([*texts, *optional, "dirty", "profile"])
+    op.execute(f"INSERT INTO mirror_anew ({columns}) SELECT {columns} FROM mirror")
+    op.drop_table("mirror")
+    op.rename_table("mirror_anew", "mirror")
 
 
 def _webhooks() -> None: ...
