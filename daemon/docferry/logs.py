@@ -107,6 +107,7 @@ EVENTS = frozenset(
         "drop.failed",
         "drop.taken",
         "drop.waiting",
+        "file.received",
         "hold.approved",
         "hold.discarded",
         "hold.done",

@@ -12,7 +12,7 @@ from docferry.core.asked import NOTHING
 from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
-from docferry.errors import NotFoundError, UserError
+from docferry.errors import ConflictError, NotFoundError, UserError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Mode, Path, RequestKind, Ulid, VersionRow
@@ -136,7 +136,7 @@ def _of_mirror(row: VersionRow, mirror: str | None) -> VersionRow:
 def _versions_of(ledger: Ledger, mirror: str, path: Path) -> list[VersionRow]:
     rows = ledger.versions.of(mirror, path)
     if not rows:
-        raise UserError(f"{mirror} has no version of {path!r}")
+        raise NotFoundError(f"{mirror} has no version of {path!r}")
     return rows
 
 
@@ -192,10 +192,10 @@ def ask_restore(
     return found
 
 
-def let_go(row: VersionRow) -> UserError:
+def let_go(row: VersionRow) -> ConflictError:
     """Say that the bytes of a version were let go, and when."""
     assert row.gone_at is not None
-    return UserError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
+    return ConflictError(f"the bytes of version {row.id} were let go at {_local(row.gone_at)}")
 
 
 def before_now(ledger: Ledger, mirror: str, path: Path) -> VersionRow:

@@ -20,7 +20,7 @@ class Standing(StrEnum):
     AGREED = "agreed"  # both sides agreed on its content
     UNAGREED = "unagreed"  # its path holds it, and the sides have yet to agree on that
     DELETED = "deleted"  # its path holds nothing; this is what it held last
-    DISPLACED = "displaced"  # its path holds another content now
+    DISPLACED = "displaced"  # of a version: another content came to its path after it
 
 
 #: By which files are listed. What is unagreed is soon agreed on, or gone.

@@ -27,6 +27,17 @@ def time_of(ulid: Ulid) -> datetime | None:
         return None
 
 
+def first_of(at: datetime) -> Ulid:
+    """Give the least ULID of the millisecond of *at*; of a time that none can have the nearest."""
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    rest = max(0, min(milliseconds, len(_ALPHABET) ** _TIME_CHARS - 1))
+    chars = ""
+    for _ in range(_TIME_CHARS):
+        rest, digit = divmod(rest, len(_ALPHABET))
+        chars = _ALPHABET[digit] + chars
+    return chars.ljust(_LENGTH, _ALPHABET[0])
+
+
 def is_credible(ulid: Ulid, now: datetime) -> bool:
     """
     Say whether *ulid* was made by *now*.

@@ -32,6 +32,11 @@ _TWIN = (
     .order_by(*_NEWEST_RESULT)
     .limit(1)
 )
+#: By content alone: of its jobs there are few, and of places many.
+_AT_PLACES = select(job).where(
+    job.c.sha256.in_(bindparam("contents", expanding=True)),
+    job.c.place.in_(bindparam("places", expanding=True)),
+)
 _AMONG = select(result.c.path, result.c.sha256).where(
     result.c.mirror == bindparam("mirror"), result.c.path.in_(bindparam("paths", expanding=True))
 )
@@ -95,6 +100,21 @@ class JobRows:
                 for chunk in chunks(contents)
                 for row in tx.all(query.where(job.c.sha256.in_(chunk)), JobRow)
             ]
+
+    def at_places(
+        self, contents: Collection[Sha256], places: Collection[str]
+    ) -> dict[tuple[Sha256, str], JobRow]:
+        """Give the newest job of each of *contents* for each of *places* that has one."""
+        found: dict[tuple[Sha256, str], JobRow] = {}
+        with self._database.reading() as tx:
+            for chunk in chunks([*contents]):
+                for some in chunks([*places]):
+                    rows = tx.found(_AT_PLACES, JobRow, contents=list(chunk), places=list(some))
+                    for row in rows:
+                        before = found.get((row.sha256, row.place))
+                        if before is None or _age(row) > _age(before):
+                            found[row.sha256, row.place] = row
+        return found
 
     def twins(self, jobs: Sequence[JobRow]) -> dict[Ulid, JobRow]:
         """
@@ -194,6 +214,10 @@ class JobRows:
     def _one(self, query: Select[tuple[object, ...]]) -> JobRow | None:
         with self._database.reading() as tx:
             return tx.one(query, JobRow)
+
+
+def _age(row: JobRow) -> tuple[datetime, Ulid]:
+    return row.created_at, row.id
 
 
 def _groups(tx: Transaction, state: JobState) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,7 @@ from docferry.storage.local_archive import LocalArchive
 from docferry.storage.local_batch import Batch, look_first, refuse_if_taken, swap_of
 from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_folder import Folder
+from docferry.storage.local_intake import Intake, Opened, incoming
 from docferry.storage.local_staging import UNSURE_S, Staging, is_being_written
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
@@ -279,6 +280,24 @@ class LocalStorage:
                 return batch.run(arrivals)
         except DocferryError as error:  # the folder itself is out of reach
             return [error] * len(arrivals)
+
+    @contextmanager
+    def intake(self) -> Iterator[Intake]:
+        """
+        Take in a content whose size and hash are known at its end. What is not put is removed.
+
+        Another process than the daemon may do so: it gives way to what is there, as a person's
+        program would.
+        """
+        with (
+            self._folder.translated(RESERVED),
+            self._folder.open() as root_fd,
+            self._staging(root_fd) as staging,
+        ):
+            self._require_marker(root_fd)
+            opened = Opened(self._folder, root_fd, staging, self._renames, self._changing)
+            with incoming(opened) as intake:
+                yield intake
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
         swap = swap_of(path, expect, archive)

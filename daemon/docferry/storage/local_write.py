@@ -51,7 +51,7 @@ def stage(
             raise TemporaryError(
                 f"the content came damaged: its SHA-256 is {sha256}, not {attributes.sha256}"
             )
-        _dress(fd, attributes, replaced)
+        dress(fd, attributes, replaced)
         if lasts:
             os.fsync(fd)
         token = token_of(os.fstat(fd))
@@ -81,7 +81,8 @@ def _copy(content: Content, fd: int) -> tuple[Sha256, int]:
     return sha256, size
 
 
-def _dress(fd: int, attributes: Attributes, replaced: os.stat_result | None) -> None:
+def dress(fd: int, attributes: Attributes, replaced: os.stat_result | None) -> None:
+    """Give a new file the owner and the mode of the one that it is to replace, and its mtime."""
     if replaced is not None:
         # Not ours to give away, or no owners on this file system: the content matters more.
         with suppress(PermissionError):

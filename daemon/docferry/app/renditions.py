@@ -1,0 +1,134 @@
+"""What conversions make of documents, and how far they are: for many documents at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from docferry.app.rules_told import shapes_of
+from docferry.config import Config
+from docferry.core.results import is_by_path
+from docferry.core.verdict import why_not
+from docferry.job import Failure, JobRow, JobStage, JobState
+from docferry.ledger import Ledger
+from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
+
+
+@dataclass(frozen=True, slots=True)
+class ResultEntry:
+    """
+    A result, where it was put.
+
+    version: of it, as both sides of its mirror agreed; None: they have not yet, or its path
+        holds something else by now.
+    """
+
+    mirror: str
+    path: Path
+    version: Ulid | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionEntry:
+    """
+    What a rule makes of a document.
+
+    result: None: there is none, or it is in a mirror that whoever asks may not see.
+    """
+
+    rule: str
+    converter: str  #: with its version where it has made something
+    job: Ulid
+    state: JobState
+    stage: JobStage | None  #: of a running one
+    attempts: int
+    created_at: datetime
+    finished_at: datetime | None
+    failure: Failure | None  #: of the last attempt that failed
+    error: str | None
+    note: str | None
+    result: ResultEntry | None
+
+
+def renditions_beside(
+    config: Config, ledger: Ledger, documents: Sequence[VersionRow], visible: Collection[str]
+) -> dict[Ulid, tuple[RenditionEntry, ...]]:
+    """
+    Say of each document how the conversions stand that the rules of now call for.
+
+    Args:
+        visible: The mirrors of which whoever asks may know.
+    """
+    rules = shapes_of(config)
+    places = {
+        row.id: [rule.place_for(row.path) for rule in rules if why_not(rule, row) is None]
+        for row in documents
+    }
+    wanted = {row.sha256 for row in documents if places[row.id]}
+    jobs = ledger.jobs.at_places(wanted, {place for some in places.values() for place in some})
+    results = _results(ledger, jobs.values(), visible)
+    return {
+        row.id: tuple(
+            _entry(jobs[row.sha256, place], results)
+            for place in places[row.id]
+            if (row.sha256, place) in jobs
+        )
+        for row in documents
+    }
+
+
+def renditions_of(
+    config: Config, ledger: Ledger, row: VersionRow, visible: Collection[str], most: int
+) -> list[RenditionEntry]:
+    """Give all conversions of a document, also by rules of before, the newest first."""
+    jobs = [
+        job
+        for job in ledger.jobs.of([row.sha256])
+        # Where paths decide the place, that of another file is another file's.
+        if not is_by_path(job.place) or (job.mirror, job.path) == (row.mirror, row.path)
+    ][:most]
+    results = _results(ledger, jobs, visible)
+    return [_entry(job, results) for job in jobs]
+
+
+def _results(
+    ledger: Ledger, jobs: Collection[JobRow], visible: Collection[str]
+) -> Mapping[Ulid, ResultEntry]:
+    """Give the results of *jobs* that may be seen."""
+    paths: dict[str, list[Path]] = {}
+    for job in jobs:
+        if job.result_path is not None and job.target_mirror in visible:
+            paths.setdefault(job.target_mirror, []).append(job.result_path)
+    agreed = {mirror: ledger.synced.get(mirror, some) for mirror, some in paths.items()}
+    return {
+        job.id: ResultEntry(
+            job.target_mirror,
+            job.result_path,
+            _version(agreed[job.target_mirror].get(job.result_path), job.result_sha256),
+        )
+        for job in jobs
+        if job.result_path is not None and job.target_mirror in agreed
+    }
+
+
+def _version(agreed: SyncedState | None, sha256: Sha256 | None) -> Ulid | None:
+    return agreed.version if agreed is not None and agreed.sha256 == sha256 else None
+
+
+def _entry(job: JobRow, results: Mapping[Ulid, ResultEntry]) -> RenditionEntry:
+    has_failed = job.failure is not None and job.state is not JobState.DONE
+    return RenditionEntry(
+        rule=job.rule,
+        converter=job.release or job.converter,
+        job=job.id,
+        state=job.state,
+        stage=job.stage,
+        attempts=job.attempts,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+        failure=job.failure if has_failed else None,
+        error=job.last_error if has_failed else None,
+        note=job.note,
+        result=results.get(job.id),
+    )
