@@ -9,30 +9,25 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from docferry.app.versions import time_named
-from docferry.core.cursors import cursor_of, key_in
+from docferry.app.files import FileEntry, FilesWanted, Identifier, find, list_files
 from docferry.core.standing import LISTED, Order, Standing
-from docferry.core.ulids import first_of
-from docferry.job import JobRow
-from docferry.ledger.file_keys import Span
-from docferry.ledger.files import FileRow
+from docferry.errors import ConflictError, NotFoundError
 from docferry.web.pages.visit import Viewer, Visitor
 
 router = APIRouter()
 
 _PAGE = 100
-_NAMED = 20  # files of one name, in whatever folder
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Search:
     """What is looked for, as the form has it."""
 
-    mirror: str = ""
-    text: str = ""  #: with which paths begin, or the whole last name of a file
-    standing: Standing = Standing.AGREED
-    since: str = ""
-    order: Order = Order.NEWEST
+    mirror: str
+    text: str  #: with which paths begin, or the whole name of a file
+    standing: Standing
+    since: str
+    order: Order
 
     def address(self, **more: str) -> str:
         """Give where the list with *more* is."""
@@ -46,8 +41,16 @@ class Wanted:
         return "/files?" + urlencode({name: one for name, one in (told | more).items() if one})
 
     @property
-    def is_all(self) -> bool:
-        return not (self.mirror or self.text or self.since)
+    def is_narrow(self) -> bool:
+        return bool(self.mirror or self.text or self.since) or self.standing != Standing.AGREED
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file whose whole name was looked for; or, without an address, why it is not clear which."""
+
+    words: str
+    address: str | None = None
 
 
 @router.get("/files")
@@ -58,56 +61,54 @@ def files(
     standing: Annotated[Standing, Query(alias="state")] = Standing.AGREED,
     since: Annotated[str, Query(max_length=64)] = "",
     order: Annotated[Order, Query(alias="sort")] = Order.NEWEST,
-    cursor: Annotated[str, Query(max_length=20_000)] = "",
+    cursor: Annotated[str | None, Query(max_length=20_000)] = None,
 ) -> Response:
-    wanted = Wanted(mirror, text, standing, since.strip(), order)
-    span = _span(visitor, wanted)
-    length = 2 if order is Order.PATH else 3
-    after = key_in(cursor, wanted, length) if cursor else None
-    found = visitor.asker.ledger.files.page(standing, span, order, after, _PAGE + 1)
-    rows = [row for _, row in found[:_PAGE]]
-    following = None
-    if len(found) > _PAGE:
-        following = wanted.address(cursor=cursor_of(wanted, found[_PAGE - 1][0]))
-    named = _named(visitor, wanted, span) if not cursor else []
+    search = Search(mirror, text, standing, since.strip(), order)
+    asker = visitor.asker
+    wanted = FilesWanted(
+        (asker.mirror(mirror).name,) if mirror else tuple(asker.mirrors),
+        prefix=text,
+        standing=standing,
+        since=search.since or None,
+        order=order,
+        limit=_PAGE,
+        cursor=cursor,
+    )
+    page = list_files(asker.config, asker.ledger, wanted, visitor.desk.now())
     return visitor.page(
         "files.html",
-        wanted=wanted,
-        rows=rows,
-        named=named,
-        jobs=jobs_of(visitor, [*rows, *named]),
-        following=following,
-        is_first=not cursor,
+        search=search,
+        items=page.items,
+        named=_named(visitor, wanted) if cursor is None else None,
+        following=None if page.next is None else search.address(cursor=page.next),
+        is_first=cursor is None,
         standings=LISTED,
         orders=Order,
-        mirrors=visitor.asker.mirrors,
+        mirrors=asker.mirrors,
     )
 
 
-def jobs_of(visitor: Visitor, rows: list[FileRow]) -> dict[tuple[str, str], list[JobRow]]:
-    """Give the conversions of the contents of *rows*, by mirror and content."""
-    contents = list(dict.fromkeys(one.version.sha256 for one in rows if one.version is not None))
-    found: dict[tuple[str, str], list[JobRow]] = {}
-    for job in visitor.asker.ledger.jobs.of(contents):
-        found.setdefault((job.mirror, job.sha256), []).append(job)
-    return found
-
-
-def _span(visitor: Visitor, wanted: Wanted) -> Span:
+def newest(visitor: Visitor, most: int) -> tuple[FileEntry, ...]:
+    """Give the files that came last."""
     asker = visitor.asker
-    mirrors = [asker.mirror(wanted.mirror).name] if wanted.mirror else asker.mirrors
-    since = time_named(wanted.since) if wanted.since else None
-    return Span(
-        tuple(mirrors),
-        wanted.text,
-        "" if since is None else first_of(since),
-        since if wanted.standing is Standing.DELETED else None,
-    )
+    wanted = FilesWanted(tuple(asker.mirrors), order=Order.NEWEST, limit=most)
+    return list_files(asker.config, asker.ledger, wanted, visitor.desk.now()).items
 
 
-def _named(visitor: Visitor, wanted: Wanted, span: Span) -> list[FileRow]:
-    """Give files that are called so, whose path does not begin so: nobody knows all folders."""
-    if not wanted.text or "/" in wanted.text or wanted.standing is not Standing.AGREED:
-        return []
-    found = visitor.asker.ledger.files.named(span.mirrors, wanted.text, _NAMED)
-    return [row for row in found if not row.path.startswith(wanted.text)]
+def _named(visitor: Visitor, wanted: FilesWanted) -> Named | None:
+    """Find the file that is called so in whatever folder: nobody knows all folders."""
+    name = wanted.prefix
+    if not name or "/" in name:
+        return None
+    try:
+        found = find(visitor.asker.ledger, name, Identifier.FILENAME, wanted.mirrors)
+    except ConflictError as error:
+        return Named(str(error))
+    except NotFoundError:
+        return None
+    return Named(f"{found.mirror}/{found.path}", file_address(found.mirror, found.path))
+
+
+def file_address(mirror: str, path: str, **more: str) -> str:
+    """Give where the page of a file is."""
+    return "/files/at?" + urlencode({"mirror": mirror, "path": path} | more)

@@ -12,12 +12,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from docferry.app.report import MirrorReport, Status, status
-from docferry.core.standing import Order, Standing
 from docferry.core.words import counted
-from docferry.ledger.file_keys import Span
 from docferry.ledger.problems import ProblemRow
 from docferry.model import HoldState, MirrorHealth
 from docferry.web.pages.chart import Chart, chart
+from docferry.web.pages.files import newest
 from docferry.web.pages.visit import Viewer, Visitor
 from docferry.web.pages.words import lasted, short_size
 from docferry.web.pulse import Point, Pulse
@@ -35,7 +34,6 @@ class Range(StrEnum):
 
 
 _SPANS = {Range.HOUR: (timedelta(minutes=1), 60), Range.DAY: (timedelta(minutes=15), 96)}
-_GOOD = (MirrorHealth.IN_STEP, MirrorHealth.WORKING, MirrorHealth.STARTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Headline:
 def overview(
     visitor: Viewer, shown: Annotated[Range, Query(alias="range")] = Range.HOUR
 ) -> Response:
-    report = _seen(status(visitor.asker.config, visitor.asker.ledger), visitor)
+    report = seen(status(visitor.asker.config, visitor.asker.ledger), visitor)
     pulse: Pulse = visitor.request.app.state.pulse
     span, parts = _SPANS[shown]
     points = pulse.points(visitor.asker.mirrors, span, parts)
@@ -65,7 +63,7 @@ def overview(
         letters=report.dead_letters,
         conflicts=conflicts,
         problems=_newest_problems(report.mirrors),
-        arrived=_arrived(visitor),
+        arrived=newest(visitor, _MOST),
         charts=charts(points, span),
         range=shown,
         most=_MOST,
@@ -146,7 +144,7 @@ def charts(points: Sequence[Point], span: timedelta) -> list[Chart]:
     ]
 
 
-def _seen(report: Status, visitor: Visitor) -> Status:
+def seen(report: Status, visitor: Visitor) -> Status:
     """Leave out what they may not see."""
     if visitor.asker.caller.mirrors is None:
         return report
@@ -164,11 +162,3 @@ def _seen(report: Status, visitor: Visitor) -> Status:
 def _newest_problems(mirrors: Sequence[MirrorReport]) -> list[ProblemRow]:
     found = [one for each in mirrors for one in each.problems]
     return sorted(found, key=lambda one: one.since, reverse=True)[:_MOST]
-
-
-def _arrived(visitor: Visitor) -> list[object]:
-    span = Span(tuple(visitor.asker.mirrors))
-    if not span.mirrors:
-        return []
-    found = visitor.asker.ledger.files.page(Standing.AGREED, span, Order.NEWEST, None, _MOST)
-    return [row for _, row in found]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
-#: Letters of these kinds are not seen, or change how others are: U+202E turns a name around.
+#: Letters that are not seen, or change how others are: U+202E turns a name around.
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_PLAIN = re.compile(r"[ -~]+|.", re.DOTALL)  # most of most names
 _LENGTHS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
@@ -16,21 +18,31 @@ def visible(text: object) -> Markup:
     """
     Give any name as HTML: letters that hide or steer are shown by their numbers.
 
-    In an isolate of its own, so that no name changes how its neighbours are read.
+    In an isolate of its own, so that no name changes how its neighbours are read; and a line may
+    be broken after each folder.
     """
-    shown = Markup().join(map(_letter, str(text)))
+    shown = _shown(str(text), "").replace("/", Markup("/<wbr>"))
     return Markup("<bdi>{}</bdi>").format(shown)
 
 
+def visible_text(text: str) -> Markup:
+    """Give a whole text as HTML, its lines and tabs as they are."""
+    return _shown(text, "\n\t")
+
+
 def spelled(text: object) -> str:
-    """Give the same as plain text, for titles of pages and attributes."""
+    """Give a name as plain text, for titles of pages and attributes."""
     return "".join(f"⟨{_number(one)}⟩" if _is_hidden(one) else one for one in str(text))
 
 
-def _letter(letter: str) -> Markup:
-    if _is_hidden(letter):
-        return Markup('<span class="ctl" title="{0}">{0}</span>').format(_number(letter))
-    return Markup("/<wbr>") if letter == "/" else escape(letter)
+def _shown(text: str, kept: str) -> Markup:
+    parts: list[Markup | str] = []
+    for part in _PLAIN.findall(text):
+        if len(part) == 1 and part not in kept and _is_hidden(part):
+            parts.append(Markup('<span class="ctl" title="{0}">{0}</span>').format(_number(part)))
+        else:
+            parts.append(escape(part))
+    return Markup("".join(parts))  # each part is escaped
 
 
 def _is_hidden(letter: str) -> bool:
