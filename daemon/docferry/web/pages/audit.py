@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from docferry.app.audit import verified
-from docferry.web.pages.visit import Viewer
+from docferry.web.pages.visit import Admin
 
 router = APIRouter()
 
@@ -16,7 +16,7 @@ _PAGE = 100
 
 
 @router.get("/audit")
-def audit(visitor: Viewer, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+def audit(visitor: Admin, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
     visitor.asker.require_all_mirrors()
     rows = visitor.asker.ledger.audit.newest(_PAGE + 1, before=before)
     following = f"/audit?before={rows[_PAGE - 1].seq}" if len(rows) > _PAGE else None
@@ -27,7 +27,7 @@ def audit(visitor: Viewer, before: Annotated[int | None, Query(ge=1)] = None) ->
 
 @router.get("/audit/verify")
 def verify(
-    visitor: Viewer, head: Annotated[str, Query(max_length=64, pattern="^[0-9a-fA-F]*$")] = ""
+    visitor: Admin, head: Annotated[str, Query(max_length=64, pattern="^[0-9a-fA-F]*$")] = ""
 ) -> Response:
     visitor.asker.require_all_mirrors()
     found = verified(

@@ -46,10 +46,10 @@ def menu_of(asker: Asker) -> Menu:
         Entry("Jobs", "/jobs"),
         Entry("Mirrors", "/mirrors"),
     ]
-    if not _is_limited(asker):
-        entries.append(Entry("Audit", "/audit"))
     if asker.caller.role.may(Role.ADMIN):
         entries.append(Entry("API keys", "/keys"))
+        if not _is_limited(asker):
+            entries.append(Entry("Audit", "/audit"))
     return Menu((*entries, Entry("API", "/docs")))
 
 

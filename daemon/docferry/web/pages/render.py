@@ -64,6 +64,7 @@ def _environment() -> Environment:
         "ago": words.moment,
         "size": words.size,
         "visible": words.visible,
+        "visible_text": words.visible_text,
         "spelled": words.spelled,
         "number": words.number,
         "lasted": words.lasted,
