@@ -29,6 +29,7 @@ _PICTURES = (
     (b"GIF89a", "image/gif"),
 )
 _SCHEMES = ("http", "https", "mailto")
+_ALIGNED = ("left", "center", "right")
 _DEEPER = 2  # its own headings stand below those of the page
 
 
@@ -112,7 +113,7 @@ def _maker() -> MarkdownIt:
     maker.validateLink = _is_harmless  # type: ignore[method-assign]
     maker.add_render_rule("image", _image)
     maker.add_render_rule("link_open", _link)
-    maker.core.ruler.push("deeper", _deeper)
+    maker.core.ruler.push("fitted", _fit_in)
     return maker
 
 
@@ -136,10 +137,13 @@ def _link(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env:
     return str(renderer.renderToken(tokens, index, options, env))
 
 
-def _deeper(state: Any) -> None:
+def _fit_in(state: Any) -> None:
     for token in state.tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1:]) + _DEEPER)}"
+        align = str(token.attrs.pop("style", "")).removeprefix("text-align:")
+        if align in _ALIGNED:  # styles that stand in a page are refused by its policy
+            token.attrs["class"] = align
 
 
 _MAKER = _maker()

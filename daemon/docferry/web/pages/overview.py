@@ -23,7 +23,7 @@ from docferry.web.pulse import Point, Pulse
 
 router = APIRouter()
 
-_MOST = 8  # of each list
+_MOST, _NEWEST = 8, 6  # of each list
 
 
 class Range(StrEnum):
@@ -57,13 +57,13 @@ def overview(
     return visitor.page(
         "overview.html",
         report=report,
-        headline=headline(report, len(holds)),
+        headline=headline(report, len(holds) + len(report.dead_letters) + len(conflicts)),
         mirrors=[(each, mark_of(each, is_running=report.pid is not None)) for each in report.mirrors],
         holds=holds,
         letters=report.dead_letters,
         conflicts=conflicts,
         problems=_newest_problems(report.mirrors),
-        arrived=newest(visitor, _MOST),
+        arrived=newest(visitor, _NEWEST),
         charts=charts(points, span),
         range=shown,
         most=_MOST,
@@ -85,11 +85,10 @@ def mark_of(mirror: MirrorReport, *, is_running: bool) -> str:
     }.get(mirror.row.health, "bad")
 
 
-def headline(report: Status, holds: int) -> Headline:
+def headline(report: Status, decisions: int) -> Headline:
     """Say how all of it is."""
     if report.pid is None:
         return Headline("bad", "docferry is not running: nothing travels")
-    decisions = holds + len(report.dead_letters)
     troubled = [one for one in report.mirrors if mark_of(one, is_running=True) == "bad"]
     if decisions:
         verb = "waits" if decisions == 1 else "wait"
@@ -135,7 +134,7 @@ def charts(points: Sequence[Point], span: timedelta) -> list[Chart]:
                 + ("not known" if one.lag_s is None else lasted(timedelta(seconds=one.lag_s)))
                 for one in points
             ],
-            lasted(timedelta(seconds=worst)),
+            lasted(timedelta(seconds=worst)) if worst else "0",
             "nothing waited"
             if worst == 0
             else f"a change waited {lasted(timedelta(seconds=worst))} at the most",
