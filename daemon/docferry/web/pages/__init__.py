@@ -61,6 +61,7 @@ def mount_pages(app: FastAPI, desk: Desk) -> None:
     """Have *app* answer people, too; what it has no route for by then is theirs."""
     pages = make_pages(desk)
     pages.state.api = app
+    app.state.pages = pages
     app.router.routes.append(_BesideTheApi("/", pages))
 
 
@@ -68,7 +69,7 @@ def make_pages(desk: Desk) -> FastAPI:
     """Give the application of the pages, and begin to look for what they show live."""
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     pages.state.desk = desk
-    pages.state.sessions = Sessions(desk.now)
+    pages.state.sessions = Sessions(lambda: desk.now())
     pages.state.pulse = Pulse(desk)
     for router in _ROUTERS:
         pages.include_router(router)

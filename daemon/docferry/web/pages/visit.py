@@ -114,11 +114,11 @@ def visiting(needed: Role) -> Callable[[Request], Visitor]:
 def sending(needed: Role) -> Callable[..., Visitor]:
     """Give the dependency of what a form sends: as `visiting`, and by a form of ours."""
 
-    def send(
-        visitor: Annotated[Visitor, Depends(visiting(needed))],
-        proof: Annotated[str, Form(max_length=200)] = "",
-    ) -> Visitor:
-        refuse_strange_forms(visitor.request)
+    visit = visiting(needed)
+
+    def send(request: Request, proof: Annotated[str, Form(max_length=200)] = "") -> Visitor:
+        visitor = visit(request)
+        refuse_strange_forms(request)
         if not visitor.sessions.is_proof(proof, visitor.mark):
             raise _forbidden(
                 "this form is of another session, or of none: load its page anew and try again"
