@@ -83,7 +83,8 @@ def test_behind_tls_the_cookie_is_for_tls_alone(api: Served, keys: dict[Role, st
 
 
 @pytest.mark.parametrize(
-    "then", ["//evil.example.com", "https://evil.example.com", "/\\evil.example.com", "javascript:1"]
+    "then",
+    ["//evil.example.com", "https://evil.example.com", "/\\evil.example.com", "javascript:1"],
 )
 def test_who_logs_in_is_led_to_no_other_place(
     api: Served, keys: dict[Role, str], then: str

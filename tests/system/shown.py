@@ -45,7 +45,9 @@ rate = 100000
 
 def shown_site(folder: Path, server: servers.S3Server) -> Site:
     """Give a site that is not running yet, whose folders are filled."""
-    site = Site(folder, server, names=("docs", "processed"), options="delete_limit = 5\n", more=_RULE)
+    site = Site(
+        folder, server, names=("docs", "processed"), options="delete_limit = 5\n", more=_RULE
+    )
     (site.api_port,) = servers.free_ports(1)
     docs = site.docs
     docs.write("minutes/2026-spring.md", MINUTES.encode())
@@ -79,8 +81,9 @@ def url(site: Site, path: str = "") -> str:
 def made_key(site: Site, name: str, role: str) -> str:
     """Make an API key, and give its secret."""
     said = site.run("keys", "create", name, "--role", role)
-    [found] = re.findall(r"dfk_[0-9a-z]+_[0-9a-z]+", said)
-    return found
+    found = re.search(r"dfk_[0-9a-z]+_[0-9a-z]+", said)
+    assert found is not None, said
+    return found[0]
 
 
 def is_served(site: Site) -> bool:

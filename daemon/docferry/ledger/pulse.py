@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import String, cast, func, null, select, type_coerce
 
@@ -40,9 +41,7 @@ class Pulse:
     def sign(self) -> tuple[object, ...]:
         """Give what is another value once anything has changed that a page would show."""
         with self._database.reading() as tx:
-            return tuple(
-                tuple(map(tuple, tx.tuples(query))) for query in _SIGNS
-            )
+            return tuple(tuple(map(tuple, tx.tuples(query))) for query in _SIGNS)
 
     def last(self) -> int:
         """Give the number of the last row of the history; 0: there is none."""
@@ -70,7 +69,7 @@ _MINUTE = func.substr(cast(type_coerce(history.c.at, String), String), 1, _MINUT
 _TRAVELLED = select(
     history.c.mirror, _MINUTE, func.count(), func.coalesce(func.sum(history.c.moved_bytes), 0)
 ).group_by(history.c.mirror, _MINUTE)
-_SIGNS = (
+_SIGNS: tuple[Any, ...] = (
     select(func.max(history.c.id)),
     select(func.max(problem.c.since), func.count()).select_from(problem),
     select(mirror.c.name, mirror.c.health, mirror.c.reason, mirror.c.dirty, mirror.c.progress),

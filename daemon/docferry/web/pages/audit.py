@@ -30,7 +30,5 @@ def verify(
     visitor: Admin, head: Annotated[str, Query(max_length=64, pattern="^[0-9a-fA-F]*$")] = ""
 ) -> Response:
     visitor.asker.require_all_mirrors()
-    found = verified(
-        visitor.asker.ledger, visitor.asker.config.audit_path, head.lower() or None
-    )
+    found = verified(visitor.asker.ledger, visitor.asker.config.audit_path, head.lower() or None)
     return visitor.page("verify.html", verdict=found, head=head)

@@ -21,7 +21,7 @@ _TOLD = {
 
 
 @router.get("/conflicts")
-def conflicts(visitor: Viewer, is_all: Annotated[bool, Query(alias="all")] = False) -> Response:
+def conflicts(visitor: Viewer, *, is_all: Annotated[bool, Query(alias="all")] = False) -> Response:
     asker = visitor.asker
     found = decisions.conflicts(asker.ledger, asker.caller.mirrors, is_all=is_all)[::-1]
     wanted = {(one.mirror, path) for one in found for path in (one.path, one.copy_path)}

@@ -50,7 +50,9 @@ def picture(visitor: Viewer, version: Ulid) -> Response:
 
 def as_attachment(name: str) -> str:
     """Have a browser save it under *name*, whatever is in that (RFC 6266)."""
-    plain = "".join(one if one.isascii() and one.isalnum() or one in "-_. " else "_" for one in name)
+    plain = "".join(
+        one if (one.isascii() and one.isalnum()) or one in "-_. " else "_" for one in name
+    )
     exact = quote(name.encode("utf-8", "surrogateescape"), safe="")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
 

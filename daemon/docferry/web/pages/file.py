@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from docferry.app.content import readable
-from docferry.app.files import FileDetail, file, file_at, visible_version
+from docferry.app.files import file, file_at, visible_version
 from docferry.app.renditions import RenditionEntry, renditions_of
 from docferry.app.version_bytes import difference
 from docferry.app.versions import ask_restore
@@ -39,6 +39,7 @@ def show_file(
     mirror: _Mirror,
     path: _Path,
     version: Annotated[Ulid | None, Query(max_length=26)] = None,
+    *,
     is_all: Annotated[bool, Query(alias="all")] = False,
 ) -> Response:
     asker = visitor.asker
@@ -49,6 +50,7 @@ def show_file(
     versions = asker.ledger.versions.of(found.file.mirror, found.file.path)
     row = next((one for one in versions if one.id == found.file.id), None)
     renditions = _renditions(visitor, row)
+    preview, of = _shown(visitor, row, renditions)
     return visitor.page(
         "file.html",
         found=found,
@@ -57,7 +59,8 @@ def show_file(
         versions=versions if is_all else versions[:_MOST_VERSIONS],
         hidden=0 if is_all else max(0, len(versions) - _MOST_VERSIONS),
         renditions=renditions,
-        **_shown(visitor, found, row, renditions),
+        preview=preview,
+        preview_of=of,
     )
 
 
@@ -81,8 +84,10 @@ def show_why(visitor: Viewer, mirror: _Mirror, path: _Path) -> Response:
 def show_diff(visitor: Viewer, a: Ulid, b: Ulid) -> Response:
     asker = visitor.asker
     before, after = (visible_version(asker.ledger, one, asker.mirrors) for one in (a, b))
-    told = None if before.sha256 == after.sha256 else difference(
-        asker.config, asker.ledger, before, after
+    told = (
+        None
+        if before.sha256 == after.sha256
+        else difference(asker.config, asker.ledger, before, after)
     )
     lines, hidden = lines_of(told or [])
     return visitor.page(
@@ -129,24 +134,21 @@ def _renditions(visitor: Visitor, row: VersionRow | None) -> list[RenditionEntry
 
 
 def _shown(
-    visitor: Visitor,
-    found: FileDetail,
-    row: VersionRow | None,
-    renditions: list[RenditionEntry],
-) -> dict[str, object]:
-    """Give what is shown of its content: itself, or the Markdown that was made of it."""
+    visitor: Visitor, row: VersionRow | None, renditions: list[RenditionEntry]
+) -> tuple[Preview, VersionRow | None]:
+    """Give what is shown of its content, itself or what was made of it, and of which version."""
     if row is None:
-        return {"preview": NotShown("nothing has come to rest here yet"), "preview_of": None}
+        return NotShown("nothing has come to rest here yet"), None
     preview = _preview(visitor, row)
     if not isinstance(preview, NotShown):
-        return {"preview": preview, "preview_of": row}
+        return preview, row
     for one in renditions:
         if one.result is not None and one.result.version is not None:
             made = visitor.asker.ledger.versions.get(one.result.version)
             shown = None if made is None else _preview(visitor, made)
             if shown is not None and not isinstance(shown, NotShown):
-                return {"preview": shown, "preview_of": made}
-    return {"preview": preview, "preview_of": row}
+                return shown, made
+    return preview, row
 
 
 def _preview(visitor: Visitor, row: VersionRow) -> Preview:

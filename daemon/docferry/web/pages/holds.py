@@ -18,7 +18,7 @@ _PAGE = 200
 
 
 @router.get("/holds")
-def holds(visitor: Viewer, is_all: Annotated[bool, Query(alias="all")] = False) -> Response:
+def holds(visitor: Viewer, *, is_all: Annotated[bool, Query(alias="all")] = False) -> Response:
     found = decisions.holds(visitor.asker.ledger, visitor.asker.caller.mirrors, is_all=is_all)
     return visitor.page("holds.html", holds=found[::-1], is_all=is_all)
 
@@ -44,21 +44,19 @@ def hold(
 
 @router.post("/holds/{hold}/approve")
 def approve(
-    visitor: SendingOperator, hold: int, is_sure: Annotated[bool, Form(alias="sure")] = False
+    visitor: SendingOperator, hold: int, *, is_sure: Annotated[bool, Form(alias="sure")] = False
 ) -> Response:
     return _decided(visitor, hold, HoldState.APPROVED, is_sure=is_sure)
 
 
 @router.post("/holds/{hold}/discard")
 def discard(
-    visitor: SendingOperator, hold: int, is_sure: Annotated[bool, Form(alias="sure")] = False
+    visitor: SendingOperator, hold: int, *, is_sure: Annotated[bool, Form(alias="sure")] = False
 ) -> Response:
     return _decided(visitor, hold, HoldState.DISCARDED, is_sure=is_sure)
 
 
-def _decided(
-    visitor: SendingOperator, hold: int, state: HoldState, *, is_sure: bool
-) -> Response:
+def _decided(visitor: SendingOperator, hold: int, state: HoldState, *, is_sure: bool) -> Response:
     asker = visitor.asker
     if not is_sure:
         found = decisions.hold_named(asker.ledger, asker.caller.mirrors, hold)

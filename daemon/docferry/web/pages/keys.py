@@ -62,9 +62,7 @@ def ask_to_revoke(visitor: Admin, key: str) -> Response:
 @router.post("/keys/{key}/revoke")
 def revoke(visitor: SendingAdmin, key: str) -> Response:
     asker = visitor.asker
-    gone = keys.revoke(
-        asker.ledger, asker.config, key, visitor.desk.now(), by=asker.caller.key
-    )
+    gone = keys.revoke(asker.ledger, asker.config, key, visitor.desk.now(), by=asker.caller.key)
     return visitor.back("/keys", f"The key {gone.name} counts no more")
 
 

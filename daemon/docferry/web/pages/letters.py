@@ -47,6 +47,7 @@ def replay(visitor: SendingOperator, chosen: _Chosen = None) -> RedirectResponse
 def discard(
     visitor: SendingOperator,
     chosen: _Chosen = None,
+    *,
     is_sure: Annotated[bool, Form(alias="sure")] = False,
 ) -> Response:
     if chosen and not is_sure:

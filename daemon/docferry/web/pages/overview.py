@@ -58,7 +58,9 @@ def overview(
         "overview.html",
         report=report,
         headline=headline(report, len(holds) + len(report.dead_letters) + len(conflicts)),
-        mirrors=[(each, mark_of(each, is_running=report.pid is not None)) for each in report.mirrors],
+        mirrors=[
+            (each, mark_of(each, is_running=report.pid is not None)) for each in report.mirrors
+        ],
         holds=holds,
         letters=report.dead_letters,
         conflicts=conflicts,

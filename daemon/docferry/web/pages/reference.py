@@ -215,7 +215,8 @@ class _Reader:
                 return schema.get("minimum", 0)
             case "boolean":
                 return True
-        return None
+            case _:
+                return None
 
 
 def _ref(schema: Mapping[str, Any]) -> str | None:

@@ -87,7 +87,7 @@ def lasted(span: timedelta) -> str:
 def size(size_bytes: int | None) -> Markup:
     """Give a size with a unit people know, with the bytes behind it."""
     if size_bytes is None:
-        return Markup('<span class="quiet">–</span>')
+        return Markup('<span class="quiet">-</span>')
     return Markup('<data value="{}" title="{} bytes">{}</data>').format(
         size_bytes, f"{size_bytes:,}".replace(",", " "), short_size(size_bytes)
     )
