@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from docferry.app.files import FileEntry, FilesWanted, Identifier, find, list_files
-from docferry.core.standing import LISTED, Order, Standing
-from docferry.errors import ConflictError, NotFoundError
+from docferry.app.files import (
+    FileEntry,
+    FilePage,
+    FilesWanted,
+    Identifier,
+    find,
+    list_files,
+)
+from docferry.core.standing import LISTED, UNUSUAL, Order, Standing
+from docferry.errors import ConflictError, NotFoundError, UserError
 from docferry.web.pages.visit import Viewer, Visitor
 
 router = APIRouter()
@@ -60,9 +68,10 @@ def files(
     text: Annotated[str, Query(alias="q", max_length=4096)] = "",
     standing: Annotated[Standing, Query(alias="state")] = Standing.AGREED,
     since: Annotated[str, Query(max_length=64)] = "",
-    order: Annotated[Order, Query(alias="sort")] = Order.NEWEST,
+    order: Annotated[Order | None, Query(alias="sort")] = None,
     cursor: Annotated[str | None, Query(max_length=20_000)] = None,
 ) -> Response:
+    order = order or (Order.PATH if standing in UNUSUAL else Order.NEWEST)
     search = Search(mirror, text, standing, since.strip(), order)
     asker = visitor.asker
     wanted = FilesWanted(
@@ -74,10 +83,12 @@ def files(
         limit=_PAGE,
         cursor=cursor,
     )
-    page = list_files(asker.config, asker.ledger, wanted, visitor.desk.now())
+    page, fault = _listed(visitor, wanted)
     return visitor.page(
         "files.html",
+        HTTPStatus.UNPROCESSABLE_ENTITY if fault else HTTPStatus.OK,
         search=search,
+        fault=fault,
         items=page.items,
         named=_named(visitor, wanted) if cursor is None else None,
         following=None if page.next is None else search.address(cursor=page.next),
@@ -86,6 +97,15 @@ def files(
         orders=Order,
         mirrors=asker.mirrors,
     )
+
+
+def _listed(visitor: Visitor, wanted: FilesWanted) -> tuple[FilePage, str | None]:
+    """Give the page; or an empty one, and what is wrong with what is looked for."""
+    asker = visitor.asker
+    try:
+        return list_files(asker.config, asker.ledger, wanted, visitor.desk.now()), None
+    except UserError as error:
+        return FilePage((), None), str(error)
 
 
 def newest(visitor: Visitor, most: int) -> tuple[FileEntry, ...]:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 
 from docferry.core.words import counted
 from docferry.web.pages import words
+from docferry.web.preview import rendered
 
 _HERE = Path(__file__).parents[1]
 ASSETS = _HERE / "assets"
@@ -65,6 +66,7 @@ def _environment() -> Environment:
         "size": words.size,
         "visible": words.visible,
         "visible_text": words.visible_text,
+        "markdown": rendered,
         "spelled": words.spelled,
         "number": words.number,
         "lasted": words.lasted,
@@ -89,7 +91,9 @@ def _facts(text: str) -> list[tuple[str, str]]:
         found = json.loads(text)
     except ValueError:
         return [("", text)]
-    return [(str(name), _short(value)) for name, value in found.items()]
+    return [
+        (str(name), _short(value)) for name, value in found.items() if value not in (None, "", [])
+    ]
 
 
 def _short(value: object) -> str:
