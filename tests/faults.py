@@ -17,13 +17,16 @@ from faults_confining import CONFINING
 from faults_converters import CONVERTERS
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_hints import HINTS
 from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
+from faults_keys import OF_KEYS
 from faults_leaving import LEAVING
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
+from faults_orders import OF_ORDERS
 from faults_packages import OF_PACKAGES
 from faults_parts import PARTS
 from faults_rebuilding import REBUILDING
@@ -54,6 +57,7 @@ FAULTS = (
     *INSPECTING,
     *RELOADING,
     *WAKING,
+    *HINTS,
     *OF_THE_WORKER,
     *SERVED,
     *CONFINING,
@@ -62,8 +66,10 @@ FAULTS = (
     *CANARIES,
     *PARTS,
     *OF_THE_AUDIT,
+    *OF_KEYS,
     *HOUSEKEEPING,
     *MONITORING,
     *OF_THE_SERVICE,
+    *OF_ORDERS,
     *OF_PACKAGES,
 )

@@ -4,111 +4,29 @@ from __future__ import annotations
 
 import os
 import pathlib
-import queue
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 from ulid import ULID
 
 from docferry.config import DropConfig
-from docferry.engine.drop import Destination, DropFolder, target_of
+from docferry.engine.drop import target_of
 from docferry.errors import StaleError
-from docferry.model import Attributes, FileState, Token
-from docferry.storage.base import Content
+from docferry.model import FileState, Token
 from docferry.storage.hand_over import HandOver
 from docferry.storage.local import LocalStorage
+from dropping import Drops, files_in, fresh
 from watching import PATIENCE_S, wait_until
 
 
 class Crash(BaseException):
     """The process is killed here."""
-
-
-class Drops:
-    """A drop folder and the mirror's folder that it feeds."""
-
-    def __init__(self, folder: pathlib.Path, mirror: pathlib.Path) -> None:
-        self.folder = folder
-        self.mirror = mirror
-        self.storage = LocalStorage(mirror)
-        self.storage.write_marker(b"{}")
-        self.placed: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.safe: set[str] = set()
-        self.left_out: set[str] = set()
-        self.versions: list[str] = []
-        self.before_placed: Callable[[str], None] = lambda path: None
-        self.trouble: str | None = None
-        self.problems: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-        self._running: list[DropFolder] = []
-
-    def start(
-        self,
-        *,
-        naming: Literal["path", "ulid"] = "path",
-        subfolder: str = "",
-        settle_s: float = 0.0,
-        step: Callable[[str], None] = lambda name: None,
-    ) -> DropFolder:
-        options = DropConfig("inbox", self.folder, "documents", subfolder, naming, settle_s)
-        destination = Destination(
-            self.storage,
-            lambda path: path not in self.left_out,
-            lambda path, token: path in self.safe,
-            self._replace,
-            self._on_placed,
-            self._on_problem,
-            lambda: self.trouble,
-        )
-        drop = DropFolder(options, destination, step=step)
-        self._running.append(drop)
-        drop.start()
-        return drop
-
-    def stop(self) -> None:
-        for drop in self._running:
-            assert drop.stop()
-        self._running.clear()
-
-    def wait_for(self, *targets: str) -> None:
-        missing = set(targets)
-        while missing:
-            missing.discard(self.placed.get(timeout=PATIENCE_S))
-
-    def wait_until_empty(self) -> None:
-        wait_until(lambda: not self.left())
-
-    def left(self) -> list[str]:
-        """The files in the drop folder, docferry's own included."""
-        return files_in(self.folder)
-
-    def mirrored(self) -> list[str]:
-        return [path for path in files_in(self.mirror) if not path.startswith(".docferry/")]
-
-    def _on_problem(self, path: str, problem: str | None) -> None:
-        self.problems.put((path, problem))
-
-    def _on_placed(self, path: str) -> None:
-        self.before_placed(path)
-        self.placed.put(path)
-
-    def _replace(self, path: str, content: Content, attributes: Attributes, token: Token) -> None:
-        self.versions.append(str(ULID()))
-        archive = Attributes(version=self.versions[-1])
-        self.storage.write(path, content, attributes, expect=token, archive=archive)
-
-
-def files_in(folder: pathlib.Path) -> list[str]:
-    return sorted(
-        os.path.relpath(pathlib.Path(above, name), folder)
-        for above, _, names in os.walk(folder)  # unlike rglob, it bears folders that vanish
-        for name in names
-    )
 
 
 @pytest.fixture
@@ -131,14 +49,6 @@ def drops(request: pytest.FixtureRequest) -> Drops:
     return drops
 
 
-def fresh(folder: pathlib.Path, mirror: pathlib.Path) -> Iterator[Drops]:
-    folder.mkdir()
-    mirror.mkdir()
-    drops = Drops(folder, mirror)
-    yield drops
-    drops.stop()
-
-
 # Moving.
 
 
@@ -152,39 +62,6 @@ def test_a_file_at_rest_is_moved_and_keeps_its_mtime(drops: Drops) -> None:
 
     assert (drops.mirror / "a.txt").read_text() == "text"
     assert (drops.mirror / "a.txt").stat().st_mtime_ns == 1_600_000_000_123_456_789
-
-
-def test_while_the_mirror_rests_nothing_is_moved_and_afterwards_all_is(drops: Drops) -> None:
-    drops.trouble = "mirror documents is paused by anna"
-    (drops.folder / "a").write_text("a")
-    drops.start()
-    told = drops.problems.get(timeout=PATIENCE_S)
-    (drops.folder / "b").write_text("b")
-    drops.trouble = None
-    drops.wait_for("a", "b")
-    mended = drops.problems.get(timeout=PATIENCE_S)
-
-    assert told == ("", "mirror documents is paused by anna")
-    assert mended == ("", None)
-
-
-def test_a_pause_while_files_are_moved_leaves_the_rest_where_they_are(drops: Drops) -> None:
-    paths = [str(number) for number in range(20)]
-    for path in paths:
-        (drops.folder / path).write_text(path)
-
-    def rest(path: str) -> None:
-        drops.trouble = "mirror documents is paused by anna"
-
-    drops.before_placed = rest
-    drops.start()
-    drops.problems.get(timeout=PATIENCE_S)
-    moved = drops.mirrored()
-    drops.before_placed, drops.trouble = (lambda path: None), None
-    drops.wait_for(*paths)
-
-    assert len(moved) == 1
-    assert sorted(drops.mirrored()) == sorted(paths)
 
 
 def test_files_that_were_there_before_the_start_are_taken(drops: Drops) -> None:
@@ -340,6 +217,7 @@ def test_an_unreadable_file_is_reported_until_it_can_be_read(tmp_path: pathlib.P
 import pathlib, sys
 from docferry.config import DropConfig
 from docferry.engine.drop import *
+from dropping import Drops, files_in, fresh
 from watching import wait_until
 
 base = pathlib.Path(sys.argv[1])

@@ -144,12 +144,12 @@ class Halt:
 
 
 def halted(mirror: Mirror, number: int) -> Halt:
-    """Have so many files go up, and all threads wait in the middle of the first ones."""
+    """Have so many files go up, and as many threads as there are wait in the middle of it."""
     mirror.remote.step = halt = Halt()
     for each in range(number):
         (mirror.root / f"{each:03d}").write_bytes(b"%d" % each)
     mirror.loop.request(Run.FULL)
-    halt.wait_for(THREADS)
+    halt.wait_for(min(number, THREADS))
     return halt
 
 
@@ -221,7 +221,29 @@ def test_what_people_asked_for_and_decided_waits_for_the_end_of_the_pause(
     assert state.state is RequestState.OPEN
 
 
-def test_a_side_that_was_away_before_the_pause_is_asked_at_once_after_it(
+def test_a_deletion_that_waited_for_its_turn_is_found_again_after_the_pause(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    (mirror.root / "gone").write_bytes(b"a")
+    mirror.start()
+    (mirror.root / "gone").unlink()
+    began_at = mirror.loop.facts.last_full_at
+    halt = halted(mirror, 1)  # so it is parked: what still moves may be the same file, renamed
+    wait_for(lambda: mirror.loop.facts.last_full_at != began_at)
+
+    pause(mirror)
+    halt.may_go_on.set()
+    wait_for(lambda: mirror.health is MirrorHealth.PAUSED and mirror.loop.done == 2)
+    there = "gone" in mirror.remote.contents
+    resume(mirror)
+    wait_for(lambda: in_step(mirror))
+
+    assert there
+    assert "gone" not in mirror.remote.contents
+
+
+def test_a_side_that_was_away_before_the_pause_is_asked_after_it(
     new_mirror: Callable[..., Mirror],
 ) -> None:
     mirror = new_mirror()

@@ -11,10 +11,9 @@ import pytest
 
 from commands import held
 from conversion_rows import dead, done, queued, running
-from docferry.app.figures import job_figures, mirror_figures, readiness
+from docferry.app.figures import job_figures, mirror_figures
 from docferry.app.report import FileReport, files, status, story
 from docferry.config import Config, ConvertConfig, MirrorConfig
-from docferry.core.canary import LATE_IN_A_ROW
 from docferry.core.patrol import Phase
 from docferry.engine.health import Facts
 from docferry.job import BreakerState, ConverterRow, Failure, JobState, Priority, QueueFigures
@@ -72,12 +71,6 @@ class IdleLoop:
     facts = Facts()
     is_alive = True
     went_round_s = 0.0
-
-
-class LateBird:
-    """A canary, some in a row of which were late."""
-
-    late = 0
 
 
 def kept_both(path: str, copy_path: str) -> Outcome:
@@ -160,19 +153,6 @@ def test_a_pause_is_told_with_its_age(ledger: Ledger) -> None:
 
     assert figures["docs"].paused_since == NOW
     assert figures["notes"].paused_since is None
-
-
-@pytest.mark.parametrize("late", [0, LATE_IN_A_ROW])
-def test_a_mirror_that_is_to_rest_is_ready_though_it_has_not_run_and_a_canary_was_late(
-    late: int,
-) -> None:
-    loop, bird = IdleLoop(), LateBird()
-    loop.facts = Facts(MirrorHealth.PAUSED, "paused by anna")
-    bird.late = late
-
-    found = readiness({"docs": loop}, {"docs": bird})["docs"]
-
-    assert (found.is_ready, found.reason) == (True, "paused by anna")
 
 
 def test_a_configured_mirror_that_never_ran_is_not_in_step(config: Config, ledger: Ledger) -> None:

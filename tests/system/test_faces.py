@@ -111,3 +111,38 @@ def test_a_reload_changes_the_address(site: Site, daemon: Daemon) -> None:
 
     wait_for(socket_path.exists)
     wait_for(lambda: is_served(site))
+
+
+def test_with_a_certificate_it_speaks_tls_alone(site: Site) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\ntls_cert = "{made.certificate}"\ntls_key = "{made.key}"\n')
+    with site.running():
+        url = f"127.0.0.1:{site.api_port}/healthz"
+
+        said = requests.get(f"https://{url}", verify=str(made.ca), timeout=10)
+
+        assert said.json() == {"alive": True}
+
+
+@pytest.mark.parametrize(("present", "missing"), [("tls_cert", "tls_key"), ("tls_key", "tls_cert")])
+def test_half_a_certificate_is_refused(site: Site, present: str, missing: str) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\n{present} = "{made.certificate}"\n')
+
+    said = site.ended("check")
+
+    assert said.returncode == 2
+    assert f"api.{missing}" in said.stderr
+
+
+def test_check_tells_of_a_key_that_is_of_another_certificate(site: Site) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\ntls_cert = "{made.ca}"\ntls_key = "{made.key}"\n')
+
+    assert "do not go together" in site.ended("check").stdout
+
+
+def test_check_warns_of_an_api_that_anybody_can_listen_to(site: Site) -> None:
+    site.configure(more='[api]\nhost = "0.0.0.0"\n')
+
+    assert "listens on 0.0.0.0 without TLS" in site.ended("check").stdout

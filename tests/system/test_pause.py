@@ -39,6 +39,12 @@ def let_time_pass(daemon: Daemon) -> None:
         daemon.wait_for(lambda since=before: looks(daemon) > since)  # type: ignore[misc]
 
 
+def let_canaries_fly(daemon: Daemon) -> None:
+    """Wait until those of the other mirror came back: so one of this would be late by now."""
+    flown = len(daemon.events("canary.back"))
+    daemon.wait_for(lambda: len(daemon.events("canary.back")) >= flown + 3)
+
+
 def ordered(site: Site, *words: str) -> None:
     said = site.asked("mirrors", *words)
     assert said.returncode == 0, said.stdout + said.stderr
@@ -59,7 +65,7 @@ def test_what_comes_to_a_paused_mirror_waits_until_it_is_resumed(new_site: NewSi
         (inbox / "dropped.bin").write_bytes(b"dropped")
         notes.write("a.txt", b"to be converted")
         daemon.wait_for(lambda: notes.get("a.txt") is not None)
-        let_time_pass(daemon)
+        let_canaries_fly(daemon)
         mirror = daemon.readiness()["docs"]
         held = {key: docs.get(key) for key in ("here.bin", "old.bin", "made/a.md")}
         was_dropped = (inbox / "dropped.bin").exists()

@@ -17,6 +17,7 @@ from docferry.config import (
     ConverterKind,
     DropConfig,
     MirrorConfig,
+    SqsConfig,
     StoreConfig,
     load,
 )
@@ -67,17 +68,26 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
         options={"quality": "high", "pages": 10, "draft": False},
         client_certificate=certificate,
     )
+    assert full.queues == {
+        "events": SqsConfig(
+            "events",
+            "main",
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/documents",
+        )
+    }
     assert full.credentials_dir == tmp_path
     assert full.log_file == pathlib.Path("/var/log/docferry/docferry.log")
     assert full.audit_path == pathlib.Path("/var/log/docferry/audit.jsonl")
     assert shipped.audit_path == shipped.state_dir / "audit.jsonl"
     full = replace(full, credentials_dir=None, log_file=None, audit_file=None)
     full = replace(full, api_socket=None, api_tls_cert=None, api_tls_key=None)
+    full = replace(full, queues={})
     assert replace(full, drops={}, converts=(), converters=shipped.converters) == shipped
 
 
 @pytest.mark.parametrize(
-    "options", [Config, StoreConfig, MirrorConfig, DropConfig, ConverterConfig, ConvertConfig]
+    "options",
+    [Config, StoreConfig, MirrorConfig, DropConfig, SqsConfig, ConverterConfig, ConvertConfig],
 )
 def test_the_example_shows_every_key(options: type[Options]) -> None:
     shown = set(re.findall(r"^(\w+) = ", _uncommented(), flags=re.MULTILINE))

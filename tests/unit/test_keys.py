@@ -271,6 +271,7 @@ def test_a_use_is_new_once_a_minute_also_after_the_clock_was_put_back() -> None:
     assert not is_use_new(NOW, NOW)
     assert not is_use_new(NOW, NOW + NOTE_USE_EVERY - MINUTE / 60)
     assert is_use_new(NOW, NOW + NOTE_USE_EVERY)
+    assert not is_use_new(NOW + MINUTE / 60, NOW)  # of two at once, the later was quicker
     assert is_use_new(NOW + MINUTE, NOW)
 
 

@@ -168,12 +168,12 @@ class Faces:
         self._woken.clear()
 
 
-def require_addresses(config: Config) -> None:
+def require_port(host: str, port: int) -> None:
     """
     Raises:
-        UserError: The address, the port or the socket of the API cannot be had.
+        UserError: The API cannot listen there.
     """
-    _close(_listen(config))
+    _tcp(host, port).close()
 
 
 def _is_wanted(config: Config) -> bool:

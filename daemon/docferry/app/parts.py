@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from docferry.app.conversion import Conversions
 from docferry.app.disks import Disks
 from docferry.app.drops import Drop
+from docferry.app.hints import Followed
 from docferry.app.one_mirror import Common, OneMirror, StoreThreads
+from docferry.app.queue_readers import QueueReaders
 from docferry.app.running import Running
 from docferry.app.sides import Clock, Sides, UlidSource
 from docferry.config import Config
@@ -19,6 +21,7 @@ from docferry.engine.timers import Timers
 from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
+from docferry.model import Key, Path
 
 log = get_logger(__name__)
 
@@ -58,6 +61,8 @@ class Parts:
         )
         self._mirrors = Running[OneMirror]()
         self._drops = Running[Drop]()
+        self.hints = Followed(lambda: self._config, self.loops, self._aliases_of)
+        self._queues = QueueReaders(self.hints)
         self.threads = Running[StoreThreads]()
         self._ending: list[OneMirror | Drop] = []
         self._retired: list[Conversions] = []
@@ -96,6 +101,7 @@ class Parts:
             self.conversions.start_timers(self._timers)
         for mirror in self._mirrors.values():
             mirror.start(self._timers)
+        self._queues.start(self._config)
         self._drops_to_come = list(self._config.drops)
         self.go_on()
 
@@ -116,6 +122,7 @@ class Parts:
         self._drops_to_come = [name for name in dict.fromkeys(coming) if name in config.drops]
         if changes.rules.facts or self.conversions.are_some_broken:
             self._are_rules_to_come = True
+        self._queues.change(config, changes.queues)
         for name in changes.drops.end:
             self._end_drop(name, is_gone=name in changes.drops.go)
         for name in changes.mirrors.end:
@@ -171,6 +178,7 @@ class Parts:
 
     def begin_stop(self) -> None:
         """Let all begin nothing more: none of them need wait for the end of the others."""
+        self._queues.begin_stop()
         for mirror in self._mirrors.values():
             mirror.begin_stop()
 
@@ -185,6 +193,10 @@ class Parts:
             threads.shutdown()
 
     # How.
+
+    def _aliases_of(self, mirror: str) -> Mapping[Key, Path]:
+        sides = self.sides.get(mirror)
+        return {} if sides is None else sides.aliases
 
     def _build(self, name: str) -> OneMirror:
         store = self._config.mirrors[name].store

@@ -161,6 +161,11 @@ def _tell_good() -> None:
 
 def _facts(found: Changes) -> dict[str, object]:
     """What there is to be said."""
-    kinds = {"mirrors": found.mirrors, "drops": found.drops, "rules": found.rules}
+    kinds = {
+        "mirrors": found.mirrors,
+        "drops": found.drops,
+        "queues": found.queues,
+        "rules": found.rules,
+    }
     facts: dict[str, object] = {kind: named.facts for kind, named in kinds.items() if named.facts}
     return facts | ({"new_keys_of": found.keys} if found.keys else {})

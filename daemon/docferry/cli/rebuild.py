@@ -70,7 +70,7 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
             line(
                 f"{path} differed in the folder, which is kept beside it as {copy}", colour="yellow"
             )
-        line("API keys are in no bucket: the API waits for new ones, docferry keys create")
+        line("API keys are in no bucket: those of before do not count, docferry keys create")
         line("every folder is as its bucket" if is_in_step else "not all is in step: see status")
     is_whole = all(one.result is not None and not one.result.lost_count for one in done.mirrors)
     sys.exit(0 if is_in_step and is_whole else EXIT_TROUBLE)

@@ -27,6 +27,7 @@ from docferry.config.options import (
     DropConfig,
     MirrorConfig,
     SecretStr,
+    SqsConfig,
     StoreConfig,
 )
 from docferry.config.source import Reading, Source
@@ -45,6 +46,7 @@ __all__ = [
     "Reading",
     "SecretStr",
     "Source",
+    "SqsConfig",
     "StoreConfig",
     "config_path",
     "load",

@@ -19,6 +19,7 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     """Check what holds between the tables. Values that are faulty already are passed over."""
     faults += _dangling(tables, "mirror", "store", "store", refers_to="store")
     faults += _dangling(tables, "drop", "into", "into", refers_to="mirror")
+    faults += _dangling(tables, "sqs", "store", "store", refers_to="store")
     faults += _dangling(tables, "convert", "from", "from_mirror", refers_to="mirror")
     faults += _dangling(tables, "convert", "to", "to_mirror", refers_to="mirror")
     faults += _stuck(tables, "drop", "into", "into")
@@ -26,6 +27,14 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     faults += _canaries_that_cannot_fly(tables)
     faults += _overlapping_folders(tables)
     faults += _overlapping_prefixes(tables)
+    faults += _half_a_certificate(tables[0])
+
+
+def _half_a_certificate(top: Table) -> Iterator[Fault]:
+    cert, key = (top.get(name, pathlib.Path) for name in ("api_tls_cert", "api_tls_key"))
+    if (cert is None) != (key is None):
+        missing = "api.tls_cert" if cert is None else "api.tls_key"
+        yield Fault(missing, "is missing", "both tls_cert and tls_key, or none of them")
 
 
 def _dangling(

@@ -14,17 +14,21 @@ from docferry.config.options import (
     DropConfig,
     Key,
     MirrorConfig,
+    SqsConfig,
     StoreConfig,
 )
 from docferry.config.values import NAME, Wrong
 
 T = TypeVar("T")
-Options = Config | StoreConfig | MirrorConfig | DropConfig | ConverterConfig | ConvertConfig
+Options = (
+    Config | StoreConfig | MirrorConfig | DropConfig | SqsConfig | ConverterConfig | ConvertConfig
+)
 
 _NAMED: Mapping[str, type[Options]] = {
     "store": StoreConfig,
     "mirror": MirrorConfig,
     "drop": DropConfig,
+    "sqs": SqsConfig,
     "converter": ConverterConfig,
 }
 _GROUPS = ("metrics", "api", "log", "audit")  # tables that only group keys of the whole
@@ -91,7 +95,9 @@ class Table:
                 f"a file {self.name}.secret in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
             )
         if key.casefold().endswith(_SECRET_ENDS):
-            return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
+            is_of_store = self.section not in ("", "sqs")  # a queue is read with its store's keys
+            store = self.name if is_of_store else str(self.values.get("store", "STORE"))
+            return secret_fault(self.key_of(key), store=store, key=key)
         right = self._elsewhere(key)
         if right is None:
             right = did_you_mean(key, known if self.section else known.union(_SECTIONS))

@@ -80,4 +80,4 @@ def source_of(address: str) -> str:
 
 
 def _is_lately(at: datetime, now: datetime) -> bool:
-    return at <= now < at + EVERY  # not, where the clock was put back: else silence until then
+    return abs(now - at) < EVERY  # not, where the clock was put back: else silence until then

@@ -241,8 +241,12 @@ def stamp_of(kept: Hash) -> str:
 
 
 def is_use_new(noted_at: datetime | None, now: datetime) -> bool:
-    """Say whether a use is to be written down. A clock that was put back hides none for long."""
-    return noted_at is None or not noted_at <= now < noted_at + NOTE_USE_EVERY
+    """
+    Say whether a use is to be written down.
+
+    Of two at once the earlier may come later; a clock that was put back further hides none.
+    """
+    return noted_at is None or abs(now - noted_at) >= NOTE_USE_EVERY
 
 
 def unknown_in(mirrors: Mirrors, configured: Collection[str]) -> list[str]:

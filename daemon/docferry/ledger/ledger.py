@@ -22,6 +22,7 @@ from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
+from docferry.ledger.events import Events
 from docferry.ledger.files import Files
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
@@ -90,6 +91,7 @@ class Ledger:
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
+        self.events = Events(database)
         self.waits = RetentionWaits(database)
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)

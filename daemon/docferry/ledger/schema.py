@@ -369,6 +369,15 @@ alias = _table(
     Column("path", Text),
 )
 
+#: What happened lately, for who looks on: see `ledger.events`. Triggers add to it.
+event = _table(
+    "event",
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text),
+    Column("mirror", Text),
+    Column("ref", Text),
+)
+
 #: What was changed, by whom: see `core.audit`. Only ever added to.
 audit = _table(
     "audit",

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, keys, whoami
+from docferry.web import events, health, keys, mirrors, notifications, overview, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
@@ -20,7 +20,11 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    events.router,
     keys.router,
+    mirrors.router,
+    notifications.router,
+    overview.router,
     whoami.router,
 )
 

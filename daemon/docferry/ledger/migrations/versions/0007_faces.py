@@ -18,6 +18,7 @@ def upgrade() -> None:
     _webhooks()
     _answers()
     _lists_of_jobs()
+    _events()
 
 
 def _keys() -> None:
@@ -208,3 +209,44 @@ def _lists_of_jobs() -> None:
     # ones, however many there are. Below a folder: by their paths.
     op.create_index("job_groups", "job", ["mirror", "rule", "state", "id"])
     op.create_index("job_paths", "job", ["mirror", "path", "id", "rule", "state"])
+
+
+def _events() -> None:
+    # What a page shows that is open while things change. The database notes it itself, in the
+    # transaction of the change, whoever makes it, so that nothing is missed between two looks;
+    # and only by number, so that nothing of a document stays here when it is erased.
+    op.create_table(
+        "event",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("mirror", TEXT, nullable=False),
+        sa.Column("ref", TEXT, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.execute(
+        "CREATE TRIGGER event_kept AFTER INSERT ON event WHEN new.id % 1000 = 0 BEGIN "
+        "DELETE FROM event WHERE id <= new.id - 20000; END"
+    )
+    _note("file", "INSERT ON history", "1", "new.mirror", "new.id")
+    _note("job", "INSERT ON job", "1", "new.mirror", "new.id")
+    changed = "new.state IS NOT old.state OR new.stage IS NOT old.stage"
+    _note("job", "UPDATE OF state, stage ON job", changed, "new.mirror", "new.id")
+    _note("hold", "INSERT ON hold", "1", "new.mirror", "new.id")
+    _note("hold", "UPDATE ON hold", "1", "new.mirror", "new.id")
+    _note("mirror", "INSERT ON mirror", "1", "new.name", "new.name")
+    changed = "new.health IS NOT old.health OR new.reason IS NOT old.reason"
+    _note("mirror", "UPDATE OF health, reason ON mirror", changed, "new.name", "new.name")
+    _note("problem", "INSERT ON problem", "1", "new.mirror", "new.mirror")
+    _note("problem", "DELETE ON problem", "1", "old.mirror", "old.mirror")
+    _note("conflict", "INSERT ON conflict", "1", "new.mirror", "new.id")
+    _note("conflict", "UPDATE ON conflict", "1", "new.mirror", "new.id")
+    _note("request", "INSERT ON request", "1", "new.mirror", "new.id")
+    _note("request", "UPDATE OF state ON request", "1", "new.mirror", "new.id")
+
+
+def _note(kind: str, change: str, when: str, mirror: str, ref: str) -> None:
+    name = f"event_{kind}_{change.split()[0].lower()}"
+    op.execute(
+        f"CREATE TRIGGER {name} AFTER {change} WHEN {when} BEGIN "
+        f"INSERT INTO event (kind, mirror, ref) VALUES ('{kind}', {mirror}, {ref}); END"
+    )
