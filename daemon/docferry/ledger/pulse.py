@@ -1,16 +1,15 @@
-"""Whether anything has changed, and what travelled, by looks that cost next to nothing."""
+"""What travelled, and what waits to: by looks that cost next to nothing, however often."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import String, cast, func, null, select, type_coerce
+from sqlalchemy import String, cast, func, select, type_coerce
 
 from docferry.ledger.database import Database
-from docferry.ledger.schema import conflict, history, hold, mirror, problem, request, tally
+from docferry.ledger.schema import history, mirror
 
 _MINUTE_CHARS = len("2026-11-23T22:41")
 _AT_ONCE = 5000  # rows of the history
@@ -38,11 +37,6 @@ class Pulse:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def sign(self) -> tuple[object, ...]:
-        """Give what is another value once anything has changed that a page would show."""
-        with self._database.reading() as tx:
-            return tuple(tuple(map(tuple, tx.tuples(query))) for query in _SIGNS)
-
     def last(self) -> int:
         """Give the number of the last row of the history; 0: there is none."""
         with self._database.reading() as tx:
@@ -69,12 +63,3 @@ _MINUTE = func.substr(cast(type_coerce(history.c.at, String), String), 1, _MINUT
 _TRAVELLED = select(
     history.c.mirror, _MINUTE, func.count(), func.coalesce(func.sum(history.c.moved_bytes), 0)
 ).group_by(history.c.mirror, _MINUTE)
-_SIGNS: tuple[Any, ...] = (
-    select(func.max(history.c.id)),
-    select(func.max(problem.c.since), func.count()).select_from(problem),
-    select(mirror.c.name, mirror.c.health, mirror.c.reason, mirror.c.dirty, mirror.c.progress),
-    select(tally.c.key, tally.c.rows).where(tally.c.of == "job"),
-    select(hold.c.state, func.count(), func.sum(hold.c.count)).group_by(hold.c.state),
-    select(func.count()).where(conflict.c.settled_at.is_(null())),
-    select(request.c.state, func.count()).group_by(request.c.state),
-)

@@ -5,41 +5,47 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from docferry.web.desk import Desk
+from docferry.web.asker import Asker
+from docferry.web.feed import MissedError
 from docferry.web.pages.visit import Viewer
-from docferry.web.pulse import Pulse
 
 router = APIRouter()
 
-#: A line now and then, so that nobody on the way takes the stream for dead.
-_BEAT_S = 15.0
-#: Not more often: each change makes every open page ask anew.
-_AT_MOST_EVERY_S = 0.5
 #: Then the page connects again, and is asked again who it is.
 _LASTS_S = 600.0
+_CHANGED = b"event: changed\ndata: \n\n"
 
 
 @router.get("/live")
-async def live(visitor: Viewer, request: Request) -> StreamingResponse:
-    stream = _stream(request.app.state.pulse, visitor.desk)
+async def live(visitor: Viewer) -> StreamingResponse:
+    visitor.desk.feed.require_room()
     return StreamingResponse(
-        stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        _stream(visitor.asker),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},  # nginx would keep them until there are many
     )
 
 
-async def _stream(pulse: Pulse, desk: Desk) -> AsyncIterator[bytes]:
-    ends_s = asyncio.get_running_loop().time() + _LASTS_S
-    with pulse.listening() as changed:
-        yield b"retry: 2000\n\n"
-        while not desk.is_ending.is_set() and asyncio.get_running_loop().time() < ends_s:
+async def _stream(asker: Asker) -> AsyncIterator[bytes]:
+    clock = asyncio.get_running_loop().time
+    feed, ends_s = asker.desk.feed, clock() + _LASTS_S
+    yield b"retry: 2000\n\n"
+    with feed.listening() as listener:
+        await run_in_threadpool(feed.look)
+        yield _CHANGED  # whatever came since the page was made
+        while not asker.desk.is_ending.is_set() and clock() < ends_s:
             try:
-                await asyncio.wait_for(changed.wait(), _BEAT_S)
-            except TimeoutError:
+                found = await listener.get(feed.beat_s)
+            except MissedError:
+                yield _CHANGED
+                return
+            if any(asker.sees(event.mirror) for event in found):
+                yield _CHANGED
+            elif not await run_in_threadpool(asker.still_counts):
+                return
+            else:
                 yield b": still here\n\n"
-                continue
-            changed.clear()
-            yield b"event: changed\ndata: \n\n"
-            await asyncio.sleep(_AT_MOST_EVERY_S)

@@ -208,7 +208,7 @@ def _by_session(
         sessions.end(session)
         return None, None
     found = verdict.identity
-    return session, Caller(found.actor, found.role, found.mirrors, found)
+    return session, Caller(found.actor, found.role, found.mirrors, found, verdict.stamp)
 
 
 def _by_machine(request: Request, desk: Desk) -> Caller:
