@@ -21,8 +21,8 @@ def visible(text: object) -> Markup:
     In an isolate of its own, so that no name changes how its neighbours are read; and a line may
     be broken after each folder.
     """
-    shown = _shown(str(text), "").replace("/", Markup("/<wbr>"))
-    return Markup("<bdi>{}</bdi>").format(shown)
+    parts = (_shown(part, "") for part in str(text).split("/"))
+    return Markup("<bdi>{}</bdi>").format(Markup("/<wbr>").join(parts))
 
 
 def visible_text(text: str) -> Markup:
