@@ -305,6 +305,7 @@ def test_all_that_is_new_goes_on_where_a_part_ended(desk: Desk, ledger: Ledger) 
     second = process_new(desk.loaded, ledger, ["docs"], None, NOW, first.cursor)
 
     assert [len(first.jobs), len(second.jobs), second.cursor] == [MOST_AT_ONCE, 200, None]
+    assert [first.files, second.files] == [MOST_AT_ONCE, 200]  # none is looked at twice
 
 
 def test_a_cursor_of_something_else_is_refused(desk: Desk, ledger: Ledger) -> None:

@@ -50,9 +50,11 @@ def test_times_of_an_earlier_attempt_are_no_steps_of_this_one(ledger: Ledger) ->
     job = done(ledger, "a.docx", "a.md")
     again = replace(job, state=JobState.RUNNING, run_at=NOW + MINUTE, claimed_at=NOW + 2 * MINUTE)
     waiting = replace(job, state=JobState.QUEUED, run_at=NOW + MINUTE)
+    late = replace(waiting, state=JobState.DEAD, finished_at=NOW + 2 * MINUTE)
 
     assert told(again) == [("queued", 60), ("downloading", 120)]
     assert told(waiting) == [("queued", 60)]
+    assert told(late) == [("queued", 60), ("dead", 120)]
 
 
 def test_one_that_waits_to_be_tried_again_says_why(ledger: Ledger) -> None:

@@ -36,12 +36,15 @@ class Letters:
     """
     Which dead letters are meant: those that are named, or else those that are *which*.
 
-    mirrors: whose documents' may be meant.
+    mirrors: whose documents' may be meant; None: of all.
     """
 
-    mirrors: Collection[str]
+    mirrors: Collection[str] | None
     ids: Sequence[Ulid] = ()
     which: Which = ANY
+
+    def takes(self, mirror: str) -> bool:
+        return self.mirrors is None or mirror in self.mirrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,15 @@ def require_few(identifiers: Sequence[str]) -> None:
         raise UserError(f"{len(identifiers)} are named, and {MOST_AT_ONCE} may be")
 
 
+def require_clear(ids: Sequence[Ulid], which: Which, *, is_all: bool) -> None:
+    """
+    Raises:
+        UserError: It is not clear which letters are meant: in one way, and one only.
+    """
+    if bool(ids) == (is_all or not which.is_any):
+        raise UserError("which letters? Either `ids`, or what they have in common, or `all`")
+
+
 def _decide(ledger: Ledger, meant: Letters, decide: Callable[[Sequence[JobRow]], Decided]) -> Done:
     require_few(meant.ids)
     jobs, left, is_more = _named(ledger, meant) if meant.ids else _chosen(ledger, meant)
@@ -96,7 +108,7 @@ def _decide(ledger: Ledger, meant: Letters, decide: Callable[[Sequence[JobRow]],
 
 def _named(ledger: Ledger, meant: Letters) -> tuple[list[JobRow], dict[Ulid, str], bool]:
     wanted = [*dict.fromkeys(one.upper() for one in meant.ids)]
-    rows = {row.id: row for row in ledger.job_pages.some(wanted) if row.mirror in meant.mirrors}
+    rows = {row.id: row for row in ledger.job_pages.some(wanted) if meant.takes(row.mirror)}
     left = {one: "there is no such job" for one in wanted if one not in rows} | {
         row.id: f"it is no dead letter: it is {row.state}"
         for row in rows.values()
@@ -106,5 +118,5 @@ def _named(ledger: Ledger, meant: Letters) -> tuple[list[JobRow], dict[Ulid, str
 
 
 def _chosen(ledger: Ledger, meant: Letters) -> tuple[list[JobRow], dict[Ulid, str], bool]:
-    found = [job for job in letters(ledger, meant.which) if job.mirror in meant.mirrors]
+    found = [job for job in letters(ledger, meant.which) if meant.takes(job.mirror)]
     return found[:MOST_AT_ONCE], {}, len(found) > MOST_AT_ONCE

@@ -108,8 +108,8 @@ def wanted(
         UserError: There is no such thing, or no such rule.
     """
     found = _documents(config, ledger, what, mirror)
-    is_one = isinstance(found, tuple)
-    return Callers(config, rule).wanted(found, at, is_meant=rule is not None and is_one)
+    is_meant = rule is not None and isinstance(found, tuple)
+    return Callers(config, rule).wanted(found, at, is_meant=is_meant)
 
 
 def ask(ledger: Ledger, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:

@@ -17,6 +17,8 @@ from docferry.ledger.conflicts import ConflictRow
 from docferry.ledger.requests import NewRequest
 from docferry.model import HoldState, Path, RequestKind, RequestState, Ulid
 
+_MOST_DIGITS = 18  # of a number that the ledger can hold
+
 #: Whose holds and conflicts may be seen; None: of all, also of those not configured any more.
 Mirrors: TypeAlias = Collection[str] | None
 
@@ -71,13 +73,18 @@ def held(ledger: Ledger, hold: HoldRow, after: str, most: int) -> list[HeldItem]
         after: The key of the last one of the page before; "": this is the first.
     """
     if hold.kind == "rewind":
-        rows = ledger.requests.in_hold(hold.id, most, int(after or 0))
+        rows = ledger.requests.in_hold(hold.id, most, number_in(after))
         return [
             HeldItem(row.kind.value, row.path, str(row.id), row.version, row.state, row.note)
             for row in rows
         ]
     items = ledger.holds.items(hold.id, most, after=after)
     return [HeldItem(kind_of(item), item.path, item.path) for item in items]
+
+
+def number_in(key: str) -> int:
+    """Read the number of a row out of a key that a stranger may have made; 0: it is none."""
+    return int(key) if key.isdecimal() and len(key) <= _MOST_DIGITS else 0
 
 
 def decide(ledger: Ledger, mirrors: Mirrors, hold: int, state: HoldState, at: datetime) -> HoldRow:

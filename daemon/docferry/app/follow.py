@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path as FolderPath
 
@@ -113,6 +113,14 @@ def await_document(
             raise NotFoundError(
                 f"the folder has {identifier!r}, and docferry has not taken it in: {looks.why}"
             )
+
+
+def look(ledger: Ledger, job: JobRow) -> Followed:
+    """Give a job with when both sides had its result."""
+    followed = Followed(job.id, job)
+    if not followed.awaits_result:
+        return followed
+    return replace(followed, arrived_at=_arrived_at(ledger, job))
 
 
 def _look(ledger: Ledger, jobs: Sequence[Ulid], arrived: dict[Ulid, datetime]) -> list[Followed]:

@@ -93,7 +93,7 @@ class Audit:
             after = rows[-1].seq
 
     def newest(self, limit: int, *, before: int | None = None) -> list[AuditRow]:
-        """Give the last rows before that number, the newest first; None: the very last."""
+        """Give the last rows, the newest first; or the last ones before that number."""
         query = select(*(audit.c[name] for name in _COLUMNS)).order_by(audit.c.seq.desc())
         if before is not None:
             query = query.where(audit.c.seq < before)

@@ -66,6 +66,7 @@ class JobLetters:
         Args:
             converter: A chain is meant by all of its name, and by each of its converters.
             path: Any that has the content now: the letters are given with it.
+            ids: Only these; as many as one statement takes.
         """
         now_at = _path_of_now() if path is None else literal(path)
         others = [column for column in job.c if column is not job.c.path]
@@ -76,15 +77,12 @@ class JobLetters:
             where.append(job.c.failure == failure)
         if path is not None:
             where.append(_has_now(path))
+        if ids is not None:
+            where.append(job.c.id.in_(ids))
         query = select(now_at.label("path"), *others).where(*where)
         with self._database.reading() as tx:
             rows = tx.all(query.order_by(job.c.finished_at, job.c.id), JobRow)
-        return [
-            row
-            for row in rows
-            if (ids is None or row.id in ids)
-            and (converter is None or _uses(row.converter, (converter,)))
-        ]
+        return [row for row in rows if converter is None or _uses(row.converter, (converter,))]
 
     def replay(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
         """Queue dead or discarded letters again, with all their attempts; give those that were."""

@@ -110,24 +110,28 @@ class RequestLog:
 
     def some(
         self,
-        mirror: str | None,
+        mirrors: Collection[str] | None,
         limit: int | None,
         *,
         states: Sequence[RequestState] | None = None,
         newest_first: bool,
+        after: int | None = None,
     ) -> list[RequestRow]:
         """
-        Give the first ones, of one mirror or of all.
+        Give the first ones, of some mirrors or of all.
 
         Args:
             states: None: whatever came of them.
+            after: The last one that was given before; None: begin.
         """
         order = request.c.id.desc() if newest_first else request.c.id
         query = _ROW.order_by(order).limit(limit)
-        if mirror is not None:
-            query = query.where(request.c.mirror == mirror)
+        if mirrors is not None:
+            query = query.where(request.c.mirror.in_(mirrors))
         if states is not None:
             query = query.where(request.c.state.in_(states))
+        if after is not None:
+            query = query.where(request.c.id < after if newest_first else request.c.id > after)
         with self._database.reading() as tx:
             return tx.all(query, RequestRow)
 

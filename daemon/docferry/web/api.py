@@ -9,7 +9,22 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import events, health, keys, mirrors, notifications, overview, whoami
+from docferry.web import (
+    audit,
+    decisions,
+    events,
+    health,
+    jobs,
+    keys,
+    mirrors,
+    notifications,
+    overview,
+    process,
+    requests,
+    verify,
+    whoami,
+    why,
+)
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
@@ -20,12 +35,19 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    audit.router,
+    decisions.router,
     events.router,
+    jobs.router,
     keys.router,
     mirrors.router,
     notifications.router,
     overview.router,
+    process.router,
+    requests.router,
+    verify.router,
     whoami.router,
+    why.router,
 )
 
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
