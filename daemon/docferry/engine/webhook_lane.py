@@ -204,8 +204,11 @@ class Lane:
         if isinstance(decided, Again):
             deliveries.again(claimed, decided.run_at, missed, counts=decided.counts)
             DELIVERIES.labels(name, "failed" if missed.was_sent else "unreachable").inc()
-            facts = _facts(claimed)
-            log.warning("webhook.missed", reason=missed.reason, retry_at=decided.run_at, **facts)
+            facts = _facts(claimed) | {"reason": missed.reason, "retry_at": decided.run_at}
+            if missed.was_sent:
+                log.warning("webhook.missed", **facts)
+            else:  # for days; that it is down is told once
+                log.debug("webhook.missed", **facts)
             return
         deliveries.dead(claimed, now, decided.reason, missed.status)
         DELIVERIES.labels(name, "dead").inc()
