@@ -22,6 +22,7 @@ from docferry.config import (
     MirrorConfig,
     SecretStr,
     StoreConfig,
+    WebhookConfig,
     config_path,
     load,
 )
@@ -298,6 +299,7 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
     shipped = load(EXAMPLE, NOTHING)
     certificate = tmp_path / "client.pem"
     certificate.touch()
+    (tmp_path / "crm.webhook").write_text("whsec_" + "QUFB" * 8)
 
     text = _uncommented().replace("/etc/docferry/client.pem", str(certificate))
     full = file.load(text.replace("/etc/docferry/keys", str(tmp_path)))
@@ -320,16 +322,29 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
         options={"quality": "high", "pages": 10, "draft": False},
         client_certificate=certificate,
     )
+    crm = full.webhooks["crm"]
+    url = "https://crm.example.com/hooks/docferry"
+    assert crm == WebhookConfig("crm", url, secrets=crm.secrets)
     assert full.credentials_dir == tmp_path
     assert full.log_file == pathlib.Path("/var/log/docferry/docferry.log")
     assert full.audit_path == pathlib.Path("/var/log/docferry/audit.jsonl")
     assert shipped.audit_path == shipped.state_dir / "audit.jsonl"
     full = replace(full, credentials_dir=None, log_file=None, audit_file=None)
-    assert replace(full, drops={}, converts=(), converters=shipped.converters) == shipped
+    full = replace(full, drops={}, converts=(), webhooks={}, converters=shipped.converters)
+    assert full == shipped
 
 
 @pytest.mark.parametrize(
-    "options", [Config, StoreConfig, MirrorConfig, DropConfig, ConverterConfig, ConvertConfig]
+    "options",
+    [
+        Config,
+        StoreConfig,
+        MirrorConfig,
+        DropConfig,
+        ConverterConfig,
+        ConvertConfig,
+        WebhookConfig,
+    ],
 )
 def test_the_example_shows_every_key(options: type[Options]) -> None:
     shown = set(re.findall(r"^(\w+) = ", _uncommented(), flags=re.MULTILINE))

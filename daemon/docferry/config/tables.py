@@ -104,7 +104,7 @@ class Table:
             )
         if key.casefold().endswith(_SECRET_ENDS):
             return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
-        right = self._elsewhere(key)
+        right = None if _is_named(self.values[key]) else self._elsewhere(key)
         if right is None:
             right = did_you_mean(key, known if self.section else known.union(_SECTIONS))
         return Fault(self.key_of(key), "there is no such key", right)
@@ -140,6 +140,11 @@ def tables_in(document: Mapping[str, object], faults: list[Fault]) -> list[Table
         right = "at least one [mirror.NAME]; in the example each such header is a comment, too"
         faults.append(Fault("mirror", "there is none", right))
     return tables
+
+
+def _is_named(content: object) -> bool:
+    """Say whether what is written are tables with names: no key has such."""
+    return isinstance(content, dict) and all(isinstance(one, dict) for one in content.values())
 
 
 def _names_in(options: type[Options]) -> set[str]:
