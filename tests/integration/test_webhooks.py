@@ -180,6 +180,21 @@ def test_a_receiver_that_is_down_holds_up_no_other_webhook(
     assert down["crm"].state is BreakerState.CLOSED
 
 
+def test_an_outage_that_ended_while_no_daemon_ran_is_over(bench: Bench) -> None:
+    with receiving(is_open=False) as server:
+        webhooks = bench.webhooks(server.receiver())
+        for number in range(6):
+            bench.put(f"{number}", "y")
+        webhooks.work_off()
+        server.open()
+        bench.now += MINUTE
+
+        bench.webhooks(server.receiver()).work_off()
+
+        assert bench.ledger.webhook_events.receivers()["crm"].state is BreakerState.CLOSED
+        assert len(server.got) == 6
+
+
 # What is told.
 
 

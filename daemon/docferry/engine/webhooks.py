@@ -17,11 +17,13 @@ from functools import partial
 
 from ulid import ULID
 
+from docferry.core.breaker import closed
 from docferry.core.webhooks import Event, is_stale
 from docferry.deliver.send import Sends, send
 from docferry.engine.rounds import going_round
 from docferry.engine.webhook_lane import Lane, Surroundings, Webhook
 from docferry.errors import DocferryError
+from docferry.job import BreakerState
 from docferry.ledger import Ledger
 from docferry.ledger.webhook_events import NewDelivery, Noted
 from docferry.logs import get_logger
@@ -81,6 +83,7 @@ class Webhooks:
     def prepare(self) -> None:
         """Take over from an earlier daemon: what it had under way is sent again."""
         self._ledger.webhook_events.begin(self._lanes, self._now())
+        self._trust(self._lanes)
         lost = self._ledger.deliveries.requeue_lost(self._now(), is_all=True)
         if lost:
             log.warning("webhook.lost", deliveries=lost)
@@ -113,6 +116,7 @@ class Webhooks:
             for name, webhook in wanted.items():
                 if name not in self._lanes:
                     self._lanes[name] = Lane(webhook, self._around)
+                    self._trust([name])
             self._start_thread()
         self.wake()
 
@@ -134,6 +138,13 @@ class Webhooks:
         for thread in threads:
             thread.join(max(0.0, until_s - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+    def _trust(self, names: Iterable[str]) -> None:
+        """Let others know that nothing is known of these receivers: they may be up by now."""
+        events, known = self._ledger.webhook_events, self._ledger.webhook_events.receivers()
+        for name in names:
+            if known[name].state is not BreakerState.CLOSED:
+                events.put_receiver(closed(self._now()).row(name))
 
     # What it does.
 
