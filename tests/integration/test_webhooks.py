@@ -23,7 +23,7 @@ from servers import silent
 from webhook_bench import Bench, bench_in
 from webhook_receiver import SECRET, Got, ReceiverServer, Said, receiving
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture
@@ -97,11 +97,11 @@ def test_a_receiver_that_stays_away_has_all_given_up_after_three_days(bench: Ben
         webhooks = bench.webhooks(server.receiver())
         for number in range(50):
             bench.put(f"file {number}", "x")
-        bench.go_on(webhooks, 3 * DAY - MINUTE, timedelta(minutes=10))
+        bench.go_on(webhooks, 3 * DAY - HOUR, HOUR)
         waiting = len(bench.rows(DeliveryState.QUEUED))
-        bench.go_on(webhooks, timedelta(minutes=20))
+        bench.go_on(webhooks, 2 * HOUR, HOUR)
         bench.put("young", "x")
-        bench.go_on(webhooks, timedelta(minutes=20))
+        bench.go_on(webhooks, 2 * HOUR, HOUR)
 
     dead = bench.rows(DeliveryState.DEAD)
     assert (waiting, len(dead)) == (50, 50)

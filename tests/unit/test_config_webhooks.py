@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
 
@@ -10,10 +11,11 @@ from config_files import BASE, OTHER, Written
 from docferry.app.audit import _keys_in, _secrets_in
 from docferry.app.doctor import secrets_of, shown
 from docferry.app.sending import webhooks_of
-from docferry.config import Config, SecretStr
+from docferry.config import Config, SecretStr, WebhookConfig
 from docferry.config.changes import Named, changes
 from webhook_receiver import OLDER, SECRET
 
+EXAMPLE = pathlib.Path(__file__).parents[2] / "config" / "docferry.toml"
 URL = "https://crm.example.com/hooks?key=hidden-key"
 CRM = f'[webhook.crm]\nurl = "{URL}"\n'
 
@@ -37,6 +39,17 @@ def test_a_url_and_a_secret_are_enough(file: Written) -> None:
 
     assert (options.url, options.secrets) == (URL, (SecretStr(SECRET),))
     assert (options.events, options.mirrors, options.allow_private) == (("*",), (), False)
+
+
+def test_the_example_comments_out_nothing_but_defaults(file: Written) -> None:
+    [shown] = re.findall(r"#\[webhook\.crm\].*?\n\n\n", EXAMPLE.read_text(), flags=re.DOTALL)
+    text = re.sub(r"^#(?=\w|\[)", "", shown, flags=re.MULTILINE)
+
+    options = file.load(BASE + text, environ_of(file)).webhooks["crm"]
+
+    assert options == WebhookConfig(
+        "crm", "https://crm.example.com/hooks/docferry", secrets=(SecretStr(SECRET),)
+    )
 
 
 def test_while_secrets_rotate_the_new_one_signs_first(file: Written) -> None:

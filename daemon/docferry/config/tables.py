@@ -104,8 +104,8 @@ class Table:
             )
         if key.casefold().endswith(_SECRET_ENDS):
             return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
-        right = None if _is_named(self.values[key]) else self._elsewhere(key)
-        if right is None:
+        right = self._elsewhere(key)
+        if right is None or _is_named(self.values[key]):
             right = did_you_mean(key, known if self.section else known.union(_SECTIONS))
         return Fault(self.key_of(key), "there is no such key", right)
 
