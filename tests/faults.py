@@ -34,6 +34,7 @@ from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 from faults_waking import WAKING
+from faults_webhooks import OF_WEBHOOKS
 from faults_worker import OF_THE_WORKER
 
 __all__ = ["FAULTS", "Fault"]
@@ -66,4 +67,5 @@ FAULTS = (
     *MONITORING,
     *OF_THE_SERVICE,
     *OF_PACKAGES,
+    *OF_WEBHOOKS,
 )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from docferry.core.breaker import OPENS_AFTER
 from docferry.core.webhooks import Answer, Delivered, DeliveryState, Wants
 from docferry.deliver.send import Receiver, send
 from docferry.deliver.wire import Wire
@@ -90,6 +91,17 @@ def test_a_receiver_that_nobody_reaches_gets_all_of_it_once_it_is_there(bench: B
 
         assert versions_of(server, "a") == versions
     assert tries < 24 * 24  # every few minutes
+
+
+def test_a_receiver_that_is_down_is_tried_by_one_delivery_now_and_then(bench: Bench) -> None:
+    with receiving(is_open=False) as server:
+        webhooks = bench.webhooks(server.receiver())
+        for number in range(50):
+            bench.put(f"{number}", "x")
+
+        tries = [webhooks.work_off(), webhooks.work_off(), bench.go_on(webhooks, MINUTE)]
+
+    assert tries == [OPENS_AFTER, 0, 1]
 
 
 def test_a_receiver_that_stays_away_has_all_given_up_after_three_days(bench: Bench) -> None:
@@ -211,6 +223,22 @@ def test_a_webhook_is_told_only_what_it_wants(bench: Bench, server: ReceiverServ
     assert [(one.told["type"], one.told["data"]["path"]) for one in server.got] == [
         ("file.added", "a.pdf"),
         ("file.removed", "a.pdf"),
+    ]
+
+
+def test_a_new_webhook_is_told_nothing_of_before(bench: Bench, server: ReceiverServer) -> None:
+    webhooks = bench.webhooks(server.receiver("first"))
+    bench.put("a", "1")
+    both = [Webhook(server.receiver(name), Wants()) for name in ("first", "second")]
+    webhooks.change(both)
+    bench.put("b", "1")
+
+    webhooks.work_off()
+
+    assert [(row.webhook, row.path) for row in bench.rows()] == [
+        ("first", "a"),
+        ("first", "b"),
+        ("second", "b"),
     ]
 
 
