@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from docferry.cli import main
+from docferry.config import Config, Source
 from docferry.ledger import Ledger
 from docferry.model import DeleteRemote, Mode
 from ledger_rows import NOW, agreed, fresh_ledger
@@ -67,6 +69,11 @@ class Desk:
         for name in mirrors or ("docs",):
             text += MIRROR.format(name=name, folder=self.folder)
         self.config.write_text(text + more)
+
+    @property
+    def loaded(self) -> Config:
+        """The configuration, as it is read."""
+        return Source(self.config, os.environ).read().config
 
     def ledger(self) -> Ledger:
         """Give the ledger that a daemon would have left, with the mirror's row in it."""

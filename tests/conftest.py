@@ -55,6 +55,8 @@ def _an_environment_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iter
         for name in ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "XDG_CONFIG_HOME"):
             patch.delenv(name, raising=False)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        # Daemons of several tests would want the same port; who tests the API asks for one.
+        patch.setenv("DOCFERRY_API__PORT", "0")
         # Without it boto3 asks the cloud's metadata address for credentials, and waits.
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield

@@ -20,6 +20,7 @@ from faults_doing import DOING
 from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
+from faults_keys import OF_KEYS
 from faults_leaving import LEAVING
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
@@ -63,6 +64,7 @@ FAULTS = (
     *CANARIES,
     *PARTS,
     *OF_THE_AUDIT,
+    *OF_KEYS,
     *HOUSEKEEPING,
     *MONITORING,
     *OF_THE_SERVICE,

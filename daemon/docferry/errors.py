@@ -3,7 +3,9 @@ All errors docferry raises on purpose.
 
 DocferryError
 ├── UserError               the configuration or a request is wrong; shown without a traceback
-│   └── TakenError          somebody else has what is needed (port, folder): it may come free
+│   ├── TakenError          somebody else has what is needed (port, folder): it may come free
+│   ├── NotFoundError       what the request names is not there
+│   └── ConflictError       it is there, and as it is now the request makes no sense
 ├── TemporaryError          the same call may succeed later (5xx, lock, damaged body); retried
 │   ├── FullError           a disk is full: wait for room, not for the file
 │   ├── UnreachableError    the whole side does not answer: wait for the side, not for the file
@@ -34,6 +36,14 @@ class TakenError(UserError):
 
     It may come free by itself: `docferry run` ends with a code of its own, for another start.
     """
+
+
+class NotFoundError(UserError):
+    """There is nothing of the name, or the id, that was given."""
+
+
+class ConflictError(UserError):
+    """What is asked for does not fit what is there now: it is decided already, or exists."""
 
 
 class TemporaryError(DocferryError):

@@ -25,6 +25,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from docferry.core.keys import PREFIX as KEY_PREFIX
 from docferry.log_file import RotatedFile
 
 #: Everything that docferry ever logs. A test holds the code to it; a person may grep for it.
@@ -43,6 +44,8 @@ EVENTS = frozenset(
         "daemon.stopping",
         "disk.recovered",
         "disk.short",
+        "faces.failed",
+        "faces.started",
         "file.removed",
         "ledger.damaged",
         "ledger.failed",
@@ -124,6 +127,8 @@ EVENTS = frozenset(
         # canaries
         "canary.back",
         "canary.late",
+        # the API
+        "key.refused",
         # conversions
         "converter.down",
         "converter.up",
@@ -158,6 +163,7 @@ _OUR_TOKENS = frozenset({"local_token", "remote_token"})  # ETags and the like: 
 _IN_URL = re.compile(r"([?&;](?:X-Amz-[\w-]+|sig|signature|AWSAccessKeyId)=)[^&\s\"'<>]+", re.I)
 _USER_IN_URL = re.compile(r"(://)[^/\s:@]+:[^/\s@]+(@)")
 _IN_HEADER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+", re.I)
+_API_KEY = re.compile(rf"({KEY_PREFIX}[0-9a-z]{{8}}_)[0-9a-z]{{8,}}", re.I)
 _IN_TRACEBACKS = "\n\t"
 _FIRST = ("timestamp", "level", "event")
 _JSON = structlog.processors.JSONRenderer()
@@ -393,7 +399,8 @@ def _masked(value: object) -> object:
     match value:
         case str():
             value = _shortened(value) if len(value) > _LONGEST else value
-            return _masked_text(value) if "=" in value or ":" in value else value
+            may_have_one = "=" in value or ":" in value or KEY_PREFIX in value
+            return _masked_text(value) if may_have_one else value
         case dict():
             return mask({str(key): item for key, item in value.items()})
         case list() | tuple() | set() | frozenset():
@@ -416,6 +423,7 @@ def _shortened(text: str) -> str:
 def _masked_text(text: str) -> str:
     text = _IN_URL.sub(rf"\1{MASK}", text)
     text = _USER_IN_URL.sub(rf"\1{MASK}\2", text)
+    text = _API_KEY.sub(rf"\1{MASK}", text)
     return _IN_HEADER.sub(rf"\1{MASK}", text)
 
 

@@ -121,6 +121,7 @@ CONVERTER_CALLS = _counter(
     "converter",
     "outcome",
 )
+FACES_RESTARTS = _counter("faces_restarts", "Starts of the API's process after it had failed.")
 PATROL_BYTES = _counter("patrol_bytes", "Bytes that patrols have read.", "mirror")
 PATROL_FINDINGS = _counter(
     "patrol_findings",
@@ -133,9 +134,7 @@ ROT_HEALED = _counter(
     "rot_healed", "Rotten contents that sound ones have replaced.", "mirror", "kind", "side"
 )
 VERSIONS_LET_GO = _counter("versions_let_go", "Displaced versions that retention let go.", "mirror")
-LET_GO_BYTES = _counter(
-    "let_go_bytes", "Bytes of archived versions that retention removed.", "mirror"
-)
+LET_GO_BYTES = _counter("let_go_bytes", "Bytes of versions that retention removed.", "mirror")
 CANARY_SECONDS = _gauge(
     "canary_duration_seconds",
     "How long the last canary that came through took on each leg of its way (up, down, convert).",

@@ -218,6 +218,75 @@ def test_what_was_held_since_is_not_let_go_before_a_person_says_so(
         assert ledger.waits.since("docs") is not None
 
 
+def test_api_keys_are_those_of_now_and_no_revoked_one_comes_to_life(
+    desk: Desk, file: pathlib.Path
+) -> None:
+    for name in ("stolen", "staying"):
+        desk.asks("keys", "create", name, "--role", "viewer")
+    desk.asks("backup", str(file))
+    desk.asks("keys", "revoke", "stolen")
+    desk.asks("keys", "create", "later", "--role", "admin")
+    with desk.ledger() as ledger:
+        before = ledger.keys.all()
+
+    said = desk.asks("restore-state", str(file), "--yes", "--json")
+
+    with desk.ledger() as ledger:
+        assert ledger.keys.all() == before
+    assert said.json["keys_revoked"] == 0
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged", "another docferry's"])
+def test_where_no_ledger_tells_of_the_api_keys_since_none_counts_and_that_is_said(
+    desk: Desk, file: pathlib.Path, harm: str
+) -> None:
+    desk.asks("keys", "create", "scanner", "--role", "viewer")
+    desk.asks("backup", str(file))
+    harmed(ledger_of(desk), harm)
+
+    said = desk.asks("restore-state", str(file), "--yes")
+
+    assert (said.code, "1 API key revoked" in said.words) == (0, True)
+    with desk.ledger() as ledger:
+        assert [key.revoked_at is None for key in ledger.keys.all()] == [False]
+        assert ledger.keys.are_needed()
+        [restored] = [row for row in ledger.audit.rows() if row.action == "ledger.restored"]
+    assert json.loads(restored.facts) == {"keys_revoked": 1}
+
+
+def test_who_says_that_no_key_was_revoked_since_keeps_them(desk: Desk, file: pathlib.Path) -> None:
+    desk.asks("keys", "create", "scanner", "--role", "viewer")
+    desk.asks("backup", str(file))
+    harmed(ledger_of(desk), "lost")
+
+    said = desk.asks("restore-state", str(file), "--yes", "--keep-keys")
+
+    assert (said.code, "revoked" in said.words) == (0, False)
+    with desk.ledger() as ledger:
+        assert [key.revoked_at for key in ledger.keys.all()] == [None]
+
+
+def test_an_api_without_keys_stays_as_it_is(desk: Desk, file: pathlib.Path) -> None:
+    desk.asks("backup", str(file))
+
+    desk.asks("restore-state", str(file), "--yes")
+
+    with desk.ledger() as ledger:
+        assert not ledger.keys.are_needed()
+
+
+def harmed(ledger: pathlib.Path, harm: str) -> None:
+    if harm == "lost":
+        for one in ledger.parent.glob(f"{LEDGER}*"):
+            one.unlink()
+    elif harm == "damaged":
+        whole = ledger.read_bytes()
+        ledger.write_bytes(whole[:4096] + b"x" * 8192 + whole[12288:])
+    else:
+        with closing(sqlite3.connect(ledger)) as raw, raw:
+            raw.execute("UPDATE alembic_version SET version_num = '0999'")
+
+
 def test_where_the_audits_file_cannot_be_set_aside_the_ledger_stays_in_its_place(
     desk: Desk, file: pathlib.Path
 ) -> None:

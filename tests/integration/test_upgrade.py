@@ -30,6 +30,7 @@ READING = [
     ["conflicts", "list", "--json"],
     ["requests", "list", "--json"],
     ["retention", "--json"],
+    ["keys", "list", "--json"],
 ]
 
 

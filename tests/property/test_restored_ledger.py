@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from docferry.config import MirrorConfig
+from docferry.core.keys import KeysThen
 from docferry.ledger import Ledger
 from docferry.ledger.backups import Restored, copy_to
 from docferry.model import Attributes, MirrorHealth, Path, Side, Token
@@ -151,7 +152,7 @@ def replace_path(path: FilePath, end: str) -> FilePath:
 def come_back(backup: FilePath, mirror: WholeMirror) -> WholeMirror:
     """Give the same two sides with the ledger of *backup*."""
     ledger = Restored.open(backup)
-    ledger.come_back(datetime.now(UTC))
+    ledger.come_back(datetime.now(UTC), KeysThen((), 0, are_lost=False))
     restored = mirror_with(ledger, backup, mirror._pool)  # type: ignore[arg-type]
     restored.local, restored.remote = mirror.local, mirror.remote
     return restored

@@ -34,6 +34,7 @@ _NAMES = {
     "local": "/srv/docs",
     "profile": "{}",
     "headers": "{}",
+    "mirrors": '["docs"]',
     "recipe": "r1",
     "hold": 1,
     "kind": "upload",
@@ -108,7 +109,7 @@ def _rows(
 
 
 def _value(table: str, name: str, kind: str, number: int) -> object:
-    if name.endswith("_at") or name in ("at", "since", "lease_until"):
+    if name.endswith("_at") or name in ("at", "since", "lease_until", "previous_until"):
         return _INSTANT.format(number)
     if name == "mirror" and table in ("patrol", "snapshot"):
         return f"docs{number}"

@@ -267,6 +267,7 @@ class Site:
         self.mirrors = {name: Mirror(name, folder / name, server) for name in names}
         self.credentials = _CREDENTIALS
         (self.port,) = servers.free_ports(1)
+        self.api_port = 0  #: none
         self.wrapper: tuple[str, ...] = ()  #: stands before the command: `setpriv ...`
         self._started: list[Daemon] = []
         self.configure(options=options, more=more)
@@ -304,7 +305,8 @@ class Site:
 
     def environ(self) -> dict[str, str]:
         key_id, secret = self.credentials
-        return os.environ | {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
+        credentials = {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
+        return os.environ | credentials | {"DOCFERRY_API__PORT": str(self.api_port)}
 
     def run(self, *arguments: str, code: int | None = 0) -> str:
         """Run a command to its end and give what it prints. *code* None: any will do."""

@@ -69,6 +69,8 @@ def test_with_a_snapshot_everything_is_as_it_was(site: Site, server: servers.S3S
     assert (result["told"], result["read"], result["archived"]) == (0, 0, 0)
     assert (result["lost"], result["refused"]) == ([], [])
     is_nothing_to_do(site)
+    with Ledger.open(site.state / "ledger.sqlite3", read_only=True) as ledger:
+        assert ledger.keys.are_needed()  # whether there were API keys nobody knows
 
 
 def test_what_came_after_the_snapshot_is_found_all_the_same(

@@ -185,6 +185,57 @@ def test_a_changed_configuration_is_in_it_by_its_keys_and_never_by_its_values(
     assert not any(b"hush" in one for one in written)
 
 
+def test_one_process_writes_for_several_each_under_their_own_name(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a")], at=NOW)
+    bea = ledger.acting_as("key bea")
+
+    bea.versions.keep(version("a").id, NOW, is_held=True)
+    ledger.versions.keep(version("a").id, NOW, is_held=False)
+
+    assert [(row.action, row.actor) for row in ledger.audit.rows()] == [
+        ("version.held", "key bea"),
+        ("version.unheld", "anna"),
+    ]
+    assert (bea.instance, bea.path) == (ledger.instance, ledger.path)
+
+
+def test_who_acts_at_the_same_moment_is_not_taken_for_another(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded(name) for name in "abcd"], at=NOW)
+    begin = Barrier(4)
+
+    def hold(name: str) -> None:
+        mine = ledger.acting_as(f"key {name}")
+        begin.wait()
+        for is_held in (True, False) * 10:
+            mine.versions.keep(version(name).id, NOW, is_held=is_held)
+
+    threads = [Thread(target=hold, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    rows = [*ledger.audit.rows()]
+    of = {version(name).id: f"key {name}" for name in "abcd"}
+    assert len(rows) == 80
+    assert all(row.actor == of[json.loads(row.facts)["version"]] for row in rows)
+    assert [row.seq for row in rows] == [*range(1, 81)]
+
+
+def test_of_a_new_pepper_the_audit_says_that_there_is_one(ledger: Ledger, file: AuditFile) -> None:
+    keeper = AuditKeeper(ledger, file.path, lambda: NOW)
+
+    for pepper in (None, SecretStr("hush"), SecretStr("hush-hush")):
+        keeper.note_configuration(Config(api_pepper=pepper))
+
+    changes = [facts for action, _, facts in told(ledger) if action == "credentials.changed"]
+    assert [one.get("new") or one.get("changed") for one in changes] == [  # type: ignore[attr-defined]
+        None,
+        ["api.pepper"],
+        ["api.pepper"],
+    ]
+
+
 # Nothing leaves it.
 
 

@@ -80,6 +80,26 @@ def test_transactions_are_not_nested(database: Database) -> None:
         pass
 
 
+def test_whoever_acts_transactions_are_not_nested(database: Database) -> None:
+    with (
+        database.writing(),
+        pytest.raises(RuntimeError, match="inside another"),
+        database.acting_as("anna").writing(),
+    ):
+        pass
+
+
+def test_a_transaction_is_of_who_opened_it_and_of_nobody_else(database: Database) -> None:
+    anna = database.acting_as("anna")
+
+    with anna.writing() as hers:
+        pass
+    with database.writing() as others:
+        pass
+
+    assert (hers.actor, others.actor) == ("anna", "")
+
+
 def test_a_reader_sees_one_moment(database: Database) -> None:
     query = select(setting.c.value).where(setting.c.key == "k")
 

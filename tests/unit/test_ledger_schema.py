@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import NullPool, create_engine, inspect
 
+from docferry.core.keys import Role
 from docferry.core.places import result_path
 from docferry.errors import PermanentError, UserError
 from docferry.job import BreakerState, JobStage, JobState, Priority
@@ -121,6 +122,7 @@ def test_the_last_migration_is_the_one_the_code_asks_for() -> None:
         ("job", "state", JobState),
         ("job", "stage", JobStage),
         ("converter", "state", BreakerState),
+        ("api_key", "role", Role),
     ],
 )
 def test_every_word_of_the_model_is_allowed_and_no_other(

@@ -125,7 +125,7 @@ def test_the_end_of_a_story_says_which_it_was_and_what_it_cost(event: str) -> No
 def test_the_search_for_events_finds_those_that_are_there() -> None:
     found = [
         call.args[0].value
-        for _, call in log_calls(PACKAGE / "web" / "probes.py")
+        for _, call in log_calls(PACKAGE / "probes.py")
         if isinstance(call.args[0], ast.Constant)
     ]
 
@@ -336,6 +336,16 @@ def test_a_secret_inside_a_text_is_masked(text: str) -> None:
 
     assert "hush" not in stream.getvalue()
     assert "s3.example" not in text or "s3.example" in stream.getvalue()
+
+
+def test_an_api_key_is_masked_wherever_it_stands_and_its_id_is_not() -> None:
+    secret = "0123456789abcdefghjkmnpqrstvwxyz"
+
+    told = mask({"reason": f"of dfk_01234567_{secret} and DFK_01234567_{secret.upper()}"})
+    path = mask({"path": "in/dfk_report_final.pdf"})
+
+    assert told == {"reason": "of dfk_01234567_*** and DFK_01234567_***"}
+    assert path == {"path": "in/dfk_report_final.pdf"}
 
 
 def test_a_secret_inside_a_traceback_is_masked() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from docferry.errors import UserError
 from docferry.model import MirrorHealth
-from docferry.web.probes import Probes, Readiness
+from docferry.probes import Probes, Readiness
 
 
 @dataclass

@@ -67,7 +67,7 @@ def test_the_layers_that_are_checked_are_those_of_the_design() -> None:
 def _layers_of_the_design() -> dict[str, int]:
     design = (ROOT / "daemon" / "DESIGN.md").read_text()
     layout = design.split("\n## 8.")[1].split("\n## 9.")[0]
-    lines = re.findall(r"^    ([a-z]\S*(?: [a-z]+\.py)*) .*?(\d)$", layout, re.MULTILINE)
+    lines = re.findall(r"^    ([a-z]\S*(?: [a-z]+\.py)*) .*? (\d+)$", layout, re.MULTILINE)
     return {
         name.removesuffix("/").removesuffix(".py"): int(number)
         for names, number in lines

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docferry.core.rewind import PutBack, TakeAway, rewind
-from docferry.core.when import moment
+from docferry.core.when import moment, moment_ahead, span_of
 from docferry.model import VersionRow
 from ledger_rows import ulid_of, version
 
@@ -71,6 +71,38 @@ def test_what_is_yielded_makes_the_one_tree_of_the_other(
 )
 def test_a_moment_is_read_as_people_write_it(text: str, expected: datetime | None) -> None:
     assert moment(text, NOW, timezone(timedelta(hours=1))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-12-24", datetime(2026, 12, 23, 23, 0, tzinfo=UTC)),
+        ("2020-01-01T00:00Z", datetime(2020, 1, 1, tzinfo=UTC)),
+        ("90d", NOW + timedelta(days=90)),
+        (" 30 min ", NOW + timedelta(minutes=30)),
+        ("3d ago", None),
+        ("9999999d", None),
+        ("soon", None),
+    ],
+)
+def test_a_moment_to_come_is_read_too(text: str, expected: datetime | None) -> None:
+    assert moment_ahead(text, NOW, timezone(timedelta(hours=1))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1h", timedelta(hours=1)),
+        ("0s", timedelta()),
+        ("1.5 D", timedelta(hours=36)),
+        ("1h ago", None),
+        ("-1h", None),
+        ("99999999999999d", None),
+        ("", None),
+    ],
+)
+def test_a_span_is_read_as_people_write_it(text: str, expected: timedelta | None) -> None:
+    assert span_of(text) == expected
 
 
 def test_the_same_content_under_another_version_is_left() -> None:

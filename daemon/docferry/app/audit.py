@@ -139,6 +139,8 @@ def _keys_in(config: Config) -> Iterator[tuple[str, object]]:
 
 
 def _secrets_in(config: Config) -> Iterator[tuple[str, object]]:
+    if config.api_pepper is not None:
+        yield "api.pepper", config.api_pepper.get_secret_value()
     for kind, name, options in _named(config):
         for attribute in _SECRETS:
             secret = getattr(options, attribute, None)

@@ -26,7 +26,9 @@ from typing import IO
 from docferry.app.actor import person
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
-from docferry.errors import PermanentError, UserError
+from docferry.core.keys import KeysThen, keys_of_backup
+from docferry.errors import DocferryError, PermanentError, UserError
+from docferry.ledger import Ledger
 from docferry.ledger.audit_file import AuditFile
 from docferry.ledger.backups import Restored, copy_to, refuse_strange, revision_of
 from docferry.ledger.damage import REPLACED, damage_of, is_there, put_in_place, set_aside
@@ -73,6 +75,7 @@ class Restoring:
     ledger: str
     set_aside: str | None  #: where the ledger went that was in its place
     facts: Facts
+    keys_revoked: int  #: API keys that count no more, as nobody knows what became of them since
 
 
 def back_up(config: Config, file: Path) -> Facts:
@@ -101,9 +104,13 @@ def back_up(config: Config, file: Path) -> Facts:
     return facts
 
 
-def restore(config: Config, file: Path) -> Restoring:
+def restore(config: Config, file: Path, *, keeps_keys: bool = False) -> Restoring:
     """
     Put the ledger of a backup in the place of the present one, which is set aside.
+
+    Args:
+        keeps_keys: The API keys of the backup are all as they were then. Otherwise they count
+            no more, unless the present ledger tells which do.
 
     Raises:
         UserError: A daemon runs, there is no such file, or a newer docferry made it.
@@ -117,13 +124,32 @@ def restore(config: Config, file: Path) -> Restoring:
             raise PermanentError(f"the ledger in {file} is damaged: {damage}")
         refuse_strange(plain, folder / "model")  # a newer one, too, before anything changes
         with Restored.open(plain, actor=person()) as ledger:
-            ledger.come_back(datetime.now(UTC))
+            keys = _keys_of(path) or _keys_then(ledger, is_trusted=keeps_keys)
+            ledger.come_back(datetime.now(UTC), keys)
         # It tells of later, too. Before the ledger: where this fails, that one is in use still,
         # and begins the file anew from its first row.
         AuditFile(config.audit_path).set_aside(datetime.now(UTC))
         aside = set_aside(path, mark=REPLACED) if is_there(path) else None
         put_in_place(plain, path)
-    return Restoring(str(path), None if aside is None else str(aside), facts)
+    return Restoring(str(path), None if aside is None else str(aside), facts, keys.revoked)
+
+
+def _keys_of(path: Path) -> KeysThen | None:
+    """Give the API keys that the ledger *path* has; None: it cannot tell."""
+    try:
+        if not is_there(path) or damage_of(path) is not None:
+            return None
+        with Ledger.open(path, read_only=True) as present:
+            found = present.keys.all()
+            return KeysThen(tuple(found), 0, are_lost=present.keys.are_needed() and not found)
+    except (
+        DocferryError
+    ):  # another docferry's, or of a disk that fails: it is set aside all the same
+        return None
+
+
+def _keys_then(ledger: Restored, *, is_trusted: bool) -> KeysThen:
+    return keys_of_backup(ledger.keys.all(), datetime.now(UTC), is_trusted=is_trusted)
 
 
 def _pack(plain: Path, packed: Path, facts: Facts) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
+from docferry.app.check_api import check_api, check_ports
 from docferry.app.check_converters import check_converters
 from docferry.app.findings import EXIT_CODES, Finding
 from docferry.app.mirrors import LEDGER_NAME
@@ -26,11 +27,9 @@ from docferry.engine.snapshot import is_missed
 from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger, MirrorRow
 from docferry.ledger.damage import refuse_set_aside
-from docferry.ledger.lock import is_held
 from docferry.model import HoldState
 from docferry.storage.atomic import has_writer
 from docferry.storage.s3 import S3Storage
-from docferry.web.probes import require_port
 
 #: S3 refuses requests whose clock differs by 15 minutes; ULIDs and retention suffer before.
 CLOCK_SKEW_S = 60.0
@@ -43,7 +42,8 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     onlooker = onlooker or Onlooker()
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
-    findings += _check_what_a_start_needs(config)
+    findings += check_ports(config)
+    findings += check_api(config)
     findings += _check_unit(config)
     findings += _check_folder("state_dir", config.state_dir)
     findings += _check_ledger(config.state_dir / LEDGER_NAME)
@@ -75,15 +75,6 @@ def _check_ledger(path: Path) -> Iterator[Finding]:
         refuse_set_aside(path)
     except UserError as error:
         yield Finding("config", "ledger", "error", str(error))
-
-
-def _check_what_a_start_needs(config: Config) -> Iterator[Finding]:
-    if config.metrics_port == 0 or is_held(config.state_dir) is not None:
-        return  # a daemon that runs has the port itself
-    try:
-        require_port(config.metrics_address, config.metrics_port)
-    except UserError as error:
-        yield Finding("config", "metrics", "error", str(error))
 
 
 def _check_unit(config: Config) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from docferry import metrics, notify
 from docferry.app.audit import AuditKeeper
+from docferry.app.faces import Faces
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
 from docferry.app.housekeeping import start_housekeeping
 from docferry.app.machine import LOOK_EVERY_S, Machine
@@ -29,7 +30,7 @@ from docferry.ledger.damage import refuse_damaged
 from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
-from docferry.web.probes import Probes
+from docferry.probes import Probes
 
 log = get_logger(__name__)
 
@@ -68,6 +69,10 @@ class Daemon:
         self._on_exit = ExitStack()
         self._timers = Timers()
         self._reloads: Reloads | None = None
+        self._faces = Faces(
+            lambda: self._config,
+            lambda: (is_alive(self.loops), readiness(self.loops, self._parts.canaries)),
+        )
         self._woken = threading.Event()
         self._stop = threading.Event()
         self._is_reload_asked = threading.Event()
@@ -106,7 +111,8 @@ class Daemon:
             if not self._is_rebuilt:
                 self._parts.run_keepers_once()
         else:
-            self._start_probes()  # before anything travels: it may be refused
+            self._start_probes()  # before anything travels: they may be refused
+            self._start_faces()
             self._parts.start()
             self._start_reloads()
             self._start_timers()
@@ -223,6 +229,10 @@ class Daemon:
         probes.start()
         self._on_exit.callback(probes.stop)
 
+    def _start_faces(self) -> None:
+        self._faces.start()
+        self._on_exit.callback(self._faces.stop)
+
     # In between.
 
     def _serve(self) -> None:
@@ -232,6 +242,7 @@ class Daemon:
             self._woken.clear()
             if self._reloads is not None and not self._stop.is_set():
                 self._reload(self._reloads)
+                self._faces.look()
             if not self._stop.is_set():  # or it would begin what is to end
                 self._parts.go_on()
 

@@ -180,6 +180,7 @@ def secrets_of(config: Config, environ: Mapping[str, str]) -> set[str]:
     for store in config.stores.values():
         found.add(store.access_key_id or "")
         found |= {_revealed(store.secret_access_key), _revealed(store.session_token)}
+    found.add(_revealed(config.api_pepper))
     for converter in config.converters.values():
         found.add(_revealed(converter.secret))
         given = converter.environment.items() | converter.options.items()

@@ -16,7 +16,7 @@ from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 from docferry.ledger.mirror_figures import LedgerFigures
 from docferry.metrics import MirrorFigures
-from docferry.web.probes import Readiness
+from docferry.probes import Readiness
 
 #: A loop that has not gone round for so long is stuck: the process wants a restart.
 STUCK_AFTER_S = 300.0

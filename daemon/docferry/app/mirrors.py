@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docferry.config import Config, MirrorConfig
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 
 LEDGER_NAME = "ledger.sqlite3"
 
@@ -11,11 +11,13 @@ LEDGER_NAME = "ledger.sqlite3"
 def mirror_named(config: Config, mirror: str) -> MirrorConfig:
     """
     Raises:
-        UserError: There is no such mirror.
+        NotFoundError: There is no such mirror.
     """
     if mirror not in config.mirrors:
         known = ", ".join(sorted(config.mirrors)) or "none"
-        raise UserError(f"there is no mirror {mirror!r} in the configuration; there is: {known}")
+        raise NotFoundError(
+            f"there is no mirror {mirror!r} in the configuration; there is: {known}"
+        )
     return config.mirrors[mirror]
 
 

@@ -116,6 +116,9 @@ def rebuild(
                     "marker of docferry's. Check bucket and prefix; for a new mirror: docferry run"
                 )
             ledger.snapshots.note_rebuilt(datetime.now(UTC))
+            ledger.keys.note_lost(
+                datetime.now(UTC)
+            )  # no bucket has them: that would tell whom to be
         AuditFile(config.audit_path).set_aside(datetime.now(UTC))  # the new one has its own chain
         aside = set_aside(path) if path.exists() else None
         put_in_place(unfinished, path)

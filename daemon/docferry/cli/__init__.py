@@ -147,6 +147,7 @@ def all_commands() -> click.Group:
         erase,
         inspect,
         jobs,
+        keys,
         rebuild,
         requests,
         retention,
@@ -170,6 +171,7 @@ def all_commands() -> click.Group:
     cli.add_command(review.conflicts)
     cli.add_command(requests.requests)
     cli.add_command(audit.audit)
+    cli.add_command(keys.keys)
     for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
         cli.add_command(command)
     cli.add_command(webhooks.webhooks)

@@ -30,8 +30,9 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
     Make a lost or damaged ledger anew from the buckets, and bring the folders back.
 
     Making the ledger writes nothing to a bucket. Then both sides are brought in step: what
-    only a folder holds goes up, and where it differs both contents are kept. The daemon
-    must be stopped. Exit code 1: something could not be had, or is not in step.
+    only a folder holds goes up, and where it differs both contents are kept. API keys have to
+    be created anew. The daemon must be stopped. Exit code 1: something could not be had, or
+    is not in step.
     """
     from docferry import logs
     from docferry.app.onlooker import Onlooker
@@ -69,6 +70,7 @@ def rebuild(context: Context, *, from_objects: bool, is_sure: bool, is_json: boo
             line(
                 f"{path} differed in the folder, which is kept beside it as {copy}", colour="yellow"
             )
+        line("API keys are in no bucket: those of before do not count, docferry keys create")
         line("every folder is as its bucket" if is_in_step else "not all is in step: see status")
     is_whole = all(one.result is not None and not one.result.lost_count for one in done.mirrors)
     sys.exit(0 if is_in_step and is_whole else EXIT_TROUBLE)

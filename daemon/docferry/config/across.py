@@ -27,6 +27,14 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     faults += _canaries_that_cannot_fly(tables)
     faults += _overlapping_folders(tables)
     faults += _overlapping_prefixes(tables)
+    faults += _half_a_certificate(tables[0])
+
+
+def _half_a_certificate(top: Table) -> Iterator[Fault]:
+    cert, key = (top.get(name, pathlib.Path) for name in ("api_tls_cert", "api_tls_key"))
+    if (cert is None) != (key is None):
+        missing = "api.tls_cert" if cert is None else "api.tls_key"
+        yield Fault(missing, "is missing", "both tls_cert and tls_key, or none of them")
 
 
 def _dangling(

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 #: Attributes that count at once. What is not here, nor a table, counts from the next start on.
 _AT_ONCE = ("log_level", "credentials_dir")
+#: The same, by how their names begin: whoever serves the API is told.
+_AT_ONCE_TOO = "api_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def changes(old: Config, new: Config) -> Changes:
         after_restart=tuple(
             key.name
             for key, attribute, _ in keys_of(Config)
-            if attribute not in _AT_ONCE and getattr(old, attribute) != getattr(new, attribute)
+            if attribute not in _AT_ONCE
+            and not attribute.startswith(_AT_ONCE_TOO)
+            and getattr(old, attribute) != getattr(new, attribute)
         ),
     )
 

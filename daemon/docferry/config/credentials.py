@@ -1,8 +1,8 @@
 """
 A file per secret: `main.access_key_id` and so on in `credentials_dir`, or $CREDENTIALS_DIRECTORY.
 
-A service that converts documents has one, `office.secret`; a webhook has `crm.webhook`, and while
-that is exchanged for another one `crm.webhook.previous`.
+A service that converts documents has one, `office.secret`; the API may have one, `api.pepper`.
+A webhook has `crm.webhook`, and while that is exchanged for another one `crm.webhook.previous`.
 
 The variable names where systemd's LoadCredential= puts them: copies, made at the start. In
 `credentials_dir` they may be exchanged while docferry runs, by root, Kubernetes or Vault. A store
@@ -24,10 +24,12 @@ from docferry.config.webhook_values import SECRET, is_secret
 
 _VARIABLE = "CREDENTIALS_DIRECTORY"
 _ID, _SECRET, _TOKEN = "access_key_id", "secret_access_key", "session_token"
+_OF_STORES = (_ID, _SECRET, _TOKEN)
 _OF_CONVERTER = "secret"
 _OF_WEBHOOK, _PREVIOUS = "webhook", "webhook.previous"
 _OF_WEBHOOKS = (_OF_WEBHOOK, _PREVIOUS)
-_OF_OTHERS = (_OF_CONVERTER, *_OF_WEBHOOKS)
+_API, _PEPPER = "api", "pepper"
+_SHORTEST_PEPPER = 16
 #: The unit has `LoadCredential=docferry:FOLDER`: systemd names each copy after that and its file.
 _FROM_FOLDER = "docferry_"
 #: Whose files the unit hands over; root's alone.
@@ -53,6 +55,7 @@ def read_credentials(
     converters = [table for table in tables if table.section == "converter"]
     _add_to_converters(converters, found, where, faults)
     _add_to_webhooks(webhooks, found, where, faults)
+    _add_pepper(tables[0], found, where, faults)
 
 
 def folder_of(chosen: pathlib.Path | None, environ: Mapping[str, str]) -> pathlib.Path | None:
@@ -81,14 +84,14 @@ def _add_to_stores(
 ) -> None:
     names = {store.name for store in stores}
     for store, key in found:
-        if store not in names and key not in _OF_OTHERS:
+        if store not in names and key in _OF_STORES:
             right = did_you_mean(store, names)
             faults.append(Fault(f"{where}/{store}.{key}", f"there is no store {store}", right))
     for table in stores:
         secrets = {
             key: value
             for (store, key), value in found.items()
-            if store == table.name and key not in _OF_OTHERS
+            if store == table.name and key in _OF_STORES
         }
         for missing in _missing(secrets):
             file = f"{table.name}.{missing}"
@@ -140,6 +143,22 @@ def _add_to_webhooks(
         table.sound["secrets"] = tuple(SecretStr(secret) for secret in secrets)
 
 
+def _add_pepper(
+    top: Table, found: Mapping[tuple[str, str], str], where: str, faults: list[Fault]
+) -> None:
+    for name, key in found:
+        if key == _PEPPER and name != _API:
+            wrong = "is of nothing that has a pepper"
+            faults.append(Fault(f"{where}/{name}.{key}", wrong, f"{_API}.{_PEPPER}, for API keys"))
+    pepper = found.get((_API, _PEPPER))
+    if not pepper:
+        return
+    if len(pepper) < _SHORTEST_PEPPER:
+        right = f"at least {_SHORTEST_PEPPER} random characters: openssl rand -hex 32"
+        faults.append(Fault(f"{where}/{_API}.{_PEPPER}", "is too short", right))
+    top.sound["api_pepper"] = SecretStr(pepper)
+
+
 def _missing(secrets: Mapping[str, str]) -> list[str]:
     return [key for key in (_ID, _SECRET) if key not in secrets] if secrets else []
 
@@ -147,7 +166,7 @@ def _missing(secrets: Mapping[str, str]) -> list[str]:
 def _read_all(
     directory: pathlib.Path, where: str, faults: list[Fault]
 ) -> dict[tuple[str, str], str]:
-    """Give the secrets by (store, converter or webhook; key)."""
+    """Give the secrets by (store, converter, webhook or "api"; key)."""
     found = {}
     try:
         files = sorted(directory.iterdir())
@@ -156,10 +175,10 @@ def _read_all(
         return {}
     for file in files:
         store, _, key = _parted(file.name.removeprefix(_FROM_FOLDER))
-        if not store and key in (_ID, _SECRET, _TOKEN):
+        if not store and key in _OF_STORES:
             wrong = "does not tell which store it is for"
             faults.append(Fault(f"{where}/{key}", wrong, f"STORE.{key}, such as main.{key}"))
-        if store and key in (_ID, _SECRET, _TOKEN, *_OF_OTHERS):
+        if store and key in (*_OF_STORES, _OF_CONVERTER, *_OF_WEBHOOKS, _PEPPER):
             found[store, key] = _read(file, where, faults)
     return found
 

@@ -52,6 +52,7 @@ from docferry.config.values import (
     memory,
     text,
     whole,
+    words,
 )
 from docferry.config.webhook_values import EVENTS, FLAG, MIRRORS, URL
 from docferry.core.filters import DEFAULT_EXCLUDES
@@ -106,6 +107,12 @@ class ConverterKind(StrEnum):
     GOTENBERG = "gotenberg"
     DOCLING = "docling"
     TIKA = "tika"
+
+
+_ORIGINS = words(
+    r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?",
+    'a list such as ["https://intranet.example.com"]',
+)
 
 
 def _kept(what: str) -> Check:
@@ -321,6 +328,8 @@ class Config:
     state_dir: Annotated[pathlib.Path, Key("state_dir", FOLDER)] = pathlib.Path("/var/lib/docferry")
     #: With a file per secret; None: $CREDENTIALS_DIRECTORY.
     credentials_dir: Annotated[pathlib.Path | None, Key("credentials_dir", FOLDER)] = None
+    #: Made into the hashes of API keys; None: there is no file `api.pepper`.
+    api_pepper: SecretStr | None = None
     transfers: Annotated[int, Key("transfers", whole(1, 256, "operations at a time"))] = 16
     #: Bytes of each disk that are kept free.
     disk_reserve: Annotated[int, Key("disk_reserve", amount())] = 1 << 30
@@ -328,6 +337,20 @@ class Config:
     metrics_port: Annotated[int, Key("metrics.port", whole(0, 65535, "0 for none, or a port"))] = (
         9412
     )
+    #: Of the HTTP API and the page; port 0: none.
+    api_host: Annotated[str, Key("api.host", ADDRESS)] = "127.0.0.1"
+    api_port: Annotated[int, Key("api.port", whole(0, 65535, "0 for none, or a port"))] = 8420
+    #: A unix socket besides; None: none.
+    api_socket: Annotated[pathlib.Path | None, Key("api.socket", WRITTEN_FILE)] = None
+    #: PEM files; both None: plain HTTP.
+    api_tls_cert: Annotated[pathlib.Path | None, Key("api.tls_cert", FILE)] = None
+    api_tls_key: Annotated[pathlib.Path | None, Key("api.tls_key", FILE)] = None
+    #: Bytes of a document that comes by the API.
+    api_max_upload: Annotated[int, Key("api.max_upload", amount())] = 5 << 30
+    #: Of each API key, and of each address, within a minute.
+    api_rate: Annotated[int, Key("api.rate", whole(1, 10**6, "requests a minute"))] = 6000
+    #: Pages of which other places may ask from a browser; (): none.
+    api_origins: Annotated[tuple[str, ...], Key("api.origins", _ORIGINS)] = ()
     log_level: Annotated[str, Key("log.level", choice("debug", "info", "warning", "error"))] = (
         "info"
     )

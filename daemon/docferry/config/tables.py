@@ -37,7 +37,7 @@ _NAMED: Mapping[str, type[Options]] = {
     "converter": ConverterConfig,
     "webhook": WebhookConfig,
 }
-_GROUPS = ("metrics", "log", "audit")  # tables that only group keys of the whole
+_GROUPS = ("metrics", "api", "log", "audit")  # tables that only group keys of the whole
 _SECTIONS = (*_NAMED, "convert", *_GROUPS)
 
 _SECRET_ENDS = ("access_key_id", "access_key", "secret_key", "session_token", "password", "secret")

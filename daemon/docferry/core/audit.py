@@ -42,6 +42,10 @@ class Action(StrEnum):
     LETTERS_DISCARDED = "letters.discarded"
     DELIVERIES_REPLAYED = "deliveries.replayed"  # of webhooks
     DELIVERIES_DISCARDED = "deliveries.discarded"
+    KEY_CREATED = "key.created"  # an API key
+    KEY_REVOKED = "key.revoked"
+    KEY_ROTATED = "key.rotated"
+    KEY_REFUSED = "key.refused"  # presented by whoever; of a flood one row a minute
 
 
 @dataclass(frozen=True, slots=True)

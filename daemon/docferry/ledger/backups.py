@@ -19,11 +19,13 @@ from urllib.parse import quote
 from sqlalchemy import Text, bindparam, null, select
 
 from docferry.core.audit import Action
+from docferry.core.keys import KeysThen
 from docferry.errors import PermanentError, UserError
 from docferry.ledger import schema, upgrade
 from docferry.ledger.audit import CHAIN, note
 from docferry.ledger.damage import is_there
 from docferry.ledger.database import Database
+from docferry.ledger.keys import put_keys_then
 from docferry.ledger.ledger import Ledger
 from docferry.ledger.snapshots import translated
 from docferry.ledger.waits import key_of
@@ -118,9 +120,9 @@ def _acting_in(path: Path) -> set[tuple[str, str]]:
 class Restored(Ledger):
     """A ledger of before. Is written to by one thread, before anybody else sees it."""
 
-    def come_back(self, at: datetime) -> None:
+    def come_back(self, at: datetime, keys: KeysThen) -> None:
         """
-        Drop what was true only when the backup was made.
+        Drop what was true only when the backup was made; of API keys let *keys* be all.
 
         It goes on under another name: in the buckets the snapshots of the one that it takes
         the place of, which know more, are then not its own to remove.
@@ -137,7 +139,8 @@ class Restored(Ledger):
             )
             tx.run(_FORGET_THE_FOLDER)
             tx.insert_missing(schema.setting, [{"key": CHAIN, "value": self.instance}])
-            note(tx, Action.LEDGER_RESTORED, at, None, {})
+            put_keys_then(tx, keys, at)
+            note(tx, Action.LEDGER_RESTORED, at, None, {"keys_revoked": keys.revoked})
             tx.run(_RENAME_INSTANCE, new_value=secrets.token_hex(8))
             marked = select(schema.mirror.c.name).where(schema.mirror.c.marker_id.is_not(null()))
             # What people have held since is forgotten: it must not be let go for that.

@@ -21,11 +21,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 import dataset
@@ -77,6 +78,17 @@ class Database:
         self._writer = connect("BEGIN IMMEDIATE", read_only=read_only)
         self._reader = connect("BEGIN", read_only=True)
         self._write_lock = FairLock()
+
+    def acting_as(self, actor: str) -> Self:
+        """
+        Give this same database for somebody else who writes: one process acts for many.
+
+        Connections, locks and the refusal to nest are shared, and so is the end: who closes
+        one of both closes the other.
+        """
+        other = copy(self)
+        other._actor = actor
+        return other
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:

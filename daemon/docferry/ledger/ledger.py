@@ -26,6 +26,7 @@ from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.jobs import Jobs
+from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
 from docferry.ledger.patrols import Patrols
@@ -58,10 +59,11 @@ class Ledger:
     and PermanentError (damaged file, no permission).
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, instance: str | None = None) -> None:
         """Use `Ledger.open`."""
         self._database = database
-        self.instance = _read_instance(database)  #: random, made once with the ledger
+        #: random, made once with the ledger
+        self.instance = _read_instance(database) if instance is None else instance
         self.synced = Synced(database)
         self.versions = Versions(database)
         self.sharing = Sharing(database)
@@ -89,6 +91,7 @@ class Ledger:
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
         self.audit = Audit(database)
+        self.keys = Keys(database)
         self.pruning = Pruning(database)
 
     @classmethod
@@ -129,6 +132,17 @@ class Ledger:
             ledger = cls(database)
             on_failure.pop_all()
         return ledger
+
+    def acting_as(self, actor: str) -> Self:
+        """
+        Give this same ledger for somebody else who writes, for the audit: one process acts for
+        many, each request for one.
+
+        It opens nothing, and ends with this one: do not close it.
+        """
+        other = type(self)(self._database.acting_as(actor), instance=self.instance)
+        other.unagreed = self.unagreed  # it remembers; what drops agreements tells this one
+        return other
 
     def close(self) -> None:
         self._database.close()

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from docferry.core.keys import Role
 from docferry.core.patrol import Phase
 from docferry.core.webhooks import DeliveryState
 from docferry.job import BreakerState, Failure, JobStage, JobState, Priority
@@ -342,6 +343,23 @@ audit = _table(
     Column("facts", Text),
     Column("previous", Text),
     Column("hash", Text),
+)
+
+#: API keys: see `core.keys`. Of their secrets only the hashes.
+api_key = _table(
+    "api_key",
+    Column("id", Text, primary_key=True),
+    Column("name", Text),
+    Column("role", Word(Role)),
+    Column("mirrors", JSON(none_as_null=True)),
+    Column("hash", Text),
+    Column("pepper", Text),
+    Column("created_at", Instant),
+    Column("expires_at", Instant),
+    Column("previous_hash", Text),
+    Column("previous_until", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
 )
 
 #: Converters that do not work, or have worked again since.

@@ -20,7 +20,36 @@ def upgrade() -> None:
     _lists_of_jobs()
 
 
-def _keys() -> None: ...
+def _keys() -> None:
+    op.create_table(
+        "api_key",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("mirrors", sa.JSON()),
+        sa.Column("hash", TEXT, nullable=False),
+        sa.Column("pepper", TEXT, nullable=False),
+        sa.Column("created_at", TEXT, nullable=False),
+        sa.Column("expires_at", TEXT),
+        sa.Column("previous_hash", TEXT),
+        sa.Column("previous_until", TEXT),
+        sa.Column("revoked_at", TEXT),
+        sa.Column("last_used_at", TEXT),
+        sa.CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="api_key_role"),
+        # A previous secret without an end would be taken for ever.
+        sa.CheckConstraint(
+            "(previous_hash IS NULL) = (previous_until IS NULL)", name="api_key_previous"
+        ),
+    )
+    # One that was revoked leaves its name to the next.
+    op.create_index(
+        "api_key_name",
+        "api_key",
+        ["name"],
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
 
 
 def _lists_of_files() -> None: ...

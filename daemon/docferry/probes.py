@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 #: Another program ends, an address comes up.
-_MAY_COME_FREE = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+MAY_COME_FREE = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _TIMEOUT_S = 10.0  # for one request: a client that says nothing does not hold a thread for ever
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -195,7 +195,7 @@ def _listen(address: str, port: int) -> _Server:
     try:
         return _server(address, port)
     except OSError as error:
-        kind = TakenError if error.errno in _MAY_COME_FREE else UserError
+        kind = TakenError if error.errno in MAY_COME_FREE else UserError
         raise kind(
             f"cannot listen on {address} port {port}: {error.strerror}; choose another `address` "
             "or `port` in [metrics], or port 0 for none"

@@ -1,0 +1,100 @@
+"""The application: all routes, and what holds for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from docferry.web import health, keys, whoami
+from docferry.web.desk import Desk
+from docferry.web.guard import Guard
+from docferry.web.problems import Problem, answer_problems, documented
+
+PREFIX = "/api/v1"
+#: Requests whose bodies are documents.
+DOCUMENTS = (("POST", f"{PREFIX}/files"),)
+
+_ROUTERS: tuple[APIRouter, ...] = (
+    keys.router,
+    whoami.router,
+)
+
+#: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
+_COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
+
+_ABOUT = """
+docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
+version under a ULID. Files are named by the ULID of a version, or by mirror and path.
+
+Whatever goes wrong is answered as RFC 9457 problem details. Times are ISO 8601 in UTC. Lists come
+in pages: `next` is the `cursor` of the next one. A POST with an `Idempotency-Key` may be sent
+again.
+"""
+
+
+def make_app(desk: Desk) -> FastAPI:
+    """Give the application for *desk*."""
+    app = FastAPI(
+        title="docferry",
+        version=version("docferry"),
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.desk = desk
+    answer_problems(app)
+    app.include_router(health.router)
+    app.include_router(_api())
+    _describe_problems(app)
+    if desk.config.api_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=desk.config.api_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
+            expose_headers=["ETag", "Retry-After", "Content-Disposition"],
+        )
+    app.add_middleware(Guard, documents=DOCUMENTS)
+    return app
+
+
+def _api() -> APIRouter:
+    api = APIRouter(prefix=PREFIX)
+    for router in _ROUTERS:
+        api.include_router(router)
+    return api
+
+
+def _add_common(operations: Iterable[dict[str, Any]]) -> None:
+    for operation in operations:
+        answers = operation["responses"]
+        answers.pop("422", None)  # FastAPI's own form of it
+        for status, problem in documented(*_COMMON).items():
+            answers.setdefault(str(status), problem)
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document tell what a problem is, of which its answers speak."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = make()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            for path, operations in document["paths"].items():
+                if path.startswith(PREFIX):
+                    _add_common(operations.values())
+            schemas["Problem"] = Problem.model_json_schema(
+                ref_template="#/components/schemas/{model}"
+            )
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

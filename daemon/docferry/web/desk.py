@@ -1,0 +1,67 @@
+"""What the handlers of requests share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from docferry.app.authenticate import Authenticator
+from docferry.app.faces import SILENT_S, Told
+from docferry.app.wake import wake
+from docferry.config import Config
+from docferry.ledger import Ledger
+from docferry.web.limits import Limits
+
+
+class Desk:
+    """
+    The configuration in force, the ledger, and the limits. For any thread.
+
+    Args:
+        now: The clock, for what is written down and for what expires.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        told: Told,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config = config
+        self._told = told
+        self._heard_s = time.monotonic()
+        self.ledger = ledger
+        self.now = now
+        self.authenticator = Authenticator(ledger, config.api_pepper)
+        self.limits = Limits(config.api_rate)
+        self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force; a reload exchanges it."""
+        return self._config
+
+    @property
+    def told(self) -> Told | None:
+        """How the daemon is, as it said just now; None: it has said nothing for long."""
+        return self._told if time.monotonic() - self._heard_s < SILENT_S else None
+
+    def hear(self, told: Told) -> None:
+        """Take what the daemon says."""
+        self._told, self._heard_s = told, time.monotonic()
+        if told.config is not None:
+            self._take(told.config)
+
+    def _take(self, config: Config) -> None:
+        if config.api_rate != self._config.api_rate:
+            self.limits = Limits(config.api_rate)
+        if config.api_pepper != self._config.api_pepper:
+            self.authenticator = Authenticator(self.ledger, config.api_pepper)
+        self._config = config
+
+    def wake_daemon(self) -> None:
+        """Let the daemon look at once for what was asked."""
+        wake(self._config.state_dir)

@@ -1,0 +1,53 @@
+"""Whether docferry lives, and is ready: for whoever balances or restarts, without a key."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from docferry.web.desk import Desk
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """Whether the loops of all mirrors go round."""
+
+    alive: bool
+
+
+class Readiness(BaseModel):
+    """Whether every mirror has finished its first full run, and its canaries come through."""
+
+    ready: bool
+
+
+@router.get(
+    "/healthz",
+    summary="Is the daemon alive?",
+    responses={503: {"model": Health, "description": "A loop is stuck: restart it"}},
+)
+def healthz(request: Request, response: Response) -> Health:
+    told = _desk(request).told
+    is_alive = told is not None and told.is_alive
+    response.status_code = HTTPStatus.OK if is_alive else HTTPStatus.SERVICE_UNAVAILABLE
+    return Health(alive=is_alive)
+
+
+@router.get(
+    "/readyz",
+    summary="Is every mirror ready?",
+    responses={503: {"model": Readiness, "description": "Not yet, or a canary is late"}},
+)
+def readyz(request: Request, response: Response) -> Readiness:
+    told = _desk(request).told
+    is_ready = told is not None and all(one.is_ready for one in told.mirrors.values())
+    response.status_code = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(ready=is_ready)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk

@@ -1,0 +1,60 @@
+"""How many requests are answered, and how fast keys may be guessed."""
+
+from __future__ import annotations
+
+import math
+import time
+from http import HTTPStatus
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from docferry.web.problems import ProblemError
+
+#: Wrong keys of one address within a minute; then it waits, with right ones too.
+FAILURES_A_MINUTE = 10
+
+
+class Limits:
+    """
+    For each key and each address, in the memory of this process. Thread-safe.
+
+    Args:
+        a_minute: Requests of one key, or of one address without.
+    """
+
+    def __init__(self, a_minute: int) -> None:
+        self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._requests = RateLimitItemPerMinute(a_minute, namespace="requests")
+        self._failures = RateLimitItemPerMinute(FAILURES_A_MINUTE, namespace="failures")
+
+    def count(self, who: str) -> None:
+        """
+        Raises:
+            ProblemError: 429, they have asked too often.
+        """
+        if not self._counter.hit(self._requests, who):
+            raise self._too_many(self._requests, who, "too many requests")
+
+    def require_patience(self, address: str) -> None:
+        """
+        Raises:
+            ProblemError: 429, too many wrong keys came from there.
+        """
+        if not self._counter.test(self._failures, address):
+            raise self._too_many(self._failures, address, "too many wrong keys from this address")
+
+    def count_failure(self, address: str) -> None:
+        """Note that a wrong key came from there."""
+        self._counter.hit(self._failures, address)
+
+    def _too_many(self, item: RateLimitItem, who: str, what: str) -> ProblemError:
+        reset_s = self._counter.get_window_stats(item, who).reset_time - time.time()
+        wait_s = max(1, math.ceil(reset_s))
+        return ProblemError(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too-many-requests",
+            f"{what}: again in {wait_s} s",
+            headers={"Retry-After": str(wait_s)},
+        )

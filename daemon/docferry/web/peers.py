@@ -1,0 +1,100 @@
+"""Who is at the other end of a connection from this machine, as the kernel knows it."""
+
+from __future__ import annotations
+
+import grp
+import ipaddress
+import os
+import pwd
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+#: How a connection by a unix socket is called where one by TCP has its address.
+UNIX = "unix:"
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid
+_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+_ESTABLISHED = "01"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user of this machine."""
+
+    uid: int
+
+    @property
+    def name(self) -> str:
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:  # of a container, without a name
+            return str(self.uid)
+
+    @property
+    def is_master(self) -> bool:
+        """Whether it is root, or the one that docferry runs as: what either could do anyway."""
+        return self.uid in (0, os.geteuid())
+
+    @property
+    def is_of_our_group(self) -> bool:
+        """Whether it may read the ledger, as a member of the service's own group."""
+        group = os.getegid()
+        if group == 0:
+            return False  # of a daemon that root runs: its group is nobody's to join
+        with suppress(KeyError):
+            if pwd.getpwuid(self.uid).pw_gid == group:
+                return True
+            return self.name in grp.getgrgid(group).gr_mem
+        return False
+
+
+def of_unix(connection: socket.socket) -> User:
+    """Give who has connected to a unix socket."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return User(_UCRED.unpack(found)[1])
+
+
+def of_loopback(client: tuple[str, int], server: tuple[str, int]) -> User | None:
+    """
+    Give who has connected by TCP from this machine; None: it is not from here, or is gone.
+
+    The kernel lists each socket with its user (proc(5), /proc/net/tcp). A proxy on this
+    machine is who it runs as, not who asks it.
+    """
+    if not is_loopback(client[0]):
+        return None
+    ends = _end(client), _end(server)
+    for table in _TABLES:
+        with suppress(OSError):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                _, ours, theirs, state, *_, uid = line.split()[:8]
+                # Seen from the client's side: its own end comes first.
+                if state == _ESTABLISHED and (_read(ours), _read(theirs)) == ends:
+                    return User(int(uid))
+    return None
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address is of this machine alone."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)
+
+
+def _end(address: tuple[str, int]) -> tuple[str, int]:
+    found = ipaddress.ip_address(address[0])
+    return str(getattr(found, "ipv4_mapped", None) or found), address[1]
+
+
+def _read(end: str) -> tuple[str, int]:
+    """Read `0100007F:20E4`: each word of the address in the byte order of the machine."""
+    address, port = end.split(":")
+    words = struct.unpack(f">{len(address) // 8}I", bytes.fromhex(address))
+    packed = struct.pack(f"={len(words)}I", *words)
+    return _end((str(ipaddress.ip_address(packed)), int(port, 16)))

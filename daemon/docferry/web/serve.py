@@ -1,0 +1,120 @@
+"""The process: it serves what it inherits to listen on, and is told by the daemon what counts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+
+import uvicorn
+from fastapi import FastAPI
+
+from docferry import logs
+from docferry.app.faces import ENDS_WITHIN_S, Told
+from docferry.app.mirrors import LEDGER_NAME
+from docferry.config import Config
+from docferry.ledger import Ledger
+from docferry.web.api import make_app
+from docferry.web.desk import Desk
+from docferry.web.protocol import Http
+
+log = logs.get_logger(__name__)
+
+#: What comes at once beyond this is told to come again (503).
+_MOST_AT_ONCE = 500
+
+
+def main() -> None:
+    """Serve until the pipe ends. Arguments: the pipe, and what to listen on; -1: not by this."""
+    # The daemon's group may be told to end: the daemon ends this, once nothing is under way.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe_fd, tcp, unix = map(int, sys.argv[1:4])
+    pipe = Connection(pipe_fd)
+    told = pipe.recv()
+    assert isinstance(told, Told)
+    assert told.config is not None
+    config = told.config
+    logs.configure(config.log_level, config.log_format, stream=sys.stdout)
+    with Ledger.open(config.state_dir / LEDGER_NAME, creates=False, actor="api") as ledger:
+        desk = Desk(config, ledger, told)
+        pipe.send(None)
+        serve(desk, config, pipe, tcp, unix)
+    os._exit(0)  # a handler may still wait for a store
+
+
+def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> None:
+    app = make_app(desk)
+    servers = [
+        (server_of(config, app, is_unix=is_unix), socket.socket(fileno=fd))
+        for fd, is_unix in ((tcp, False), (unix, True))
+        if fd >= 0
+    ]
+
+    def end() -> None:
+        desk.is_ending.set()
+        for server, _ in servers:
+            server.should_exit = True
+
+    addresses = [_shown(listening) for _, listening in servers]
+    threading.Thread(target=_hear, args=(pipe, desk, end), name="daemon", daemon=True).start()
+    log.info("faces.started", addresses=addresses)
+    asyncio.run(_serve_all(servers))
+
+
+def _shown(listening: socket.socket) -> str:
+    where = listening.getsockname()
+    return where if isinstance(where, str) else f"{where[0]} port {where[1]}"
+
+
+async def _serve_all(servers: list[tuple[uvicorn.Server, socket.socket]]) -> None:
+    await asyncio.gather(*(server.serve(sockets=[listening]) for server, listening in servers))
+
+
+def _hear(pipe: Connection, desk: Desk, end: Callable[[], None]) -> None:
+    """Take what the daemon says, until it says nothing any more."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            told = pipe.recv()
+            desk.hear(told)
+            if told.config is not None:
+                logs.set_level(told.config.log_level)
+            pipe.send(None)
+    end()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which leaves signals to this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server_of(config: Config, app: FastAPI, *, is_unix: bool) -> uvicorn.Server:
+    """Give the server for one socket, as it is to be in every respect."""
+    is_tls = not is_unix and config.api_tls_cert is not None
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=Http,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            log_level="error",  # a warning for each faulty request would be a stranger's to write
+            access_log=False,
+            proxy_headers=False,  # an address that a stranger can write down is none
+            server_header=False,
+            limit_concurrency=_MOST_AT_ONCE,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=int(ENDS_WITHIN_S),
+            ssl_certfile=config.api_tls_cert if is_tls else None,
+            ssl_keyfile=config.api_tls_key if is_tls else None,
+        )
+    )

@@ -1,0 +1,148 @@
+"""The process that serves the API: the daemon starts it, tells it what counts, and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+import servers
+from processes import children_of, is_gone, wait_for
+from system.daemon import Daemon, Site
+
+TAKEN = 75
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: servers.S3Server) -> Site:
+    found = Site(tmp_path, server)
+    (found.api_port,) = servers.free_ports(1)
+    return found
+
+
+@pytest.fixture
+def daemon(site: Site) -> Iterator[Daemon]:
+    with site.running() as running:
+        wait_for(lambda: is_served(site))
+        yield running
+
+
+def is_served(site: Site, path: str = "/healthz") -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{site.api_port}{path}", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def face_of(daemon: Daemon) -> int:
+    """Give the process that serves."""
+    [pid] = [
+        pid
+        for pid in children_of(daemon.process.pid)
+        if b"docferry.web" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    return pid
+
+
+def test_a_daemon_in_step_is_told_to_be_alive_and_ready(site: Site, daemon: Daemon) -> None:
+    assert is_served(site, "/healthz")
+    wait_for(lambda: is_served(site, "/readyz"))
+
+
+def test_a_process_that_was_killed_is_started_again(site: Site, daemon: Daemon) -> None:
+    before = face_of(daemon)
+
+    os.kill(before, signal.SIGKILL)
+
+    daemon.wait_for(lambda: bool(daemon.events("faces.failed")))
+    # Who asks meanwhile waits in line: the daemon listens.
+    assert is_served(site)
+    assert face_of(daemon) != before
+
+
+def test_none_outlives_a_daemon_that_was_killed(daemon: Daemon) -> None:
+    face = face_of(daemon)
+
+    daemon.kill()
+
+    wait_for(lambda: is_gone(face))
+
+
+def test_none_outlives_a_daemon_that_was_told_to_end(daemon: Daemon) -> None:
+    face = face_of(daemon)
+
+    assert daemon.stop() == 0
+    assert is_gone(face)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_travels(site: Site) -> None:
+    site.docs.write("a.txt", b"a")
+    with socket.create_server(("127.0.0.1", site.api_port)):
+        ended = site.ended("run")
+
+    assert ended.returncode == TAKEN
+    assert "choose another `host` or `port` in [api]" in ended.stderr
+    assert not site.docs.objects()
+
+
+def test_a_unix_socket_is_for_the_service_and_its_group(site: Site) -> None:
+    path = site.folder / "api.sock"
+    site.configure(more=f'[api]\nsocket = "{path}"\n')
+    with site.running():
+        assert path.stat().st_mode & 0o777 == 0o660
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            answer = connection.makefile("rb").read()
+    assert b"200 OK" in answer
+    assert not path.exists()
+
+
+def test_a_reload_changes_the_address(site: Site, daemon: Daemon) -> None:
+    socket_path = site.folder / "api.sock"
+    site.configure(more=f'[api]\nsocket = "{socket_path}"\n')
+
+    daemon.process.send_signal(signal.SIGHUP)
+
+    wait_for(socket_path.exists)
+    wait_for(lambda: is_served(site))
+
+
+def test_with_a_certificate_it_speaks_tls_alone(site: Site) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\ntls_cert = "{made.certificate}"\ntls_key = "{made.key}"\n')
+    with site.running():
+        url = f"127.0.0.1:{site.api_port}/healthz"
+
+        said = requests.get(f"https://{url}", verify=str(made.ca), timeout=10)
+
+        assert said.json() == {"alive": True}
+
+
+@pytest.mark.parametrize(("present", "missing"), [("tls_cert", "tls_key"), ("tls_key", "tls_cert")])
+def test_half_a_certificate_is_refused(site: Site, present: str, missing: str) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\n{present} = "{made.certificate}"\n')
+
+    said = site.ended("check")
+
+    assert said.returncode == 2
+    assert f"api.{missing}" in said.stderr
+
+
+def test_check_tells_of_a_key_that_is_of_another_certificate(site: Site) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\ntls_cert = "{made.ca}"\ntls_key = "{made.key}"\n')
+
+    assert "do not go together" in site.ended("check").stdout
+
+
+def test_check_warns_of_an_api_that_anybody_can_listen_to(site: Site) -> None:
+    site.configure(more='[api]\nhost = "0.0.0.0"\n')
+
+    assert "listens on 0.0.0.0 without TLS" in site.ended("check").stdout
