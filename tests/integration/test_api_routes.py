@@ -20,6 +20,11 @@ NEEDED = {
     "POST /keys": Role.ADMIN,
     "POST /keys/{key}/revoke": Role.ADMIN,
     "POST /keys/{key}/rotate": Role.ADMIN,
+    "GET /webhooks": Role.VIEWER,
+    "POST /webhooks/{webhook}/test": Role.OPERATOR,
+    "GET /webhooks/deliveries": Role.VIEWER,
+    "POST /webhooks/deliveries/replay": Role.OPERATOR,
+    "POST /webhooks/deliveries/discard": Role.OPERATOR,
     "GET /whoami": Role.VIEWER,
 }
 #: For who restarts and balances: they tell of no document.

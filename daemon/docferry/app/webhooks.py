@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,13 @@ from docferry.core.webhooks import Delivered, DeliveryState, Event, EventType
 from docferry.deliver.send import Sends, send
 from docferry.deliver.wire import Wire
 from docferry.engine.webhooks import payload_of
-from docferry.errors import UserError
+from docferry.errors import ConflictError, NotFoundError, UserError
 from docferry.job import BreakerState
 from docferry.ledger import Ledger
 from docferry.ledger.webhook_deliveries import DeliveryRow, WebhookFigures
 from docferry.model import Path, Ulid
 
+_CURSOR = re.compile(r"(\d{1,18})-([0-9A-Z]{26})", re.ASCII)
 _OVER = (DeliveryState.DEAD, DeliveryState.DISCARDED)
 
 
@@ -52,6 +54,7 @@ class Told:
     One delivery, without its payload.
 
     retry_at: when it is tried again; None: it is over, or under way.
+    cursor: goes on behind it.
     """
 
     id: Ulid
@@ -67,6 +70,7 @@ class Told:
     created_at: datetime
     finished_at: datetime | None
     retry_at: datetime | None
+    cursor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,27 @@ def webhooks(config: Config, ledger: Ledger | None) -> list[WebhookReport]:
 
 
 def deliveries(
-    ledger: Ledger, webhook: str | None, states: Sequence[DeliveryState], most: int | None
+    ledger: Ledger,
+    webhook: str | None,
+    states: Sequence[DeliveryState],
+    most: int | None,
+    *,
+    mirrors: Sequence[str] | None = None,
+    after: str | None = None,
 ) -> list[Told]:
-    """Give the newest deliveries. No *states*: any."""
-    return [_told(row) for row in ledger.deliveries.some(webhook, states, most)]
+    """
+    Give the newest deliveries. No *states*: any.
+
+    Args:
+        mirrors: Only events of these; None: of any.
+        after: The cursor of the last one of the page before.
+
+    Raises:
+        UserError: *after* is none.
+    """
+    before = None if after is None else _place(after)
+    rows = ledger.deliveries.some(webhook, states, most, mirrors=mirrors, before=before)
+    return [_told(row) for row in rows]
 
 
 def try_out(config: Config, name: str, at: datetime, *, send: Sends = send) -> Tried:
@@ -125,11 +146,11 @@ def try_out(config: Config, name: str, at: datetime, *, send: Sends = send) -> T
     Send a `webhook.test` event now, whatever waits, and tell what came back.
 
     Raises:
-        UserError: There is no such webhook.
+        NotFoundError: There is no such webhook.
     """
     options = config.webhooks.get(name)
     if options is None:
-        raise UserError(
+        raise NotFoundError(
             f"there is no webhook {name!r}: {did_you_mean(name, config.webhooks)}; the "
             "configuration has them as [webhook.NAME]"
         )
@@ -148,12 +169,12 @@ def replay(config: Config, ledger: Ledger, ids: Sequence[Ulid], at: datetime) ->
     Send again what was given up on, or put aside, with all its attempts.
 
     Raises:
-        UserError: One of *ids* cannot be; then none is.
+        NotFoundError, ConflictError: One of *ids* cannot be; then none is.
     """
     rows = [_over(ledger, one, _OVER) for one in dict.fromkeys(ids)]
     for row in rows:
         if row.webhook not in config.webhooks:
-            raise UserError(
+            raise ConflictError(
                 f"delivery {row.id} is of the webhook {row.webhook}, which is not in the "
                 "configuration any more"
             )
@@ -167,7 +188,7 @@ def discard(ledger: Ledger, ids: Sequence[Ulid], at: datetime) -> Decided:
     Put aside what was given up on.
 
     Raises:
-        UserError: One of *ids* was not; then none is put aside.
+        NotFoundError, ConflictError: One of *ids* was not; then none is put aside.
     """
     wanted = [_over(ledger, one, (DeliveryState.DEAD,)).id for one in dict.fromkeys(ids)]
     ledger.deliveries.discard(wanted, at)
@@ -183,11 +204,11 @@ def dead_ones(ledger: Ledger, webhook: str | None) -> list[Ulid]:
 def _over(ledger: Ledger, delivery_id: Ulid, states: Sequence[DeliveryState]) -> DeliveryRow:
     row = ledger.deliveries.get(delivery_id.upper())
     if row is None:
-        raise UserError(
+        raise NotFoundError(
             f"there is no delivery {delivery_id!r}; docferry webhooks deliveries tells them"
         )
     if row.state not in states:
-        raise UserError(f"delivery {row.id} was not given up on: it is {row.state}")
+        raise ConflictError(f"delivery {row.id} was not given up on: it is {row.state}")
     return row
 
 
@@ -206,4 +227,12 @@ def _told(row: DeliveryRow) -> Told:
         row.created_at,
         row.finished_at,
         row.run_at if row.state is DeliveryState.QUEUED and row.last_error else None,
+        f"{row.seq}-{row.id}",
     )
+
+
+def _place(cursor: str) -> tuple[int, Ulid]:
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise UserError("this is no cursor: take it from the page before")
+    return int(found[1]), found[2]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, func, select, text, tuple_
 
 from docferry.core.audit import Action
 from docferry.core.webhooks import DeliveryState, Missed
@@ -188,16 +188,31 @@ class WebhookDeliveries:
         return {name: _figures(found) for name, found in counted.items()}
 
     def some(
-        self, webhook: str | None, states: Sequence[DeliveryState], limit: int | None
+        self,
+        webhook: str | None,
+        states: Sequence[DeliveryState],
+        limit: int | None,
+        *,
+        mirrors: Sequence[str] | None = None,
+        before: tuple[int, Ulid] | None = None,
     ) -> list[DeliveryRow]:
-        """Give the newest, of one webhook or of all. No *states*: any."""
-        query = select(webhook_delivery).order_by(
-            webhook_delivery.c.seq.desc(), webhook_delivery.c.id.desc()
-        )
+        """
+        Give the newest, of one webhook or of all. No *states*: any.
+
+        Args:
+            mirrors: Only events of these; None: of any.
+            before: The number of the event, and the id, of a delivery: only those before it.
+        """
+        columns = webhook_delivery.c
+        query = select(webhook_delivery).order_by(columns.seq.desc(), columns.id.desc())
         if webhook is not None:
-            query = query.where(webhook_delivery.c.webhook == webhook)
+            query = query.where(columns.webhook == webhook)
         if states:
-            query = query.where(webhook_delivery.c.state.in_(states))
+            query = query.where(columns.state.in_(states))
+        if mirrors is not None:
+            query = query.where(columns.mirror.in_(mirrors))
+        if before is not None:
+            query = query.where(tuple_(columns.seq, columns.id) < tuple_(*before))
         with self._database.reading() as tx:
             return tx.all(query.limit(limit), DeliveryRow)
 

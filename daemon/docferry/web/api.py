@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, keys, whoami
+from docferry.web import health, keys, webhooks, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems, documented
@@ -20,6 +20,7 @@ DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
+    webhooks.router,
     whoami.router,
 )
 
