@@ -25,6 +25,7 @@ from faults_leaving import LEAVING
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
+from faults_orders import OF_ORDERS
 from faults_packages import OF_PACKAGES
 from faults_parts import PARTS
 from faults_rebuilding import REBUILDING
@@ -68,6 +69,7 @@ FAULTS = (
     *HOUSEKEEPING,
     *MONITORING,
     *OF_THE_SERVICE,
+    *OF_ORDERS,
     *OF_PACKAGES,
     *OF_WEBHOOKS,
 )

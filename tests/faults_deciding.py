@@ -246,9 +246,9 @@ DECIDING = (
     ),
     Fault(
         "a decision that is not carried out yet is called in step",
-        "engine/loop.py",
-        "        is_to_do = bool(self._decided.waiting_among(decided)) or any(",
-        "        decided = []\n        is_to_do = any(",
+        "engine/judged.py",
+        "    is_to_do = bool(decisions.waiting_among(decided)) or any(",
+        "    decided = []\n    is_to_do = any(",
         (f"{LOOP}::test_what_is_decided_is_not_held_again_nor_called_in_step_before_it_is_done",),
     ),
     Fault(
@@ -289,7 +289,7 @@ DECIDING = (
         "other deletions wait for an approved one that fails",
         "engine/loop.py",
         "        if self._decided.waiting():\n            self.request(Run.HOLDS)  # they go first",
-        "        if self._ledger.holds.all(self.name, DECIDED):\n"
+        "        if self._decided.begin_anew() or self._decided.waiting():\n"
         "            self.request(Run.HOLDS)  # they go first",
         (f"{LOOP}::test_other_deletions_do_not_wait_for_an_approved_one_that_fails",),
     ),
@@ -316,9 +316,9 @@ DECIDING = (
     ),
     Fault(
         "a hold is not looked at again",
-        "engine/loop.py",
+        "engine/one_side.py",
         "        for path in held:  # it may be back, and as agreed\n"
-        "            self.dirty.mark(path)\n",
+        "            self._dirty.mark(path)\n",
         "",
         (f"{LOOP}::test_a_hold_ends_when_the_files_are_back",),
     ),

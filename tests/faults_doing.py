@@ -274,8 +274,8 @@ DOING = (
     Fault(
         "a run ends at the first hold and leaves the rest undone",
         "engine/loop.py",
-        "        return self._outage.is_on and (is_blocked or self._outage.is_lasting)\n",
-        "        return is_blocked or self._outage.is_lasting\n",
+        "        is_out = self._outage.is_on and (is_blocked or self._outage.is_lasting)\n",
+        "        is_out = is_blocked or self._outage.is_lasting\n",
         PLANNED,
     ),
     # Names.

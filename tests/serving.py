@@ -77,5 +77,6 @@ def served(config: Config, ledger: Ledger) -> Iterator[Served]:
         for server, _ in servers:
             server.should_exit = True
         thread.join()
+        desk.feed.join()
         tcp.close()
         unix.close()

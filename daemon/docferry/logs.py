@@ -44,6 +44,7 @@ EVENTS = frozenset(
         "daemon.stopping",
         "disk.recovered",
         "disk.short",
+        "events.failed",
         "faces.failed",
         "faces.started",
         "file.removed",
@@ -72,7 +73,9 @@ EVENTS = frozenset(
         "version.unshared",
         # a mirror and its two sides
         "mirror.blocked",
+        "mirror.paused",
         "mirror.recovered",
+        "mirror.resumed",
         "mirror.silent",
         "mirror.started",
         "mirror.stopped",

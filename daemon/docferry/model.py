@@ -416,3 +416,22 @@ class MirrorHealth(StrEnum):
     WAITING = "waiting"  # backoff, settling, or a problem with single files
     BLOCKED = "blocked"  # a guard refuses: a side is not itself, or a hold is open
     UNREACHABLE = "unreachable"
+    PAUSED = "paused"  # a person has told it to rest: nothing travels
+
+
+class OrderedRun(StrEnum):
+    """What a person can order a mirror to do now."""
+
+    POLL = "poll"  # list the bucket
+    RESCAN = "rescan"  # walk the folder
+    FULL = "full"  # both, against the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A mirror that a person has told to rest."""
+
+    mirror: str
+    since: datetime
+    actor: str  #: who
+    reason: str | None = None  #: for a person

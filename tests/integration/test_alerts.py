@@ -46,6 +46,10 @@ def polls(values: str, interval_s: float) -> list[dict[str, str]]:
     ]
 
 
+def paused(values: str) -> list[dict[str, str]]:
+    return [of_docs("paused_seconds", values)]
+
+
 def disk(free: float, size: float) -> list[dict[str, str]]:
     labels = {"of": "mirror", "name": "docs"}
     return [
@@ -110,19 +114,24 @@ CASES = {
         (polls("0+0x150", 30), True),  # there never was one
         (polls("0+60x150", 30), False),
         (polls("0+0x150", 3600), False),  # it polls but once an hour
+        ([*polls("3600+0x150", 30), *paused("0+60x150")], False),
+        ([*polls("3600+0x150", 30), *paused("0+0x150")], True),
     ],
     "DocferryCanariesLate": [
         ([of_docs("canaries_late", "2+0x150")], True),
         ([of_docs("canaries_late", "1+0x150")], False),
+        ([of_docs("canaries_late", "2+0x150"), *paused("0+60x150")], False),
     ],
     "DocferryUnsyncedOld": [
         ([of_docs("oldest_dirty_path_seconds", "0+60x150")], True),
         ([of_docs("oldest_dirty_path_seconds", "3500+0x150")], False),
+        ([of_docs("oldest_dirty_path_seconds", "0+60x150"), *paused("0+60x150")], False),
     ],
     "DocferryBacklogGrowing": [
         ([of_docs("dirty_paths", "2000+10x150")], True),
         ([of_docs("dirty_paths", "100000-10x150")], False),  # the first run of a large mirror
         ([of_docs("dirty_paths", "0+1x150")], False),
+        ([of_docs("dirty_paths", "2000+10x150"), *paused("0+60x150")], False),
     ],
     "DocferryConversionsBacklogGrowing": [
         ([series("docferry_jobs_queued", "200+5x150", converter="office")], True),
@@ -132,6 +141,11 @@ CASES = {
     "DocferryHoldOpen": [
         ([of_docs("holds", "1+0x150")], True),
         ([of_docs("holds", "0+0x150")], False),
+    ],
+    "DocferryPauseForgotten": [
+        (paused(f"{_DAY}+60x150"), True),
+        (paused("60000+60x150"), False),  # it ends today
+        (paused(f"{_DAY}+60x144 0 0 0 0 0 0"), False),  # somebody has thought of it
     ],
     "DocferryBreakerOpen": [
         (breaker(*["open", "half-open"] * 76), True),  # tried again and again, it stays down

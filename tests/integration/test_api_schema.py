@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from docferry.config import Source
 from docferry.web.api import PREFIX
-from integration.test_api_routes import NEEDED, OPEN
+from integration.test_api_routes import ENDLESS, NEEDED, OPEN
 from ledger_rows import fresh_ledger
 from serving import Served, served
 
@@ -77,7 +77,7 @@ def key(api: Served) -> str:
     return str(api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"])
 
 
-@pytest.mark.parametrize("route", [*NEEDED, *OPEN])
+@pytest.mark.parametrize("route", sorted((NEEDED.keys() - ENDLESS) | OPEN))
 def test_whatever_is_asked_the_answer_is_documented(
     api: Served, description: Any, key: str, route: str
 ) -> None:

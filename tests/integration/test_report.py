@@ -135,6 +135,26 @@ def test_one_mirror_that_is_not_in_step_is_enough(
         assert not status(config, ledger).is_in_step
 
 
+def test_a_mirror_whose_loop_has_not_heard_of_its_pause_yet_is_not_in_step(
+    config: Config, ledger: Ledger
+) -> None:
+    for name in config.mirrors:
+        run_once(ledger, name)
+    ledger.orders.pause("docs", None, NOW)
+
+    with StateLock(config.state_dir):
+        assert not status(config, ledger).is_in_step
+
+
+def test_a_pause_is_told_with_its_age(ledger: Ledger) -> None:
+    ledger.orders.pause("docs", None, NOW)
+
+    figures = mirror_figures({"docs": IdleLoop(), "notes": IdleLoop()}, ledger)
+
+    assert figures["docs"].paused_since == NOW
+    assert figures["notes"].paused_since is None
+
+
 def test_a_configured_mirror_that_never_ran_is_not_in_step(config: Config, ledger: Ledger) -> None:
     run_once(ledger, "docs")
 

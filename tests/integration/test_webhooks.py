@@ -257,6 +257,24 @@ def test_a_mirror_that_is_stale_is_told_once_and_well_once(
     assert server.got[0].told["data"]["mirror"] == "docs"
 
 
+def test_a_mirror_that_was_paused_is_not_stale(bench: Bench) -> None:
+    polls: dict[str, tuple[datetime | None, float]] = {}
+    webhooks = Webhooks(
+        bench.ledger,
+        [Webhook(Receiver("crm", "http://x/", (SECRET,)), Wants())],
+        polls=lambda: polls,
+        now=lambda: bench.now,
+    )
+    webhooks.prepare()
+    webhooks.look_at_mirrors()
+    bench.now += DAY
+    polls["docs"] = NOW, 30.0  # it goes on, and has not listed anything yet
+
+    webhooks.look_at_mirrors()
+
+    assert bench.ledger.webhook_events.stale() == set()
+
+
 # Crashes, stops and changes.
 
 

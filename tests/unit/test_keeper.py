@@ -127,3 +127,21 @@ def test_a_long_chore_ends_when_the_daemon_does() -> None:
 
     assert chore.ended.is_set()
     assert "chore long of mirror docs" in under_way  # the watchdog is to know of it
+
+
+def test_a_long_chore_leaves_off_in_a_pause_and_is_begun_anew_after_it(
+    started: Callable[[Keeper], Keeper],
+) -> None:
+    chore, is_paused = Long(), threading.Event()
+    keeper = started(
+        Keeper("docs", [chore], lambda: not is_paused.is_set(), is_paused=is_paused.is_set)
+    )
+    keeper.poke("long")
+    assert chore.began.wait(10)
+
+    is_paused.set()
+    assert chore.ended.wait(10)
+    chore.began.clear()
+    is_paused.clear()
+
+    assert chore.began.wait(10)

@@ -9,14 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from docferry import metrics
+from docferry.core.figures import MachineFigures, MirrorFigures
 from docferry.errors import TemporaryError
 from docferry.job import BreakerState, Failure, JobFigures, JobState, QueueFigures
-from docferry.metrics import (
-    REGISTRY,
-    LiveFigures,
-    MachineFigures,
-    MirrorFigures,
-)
+from docferry.metrics import REGISTRY, LiveFigures
 from docferry.model import MirrorHealth, RequestKind
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -32,6 +32,7 @@ def canary_of(
         remote=sides.remote,
         ledger=ledger,
         is_open=lambda: loop.is_proven,
+        is_paused=loop.ordered.is_paused,
         is_converted=partial(_is_converted, options.name, rules),
         results_of=lambda version: len(jobs_for(version, rules())),
         new_ulid=new_ulid,

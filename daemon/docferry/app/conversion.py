@@ -14,6 +14,7 @@ from docferry.app.chains import chains_of
 from docferry.app.rules_told import shapes_of
 from docferry.app.sides import Sides
 from docferry.config import Config
+from docferry.core.orders import why_paused
 from docferry.core.results import origin_of
 from docferry.engine.backlog import Backlog
 from docferry.engine.claims import Claims
@@ -293,6 +294,8 @@ def _trouble(loop: MirrorLoop) -> str | None:
     """Say why no result may be put into a mirror's folder now; None: it may."""
     if loop.is_proven:
         return None
+    if (pause := loop.ordered.pause) is not None:
+        return why_paused(pause)
     return loop.facts.reason or f"it is {loop.facts.health}"
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from docferry.app.sides import Sides
 from docferry.config import DropConfig
 from docferry.core.filters import Filter
+from docferry.core.orders import why_paused
 from docferry.core.paths import is_reserved
 from docferry.engine.drop import Destination, DropFolder
 from docferry.engine.loop import MirrorLoop
@@ -62,6 +63,7 @@ class _Feed:
             replace=self._replace,
             on_placed=self._on_placed,
             on_problem=self._on_problem,
+            trouble=self._trouble,
         )
 
     def forget_old_problems(self) -> None:
@@ -70,6 +72,10 @@ class _Feed:
         folder = str(self._drop.folder)
         old = [row.path for row in rows if row.kind == "drop" and row.path.startswith(folder)]
         self._ledger.problems.clear(self._mirror, old)
+
+    def _trouble(self) -> str | None:
+        pause = self._loop.ordered.pause
+        return None if pause is None else f"mirror {self._mirror} is {why_paused(pause)}"
 
     def _is_safe(self, path: Path, token: Token) -> bool:
         synced = self._ledger.synced.get(self._mirror, [path]).get(path)

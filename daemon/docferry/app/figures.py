@@ -9,13 +9,14 @@ from typing import Protocol
 
 from docferry.config import Config
 from docferry.core.canary import LATE_IN_A_ROW
+from docferry.core.figures import MirrorFigures
 from docferry.core.patrol import coverage
 from docferry.engine.health import Facts
 from docferry.job import BreakerState, JobFigures, QueueFigures
 from docferry.ledger import Ledger
 from docferry.ledger.jobs import Queue
 from docferry.ledger.mirror_figures import LedgerFigures
-from docferry.metrics import MirrorFigures
+from docferry.model import MirrorHealth
 from docferry.probes import Readiness
 
 #: A loop that has not gone round for so long is stuck: the process wants a restart.
@@ -81,7 +82,8 @@ def readiness(loops: Mapping[str, Loop], canaries: Mapping[str, Bird]) -> dict[s
     """
     Say of each mirror whether it is ready, and how it is.
 
-    Ready is which has finished its first full run, and whose canaries come through.
+    Ready is which has finished its first full run, and whose canaries come through; and which
+    does what it is to do, if that is to rest: a restart, or a wait, would not change it.
     """
     return {
         name: _readiness(loop.facts, canaries[name].late if name in canaries else 0)
@@ -90,8 +92,9 @@ def readiness(loops: Mapping[str, Loop], canaries: Mapping[str, Bird]) -> dict[s
 
 
 def _readiness(facts: Facts, late: int) -> Readiness:
-    has_run = facts.last_full_at is not None
-    if late < LATE_IN_A_ROW:
+    is_paused = facts.health is MirrorHealth.PAUSED
+    has_run = facts.last_full_at is not None or is_paused
+    if is_paused or late < LATE_IN_A_ROW:
         return Readiness(is_ready=has_run, health=facts.health, reason=facts.reason)
     reason = f"{late} canaries in a row are late" + (f"; {facts.reason}" if facts.reason else "")
     return Readiness(is_ready=False, health=facts.health, reason=reason)
@@ -129,4 +132,5 @@ def _figures(facts: Facts, known: LedgerFigures) -> MirrorFigures:
         patrolled_at=(patrol.finished_at or patrol.began_at) if patrol else None,
         requests=known.requests,
         oldest_request_at=known.oldest_request_at,
+        paused_since=known.paused_since,
     )

@@ -49,6 +49,7 @@ class MirrorKeeper:
 
     Args:
         is_ready: Whether its sides have proven themselves and answer.
+        is_paused: Whether a person lets it rest.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class MirrorKeeper:
         new_ulid: Callable[[], Ulid],
         now: Callable[[], datetime],
         is_ready: Callable[[], bool],
+        is_paused: Callable[[], bool],
     ) -> None:
         self._sides = sides
         self._ledger = ledger
@@ -72,7 +74,7 @@ class MirrorKeeper:
             new_ulid=new_ulid,
             now=now,
         )
-        self._keeper = Keeper(sides.options.name, self._chores(snapshots), is_ready)
+        self._keeper = Keeper(sides.options.name, self._chores(snapshots), is_ready, is_paused)
         sides.on_request.use(erase=partial(self._erase, self._make_erasure(snapshots)))
 
     def start(self, every: Callable[[float, str, Callable[[], None]], None]) -> None:

@@ -20,10 +20,10 @@ from typing import Generic, TypeVar
 
 from docferry.app.sides import Sides
 from docferry.config import Config
+from docferry.core.figures import MachineFigures
 from docferry.engine.filesystems import watch_limit
 from docferry.engine.watch import watched
 from docferry.errors import DocferryError
-from docferry.metrics import MachineFigures
 from docferry.storage.certificate import certificate_end
 from docferry.storage.s3 import S3Storage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +31,7 @@ from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
 from docferry.engine.watch import Watch, log_loss
+from docferry.errors import DocferryError
 from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.metrics import LEDGER_SNAPSHOT, STORE_PRECONDITIONS
@@ -101,7 +103,12 @@ class OneMirror:
         )
         self._preparation = Preparation(self.sides, common.ledger, is_rebuilt=common.is_rebuilt)
         self.keeper = MirrorKeeper(
-            self.sides, common.ledger, common.new_ulid, common.now, lambda: self.loop.is_proven
+            self.sides,
+            common.ledger,
+            common.new_ulid,
+            common.now,
+            lambda: self.loop.is_proven,
+            lambda: self.loop.ordered.is_paused(),
         )
         tools = self._tools(common, threads)
         self.loop = MirrorLoop(tools, self.sides.executor, self.sides.places)
@@ -150,7 +157,9 @@ class OneMirror:
             self.canary.start()
 
     def ask_people(self) -> None:
-        """Look whether a person has decided about a hold, or asked for something."""
+        """Look whether a person has decided about a hold, or asked for or ordered something."""
+        with suppress(DocferryError):  # the loop finds out, and says, that the ledger fails
+            self.loop.heed()
         self.loop.request(Run.HOLDS)
         self.loop.request(Run.ASKED)
 

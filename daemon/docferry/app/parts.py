@@ -22,6 +22,7 @@ from docferry.engine.webhooks import Webhooks
 from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
+from docferry.model import MirrorHealth
 
 log = get_logger(__name__)
 
@@ -286,7 +287,7 @@ class Parts:
         return {
             name: (loop.facts.last_poll_at, configured[name].poll_s)
             for name, loop in self.loops.items()
-            if name in configured
+            if name in configured and loop.facts.health is not MirrorHealth.PAUSED
         }
 
     def _make_conversions(self) -> Conversions:

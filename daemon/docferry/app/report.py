@@ -14,13 +14,23 @@ from datetime import UTC, datetime, timedelta
 
 from docferry.app.queues import BacklogReport, ConverterReport, backlogs, converters
 from docferry.config import Config, MirrorConfig
+from docferry.core.orders import why_paused
 from docferry.job import JobRow, JobState
 from docferry.ledger import ConflictRow, HistoryRow, HoldRow, Ledger, MirrorRow, ProblemRow
 from docferry.ledger.lock import is_held
+from docferry.ledger.orders import RunOrder
 from docferry.ledger.patrols import PatrolRow
 from docferry.ledger.refusals import RefusedConfig
 from docferry.ledger.requests import RequestRow
-from docferry.model import HoldState, Path, RequestKind, RequestState, SyncedState, VersionRow
+from docferry.model import (
+    HoldState,
+    Path,
+    Pause,
+    RequestKind,
+    RequestState,
+    SyncedState,
+    VersionRow,
+)
 
 #: A daemon that has work writes its row every second; an idle one only when something changes.
 _MOST_PROBLEMS = 1000
@@ -53,6 +63,13 @@ class MirrorReport:
     snapshot_at: datetime | None = None  #: the last one of the ledger in the bucket
     patrol: PatrolRow | None = None  #: None: none has begun
     retention_waits_since: datetime | None = None  #: its rules wait for a person's word
+    pause: Pause | None = None  #: None: nobody has told it to rest
+    ordered: tuple[RunOrder, ...] = ()  #: runs that nobody has done yet
+
+    @property
+    def why_paused(self) -> str | None:
+        """By whom it was paused, and since when: also if its loop has not heard of it yet."""
+        return None if self.pause is None else why_paused(self.pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,7 @@ class Status:
             and self.refused_config is None
             and not any(each.down for each in self.converters)
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
+            and all(each.pause is None for each in self.mirrors)  # its loop hears of it soon
             and not any(one.kind in _OF_THE_PAST for each in self.mirrors for one in each.problems)
         )
 
@@ -143,7 +161,7 @@ def status(config: Config, ledger: Ledger) -> Status:
         at=datetime.now(UTC),
         pid=pid,
         trouble=_trouble(config.state_dir),
-        mirrors=tuple(_mirror(options, ledger) for options in config.mirrors.values()),
+        mirrors=tuple(mirror_report(options, ledger) for options in config.mirrors.values()),
         jobs=ledger.jobs.counts(),
         converters=converters(config, ledger),
         backlogs=backlogs(config, ledger),
@@ -205,7 +223,8 @@ def _trouble(state_dir: pathlib.Path) -> str | None:
     )
 
 
-def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
+def mirror_report(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
+    """Put together how one mirror is."""
     name = options.name
     count, size_bytes = ledger.synced.count(name)
     holds = tuple(ledger.holds.all(name, _NOT_OVER))
@@ -230,7 +249,13 @@ def _mirror(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         None if snapshot is None else snapshot.taken_at,
         ledger.patrols.get(name),
         ledger.waits.since(name) if options.retention.lets_go else None,
+        *_orders(name, ledger),
     )
+
+
+def _orders(name: str, ledger: Ledger) -> tuple[Pause | None, tuple[RunOrder, ...]]:
+    found, ordered = ledger.orders.of(name)
+    return found, tuple(ordered)
 
 
 def _remote_name(options: MirrorConfig) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from docferry.app.mirror_orders import why_nothing_travels
 from docferry.config import Config
 from docferry.core.words import counted
 from docferry.errors import UserError
 from docferry.ledger import Ledger, ProblemRow
 from docferry.ledger.lock import is_held
 from docferry.ledger.requests import RequestRow
-from docferry.model import HoldState, MirrorHealth, Path, RequestKind, RequestState, Ulid
+from docferry.model import HoldState, Path, RequestKind, RequestState, Ulid
 
 _ITS_TURN = "it is under way, or its turn comes"
 
@@ -144,7 +145,7 @@ class _Why:
         return self._while_running(row)
 
     def _while_running(self, row: RequestRow) -> tuple[str, datetime | None]:
-        whole = self._of_the_mirror(row.mirror)
+        whole = why_nothing_travels(self._ledger, row.mirror)
         if whole is not None:
             return whole, row.retry_at
         if row.begun_at is not None:
@@ -155,14 +156,6 @@ class _Why:
         if problem is not None:
             return problem.message, problem.retry_at
         return _ITS_TURN, None
-
-    def _of_the_mirror(self, mirror: str) -> str | None:
-        """Say what keeps the whole mirror waiting; a hold of deletions does not."""
-        row = self._ledger.mirrors.get(mirror)
-        if row is not None and row.health is MirrorHealth.UNREACHABLE:
-            return f"the mirror is unreachable: {row.reason}"
-        held = self._ledger.holds.all(mirror, (HoldState.OPEN,), kind="identity")
-        return f"nothing travels before hold {held[0].id} is over" if held else None
 
     def _problems_of(self, mirror: str) -> Mapping[Path, ProblemRow]:
         if mirror not in self._problems:

@@ -148,6 +148,7 @@ def all_commands() -> click.Group:
         inspect,
         jobs,
         keys,
+        mirrors,
         rebuild,
         requests,
         retention,
@@ -167,6 +168,7 @@ def all_commands() -> click.Group:
     cli.add_command(backup.restore_state)
     for command in (inspect.status, inspect.plan, inspect.ls, inspect.log):
         cli.add_command(command)
+    cli.add_command(mirrors.mirrors)
     cli.add_command(review.holds)
     cli.add_command(review.conflicts)
     cli.add_command(requests.requests)

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from docferry.engine.dry_run import DryRun
     from docferry.job import JobRow
 
-_COLOURS = {"in-step": "green", "working": "cyan", "starting": "cyan", "waiting": "yellow"}
+_COLOURS = {
+    "in-step": "green",
+    "working": "cyan",
+    "starting": "cyan",
+    "waiting": "yellow",
+    "paused": "yellow",
+}
 _HELD = "gone from one side, and kept on the other by hold {}"
 _MOST_HELD = 20
 _MOST = 10  # of a kind are listed: the rest of `status` must stay in sight
@@ -205,7 +211,9 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
         line(f"  {counted(in_step, 'file')} in step, {mirror.held} held back")
     else:
         line(f"  {counted(mirror.files, 'file')}, {size(mirror.size_bytes)} in step")
-    if row.reason:
+    if mirror.why_paused:
+        line(f"  {mirror.why_paused}; to go on: docferry mirrors resume {mirror.name}")
+    elif row.reason:
         line(f"  why: {row.reason}")
     if row.progress and is_running:
         line(f"  now: {row.progress}")

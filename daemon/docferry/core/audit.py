@@ -30,6 +30,9 @@ class Action(StrEnum):
     HOLD_OPENED = "hold.opened"
     HOLD_APPROVED = "hold.approved"
     HOLD_DISCARDED = "hold.discarded"
+    MIRROR_PAUSED = "mirror.paused"
+    MIRROR_RESUMED = "mirror.resumed"
+    MIRROR_ASKED = "mirror.asked"  # to poll, to walk its folder: now
     REQUEST_MADE = "request.made"  # a restore, a removal, a heal, an erasure; retention, now
     REQUEST_CANCELLED = "request.cancelled"
     VERSION_HELD = "version.held"

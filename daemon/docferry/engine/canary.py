@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -48,6 +49,7 @@ class Way:
     The way of one mirror's canary.
 
     is_open: Whether both sides have proven themselves, and answer.
+    is_paused: Whether a person lets the mirror rest: then none flies, and none is late.
     is_converted: Whether a rule takes it.
     results_of: How many results rules call for of a version of it.
     """
@@ -58,6 +60,7 @@ class Way:
     remote: Bucket
     ledger: Ledger
     is_open: Callable[[], bool]
+    is_paused: Callable[[], bool]
     results_of: Callable[[VersionRow], int]
     is_converted: Callable[[], bool]
     new_ulid: Callable[[], Ulid]
@@ -93,6 +96,9 @@ class Canary:
             ends_s = time.monotonic() + self._every_s
             try:
                 self._fly(ends_s)
+            except _PausedError:
+                self._rest()
+                continue
             except DocferryError as error:
                 self._is_late(str(error))
             except Exception:  # one flight: the next one must fly
@@ -115,6 +121,15 @@ class Canary:
         self.late = 0
         took = {f"{leg}_s": round(leg_s, 3) for leg, leg_s in took_s.items()}
         log.info("canary.back", mirror=mirror, took_s=round(sum(took_s.values()), 3), **took)
+
+    def _rest(self) -> None:
+        """Wait until the mirror goes on. What was late before says nothing of now."""
+        self.late = 0
+        CANARIES_LATE.labels(self._way.mirror).set(0)
+        with suppress(DocferryError):  # the next flight clears it
+            self._way.ledger.problems.clear(self._way.mirror, [PROBLEM])
+        while self._way.is_paused() and not self._stopping.is_set():
+            self._stopping.wait(_LOOK_EVERY_S)
 
     def _is_late(self, reason: str) -> None:
         if self._stopping.is_set():
@@ -253,9 +268,12 @@ class _Flight:
     def _wait(self, where: str, is_so: Callable[[], bool], otherwise: str) -> None:
         """
         Raises:
+            _PausedError: The mirror is to rest.
             TemporaryError: It did not come to be so in time; says *otherwise*, or what failed.
         """
         while not self._stopping.is_set():
+            if self._way.is_paused():
+                raise _PausedError
             try:
                 if is_so():
                     return
@@ -266,6 +284,10 @@ class _Flight:
             if time.monotonic() >= self._ends_s:
                 raise TemporaryError(f"a canary is late at {where}: {otherwise}")
             self._stopping.wait(_LOOK_EVERY_S)
+
+
+class _PausedError(DocferryError):
+    """A person lets the mirror rest."""
 
 
 def _beginning(content: Content) -> bytes:

@@ -75,6 +75,7 @@ class Carrier:
         self._on_wait = on_wait
         self._tell_every_s = tell_every_s
         self.done = 0  #: operations written down since the start
+        self.is_to_rest: Callable[[], bool] = lambda: False  #: asked before each operation
         self._stopping = False
         self._waiting: list[Task] = []  # not submitted: their intents are not durable yet
         self._running = 0
@@ -193,10 +194,10 @@ class Carrier:
     def _run(self, batch: Sequence[Task]) -> Iterable[_Finished]:
         """Whatever happens, there is a result of each."""
         results: Sequence[Outcome | Learned | BaseException]
-        results = [StaleError("docferry stops")] * len(batch)
+        results = [StaleError("docferry stops, or rests")] * len(batch)
         try:
             with self._gate:
-                if not self._stopping:
+                if not (self._stopping or self.is_to_rest()):
                     ids = [task.id for task in batch]
                     with about(operation=ids[0] if len(ids) == 1 else ids):
                         results = self._execute(batch)

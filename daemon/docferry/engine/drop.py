@@ -60,6 +60,7 @@ class Destination:
     replace: archive the content that has this token, and put another one in its place.
     on_placed: called for each path that has a new content; gives the id by which the log
         goes on telling of it.
+    trouble: says why nothing is to be moved for now; None: it may be.
     on_problem: called with a message when a path of the *drop folder* has to wait, and
         with None when it has not any more. "": the folder itself.
     """
@@ -70,6 +71,7 @@ class Destination:
     replace: Callable[[Path, Content, Attributes, Token], object]
     on_placed: Callable[[Path], Ulid | None]
     on_problem: Callable[[Path, str | None], None]
+    trouble: Callable[[], str | None] = lambda: None
 
 
 class DropFolder:
@@ -166,6 +168,8 @@ class DropFolder:
             self._rescan_s = now_s + RESCAN_S
             self._dirty.mark(_EVERYTHING)
         due = self._dirty.take_due(_AT_ONCE)
+        if (trouble := self._to.trouble()) is not None:
+            raise TemporaryError(trouble)  # everything is looked at afterwards
         if due.pop(_EVERYTHING, None) is not None:
             self._look_at_everything()
         for path in due:
@@ -193,6 +197,9 @@ class DropFolder:
 
     def _look(self, path: Path, found: FileState | Unknown | None) -> None:
         if self._stopping.is_set() or not self._filter.takes(path):
+            return
+        if self._to.trouble() is not None:
+            self._dirty.mark(_EVERYTHING)
             return
         match found:
             case None:

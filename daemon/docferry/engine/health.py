@@ -26,6 +26,8 @@ _WRITE_EVERY_S = 1.0
 #: Work goes on for many rounds, and each would ask the ledger.
 JUDGE_EVERY_S = 0.1
 _TROUBLE = (MirrorHealth.BLOCKED, MirrorHealth.UNREACHABLE)
+#: Of these it is known why nothing travels.
+_KNOWN = (*_TROUBLE, MirrorHealth.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Health:
     """Publishes the facts about one mirror. Reading `facts` is safe from any thread."""
 
     def __init__(self, mirror: str, ledger: Ledger) -> None:
-        self._mirror = mirror
+        self.mirror = mirror
         self._ledger = ledger
         self._written: Facts | None = None
         self._written_s = 0.0
@@ -108,16 +110,20 @@ class Health:
                 self._log_change(before)
             self.publish(now=is_news)
 
+    def rest(self, why: str, **waiting: object) -> None:
+        """Note that a person has paused the mirror."""
+        self.note(health=MirrorHealth.PAUSED, reason=why, progress=None, **waiting)
+
     def tell_silence(self, places: str) -> None:
         """Say so where the loop has waited long for one of *places*. For any thread."""
         with self._lock:
             since_s = self.went_round_s
             silent_s = time.monotonic() - since_s
-            if silent_s <= SILENT_S or self.facts.health in _TROUBLE:
+            if silent_s <= SILENT_S or self.facts.health in _KNOWN:
                 return
             reason = f"it has been waiting {silent_s:.0f} s for one of its sides: {places}"
             if self._told_silence_since_s != since_s:
-                log.warning("mirror.silent", mirror=self._mirror, reason=reason)
+                log.warning("mirror.silent", mirror=self.mirror, reason=reason)
                 self._told_silence_since_s = since_s
             self.note(health=MirrorHealth.WAITING, reason=reason)
 
@@ -134,11 +140,11 @@ class Health:
             self._write(self.facts)
         except DocferryError as error:  # the mirroring goes on; the row is tried again
             if not self._is_ledger_failing:
-                log.error("ledger.failed", mirror=self._mirror, reason=str(error))  # noqa: TRY400
+                log.error("ledger.failed", mirror=self.mirror, reason=str(error))  # noqa: TRY400
             self._is_ledger_failing = True
             return
         if self._is_ledger_failing:
-            log.info("ledger.recovered", mirror=self._mirror)
+            log.info("ledger.recovered", mirror=self.mirror)
         self._is_ledger_failing = False
 
     def _write(self, facts: Facts) -> None:
@@ -148,7 +154,7 @@ class Health:
         # None only says that there was none since the start.
         full = {} if facts.last_full_at is None else {"last_full_at": facts.last_full_at}
         self._ledger.mirrors.put(
-            self._mirror,
+            self.mirror,
             health=facts.health,
             reason=facts.reason,
             dirty=facts.dirty,
@@ -165,8 +171,12 @@ class Health:
     def _log_change(self, before: Facts) -> None:
         facts = self.facts
         if facts.health is MirrorHealth.BLOCKED:
-            log.error("mirror.blocked", mirror=self._mirror, reason=facts.reason)
+            log.error("mirror.blocked", mirror=self.mirror, reason=facts.reason)
         elif facts.health is MirrorHealth.UNREACHABLE:
-            log.error("mirror.unreachable", mirror=self._mirror, reason=facts.reason)
+            log.error("mirror.unreachable", mirror=self.mirror, reason=facts.reason)
+        elif facts.health is MirrorHealth.PAUSED:
+            log.info("mirror.paused", mirror=self.mirror, reason=facts.reason)
+        elif before.health is MirrorHealth.PAUSED:
+            log.info("mirror.resumed", mirror=self.mirror)
         elif before.health in _TROUBLE:
-            log.info("mirror.recovered", mirror=self._mirror, was=before.health)
+            log.info("mirror.recovered", mirror=self.mirror, was=before.health)

@@ -45,10 +45,18 @@ class Keeper:
 
     Args:
         is_ready: Whether both sides have proven themselves and answer: chores write to them.
+        is_paused: Whether a person lets the mirror rest: a chore leaves off, and is begun anew.
     """
 
-    def __init__(self, mirror: str, chores: Sequence[Chore], is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        mirror: str,
+        chores: Sequence[Chore],
+        is_ready: Callable[[], bool],
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._mirror = mirror
+        self._is_paused = is_paused
         self._chores = {chore.name: chore for chore in chores}
         self._is_ready = is_ready
         self._is_due: dict[str, None] = {}  # in the order in which they were asked for
@@ -105,7 +113,9 @@ class Keeper:
     def _do(self, chore: Chore) -> None:
         try:
             with self._turn:
-                chore.run(lambda: self._is_stopping)
+                chore.run(lambda: self._is_stopping or self._is_paused())
+            if self._is_paused():
+                self.poke(chore.name)
         except DocferryError as error:
             CHORE_FAILURES.labels(self._mirror, chore.name).inc()
             log.warning("chore.failed", mirror=self._mirror, chore=chore.name, reason=str(error))

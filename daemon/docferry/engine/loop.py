@@ -11,35 +11,39 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from docferry.core.guards import Refused
 from docferry.core.merge import Seen, Unseen
+from docferry.core.orders import why_paused
 from docferry.core.outage import health_after
 from docferry.engine.asked import AskedFor
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
-from docferry.engine.health import Facts, Health, judge
+from docferry.engine.health import Facts, Health
 from docferry.engine.holds import DecidedHolds, join_decided, prove_or_hold
 from docferry.engine.identity import Places
-from docferry.engine.look import all_trees, changed_on, expand, is_empty, look_at
+from docferry.engine.judged import judged
+from docferry.engine.look import all_trees, expand, is_empty, look_at
+from docferry.engine.one_side import MOST_MARKS, OneSide
+from docferry.engine.ordered import Ordered, RestingError
 from docferry.engine.outage import Outage
 from docferry.engine.runs import Requests, Run, StoppedError, seconds_since
 from docferry.engine.tidy import recover_conflicts, tidy
 from docferry.errors import DocferryError, PermanentError, ThrottledError
-from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
 from docferry.metrics import ERRORS, LOOP_FAILURES
-from docferry.model import Deletion, HoldState, MirrorHealth, Operation, Origin, Path, Side, Unknown
+from docferry.model import Deletion, MirrorHealth, Operation, OrderedRun, Origin, Path, Side
 
 log = get_logger(__name__)
 
-#: More differences than this in a poll or a folder: a full run is cheaper.
-MOST_MARKS = 2000
 LOOK_AT_ONCE = 1000
 #: A loop that nobody wakes goes round this often, to show that it lives.
 IDLE_S = 5.0
+#: A paused loop looks so often whether what was under way has ended.
+ENDING_S = 0.1
 #: `work_off` waits for what is due so soon: a second look, or what others are about to finish.
 SOON_S = 0.2
 #: How often a long run stops for the paths that became dirty meanwhile.
@@ -68,11 +72,22 @@ class MirrorLoop:
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait, self._asked
         )
+        self.ordered = Ordered(self.name, tools.ledger, tools.now)
+        self._planner.carrier.is_to_rest = self.ordered.is_paused
         self.is_on_its_way = self._planner.carrier.is_busy  #: of a path, for any thread
         self.hint = self._planner.hint  #: as `mark`, and gives the id of what was dropped
         self._outage = Outage()
         self._judge_by_s: float | None = None  # monotonic: no longer than this
-        self._agreed_listing: int | None = None  #: operations done when a poll found no change
+        self._one_side = OneSide(
+            places,
+            tools.ledger,
+            self._planner,
+            self.dirty,
+            self._deletions,
+            self.health,
+            self._on_wait,
+            self.request,
+        )
         self._interleaved_s = 0.0
         self._is_finishing = self._in_round = False
         self._rounds = 0
@@ -102,6 +117,12 @@ class MirrorLoop:
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
         self._planner.hint(path, origin)
+
+    def heed(self) -> None:
+        """Look what people have ordered: it counts at once."""
+        for run in self.ordered.look():
+            self.request(Run(run.value))
+        self._wake.set()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -148,15 +169,16 @@ class MirrorLoop:
 
     @property
     def is_proven(self) -> bool:
-        """Whether both sides have proven themselves since the start, and answer."""
-        return self.has_run and not self._outage.is_on
+        """Whether both sides have proven themselves since the start, answer, and are not paused."""
+        return self.has_run and not self._outage.is_on and not self.ordered.is_paused()
 
     @property
     def has_given_up(self) -> bool:
-        """Whether a guard refuses, or a side has failed several times in a row."""
+        """Whether a person or a guard says no, or a side has failed several times in a row."""
         # An open hold of deletions also blocks, but all the other work goes on.
         is_blocked = self.facts.health is MirrorHealth.BLOCKED
-        return self._outage.is_on and (is_blocked or self._outage.is_lasting)
+        is_out = self._outage.is_on and (is_blocked or self._outage.is_lasting)
+        return is_out or self.ordered.is_paused()
 
     def is_quiet(self) -> bool:
         """Say whether nothing is asked for, under way or waiting, but for what a person must do."""
@@ -189,6 +211,8 @@ class MirrorLoop:
                 self._round()
             except StoppedError:
                 break
+            except RestingError:
+                self._begin_anew()  # as soon as it may
             except DocferryError as error:
                 self._pause(error, health_after(error))
             except Exception as error:  # one round of the loop
@@ -206,6 +230,8 @@ class MirrorLoop:
     def _round(self) -> None:
         self.health.round()
         self._planner.carrier.collect()
+        if self._rests():
+            return
         if self._planner.side_is_down is not None:
             error, self._planner.side_is_down = self._planner.side_is_down, None
             raise error
@@ -229,6 +255,24 @@ class MirrorLoop:
         self._planner.carrier.collect()
         self._tell_health()
 
+    def _rests(self) -> bool:
+        """Say whether the mirror is paused: then nothing is begun."""
+        pause = self.ordered.pause
+        if pause is not None:
+            self._planner.side_is_down = None  # it is asked again
+            self.health.rest(why_paused(pause), **self._waiting())
+        elif self.facts.health is MirrorHealth.PAUSED:
+            self.health.note(health=MirrorHealth.WORKING, reason=None)
+            self._begin_anew()
+        return pause is not None
+
+    def _begin_anew(self) -> None:
+        """Find again what was broken off."""
+        self._forget_plan()
+        self._one_side.forget()
+        self._outage.ask_now()
+        self.request(Run.FULL)
+
     def _asked_runs(self) -> None:
         if self._outage.is_on or not self.has_run:
             self._requests.add(Run.FULL)
@@ -240,19 +284,19 @@ class MirrorLoop:
             self._carry_out_decided()
         asked = self._requests.take_trees()
         if Run.FULL in asked:
-            self._full_run()
+            self.ordered.carry_out(OrderedRun.FULL, self._full_run)
             return
         if Run.POLL in asked:
-            self._one_sided_run(Side.REMOTE)
+            self.ordered.carry_out(OrderedRun.POLL, partial(self._one_side.run, Side.REMOTE))
         if Run.RESCAN in asked:
-            self._one_sided_run(Side.LOCAL)
+            self.ordered.carry_out(OrderedRun.RESCAN, partial(self._one_side.run, Side.LOCAL))
 
     # Runs.
 
-    def _full_run(self) -> None:
+    def _full_run(self) -> bool:
         """Read all three trees side by side and set everything on its way."""
         self._forget_plan()
-        self._agreed_listing = None
+        self._one_side.forget()
         self._planner.problems.walk_begins()
         began = datetime.now(UTC)
         is_busy = self._planner.carrier.is_busy
@@ -273,44 +317,11 @@ class MirrorLoop:
             self._planner.run_ended()
         self._planner.problems.full_run_ended()
         self._deletions.saw_all()
-        self._agreed_listing = None if differs else self._planner.carrier.done
+        self._one_side.listed(differs=differs)
         self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
         log.info("run.done", mirror=self.name, run="full", took_s=seconds_since(began))
-
-    def _one_sided_run(self, side: Side) -> None:
-        """Compare one side with the ledger; what differs becomes dirty."""
-        began = datetime.now(UTC)
-        is_known = self._agreed_listing == self._planner.carrier.done
-        if side is Side.REMOTE and is_known and self._places.remote.is_as_scanned():
-            self.health.note(last_poll_at=began)  # as the last poll saw it; nothing done since
-            return
-        if side is Side.LOCAL:
-            self._planner.problems.walk_begins()
-        marks = 0
-        for path in self._changed_on(side):
-            self.dirty.mark(path)
-            marks += 1
-        held = self._deletions.gone_from(side, MOST_MARKS + 1)
-        if max(marks, len(held)) > MOST_MARKS:
-            self.request(Run.FULL)
-            return
-        for path in held:  # it may be back, and as agreed
-            self.dirty.mark(path)
-        if side is Side.REMOTE:
-            self._agreed_listing = None if marks else self._planner.carrier.done
-            self.health.note(last_poll_at=began)
-        else:
-            self._planner.problems.walk_ended()
-            self.health.note(last_scan_at=began)
-        log.debug("run.done", mirror=self.name, run=side, took_s=seconds_since(began))
-
-    def _changed_on(self, side: Side) -> Iterator[Path]:
-        for found in changed_on(side, self.name, self._places, self._ledger, self._on_wait):
-            if isinstance(found, Unknown):
-                self._planner.problems.unseen(Unseen(side, found))
-            elif self._planner.takes(found):
-                yield found
+        return True
 
     def _work_off_dirty(self) -> None:
         """Look at the dirty paths that are due."""
@@ -358,6 +369,8 @@ class MirrorLoop:
         self.health.round()
         if self._stopping.is_set() and not self._is_finishing:
             raise StoppedError("stopping")
+        if self.ordered.is_paused() and not self._is_finishing:
+            raise RestingError("paused")
 
     # Deletions and holds.
 
@@ -404,7 +417,7 @@ class MirrorLoop:
         """Carry out what people decided: deletions only while both sides are themselves."""
         if join_decided(self.name, self._ledger, self._places, self._tools.new_ulid):
             self._outage.end()
-            self._agreed_listing = None
+            self._one_side.forget()
             self.request(Run.FULL)
         is_time = not self._outage.wait_s and self._decided.waiting()
         if is_time and self._prove():  # else as soon as it can, before the full run that comes then
@@ -416,7 +429,7 @@ class MirrorLoop:
         self._forget_plan()  # what is to be deleted beside them is found anew
         self._decided.carry_out(self.mark, self._carry_deletions)
         self._planner.carrier.drain()  # a full run that comes now must not find half of it
-        self._agreed_listing = None
+        self._one_side.forget()
         self.request(Run.FULL)
 
     def _prove(self) -> bool:
@@ -443,32 +456,17 @@ class MirrorLoop:
     def _tell_health(self) -> None:
         if self._outage.is_on or self.health.is_told(self._planner.carrier.under_way):
             return
-        health, reason = self._judge_health()
-        self.health.note(health=health, reason=reason, **self._waiting())
-
-    def _judge_health(self) -> tuple[MirrorHealth, str | None]:
-        found = self._ledger.holds.all(self.name, (HoldState.OPEN, *DECIDED))
-        holds = [hold for hold in found if hold.kind != "rewind"]  # that keeps nothing back
-        decided = [hold for hold in holds if hold.state in DECIDED]
-        is_to_do = bool(self._decided.waiting_among(decided)) or any(
-            h.kind == "identity" for h in decided
-        )
-        verdict = judge(
-            held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
-            is_working=is_to_do
-            or self._is_working
-            or self._asked.is_any
-            or self._planner.are_results_coming(),
+        (health, reason), is_to_do = judged(
+            self.name,
+            self._ledger,
+            self._decided,
+            is_working=self._is_working or self._asked.is_any or self._planner.are_results_coming(),
             problems=len(self._planner.problems),
             unsettled=len(self.dirty),
         )
-        if decided and verdict[0] is MirrorHealth.IN_STEP:
-            # Approved, and nothing will come of what is left unless it is looked at.
-            self._decided.begin_anew()
-            is_to_do, verdict = True, (MirrorHealth.WORKING, None)
         if is_to_do:
             self.request(Run.HOLDS)
-        return verdict
+        self.health.note(health=health, reason=reason, **self._waiting())
 
     def _waiting(self) -> dict[str, object]:
         oldest_at = self.dirty.oldest_at(datetime.now(UTC)) if self.waiting else None
@@ -480,6 +478,8 @@ class MirrorLoop:
         return not all(map(is_retrying, self.dirty.paths()))
 
     def _sleep_s(self) -> float | None:
+        if self.ordered.is_paused():
+            return ENDING_S if self._planner.carrier.under_way else IDLE_S
         if self._outage.is_on:
             return self._outage.wait_s
         if self._requests.are_for_a_run:

@@ -49,6 +49,7 @@ class Webhooks:
 
     Args:
         polls: By mirror: when its bucket was last listed, and how often it is to be, in seconds.
+            Without those that a person has paused.
         send: What sends a message.
         now, jitter, new_id: The clock, random numbers in [0, 1), and ids of messages.
     """
@@ -69,7 +70,7 @@ class Webhooks:
         self._polls = polls
         self._now = now
         self._new_id = new_id
-        self._begun_at = now()
+        self._looked_since: dict[str, datetime] = {}  # at each mirror
         self._lanes = {one.name: Lane(one, self._around) for one in webhooks}
         self._retired: list[Lane] = []
         self._deriving = threading.Lock()
@@ -167,9 +168,10 @@ class Webhooks:
         """Note which mirrors have become stale, or well again."""
         if not self._lanes:
             return
-        now, known = self._now(), self._ledger.webhook_events.stale()
-        for mirror, (polled_at, poll_s) in self._polls().items():
-            found = is_stale(polled_at, self._begun_at, poll_s, now)
+        now, known, polls = self._now(), self._ledger.webhook_events.stale(), self._polls()
+        self._looked_since = {name: self._looked_since.get(name, now) for name in polls}
+        for mirror, (polled_at, poll_s) in polls.items():
+            found = is_stale(polled_at, self._looked_since[mirror], poll_s, now)
             if found != (mirror in known):
                 self._ledger.webhook_events.note_staleness(mirror, now, is_stale=found)
 

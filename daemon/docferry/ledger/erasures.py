@@ -38,10 +38,9 @@ from docferry.ledger.schema import (
     result,
     synced,
     version,
-    webhook_delivery,
-    webhook_event,
 )
 from docferry.ledger.schema import mirror as mirror_table
+from docferry.ledger.webhook_schema import webhook_delivery, webhook_event
 from docferry.model import Path, RequestState, Sha256, Ulid
 
 ERASE = "erase"  #: in history, under no path: a version that was erased; its note is the SHA-256

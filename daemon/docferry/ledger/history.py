@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
 from sqlalchemy import func, select
 
-from docferry.ledger.database import Database
+from docferry.ledger.database import Database, chunks
 from docferry.ledger.schema import history, synced, version
 from docferry.model import DeleteLocal, DeleteRemote, Path, Ulid
 
@@ -36,6 +37,15 @@ class History:
         query = select(history).where(history.c.mirror == mirror, history.c.path == path)
         with self._database.reading() as tx:
             return tx.all(query.order_by(history.c.id.desc()).limit(limit), HistoryRow)
+
+    def rows(self, ids: Sequence[int]) -> dict[int, HistoryRow]:
+        """Give those of *ids* that there are."""
+        found: dict[int, HistoryRow] = {}
+        for chunk in chunks(ids):
+            with self._database.reading() as tx:
+                query = select(history).where(history.c.id.in_(chunk))
+                found |= {row.id: row for row in tx.all(query, HistoryRow)}
+        return found
 
     def deletions_since(self, mirror: str, since: datetime) -> int:
         """

@@ -56,6 +56,15 @@ class JobRows:
     def get(self, job_id: Ulid) -> JobRow | None:
         return self._one(select(job).where(job.c.id == job_id))
 
+    def rows(self, job_ids: Sequence[Ulid]) -> dict[Ulid, JobRow]:
+        """Give those of *job_ids* that there are."""
+        found: dict[Ulid, JobRow] = {}
+        for chunk in chunks(job_ids):
+            query = select(job).where(job.c.id.in_(chunk))
+            with self._database.reading() as tx:
+                found |= {row.id: row for row in tx.all(query, JobRow)}
+        return found
+
     def all(
         self, state: JobState | None = None, *, rule: str | None = None, limit: int = 100
     ) -> list[JobRow]:

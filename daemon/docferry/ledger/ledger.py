@@ -21,6 +21,7 @@ from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
 from docferry.ledger.database import Database
 from docferry.ledger.erasures import Erasures
+from docferry.ledger.events import Events
 from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
@@ -29,6 +30,7 @@ from docferry.ledger.jobs import Jobs
 from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
 from docferry.ledger.mirrors import Mirrors
+from docferry.ledger.orders import Orders
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.pruning import Pruning
@@ -75,6 +77,7 @@ class Ledger:
         self.holds = Holds(database)
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
+        self.orders = Orders(database)
         self.figures = FiguresOfMirrors(database)
         self.jobs = Jobs(database)
         self.results = Results(database)
@@ -86,6 +89,7 @@ class Ledger:
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)
         self.erasures = Erasures(database)
+        self.events = Events(database)
         self.waits = RetentionWaits(database)
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)

@@ -11,7 +11,7 @@ from sqlalchemy import Column, ColumnElement, Select, func, null, select
 
 from docferry.ledger.database import Database, Transaction
 from docferry.ledger.patrols import PatrolRow
-from docferry.ledger.schema import conflict, hold, patrol, problem, request, synced, version
+from docferry.ledger.schema import conflict, hold, patrol, pause, problem, request, synced, version
 from docferry.ledger.tallies import tallied
 from docferry.model import HoldState, RequestKind, RequestState
 
@@ -33,6 +33,7 @@ class LedgerFigures:
     requests: Mapping[RequestKind, int] = field(default_factory=dict)  #: open ones
     oldest_request_at: datetime | None = None
     patrol: PatrolRow | None = None
+    paused_since: datetime | None = None
 
 
 class FiguresOfMirrors:
@@ -66,6 +67,7 @@ def _columns(tx: Transaction) -> list[tuple[str, Mapping[str, Any]]]:
             "oldest_request_at",
             _times(_by(tx, request.c.mirror, func.min(request.c.created_at), asked)),
         ),
+        ("paused_since", _times(dict(tx.tuples(select(pause.c.mirror, pause.c.since))))),
         ("patrol", {row.mirror: row for row in tx.all(select(patrol), PatrolRow)}),
     ]
 

@@ -33,8 +33,8 @@ from docferry.ledger.schema import (
     result,
     synced,
     version,
-    webhook_delivery,
 )
+from docferry.ledger.webhook_schema import webhook_delivery
 from docferry.model import UNFINISHED, Path, RequestKind, Sha256, Ulid
 
 _ENDED = (JobState.DONE, JobState.SKIPPED, JobState.DISCARDED, JobState.DEAD)

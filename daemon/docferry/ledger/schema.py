@@ -28,9 +28,17 @@ from sqlalchemy.types import TypeDecorator
 
 from docferry.core.keys import Role
 from docferry.core.patrol import Phase
-from docferry.core.webhooks import DeliveryState
 from docferry.job import BreakerState, Failure, JobStage, JobState, Priority
-from docferry.model import HoldState, MirrorHealth, Mode, Origin, RequestKind, RequestState, Side
+from docferry.model import (
+    HoldState,
+    MirrorHealth,
+    Mode,
+    OrderedRun,
+    Origin,
+    RequestKind,
+    RequestState,
+    Side,
+)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -246,6 +254,27 @@ request = _table(
     Column("begun_at", Instant),
 )
 
+#: Mirrors that people have told to rest.
+pause = _table(
+    "pause",
+    Column("mirror", Text, primary_key=True),
+    Column("since", Instant),
+    Column("actor", Text),
+    Column("reason", Shown),
+)
+
+#: Runs that people have ordered, and what came of them.
+run_order = _table(
+    "run_order",
+    Column("id", Integer, primary_key=True),
+    Column("mirror", Text),
+    Column("run", Word(OrderedRun)),
+    Column("asked_at", Instant),
+    Column("begun_at", Instant),
+    Column("answered_at", Instant),
+    Column("answered_by", Word(OrderedRun)),
+)
+
 #: How far the patrol of each mirror has come.
 patrol = _table(
     "patrol",
@@ -330,6 +359,15 @@ alias = _table(
     Column("mirror", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("path", Text),
+)
+
+#: What happened lately, for who looks on: see `ledger.events`. Triggers add to it.
+event = _table(
+    "event",
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text),
+    Column("mirror", Text),
+    Column("ref", Text),
 )
 
 #: What was changed, by whom: see `core.audit`. Only ever added to.
@@ -420,48 +458,4 @@ job = _table(
     Column("shared_with", Text),
     Column("is_forced", Boolean),
     Column("doubted_at", Instant),
-)
-
-#: How far each webhook has been told, and how its receiver does.
-webhook_cursor = _table(
-    "webhook_cursor",
-    Column("webhook", Text, primary_key=True),
-    Column("last_event", BigInteger),
-    Column("begun_at", Instant),
-    Column("breaker", Word(BreakerState)),
-    Column("since", Instant),
-    Column("reason", Shown),
-    Column("retry_at", Instant),
-)
-
-#: What webhooks may be told: triggers note it while there is one. The last row always stays.
-webhook_event = _table(
-    "webhook_event",
-    Column("id", Integer, primary_key=True),
-    Column("source", Text),
-    Column("ref", Text),  # the row that it is about
-    Column("mirror", Text),
-)
-
-webhook_delivery = _table(
-    "webhook_delivery",
-    Column("id", Text, primary_key=True),
-    Column("webhook", Text),
-    Column("seq", BigInteger),  # the event's
-    Column("event", Text),
-    Column("mirror", Text),
-    Column("path", Text),
-    Column("version", Text),
-    Column("order_key", Text),
-    Column("payload", Shown),
-    Column("state", Word(DeliveryState)),
-    Column("attempts", Integer),
-    Column("run_at", Instant),
-    Column("wanted_at", Instant),
-    Column("claimed_at", Instant),
-    Column("lease_until", Instant),
-    Column("status", Integer),
-    Column("last_error", Shown),
-    Column("created_at", Instant),
-    Column("finished_at", Instant),
 )

@@ -19,7 +19,7 @@ from docferry.core.webhooks import DeliveryState, Missed
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.group import GroupWriter
-from docferry.ledger.schema import webhook_delivery
+from docferry.ledger.webhook_schema import webhook_delivery
 from docferry.model import Path, Ulid
 
 LOST = "docferry ended while it was sent"

@@ -20,11 +20,9 @@ from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.schema import (
     instant_text,
     setting,
-    webhook_cursor,
-    webhook_delivery,
-    webhook_event,
 )
 from docferry.ledger.webhook_facts import event_of
+from docferry.ledger.webhook_schema import webhook_cursor, webhook_delivery, webhook_event
 from docferry.model import Path, Ulid
 
 REMOVED = "its webhook was taken out of the configuration"

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import health, keys, webhooks, whoami
+from docferry.web import events, health, keys, mirrors, overview, webhooks, whoami
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems, documented
@@ -19,7 +19,10 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    events.router,
     keys.router,
+    mirrors.router,
+    overview.router,
     webhooks.router,
     whoami.router,
 )

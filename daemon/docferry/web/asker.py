@@ -10,7 +10,7 @@ Who asks, what they may do, and how often.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated
@@ -46,12 +46,14 @@ class Caller:
     actor: as the audit calls them.
     mirrors: that they may see; None: all.
     key: theirs; None: a user of this machine, who needs none.
+    stamp: of the key's secret, to ask again whether it still counts.
     """
 
     actor: str
     role: Role
     mirrors: Mirrors = None
     key: Identity | None = None
+    stamp: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,19 @@ class Asker:
         if self.caller.mirrors is not None and name not in self.caller.mirrors:
             raise NotFoundError(f"there is no mirror {name!r} for this API key")
         return mirror_named(self.config, name)
+
+    def sees(self, mirror: str) -> bool:
+        """Say whether they may know of a mirror of that name."""
+        return self.caller.mirrors is None or mirror in self.caller.mirrors
+
+    def still_counts(self) -> bool:
+        """Say whether they would be let in again: for answers that last."""
+        key = self.caller.key
+        if key is None:
+            return True
+        desk = self.desk
+        verdict = desk.authenticator.still(key.id, self.caller.stamp, "", desk.now())
+        return isinstance(verdict, Accepted)
 
     def require_all_mirrors(self) -> None:
         """
@@ -133,7 +148,7 @@ def _caller(desk: Desk, request: Request, presented: str | None) -> Caller:
         desk.limits.count_failure(address)
         raise _unknown("this API key does not count: unknown, revoked, expired or mistyped")
     found = verdict.identity
-    return Caller(found.actor, found.role, found.mirrors, found)
+    return Caller(found.actor, found.role, found.mirrors, found, verdict.stamp)
 
 
 def _local(desk: Desk, request: Request, address: str) -> Caller:

@@ -12,7 +12,9 @@ from docferry.app.faces import SILENT_S, Told
 from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.ledger import Ledger
+from docferry.web.feed import Feed
 from docferry.web.limits import Limits
+from docferry.web.plans import Plans
 
 
 class Desk:
@@ -37,7 +39,9 @@ class Desk:
         self.now = now
         self.authenticator = Authenticator(ledger, config.api_pepper)
         self.limits = Limits(config.api_rate)
+        self.plans = Plans()
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
+        self.feed = Feed(ledger, self.is_ending)
 
     @property
     def config(self) -> Config:

@@ -45,6 +45,7 @@ def main() -> None:
         desk = Desk(config, ledger, told)
         pipe.send(None)
         serve(desk, config, pipe, tcp, unix)
+        desk.feed.join()
     os._exit(0)  # a handler may still wait for a store
 
 

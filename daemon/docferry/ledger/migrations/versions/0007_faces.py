@@ -18,6 +18,7 @@ def upgrade() -> None:
     _webhooks()
     _answers()
     _lists_of_jobs()
+    _events()
 
 
 def _keys() -> None:
@@ -55,7 +56,66 @@ def _keys() -> None:
 def _lists_of_files() -> None: ...
 
 
-def _orders_to_mirrors() -> None: ...
+def _orders_to_mirrors() -> None:
+    _mirrors_can_be_paused()
+    op.create_table(
+        "pause",
+        sa.Column("mirror", TEXT, primary_key=True),
+        sa.Column("since", TEXT, nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("reason", TEXT),
+    )
+    op.create_table(
+        "run_order",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("mirror", TEXT, nullable=False),
+        sa.Column("run", TEXT, nullable=False),
+        sa.Column("asked_at", TEXT, nullable=False),
+        sa.Column("begun_at", TEXT),
+        sa.Column("answered_at", TEXT),
+        sa.Column("answered_by", TEXT),
+        sa.CheckConstraint("run IN ('poll', 'rescan', 'full')", name="run_order_run"),
+        sa.CheckConstraint(
+            "answered_by IN ('poll', 'rescan', 'full')", name="run_order_answered_by"
+        ),
+    )
+    # What is answered is in it no more: each loop asks every two seconds.
+    open_ones = sa.text("answered_at IS NULL")
+    op.create_index(
+        "run_order_open",
+        "run_order",
+        ["mirror", "id"],
+        sqlite_where=open_ones,
+        postgresql_where=open_ones,
+    )
+
+
+def _mirrors_can_be_paused() -> None:
+    # SQLite changes no CHECK of a table: a new one takes its place.
+    optional = (
+        "marker_id",
+        "reason",
+        "last_poll_at",
+        "last_scan_at",
+        "last_full_at",
+        "oldest_dirty_at",
+        "progress",
+    )
+    texts = ("name", "store", "bucket", "prefix", "local", "mode", "health", "since", "updated_at")
+    words = "'starting', 'in-step', 'working', 'waiting', 'blocked', 'unreachable', 'paused'"
+    op.create_table(
+        "mirror_anew",
+        *(sa.Column(name, TEXT, primary_key=name == "name", nullable=False) for name in texts),
+        *(sa.Column(name, TEXT) for name in optional),
+        sa.Column("dirty", sa.BigInteger(), nullable=False),
+        sa.Column("profile", sa.JSON(), nullable=False),
+        sa.CheckConstraint("mode IN ('two-way', 'push', 'pull')", name="mirror_mode"),
+        sa.CheckConstraint(f"health IN ({words})", name="mirror_health"),
+    )
+    columns = ", ".join([*texts, *optional, "dirty", "profile"])
+    op.execute(f"INSERT INTO mirror_anew ({columns}) SELECT {columns} FROM mirror")
+    op.drop_table("mirror")
+    op.rename_table("mirror_anew", "mirror")
 
 
 def _webhooks() -> None:
@@ -149,3 +209,44 @@ def _answers() -> None: ...
 
 
 def _lists_of_jobs() -> None: ...
+
+
+def _events() -> None:
+    # What a page shows that is open while things change. The database notes it itself, in the
+    # transaction of the change, whoever makes it, so that nothing is missed between two looks;
+    # and only by number, so that nothing of a document stays here when it is erased.
+    op.create_table(
+        "event",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("mirror", TEXT, nullable=False),
+        sa.Column("ref", TEXT, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.execute(
+        "CREATE TRIGGER event_kept AFTER INSERT ON event WHEN new.id % 1000 = 0 BEGIN "
+        "DELETE FROM event WHERE id <= new.id - 20000; END"
+    )
+    _note("file", "INSERT ON history", "1", "new.mirror", "new.id")
+    _note("job", "INSERT ON job", "1", "new.mirror", "new.id")
+    changed = "new.state IS NOT old.state OR new.stage IS NOT old.stage"
+    _note("job", "UPDATE OF state, stage ON job", changed, "new.mirror", "new.id")
+    _note("hold", "INSERT ON hold", "1", "new.mirror", "new.id")
+    _note("hold", "UPDATE ON hold", "1", "new.mirror", "new.id")
+    _note("mirror", "INSERT ON mirror", "1", "new.name", "new.name")
+    changed = "new.health IS NOT old.health OR new.reason IS NOT old.reason"
+    _note("mirror", "UPDATE OF health, reason ON mirror", changed, "new.name", "new.name")
+    _note("problem", "INSERT ON problem", "1", "new.mirror", "new.mirror")
+    _note("problem", "DELETE ON problem", "1", "old.mirror", "old.mirror")
+    _note("conflict", "INSERT ON conflict", "1", "new.mirror", "new.id")
+    _note("conflict", "UPDATE ON conflict", "1", "new.mirror", "new.id")
+    _note("request", "INSERT ON request", "1", "new.mirror", "new.id")
+    _note("request", "UPDATE OF state ON request", "1", "new.mirror", "new.id")
+
+
+def _note(kind: str, change: str, when: str, mirror: str, ref: str) -> None:
+    name = f"event_{kind}_{change.split()[0].lower()}"
+    op.execute(
+        f"CREATE TRIGGER {name} AFTER {change} WHEN {when} BEGIN "
+        f"INSERT INTO event (kind, mirror, ref) VALUES ('{kind}', {mirror}, {ref}); END"
+    )

@@ -1,0 +1,97 @@
+"""A run that compares one side with the ledger: what differs is looked at, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from docferry.core.merge import Unseen
+from docferry.engine.consider import Planner
+from docferry.engine.deletions import Deletions
+from docferry.engine.dirty import DirtyPaths
+from docferry.engine.health import Health
+from docferry.engine.identity import Places
+from docferry.engine.look import changed_on
+from docferry.engine.runs import Run, seconds_since
+from docferry.ledger import Ledger
+from docferry.logs import get_logger
+from docferry.model import Path, Side, Unknown
+
+log = get_logger(__name__)
+
+#: More differences than this in a poll or a folder: a full run is cheaper.
+MOST_MARKS = 2000
+
+
+class OneSide:
+    """Polls and walks of one mirror. Used by its loop alone."""
+
+    def __init__(
+        self,
+        places: Places,
+        ledger: Ledger,
+        planner: Planner,
+        dirty: DirtyPaths,
+        deletions: Deletions,
+        health: Health,
+        on_wait: Callable[[], None],
+        request: Callable[[Run], None],
+    ) -> None:
+        self._places = places
+        self._ledger = ledger
+        self._planner = planner
+        self._dirty = dirty
+        self._deletions = deletions
+        self._health = health
+        self._on_wait = on_wait
+        self._request = request
+        self._agreed_listing: int | None = None  #: operations done when a poll found no change
+
+    def listed(self, *, differs: bool) -> None:
+        """Note that the whole bucket was listed, and whether it was as agreed."""
+        self._agreed_listing = None if differs else self._planner.carrier.done
+
+    def forget(self) -> None:
+        """Note that it has to be compared again, even if it is as it was listed last."""
+        self._agreed_listing = None
+
+    def run(self, side: Side) -> bool:
+        """
+        Compare *side* with the ledger; what differs becomes dirty.
+
+        Returns:
+            False: Too much does, and a full run is to follow.
+        """
+        began = datetime.now(UTC)
+        is_known = self._agreed_listing == self._planner.carrier.done
+        if side is Side.REMOTE and is_known and self._places.remote.is_as_scanned():
+            self._health.note(last_poll_at=began)  # as the last poll saw it; nothing done since
+            return True
+        if side is Side.LOCAL:
+            self._planner.problems.walk_begins()
+        marks = 0
+        for path in self._changed_on(side):
+            self._dirty.mark(path)
+            marks += 1
+        held = self._deletions.gone_from(side, MOST_MARKS + 1)
+        if max(marks, len(held)) > MOST_MARKS:
+            self._request(Run.FULL)
+            return False
+        for path in held:  # it may be back, and as agreed
+            self._dirty.mark(path)
+        if side is Side.REMOTE:
+            self.listed(differs=marks > 0)
+            self._health.note(last_poll_at=began)
+        else:
+            self._planner.problems.walk_ended()
+            self._health.note(last_scan_at=began)
+        log.debug("run.done", mirror=self._health.mirror, run=side, took_s=seconds_since(began))
+        return True
+
+    def _changed_on(self, side: Side) -> Iterator[Path]:
+        mirror = self._health.mirror
+        for found in changed_on(side, mirror, self._places, self._ledger, self._on_wait):
+            if isinstance(found, Unknown):
+                self._planner.problems.unseen(Unseen(side, found))
+            elif self._planner.takes(found):
+                yield found

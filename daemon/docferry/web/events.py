@@ -1,0 +1,103 @@
+"""What happens, as it happens, for whoever keeps a page or a program up to date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from docferry.app.events import Event, told
+from docferry.web.asker import Asker, Viewer
+from docferry.web.feed import AT_ONCE, Listener, MissedError
+from docferry.web.problems import shown
+
+router = APIRouter(tags=["events"])
+
+#: After so long a browser asks again when the connection has ended.
+_AGAIN_MS = 2000
+_RESET = b"event: reset\ndata: {}\n\n"
+
+_EXAMPLE = """\
+id: 4711
+event: file
+data: {"mirror": "docs", "ref": "903", "path": "a.txt", "what": "upload", "version": "01M8…"}
+
+"""
+
+
+@router.get(
+    "/events",
+    summary="Be told what happens",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events, without end: `file`, `job`, `hold`, `mirror`, "
+            "`problem`, `conflict`, `request`. `reset`: some cannot be told any more, look anew.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        },
+    },
+)
+async def events(
+    asker: Viewer,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, lt=2**63, description="Go on after this one.")
+    ] = None,
+) -> StreamingResponse:
+    asker.desk.feed.require_room()
+    if last_event_id is None:  # before the answer begins: whoever has it hears of what follows
+        last_event_id = await run_in_threadpool(asker.desk.ledger.events.last)
+    return StreamingResponse(
+        _stream(asker, last_event_id),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},  # nginx would keep them until there are many
+    )
+
+
+async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
+    yield f"retry: {_AGAIN_MS}\n\n".encode()
+    ledger = asker.desk.ledger
+    with asker.desk.feed.listening() as listener:
+        await run_in_threadpool(asker.desk.feed.look)
+        # What has happened since, and what the feed tells besides, is told once.
+        while rows := await run_in_threadpool(ledger.events.after, cursor, AT_ONCE):
+            yield _written(asker, await run_in_threadpool(told, ledger, rows))
+            cursor = rows[-1].id
+        if rows is None:
+            yield _RESET
+            cursor = 0
+        async for part in _go_on(asker, listener, cursor):
+            yield part
+
+
+async def _go_on(asker: Asker, listener: Listener, cursor: int) -> AsyncIterator[bytes]:
+    while not asker.desk.is_ending.is_set():
+        try:
+            found = await listener.get(asker.desk.feed.beat_s)
+        except MissedError:
+            yield _RESET
+            return
+        if found:
+            yield _written(asker, [event for event in found if event.id > cursor])
+        elif not await run_in_threadpool(asker.still_counts):
+            return
+        else:
+            yield b": nothing happens\n\n"
+
+
+def _written(asker: Asker, found: Sequence[Event]) -> bytes:
+    return b"".join(_line(event) for event in found if asker.sees(event.mirror))
+
+
+def _line(event: Event) -> bytes:
+    facts = {"mirror": event.mirror, "ref": event.ref} | event.facts
+    data = shown(json.dumps(facts, default=_as_text, ensure_ascii=False))
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n".encode()
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,172 @@
+"""The whole picture, and the rules by which documents are converted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from docferry.app import report
+from docferry.app.queues import ConverterReport
+from docferry.config import ConvertConfig
+from docferry.job import JobState
+from docferry.ledger.lock import is_held
+from docferry.model import MirrorHealth
+from docferry.web.asker import Asker, Viewer
+from docferry.web.problems import documented
+
+router = APIRouter()
+
+
+class InShort(BaseModel):
+    """A mirror in two words."""
+
+    name: str = Field(examples=["docs"])
+    health: MirrorHealth | None = Field(description="null: it has never run.")
+    reason: str | None
+
+
+class Converter(BaseModel):
+    """A converter, or a chain of them, that rules name."""
+
+    name: str = Field(examples=["markdown"])
+    rules: list[str]
+    queued: int
+    running: int
+    dead: int = Field(description="Dead letters of it.")
+    down: str | None = Field(description="Why it gets no documents; null: it does.")
+
+
+class Conversions(BaseModel):
+    """Conversions of all mirrors together."""
+
+    jobs: dict[JobState, int]
+    converters: list[Converter]
+    dead_letters: int = Field(description="Of documents that are still there.")
+
+
+class Status(BaseModel):
+    """How docferry is."""
+
+    at: datetime
+    is_running: bool
+    is_in_step: bool = Field(description="Nobody has to act, and nothing waits.")
+    trouble: str | None = Field(description="Why the rest may be out of date.")
+    refused_config: str | None = Field(description="Why a newer configuration is not in force.")
+    mirrors: list[InShort]
+    conversions: Conversions | None = Field(
+        description="null: for an API key that is limited to some mirrors."
+    )
+
+
+class Rule(BaseModel):
+    """Which documents of a mirror are converted, how, and where the results go."""
+
+    name: str = Field(examples=["text"])
+    from_mirror: str = Field(examples=["docs"])
+    patterns: list[str] = Field(examples=[["*.pdf"]])
+    types: list[str] = Field(description="Of which a content must be one; []: any.")
+    to_mirror: str = Field(examples=["processed"])
+    template: str = Field(examples=["{ulid}.{ext}"])
+    converters: list[str] = Field(description="One after the other.", examples=[["markdown"]])
+    smallest_bytes: int
+    largest_bytes: int | None = Field(description="null: any size.")
+    attempts: int
+
+
+class Rules(BaseModel):
+    items: list[Rule]
+
+
+@router.get(
+    "/status",
+    tags=["status"],
+    summary="How is all of it?",
+    responses=documented(401, 403, 429, 503),
+)
+def status(asker: Viewer) -> Status:
+    """For an API key that is limited to some mirrors, of these alone."""
+    if asker.caller.mirrors is not None:
+        return _of_some(asker)
+    found = report.status(asker.config, asker.ledger)
+    return Status(
+        at=found.at,
+        is_running=found.pid is not None,
+        is_in_step=found.is_in_step,
+        trouble=found.trouble,
+        refused_config=None if found.refused_config is None else found.refused_config.reason,
+        mirrors=[_in_short(mirror) for mirror in found.mirrors],
+        conversions=Conversions(
+            jobs=found.jobs,
+            converters=[_converter(one) for one in found.converters],
+            dead_letters=len(found.dead_letters),
+        ),
+    )
+
+
+@router.get(
+    "/rules", tags=["conversions"], summary="List the rules", responses=documented(401, 403, 429)
+)
+def rules(asker: Viewer) -> Rules:
+    """Those whose two mirrors the caller may see."""
+    seen = asker.mirrors
+    return Rules(
+        items=[
+            _rule(one)
+            for one in asker.config.converts
+            if one.from_mirror in seen and one.to_mirror in seen
+        ]
+    )
+
+
+def _of_some(asker: Asker) -> Status:
+    config, ledger = asker.config, asker.ledger
+    found = [report.mirror_report(config.mirrors[name], ledger) for name in asker.mirrors]
+    mirrors = [_in_short(mirror) for mirror in found]
+    is_running = is_held(config.state_dir) is not None
+    are_in_step = all(
+        one.row is not None and one.row.health is MirrorHealth.IN_STEP and one.pause is None
+        for one in found
+    )
+    return Status(
+        at=asker.desk.now(),
+        is_running=is_running,
+        is_in_step=is_running and are_in_step,
+        trouble=None,
+        refused_config=None,
+        mirrors=mirrors,
+        conversions=None,
+    )
+
+
+def _in_short(mirror: report.MirrorReport) -> InShort:
+    row = mirror.row
+    reason = mirror.why_paused or (None if row is None else row.reason)
+    return InShort(name=mirror.name, health=None if row is None else row.health, reason=reason)
+
+
+def _converter(one: ConverterReport) -> Converter:
+    return Converter(
+        name=one.name,
+        rules=list(one.rules),
+        queued=one.queued,
+        running=one.running,
+        dead=one.dead,
+        down=None if one.down is None else one.down.reason,
+    )
+
+
+def _rule(one: ConvertConfig) -> Rule:
+    return Rule(
+        name=one.name,
+        from_mirror=one.from_mirror,
+        patterns=list(one.patterns),
+        types=list(one.types),
+        to_mirror=one.to_mirror,
+        template=one.template,
+        converters=list(one.chain),
+        smallest_bytes=one.smallest,
+        largest_bytes=one.largest,
+        attempts=one.attempts,
+    )

@@ -1,0 +1,133 @@
+"""What happens, told as it happens: nothing twice, nothing left out, nothing of others' mirrors."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from commands import Desk
+from docferry.ledger import Ledger
+from docferry.model import MirrorHealth
+from docferry.web.api import PREFIX
+from docferry.web.feed import Feed
+from ledger_rows import NOW, uploaded
+from serving import Served, served
+
+
+@pytest.fixture
+def desk(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Desk:
+    found = Desk(tmp_path, capsys, monkeypatch)
+    found.configure("docs", "other")
+    return found
+
+
+@pytest.fixture
+def ledger(desk: Desk) -> Iterator[Ledger]:
+    with desk.ledger() as opened:
+        yield opened
+
+
+@pytest.fixture
+def api(desk: Desk, ledger: Ledger) -> Iterator[Served]:
+    with served(desk.loaded, ledger) as running:
+        yield running
+
+
+@contextmanager
+def listening(api: Served, **headers: str) -> Iterator[Iterator[dict[str, Any]]]:
+    """Listen; gives the events as they come."""
+    url = f"{api.url}{PREFIX}/events"
+    with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        lines = answer.iter_lines(chunk_size=1, decode_unicode=True)
+        assert next(lines).startswith("retry:")
+        yield _events_in(lines)
+
+
+def _events_in(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    found: dict[str, Any] = {}
+    for line in lines:
+        if line.startswith(("id:", "event:", "data:")):
+            name, _, value = line.partition(": ")
+            found[name] = json.loads(value) if name == "data" else value
+        elif not line and found:
+            yield found
+            found = {}
+
+
+def happen(ledger: Ledger, *paths: str, mirror: str = "docs") -> None:
+    ledger.record(mirror, [uploaded(path) for path in paths], at=NOW)
+
+
+def test_who_listens_is_told_what_happens_from_then_on(api: Served, ledger: Ledger) -> None:
+    happen(ledger, "before.txt")
+    with listening(api) as events:
+        happen(ledger, "a.txt")
+        ledger.mirrors.put("docs", health=MirrorHealth.IN_STEP)
+
+        first, second = next(events), next(events)
+
+    assert (first["event"], first["data"]["path"]) == ("file", "a.txt")
+    assert (second["event"], second["data"]["mirror"]) == ("mirror", "docs")
+    assert int(first["id"]) < int(second["id"])
+
+
+def test_who_was_away_is_told_what_they_missed_and_nothing_twice(
+    api: Served, ledger: Ledger
+) -> None:
+    with listening(api) as events:
+        happen(ledger, "a.txt")
+        last = next(events)["id"]
+    happen(ledger, "b.txt")
+
+    with listening(api, **{"Last-Event-ID": last}) as events:
+        happen(ledger, "c.txt")
+        told = [next(events)["data"]["path"] for _ in range(2)]
+
+    assert told == ["b.txt", "c.txt"]
+
+
+def test_who_was_away_for_long_is_told_to_look_anew(api: Served, ledger: Ledger) -> None:
+    for number in range(22):
+        happen(ledger, *(f"{number}/{n}" for n in range(1000)))
+
+    with listening(api, **{"Last-Event-ID": "1"}) as events:
+        assert next(events)["event"] == "reset"
+        happen(ledger, "a.txt")
+        assert next(events)["data"]["path"] == "a.txt"
+
+
+def test_a_key_of_one_mirror_hears_of_no_other(api: Served, ledger: Ledger) -> None:
+    wanted = {"name": "p", "role": "viewer", "mirrors": ["docs"]}
+    key = api.post("/keys", json=wanted).json()["secret"]
+    with listening(api, Authorization=f"Bearer {key}") as events:
+        happen(ledger, "secret.txt", mirror="other")
+        happen(ledger, "a.txt")
+
+        assert next(events)["data"]["path"] == "a.txt"
+
+
+def test_a_key_that_was_revoked_hears_nothing_more(api: Served, ledger: Ledger) -> None:
+    api.desk.feed = Feed(ledger, api.desk.is_ending, beat_s=0.05)
+    key = api.post("/keys", json={"name": "p", "role": "admin"}).json()["secret"]
+    with listening(api, Authorization=f"Bearer {key}") as events:
+        api.post("/keys/p/revoke", key=key)
+
+        assert list(events) == []  # it ends
+
+
+def test_nobody_listens_beyond_the_limit(api: Served, ledger: Ledger) -> None:
+    api.desk.feed = Feed(ledger, api.desk.is_ending, most=1)
+    with listening(api):
+        said = api.get("/events")
+
+    assert said.status_code == 503
+    assert said.json()["code"] == "too-many-listeners"
