@@ -23,7 +23,7 @@ from webhook_receiver import SECRET
 
 PATHS = "abc"
 #: Each flushes a ledger to the disk a hundred times: `make soak` tries many more.
-_EXAMPLES = max(1, (settings.default or settings()).max_examples // 10)
+_EXAMPLES = max(1, (settings.default or settings()).max_examples // 4)
 
 
 class Mood(Enum):
@@ -105,6 +105,7 @@ def webhooks_of(bench: Bench, crm: Crm) -> Webhooks:
     return made
 
 
+@settings(max_examples=_EXAMPLES, deadline=None)
 @given(STEPS)
 def test_every_event_is_told_in_the_order_of_its_file(
     steps: list[Put | Mood | Wait | Kill],
