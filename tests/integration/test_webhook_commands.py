@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from standardwebhooks import Webhook
 
 from commands import Desk
 from docferry.app.sending import webhooks_of
+from docferry.app.webhook_report import webhooks
 from docferry.config import load
 from docferry.engine.webhooks import Webhooks
 from docferry.model import Ulid
@@ -85,6 +87,24 @@ def test_a_receiver_that_is_down_is_listed_with_its_reason(
     assert "6 queued" in said.words
     assert "answered 503; tried again" in said.words
     assert (listed["queued"], listed["reason"]) == (6, "the receiver answered 503")
+
+
+def test_status_tells_of_a_webhook_and_is_not_well_while_something_is_given_up(
+    desk: Desk, server: ReceiverServer
+) -> None:
+    server.answers = lambda _: Said(410)
+    told_by_a_daemon(desk, "a")
+
+    said = desk.asks("status")
+    with desk.ledger() as ledger:
+        [report] = webhooks(desk.loaded, ledger)
+
+    assert not report.is_well
+    assert replace(report, dead=0).is_well
+    assert not replace(report, dead=0, down_since=NOW).is_well
+    assert "webhook crm, http://127.0.0.1" in said.words
+    assert "0 queued, 1 dead" in said.words
+    assert "key=k" not in said.text
 
 
 def test_a_rotation_is_to_be_seen(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks for people: how they do, what was told, what was given up; and a try at once."""
+"""Webhooks for people: what was told, what was given up; and a try at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from ulid import ULID
 
 from docferry.app.sending import receiver_of
+from docferry.app.webhook_report import WebhookReport, webhooks
 from docferry.config import Config
 from docferry.config.faults import did_you_mean
 from docferry.core.webhooks import Delivered, DeliveryState, Event, EventType
@@ -17,35 +18,22 @@ from docferry.deliver.send import Sends, send
 from docferry.deliver.wire import Wire
 from docferry.engine.webhooks import payload_of
 from docferry.errors import ConflictError, NotFoundError, UserError
-from docferry.job import BreakerState
 from docferry.ledger import Ledger
-from docferry.ledger.webhook_deliveries import DeliveryRow, WebhookFigures
+from docferry.ledger.webhook_deliveries import DeliveryRow
 from docferry.model import Path, Ulid
+
+__all__ = [
+    "WebhookReport",
+    "dead_ones",
+    "deliveries",
+    "discard",
+    "replay",
+    "try_out",
+    "webhooks",
+]
 
 _CURSOR = re.compile(r"(\d{1,18})-([0-9A-Z]{26})", re.ASCII)
 _OVER = (DeliveryState.DEAD, DeliveryState.DISCARDED)
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookReport:
-    """
-    One webhook. Of its URL only what tells the server: the rest may be a key.
-
-    down_since, reason, retry_at: where its receiver failed again and again; None: it did not.
-    """
-
-    name: str
-    origin: str
-    events: tuple[str, ...]
-    mirrors: tuple[str, ...]
-    patterns: tuple[str, ...]
-    queued: int
-    dead: int
-    oldest_at: datetime | None
-    is_rotating: bool  #: it signs with two secrets
-    down_since: datetime | None = None
-    reason: str | None = None
-    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +76,6 @@ class Decided:
     """Deliveries that a person's word was about."""
 
     deliveries: tuple[Ulid, ...]
-
-
-def webhooks(config: Config, ledger: Ledger | None) -> list[WebhookReport]:
-    """Give the configured webhooks; without a ledger nothing waits."""
-    counted = {} if ledger is None else ledger.deliveries.figures()
-    receivers = {} if ledger is None else ledger.webhook_events.receivers()
-    reports = []
-    for name, options in config.webhooks.items():
-        figures, does = counted.get(name, WebhookFigures()), receivers.get(name)
-        is_down = does is not None and does.state is not BreakerState.CLOSED
-        reports.append(
-            WebhookReport(
-                name,
-                receiver_of(options).origin,
-                options.events,
-                options.mirrors,
-                options.patterns,
-                figures.queued + figures.running,
-                figures.dead,
-                figures.oldest_at,
-                is_rotating=len(options.secrets) > 1,
-                down_since=does.since if does is not None and is_down else None,
-                reason=does.reason if does is not None and is_down else None,
-                retry_at=does.retry_at if does is not None and is_down else None,
-            )
-        )
-    return reports
 
 
 def deliveries(

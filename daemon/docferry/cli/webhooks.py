@@ -15,7 +15,8 @@ from docferry.core.words import counted
 from docferry.errors import UserError
 
 if TYPE_CHECKING:
-    from docferry.app.webhooks import Told, WebhookReport
+    from docferry.app.webhook_report import WebhookReport
+    from docferry.app.webhooks import Told
 
 _COLOURS = {DeliveryState.DEAD: "red", DeliveryState.RUNNING: "cyan"}
 
@@ -30,7 +31,7 @@ def webhooks() -> None:
 @pass_context
 def list_webhooks(context: Context, *, is_json: bool) -> None:
     """List the webhooks: what each is told, what waits for it, whether its receiver answers."""
-    from docferry.app.webhooks import webhooks as report
+    from docferry.app.webhook_report import webhooks as report
 
     if context.has_run:
         with context.ledger() as ledger:
@@ -43,14 +44,15 @@ def list_webhooks(context: Context, *, is_json: bool) -> None:
     if not found:
         line("no webhooks: a [webhook.NAME] in the configuration is one")
     for one in found:
-        _show(one)
+        line(f"{one.name}: {', '.join(one.events)} to {one.origin}")
+        only = [*one.mirrors, *one.patterns]
+        if only:
+            line(f"  only: {', '.join(only)}")
+        show_how_it_does(one)
 
 
-def _show(one: WebhookReport) -> None:
-    line(f"{one.name}: {', '.join(one.events)} to {one.origin}")
-    only = [*one.mirrors, *one.patterns]
-    if only:
-        line(f"  only: {', '.join(only)}")
+def show_how_it_does(one: WebhookReport) -> None:
+    """Say what waits for a webhook, and whether its receiver answers."""
     waits = f"{one.queued} queued"
     if one.oldest_at is not None:
         waits += f" (the oldest {ago(one.oldest_at)})"

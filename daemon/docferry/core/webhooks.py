@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from docferry.core.canary import CANARY_PATH
 from docferry.core.failures import LONGEST_RETRY_AFTER_S, Again
@@ -113,6 +114,12 @@ class Wants:
             and (not self.mirrors or event.mirror in self.mirrors)
             and (event.path is None or self._paths.takes(event.path))
         )
+
+
+def origin_of(url: str) -> str:
+    """Give "https://host:8443": what of a URL is for people, as the rest may be a key."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def file_event(before: Ulid | None, now: Ulid | None) -> EventType | None:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook
 
-from docferry.core.webhooks import Answer, Missed, judged
+from docferry.core.webhooks import Answer, Missed, judged, origin_of
 from docferry.deliver.wire import RefusedAddressError, Resolve, Wire, checked, connection, resolve
 from docferry.errors import UnreachableError
 from docferry.metrics import release
@@ -52,8 +52,7 @@ class Receiver:
     @property
     def origin(self) -> str:
         """Give "https://host:8443", for people."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return origin_of(self.url)
 
 
 class Sends(Protocol):
