@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
 
 from docferry.core.breaker import OPENS_AFTER
-from docferry.core.webhooks import Answer, Delivered, DeliveryState, Wants
+from docferry.core.webhooks import Answer, Delivered, DeliveryState, Missed, Wants
 from docferry.deliver.send import Receiver, send
 from docferry.deliver.wire import Wire
 from docferry.engine.webhook_lane import AT_ONCE, Webhook
 from docferry.engine.webhooks import Webhooks
+from docferry.errors import TemporaryError
 from docferry.job import BreakerState
+from docferry.ledger import Ledger
+from docferry.ledger.database import Database
 from docferry.model import Ulid
-from ledger_rows import MINUTE, NOW, deleted, uploaded
+from ledger_rows import MINUTE, NOW, deleted, fresh_ledger, uploaded
 from processes import wait_for
 from servers import silent
 from webhook_bench import Bench, bench_in
@@ -307,6 +312,40 @@ def test_what_happened_while_no_daemon_ran_is_told_by_the_next(
     bench.webhooks(server.receiver()).work_off()
 
     assert versions_of(server, "a") == versions
+
+
+def test_a_try_whose_end_could_not_be_written_down_is_not_the_last(
+    tmp_path: pathlib.Path,
+) -> None:
+    path, mood = tmp_path / "ledger.sqlite3", {"is_up": False}
+    fresh_ledger(path).close()
+    others = sqlite3.connect(path, isolation_level=None)
+
+    def answers(
+        receiver: Receiver, message_id: Ulid, payload: str, at: datetime, wire: Wire
+    ) -> Answer:
+        if not mood["is_up"]:
+            return Missed("refused", was_sent=False, is_outage=True)
+        if not others.in_transaction and "busy" in mood:
+            others.execute("BEGIN IMMEDIATE")
+        return Delivered(200)
+
+    with closing(others), Ledger(Database(path, busy_s=0.05)) as ledger:
+        bench = Bench(ledger)
+        crm = Webhook(Receiver("crm", "http://x/", (SECRET,)), Wants())
+        webhooks = Webhooks(ledger, [crm], send=answers, now=lambda: bench.now)
+        webhooks.prepare()
+        for number in range(9):
+            bench.put(f"{number}", "x")
+        webhooks.work_off()
+        bench.now += 10 * MINUTE
+        mood |= {"is_up": True, "busy": True}
+        with pytest.raises(TemporaryError):  # the one that tries whether it is up again
+            webhooks.work_off()
+        others.execute("ROLLBACK")
+        del mood["busy"]
+
+        assert webhooks.work_off() == 8
 
 
 @pytest.fixture

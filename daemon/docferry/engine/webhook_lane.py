@@ -103,12 +103,16 @@ class Lane:
             DocferryError: The ledger could not be told. It is sent again.
         """
         answer = self._sent(claimed)
-        if answer is None:
-            self._give_back(claimed)
-        elif isinstance(answer, Delivered):
-            self._note_done(claimed, answer)
-        else:
-            self._note_missed(claimed, answer)
+        try:
+            match answer:
+                case None:
+                    self._ledger.deliveries.release(claimed, self._around.now())
+                case Delivered():
+                    self._note_done(claimed, answer)
+                case Missed():
+                    self._note_missed(claimed, answer)
+        finally:
+            self._end_probe()  # or a try of which nobody noted the end would be the last one
 
     def pump(self) -> None:
         """Have threads send what is due."""
@@ -176,11 +180,9 @@ class Lane:
 
     # What came of it.
 
-    def _give_back(self, claimed: DeliveryRow) -> None:
-        now = self._around.now()
+    def _end_probe(self) -> None:
         with self._lock:
-            self._breaker = breakers.on_probe_end(self._breaker, now)
-        self._ledger.deliveries.release(claimed, now)
+            self._breaker = breakers.on_probe_end(self._breaker, self._around.now())
 
     def _note_done(self, claimed: DeliveryRow, answer: Delivered) -> None:
         now = self._around.now()
