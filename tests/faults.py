@@ -17,6 +17,7 @@ from faults_confining import CONFINING
 from faults_converters import CONVERTERS
 from faults_deciding import DECIDING
 from faults_doing import DOING
+from faults_hints import HINTS
 from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
@@ -57,6 +58,7 @@ FAULTS = (
     *INSPECTING,
     *RELOADING,
     *WAKING,
+    *HINTS,
     *OF_THE_WORKER,
     *SERVED,
     *CONFINING,

@@ -162,6 +162,13 @@ DISK_SHORT = _gauge(
     "of",
     "name",
 )
+HINTS = _counter(
+    "hints",
+    "What stores told of their buckets, by what came of it (followed, limited, elsewhere, or why"
+    " there was nothing in it).",
+    "source",
+    "outcome",
+)
 SCRAPE_FAILURES = _counter("scrape_failures", "Scrapes that could not ask for everything.")
 
 

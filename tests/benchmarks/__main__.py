@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 
+from benchmarks.api import api
 from benchmarks.bed import Options, say
 from benchmarks.conversions import arrivals, convert
 from benchmarks.latency import latency
@@ -28,6 +29,7 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "start": start,
     "scrape": scrape,
     "version": version,
+    "api": api,
     "restore": restore,
     "verify": verify,
     "rebuild": rebuild,

@@ -199,6 +199,7 @@ def _environ(folder: Path, server: servers.S3Server) -> dict[str, str]:
     return kept | {
         "HOME": str(folder),
         "LANG": "C.UTF-8",
+        "DOCFERRY_API__PORT": "0",  # measured by itself
         "AWS_ACCESS_KEY_ID": servers.ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": servers.SECRET_ACCESS_KEY,
         "AWS_REGION": "us-east-1",

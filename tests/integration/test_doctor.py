@@ -30,6 +30,7 @@ SECRETS = {
     "of the store": "PLANTED-store-secret",
     "of the store, as JSON would write it": 'PLANTED-"quoted"-\\-secret',
     "in the environment": "PLANTED-environment",
+    "of notifications": "PLANTED-9d3e7b1c-notifications",
     "of a service": "PLANTED-service-secret",
     "in a command": "PLANTED-in-a-command",
     "given to a command": "PLANTED-to-a-command",
@@ -73,6 +74,7 @@ def desk(
         "main.access_key_id": "of the store",
         "main.secret_access_key": "of the store, as JSON would write it",
         "office.secret": "of a service",
+        "notifications.secret": "of notifications",
     }.items():
         (credentials / name).write_text(SECRETS[key])
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))

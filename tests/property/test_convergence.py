@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -26,6 +26,7 @@ from docferry.model import NEVER_SEEN, Operation, Outcome, SyncedState, Upload, 
 from docferry.storage.memory import MemoryStorage, sha256_of
 
 PATHS = st.sampled_from(["a", "b.pdf", "dir/c.pdf"])
+HINTS = PATHS | st.just("never/there")
 SIDES = st.sampled_from(["local", "remote"])
 ORDERS = st.integers(0, 2**32)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -157,6 +158,13 @@ class SyncMachine(RuleBasedStateMachine):
     def docferry_works(self, order: int) -> None:
         self.work(order)
 
+    @rule(path=HINTS)
+    def somebody_hints(self, path: str) -> None:
+        """A path is looked at by itself, whether or not anything changed there."""
+        local, remote = self.local.stat(path), self.remote.stat(path)
+        self.carry_all([Difference(path, local, remote, self.notes.synced.get(path))])
+        self.require_that_nothing_is_lost()
+
     @rule(order=ORDERS, after=st.integers(0, 8))
     def docferry_crashes(self, order: int, after: int) -> None:
         """Die before or after the nth change; before the nth note in particular."""
@@ -242,8 +250,11 @@ class SyncMachine(RuleBasedStateMachine):
         try:
             return self.work_unchecked(order, between)
         finally:
-            assert self.at_rest <= self.to_be_had()
-            assert self.notes.told >= {*self.local.archive, *self.remote.archive}
+            self.require_that_nothing_is_lost()
+
+    def require_that_nothing_is_lost(self) -> None:
+        assert self.at_rest <= self.to_be_had()
+        assert self.notes.told >= {*self.local.archive, *self.remote.archive}
 
     def to_be_had(self) -> set[bytes]:
         """Give every content that is on a side or in an archive."""
@@ -258,6 +269,12 @@ class SyncMachine(RuleBasedStateMachine):
         seen = merge(self.local.scan(), self.remote.scan(), synced)
         tasks = [one for one in seen if isinstance(one, Difference)]
         random.Random(order).shuffle(tasks)  # the order within one plan must not matter
+        self.carry_all(tasks, between)
+        return bool(tasks)
+
+    def carry_all(
+        self, tasks: Sequence[Difference], between: Callable[[int], None] = lambda n: None
+    ) -> None:
         for number, difference in enumerate(tasks):
             between(number)
             self.busy_with = difference.path
@@ -265,7 +282,6 @@ class SyncMachine(RuleBasedStateMachine):
                 self.carry(difference)
             except StaleError:
                 continue
-        return bool(tasks)
 
     def carry(self, difference: Difference) -> None:
         operation: Operation | None = None

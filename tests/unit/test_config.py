@@ -396,9 +396,31 @@ def test_secrets_come_from_the_credentials_directory(file: Written, tmp_path: pa
     assert "sesame" not in f"{config} {config!r}"
 
 
+def test_the_secret_of_notifications_is_nobody_elses(file: Written, tmp_path: pathlib.Path) -> None:
+    environ = _credentials(tmp_path, {"docferry_notifications.secret": "open-sesame-open-sesame\n"})
+
+    config = file.load(BASE, environ)
+
+    assert config.notifications_secret == SecretStr("open-sesame-open-sesame")
+    assert "sesame" not in repr(config)
+
+
+def test_a_converter_cannot_have_the_secret_of_notifications(
+    file: Written, tmp_path: pathlib.Path
+) -> None:
+    environ = _credentials(tmp_path, {"notifications.secret": "open-sesame-open-sesame"})
+
+    faults = file.faults(
+        BASE + '[converter.notifications]\nkind = "tika"\nurl = "http://127.0.0.1:9998"\n', environ
+    )
+
+    assert "converter.notifications" in faults["$CREDENTIALS_DIRECTORY/notifications.secret"].wrong
+
+
 @pytest.mark.parametrize(
     ("files", "key", "wrong"),
     [
+        ({"notifications.secret": "short"}, "notifications.secret", "too short"),
         ({"main.access_key_id": "A"}, "main.secret_access_key", "is missing"),
         ({"main.session_token": "t"}, "main.access_key_id", "is missing"),
         ({"access_key_id": "A"}, "access_key_id", "which store"),

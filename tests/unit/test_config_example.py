@@ -16,6 +16,7 @@ from docferry.config import (
     ConverterConfig,
     ConverterKind,
     DropConfig,
+    SqsConfig,
     load,
 )
 from docferry.config.tables import Options, keys_of
@@ -66,12 +67,20 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
         options={"quality": "high", "pages": 10, "draft": False},
         client_certificate=certificate,
     )
+    assert full.queues == {
+        "events": SqsConfig(
+            "events",
+            "main",
+            "https://sqs.eu-central-1.amazonaws.com/123456789012/documents",
+        )
+    }
     assert full.credentials_dir == tmp_path
     assert full.log_file == pathlib.Path("/var/log/docferry/docferry.log")
     assert full.audit_path == pathlib.Path("/var/log/docferry/audit.jsonl")
     assert shipped.audit_path == shipped.state_dir / "audit.jsonl"
     full = replace(full, credentials_dir=None, log_file=None, audit_file=None)
     full = replace(full, api_socket=None, api_tls_cert=None, api_tls_key=None)
+    full = replace(full, queues={})
     full = replace(full, drops={}, converts=(), webhooks={}, converters=shipped.converters)
     assert full == shipped
 

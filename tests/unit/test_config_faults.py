@@ -16,6 +16,7 @@ def file(tmp_path: pathlib.Path) -> Written:
 
 
 IN_DOCS = "mirror.docs."
+QUEUE = "[sqs.q]\nstore = 'main'\nqueue_url = 'https://sqs.eu-west-1.amazonaws.com/1/q'\n"
 FAULTS: list[tuple[str, str, str, str]] = [
     # what is written, the key, what is wrong, what would be right
     ("", "mirror", "there is none", "[mirror.NAME]"),
@@ -60,6 +61,17 @@ FAULTS: list[tuple[str, str, str, str]] = [
     (STORE + "verify_tls = 1\n" + DOCS, "store.main.verify_tls", "is 1", "true, false"),
     (STORE + "addressing_style = 'dns'\n" + DOCS, "store.main.addressing_style", "dns", '"path"'),
     (STORE + "region = ''\n" + DOCS, "store.main.region", 'is ""', "us-east-1"),
+    # queues
+    (BASE + "[sqs.q]\nstore = 'main'", "sqs.q.queue_url", "is missing", "sqs.eu-central-1"),
+    (BASE + QUEUE.replace("main", "min"), "sqs.q.store", "no [store.min]", "did you mean main?"),
+    (BASE + QUEUE.replace("/1/q", ""), "sqs.q.queue_url", "no queue in it", "address"),
+    (BASE + QUEUE.replace("//", "//a:b@"), "sqs.q.queue_url", "a password in it", "address"),
+    (
+        BASE + QUEUE + "secret = 'x'",
+        "sqs.q.secret",
+        "not written here",
+        "main.secret_access_key",
+    ),
     # mirrors
     (STORE + "[mirror.docs]", IN_DOCS + "store", "is missing", "[store.NAME]"),
     (STORE + "[mirror.docs]", IN_DOCS + "bucket", "is missing", "3 to 63"),

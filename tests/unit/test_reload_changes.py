@@ -69,6 +69,34 @@ def test_new_keys_alone_stop_no_mirror(file: Written) -> None:
     assert found == Changes(keys=("main",))
 
 
+QUEUE = '[sqs.events]\nstore = "main"\nqueue_url = "https://sqs.eu-west-1.amazonaws.com/1/q"\n'
+
+
+def test_queues_come_go_and_change(file: Written) -> None:
+    without, old = file.load(ALL), file.load(ALL + QUEUE)
+    new = file.load(ALL + QUEUE.replace("/q", "/other"))
+
+    assert changes(without, old) == Changes(queues=Named(come=("events",)))
+    assert changes(old, without) == Changes(queues=Named(go=("events",)))
+    assert changes(old, new) == Changes(queues=Named(change=("events",)))
+
+
+def test_a_queue_is_read_anew_with_new_keys(file: Written) -> None:
+    old = file.load(ALL + QUEUE)
+
+    found = changes(with_keys(old, "old"), with_keys(old, "new"))
+
+    assert found == Changes(queues=Named(change=("events",)), keys=("main",))
+
+
+def test_a_queue_changes_with_its_store(file: Written) -> None:
+    old = file.load(ALL + QUEUE)
+
+    found = changes(old, file.load(ALL.replace(STORE, STORE + 'region = "eu"\n') + QUEUE))
+
+    assert found.queues.change == ("events",)
+
+
 def test_a_rule_changes_with_its_converter(file: Written) -> None:
     converter = '[converter.markdown]\nkind = "markdown"\n'
     old = file.load(ALL)

@@ -141,6 +141,8 @@ def _keys_in(config: Config) -> Iterator[tuple[str, object]]:
 def _secrets_in(config: Config) -> Iterator[tuple[str, object]]:
     if config.api_pepper is not None:
         yield "api.pepper", config.api_pepper.get_secret_value()
+    if config.notifications_secret is not None:
+        yield "notifications.secret", config.notifications_secret.get_secret_value()
     for kind, name, options in _named(config):
         for attribute in _SECRETS:
             secret = getattr(options, attribute, None)
@@ -160,6 +162,7 @@ def _named(config: Config) -> Iterator[tuple[str, str, Options]]:
         "store": config.stores,
         "mirror": config.mirrors,
         "drop": config.drops,
+        "sqs": config.queues,
         "converter": config.converters,
         "convert": {rule.name: rule for rule in config.converts},
         "webhook": config.webhooks,

@@ -13,6 +13,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from docferry.app.check_api import check_api, check_ports
 from docferry.app.check_converters import check_converters
+from docferry.app.check_notifications import check_notifications
 from docferry.app.findings import EXIT_CODES, Finding
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
@@ -48,6 +49,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     findings += _check_folder("state_dir", config.state_dir)
     findings += _check_ledger(config.state_dir / LEDGER_NAME)
     findings += check_converters(config, onlooker)
+    findings += check_notifications(config, onlooker)
     for drop in config.drops.values():
         findings += _check_folder(f"drop {drop.name}", drop.folder)
     with TemporaryDirectory(prefix="docferry-check-") as empty:

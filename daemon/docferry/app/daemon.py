@@ -11,6 +11,7 @@ from docferry import metrics, notify
 from docferry.app.audit import AuditKeeper
 from docferry.app.faces import Faces
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
+from docferry.app.hints import HintSocket
 from docferry.app.housekeeping import start_housekeeping
 from docferry.app.machine import LOOK_EVERY_S, Machine
 from docferry.app.memory import GIVE_BACK_EVERY_S, give_back
@@ -117,6 +118,7 @@ class Daemon:
             self._start_reloads()
             self._start_timers()
             self._start_wake_ups()
+            self._start_hints()
             log.info("daemon.started", mirrors=sorted(self.loops))
             notify.ready(self._status())
             self._serve()
@@ -205,6 +207,11 @@ class Daemon:
         wake_ups = WakeUps(self._config.state_dir, self._parts.ask_people)
         wake_ups.start()
         self._on_exit.callback(wake_ups.stop)
+
+    def _start_hints(self) -> None:
+        hints = HintSocket(self._config.state_dir, self._parts.hints, lambda: self._config.stores)
+        hints.start()
+        self._on_exit.callback(hints.stop)
 
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:

@@ -180,7 +180,7 @@ def secrets_of(config: Config, environ: Mapping[str, str]) -> set[str]:
     for store in config.stores.values():
         found.add(store.access_key_id or "")
         found |= {_revealed(store.secret_access_key), _revealed(store.session_token)}
-    found.add(_revealed(config.api_pepper))
+    found |= {_revealed(config.api_pepper), _revealed(config.notifications_secret)}
     for converter in config.converters.values():
         found.add(_revealed(converter.secret))
         given = converter.environment.items() | converter.options.items()
@@ -201,6 +201,7 @@ def shown(config: Config, hide: Callable[[str], str] | None) -> dict[str, object
         "stores": [_fields(store) for store in config.stores.values()],
         "mirrors": [_fields(one) for one in config.mirrors.values()],
         "drops": [_fields(one) for one in config.drops.values()],
+        "queues": [_fields(one) for one in config.queues.values()],
         "converters": [_converter(one) for one in config.converters.values()],
         "converts": [_fields(one) for one in config.converts],
         # A receiver's URL may hold its key.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
 from docferry.app.conversion import Conversions
 from docferry.app.disks import Disks
 from docferry.app.drops import Drop
+from docferry.app.hints import Followed
 from docferry.app.one_mirror import Common, OneMirror, StoreThreads
+from docferry.app.queue_readers import QueueReaders
 from docferry.app.running import Running
 from docferry.app.sending import webhooks_of
 from docferry.app.sides import Clock, Sides, UlidSource
@@ -22,7 +24,7 @@ from docferry.engine.webhooks import Webhooks
 from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.model import MirrorHealth
+from docferry.model import Key, MirrorHealth, Path
 
 log = get_logger(__name__)
 
@@ -62,6 +64,8 @@ class Parts:
         )
         self._mirrors = Running[OneMirror]()
         self._drops = Running[Drop]()
+        self.hints = Followed(lambda: self._config, self.loops, self._aliases_of)
+        self._queues = QueueReaders(self.hints)
         self.threads = Running[StoreThreads]()
         self._ending: list[OneMirror | Drop] = []
         self._retired: list[Conversions] = []
@@ -103,6 +107,7 @@ class Parts:
             self.webhooks.start()
         for mirror in self._mirrors.values():
             mirror.start(self._timers)
+        self._queues.start(self._config)
         self._drops_to_come = list(self._config.drops)
         self.go_on()
 
@@ -123,6 +128,7 @@ class Parts:
         self._drops_to_come = [name for name in dict.fromkeys(coming) if name in config.drops]
         if changes.rules.facts or self.conversions.are_some_broken:
             self._are_rules_to_come = True
+        self._queues.change(config, changes.queues)
         if changes.webhooks.facts:
             self._are_webhooks_to_come = True
         for name in changes.drops.end:
@@ -188,6 +194,7 @@ class Parts:
 
     def begin_stop(self) -> None:
         """Let all begin nothing more: none of them need wait for the end of the others."""
+        self._queues.begin_stop()
         for mirror in self._mirrors.values():
             mirror.begin_stop()
 
@@ -203,6 +210,10 @@ class Parts:
             threads.shutdown()
 
     # How.
+
+    def _aliases_of(self, mirror: str) -> Mapping[Key, Path]:
+        sides = self.sides.get(mirror)
+        return {} if sides is None else sides.aliases
 
     def _build(self, name: str) -> OneMirror:
         store = self._config.mirrors[name].store

@@ -164,6 +164,7 @@ def _facts(found: Changes) -> dict[str, object]:
     kinds = {
         "mirrors": found.mirrors,
         "drops": found.drops,
+        "queues": found.queues,
         "rules": found.rules,
         "webhooks": found.webhooks,
     }

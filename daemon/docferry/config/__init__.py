@@ -27,6 +27,7 @@ from docferry.config.options import (
     DropConfig,
     MirrorConfig,
     SecretStr,
+    SqsConfig,
     StoreConfig,
     WebhookConfig,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Reading",
     "SecretStr",
     "Source",
+    "SqsConfig",
     "StoreConfig",
     "WebhookConfig",
     "config_path",

@@ -19,6 +19,7 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     """Check what holds between the tables. Values that are faulty already are passed over."""
     faults += _dangling(tables, "mirror", "store", "store", refers_to="store")
     faults += _dangling(tables, "drop", "into", "into", refers_to="mirror")
+    faults += _dangling(tables, "sqs", "store", "store", refers_to="store")
     faults += _dangling(tables, "convert", "from", "from_mirror", refers_to="mirror")
     faults += _dangling(tables, "convert", "to", "to_mirror", refers_to="mirror")
     faults += _told_of_nothing(tables)

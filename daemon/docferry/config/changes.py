@@ -53,6 +53,7 @@ class Changes:
 
     mirrors: Named = Named()
     drops: Named = Named()
+    queues: Named = Named()
     rules: Named = Named()
     webhooks: Named = Named()
     keys: tuple[str, ...] = ()
@@ -66,19 +67,21 @@ def changes(old: Config, new: Config) -> Changes:
         for name, store in new.stores.items()
         if name in old.stores and _without_keys(old.stores[name]) != _without_keys(store)
     }
+    renewed = {
+        name
+        for name, store in new.stores.items()
+        if name in old.stores and name not in reached and old.stores[name] != store
+    }
     moved = {name for name, mirror in new.mirrors.items() if mirror.store in reached}
     mirrors = _named(old.mirrors, new.mirrors, moved)
     fed = {name for name, drop in new.drops.items() if drop.into in mirrors.begin}
     return Changes(
         mirrors=mirrors,
         drops=_named(old.drops, new.drops, fed),
+        queues=_named(old.queues, new.queues, _queues_of(new, reached | renewed)),
         rules=_named(_rules(old), _rules(new)),
         webhooks=_named(old.webhooks, new.webhooks),
-        keys=tuple(
-            name
-            for name, store in new.stores.items()
-            if name in old.stores and name not in reached and old.stores[name] != store
-        ),
+        keys=tuple(name for name in new.stores if name in renewed),
         after_restart=tuple(
             key.name
             for key, attribute, _ in keys_of(Config)
@@ -114,6 +117,11 @@ def _named(old: Mapping[str, T], new: Mapping[str, T], also: Collection[str] = (
 
 def _without_keys(store: StoreConfig) -> StoreConfig:
     return replace(store, access_key_id=None, secret_access_key=None, session_token=None)
+
+
+def _queues_of(config: Config, stores: Collection[str]) -> set[str]:
+    """Give the queues that are read with what is said of *stores*."""
+    return {name for name, queue in config.queues.items() if queue.store in stores}
 
 
 def _rules(config: Config) -> dict[str, tuple[object, ...]]:

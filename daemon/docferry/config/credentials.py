@@ -1,7 +1,8 @@
 """
 A file per secret: `main.access_key_id` and so on in `credentials_dir`, or $CREDENTIALS_DIRECTORY.
 
-A service that converts documents has one, `office.secret`; the API may have one, `api.pepper`.
+A service that converts documents has one, `office.secret`; the API may have one, `api.pepper`, and
+another, `notifications.secret`, with which stores tell of changes.
 A webhook has `crm.webhook`, and while that is exchanged for another one `crm.webhook.previous`.
 
 The variable names where systemd's LoadCredential= puts them: copies, made at the start. In
@@ -29,7 +30,8 @@ _OF_CONVERTER = "secret"
 _OF_WEBHOOK, _PREVIOUS = "webhook", "webhook.previous"
 _OF_WEBHOOKS = (_OF_WEBHOOK, _PREVIOUS)
 _API, _PEPPER = "api", "pepper"
-_SHORTEST_PEPPER = 16
+_SHORTEST = 16  # characters of a secret that is only between two programs
+_NOTIFICATIONS = "notifications"
 #: The unit has `LoadCredential=docferry:FOLDER`: systemd names each copy after that and its file.
 _FROM_FOLDER = "docferry_"
 #: Whose files the unit hands over; root's alone.
@@ -53,6 +55,7 @@ def read_credentials(
     stores = [table for table in tables if table.section == "store"]
     _add_to_stores(stores, found, where, faults)
     converters = [table for table in tables if table.section == "converter"]
+    _add_notifications(tables[0], converters, found, where, faults)
     _add_to_converters(converters, found, where, faults)
     _add_to_webhooks(webhooks, found, where, faults)
     _add_pepper(tables[0], found, where, faults)
@@ -153,10 +156,33 @@ def _add_pepper(
     pepper = found.get((_API, _PEPPER))
     if not pepper:
         return
-    if len(pepper) < _SHORTEST_PEPPER:
-        right = f"at least {_SHORTEST_PEPPER} random characters: openssl rand -hex 32"
-        faults.append(Fault(f"{where}/{_API}.{_PEPPER}", "is too short", right))
+    _require_length(pepper, f"{where}/{_API}.{_PEPPER}", faults)
     top.sound["api_pepper"] = SecretStr(pepper)
+
+
+def _add_notifications(
+    top: Table,
+    converters: Sequence[Table],
+    found: dict[tuple[str, str], str],
+    where: str,
+    faults: list[Fault],
+) -> None:
+    """Take the secret out of *found*: it looks like that of a converter."""
+    secret = found.pop((_NOTIFICATIONS, _OF_CONVERTER), None)
+    if not secret:
+        return
+    file = f"{where}/{_NOTIFICATIONS}.{_OF_CONVERTER}"
+    if any(one.name == _NOTIFICATIONS for one in converters):
+        wrong = f"is of what stores tell, and not of converter.{_NOTIFICATIONS}"
+        faults.append(Fault(file, wrong, "another name for the converter"))
+    _require_length(secret, file, faults)
+    top.sound["notifications_secret"] = SecretStr(secret)
+
+
+def _require_length(secret: str, file: str, faults: list[Fault]) -> None:
+    if len(secret) < _SHORTEST:
+        right = f"at least {_SHORTEST} random characters: openssl rand -hex 32"
+        faults.append(Fault(file, "is too short", right))
 
 
 def _missing(secrets: Mapping[str, str]) -> list[str]:

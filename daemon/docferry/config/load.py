@@ -22,6 +22,7 @@ from docferry.config.options import (
     ConverterConfig,
     DropConfig,
     MirrorConfig,
+    SqsConfig,
     StoreConfig,
     WebhookConfig,
 )
@@ -124,6 +125,7 @@ def _config(tables: Sequence[Table]) -> Config:
         **tables[0].sound,
         stores={store.name: store for store in stores},
         mirrors={mirror.name: mirror for mirror in _made(MirrorConfig, "mirror", tables)},
+        queues={queue.name: queue for queue in _made(SqsConfig, "sqs", tables)},
         drops={drop.name: drop for drop in _made(DropConfig, "drop", tables)},
         converters=converters,
         converts=tuple(converts),

@@ -38,6 +38,7 @@ from docferry.config.values import (
     NAME,
     PATTERNS,
     PREFIX,
+    QUEUE_URL,
     SOME_PATTERNS,
     TARGET_FOLDER,
     TARGET_MIRROR,
@@ -198,6 +199,15 @@ class DropConfig:
     settle_s: Annotated[float, Key("settle", duration())] = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class SqsConfig:
+    """`[sqs.NAME]`: a queue of AWS into which a store's buckets tell what changes."""
+
+    name: str
+    store: Annotated[str, Key("store", text("the NAME of a [store.NAME]"))]  #: its keys, too
+    queue_url: Annotated[str, Key("queue_url", QUEUE_URL)]
+
+
 Option: TypeAlias = str | int | float | bool
 
 
@@ -330,6 +340,8 @@ class Config:
     credentials_dir: Annotated[pathlib.Path | None, Key("credentials_dir", FOLDER)] = None
     #: Made into the hashes of API keys; None: there is no file `api.pepper`.
     api_pepper: SecretStr | None = None
+    #: Whoever has it may tell what changes in buckets; None: there is no `notifications.secret`.
+    notifications_secret: SecretStr | None = None
     transfers: Annotated[int, Key("transfers", whole(1, 256, "operations at a time"))] = 16
     #: Bytes of each disk that are kept free.
     disk_reserve: Annotated[int, Key("disk_reserve", amount())] = 1 << 30
@@ -367,6 +379,7 @@ class Config:
     stores: dict[str, StoreConfig] = field(default_factory=dict)
     mirrors: dict[str, MirrorConfig] = field(default_factory=dict)
     drops: dict[str, DropConfig] = field(default_factory=dict)
+    queues: dict[str, SqsConfig] = field(default_factory=dict)
     #: Those too that have no table.
     converters: dict[str, ConverterConfig] = field(default_factory=lambda: dict(BUILT_IN))
     converts: tuple[ConvertConfig, ...] = ()

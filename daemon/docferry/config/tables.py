@@ -14,6 +14,7 @@ from docferry.config.options import (
     DropConfig,
     Key,
     MirrorConfig,
+    SqsConfig,
     StoreConfig,
     WebhookConfig,
 )
@@ -25,6 +26,7 @@ Options = (
     | StoreConfig
     | MirrorConfig
     | DropConfig
+    | SqsConfig
     | ConverterConfig
     | ConvertConfig
     | WebhookConfig
@@ -34,6 +36,7 @@ _NAMED: Mapping[str, type[Options]] = {
     "store": StoreConfig,
     "mirror": MirrorConfig,
     "drop": DropConfig,
+    "sqs": SqsConfig,
     "converter": ConverterConfig,
     "webhook": WebhookConfig,
 }
@@ -103,7 +106,9 @@ class Table:
                 f"a file {self.name}.{file} in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
             )
         if key.casefold().endswith(_SECRET_ENDS):
-            return secret_fault(self.key_of(key), store=self.name or "STORE", key=key)
+            is_of_store = self.section not in ("", "sqs")  # a queue is read with its store's keys
+            store = self.name if is_of_store else str(self.values.get("store", "STORE"))
+            return secret_fault(self.key_of(key), store=store, key=key)
         right = self._elsewhere(key)
         if right is None or _is_named(self.values[key]):
             right = did_you_mean(key, known if self.section else known.union(_SECTIONS))

@@ -309,6 +309,13 @@ def read_endpoint(value: object) -> str:
     return endpoint.rstrip("/")
 
 
+def _queue_url(value: object) -> str:
+    url = read_endpoint(value)
+    if len(urlsplit(url).path.strip("/").split("/")) < 2:
+        raise Wrong(f"is {shown(value)}, which has no account and no queue in it")
+    return url
+
+
 def _verify_tls(value: object) -> bool | str:
     if isinstance(value, bool):
         return value
@@ -348,6 +355,11 @@ WRITTEN_FILE = Check(read_absolute, "the absolute path of a file, in a folder th
 ENDPOINT = Check(
     read_endpoint,
     'the store\'s address, such as "https://s3.example.org" or "http://127.0.0.1:8333"',
+)
+QUEUE_URL = Check(
+    _queue_url,
+    "the queue's address, as AWS shows it: "
+    '"https://sqs.eu-central-1.amazonaws.com/123456789012/documents"',
 )
 VERIFY_TLS = Check(_verify_tls, "true, false, or the absolute path of a file with the CA")
 BUCKET = Check(

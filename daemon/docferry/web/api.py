@@ -9,7 +9,16 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from docferry.web import events, health, keys, mirrors, overview, webhooks, whoami
+from docferry.web import (
+    events,
+    health,
+    keys,
+    mirrors,
+    notifications,
+    overview,
+    webhooks,
+    whoami,
+)
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.problems import Problem, answer_problems, documented
@@ -22,6 +31,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     keys.router,
     mirrors.router,
+    notifications.router,
     overview.router,
     webhooks.router,
     whoami.router,
