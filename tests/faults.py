@@ -29,6 +29,7 @@ from faults_of_rot import OF_ROT
 from faults_orders import OF_ORDERS
 from faults_packages import OF_PACKAGES
 from faults_parts import PARTS
+from faults_process import PROCESSING
 from faults_rebuilding import REBUILDING
 from faults_reload import RELOADING
 from faults_results import OF_RESULTS
@@ -49,6 +50,7 @@ FAULTS = (
     *VERSIONS,
     *LEAVING,
     *JOBS_DONE,
+    *PROCESSING,
     *OF_ROT,
     *OF_DOUBT,
     *REBUILDING,

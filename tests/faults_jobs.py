@@ -147,8 +147,8 @@ JOBS_DONE = (
     Fault(
         "what is asked for again gets the earlier result",
         "ledger/job_letters.py",
-        '{"priority": Priority.ASKED, "is_forced": True}',
-        '{"priority": Priority.ASKED, "is_forced": False}',
+        '{"is_forced": is_forced or known.is_forced}',
+        '{"is_forced": False}',
         LETTERS,
     ),
     Fault(

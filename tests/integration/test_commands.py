@@ -167,6 +167,22 @@ def test_settling_a_conflict_answers_a_program_too(desk: Desk, ledger: Ledger) -
     assert (unknown.code, unknown.errors) == (2, "docferry: there is no conflict 2\n")
 
 
+def test_a_conflict_is_settled_by_the_content_that_is_to_stay(desk: Desk, ledger: Ledger) -> None:
+    state = FileState("token", None, 1)
+    operation = KeepBoth("a", "a.conflict", state, state)
+    outcome = Outcome(operation, agreed("a"), conflict_copy=operation.copy_path)
+    ledger.record("docs", [outcome, uploaded("a.conflict")], at=NOW)
+
+    said = desk.asks("conflicts", "settle", "1", "--keep", "folder")
+
+    assert (said.code, said.text) == (0, "conflict 1 is settled\n")
+    asked = ledger.requests.some(None, None, newest_first=False)
+    assert [(row.kind.value, row.path) for row in asked] == [
+        ("restore", "a"),
+        ("remove", "a.conflict"),
+    ]
+
+
 # before anything is known
 
 

@@ -82,22 +82,22 @@ def test_a_letter_that_is_replayed_keeps_its_id_and_starts_anew(ledger: Ledger) 
     letter = dead(ledger, late, attempts=3)
     assert letter.attempts == 3
 
-    assert ledger.jobs.replay([letter.id, ulid_of("no job")], NOW + 2 * MINUTE) == 1
+    assert ledger.jobs.replay([letter.id, ulid_of("no job")], NOW + 2 * MINUTE) == [letter.id]
 
     queued = get(ledger, letter.id)
     assert (queued.state, queued.attempts) == (JobState.QUEUED, 0)
     assert (queued.run_at, queued.expires_at) == (NOW + 2 * MINUTE, None)
     assert (queued.failure, queued.last_error) == (Failure.REFUSED, "not a document")
-    assert ledger.jobs.replay([letter.id], NOW) == 0
+    assert ledger.jobs.replay([letter.id], NOW) == []
 
 
 def test_a_letter_is_put_aside_and_can_still_be_replayed(ledger: Ledger) -> None:
     letter = dead(ledger, new_job("a"))
 
-    assert ledger.jobs.discard([letter.id], NOW) == 1
+    assert ledger.jobs.discard([letter.id], NOW) == [letter.id]
     assert ledger.jobs.letters() == []
-    assert ledger.jobs.discard([letter.id], NOW) == 0
-    assert ledger.jobs.replay([letter.id], NOW) == 1
+    assert ledger.jobs.discard([letter.id], NOW) == []
+    assert ledger.jobs.replay([letter.id], NOW) == [letter.id]
 
 
 # Revived.
@@ -146,7 +146,9 @@ def test_a_document_that_brings_its_converter_down_is_revived_once_only(ledger: 
     ledger.jobs.dead(letter.id, NOW + MINUTE, Failed(Failure.CRASHED, "why"))
 
     assert ledger.jobs.revive(["markdown"], NOW, NOW + MINUTE) == 0
-    assert ledger.jobs.replay([letter.id], NOW + MINUTE) == 1  # a person may, as often as they like
+    assert ledger.jobs.replay([letter.id], NOW + MINUTE) == [
+        letter.id
+    ]  # a person may, as often as they like
 
 
 # Asked for.

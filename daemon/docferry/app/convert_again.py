@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from docferry.config import Config
 from docferry.core.rules import Rule, jobs_for
 from docferry.core.verdict import why_not
 from docferry.engine import backlog
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.job import NewJob, Priority
 from docferry.ledger import Ledger
 from docferry.model import Path, Ulid, VersionRow
@@ -49,6 +49,55 @@ class Counted:
     trouble: str | None = None
 
 
+class Callers:
+    """
+    The rules that are asked: one, or all there are.
+
+    Raises:
+        NotFoundError: There is no such rule.
+    """
+
+    def __init__(self, config: Config, rule: str | None) -> None:
+        self._chains = chains_of(config)
+        self._shapes = _shapes(config, rule)
+        self._rules = {one.name: one for one in self._chains.rules}
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Those of them whose converters can be had."""
+        return tuple(self._rules[one.name] for one in self._shapes if one.name in self._rules)
+
+    @property
+    def paused(self) -> Mapping[str, str]:
+        """The others, with the reason."""
+        paused = self._chains.paused
+        return {one.name: paused[one.name] for one in self._shapes if one.name in paused}
+
+    def wanted(self, versions: Iterable[VersionRow], at: datetime, *, is_meant: bool) -> Wanted:
+        """
+        Say which conversions of *versions* there are to be.
+
+        Args:
+            is_meant: These very ones are asked for, also where one is a result itself.
+        """
+        documents, jobs = 0, list[NewJob]()
+        refused: dict[str, str] = {}
+        for version in versions:
+            documents += 1
+            for shape in self._shapes:
+                reason = why_not(shape, version, is_meant=is_meant)
+                reason = reason or self._chains.paused.get(shape.name)
+                if reason is not None:
+                    refused.setdefault(shape.name, reason)
+                    continue
+                rule = self._rules[shape.name]
+                new = jobs_for(version, [rule], Priority.ASKED, is_meant=is_meant)
+                jobs += [replace(one, created_at=at, expires_at=None) for one in new]
+        taken = {job.rule for job in jobs}
+        left = {name: reason for name, reason in refused.items() if name not in taken}
+        return Wanted(documents, tuple(jobs), left)
+
+
 def wanted(
     config: Config, ledger: Ledger, what: str, mirror: str | None, rule: str | None, at: datetime
 ) -> Wanted:
@@ -58,28 +107,9 @@ def wanted(
     Raises:
         UserError: There is no such thing, or no such rule.
     """
-    chains = chains_of(config)
-    rules = {one.name: one for one in chains.rules}
-    shapes = _shapes(config, rule)
-    documents, jobs = 0, list[NewJob]()
-    refused: dict[str, str] = {}
     found = _documents(config, ledger, what, mirror)
     is_meant = rule is not None and isinstance(found, tuple)
-    for version in found:
-        documents += 1
-        for shape in shapes:
-            reason = why_not(shape, version, is_meant=is_meant) or chains.paused.get(shape.name)
-            if reason is not None:
-                refused.setdefault(shape.name, reason)
-                continue
-            new = jobs_for(version, [rules[shape.name]], Priority.ASKED, is_meant=is_meant)
-            jobs += [replace(one, created_at=at, expires_at=None) for one in new]
-    taken = {job.rule for job in jobs}
-    return Wanted(
-        documents,
-        tuple(jobs),
-        {name: reason for name, reason in refused.items() if name not in taken},
-    )
+    return Callers(config, rule).wanted(found, at, is_meant=is_meant)
 
 
 def ask(ledger: Ledger, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:
@@ -106,7 +136,7 @@ def _shapes(config: Config, rule: str | None) -> list[Rule]:
     shapes = [one for one in shapes_of(config) if rule in (None, one.name)]
     if not shapes:
         known = ", ".join(one.name for one in config.converts) or "none"
-        raise UserError(
+        raise NotFoundError(
             "there is no rule in the configuration"
             if rule is None
             else f"there is no rule {rule!r}; there is: {known}"

@@ -10,7 +10,7 @@ from itertools import islice
 from docferry.app.chains import rules_of
 from docferry.config import Config
 from docferry.core.rules import Rule
-from docferry.errors import UserError
+from docferry.errors import ConflictError, NotFoundError
 from docferry.job import Failure, JobRow, JobState
 from docferry.ledger import Ledger
 from docferry.model import Path, Ulid, VersionRow
@@ -30,6 +30,9 @@ class Which:
     @property
     def is_any(self) -> bool:
         return (self.rule, self.converter, self.failure, self.path) == (None, None, None, None)
+
+
+ANY = Which()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ def letter(config: Config, ledger: Ledger, job_id: Ulid) -> Letter:
     Tell all about one.
 
     Raises:
-        UserError: There is no such job, or it is not dead.
+        NotFoundError: There is no such job.
+        ConflictError: It is not dead.
     """
     job = _dead(ledger, job_id)
     found = islice(ledger.synced.with_sha256(job.mirror, job.sha256), _MOST_PATHS)
@@ -87,12 +91,15 @@ def replay(
     Raises:
         UserError: One of *ids* is no dead letter; then none is queued.
     """
-    jobs = _meant(ledger, ids, which)
+    return replay_these(config, ledger, _meant(ledger, ids, which), at)
+
+
+def replay_these(config: Config, ledger: Ledger, jobs: Sequence[JobRow], at: datetime) -> Decided:
+    """Queue dead letters again, but for those for which that would come to nothing."""
     rules = {rule.name: rule for rule in rules_of(config)} if jobs else {}
     left = {job.id: why for job in jobs if (why := _why_left(config, rules, job)) is not None}
     wanted = [job.id for job in jobs if job.id not in left]
-    ledger.jobs.replay(wanted, at)
-    return Decided(tuple(wanted), left)
+    return _decided(wanted, ledger.jobs.replay(wanted, at), left)
 
 
 def discard(ledger: Ledger, ids: Sequence[Ulid], which: Which, at: datetime) -> Decided:
@@ -102,9 +109,20 @@ def discard(ledger: Ledger, ids: Sequence[Ulid], which: Which, at: datetime) -> 
     Raises:
         UserError: One of *ids* is no dead letter; then none is put aside.
     """
-    wanted = [job.id for job in _meant(ledger, ids, which)]
-    ledger.jobs.discard(wanted, at)
-    return Decided(tuple(wanted), {})
+    return discard_these(ledger, _meant(ledger, ids, which), at)
+
+
+def discard_these(ledger: Ledger, jobs: Sequence[JobRow], at: datetime) -> Decided:
+    """Put dead letters aside."""
+    wanted = [job.id for job in jobs]
+    return _decided(wanted, ledger.jobs.discard(wanted, at), {})
+
+
+def _decided(wanted: Sequence[Ulid], done: Sequence[Ulid], left: Mapping[Ulid, str]) -> Decided:
+    """Tell what came of it; somebody else may have decided about one just now."""
+    others = set(wanted).difference(done)
+    late = dict.fromkeys(sorted(others), "it is no dead letter any more")
+    return Decided(tuple(done), {**left, **late})
 
 
 def _meant(ledger: Ledger, ids: Sequence[Ulid], which: Which) -> list[JobRow]:
@@ -116,9 +134,9 @@ def _meant(ledger: Ledger, ids: Sequence[Ulid], which: Which) -> list[JobRow]:
 def _dead(ledger: Ledger, job_id: Ulid) -> JobRow:
     job = ledger.jobs.get(job_id.upper())
     if job is None:
-        raise UserError(f"there is no job {job_id!r}; docferry dead list tells them")
+        raise NotFoundError(f"there is no job {job_id!r}; docferry dead list tells them")
     if job.state is not JobState.DEAD:
-        raise UserError(f"job {job.id} is no dead letter: it is {job.state}")
+        raise ConflictError(f"job {job.id} is no dead letter: it is {job.state}")
     return job
 
 

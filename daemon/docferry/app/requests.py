@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from docferry.app.mirror_orders import why_nothing_travels
 from docferry.config import Config
 from docferry.core.words import counted
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import Ledger, ProblemRow
 from docferry.ledger.lock import is_held
 from docferry.ledger.requests import RequestRow
@@ -49,11 +49,22 @@ class Cancelled:
 
 
 def asked(
-    ledger: Ledger, config: Config, mirror: str | None, *, is_all: bool, most: int | None
+    ledger: Ledger,
+    config: Config,
+    mirrors: Collection[str] | None,
+    *,
+    is_all: bool,
+    most: int | None,
+    after: int | None = None,
 ) -> list[Asked]:
-    """Give what is open, the oldest first; or all, held and answered ones too, the newest first."""
+    """
+    Give what is open, the oldest first; or all, held and answered ones too, the newest first.
+
+    Args:
+        after: The last one that was given before; None: begin.
+    """
     states = None if is_all else (RequestState.OPEN,)
-    rows = ledger.requests.some(mirror, most, states=states, newest_first=is_all)
+    rows = ledger.requests.some(mirrors, most, states=states, newest_first=is_all, after=after)
     pid = is_held(config.state_dir)
     why = _Why(ledger, config, is_running=pid is not None)
     return [
@@ -72,16 +83,27 @@ def asked(
     ]
 
 
-def cancel(ledger: Ledger, ids: Sequence[int], at: datetime) -> list[Cancelled]:
+def cancel(
+    ledger: Ledger, ids: Sequence[int], at: datetime, mirrors: Collection[str] | None = None
+) -> list[Cancelled]:
     """
     Take back what is open of *ids*, and say of each whether it was.
 
+    Args:
+        mirrors: Whose requests there are for who asks; None: of all.
+
     Raises:
-        UserError: There is no such request; then none was taken back.
+        NotFoundError: There is no such request; then none was taken back.
     """
-    unknown = [str(one) for one in ids if ledger.requests.get(one) is None]
+    known = {
+        row.id
+        for one in ids
+        if (row := ledger.requests.get(one)) is not None
+        and (mirrors is None or row.mirror in mirrors)
+    }
+    unknown = [str(one) for one in ids if one not in known]
     if unknown:
-        raise UserError(f"there is no request {', '.join(unknown)}; nothing was cancelled")
+        raise NotFoundError(f"there is no request {', '.join(unknown)}; nothing was cancelled")
     rows, done = ledger.requests.cancel(ids, at)
     return [
         Cancelled(row.id, is_cancelled=True)

@@ -12,7 +12,7 @@ from docferry.core.asked import NOTHING
 from docferry.core.paths import is_plain, is_reserved
 from docferry.core.rewind import PutBack, Step, rewind
 from docferry.core.when import FORMS, moment
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import Mode, Path, RequestKind, Ulid, VersionRow
@@ -83,15 +83,15 @@ def mirror_of(config: Config, ledger: Ledger, path: Path, mirror: str | None) ->
 def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
     """
     Raises:
-        UserError: There is no such version.
+        NotFoundError: There is no such version.
     """
     row = ledger.versions.get(version.upper())
     if row is not None:
         return row
     erased_at = ledger.erasures.when(version.upper())
     if erased_at is not None:
-        raise UserError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
-    raise UserError(f"there is no version {version}")
+        raise NotFoundError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
+    raise NotFoundError(f"there is no version {version}")
 
 
 def versions(config: Config, ledger: Ledger, path: Path, mirror: str | None) -> PathVersions:
@@ -183,7 +183,7 @@ def ask_restore(
     Raises:
         UserError: It cannot be done in that mirror.
     """
-    _refuse_what_travels_not(config, row.mirror)
+    refuse_what_travels_not(config, row.mirror)
     if row.gone_at is not None:
         raise let_go(row)
     path = _a_path(to) if to is not None else row.path
@@ -223,7 +223,7 @@ def ask_undelete(
     config: Config, ledger: Ledger, mirror: str, below: Path, at: datetime
 ) -> Undelete:
     """Ask for the last version of every path at or below *below* that holds nothing now."""
-    _refuse_what_travels_not(config, mirror)
+    refuse_what_travels_not(config, mirror)
     found = ledger.versions.left_paths(mirror, below)
     rows = [row for row in found if row.gone_at is None]
     wanted = [
@@ -248,7 +248,7 @@ def ask_rewind(
         UserError: It is before the first version, or nothing was ever there, or it cannot
             be done in that mirror.
     """
-    _refuse_what_travels_not(config, mirror)
+    refuse_what_travels_not(config, mirror)
     if below and not ledger.versions.has_below(mirror, below):
         raise UserError(
             f"nothing was ever at or below {_place(mirror, below)}: docferry ls {mirror}"
@@ -289,7 +289,11 @@ def _sums(steps: Sequence[Step]) -> str:
     return f"{back} to be put back, {len(steps) - back} to be taken away"
 
 
-def _refuse_what_travels_not(config: Config, mirror: str) -> None:
+def refuse_what_travels_not(config: Config, mirror: str) -> None:
+    """
+    Raises:
+        UserError: What is put into the mirror's folder stays there.
+    """
     if mirror_named(config, mirror).mode is Mode.PULL:
         raise UserError(
             f"{mirror} only pulls: what is put into its folder would not go up. Take the bytes "

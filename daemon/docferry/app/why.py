@@ -14,6 +14,7 @@ from docferry.app.versions import mirror_of
 from docferry.config import Config
 from docferry.core.rules import Rule
 from docferry.core.verdict import why_not
+from docferry.errors import NotFoundError
 from docferry.job import BreakerState, JobRow
 from docferry.ledger import HistoryRow, Ledger
 from docferry.model import Path, Provenance, VersionRow
@@ -102,6 +103,8 @@ def why(config: Config, ledger: Ledger, path: Path, mirror: str | None, most: in
     name = mirror_of(config, ledger, path, mirror)
     rows = ledger.versions.of(name, path)[:most]
     history = ledger.history.of(name, path)[::-1]
+    if not rows and not history:
+        raise NotFoundError(f"{name} has no version of {path!r}")
     told = _Told(ledger, shapes_of(config), history)
     stories = tuple(told.story(row) for row in rows)
     ids = {row.id for row in rows}

@@ -149,6 +149,7 @@ def all_commands() -> click.Group:
         jobs,
         keys,
         mirrors,
+        process,
         rebuild,
         requests,
         retention,
@@ -174,7 +175,7 @@ def all_commands() -> click.Group:
     cli.add_command(requests.requests)
     cli.add_command(audit.audit)
     cli.add_command(keys.keys)
-    for command in (jobs.jobs, jobs.dead, convert.convert, why.why):
+    for command in (jobs.jobs, jobs.dead, convert.convert, process.process, why.why):
         cli.add_command(command)
     cli.add_command(webhooks.webhooks)
     cli.add_command(verify.verify)

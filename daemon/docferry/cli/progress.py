@@ -57,6 +57,29 @@ def counter(console: Console | None = None) -> Iterator[Callable[[str, int], Non
 
 
 @contextmanager
+def stages(console: Console | None = None) -> Iterator[Callable[[str], None]]:
+    """
+    Give what shows the stage that something long has come to, and how long it takes.
+
+    One line on the standard error; none where that is no terminal.
+    """
+    if console is None and not sys.stderr.isatty():
+        yield lambda stage: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    shown_on = console or Console(stderr=True)
+    progress = Progress(
+        *columns, console=shown_on, transient=True, disable=not shown_on.is_terminal
+    )
+    shown = progress.add_task("", total=None)
+    with progress:
+        yield lambda stage: progress.update(shown, description=safe(stage))
+
+
+@contextmanager
 def bars(daemon: Daemon) -> Iterator[None]:
     """Show a line for each mirror as long as the block runs."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

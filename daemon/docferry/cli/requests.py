@@ -39,11 +39,11 @@ def list_requests(context: Context, mirror: str, *, is_all: bool, most: int, is_
     from docferry.app.mirrors import mirror_named
     from docferry.app.requests import asked
 
-    name = mirror_named(context.config, mirror).name if mirror else None
+    mirrors = [mirror_named(context.config, mirror).name] if mirror else None
     with context.ledger() as ledger:
         # One more than is shown tells that there is more.
         up_to = None if is_json else most + 1
-        found = asked(ledger, context.config, name, is_all=is_all, most=up_to)
+        found = asked(ledger, context.config, mirrors, is_all=is_all, most=up_to)
     if is_json:
         emit_json(found)
         return

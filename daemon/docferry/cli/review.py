@@ -10,7 +10,6 @@ import click
 
 from docferry.cli import Context, as_json, pass_context
 from docferry.cli.output import ago, emit_json, emit_table, line, say_hidden
-from docferry.errors import UserError
 from docferry.model import HoldState
 
 if TYPE_CHECKING:
@@ -145,12 +144,27 @@ def list_conflicts(context: Context, *, is_all: bool, is_json: bool) -> None:
 
 @conflicts.command()
 @click.argument("conflict", type=int)
+@click.option(
+    "--keep",
+    type=click.Choice(["both", "bucket", "folder"]),
+    default="both",
+    show_default=True,
+    help="Whose content stays at the path; the other goes to the archive.",
+)
 @as_json
 @pass_context
-def settle(context: Context, conflict: int, *, is_json: bool) -> None:
-    """Note that you have looked at CONFLICT and put things right. Changes no file."""
+def settle(context: Context, conflict: int, keep: str, *, is_json: bool) -> None:
+    """
+    Settle CONFLICT: you have looked at it.
+
+    With --keep both no file is changed. Else one file remains, at the path.
+    """
+    from docferry.app.decisions import Keep
+    from docferry.app.decisions import settle as decide
+
     with context.ledger(read_only=False) as ledger:
-        settled = ledger.conflicts.settle(conflict, datetime.now(UTC))
+        now = datetime.now(UTC)
+        settled = decide(context.config, ledger, None, conflict, Keep(keep), now)
     if is_json:
         emit_json(settled)
     else:
@@ -174,12 +188,7 @@ def _how_it_is(hold: HoldRow) -> str:
 
 
 def _decide(context: Context, hold: int, state: HoldState) -> HoldRow:
+    from docferry.app.decisions import decide
+
     with context.ledger(read_only=False) as ledger:
-        found = ledger.holds.get(hold)
-        if found.kind == "identity" and state is HoldState.DISCARDED:
-            raise UserError(
-                f"hold {hold} cannot be discarded, for nothing is to be deleted. {found.mirror}: "
-                f"{found.reason}. When that is mended it ends by itself; else: docferry holds "
-                f"approve {hold}"
-            )
-        return ledger.holds.decide(hold, state, datetime.now(UTC))
+        return decide(ledger, None, hold, state, datetime.now(UTC))

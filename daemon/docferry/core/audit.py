@@ -41,6 +41,7 @@ class Action(StrEnum):
     VERSIONS_ERASED = "versions.erased"
     FILES_DELETED = "files.deleted"  # on a side, as the other or a person asked for; archived
     CONFLICT_SETTLED = "conflict.settled"
+    CONVERSIONS_ASKED = "conversions.asked"  # by a person or a program: of which versions
     LETTERS_REPLAYED = "letters.replayed"
     LETTERS_DISCARDED = "letters.discarded"
     DELIVERIES_REPLAYED = "deliveries.replayed"  # of webhooks

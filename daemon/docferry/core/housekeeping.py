@@ -10,6 +10,8 @@ from datetime import timedelta
 KEPT_FOR = timedelta(days=90)
 #: Deliveries of webhooks that are over: each has its payload in the ledger.
 DELIVERIES_KEPT_FOR = timedelta(days=30)
+#: Answers to calls of programs, which come again within minutes, or not at all.
+ANSWERS_KEPT_FOR = timedelta(hours=24)
 #: A ledger as it was before a migration: by then the docferry of before is not wanted back.
 COPIES_KEPT_FOR = timedelta(days=30)
 #: What is under way is younger: a backup or a snapshot of the largest ledger takes minutes.

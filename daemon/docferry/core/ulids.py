@@ -27,6 +27,16 @@ def time_of(ulid: Ulid) -> datetime | None:
         return None
 
 
+def first_of(at: datetime) -> Ulid:
+    """Give the least ULID of that millisecond: what was made before has a lesser one."""
+    milliseconds = max(0, (at - _EPOCH) // timedelta(milliseconds=1))
+    chars = ""
+    for _ in range(_TIME_CHARS):
+        milliseconds, digit = divmod(milliseconds, len(_ALPHABET))
+        chars = _ALPHABET[digit] + chars
+    return chars + _ALPHABET[0] * (_LENGTH - _TIME_CHARS)
+
+
 def is_credible(ulid: Ulid, now: datetime) -> bool:
     """
     Say whether *ulid* was made by *now*.

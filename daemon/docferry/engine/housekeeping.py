@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from docferry.core.housekeeping import DELIVERIES_KEPT_FOR, KEPT_FOR, is_left_behind
+from docferry.core.housekeeping import (
+    ANSWERS_KEPT_FOR,
+    DELIVERIES_KEPT_FOR,
+    KEPT_FOR,
+    is_left_behind,
+)
 from docferry.ledger.pruning import Pruning
 from docferry.logs import get_logger
 
@@ -62,6 +67,8 @@ class LedgerCare:
         if self._note("deliveries", told) == STEP:
             return True
         if self._note("requests", self.pruning.requests(before, limit=STEP)) == STEP:
+            return True
+        if self._note("answers", self.pruning.answers(now - ANSWERS_KEPT_FOR, limit=STEP)) == STEP:
             return True
         job, removed = self.pruning.jobs(before, self.recipes(), after=self._job, limit=STEP)
         self._note("jobs", removed)

@@ -92,9 +92,11 @@ class Audit:
                 return
             after = rows[-1].seq
 
-    def newest(self, limit: int) -> list[AuditRow]:
-        """Give the last rows, the newest first."""
+    def newest(self, limit: int, *, before: int | None = None) -> list[AuditRow]:
+        """Give the last rows, the newest first; or the last ones before that number."""
         query = select(*(audit.c[name] for name in _COLUMNS)).order_by(audit.c.seq.desc())
+        if before is not None:
+            query = query.where(audit.c.seq < before)
         with self._database.reading() as tx:
             return [AuditRow(*row) for row in tx.tuples(query.limit(limit))]
 

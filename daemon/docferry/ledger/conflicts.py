@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import bindparam, case, literal_column, null, select
 
 from docferry.core.audit import Action
-from docferry.errors import UserError
+from docferry.errors import NotFoundError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
+from docferry.ledger.requests import NewRequest, insert_requests
 from docferry.ledger.schema import begun_conflict, conflict, history, version
 from docferry.ledger.versions import values_of
 from docferry.model import KeepBoth, Origin, Path, Ulid, VersionRow
@@ -66,21 +67,35 @@ class Conflicts:
         with self._database.reading() as tx:
             return tx.all(query, ConflictRow)
 
-    def settle(self, conflict_id: int, at: datetime) -> ConflictRow:
+    def get(self, conflict_id: int) -> ConflictRow:
+        """
+        Raises:
+            NotFoundError: There is no such conflict.
+        """
+        with self._database.reading() as tx:
+            return _get(tx, conflict_id)
+
+    def settle(
+        self, conflict_id: int, at: datetime, asked: Sequence[NewRequest] = (), *, keep: str = ""
+    ) -> ConflictRow:
         """
         Note that a person has settled it, and give it. The first time counts.
 
+        Args:
+            asked: What is to be done with its two files, then: as a part of it.
+            keep: Of which of both, for the audit.
+
         Raises:
-            UserError: There is no such conflict.
+            NotFoundError: There is no such conflict.
         """
         with self._database.writing() as tx:
             is_open = conflict.c.id == conflict_id, conflict.c.settled_at.is_(null())
             was_open = tx.update(conflict, {"settled_at": at}, *is_open)
-            row = tx.one(select(conflict).where(conflict.c.id == conflict_id), ConflictRow)
-            if row is not None and was_open:
-                note(tx, Action.CONFLICT_SETTLED, at, row.mirror, {"conflict": conflict_id})
-        if row is None:
-            raise UserError(f"there is no conflict {conflict_id}")
+            row = _get(tx, conflict_id)
+            if was_open:
+                insert_requests(tx, asked, at, is_told=True)
+                facts = {"conflict": conflict_id} | ({"keep": keep} if keep else {})
+                note(tx, Action.CONFLICT_SETTLED, at, row.mirror, facts)
         return row
 
     # Those under way.
@@ -155,6 +170,13 @@ def list_conflicts(
 def end_begun(tx: Transaction, mirror: str, displaced: Sequence[Ulid]) -> None:
     """Remove the notes of conflicts that were begun."""
     tx.execute_many(_END, [(mirror, each) for each in displaced])
+
+
+def _get(tx: Transaction, conflict_id: int) -> ConflictRow:
+    row = tx.one(select(conflict).where(conflict.c.id == conflict_id), ConflictRow)
+    if row is None:
+        raise NotFoundError(f"there is no conflict {conflict_id}")
+    return row
 
 
 def _begun(*, copy_path: Path, version: Ulid, **displaced: Any) -> BegunConflict:

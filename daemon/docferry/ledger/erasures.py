@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Table, func, or_, select
+from sqlalchemy import Column, Table, func, null, or_, select
 
 from docferry.core.audit import Action
 from docferry.core.places import is_named_after
@@ -25,6 +25,7 @@ from docferry.ledger.schema import (
     METADATA,
     Shown,
     alias,
+    answer,
     begun_conflict,
     conflict,
     deletion,
@@ -262,6 +263,8 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
     tx.delete(
         request, request.c.mirror == mirror, request.c.path == path, request.c.id != request_id
     )
+    # What was answered to calls may name it; kept for a day at most, it is missed by few.
+    tx.delete(answer, answer.c.status.is_not(null()))
     for one in holds:
         left = select(func.count()).where(deletion.c.hold == one).scalar_subquery()
         tx.update(hold, {"count": left}, hold.c.id == one)

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import ColumnElement, Select, bindparam, func, null, or_, select
 
 from docferry.core.audit import Action
-from docferry.errors import UserError
+from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.requests import NewRequest, decide_requests, insert_requests
@@ -256,7 +256,7 @@ class Holds:
     def get(self, hold_id: int) -> HoldRow:
         """
         Raises:
-            UserError: There is no such hold.
+            NotFoundError: There is no such hold.
         """
         with self._database.reading() as tx:
             return _get(tx, hold_id)
@@ -266,12 +266,13 @@ class Holds:
         Note what a person decided, APPROVED or DISCARDED, and give the hold as it is now.
 
         Raises:
-            UserError: There is no such hold, or it was decided before.
+            NotFoundError: There is no such hold.
+            ConflictError: It was decided before.
         """
         with self._database.writing() as tx:
             found = _get(tx, hold_id)
             if found.state is not HoldState.OPEN:
-                raise UserError(f"hold {hold_id} is not open any more: it is {found.state}")
+                raise ConflictError(f"hold {hold_id} is not open any more: it is {found.state}")
             decided = {"state": state, "decision": state, "decided_at": at}
             tx.update(hold, decided, hold.c.id == hold_id)
             is_approved = state is HoldState.APPROVED
@@ -447,5 +448,5 @@ def _making_room(mirror: str, *, replace: bool) -> list[ColumnElement[bool]]:
 def _get(tx: Transaction, hold_id: int) -> HoldRow:
     found = tx.one(_ROW.where(hold.c.id == hold_id), HoldRow)
     if found is None:
-        raise UserError(f"there is no hold {hold_id}")
+        raise NotFoundError(f"there is no hold {hold_id}")
     return found

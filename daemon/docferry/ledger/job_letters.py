@@ -21,6 +21,7 @@ from sqlalchemy import (
 from ulid import ULID
 
 from docferry.core.audit import Action
+from docferry.core.results import is_by_path
 from docferry.job import Failure, JobRow, JobState, NewJob, Priority
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
@@ -36,6 +37,7 @@ SKIPPED_FOR_NOW = (Failure.CHANGED, Failure.CONFIGURATION)
 _OF_AN_OUTAGE = (Failure.OUTAGE, Failure.CONFIGURATION, Failure.CRASHED)
 #: As long as a daemon may wait for the ledger without anybody noticing.
 _ASKED_AT_ONCE = 200
+_MOST_TOLD = 1000  # versions in a row of the audit
 _FREED = {"stage": None, "lease_until": None, "attempts": 0, "doubted_at": None}
 _ANEW = _FREED | {"state": JobState.QUEUED, "expires_at": None}
 
@@ -64,6 +66,7 @@ class JobLetters:
         Args:
             converter: A chain is meant by all of its name, and by each of its converters.
             path: Any that has the content now: the letters are given with it.
+            ids: Only these; as many as one statement takes.
         """
         now_at = _path_of_now() if path is None else literal(path)
         others = [column for column in job.c if column is not job.c.path]
@@ -74,24 +77,21 @@ class JobLetters:
             where.append(job.c.failure == failure)
         if path is not None:
             where.append(_has_now(path))
+        if ids is not None:
+            where.append(job.c.id.in_(ids))
         query = select(now_at.label("path"), *others).where(*where)
         with self._database.reading() as tx:
             rows = tx.all(query.order_by(job.c.finished_at, job.c.id), JobRow)
-        return [
-            row
-            for row in rows
-            if (ids is None or row.id in ids)
-            and (converter is None or _uses(row.converter, (converter,)))
-        ]
+        return [row for row in rows if converter is None or _uses(row.converter, (converter,))]
 
-    def replay(self, ids: Sequence[Ulid], at: datetime) -> int:
-        """Queue dead or discarded letters again, with all their attempts; give their number."""
+    def replay(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
+        """Queue dead or discarded letters again, with all their attempts; give those that were."""
         where = job.c.state.in_((JobState.DEAD, JobState.DISCARDED))
         values: dict[str, object] = _ANEW | {"run_at": at, "note": None}
         return self._change_letters(ids, values, where, Action.LETTERS_REPLAYED, at)
 
-    def discard(self, ids: Sequence[Ulid], at: datetime) -> int:
-        """Put dead letters aside; give their number."""
+    def discard(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
+        """Put dead letters aside; give those that were."""
         values = {"state": JobState.DISCARDED, "finished_at": at}
         is_dead = job.c.state == JobState.DEAD
         return self._change_letters(ids, values, is_dead, Action.LETTERS_DISCARDED, at)
@@ -114,7 +114,7 @@ class JobLetters:
             found = [one for one, of in tx.tuples(query) if _uses(of, converters)]
         values = _ANEW | {"run_at": at, "note": REVIVED}
         is_dead = job.c.state == JobState.DEAD
-        return self._change_letters(found, values, is_dead, Action.LETTERS_REPLAYED, at)
+        return len(self._change_letters(found, values, is_dead, Action.LETTERS_REPLAYED, at))
 
     def take_over(self, letters: Mapping[Ulid, NewJob], at: datetime) -> None:
         """Queue dead letters again, each for another rule: behind all that arrives."""
@@ -135,12 +135,22 @@ class JobLetters:
         [job_id] = self.ask_all([new], at)
         return job_id
 
-    def ask_all(self, jobs: Sequence[NewJob], at: datetime) -> list[Ulid]:
-        """Do the same for several, many in one transaction; give their ids, in their order."""
+    def ask_all(
+        self, jobs: Sequence[NewJob], at: datetime, *, is_forced: bool = True
+    ) -> list[Ulid]:
+        """
+        Do the same for several, many in one transaction; give their ids, in their order.
+
+        Args:
+            is_forced: Else what is done, and is where it belongs, is left as it is.
+        """
         asked: list[Ulid] = []
         for first in range(0, len(jobs), _ASKED_AT_ONCE):
             with self._database.writing() as tx:
-                asked += [_ask(tx, new, at) for new in jobs[first : first + _ASKED_AT_ONCE]]
+                if not first:  # the order is told whole, with its first part
+                    note(tx, Action.CONVERSIONS_ASKED, at, _only_mirror(jobs), _told(jobs))
+                some = jobs[first : first + _ASKED_AT_ONCE]
+                asked += [_ask(tx, new, at, is_forced=is_forced) for new in some]
         return asked
 
     def count_letters(self) -> dict[tuple[str, Failure], int]:
@@ -163,14 +173,15 @@ class JobLetters:
         where: ColumnElement[bool],
         action: Action,
         at: datetime,
-    ) -> int:
-        changed = 0
+    ) -> list[Ulid]:
+        changed: list[Ulid] = []
         with self._database.writing() as tx:
             for chunk in chunks(ids):
                 these = job.c.id.in_(chunk), where
                 found = [one for (one,) in tx.tuples(select(job.c.id).where(*these))]
                 if found:
-                    changed += tx.update(job, values, *these)
+                    changed += found
+                    tx.update(job, values, *these)
                     note(tx, action, at, None, {"jobs": found})
         return changed
 
@@ -219,25 +230,48 @@ def _this(new: NewJob) -> Select[Any]:
     )
 
 
-def _ask(tx: Transaction, new: NewJob, at: datetime) -> Ulid:
+def _ask(tx: Transaction, new: NewJob, at: datetime, *, is_forced: bool) -> Ulid:
     known = tx.one(_this(new), JobRow)
     if known is None:
         row = new_row(new) | {"priority": Priority.ASKED, "run_at": at, "expires_at": None}
         tx.insert(job, [row])
         return str(row["id"])
-    if known.state is not JobState.RUNNING:
-        tx.update(job, _asked(tx, known, new, at), job.c.id == known.id)
+    is_left = known.state is JobState.RUNNING or (not is_forced and _is_done(known, new))
+    if not is_left:
+        values = _asked(tx, known, new, at) | {"is_forced": is_forced or known.is_forced}
+        tx.update(job, values, job.c.id == known.id)
     return known.id
 
 
+def _is_done(known: JobRow, new: NewJob) -> bool:
+    """Say whether the result is there; another version's may have its place by now."""
+    return known.state is JobState.DONE and (
+        known.version == new.version or not is_by_path(new.place)
+    )
+
+
 def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[str, object]:
-    values = _anew_for(new, at) | {"priority": Priority.ASKED, "is_forced": True}
+    values = _anew_for(new, at) | {"priority": Priority.ASKED}
     is_there = select(version.c.id).where(
         version.c.id == known.version, version.c.gone_at.is_(null())
     )
     if tx.value(is_there) is None:  # else its result keeps the name that it has
         values |= {"mirror": new.mirror, "path": new.path, "version": new.version}
     return values
+
+
+def _only_mirror(jobs: Sequence[NewJob]) -> str | None:
+    mirrors = {new.mirror for new in jobs}
+    return mirrors.pop() if len(mirrors) == 1 else None
+
+
+def _told(jobs: Sequence[NewJob]) -> dict[str, object]:
+    versions = sorted({new.version for new in jobs})
+    return {
+        "conversions": len(jobs),
+        "rules": sorted({new.rule for new in jobs}),
+        "versions": versions[:_MOST_TOLD],
+    }
 
 
 def _anew_for(new: NewJob, at: datetime) -> dict[str, object]:

@@ -14,6 +14,7 @@ from docferry.errors import UserError
 from docferry.job import NewJob
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
+from docferry.ledger.answers import Answers
 from docferry.ledger.audit import Audit
 from docferry.ledger.canaries import Canaries
 from docferry.ledger.conflicts import Conflicts
@@ -26,6 +27,7 @@ from docferry.ledger.history import History
 from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
+from docferry.ledger.job_pages import JobPages
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
@@ -80,6 +82,7 @@ class Ledger:
         self.orders = Orders(database)
         self.figures = FiguresOfMirrors(database)
         self.jobs = Jobs(database)
+        self.job_pages = JobPages(database)
         self.results = Results(database)
         self.backlog = JobBacklog(database)
         self.converters = Converters(database)
@@ -95,6 +98,7 @@ class Ledger:
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
         self.audit = Audit(database)
+        self.answers = Answers(database)
         self.keys = Keys(database)
         self.pruning = Pruning(database)
 

@@ -10,6 +10,7 @@ what people decided: they stay. What else grows with the work, and may go in tim
   that were done anew by a later recipe. A job is the memory of what need not be converted:
   as long as its content can be had, and its recipe is one of today, it stays; and so does what
   made a file that is still there (`why`);
+- answers to calls, which come again soon or not at all;
 - notes of results whose bytes are nowhere any more.
 
 All in steps: no one holds up who writes the ledger for long.
@@ -26,14 +27,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, func, null, or_,
 from docferry.core.webhooks import DeliveryState
 from docferry.job import JobState
 from docferry.ledger.database import Database
-from docferry.ledger.schema import (
-    job,
-    mirror,
-    request,
-    result,
-    synced,
-    version,
-)
+from docferry.ledger.schema import answer, job, mirror, request, result, synced, version
 from docferry.ledger.webhook_schema import webhook_delivery
 from docferry.model import UNFINISHED, Path, RequestKind, Sha256, Ulid
 
@@ -68,6 +62,12 @@ class Pruning:
         )
         found = select(webhook_delivery.c.id).where(*over).limit(limit)
         return self._remove(webhook_delivery.c.id, found, *over)
+
+    def answers(self, before: datetime, *, limit: int) -> int:
+        """Remove what was answered to calls that began *before*, up to *limit*, and markers too."""
+        old = answer.c.begun_at < before
+        found = select(answer.c.id).where(old).order_by(answer.c.begun_at).limit(limit)
+        return self._remove(answer.c.id, found, old)
 
     def jobs(
         self, before: datetime, recipes: Collection[str], *, after: Ulid, limit: int

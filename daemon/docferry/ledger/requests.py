@@ -110,24 +110,28 @@ class RequestLog:
 
     def some(
         self,
-        mirror: str | None,
+        mirrors: Collection[str] | None,
         limit: int | None,
         *,
         states: Sequence[RequestState] | None = None,
         newest_first: bool,
+        after: int | None = None,
     ) -> list[RequestRow]:
         """
-        Give the first ones, of one mirror or of all.
+        Give the first ones, of some mirrors or of all.
 
         Args:
             states: None: whatever came of them.
+            after: The last one that was given before; None: begin.
         """
         order = request.c.id.desc() if newest_first else request.c.id
         query = _ROW.order_by(order).limit(limit)
-        if mirror is not None:
-            query = query.where(request.c.mirror == mirror)
+        if mirrors is not None:
+            query = query.where(request.c.mirror.in_(mirrors))
         if states is not None:
             query = query.where(request.c.state.in_(states))
+        if after is not None:
+            query = query.where(request.c.id < after if newest_first else request.c.id > after)
         with self._database.reading() as tx:
             return tx.all(query, RequestRow)
 
@@ -255,8 +259,14 @@ def insert_requests(
     *,
     first: int | None = None,
     hold: int | None = None,
+    is_told: bool = False,
 ) -> None:
-    """Add requests; with *hold* they wait for it."""
+    """
+    Add requests; with *hold* they wait for it.
+
+    Args:
+        is_told: The audit has a row that tells of them.
+    """
     state = RequestState.OPEN if hold is None else RequestState.HELD
     rows: list[Row] = [
         {
@@ -275,7 +285,7 @@ def insert_requests(
         for number, one in enumerate(new)
     ]
     tx.insert(request, rows)
-    if hold is None:  # else the hold's own row tells of them
+    if hold is None and not is_told:  # else the hold's own row tells of them
         _note_made(tx, new, at, len(rows))
 
 

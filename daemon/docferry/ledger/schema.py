@@ -459,3 +459,13 @@ job = _table(
     Column("is_forced", Boolean),
     Column("doubted_at", Instant),
 )
+
+#: What was answered to calls that may come again; a marker, while one is under way.
+answer = _table(
+    "answer",
+    Column("id", Text, primary_key=True),
+    Column("fingerprint", Text),
+    Column("begun_at", Instant),
+    Column("status", Integer),
+    Column("body", Text),
+)

@@ -10,14 +10,21 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from docferry.web import (
+    audit,
+    decisions,
     events,
     health,
+    jobs,
     keys,
     mirrors,
     notifications,
     overview,
+    process,
+    requests,
+    verify,
     webhooks,
     whoami,
+    why,
 )
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
@@ -28,13 +35,20 @@ PREFIX = "/api/v1"
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
 _ROUTERS: tuple[APIRouter, ...] = (
+    audit.router,
+    decisions.router,
     events.router,
+    jobs.router,
     keys.router,
     mirrors.router,
     notifications.router,
     overview.router,
+    process.router,
+    requests.router,
+    verify.router,
     webhooks.router,
     whoami.router,
+    why.router,
 )
 
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from docferry.app.authenticate import Authenticator
 from docferry.app.faces import SILENT_S, Told
+from docferry.app.verify_runs import VerifyRuns
 from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.ledger import Ledger
@@ -39,6 +40,7 @@ class Desk:
         self.now = now
         self.authenticator = Authenticator(ledger, config.api_pepper)
         self.limits = Limits(config.api_rate)
+        self.verify_runs = VerifyRuns()
         self.plans = Plans()
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)

@@ -205,10 +205,23 @@ def _happens(source: str, after: str, when: str, ref: str) -> None:
     )
 
 
-def _answers() -> None: ...
+def _answers() -> None:
+    op.create_table(
+        "answer",
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("fingerprint", TEXT, nullable=False),
+        sa.Column("begun_at", TEXT, nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("body", TEXT),
+    )
+    op.create_index("answer_age", "answer", ["begun_at"])
 
 
-def _lists_of_jobs() -> None: ...
+def _lists_of_jobs() -> None:
+    # Pages of jobs, the newest first: of each mirror, rule and state the index gives the next
+    # ones, however many there are. Below a folder: by their paths.
+    op.create_index("job_groups", "job", ["mirror", "rule", "state", "id"])
+    op.create_index("job_paths", "job", ["mirror", "path", "id", "rule", "state"])
 
 
 def _events() -> None:

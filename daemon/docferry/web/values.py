@@ -1,0 +1,91 @@
+"""Values that several answers tell of, and what several requests take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from docferry.job import Failure, JobRow, JobStage, JobState, Priority
+from docferry.web.problems import shown
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="So many at the most.")]
+#: The longest path, as a cursor has it. Much more would not fit into the head of a request, of
+#: which the server takes 64 KiB: there it would answer in another way.
+MOST_CURSOR = 4400
+#: No key of an object is longer, in bytes.
+MOST_PATH = 1024
+Cursor = Annotated[
+    str | None, Query(max_length=MOST_CURSOR, description="`next` of the page before; none: begin.")
+]
+
+#: The number of a row.
+Number = Annotated[int, Path(ge=1, le=2**53)]
+
+_ULID = "01KAT6X9V1Q4M2Z7B8C3D5E6F0"
+
+
+class Job(BaseModel):
+    """A conversion: what is to be done, how far it is, what came of it."""
+
+    id: str = Field(examples=[_ULID])
+    state: JobState
+    stage: JobStage | None = Field(description="Of one that runs.")
+    rule: str = Field(examples=["to-markdown"])
+    converter: str = Field(description="Of a chain, all of them, joined by +.")
+    mirror: str = Field(examples=["docs"])
+    path: str = Field(examples=["offers/2026/q3.docx"])
+    version: str = Field(description="The ULID of the document.", examples=[_ULID])
+    sha256: str
+    priority: str = Field(description="asked, arrival or backlog: who goes first.")
+    attempts: int = Field(description="Those that count.")
+    created_at: datetime
+    run_at: datetime = Field(description="Of one that is queued: not before.")
+    claimed_at: datetime | None
+    converting_at: datetime | None
+    storing_at: datetime | None
+    finished_at: datetime | None = Field(description="When the last attempt ended.")
+    failure: Failure | None = Field(description="Of the last attempt that failed.")
+    error: str | None
+    note: str | None
+    result_mirror: str = Field(examples=["processed"])
+    result_path: str | None
+    result_sha256: str | None
+    shared_with: str | None = Field(description="The job whose result it has.")
+
+
+class Strict(BaseModel):
+    """What is sent: anything that is not known is refused, for it would be ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def job_of(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        state=row.state,
+        stage=row.stage,
+        rule=row.rule,
+        converter=row.converter,
+        mirror=row.mirror,
+        path=shown(row.path),
+        version=row.version,
+        sha256=row.sha256,
+        priority=Priority(row.priority).name.lower(),
+        attempts=row.attempts,
+        created_at=row.created_at,
+        run_at=row.run_at,
+        claimed_at=row.claimed_at,
+        converting_at=row.converting_at,
+        storing_at=row.storing_at,
+        finished_at=row.finished_at,
+        failure=row.failure,
+        error=row.last_error,
+        note=row.note,
+        result_mirror=row.target_mirror,
+        result_path=row.result_path,
+        result_sha256=row.result_sha256,
+        shared_with=row.shared_with,
+    )
