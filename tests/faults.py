@@ -38,6 +38,7 @@ from faults_services import SERVED
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 from faults_waking import WAKING
+from faults_webhooks import OF_WEBHOOKS
 from faults_worker import OF_THE_WORKER
 
 __all__ = ["FAULTS", "Fault"]
@@ -74,4 +75,5 @@ FAULTS = (
     *OF_THE_SERVICE,
     *OF_ORDERS,
     *OF_PACKAGES,
+    *OF_WEBHOOKS,
 )

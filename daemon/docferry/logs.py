@@ -150,6 +150,14 @@ EVENTS = frozenset(
         "job.skipped",
         "job.stopped",
         "worker.failed",
+        # webhooks
+        "webhook.dead",
+        "webhook.delivered",
+        "webhook.down",
+        "webhook.failed",
+        "webhook.lost",
+        "webhook.missed",
+        "webhook.up",
     }
 )
 

@@ -237,12 +237,12 @@ class LiveFigures(Collector):
             SCRAPE_FAILURES.inc()
 
 
-def publish(figures: LiveFigures) -> None:
+def publish(figures: Collector) -> None:
     """Have every scrape ask *figures* too."""
     REGISTRY.register(figures)
 
 
-def withdraw(figures: LiveFigures) -> None:
+def withdraw(figures: Collector) -> None:
     REGISTRY.unregister(figures)
 
 

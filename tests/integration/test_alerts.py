@@ -92,6 +92,10 @@ def dead(count: int) -> list[dict[str, str]]:
     return [series(name, values, rule="text", failure=why) for why in ("timeout", "crashed")]
 
 
+def of_crm(name: str, values: str) -> list[dict[str, str]]:
+    return [series(f"docferry_webhook_{name}", values, webhook="crm")]
+
+
 _IS_FIRING = "alertstate='firing'"
 #: Each with what there is, a sample a minute, and whether it fires after 150 of them.
 CASES = {
@@ -146,6 +150,11 @@ CASES = {
     "DocferryBreakerOpen": [
         (breaker(*["open", "half-open"] * 76), True),  # tried again and again, it stays down
         (breaker(*["closed"] * 148, "open", "open", "open"), False),
+    ],
+    "DocferryWebhookDead": [(of_crm("dead", "1+0x150"), True), (of_crm("dead", "0+0x150"), False)],
+    "DocferryWebhookBehind": [
+        (of_crm("oldest_age_seconds", "0+60x150"), True),
+        (of_crm("oldest_age_seconds", "0+60x60 0+0x90"), False),  # it has caught up
     ],
     "DocferryRot": [
         ([of_docs("rotten_contents", "1+0x150")], True),

@@ -5,20 +5,18 @@ from __future__ import annotations
 import pathlib
 import re
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from config_files import NOTHING, Written
 from docferry.config import (
     BUILT_IN,
-    Config,
     ConvertConfig,
     ConverterConfig,
     ConverterKind,
     DropConfig,
-    MirrorConfig,
     SqsConfig,
-    StoreConfig,
     load,
 )
 from docferry.config.tables import Options, keys_of
@@ -44,6 +42,7 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
     shipped = load(EXAMPLE, NOTHING)
     certificate = tmp_path / "client.pem"
     certificate.touch()
+    (tmp_path / "crm.webhook").write_text("whsec_" + "QUFB" * 8)
 
     text = _uncommented().replace("/etc/docferry/client.pem", str(certificate))
     text = re.sub(r"/etc/docferry/tls/\w+.pem", str(certificate), text)
@@ -82,13 +81,11 @@ def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(
     full = replace(full, credentials_dir=None, log_file=None, audit_file=None)
     full = replace(full, api_socket=None, api_tls_cert=None, api_tls_key=None)
     full = replace(full, queues={})
-    assert replace(full, drops={}, converts=(), converters=shipped.converters) == shipped
+    full = replace(full, drops={}, converts=(), webhooks={}, converters=shipped.converters)
+    assert full == shipped
 
 
-@pytest.mark.parametrize(
-    "options",
-    [Config, StoreConfig, MirrorConfig, DropConfig, SqsConfig, ConverterConfig, ConvertConfig],
-)
+@pytest.mark.parametrize("options", get_args(Options))
 def test_the_example_shows_every_key(options: type[Options]) -> None:
     shown = set(re.findall(r"^(\w+) = ", _uncommented(), flags=re.MULTILINE))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from docferry.config import Config, SecretStr
+from docferry.config import Config, SecretStr, WebhookConfig
 from docferry.config.tables import Options, keys_of
 from docferry.core.audit import FIRST, Action, AuditRow, Fault, Hash, checked, line_of
 from docferry.errors import DocferryError
@@ -148,8 +148,13 @@ def _secrets_in(config: Config) -> Iterator[tuple[str, object]]:
             secret = getattr(options, attribute, None)
             if secret is not None:
                 is_hidden = isinstance(secret, SecretStr)
-                told = secret.get_secret_value() if is_hidden else secret
-                yield f"{kind}.{name}.{attribute}", told
+                yield (
+                    f"{kind}.{name}.{attribute}",
+                    secret.get_secret_value() if is_hidden else secret,
+                )
+        if isinstance(options, WebhookConfig):
+            told = [secret.get_secret_value() for secret in options.secrets]
+            yield f"{kind}.{name}.secrets", told
 
 
 def _named(config: Config) -> Iterator[tuple[str, str, Options]]:
@@ -160,6 +165,7 @@ def _named(config: Config) -> Iterator[tuple[str, str, Options]]:
         "sqs": config.queues,
         "converter": config.converters,
         "convert": {rule.name: rule for rule in config.converts},
+        "webhook": config.webhooks,
     }
     for kind, named in tables.items():
         for name, options in named.items():

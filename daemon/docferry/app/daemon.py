@@ -18,10 +18,12 @@ from docferry.app.memory import GIVE_BACK_EVERY_S, give_back
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.parts import STOP_WITHIN_S, Parts
 from docferry.app.reload import Reloads
+from docferry.app.sending import webhook_figures
 from docferry.app.sides import Clock, UlidSource
 from docferry.app.supervision import BEAT_EVERY_S, Pool, Supervision
 from docferry.app.wake import WakeUps
 from docferry.config import Config, Reading, Source
+from docferry.deliver.figures import LiveWebhooks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.timers import Timers
 from docferry.ledger import Ledger
@@ -221,8 +223,10 @@ class Daemon:
             lambda: job_figures(self._config, self._ledger),
             machine=machine.figures,
         )
-        metrics.publish(figures)
-        self._on_exit.callback(metrics.withdraw, figures)
+        webhooks = LiveWebhooks(lambda: webhook_figures(self._config, self._ledger))
+        for each in (figures, webhooks):
+            metrics.publish(each)
+            self._on_exit.callback(metrics.withdraw, each)
         probes = Probes(
             self._config.metrics_address,
             self._config.metrics_port,

@@ -185,6 +185,8 @@ def secrets_of(config: Config, environ: Mapping[str, str]) -> set[str]:
         found.add(_revealed(converter.secret))
         given = converter.environment.items() | converter.options.items()
         found |= {str(value) for name, value in given if _SECRET_NAME.search(name)}
+    for webhook in config.webhooks.values():
+        found |= {_revealed(secret) for secret in webhook.secrets} | {webhook.url}
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
 
 
@@ -202,9 +204,11 @@ def shown(config: Config, hide: Callable[[str], str] | None) -> dict[str, object
         "queues": [_fields(one) for one in config.queues.values()],
         "converters": [_converter(one) for one in config.converters.values()],
         "converts": [_fields(one) for one in config.converts],
+        # A receiver's URL may hold its key.
+        "webhooks": [_fields(one) | {"url": MASK} for one in config.webhooks.values()],
     }
     if hide is not None:
-        for one in (*told["mirrors"], *told["converts"]):
+        for one in (*told["mirrors"], *told["converts"], *told["webhooks"]):
             for key in {"include", "exclude", "patterns"} & one.keys():
                 one[key] = [hide(pattern) for pattern in one[key]]
     return told

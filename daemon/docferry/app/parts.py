@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from docferry.app.conversion import Conversions
 from docferry.app.disks import Disks
@@ -12,16 +13,18 @@ from docferry.app.hints import Followed
 from docferry.app.one_mirror import Common, OneMirror, StoreThreads
 from docferry.app.queue_readers import QueueReaders
 from docferry.app.running import Running
+from docferry.app.sending import webhooks_of
 from docferry.app.sides import Clock, Sides, UlidSource
 from docferry.config import Config
 from docferry.config.changes import Changes, may_meet
 from docferry.engine.canary import Canary
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.timers import Timers
+from docferry.engine.webhooks import Webhooks
 from docferry.errors import DocferryError, UserError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
-from docferry.model import Key, Path
+from docferry.model import Key, MirrorHealth, Path
 
 log = get_logger(__name__)
 
@@ -69,8 +72,9 @@ class Parts:
         self._reasons: dict[str, str] = {}  # why a mirror, or a drop folder, does not begin
         self._mirrors_to_come: list[str] = []
         self._drops_to_come: list[str] = []
-        self._are_rules_to_come = False
+        self._are_rules_to_come = self._are_webhooks_to_come = False
         self.conversions = self._make_conversions()
+        self.webhooks = Webhooks(ledger, webhooks_of(config), polls=self._polls, now=now)
 
     # At the start.
 
@@ -90,6 +94,7 @@ class Parts:
         """Let the loops run, and conversions: until all is done, but for no longer."""
         if not self._is_rebuilt:
             self.conversions.start()
+            self.webhooks.prepare()
         for mirror in self._mirrors.values():
             mirror.loop.start()
 
@@ -99,6 +104,7 @@ class Parts:
         if not self._is_rebuilt:
             self.conversions.start()
             self.conversions.start_timers(self._timers)
+            self.webhooks.start()
         for mirror in self._mirrors.values():
             mirror.start(self._timers)
         self._queues.start(self._config)
@@ -123,6 +129,8 @@ class Parts:
         if changes.rules.facts or self.conversions.are_some_broken:
             self._are_rules_to_come = True
         self._queues.change(config, changes.queues)
+        if changes.webhooks.facts:
+            self._are_webhooks_to_come = True
         for name in changes.drops.end:
             self._end_drop(name, is_gone=name in changes.drops.go)
         for name in changes.mirrors.end:
@@ -136,7 +144,11 @@ class Parts:
     def is_changing(self) -> bool:
         """Whether something has not ended yet, or waits for that to begin; but for conversions."""
         return bool(
-            self._ending or self._mirrors_to_come or self._drops_to_come or self._are_rules_to_come
+            self._ending
+            or self._mirrors_to_come
+            or self._drops_to_come
+            or self._are_rules_to_come
+            or self._are_webhooks_to_come
         )
 
     @property
@@ -155,6 +167,8 @@ class Parts:
         self._ending = [part for part in self._ending if not part.stop(_no_time)]
         if self._are_rules_to_come:
             self._are_rules_to_come = not self._begins("rules", self._replace_conversions)
+        if self._are_webhooks_to_come:
+            self._are_webhooks_to_come = not self._begins("webhooks", self._change_webhooks)
         self._mirrors_to_come = [
             name for name in self._mirrors_to_come if not self._begins(name, self._start_mirror)
         ]
@@ -168,6 +182,7 @@ class Parts:
         for mirror in self._mirrors.values():
             mirror.ask_people()
         self.conversions.wake()
+        self.webhooks.wake()
 
     # At the end.
 
@@ -175,6 +190,7 @@ class Parts:
         """Do now what is not to be left for a daemon that stays."""
         for mirror in self._mirrors.values():
             mirror.keeper.run_once()
+        self.webhooks.work_off()
 
     def begin_stop(self) -> None:
         """Let all begin nothing more: none of them need wait for the end of the others."""
@@ -184,6 +200,7 @@ class Parts:
 
     def stop(self, time_left_s: Callable[[], float]) -> None:
         """End everything, and wait for it."""
+        self.webhooks.stop(time_left_s())
         for conversions in [*self._retired, self.conversions]:
             conversions.stop(time_left_s())
         for part in [*self._ending, *self._drops.values(), *self._mirrors.values()]:
@@ -276,6 +293,14 @@ class Parts:
         for store in [store for store in self.threads if store not in used]:
             self.threads.take(store).shutdown()
 
+    def _polls(self) -> dict[str, tuple[datetime | None, float]]:
+        configured = self._config.mirrors
+        return {
+            name: (loop.facts.last_poll_at, configured[name].poll_s)
+            for name, loop in self.loops.items()
+            if name in configured and loop.facts.health is not MirrorHealth.PAUSED
+        }
+
     def _make_conversions(self) -> Conversions:
         return Conversions(
             self._config,
@@ -294,6 +319,10 @@ class Parts:
         new.start_timers(self._timers, at_once=False)
         self._retired.append(old)
         self.conversions = new
+        return True
+
+    def _change_webhooks(self, _: str) -> bool:
+        self.webhooks.change(webhooks_of(self._config))
         return True
 
 

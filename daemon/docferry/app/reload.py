@@ -166,6 +166,7 @@ def _facts(found: Changes) -> dict[str, object]:
         "drops": found.drops,
         "queues": found.queues,
         "rules": found.rules,
+        "webhooks": found.webhooks,
     }
     facts: dict[str, object] = {kind: named.facts for kind, named in kinds.items() if named.facts}
     return facts | ({"new_keys_of": found.keys} if found.keys else {})

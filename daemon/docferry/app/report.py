@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from docferry.app.queues import BacklogReport, ConverterReport, backlogs, converters
+from docferry.app.webhook_report import WebhookReport, webhooks
 from docferry.config import Config, MirrorConfig
 from docferry.core.orders import why_paused
 from docferry.job import JobRow, JobState
@@ -95,19 +96,21 @@ class Status:
     backlogs: tuple[BacklogReport, ...] = ()
     dead_letters: tuple[JobRow, ...] = ()
     refused_config: RefusedConfig | None = None
+    webhooks: tuple[WebhookReport, ...] = ()
 
     @property
     def is_in_step(self) -> bool:
         """
         Whether the daemon runs, as configured, every mirror is in step and no conversion given up.
 
-        Nor may a converter be down, or a past be missing, or rotten for good: then somebody
-        has to act.
+        Nor may a converter or the receiver of a webhook be down, a delivery be given up, or a
+        past be missing, or rotten for good: then somebody has to act.
         """
         return (
             self.pid is not None
             and self.trouble is None
             and not self.dead_letters
+            and all(each.is_well for each in self.webhooks)
             and self.refused_config is None
             and not any(each.down for each in self.converters)
             and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
@@ -164,6 +167,7 @@ def status(config: Config, ledger: Ledger) -> Status:
         mirrors=tuple(mirror_report(options, ledger) for options in config.mirrors.values()),
         jobs=ledger.jobs.counts(),
         converters=converters(config, ledger),
+        webhooks=tuple(webhooks(config, ledger)),
         backlogs=backlogs(config, ledger),
         dead_letters=tuple(_dead_letters(config, ledger)),
         refused_config=ledger.refusals.get() if pid is not None else None,

@@ -157,6 +157,7 @@ def all_commands() -> click.Group:
         run,
         verify,
         versions,
+        webhooks,
         why,
     )
 
@@ -176,6 +177,7 @@ def all_commands() -> click.Group:
     cli.add_command(keys.keys)
     for command in (jobs.jobs, jobs.dead, convert.convert, process.process, why.why):
         cli.add_command(command)
+    cli.add_command(webhooks.webhooks)
     cli.add_command(verify.verify)
     cli.add_command(retention.retention)
     cli.add_command(erase.erase)

@@ -11,6 +11,7 @@ import click
 from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.jobs import show_converters
 from docferry.cli.output import ago, aside, emit_json, emit_table, line, say_hidden, size
+from docferry.cli.webhooks import show_how_it_does
 from docferry.core.words import counted
 from docferry.errors import UserError
 from docferry.job import JobState
@@ -195,6 +196,9 @@ def _show_status(report: Status) -> None:
     for mirror in report.mirrors:
         _show_mirror(mirror, is_running=report.pid is not None)
     _show_conversions(report)
+    for webhook in report.webhooks:
+        line(f"\nwebhook {webhook.name}, {webhook.origin}")
+        show_how_it_does(webhook)
 
 
 def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:

@@ -2,7 +2,7 @@
 The configuration: a TOML file and environment variables become frozen options.
 
     options     what can be configured: a class a table, a line a key
-    values, conversion_values
+    values, conversion_values, webhook_values
                 what a single value may be
     tables      the file's tables; each checked by itself
     environment DOCFERRY_… variables, laid over the file
@@ -29,6 +29,7 @@ from docferry.config.options import (
     SecretStr,
     SqsConfig,
     StoreConfig,
+    WebhookConfig,
 )
 from docferry.config.source import Reading, Source
 
@@ -48,6 +49,7 @@ __all__ = [
     "Source",
     "SqsConfig",
     "StoreConfig",
+    "WebhookConfig",
     "config_path",
     "load",
 ]

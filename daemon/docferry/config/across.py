@@ -22,6 +22,7 @@ def check_across(tables: Sequence[Table], faults: list[Fault]) -> None:
     faults += _dangling(tables, "sqs", "store", "store", refers_to="store")
     faults += _dangling(tables, "convert", "from", "from_mirror", refers_to="mirror")
     faults += _dangling(tables, "convert", "to", "to_mirror", refers_to="mirror")
+    faults += _told_of_nothing(tables)
     faults += _stuck(tables, "drop", "into", "into")
     faults += _stuck(tables, "convert", "to", "to_mirror")
     faults += _canaries_that_cannot_fly(tables)
@@ -46,6 +47,15 @@ def _dangling(
         if name is not None and name not in names:
             wrong = f"is {shown(name)}, and there is no [{refers_to}.{name}]"
             yield Fault(table.key_of(key), wrong, did_you_mean(name, names))
+
+
+def _told_of_nothing(tables: Sequence[Table]) -> Iterator[Fault]:
+    names = {table.name for table in tables if table.section == "mirror"}
+    for table in _of(tables, "webhook"):
+        for name in table.get("mirrors", tuple) or ():
+            if name not in names:
+                wrong = f"has {shown(name)} in it, and there is no [mirror.{name}]"
+                yield Fault(table.key_of("mirrors"), wrong, did_you_mean(name, names))
 
 
 def _stuck(tables: Sequence[Table], section: str, key: str, attribute: str) -> Iterator[Fault]:

@@ -55,6 +55,7 @@ class Changes:
     drops: Named = Named()
     queues: Named = Named()
     rules: Named = Named()
+    webhooks: Named = Named()
     keys: tuple[str, ...] = ()
     after_restart: tuple[str, ...] = ()
 
@@ -79,6 +80,7 @@ def changes(old: Config, new: Config) -> Changes:
         drops=_named(old.drops, new.drops, fed),
         queues=_named(old.queues, new.queues, _queues_of(new, reached | renewed)),
         rules=_named(_rules(old), _rules(new)),
+        webhooks=_named(old.webhooks, new.webhooks),
         keys=tuple(name for name in new.stores if name in renewed),
         after_restart=tuple(
             key.name

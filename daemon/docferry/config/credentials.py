@@ -3,6 +3,7 @@ A file per secret: `main.access_key_id` and so on in `credentials_dir`, or $CRED
 
 A service that converts documents has one, `office.secret`; the API may have one, `api.pepper`, and
 another, `notifications.secret`, with which stores tell of changes.
+A webhook has `crm.webhook`, and while that is exchanged for another one `crm.webhook.previous`.
 
 The variable names where systemd's LoadCredential= puts them: copies, made at the start. In
 `credentials_dir` they may be exchanged while docferry runs, by root, Kubernetes or Vault. A store
@@ -20,11 +21,14 @@ from docferry.config.converters import SERVICES
 from docferry.config.faults import Fault, did_you_mean
 from docferry.config.options import SecretStr
 from docferry.config.tables import Table
+from docferry.config.webhook_values import SECRET, is_secret
 
 _VARIABLE = "CREDENTIALS_DIRECTORY"
 _ID, _SECRET, _TOKEN = "access_key_id", "secret_access_key", "session_token"
 _OF_STORES = (_ID, _SECRET, _TOKEN)
 _OF_CONVERTER = "secret"
+_OF_WEBHOOK, _PREVIOUS = "webhook", "webhook.previous"
+_OF_WEBHOOKS = (_OF_WEBHOOK, _PREVIOUS)
 _API, _PEPPER = "api", "pepper"
 _SHORTEST = 16  # characters of a secret that is only between two programs
 _NOTIFICATIONS = "notifications"
@@ -40,7 +44,9 @@ def read_credentials(
     """Add to each store and each service the secrets that have a file."""
     chosen = tables[0].sound.get("credentials_dir")
     directory = folder_of(chosen if isinstance(chosen, pathlib.Path) else None, environ)
+    webhooks = {table.name: table for table in tables if table.section == "webhook"}
     if directory is None:
+        _add_to_webhooks(webhooks, {}, f"${_VARIABLE}", faults)
         return
     where = "credentials_dir"
     if chosen is None:
@@ -51,6 +57,7 @@ def read_credentials(
     converters = [table for table in tables if table.section == "converter"]
     _add_notifications(tables[0], converters, found, where, faults)
     _add_to_converters(converters, found, where, faults)
+    _add_to_webhooks(webhooks, found, where, faults)
     _add_pepper(tables[0], found, where, faults)
 
 
@@ -118,6 +125,27 @@ def _add_to_converters(
             faults.append(Fault(file, f"there is no converter {name}", right))
 
 
+def _add_to_webhooks(
+    webhooks: Mapping[str, Table],
+    found: Mapping[tuple[str, str], str],
+    where: str,
+    faults: list[Fault],
+) -> None:
+    for (name, key), secret in found.items():
+        file = f"{where}/{name}.{key}"
+        if key in _OF_WEBHOOKS and name not in webhooks:
+            right = did_you_mean(name, webhooks)
+            faults.append(Fault(file, f"there is no webhook {name}", right))
+        elif key in _OF_WEBHOOKS and secret and not is_secret(secret):
+            faults.append(Fault(file, "is no secret that can sign", SECRET))
+    for name, table in webhooks.items():
+        if (name, _OF_WEBHOOK) not in found:
+            file = f"{where}/{name}.{_OF_WEBHOOK}"
+            faults.append(Fault(file, "is missing: nothing is sent unsigned", SECRET))
+        secrets = [found[name, key] for key in _OF_WEBHOOKS if (name, key) in found]
+        table.sound["secrets"] = tuple(SecretStr(secret) for secret in secrets)
+
+
 def _add_pepper(
     top: Table, found: Mapping[tuple[str, str], str], where: str, faults: list[Fault]
 ) -> None:
@@ -164,7 +192,7 @@ def _missing(secrets: Mapping[str, str]) -> list[str]:
 def _read_all(
     directory: pathlib.Path, where: str, faults: list[Fault]
 ) -> dict[tuple[str, str], str]:
-    """Give the secrets by (store, converter or "api"; key)."""
+    """Give the secrets by (store, converter, webhook or "api"; key)."""
     found = {}
     try:
         files = sorted(directory.iterdir())
@@ -172,13 +200,18 @@ def _read_all(
         faults.append(Fault(where, f"cannot be listed: {error.strerror}", "a readable folder"))
         return {}
     for file in files:
-        store, _, key = file.name.removeprefix(_FROM_FOLDER).rpartition(".")
+        store, _, key = _parted(file.name.removeprefix(_FROM_FOLDER))
         if not store and key in _OF_STORES:
             wrong = "does not tell which store it is for"
             faults.append(Fault(f"{where}/{key}", wrong, f"STORE.{key}, such as main.{key}"))
-        if store and key in (*_OF_STORES, _OF_CONVERTER, _PEPPER):
+        if store and key in (*_OF_STORES, _OF_CONVERTER, *_OF_WEBHOOKS, _PEPPER):
             found[store, key] = _read(file, where, faults)
     return found
+
+
+def _parted(name: str) -> tuple[str, str, str]:
+    end = f".{_PREVIOUS}"
+    return (name.removesuffix(end), ".", _PREVIOUS) if name.endswith(end) else name.rpartition(".")
 
 
 def _read(file: pathlib.Path, where: str, faults: list[Fault]) -> str:

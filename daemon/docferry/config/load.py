@@ -24,6 +24,7 @@ from docferry.config.options import (
     MirrorConfig,
     SqsConfig,
     StoreConfig,
+    WebhookConfig,
 )
 from docferry.config.rules import check_rules, warnings_of
 from docferry.config.tables import Table, tables_in
@@ -118,6 +119,7 @@ def _config(tables: Sequence[Table]) -> Config:
     made = {one.name: one for one in _made(ConverterConfig, "converter", tables)}
     converts = _made(ConvertConfig, "convert", tables)
     converters = {**BUILT_IN, **made}
+    webhooks = _made(WebhookConfig, "webhook", tables)
     top: Callable[..., Config] = Config
     return top(
         **tables[0].sound,
@@ -127,10 +129,12 @@ def _config(tables: Sequence[Table]) -> Config:
         drops={drop.name: drop for drop in _made(DropConfig, "drop", tables)},
         converters=converters,
         converts=tuple(converts),
+        webhooks={webhook.name: webhook for webhook in webhooks},
         warnings=(
             *_warnings(stores),
             *_converter_warnings(made.values()),
             *_rule_warnings(converts, converters),
+            *_webhook_warnings(webhooks),
         ),
     )
 
@@ -160,6 +164,20 @@ def _converter_warnings(converters: Iterable[ConverterConfig]) -> Iterator[str]:
             yield (
                 f"converter.{one.name}.url is http: anyone between here and {one.url} can read "
                 "the secret and the documents; use https"
+            )
+
+
+def _webhook_warnings(webhooks: Iterable[WebhookConfig]) -> Iterator[str]:
+    for one in webhooks:
+        if one.verify_tls is False:
+            yield (
+                f"webhook.{one.name}.verify_tls is false: anyone in between can read what is told; "
+                "give the path of the CA's file instead"
+            )
+        if _is_open(one.url):
+            yield (
+                f"webhook.{one.name}.url is http: anyone in between can read what is told, and "
+                "the names of documents; use https"
             )
 
 

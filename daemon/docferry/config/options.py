@@ -55,6 +55,7 @@ from docferry.config.values import (
     whole,
     words,
 )
+from docferry.config.webhook_values import EVENTS, FLAG, MIRRORS, URL
 from docferry.core.filters import DEFAULT_EXCLUDES
 from docferry.core.places import DEFAULT_TEMPLATE
 from docferry.core.retention import Policy
@@ -313,6 +314,24 @@ class ConvertConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """`[webhook.NAME]`: who is told what happens, and how that is signed."""
+
+    name: str
+    #: It may hold a key of the receiver's.
+    url: Annotated[str, Key("url", URL)] = field(repr=False)
+    events: Annotated[tuple[str, ...], Key("events", EVENTS)] = ("*",)
+    mirrors: Annotated[tuple[str, ...], Key("mirrors", MIRRORS)] = ()  #: (): all
+    patterns: Annotated[tuple[str, ...], Key("patterns", PATTERNS)] = ()  #: (): any file
+    allow_private: Annotated[bool, Key("allow_private", FLAG)] = False
+    timeout_s: Annotated[float, Key("timeout", duration(1))] = 15.0
+    #: A text is the path of a file with the CA's certificate.
+    verify_tls: Annotated[bool | str, Key("verify_tls", VERIFY_TLS)] = True
+    #: From NAME.webhook and, while it rotates, NAME.webhook.previous; each of them signs.
+    secrets: tuple[SecretStr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration. The tables are keyed by their names."""
 
@@ -364,6 +383,7 @@ class Config:
     #: Those too that have no table.
     converters: dict[str, ConverterConfig] = field(default_factory=lambda: dict(BUILT_IN))
     converts: tuple[ConvertConfig, ...] = ()
+    webhooks: dict[str, WebhookConfig] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  #: valid, but to be said at every start
 
     @property

@@ -16,12 +16,20 @@ from docferry.config.options import (
     MirrorConfig,
     SqsConfig,
     StoreConfig,
+    WebhookConfig,
 )
 from docferry.config.values import NAME, Wrong
 
 T = TypeVar("T")
 Options = (
-    Config | StoreConfig | MirrorConfig | DropConfig | SqsConfig | ConverterConfig | ConvertConfig
+    Config
+    | StoreConfig
+    | MirrorConfig
+    | DropConfig
+    | SqsConfig
+    | ConverterConfig
+    | ConvertConfig
+    | WebhookConfig
 )
 
 _NAMED: Mapping[str, type[Options]] = {
@@ -30,11 +38,13 @@ _NAMED: Mapping[str, type[Options]] = {
     "drop": DropConfig,
     "sqs": SqsConfig,
     "converter": ConverterConfig,
+    "webhook": WebhookConfig,
 }
 _GROUPS = ("metrics", "api", "log", "audit")  # tables that only group keys of the whole
 _SECTIONS = (*_NAMED, "convert", *_GROUPS)
 
 _SECRET_ENDS = ("access_key_id", "access_key", "secret_key", "session_token", "password", "secret")
+_SECRET_FILES = {"converter": "secret", "webhook": "webhook"}
 _SERVICE_SECRETS = ("secret", "password", "token", "api_key", "authorization", "bearer")
 
 
@@ -88,18 +98,19 @@ class Table:
             _note(faults, Fault(key, f"{wrong}{origin}", known.check.right))
 
     def _unknown(self, key: str, known: set[str]) -> Fault:
-        if self.section == "converter" and key.casefold().endswith(_SERVICE_SECRETS):
+        file = _SECRET_FILES.get(self.section)
+        if file is not None and key.casefold().endswith(_SERVICE_SECRETS):
             return Fault(
                 self.key_of(key),
                 "secrets are not written here",
-                f"a file {self.name}.secret in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
+                f"a file {self.name}.{file} in $CREDENTIALS_DIRECTORY (LoadCredential= of systemd)",
             )
         if key.casefold().endswith(_SECRET_ENDS):
             is_of_store = self.section not in ("", "sqs")  # a queue is read with its store's keys
             store = self.name if is_of_store else str(self.values.get("store", "STORE"))
             return secret_fault(self.key_of(key), store=store, key=key)
         right = self._elsewhere(key)
-        if right is None:
+        if right is None or _is_named(self.values[key]):
             right = did_you_mean(key, known if self.section else known.union(_SECTIONS))
         return Fault(self.key_of(key), "there is no such key", right)
 
@@ -134,6 +145,11 @@ def tables_in(document: Mapping[str, object], faults: list[Fault]) -> list[Table
         right = "at least one [mirror.NAME]; in the example each such header is a comment, too"
         faults.append(Fault("mirror", "there is none", right))
     return tables
+
+
+def _is_named(content: object) -> bool:
+    """Say whether what is written are tables with names: no key has such."""
+    return isinstance(content, dict) and all(isinstance(one, dict) for one in content.values())
 
 
 def _names_in(options: type[Options]) -> set[str]:

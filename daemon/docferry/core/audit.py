@@ -45,6 +45,8 @@ class Action(StrEnum):
     CONVERSIONS_ASKED = "conversions.asked"  # by a person or a program: of which versions
     LETTERS_REPLAYED = "letters.replayed"
     LETTERS_DISCARDED = "letters.discarded"
+    DELIVERIES_REPLAYED = "deliveries.replayed"  # of webhooks
+    DELIVERIES_DISCARDED = "deliveries.discarded"
     KEY_CREATED = "key.created"  # an API key
     KEY_REVOKED = "key.revoked"
     KEY_ROTATED = "key.rotated"

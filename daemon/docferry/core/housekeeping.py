@@ -8,6 +8,8 @@ from datetime import timedelta
 
 #: Answered requests, and jobs that cannot be called for again: a person may still ask about them.
 KEPT_FOR = timedelta(days=90)
+#: Deliveries of webhooks that are over: each has its payload in the ledger.
+DELIVERIES_KEPT_FOR = timedelta(days=30)
 #: Answers to calls of programs, which come again within minutes, or not at all.
 ANSWERS_KEPT_FOR = timedelta(hours=24)
 #: A ledger as it was before a migration: by then the docferry of before is not wanted back.

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from docferry.core.housekeeping import ANSWERS_KEPT_FOR, KEPT_FOR, is_left_behind
+from docferry.core.housekeeping import (
+    ANSWERS_KEPT_FOR,
+    DELIVERIES_KEPT_FOR,
+    KEPT_FOR,
+    is_left_behind,
+)
 from docferry.ledger.pruning import Pruning
 from docferry.logs import get_logger
 
@@ -58,6 +63,9 @@ class LedgerCare:
     def _step(self, now: datetime) -> bool:
         """Look at some rows; say whether there are more."""
         before = now - KEPT_FOR
+        told = self.pruning.deliveries(now - DELIVERIES_KEPT_FOR, limit=STEP)
+        if self._note("deliveries", told) == STEP:
+            return True
         if self._note("requests", self.pruning.requests(before, limit=STEP)) == STEP:
             return True
         if self._note("answers", self.pruning.answers(now - ANSWERS_KEPT_FOR, limit=STEP)) == STEP:

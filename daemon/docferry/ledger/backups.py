@@ -32,7 +32,16 @@ from docferry.ledger.waits import key_of
 from docferry.model import NEVER_SEEN, UNFINISHED, HoldState, RequestState
 
 #: What speaks of a moment: carried out on a later world it would do harm, or is not so.
-_OF_A_MOMENT = ("deletion", "event", "intent", "problem", "snapshot")
+_OF_A_MOMENT = (
+    "deletion",
+    "event",
+    "intent",
+    "problem",
+    "snapshot",
+    "webhook_cursor",
+    "webhook_delivery",
+    "webhook_event",
+)
 _TAKEN_BACK = "the ledger was restored from a backup: ask again, if it is still meant"
 _FORGET_THE_FOLDER = schema.synced.update().values(local_token=NEVER_SEEN)
 _END_HOLDS = (

@@ -41,6 +41,7 @@ from docferry.ledger.schema import (
     version,
 )
 from docferry.ledger.schema import mirror as mirror_table
+from docferry.ledger.webhook_schema import webhook_delivery, webhook_event
 from docferry.model import Path, RequestState, Sha256, Ulid
 
 ERASE = "erase"  #: in history, under no path: a version that was erased; its note is the SHA-256
@@ -194,6 +195,7 @@ def _forget_versions(
         )
         tx.delete(version, version.c.id.in_(chunk))
         tx.delete(begun_conflict, begun_conflict.c.version.in_(chunk))
+        tx.delete(webhook_delivery, webhook_delivery.c.version.in_(chunk))
         tx.delete(
             history,
             history.c.mirror == mirror,
@@ -249,8 +251,12 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
         )
         if one is not None
     ]
-    for table in (synced, history, problem, deletion, intent, alias, result):
+    tables = (synced, history, problem, deletion, intent, alias, result, webhook_delivery)
+    for table in tables:
         tx.delete(table, table.c.mirror == mirror, table.c.path == path)
+    # The row stays, or its number would be given to the next event.
+    named = webhook_event.c.mirror == mirror, webhook_event.c.ref == path
+    tx.update(webhook_event, {"ref": ""}, webhook_event.c.source == "rot", *named)
     for table in (conflict, begun_conflict):
         is_there = or_(table.c.path == path, table.c.copy_path == path)
         tx.delete(table, table.c.mirror == mirror, is_there)

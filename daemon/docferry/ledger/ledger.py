@@ -50,6 +50,8 @@ from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
 from docferry.ledger.waits import RetentionWaits
+from docferry.ledger.webhook_deliveries import WebhookDeliveries
+from docferry.ledger.webhook_events import WebhookEvents
 from docferry.model import Outcome, Ulid
 
 DAEMON = "daemon"  #: in the audit: who acts where no person does
@@ -87,6 +89,8 @@ class Ledger:
         self.results = Results(database)
         self.backlog = JobBacklog(database)
         self.converters = Converters(database)
+        self.webhook_events = WebhookEvents(database)
+        self.deliveries = WebhookDeliveries(database)
         self.requests = RequestLog(database)
         self.patrols = Patrols(database)
         self.snapshots = SnapshotLog(database)

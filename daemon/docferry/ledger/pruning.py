@@ -5,6 +5,7 @@ Versions and history are what docferry promises to keep, and conflicts, holds an
 what people decided: they stay. What else grows with the work, and may go in time:
 
 - answered requests: a rewind or a patrol makes thousands;
+- deliveries of webhooks that the receiver has, or that a person put aside;
 - jobs whose document is gone with all its versions, so that it cannot be called for again, or
   that were done anew by a later recipe. A job is the memory of what need not be converted:
   as long as its content can be had, and its recipe is one of today, it stays; and so does what
@@ -23,12 +24,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, null, or_, select, tuple_
 
+from docferry.core.webhooks import DeliveryState
 from docferry.job import JobState
 from docferry.ledger.database import Database
 from docferry.ledger.schema import answer, job, mirror, request, result, synced, version
+from docferry.ledger.webhook_schema import webhook_delivery
 from docferry.model import UNFINISHED, Path, RequestKind, Sha256, Ulid
 
 _ENDED = (JobState.DONE, JobState.SKIPPED, JobState.DISCARDED, JobState.DEAD)
+_TOLD = (DeliveryState.DONE, DeliveryState.DISCARDED)
 _RESULT_KEY = (result.c.mirror, result.c.path, result.c.sha256)
 
 
@@ -49,6 +53,15 @@ class Pruning:
         )
         found = select(request.c.id).where(*old).order_by(request.c.id).limit(limit)
         return self._remove(request.c.id, found, *old)
+
+    def deliveries(self, before: datetime, *, limit: int) -> int:
+        """Remove deliveries that were over *before*, up to *limit*; give their number."""
+        over = (
+            webhook_delivery.c.state.in_(_TOLD),
+            webhook_delivery.c.finished_at < before,
+        )
+        found = select(webhook_delivery.c.id).where(*over).limit(limit)
+        return self._remove(webhook_delivery.c.id, found, *over)
 
     def answers(self, before: datetime, *, limit: int) -> int:
         """Remove what was answered to calls that began *before*, up to *limit*, and markers too."""

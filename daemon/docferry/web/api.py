@@ -22,6 +22,7 @@ from docferry.web import (
     process,
     requests,
     verify,
+    webhooks,
     whoami,
     why,
 )
@@ -46,6 +47,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     process.router,
     requests.router,
     verify.router,
+    webhooks.router,
     whoami.router,
     why.router,
 )
