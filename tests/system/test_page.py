@@ -147,6 +147,7 @@ PAGES = {
     "hold": "/holds/1",
     "conflicts": "/conflicts",
     "mirrors": "/mirrors",
+    "webhooks": "/webhooks",
     "keys": "/keys",
     "audit": "/audit",
     "verify": "/audit/verify",

@@ -5,7 +5,7 @@ export function offerChoices() {
     all.hidden = false;
     document.querySelector("[data-tick-all-label]").hidden = false;
     all.addEventListener("change", () => {
-      for (const box of all.form.querySelectorAll("input[name=job]")) box.checked = all.checked;
+      for (const box of all.form.querySelectorAll(`input[name=${all.dataset.tickAll}]`)) box.checked = all.checked;
     });
   }
   for (const button of document.querySelectorAll("[data-copy]")) {

@@ -30,6 +30,7 @@ from docferry.web.pages import (
     overview,
     reference,
     render,
+    webhooks,
 )
 from docferry.web.pages.visit import LoginNeededError, login_address, theme_of
 from docferry.web.problems import ProblemError, problem_of
@@ -48,6 +49,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     holds.router,
     conflicts.router,
     mirrors.router,
+    webhooks.router,
     keys.router,
     audit.router,
     live.router,

@@ -46,6 +46,9 @@ def menu_of(asker: Asker) -> Menu:
         Entry("Jobs", "/jobs"),
         Entry("Mirrors", "/mirrors"),
     ]
+    if not _is_limited(asker):
+        dead = sum(one.dead for one in asker.ledger.deliveries.figures().values())
+        entries.append(Entry("Webhooks", "/webhooks", dead))
     if asker.caller.role.may(Role.ADMIN):
         entries.append(Entry("API keys", "/keys"))
         if not _is_limited(asker):

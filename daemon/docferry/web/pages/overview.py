@@ -57,19 +57,25 @@ def overview(
     return visitor.page(
         "overview.html",
         report=report,
-        headline=headline(report, len(holds) + len(report.dead_letters) + len(conflicts)),
+        headline=headline(report, _decisions(report, holds, conflicts)),
         mirrors=[
             (each, mark_of(each, is_running=report.pid is not None)) for each in report.mirrors
         ],
         holds=holds,
         letters=report.dead_letters,
         conflicts=conflicts,
+        webhooks=[one for one in report.webhooks if not one.is_well],
         problems=_newest_problems(report.mirrors),
         arrived=newest(visitor, _NEWEST),
         charts=charts(points, span),
         range=shown,
         most=_MOST,
     )
+
+
+def _decisions(report: Status, holds: Sequence[object], conflicts: Sequence[object]) -> int:
+    troubled = sum(not one.is_well for one in report.webhooks)
+    return len(holds) + len(report.dead_letters) + len(conflicts) + troubled
 
 
 def mark_of(mirror: MirrorReport, *, is_running: bool) -> str:
@@ -155,6 +161,7 @@ def seen(report: Status, visitor: Visitor) -> Status:
         mirrors=tuple(one for one in report.mirrors if one.name in mine),
         dead_letters=tuple(one for one in report.dead_letters if one.mirror in mine),
         jobs={},
+        webhooks=(),
         converters=(),
         backlogs=(),
     )
