@@ -35,6 +35,7 @@ NEEDED = {
     "GET /versions/{version}/picture": Role.VIEWER,
     "GET /versions/{version}/restore": Role.VIEWER,
     "POST /versions/{version}/restore": Role.OPERATOR,
+    "POST /versions/{version}/convert": Role.OPERATOR,
     "GET /jobs": Role.VIEWER,
     "GET /jobs/{job}": Role.VIEWER,
     "GET /letters": Role.VIEWER,
@@ -321,6 +322,31 @@ def test_an_older_version_is_asked_for_again(
     [request] = ledger.requests.open("docs", 10)
     assert (request.version, request.path) == (old, "a.txt")
     assert actions(ledger)[0] == "request.made"
+
+
+def test_a_document_is_converted_on_request(api: Served, desk: Documents, browser: Browser) -> None:
+    version = desk.put(api.desk.ledger, "a.docx", b"PK")
+
+    said = browser.follow(browser.send(f"/versions/{version}/convert"))
+
+    assert "1 conversion asked for" in said
+    assert [job.state for job in api.desk.ledger.jobs.all()] == [JobState.QUEUED]
+
+
+def test_what_no_rule_takes_is_told_with_the_reason(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    version = desk.put(api.desk.ledger, "a.bin", b"x")
+
+    assert "no rule converts" in browser.follow(browser.send(f"/versions/{version}/convert"))
+
+
+def test_what_goes_wrong_is_told_beside_the_menu(browser: Browser) -> None:
+    said = browser.get("/files/at?mirror=docs&path=nothing")
+
+    assert said.status_code == 404
+    assert "docs has no file 'nothing'" in words_of(said.text)
+    assert "Overview" in words_of(said.text)
 
 
 def test_a_conflict_is_settled(api: Served, browser: Browser) -> None:

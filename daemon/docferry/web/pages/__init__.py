@@ -32,7 +32,7 @@ from docferry.web.pages import (
     render,
     webhooks,
 )
-from docferry.web.pages.visit import LoginNeededError, login_address, theme_of
+from docferry.web.pages.visit import LoginNeededError, Visitor, login_address, theme_of
 from docferry.web.problems import ProblemError, problem_of
 from docferry.web.pulse import Pulse
 from docferry.web.sessions import Sessions
@@ -100,9 +100,18 @@ def _tell(request: Request, error: Exception) -> Response:
     answer = render.page(
         "problem.html",
         found.problem.status,
-        visitor=None,
+        visitor=_visitor(request, found.problem.status),
+        notice=None,
+        here=request.url.path,
         theme=theme_of(request),
         problem=found.problem,
     )
     answer.headers.update(found.headers)
     return answer
+
+
+def _visitor(request: Request, status: int) -> Visitor | None:
+    """Give who looks, where it is known, and the ledger is well enough to make their menu."""
+    is_ours = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    return visitor if is_ours else None

@@ -10,11 +10,13 @@ from starlette.responses import Response
 
 from docferry.app.content import readable
 from docferry.app.files import file, file_at, visible_version
+from docferry.app.process import process
 from docferry.app.renditions import RenditionEntry, renditions_of
 from docferry.app.version_bytes import difference
 from docferry.app.versions import ask_restore
 from docferry.app.why import why
-from docferry.errors import DocferryError
+from docferry.core.words import counted
+from docferry.errors import DocferryError, UserError
 from docferry.job import JobState
 from docferry.ledger import Ledger
 from docferry.model import Path, Ulid, VersionRow
@@ -59,6 +61,7 @@ def show_file(
         versions=versions if is_all else versions[:_MOST_VERSIONS],
         hidden=0 if is_all else max(0, len(versions) - _MOST_VERSIONS),
         renditions=renditions,
+        has_rules=any(one.from_mirror == found.file.mirror for one in asker.config.converts),
         preview=preview,
         preview_of=of,
     )
@@ -124,6 +127,22 @@ def restore(
         else f"{what} was asked for already (request {request})"
     )
     return visitor.back(file_address(row.mirror, path or row.path), text)
+
+
+@router.post("/versions/{version}/convert")
+def convert(visitor: SendingOperator, version: Ulid) -> Response:
+    asker = visitor.asker
+    row = visible_version(asker.ledger, version, asker.mirrors)
+    back = file_address(row.mirror, row.path)
+    is_done = bool(_renditions(visitor, row))
+    try:
+        found = process(
+            asker.config, asker.ledger, row, None, visitor.desk.now(), is_forced=is_done
+        )
+    except UserError as error:
+        return visitor.back(back, str(error), is_trouble=True)
+    visitor.desk.wake_daemon()
+    return visitor.back(back, f"{counted(len(found.jobs), 'conversion')} asked for")
 
 
 def _renditions(visitor: Visitor, row: VersionRow | None) -> list[RenditionEntry]:

@@ -71,18 +71,11 @@ def _environment() -> Environment:
         "number": words.number,
         "lasted": words.lasted,
         "counted": counted,
-        "sentence": _sentence,
         "facts": _facts,
         "at": _at,
     }
     environment.globals["asset"] = asset_url
     return environment
-
-
-def _sentence(text: object) -> Markup:
-    """Give what docferry says of something: it may name files."""
-    shown = str(text)
-    return words.visible(shown[:1].upper() + shown[1:])
 
 
 def _facts(text: str) -> list[tuple[str, str]]:

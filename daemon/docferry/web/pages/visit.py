@@ -105,6 +105,7 @@ def visiting(needed: Role) -> Callable[[Request], Visitor]:
         if not visitor.role.may(needed):
             who = visitor.asker.caller
             raise _forbidden(f"this needs the role {needed}, and {who.actor} is {who.role}")
+        request.state.visitor = visitor
         return visitor
 
     visit.needed = needed  # type: ignore[attr-defined]  # the table of all forms and roles reads it
