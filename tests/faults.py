@@ -28,6 +28,7 @@ from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_orders import OF_ORDERS
 from faults_packages import OF_PACKAGES
+from faults_page import OF_THE_PAGE
 from faults_parts import PARTS
 from faults_process import PROCESSING
 from faults_rebuilding import REBUILDING
@@ -76,4 +77,5 @@ FAULTS = (
     *OF_ORDERS,
     *OF_PACKAGES,
     *OF_WEBHOOKS,
+    *OF_THE_PAGE,
 )

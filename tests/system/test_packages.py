@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,18 @@ def test_only_root_may_change_what_is_installed(packages: Packages) -> None:
     writable = [path for path, (mode, _) in there.items() if mode[0] != "l" and "w" in mode[4:]]
     assert writable == []
     assert there["/etc/docferry/credentials/"][0] == "drwx------"
+
+
+def test_the_page_is_in_the_packages_with_all_of_its_files(packages: Packages) -> None:
+    web = ROOT / "daemon" / "docferry" / "web"
+    ours = {path.name for kind in ("templates", "assets") for path in (web / kind).iterdir()}
+
+    installed = {Path(path).name for path in listed(packages.deb) if "/docferry/web/" in path}
+    with zipfile.ZipFile(packages.wheel) as wheel:
+        in_wheel = {Path(path).name for path in wheel.namelist()}
+
+    assert ours <= installed
+    assert ours <= in_wheel
 
 
 def test_the_rpm_has_the_same_files_and_scripts_that_count_installations(

@@ -37,6 +37,7 @@ from docferry.ledger.orders import Orders
 from docferry.ledger.patrols import Patrols
 from docferry.ledger.problems import Problems
 from docferry.ledger.pruning import Pruning
+from docferry.ledger.pulse import Pulse
 from docferry.ledger.record import record
 from docferry.ledger.refusals import Refusals
 from docferry.ledger.requests import RequestLog
@@ -103,6 +104,7 @@ class Ledger:
         self.answers = Answers(database)
         self.keys = Keys(database)
         self.pruning = Pruning(database)
+        self.pulse = Pulse(database)
 
     @classmethod
     def open(

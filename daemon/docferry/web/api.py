@@ -33,6 +33,7 @@ from docferry.web import (
 )
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
+from docferry.web.pages import mount_pages
 from docferry.web.problems import Problem, answer_problems, documented
 
 PREFIX = "/api/v1"
@@ -92,6 +93,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.include_router(health.router)
     app.include_router(_api())
     _describe_problems(app)
+    mount_pages(app, desk)
     if desk.config.api_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -161,7 +161,7 @@ def _presented(request: Request) -> str | None:
 def _caller(desk: Desk, request: Request, presented: str | None) -> Caller:
     address = request.client.host if request.client else ""
     if presented is None:
-        return _local(desk, request, address)
+        return without_key(desk, request)
     desk.limits.require_patience(address)
     verdict = desk.authenticator.authenticate(presented, address, desk.now())
     if not isinstance(verdict, Accepted):
@@ -171,8 +171,13 @@ def _caller(desk: Desk, request: Request, presented: str | None) -> Caller:
     return Caller(found.actor, found.role, found.mirrors, found, verdict.stamp)
 
 
-def _local(desk: Desk, request: Request, address: str) -> Caller:
-    """Give who it is that has no key."""
+def without_key(desk: Desk, request: Request) -> Caller:
+    """
+    Give who it is that has no key.
+
+    Raises (as a problem): 401, 403.
+    """
+    address = request.client.host if request.client else ""
     if address.startswith(peers.UNIX):
         user: peers.User | None = peers.User(int(address.removeprefix(peers.UNIX)))
     elif desk.ledger.keys.are_needed():

@@ -93,11 +93,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def answer_problems(app: FastAPI) -> None:
     """Have *app* answer whatever goes wrong with a problem."""
-    app.add_exception_handler(ProblemError, _of_problem)
-    app.add_exception_handler(DocferryError, _of_docferry)
-    app.add_exception_handler(RequestValidationError, _of_what_was_sent)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(Exception, _of_bug)
+    for kind in (ProblemError, DocferryError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
 
 
 def response(problem: ProblemError) -> JSONResponse:
@@ -109,43 +106,48 @@ def response(problem: ProblemError) -> JSONResponse:
     )
 
 
-def _of_problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ProblemError)
-    return response(error)
+def problem_of(request: Request, error: Exception) -> ProblemError:
+    """Give what is to be said of *error*, whatever it is. A bug is logged."""
+    match error:
+        case ProblemError():
+            return error
+        case DocferryError():
+            return _of_docferry(error)
+        case RequestValidationError():
+            return _of_what_was_sent(error)
+        case HTTPException():
+            return _of_http(error)
+        case _:
+            log.error("request.failed", path=request.url.path, exc_info=error)
+            return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "see docferry's log")
 
 
-def _of_docferry(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DocferryError)
+def _answer(request: Request, error: Exception) -> JSONResponse:
+    return response(problem_of(request, error))
+
+
+def _of_docferry(error: DocferryError) -> ProblemError:
     status, code = next(
         ((status, code) for kind, status, code in _OF_ERRORS if isinstance(error, kind)),
         (HTTPStatus.INTERNAL_SERVER_ERROR, "failed"),
     )
     headers = {"Retry-After": str(_RETRY_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return response(ProblemError(status, code, shown(str(error)), headers=headers))
+    return ProblemError(status, code, shown(str(error)), headers=headers)
 
 
-def _of_what_was_sent(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+def _of_what_was_sent(error: RequestValidationError) -> ProblemError:
     errors = [
         {"where": [str(part) for part in one["loc"]], "what": shown(str(one["msg"]))}
         for one in error.errors()[:20]
     ]
     first = f"{'.'.join(errors[0]['where'])}: {errors[0]['what']}" if errors else "it is not valid"
-    return response(
-        ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", shown(first), errors=errors)
-    )
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", shown(first), errors=errors)
 
 
-def _of_http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _of_http(error: HTTPException) -> ProblemError:
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "-")
-    return response(ProblemError(status, code, shown(str(error.detail)), headers=error.headers))
-
-
-def _of_bug(request: Request, error: Exception) -> JSONResponse:
-    log.error("request.failed", path=request.url.path, exc_info=error)
-    return response(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "see docferry's log"))
+    return ProblemError(status, code, shown(str(error.detail)), headers=error.headers)
 
 
 def shown(text: str) -> str:

@@ -1,0 +1,189 @@
+"""One file: what it is, its versions, what they differ in, how it came to be; and restore."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query
+from starlette.responses import Response
+
+from docferry.app.content import readable
+from docferry.app.files import file, file_at, visible_version
+from docferry.app.process import process
+from docferry.app.renditions import RenditionEntry, renditions_of
+from docferry.app.version_bytes import difference
+from docferry.app.versions import ask_restore
+from docferry.app.why import why
+from docferry.core.words import counted
+from docferry.errors import DocferryError, UserError
+from docferry.job import JobState
+from docferry.ledger import Ledger
+from docferry.model import Path, Ulid, VersionRow
+from docferry.web.pages.diff import lines_of
+from docferry.web.pages.files import file_address
+from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
+from docferry.web.preview import MOST_TEXT, NotShown, Preview, preview_of
+
+router = APIRouter()
+
+_MOST_VERSIONS = 100
+_MOST_RENDITIONS = 50
+_MOST_TOLD = 5  # versions of which all is told
+
+_Mirror = Annotated[str, Query(max_length=200)]
+_Path = Annotated[str, Query(max_length=4096)]
+
+
+@router.get("/files/at")
+def show_file(
+    visitor: Viewer,
+    mirror: _Mirror,
+    path: _Path,
+    version: Annotated[Ulid | None, Query(max_length=26)] = None,
+    *,
+    is_all: Annotated[bool, Query(alias="all")] = False,
+) -> Response:
+    asker = visitor.asker
+    if version is None:
+        found = file_at(asker.config, asker.ledger, mirror, path, asker.mirrors)
+    else:
+        found = file(asker.config, asker.ledger, version, asker.mirrors)
+    versions = asker.ledger.versions.of(found.file.mirror, found.file.path)
+    row = next((one for one in versions if one.id == found.file.id), None)
+    renditions = _renditions(visitor, row)
+    preview, of = _shown(visitor, row, renditions)
+    return visitor.page(
+        "file.html",
+        found=found,
+        file=found.file,
+        row=row,
+        versions=versions if is_all else versions[:_MOST_VERSIONS],
+        hidden=0 if is_all else max(0, len(versions) - _MOST_VERSIONS),
+        renditions=renditions,
+        has_rules=any(one.from_mirror == found.file.mirror for one in asker.config.converts),
+        preview=preview,
+        preview_of=of,
+    )
+
+
+@router.get("/versions/{version}")
+def show_version(visitor: Viewer, version: Ulid) -> Response:
+    row = visible_version(visitor.asker.ledger, version, visitor.asker.mirrors)
+    return show_file(visitor, row.mirror, row.path, row.id)
+
+
+@router.get("/files/why")
+def show_why(visitor: Viewer, mirror: _Mirror, path: _Path) -> Response:
+    asker = visitor.asker
+    asker.mirror(mirror)
+    found = why(asker.config, asker.ledger, path, mirror, _MOST_TOLD + 1)
+    return visitor.page(
+        "why.html", why=found, stories=found.versions[:_MOST_TOLD], JobState=JobState
+    )
+
+
+@router.get("/files/diff")
+def show_diff(visitor: Viewer, a: Ulid, b: Ulid) -> Response:
+    asker = visitor.asker
+    before, after = (visible_version(asker.ledger, one, asker.mirrors) for one in (a, b))
+    told = (
+        None
+        if before.sha256 == after.sha256
+        else difference(asker.config, asker.ledger, before, after)
+    )
+    lines, hidden = lines_of(told or [])
+    return visitor.page(
+        "diff.html",
+        before=before,
+        after=after,
+        is_same=before.sha256 == after.sha256,
+        is_text=told is not None,
+        lines=lines,
+        hidden=hidden,
+    )
+
+
+@router.get("/versions/{version}/restore")
+def ask_to_restore(visitor: Viewer, version: Ulid) -> Response:
+    row = visible_version(visitor.asker.ledger, version, visitor.asker.mirrors)
+    now = _present(visitor.asker.ledger, row)
+    return visitor.page("restore.html", row=row, now=now)
+
+
+@router.post("/versions/{version}/restore")
+def restore(
+    visitor: SendingOperator, version: Ulid, to: Annotated[str, Form(max_length=4096)] = ""
+) -> Response:
+    asker = visitor.asker
+    row = visible_version(asker.ledger, version, asker.mirrors)
+    path: Path | None = to if to not in ("", row.path) else None
+    request, is_new = ask_restore(asker.config, asker.ledger, row, path, visitor.desk.now())
+    visitor.desk.wake_daemon()
+    what = f"The version of {row.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    text = (
+        f"{what} is being put back (request {request}): within seconds, while the daemon runs"
+        if is_new
+        else f"{what} was asked for already (request {request})"
+    )
+    return visitor.back(file_address(row.mirror, path or row.path), text)
+
+
+@router.post("/versions/{version}/convert")
+def convert(visitor: SendingOperator, version: Ulid) -> Response:
+    asker = visitor.asker
+    row = visible_version(asker.ledger, version, asker.mirrors)
+    back = file_address(row.mirror, row.path)
+    is_done = bool(_renditions(visitor, row))
+    try:
+        found = process(
+            asker.config, asker.ledger, row, None, visitor.desk.now(), is_forced=is_done
+        )
+    except UserError as error:
+        return visitor.back(back, str(error), is_trouble=True)
+    visitor.desk.wake_daemon()
+    return visitor.back(back, f"{counted(len(found.jobs), 'conversion')} asked for")
+
+
+def _renditions(visitor: Visitor, row: VersionRow | None) -> list[RenditionEntry]:
+    if row is None:
+        return []
+    asker = visitor.asker
+    return renditions_of(asker.config, asker.ledger, row, asker.mirrors, _MOST_RENDITIONS)
+
+
+def _shown(
+    visitor: Visitor, row: VersionRow | None, renditions: list[RenditionEntry]
+) -> tuple[Preview, VersionRow | None]:
+    """Give what is shown of its content, itself or what was made of it, and of which version."""
+    if row is None:
+        return NotShown("nothing has come to rest here yet"), None
+    preview = _preview(visitor, row)
+    if not isinstance(preview, NotShown):
+        return preview, row
+    for one in renditions:
+        if one.result is not None and one.result.version is not None:
+            made = visitor.asker.ledger.versions.get(one.result.version)
+            shown = None if made is None else _preview(visitor, made)
+            if shown is not None and not isinstance(shown, NotShown):
+                return shown, made
+    return preview, row
+
+
+def _preview(visitor: Visitor, row: VersionRow) -> Preview:
+    asker = visitor.asker
+    try:
+        with readable(asker.config, asker.ledger, row) as content:
+            head = b"".join(content.pieces(0, min(MOST_TEXT, row.size)))
+    except DocferryError as error:
+        return NotShown(str(error))
+    return preview_of(row.path, head, row.size)
+
+
+def _present(ledger: Ledger, row: VersionRow) -> VersionRow | None:
+    """Give what the path holds now."""
+    return next((one for one in ledger.versions.of(row.mirror, row.path) if one.is_current), None)
+
+
+def diff_address(a: Ulid, b: Ulid) -> str:
+    return "/files/diff?" + urlencode({"a": a, "b": b})

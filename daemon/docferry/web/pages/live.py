@@ -1,0 +1,51 @@
+"""The stream by which an open page hears that something has changed; what, it then asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from docferry.web.asker import Asker
+from docferry.web.feed import MissedError
+from docferry.web.pages.visit import Viewer
+
+router = APIRouter()
+
+#: Then the page connects again, and is asked again who it is.
+_LASTS_S = 600.0
+_CHANGED = b"event: changed\ndata: \n\n"
+
+
+@router.get("/live")
+async def live(visitor: Viewer) -> StreamingResponse:
+    visitor.desk.feed.require_room()
+    return StreamingResponse(
+        _stream(visitor.asker),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},  # nginx would keep them until there are many
+    )
+
+
+async def _stream(asker: Asker) -> AsyncIterator[bytes]:
+    clock = asyncio.get_running_loop().time
+    feed, ends_s = asker.desk.feed, clock() + _LASTS_S
+    yield b"retry: 2000\n\n"
+    with feed.listening() as listener:
+        await run_in_threadpool(feed.look)
+        yield _CHANGED  # whatever came since the page was made
+        while not asker.desk.is_ending.is_set() and clock() < ends_s:
+            try:
+                found = await listener.get(feed.beat_s)
+            except MissedError:
+                yield _CHANGED
+                return
+            if any(asker.sees(event.mirror) for event in found):
+                yield _CHANGED
+            elif not await run_in_threadpool(asker.still_counts):
+                return
+            else:
+                yield b": still here\n\n"

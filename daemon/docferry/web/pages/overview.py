@@ -1,0 +1,172 @@
+"""The first page: whether all is in step, what waits for a person, what travelled lately."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from docferry.app.report import MirrorReport, Status, status
+from docferry.core.words import counted
+from docferry.ledger.problems import ProblemRow
+from docferry.model import HoldState, MirrorHealth
+from docferry.web.pages.chart import Chart, chart
+from docferry.web.pages.files import newest
+from docferry.web.pages.visit import Viewer, Visitor
+from docferry.web.pages.words import lasted, short_size
+from docferry.web.pulse import Point, Pulse
+
+router = APIRouter()
+
+_MOST, _NEWEST = 8, 6  # of each list
+
+
+class Range(StrEnum):
+    """What the charts show."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+_SPANS = {Range.HOUR: (timedelta(minutes=1), 60), Range.DAY: (timedelta(minutes=15), 96)}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The whole state in a sentence; *mark* is its sign: ok, busy, warn or bad."""
+
+    mark: str
+    text: str
+
+
+@router.get("/")
+def overview(
+    visitor: Viewer, shown: Annotated[Range, Query(alias="range")] = Range.HOUR
+) -> Response:
+    report = seen(status(visitor.asker.config, visitor.asker.ledger), visitor)
+    pulse: Pulse = visitor.request.app.state.pulse
+    span, parts = _SPANS[shown]
+    points = pulse.points(visitor.asker.mirrors, span, parts)
+    holds = [one for each in report.mirrors for one in each.holds if one.state == HoldState.OPEN]
+    conflicts = [one for each in report.mirrors for one in each.conflicts]
+    return visitor.page(
+        "overview.html",
+        report=report,
+        headline=headline(report, _decisions(report, holds, conflicts)),
+        mirrors=[
+            (each, mark_of(each, is_running=report.pid is not None)) for each in report.mirrors
+        ],
+        holds=holds,
+        letters=report.dead_letters,
+        conflicts=conflicts,
+        webhooks=[one for one in report.webhooks if not one.is_well],
+        problems=_newest_problems(report.mirrors),
+        arrived=newest(visitor, _NEWEST),
+        charts=charts(points, span),
+        range=shown,
+        most=_MOST,
+    )
+
+
+def _decisions(report: Status, holds: Sequence[object], conflicts: Sequence[object]) -> int:
+    troubled = sum(not one.is_well for one in report.webhooks)
+    return len(holds) + len(report.dead_letters) + len(conflicts) + troubled
+
+
+def mark_of(mirror: MirrorReport, *, is_running: bool) -> str:
+    """Give the sign of a mirror's health: it never stands for more than its word says."""
+    if mirror.row is None or not is_running:
+        return "idle"
+    if mirror.pause is not None:
+        return "paused"
+    return {
+        MirrorHealth.IN_STEP: "ok",
+        MirrorHealth.WORKING: "busy",
+        MirrorHealth.STARTING: "busy",
+        MirrorHealth.WAITING: "warn",
+        MirrorHealth.PAUSED: "paused",
+    }.get(mirror.row.health, "bad")
+
+
+def headline(report: Status, decisions: int) -> Headline:
+    """Say how all of it is."""
+    if report.pid is None:
+        return Headline("bad", "docferry is not running: nothing travels")
+    troubled = [one for one in report.mirrors if mark_of(one, is_running=True) == "bad"]
+    if decisions:
+        verb = "waits" if decisions == 1 else "wait"
+        return Headline("warn", f"{counted(decisions, 'decision')} {verb} for you")
+    if troubled:
+        verb = "is" if len(troubled) == 1 else "are"
+        return Headline("bad", f"{counted(len(troubled), 'mirror')} {verb} out of step")
+    if report.is_in_step:
+        if len(report.mirrors) == 1:
+            return Headline("ok", "Everything is in step")
+        return Headline("ok", f"All {len(report.mirrors)} mirrors are in step")
+    if any(one.row and one.row.health is MirrorHealth.WORKING for one in report.mirrors):
+        return Headline("busy", "Documents are travelling")
+    return Headline("warn", "Not everything is in step")
+
+
+def charts(points: Sequence[Point], span: timedelta) -> list[Chart]:
+    each = "minute" if span == timedelta(minutes=1) else lasted(span)
+    operations = [one.operations for one in points]
+    lags = [one.lag_s for one in points]
+    worst = max((lag for lag in lags if lag is not None), default=0.0)
+    moved = short_size(sum(one.moved_bytes for one in points))
+    begins = points[0].at
+    total = counted(sum(operations), "operation")
+    return [
+        chart(
+            f"Operations, each {each}",
+            operations,
+            [
+                f"{one.at:%H:%M} UTC: {counted(one.operations, 'operation')}, "
+                f"{short_size(one.moved_bytes)}"
+                for one in points
+            ],
+            str(max(operations)),
+            f"{total}, {moved} moved",
+            begins,
+        ),
+        chart(
+            f"Longest wait, each {each}",
+            lags,
+            [
+                f"{one.at:%H:%M} UTC: "
+                + ("not known" if one.lag_s is None else lasted(timedelta(seconds=one.lag_s)))
+                for one in points
+            ],
+            lasted(timedelta(seconds=worst)) if worst else "0",
+            "nothing waited"
+            if worst == 0
+            else f"a change waited {lasted(timedelta(seconds=worst))} at the most",
+            begins,
+        ),
+    ]
+
+
+def seen(report: Status, visitor: Visitor) -> Status:
+    """Leave out what they may not see."""
+    if visitor.asker.caller.mirrors is None:
+        return report
+    mine = set(visitor.asker.mirrors)
+    return replace(
+        report,
+        mirrors=tuple(one for one in report.mirrors if one.name in mine),
+        dead_letters=tuple(one for one in report.dead_letters if one.mirror in mine),
+        jobs={},
+        webhooks=(),
+        converters=(),
+        backlogs=(),
+    )
+
+
+def _newest_problems(mirrors: Sequence[MirrorReport]) -> list[ProblemRow]:
+    found = [one for each in mirrors for one in each.problems]
+    return sorted(found, key=lambda one: one.since, reverse=True)[:_MOST]

@@ -1,0 +1,147 @@
+"""
+What can be shown of a document: never anything that a browser would run, or fetch for it.
+
+Whoever puts a file into a folder writes what is read here. So Markdown becomes a few harmless
+elements, text stays text, pictures are those that are only pixels, and all else is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+#: Of a text; and of a Markdown text, for which the page's process works 3 s a MiB.
+MOST_TEXT, MOST_MARKDOWN = 256 * 1024, 128 * 1024
+MOST_PICTURE = 32 * 1024 * 1024
+_MARKDOWN = (".md", ".markdown")
+#: As a browser shows them, by how they begin. SVG is a program, and not among them.
+_PICTURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
+_SCHEMES = ("http", "https", "mailto")
+_ALIGNED = ("left", "center", "right")
+_DEEPER = 2  # its own headings stand below those of the page
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Markdown, as HTML of our own making."""
+
+    html: Markup
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    text: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotShown:
+    why: str
+
+
+Preview: TypeAlias = Rendered | PlainText | Picture | NotShown
+
+
+def preview_of(name: str, head: bytes, size: int) -> Preview:
+    """
+    Say what is shown of a document.
+
+    Args:
+        head: How it begins, up to `MOST_TEXT` bytes.
+        size: All of it.
+    """
+    if size == 0:
+        return NotShown("the file is empty")
+    media_type = picture_type(head)
+    if media_type is not None:
+        if size > MOST_PICTURE:
+            return NotShown("the picture is too large to be shown here")
+        return Picture(media_type)
+    is_markdown = PurePosixPath(name).suffix.lower() in _MARKDOWN
+    most = MOST_MARKDOWN if is_markdown else MOST_TEXT
+    text = _text_in(head[:most], is_whole=size <= most)
+    if text is None:
+        return NotShown("it is neither text nor a picture that is shown here")
+    if is_markdown:
+        return Rendered(rendered(text), is_cut=size > most)
+    return PlainText(text, is_cut=size > most)
+
+
+def picture_type(head: bytes) -> str | None:
+    """Say what kind of picture begins so; None: none that is shown."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for begin, kind in _PICTURES if head.startswith(begin)), None)
+
+
+def rendered(text: str) -> Markup:
+    """Give Markdown as HTML; what is HTML in it already is shown as the text that it is."""
+    return Markup(_MAKER.render(text))  # it escapes what it did not make
+
+
+def _text_in(head: bytes, *, is_whole: bool) -> str | None:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        is_at_the_cut = not is_whole and error.start >= len(head) - 4
+        if not is_at_the_cut:
+            return None
+        text = head[: error.start].decode()
+    return None if "\0" in text else text
+
+
+def _maker() -> MarkdownIt:
+    maker = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    maker.validateLink = _is_harmless  # type: ignore[method-assign]
+    maker.add_render_rule("image", _image)
+    maker.add_render_rule("link_open", _link)
+    maker.core.ruler.push("fitted", _fit_in)
+    return maker
+
+
+def _is_harmless(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme.lower() in _SCHEMES
+    except ValueError:
+        return False
+
+
+def _image(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    """Show what a picture is about: to fetch it would tell somebody who reads this."""
+    about = renderer.renderInlineAsText(tokens[index].children or [], options, env)
+    return str(Markup('<span class="picture">{}</span>').format(about or "picture"))
+
+
+def _link(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
+    return str(renderer.renderToken(tokens, index, options, env))
+
+
+def _fit_in(state: Any) -> None:
+    for token in state.tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + _DEEPER)}"
+        align = str(token.attrs.pop("style", "")).removeprefix("text-align:")
+        if align in _ALIGNED:  # styles that stand in a page are refused by its policy
+            token.attrs["class"] = align
+
+
+_MAKER = _maker()

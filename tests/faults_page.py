@@ -1,0 +1,117 @@
+"""Faults of the page: who is let in, whose forms count, what a document may do to who looks."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+_SESSIONS = "integration/test_page_sessions.py"
+_FORMS = "integration/test_page_forms.py"
+_DOCUMENTS = "integration/test_page_documents.py"
+
+OF_THE_PAGE = (
+    Fault(
+        "a session outlives its key",
+        "web/pages/visit.py",
+        "    if not isinstance(verdict, Accepted):\n        sessions.end(session)\n",
+        "    assert isinstance(verdict, Accepted)\n    if False:\n        sessions.end(session)\n",
+        (f"{_SESSIONS}::test_a_session_ends_with_its_key",),
+    ),
+    Fault(
+        "a session lasts for ever",
+        "web/sessions.py",
+        "        return not session.began_at <= self._now() < session.began_at + LASTS\n",
+        "        return False\n",
+        (f"{_SESSIONS}::test_a_session_ends_after_its_time",),
+    ),
+    Fault(
+        "who logs out is still let in",
+        "web/sessions.py",
+        "            self._sessions.pop(session.digest, None)\n",
+        "            self._sessions.get(session.digest, None)\n",
+        (f"{_SESSIONS}::test_who_logs_out_has_no_session_any_more",),
+    ),
+    Fault(
+        "a script may read the cookie of a session",
+        "web/pages/login.py",
+        "        secure=is_tls(request),\n        httponly=True,\n",
+        "        secure=is_tls(request),\n        httponly=False,\n",
+        (f"{_SESSIONS}::test_a_session_lies_in_a_cookie_that_no_script_and_no_other_page_gets",),
+    ),
+    Fault(
+        "who logs in is led to wherever a link says",
+        "web/pages/login.py",
+        "    return then if is_ours else",
+        "    return then if then else",
+        (f"{_SESSIONS}::test_who_logs_in_is_led_to_no_other_place",),
+    ),
+    Fault(
+        "a form needs no proof",
+        "web/pages/visit.py",
+        "        if not visitor.sessions.is_proof(proof, visitor.mark):\n",
+        "        if proof is None:\n",
+        (f"{_FORMS}::test_a_form_without_its_proof_does_nothing",),
+    ),
+    Fault(
+        "the proof of one session is good for another",
+        "web/pages/visit.py",
+        "        return self.session.digest if self.session else",
+        '        return "session" if self.session else',
+        (f"{_FORMS}::test_the_proof_of_one_session_is_none_of_another",),
+    ),
+    Fault(
+        "a page of another place may send our forms",
+        "web/pages/visit.py",
+        '    if not is_ours:\n        raise _forbidden("this was sent',
+        '    if False:\n        raise _forbidden("this was sent',
+        (f"{_FORMS}::test_a_form_of_another_place_does_nothing",),
+    ),
+    Fault(
+        "whoever may look may decide",
+        "web/pages/visit.py",
+        "        if not visitor.role.may(needed):\n",
+        "        if visitor.role is None:\n",
+        (f"{_FORMS}::test_a_form_is_for_its_role_and_above",),
+    ),
+    Fault(
+        "a hold is approved without a second look",
+        "web/pages/holds.py",
+        "    if not is_sure:\n",
+        "    if is_sure is None:\n",
+        (f"{_FORMS}::test_a_hold_is_shown_then_asked_about_then_approved",),
+    ),
+    Fault(
+        "a name of a file is markup",
+        "web/pages/words.py",
+        "            parts.append(escape(part))\n",
+        "            parts.append(part)\n",
+        (f"{_DOCUMENTS}::test_a_name_is_text_wherever_it_is_shown",),
+    ),
+    Fault(
+        "HTML in Markdown is HTML of the page",
+        "web/preview.py",
+        '{"html": False}',
+        '{"html": True}',
+        (f"{_DOCUMENTS}::test_html_in_markdown_is_text",),
+    ),
+    Fault(
+        "a link in Markdown may be a script",
+        "web/preview.py",
+        "        return urlsplit(url).scheme.lower() in _SCHEMES\n",
+        "        return urlsplit(url).scheme is not None\n",
+        (f"{_DOCUMENTS}::test_a_link_in_markdown_leads_only_where_links_may",),
+    ),
+    Fault(
+        "pictures in Markdown are fetched from wherever they are",
+        "web/preview.py",
+        '    maker.add_render_rule("image", _image)\n',
+        "",
+        (f"{_DOCUMENTS}::test_pictures_in_markdown_are_not_fetched",),
+    ),
+    Fault(
+        "a document is opened as what it says it is",
+        "web/pages/content.py",
+        '    return _answer(visitor, row, "application/octet-stream", headers)\n',
+        '    return _answer(visitor, row, "text/html", headers)\n',
+        (f"{_DOCUMENTS}::test_what_a_browser_would_run_is_shown_as_text_and_saved_as_bytes",),
+    ),
+)

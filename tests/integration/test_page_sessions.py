@@ -1,0 +1,181 @@
+"""Sessions at the page: they begin with an API key, belong to one browser, and end with the key."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from browsing import Browser, words_of
+from commands import Desk
+from docferry.core.keys import Role
+from docferry.web.sessions import LASTS
+from serving import Served, served
+
+
+@pytest.fixture
+def desk(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Desk:
+    return Desk(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def api(desk: Desk) -> Iterator[Served]:
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as running:
+        yield running
+
+
+@pytest.fixture
+def keys(api: Served) -> dict[Role, str]:
+    """One of each role."""
+    boss = api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"]
+    others = {
+        role: api.post("/keys", key=boss, json={"name": role, "role": role}).json()["secret"]
+        for role in (Role.VIEWER, Role.OPERATOR)
+    }
+    return others | {Role.ADMIN: boss}
+
+
+def is_asked_for_a_key(browser: Browser) -> bool:
+    return browser.get("/files").url.endswith("/login?next=%2Ffiles")
+
+
+def test_without_a_key_this_machine_sees_the_page_and_is_told_why(api: Served) -> None:
+    said = words_of(Browser(api).get("/").text)
+
+    assert "No API key is needed here: only this machine is answered" in said
+
+
+def test_once_there_is_a_key_it_is_asked_for(api: Served, keys: dict[Role, str]) -> None:
+    assert is_asked_for_a_key(Browser(api))
+
+
+def test_a_key_opens_the_page_that_was_asked_for(api: Served, keys: dict[Role, str]) -> None:
+    browser = Browser(api)
+
+    answer = browser.send("/login", key=keys[Role.VIEWER], next="/files?q=a", proof=None)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/files?q=a")
+    assert "viewer" in browser.get("/").text
+
+
+def test_a_session_lies_in_a_cookie_that_no_script_and_no_other_page_gets(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    cookie = Browser(api).log_in(keys[Role.VIEWER]).headers["Set-Cookie"]
+
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Path=/" in cookie
+    assert keys[Role.VIEWER] not in cookie
+
+
+def test_behind_tls_the_cookie_is_for_tls_alone(api: Served, keys: dict[Role, str]) -> None:
+    answer = Browser(api).send(
+        "/login", key=keys[Role.VIEWER], proof=None, headers={"X-Forwarded-Proto": "https"}
+    )
+
+    assert answer.headers["Set-Cookie"].startswith("__Host-docferry=")
+    assert "Secure" in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    "then",
+    ["//evil.example.com", "https://evil.example.com", "/\\evil.example.com", "javascript:1"],
+)
+def test_who_logs_in_is_led_to_no_other_place(
+    api: Served, keys: dict[Role, str], then: str
+) -> None:
+    answer = Browser(api).send("/login", key=keys[Role.VIEWER], next=then, proof=None)
+
+    assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("word", ["", "x", "A" * 43, "%00", "ä"])
+def test_a_forged_session_is_none(api: Served, keys: dict[Role, str], word: str) -> None:
+    browser = Browser(api)
+
+    browser.session.headers["Cookie"] = f"docferry={word}".encode()
+
+    assert is_asked_for_a_key(browser)
+
+
+def test_a_session_ends_after_its_time(api: Served, keys: dict[Role, str]) -> None:
+    browser = Browser(api)
+    browser.log_in(keys[Role.VIEWER])
+    later = api.desk.now() + LASTS + timedelta(minutes=1)
+
+    api.desk.now = lambda: later
+
+    assert is_asked_for_a_key(browser)
+
+
+def test_who_logs_out_has_no_session_any_more(api: Served, keys: dict[Role, str]) -> None:
+    browser = Browser(api)
+    browser.log_in(keys[Role.VIEWER])
+    cookies = dict(browser.session.cookies)
+
+    browser.send("/logout")
+
+    browser.session.cookies.update(cookies)
+    assert is_asked_for_a_key(browser)
+
+
+def test_a_session_ends_with_its_key(api: Served, keys: dict[Role, str]) -> None:
+    browser = Browser(api)
+    browser.log_in(keys[Role.VIEWER])
+
+    api.post("/keys/viewer/revoke", key=keys[Role.ADMIN])
+
+    assert is_asked_for_a_key(browser)
+
+
+def test_a_session_ends_with_the_secret_that_it_began_with(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    browser = Browser(api)
+    browser.log_in(keys[Role.VIEWER])
+
+    api.post("/keys/viewer/rotate", key=keys[Role.ADMIN], json={})
+
+    assert is_asked_for_a_key(browser)
+
+
+def test_a_wrong_key_is_refused_audited_and_slows_down(api: Served, keys: dict[Role, str]) -> None:
+    browser = Browser(api)
+
+    codes = [browser.log_in(f"dfk_{number}").status_code for number in range(11)]
+
+    assert codes == [401] * 10 + [429]
+    assert browser.log_in(keys[Role.VIEWER]).status_code == 429
+    actions = [row.action for row in api.desk.ledger.audit.newest(20)]
+    assert "key.refused" in actions
+
+
+def test_a_strange_page_cannot_log_somebody_in(api: Served, keys: dict[Role, str]) -> None:
+    answer = Browser(api).send(
+        "/login",
+        key=keys[Role.VIEWER],
+        proof=None,
+        headers={"Origin": "http://evil.example.com"},
+    )
+
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_key_of_one_mirror_sees_no_other(desk: Desk) -> None:
+    desk.configure("docs", "other")
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as api:
+        limited = {"name": "some", "role": "admin", "mirrors": ["docs"]}
+        key = api.post("/keys", json=limited).json()["secret"]
+        browser = Browser(api)
+        browser.log_in(key)
+
+        assert "other" not in words_of(browser.get("/mirrors").text)
+        assert browser.get("/files?mirror=other").status_code == 404
+        assert browser.get("/audit").status_code == 403
+        assert browser.send("/mirrors/other/pause").status_code == 404
