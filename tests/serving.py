@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -54,9 +55,13 @@ class Served:
 @contextmanager
 def served(config: Config, ledger: Ledger) -> Iterator[Served]:
     """Serve *config* and *ledger* until the block ends."""
-    desk = Desk(config, ledger, Told(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP)))
+    told = Told(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
+    desk = Desk(config, ledger, told, silent_s=math.inf)
     app = make_app(desk)
-    tcp = socket.create_server(("127.0.0.1", 0))
+    # By its number: else nobody knows that it is TCP, and small answers wait for each other.
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    tcp.bind(("127.0.0.1", 0))
+    tcp.listen(128)
     path = config.state_dir / "api.sock"
     path.unlink(missing_ok=True)
     unix = socket.socket(socket.AF_UNIX)

@@ -77,9 +77,7 @@ class Seen:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=f"/usr/bin/{PROGRAM}", args=_ARGUMENTS
-        )
+        browser = playwright.chromium.launch(executable_path=f"/usr/bin/{PROGRAM}", args=_ARGUMENTS)
         yield browser
         browser.close()
 

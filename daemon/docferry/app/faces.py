@@ -212,7 +212,7 @@ def _listen(config: Config) -> list[socket.socket]:
 
 def _tcp(host: str, port: int) -> socket.socket:
     family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(where)

@@ -37,7 +37,7 @@ class FilesWanted:
     """
     Which files are to be listed.
 
-    mirrors: those that may be seen, of those that were asked for.
+    mirrors: in which they are.
     prefix: with which the paths begin.
     side: only what this side has, as far as is known.
     since: a version or a time: only what came later; of what was deleted, what was so since.
@@ -118,9 +118,14 @@ class FileDetail:
 # Lists.
 
 
-def list_files(config: Config, ledger: Ledger, wanted: FilesWanted, now: datetime) -> FilePage:
+def list_files(
+    config: Config, ledger: Ledger, wanted: FilesWanted, visible: Collection[str], now: datetime
+) -> FilePage:
     """
     Give a page of files, with their conversions.
+
+    Args:
+        visible: The mirrors of which whoever asks may know.
 
     Raises:
         UserError: The cursor is none of this list, `since` is no time, files are not listed by
@@ -142,7 +147,7 @@ def list_files(config: Config, ledger: Ledger, wanted: FilesWanted, now: datetim
     shown = found[: wanted.limit]
     if len(found) > wanted.limit:
         after, is_end = shown[-1][0], False
-    entries = _entries(config, ledger, [row for _, row in shown], wanted.mirrors)
+    entries = _entries(config, ledger, [row for _, row in shown], visible)
     return FilePage(entries, None if is_end else cursor_of(_listed(wanted), after or ()))
 
 

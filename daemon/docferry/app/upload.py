@@ -289,11 +289,16 @@ def _refuse_taken(ledger: Ledger, wanted: UploadWanted, local: LocalStorage) -> 
     if blocker is not None:
         raise ConflictError(f"{blocker} is in the way of {wanted.path}: rename one of the two")
     found, agreed = _found_at(local, wanted.path), _agreed_at(ledger, wanted)
-    if found is not None and wanted.sha256 is not None:
-        is_known = agreed is not None and agreed.local_token == found.token
-        if not is_known or agreed is None or agreed.sha256 == wanted.sha256:
-            return
-    _displaced(ledger, wanted, found)
+    if found is None or not _may_be_same(wanted, found, agreed):
+        _displaced(ledger, wanted, found)
+
+
+def _may_be_same(wanted: UploadWanted, found: FileState, agreed: SyncedState | None) -> bool:
+    if wanted.size not in (None, found.size):
+        return False
+    if agreed is None or agreed.local_token != found.token or wanted.sha256 is None:
+        return True  # nobody knows before it was read
+    return agreed.sha256 == wanted.sha256
 
 
 def _found_at(local: LocalStorage, path: Path) -> FileState | None:

@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 from sqlalchemy import literal, select
 
-from docferry.core.paths import is_reserved
 from docferry.core.standing import UNUSUAL, Order, Standing
 from docferry.errors import UserError
 from docferry.ledger.database import Transaction, chunks
@@ -181,9 +180,7 @@ def _unusual_paths(
         [path for (path,) in tx.tuples(query, **values)]
         for query in unusual_queries(tx, standing, mirror, is_part=bool(prefix))
     ]
-    # An unusual path may be the mirror itself, or docferry's own.
-    paths = (path for path in _once(heapq.merge(*pages)) if path and not is_reserved(path))
-    return [*islice(paths, limit)]
+    return [*islice(_once(heapq.merge(*pages)), limit)]
 
 
 def _once(paths: Iterable[Path]) -> Iterator[Path]:

@@ -33,7 +33,7 @@ from docferry.ledger.schema import (
     synced,
     version,
 )
-from docferry.model import HoldState, Path
+from docferry.model import RESERVED, HoldState, Path
 
 NOT_OVER = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
 #: Said as constants: only so the indexes of what is open serve.
@@ -117,7 +117,7 @@ def _begins_at(
             return [left_at < word if is_newest else left_at > word]
         case Begins.INSIDE:
             here = tuple_(left_at, left_path.c.path)
-            last: Any = tuple_(word, bindparam("path"))
+            last: Any = tuple_(word, bindparam("path", type_=Text))
             return [here < last if is_newest else here > last]
 
 
@@ -162,6 +162,8 @@ def open_holds(tx: Transaction, mirrors: Sequence[str]) -> list[int]:
 @cache
 def _paths(table: Table, column: ColumnElement[str], *, is_part: bool) -> Select[Any]:
     query = select(column).where(table.c.mirror == bindparam("mirror"), *IS_OPEN.get(table, ()))
+    # The mirror itself has problems and requests too, and docferry's own folder.
+    query = query.where(column != "", column != RESERVED, ~column.startswith(f"{RESERVED}/"))
     return _in_order(query, column, is_part=is_part)
 
 
@@ -185,7 +187,7 @@ def _sorted_by(order: Order, *columns: ColumnElement[str]) -> Iterator[ColumnEle
 
 
 def _comes_after(order: Order, column: ColumnElement[str]) -> ColumnElement[bool]:
-    last = bindparam("after")
+    last = bindparam("after", type_=Text)
     return column < last if order is Order.NEWEST else column > last
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,9 @@ from docferry.web import (
     audit,
     decisions,
     events,
+    file_content,
+    file_upload,
+    files,
     health,
     jobs,
     keys,
@@ -20,6 +24,7 @@ from docferry.web import (
     notifications,
     overview,
     process,
+    repeatable,
     requests,
     verify,
     webhooks,
@@ -40,6 +45,9 @@ _ROUTERS: tuple[APIRouter, ...] = (
     decisions.router,
     events.router,
     jobs.router,
+    files.router,
+    file_content.router,
+    file_upload.router,
     keys.router,
     mirrors.router,
     notifications.router,
@@ -54,6 +62,10 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
 _COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
+
+#: Without an Idempotency-Key: the same document twice is one, a secret is not to be kept, and
+#: hints may come twice.
+_NOT_REPEATABLE = re.compile("/files|/keys.*|/notifications.*")
 
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
@@ -101,8 +113,10 @@ def _api() -> APIRouter:
     return api
 
 
-def _add_common(operations: Iterable[dict[str, Any]]) -> None:
-    for operation in operations:
+def _add_common(path: str, operations: Mapping[str, dict[str, Any]]) -> None:
+    for method, operation in operations.items():
+        if method == "post" and not _NOT_REPEATABLE.fullmatch(path):
+            operation.setdefault("parameters", []).append(repeatable.PARAMETER)
         answers = operation["responses"]
         answers.pop("422", None)  # FastAPI's own form of it
         for status, problem in documented(*_COMMON).items():
@@ -119,7 +133,7 @@ def _describe_problems(app: FastAPI) -> None:
         if "Problem" not in schemas:
             for path, operations in document["paths"].items():
                 if path.startswith(PREFIX):
-                    _add_common(operations.values())
+                    _add_common(path.removeprefix(PREFIX), operations)
             schemas["Problem"] = Problem.model_json_schema(
                 ref_template="#/components/schemas/{model}"
             )

@@ -16,9 +16,10 @@ from docferry.ledger.conflicts import ConflictRow
 from docferry.model import HoldState, RequestState
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
+from docferry.web.repeatable import RepeatableRoute
 from docferry.web.values import Cursor, Limit, Number, Strict
 
-router = APIRouter(tags=["decisions"])
+router = APIRouter(tags=["decisions"], route_class=RepeatableRoute)
 
 _All = Annotated[bool, Query(description="Those that are over, too.")]
 

@@ -24,6 +24,7 @@ class Desk:
 
     Args:
         now: The clock, for what is written down and for what expires.
+        silent_s: What the daemon said counts for so long.
     """
 
     def __init__(
@@ -32,10 +33,13 @@ class Desk:
         ledger: Ledger,
         told: Told,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        silent_s: float = SILENT_S,
     ) -> None:
         self._config = config
         self._told = told
         self._heard_s = time.monotonic()
+        self._silent_s = silent_s
         self.ledger = ledger
         self.now = now
         self.authenticator = Authenticator(ledger, config.api_pepper)
@@ -53,7 +57,7 @@ class Desk:
     @property
     def told(self) -> Told | None:
         """How the daemon is, as it said just now; None: it has said nothing for long."""
-        return self._told if time.monotonic() - self._heard_s < SILENT_S else None
+        return self._told if time.monotonic() - self._heard_s < self._silent_s else None
 
     def hear(self, told: Told) -> None:
         """Take what the daemon says."""

@@ -20,9 +20,10 @@ from docferry.job import Failure, JobRow, JobState
 from docferry.ledger.job_pages import Which
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
+from docferry.web.repeatable import RepeatableRoute
 from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=RepeatableRoute)
 
 _Id = Annotated[str, Path(max_length=64, description="The ULID of a job.")]
 _Rule = Annotated[str | None, Query(max_length=200, description="Of this rule.")]

@@ -18,8 +18,9 @@ from docferry.ledger.orders import RunOrder
 from docferry.model import MirrorHealth, Mode, OrderedRun, Pause
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
+from docferry.web.repeatable import RepeatableRoute
 
-router = APIRouter(prefix="/mirrors", tags=["mirrors"])
+router = APIRouter(prefix="/mirrors", tags=["mirrors"], route_class=RepeatableRoute)
 
 MOST_PROBLEMS = 100
 MOST_STEPS = 1000  #: of a plan, of each kind

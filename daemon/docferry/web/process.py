@@ -14,9 +14,10 @@ from docferry.app.bulk import MOST_AT_ONCE
 from docferry.app.process import IdentifierType
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
+from docferry.web.repeatable import RepeatableRoute
 from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, job_of
 
-router = APIRouter(tags=["processing"])
+router = APIRouter(tags=["processing"], route_class=RepeatableRoute)
 
 _Identifier = Annotated[
     str,

@@ -15,9 +15,10 @@ from docferry.errors import ConflictError
 from docferry.model import RequestKind, RequestState
 from docferry.web.asker import Operator, Viewer
 from docferry.web.problems import documented, shown
+from docferry.web.repeatable import RepeatableRoute
 from docferry.web.values import Cursor, Limit, Number
 
-router = APIRouter(prefix="/requests", tags=["requests"])
+router = APIRouter(prefix="/requests", tags=["requests"], route_class=RepeatableRoute)
 
 
 class AskedFor(BaseModel):

@@ -21,6 +21,9 @@ Cursor = Annotated[
     str | None, Query(max_length=MOST_CURSOR, description="`next` of the page before; none: begin.")
 ]
 
+#: As the configuration has it: what is none of these is no mirror.
+MirrorName = Annotated[str, Field(max_length=63, pattern="^[a-z0-9_-]+$")]
+
 #: The number of a row.
 Number = Annotated[int, Path(ge=1, le=2**53)]
 

@@ -13,12 +13,13 @@ from docferry.app.verify_runs import RunState, VerifyRun, Wanted
 from docferry.model import Side
 from docferry.web.asker import Operator, Viewer
 from docferry.web.problems import documented, shown
+from docferry.web.repeatable import RepeatableRoute
 from docferry.web.values import Strict
 
 if TYPE_CHECKING:
     from docferry.app.verify import Report
 
-router = APIRouter(prefix="/verify", tags=["verify"])
+router = APIRouter(prefix="/verify", tags=["verify"], route_class=RepeatableRoute)
 
 _MOST_FINDINGS = 1000
 

@@ -103,7 +103,9 @@ def _listed(visitor: Visitor, wanted: FilesWanted) -> tuple[FilePage, str | None
     """Give the page; or an empty one, and what is wrong with what is looked for."""
     asker = visitor.asker
     try:
-        return list_files(asker.config, asker.ledger, wanted, visitor.desk.now()), None
+        return list_files(
+            asker.config, asker.ledger, wanted, asker.mirrors, visitor.desk.now()
+        ), None
     except UserError as error:
         return FilePage((), None), str(error)
 
@@ -112,7 +114,7 @@ def newest(visitor: Visitor, most: int) -> tuple[FileEntry, ...]:
     """Give the files that came last."""
     asker = visitor.asker
     wanted = FilesWanted(tuple(asker.mirrors), order=Order.NEWEST, limit=most)
-    return list_files(asker.config, asker.ledger, wanted, visitor.desk.now()).items
+    return list_files(asker.config, asker.ledger, wanted, asker.mirrors, visitor.desk.now()).items
 
 
 def _named(visitor: Visitor, wanted: FilesWanted) -> Named | None:

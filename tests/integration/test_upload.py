@@ -1,0 +1,167 @@
+"""Documents that are handed over: the room, the path that others want too, their version."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from docferry.app.upload import (
+    LOOK_EVERY_BYTES,
+    ChangedError,
+    Uploaded,
+    UploadWanted,
+    receiving,
+    wait_until_settled,
+)
+from docferry.config import Config
+from docferry.core.disk import Disk
+from docferry.errors import ConflictError, FullError, UserError
+from docferry.model import Mode
+from file_faces import config_of
+from ledger_rows import NOW
+from looped_mirror import Mirror
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def mirror(tmp_path: pathlib.Path) -> Iterator[Mirror]:
+    made = Mirror(tmp_path, 100, Mode.TWO_WAY)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def config(tmp_path: pathlib.Path, mirror: Mirror) -> Config:
+    return config_of(tmp_path, mirror.root, disk_reserve=GIB)
+
+
+def hand_over(config: Config, mirror: Mirror, wanted: UploadWanted, content: bytes) -> Uploaded:
+    with receiving(config, mirror.ledger, wanted, look=lambda folder: None) as document:
+        document.write(content)
+        return document.finish(NOW)
+
+
+def test_what_finds_no_room_is_refused_before_it_comes(config: Config, mirror: Mirror) -> None:
+    disk = Disk(device=1, free=GIB + 99, size=100 * GIB)
+    wanted = UploadWanted("docs", "a", size=100)
+
+    with (
+        pytest.raises(FullError, match="disk_reserve"),
+        receiving(config, mirror.ledger, wanted, look=lambda folder: disk),
+    ):
+        pass
+    with receiving(config, mirror.ledger, UploadWanted("docs", "a", 99), look=lambda folder: disk):
+        pass
+
+
+def test_what_fills_the_disk_while_it_comes_ends(config: Config, mirror: Mirror) -> None:
+    free = [GIB + LOOK_EVERY_BYTES]
+
+    def look(folder: pathlib.Path) -> Disk:
+        return Disk(device=1, free=free[0], size=100 * GIB)
+
+    with receiving(config, mirror.ledger, UploadWanted("docs", "a"), look=look) as document:
+        document.write(b"x")
+        free[0] = GIB - 1
+        with pytest.raises(FullError):
+            document.write(b"x" * LOOK_EVERY_BYTES)
+
+    assert mirror.files == {}
+
+
+def test_of_many_that_want_one_path_one_gets_it(config: Config, mirror: Mirror) -> None:
+    begin = threading.Barrier(8)
+
+    def send(number: int) -> str:
+        content = f"content {number}".encode()
+        with receiving(config, mirror.ledger, UploadWanted("docs", "a/b")) as document:
+            document.write(content)
+            begin.wait()
+            try:
+                done = document.finish(NOW)
+            except ConflictError:
+                return "refused"
+        return "new" if done.is_new else "same"
+
+    config = config_of(mirror.state.parent, mirror.root)
+    with ThreadPoolExecutor(8) as pool:
+        ends = Counter(pool.map(send, range(8)))
+
+    assert ends == {"new": 1, "refused": 7}
+    [content] = mirror.files.values()
+    assert content.startswith(b"content ")
+
+
+def test_of_many_that_replace_one_version_one_does(config: Config, mirror: Mirror) -> None:
+    first = hand_over(config, mirror, UploadWanted("docs", "a"), b"first")
+    mirror.run()
+    version = wait_until_settled(mirror.ledger, first, 10)
+    assert version is not None
+    mirror.stop()
+    begin = threading.Barrier(4)
+
+    def send(number: int) -> str:
+        wanted = UploadWanted("docs", "a", replaces=version.id)
+        with receiving(config, mirror.ledger, wanted, look=lambda folder: None) as document:
+            document.write(b"x" * (number + 1))
+            begin.wait()
+            try:
+                document.finish(NOW)
+            except ChangedError:
+                return "refused"
+        return "new"
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = Counter(pool.map(send, range(4)))
+
+    assert ends == {"new": 1, "refused": 3}
+    assert (mirror.root / ".docferry/versions" / version.id).read_bytes() == b"first"
+
+
+def test_its_version_is_there_once_the_loop_has_settled_it(config: Config, mirror: Mirror) -> None:
+    mirror.stop()
+    done = hand_over(config, mirror, UploadWanted("docs", "a"), b"text")
+    pauses = list[float]()
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            mirror.loop = mirror.new_loop()
+            mirror.start()
+            mirror.run()
+
+    version = wait_until_settled(mirror.ledger, done, 60, pause)
+
+    assert version is not None
+    assert version.sha256 == hashlib.sha256(b"text").hexdigest()
+    assert len(pauses) == 3
+    assert wait_until_settled(mirror.ledger, Uploaded("docs", "b", "0", 0, is_new=True), 0) is None
+
+
+def test_a_content_that_is_there_and_not_settled_is_known_for_the_same(
+    config: Config, mirror: Mirror
+) -> None:
+    mirror.stop()
+    wanted = UploadWanted("docs", "a")
+
+    ends = [hand_over(config, mirror, wanted, b"text").is_new for _ in range(2)]
+
+    assert ends == [True, False]
+
+
+@pytest.mark.parametrize(("size", "content"), [(4, b"text!"), (4, b"tex")])
+def test_another_length_than_was_said_is_no_document(
+    config: Config, mirror: Mirror, size: int, content: bytes
+) -> None:
+    with pytest.raises(UserError, match="4"):
+        hand_over(config, mirror, UploadWanted("docs", "a", size=size), content)
+
+    assert mirror.files == {}
