@@ -130,7 +130,7 @@ def _operations(points: Sequence[Point], each: str) -> Chart:
             for one in points
         ],
         number(max(known, default=0)),
-        f"{number(sum(known))} operations, {moved} moved"
+        f"{number(sum(known))} {'operation' if sum(known) == 1 else 'operations'}, {moved} moved"
         + ("" if len(known) == len(points) else ", as far back as is known"),
         points[0].at,
     )
