@@ -239,6 +239,17 @@ def test_what_is_not_shown_says_why(
     assert says in words_of(browser.get(at("a.txt")).text)
 
 
+def test_no_page_waits_for_a_store_unasked(api: Served, desk: Documents, browser: Browser) -> None:
+    old = desk.put(api.desk.ledger, "a.txt", b"the old words", NOW)
+    desk.put(api.desk.ledger, "a.txt", b"new", NOW + MINUTE)
+
+    unasked = words_of(browser.get(f"/versions/{old}").text)
+    asked = browser.get(f"{at('a.txt')}&version={old}&fetch=true").text
+
+    assert "its bytes are in the bucket alone . Fetch it" in unasked
+    assert "the old words" in document_in(asked)
+
+
 def test_of_a_large_text_its_beginning_is_shown(
     api: Served, desk: Documents, browser: Browser
 ) -> None:

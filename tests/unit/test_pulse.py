@@ -70,6 +70,18 @@ def test_only_what_is_new_is_added(ledger: Ledger, pulse: Pulse) -> None:
     assert pulse.points(["docs"], MINUTE, 1)[0].operations == 2
 
 
+def test_what_was_not_read_back_is_not_said_to_be_nothing(ledger: Ledger, clock: Clock) -> None:
+    for ago, paths in ((3, "a"), (2, "b"), (1, "cd"), (0, "e")):
+        upload(ledger, NOW - ago * MINUTE, *paths)
+    desk = Desk(Config(), ledger, Told(is_alive=True, mirrors={}), clock)
+    pulse = Pulse(desk, most_read_back=2)
+
+    pulse.look()
+
+    found = pulse.points(["docs"], MINUTE, 5)
+    assert [one.operations for one in found] == [None, None, None, None, 1]
+
+
 def test_other_mirrors_are_not_told_of(ledger: Ledger, pulse: Pulse) -> None:
     upload(ledger, NOW, "a")
     upload(ledger, NOW, "b", mirror="secret")

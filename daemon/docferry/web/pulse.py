@@ -19,7 +19,7 @@ from docferry.web.desk import Desk
 
 LOOK_EVERY_S = 1.0
 KEPT = timedelta(hours=24)
-_MOST_READ_BACK = 100_000  # rows of the history: 60 ms of this thread
+MOST_READ_BACK = 100_000  # rows of the history: 60 ms of this thread
 _MINUTE = timedelta(minutes=1)
 
 
@@ -37,20 +37,27 @@ class Point:
     """A span of a chart; it begins *at*."""
 
     at: datetime
-    operations: int = 0
+    operations: int | None = None  #: None: it is longer ago than was read back
     moved_bytes: int = 0
     lag_s: float | None = None  #: None: nobody looked
 
 
 class Pulse:
-    """Thread-safe."""
+    """
+    Thread-safe.
 
-    def __init__(self, desk: Desk) -> None:
+    Args:
+        most_read_back: So many rows of the history are read at first.
+    """
+
+    def __init__(self, desk: Desk, *, most_read_back: int = MOST_READ_BACK) -> None:
         self._desk = desk
+        self._most_read_back = most_read_back
         self._lock = threading.Lock()
         self._minutes: dict[str, dict[datetime, _Minute]] = {}
         self._looked: set[datetime] = set()
         self._last_history: int | None = None
+        self._known_since: datetime | None = None  # what travelled before was not read back
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
     def start(self) -> None:
@@ -68,12 +75,14 @@ class Pulse:
         """Take in what is new."""
         now, ledger = self._desk.now(), self._desk.ledger
         last = ledger.pulse.last()
-        if self._last_history is None:
-            self._last_history = max(0, last - _MOST_READ_BACK)
-        travelled = [*ledger.pulse.travelled(self._last_history, last)]
+        is_first, before = self._last_history is None, self._last_history or 0
+        begin = max(0, last - self._most_read_back) if is_first else before
+        travelled = [*ledger.pulse.travelled(begin, last)]
         waiting = ledger.pulse.waiting()
         with self._lock:
             self._last_history = last
+            if is_first and begin:  # of its first minute some may be left out
+                self._known_since = min(one.minute for one in travelled) + _MINUTE
             for one in travelled:
                 minute = self._minute(one.mirror, one.minute)
                 minute.operations += one.operations
@@ -100,12 +109,13 @@ class Pulse:
             for at in times
             if (minute := of.get(at)) is not None
         ]
-        is_known = not self._looked.isdisjoint(times)
+        was_read = self._known_since is None or begin >= self._known_since
+        was_looked_at = not self._looked.isdisjoint(times)
         return Point(
             begin,
-            sum(one.operations for one in found),
-            sum(one.moved_bytes for one in found),
-            max((one.lag_s for one in found), default=0.0) if is_known else None,
+            sum(one.operations for one in found) if was_read else None,
+            sum(one.moved_bytes for one in found) if was_read else 0,
+            max((one.lag_s for one in found), default=0.0) if was_looked_at else None,
         )
 
     def _minute(self, mirror: str, at: datetime) -> _Minute:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from docferry.app.content import readable
-from docferry.app.files import file, file_at, visible_version
+from docferry.app.files import FileEntry, file, file_at, visible_version
 from docferry.app.process import process
 from docferry.app.renditions import RenditionEntry, renditions_of
 from docferry.app.version_bytes import difference
@@ -19,7 +19,7 @@ from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.job import JobState
 from docferry.ledger import Ledger
-from docferry.model import Path, Ulid, VersionRow
+from docferry.model import Path, Side, Ulid, VersionRow
 from docferry.web.pages.diff import lines_of
 from docferry.web.pages.files import file_address
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
@@ -30,6 +30,7 @@ router = APIRouter()
 _MOST_VERSIONS = 100
 _MOST_RENDITIONS = 50
 _MOST_TOLD = 5  # versions of which all is told
+_FAR = NotShown("its bytes are in the bucket alone")
 
 _Mirror = Annotated[str, Query(max_length=200)]
 _Path = Annotated[str, Query(max_length=4096)]
@@ -43,6 +44,7 @@ def show_file(
     version: Annotated[Ulid | None, Query(max_length=26)] = None,
     *,
     is_all: Annotated[bool, Query(alias="all")] = False,
+    is_fetched: Annotated[bool, Query(alias="fetch")] = False,
 ) -> Response:
     asker = visitor.asker
     if version is None:
@@ -52,7 +54,8 @@ def show_file(
     versions = asker.ledger.versions.of(found.file.mirror, found.file.path)
     row = next((one for one in versions if one.id == found.file.id), None)
     renditions = _renditions(visitor, row)
-    preview, of = _shown(visitor, row, renditions)
+    is_far = not is_fetched and row is not None and not _is_near(found.file, row)
+    preview, of = (_FAR, row) if is_far else _shown(visitor, row, renditions)
     return visitor.page(
         "file.html",
         found=found,
@@ -64,6 +67,7 @@ def show_file(
         has_rules=any(one.from_mirror == found.file.mirror for one in asker.config.converts),
         preview=preview,
         preview_of=of,
+        is_far=is_far,
     )
 
 
@@ -143,6 +147,11 @@ def convert(visitor: SendingOperator, version: Ulid) -> Response:
         return visitor.back(back, str(error), is_trouble=True)
     visitor.desk.wake_daemon()
     return visitor.back(back, f"{counted(len(found.jobs), 'conversion')} asked for")
+
+
+def _is_near(file: FileEntry, row: VersionRow) -> bool:
+    """Say whether its bytes are in the folder: no page is to wait for a store, unasked."""
+    return row.archived_local or (row.is_current and Side.LOCAL in file.sides)
 
 
 def _renditions(visitor: Visitor, row: VersionRow | None) -> list[RenditionEntry]:

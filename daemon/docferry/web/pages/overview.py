@@ -18,7 +18,7 @@ from docferry.model import HoldState, MirrorHealth
 from docferry.web.pages.chart import Chart, chart
 from docferry.web.pages.files import newest
 from docferry.web.pages.visit import Viewer, Visitor
-from docferry.web.pages.words import lasted, short_size
+from docferry.web.pages.words import lasted, number, short_size
 from docferry.web.pulse import Point, Pulse
 
 router = APIRouter()
@@ -115,40 +115,46 @@ def headline(report: Status, decisions: int) -> Headline:
 
 def charts(points: Sequence[Point], span: timedelta) -> list[Chart]:
     each = "minute" if span == timedelta(minutes=1) else lasted(span)
-    operations = [one.operations for one in points]
-    lags = [one.lag_s for one in points]
-    worst = max((lag for lag in lags if lag is not None), default=0.0)
+    return [_operations(points, each), _waits(points, each)]
+
+
+def _operations(points: Sequence[Point], each: str) -> Chart:
+    known = [one.operations for one in points if one.operations is not None]
     moved = short_size(sum(one.moved_bytes for one in points))
-    begins = points[0].at
-    total = counted(sum(operations), "operation")
-    return [
-        chart(
-            f"Operations, each {each}",
-            operations,
-            [
-                f"{one.at:%H:%M} UTC: {counted(one.operations, 'operation')}, "
-                f"{short_size(one.moved_bytes)}"
-                for one in points
-            ],
-            str(max(operations)),
-            f"{total}, {moved} moved",
-            begins,
-        ),
-        chart(
-            f"Longest wait, each {each}",
-            lags,
-            [
-                f"{one.at:%H:%M} UTC: "
-                + ("not known" if one.lag_s is None else lasted(timedelta(seconds=one.lag_s)))
-                for one in points
-            ],
-            lasted(timedelta(seconds=worst)) if worst else "0",
-            "nothing waited"
-            if worst == 0
-            else f"a change waited {lasted(timedelta(seconds=worst))} at the most",
-            begins,
-        ),
-    ]
+    return chart(
+        f"Operations, each {each}",
+        [one.operations for one in points],
+        [
+            f"{one.at:%H:%M} UTC: "
+            + ("not known" if one.operations is None else f"{one.operations}, {_moved(one)}")
+            for one in points
+        ],
+        number(max(known, default=0)),
+        f"{number(sum(known))} {'operation' if sum(known) == 1 else 'operations'}, {moved} moved"
+        + ("" if len(known) == len(points) else ", as far back as is known"),
+        points[0].at,
+    )
+
+
+def _moved(point: Point) -> str:
+    return f"{short_size(point.moved_bytes)} moved"
+
+
+def _waits(points: Sequence[Point], each: str) -> Chart:
+    worst_s = max((one.lag_s for one in points if one.lag_s is not None), default=0.0)
+    worst = lasted(timedelta(seconds=worst_s))
+    return chart(
+        f"Longest wait, each {each}",
+        [one.lag_s for one in points],
+        [
+            f"{one.at:%H:%M} UTC: "
+            + ("not known" if one.lag_s is None else lasted(timedelta(seconds=one.lag_s)))
+            for one in points
+        ],
+        worst if worst_s else "0",
+        f"a change waited {worst} at the most" if worst_s else "nothing waited",
+        points[0].at,
+    )
 
 
 def seen(report: Status, visitor: Visitor) -> Status:
