@@ -10,6 +10,7 @@ import requests
 
 from commands import Desk, held
 from conversion_rows import RULE, dead
+from docferry.app.chains import rules_of
 from docferry.app.sending import webhooks_of
 from docferry.engine.webhooks import Webhooks
 from docferry.ledger import Ledger
@@ -98,7 +99,8 @@ def decide(what: str) -> Act:
 
 def letters(what: str, *, is_one: bool) -> Act:
     def act(world: World) -> requests.Response:
-        job = dead(world.ledger, "broken.docx").id
+        recipe = rules_of(world.api.desk.config)[0].recipe
+        job = dead(world.ledger, "broken.docx", recipe=recipe).id
         world.begin()
         path = f"/jobs/{job}/{what}" if is_one else f"/jobs/{what}"
         return world.post(path, {} if is_one else {"ids": [job]})

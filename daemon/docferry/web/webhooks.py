@@ -12,8 +12,9 @@ from docferry.app import webhooks
 from docferry.core.webhooks import DeliveryState
 from docferry.web.asker import Operator, Viewer
 from docferry.web.problems import documented
+from docferry.web.repeatable import RepeatableRoute
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=RepeatableRoute)
 
 _MOST = 1000
 
