@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,9 @@ with = "pdf"
 
 [metrics]
 port = {port}
+
+[api]
+port = {api_port}
 """
 MARK = "# The configuration of a demo of docferry"
 _STEP_WITHIN_S = 60.0
@@ -98,12 +101,16 @@ class Demo:
     """The running parts, and the steps one sees."""
 
     def __init__(
-        self, folder: Path, server: servers.S3Server, port: int, ending: threading.Event
+        self,
+        folder: Path,
+        server: servers.S3Server,
+        ports: Sequence[int],
+        ending: threading.Event,
     ) -> None:
         self.folder = folder
         self.client: S3Client = server.client()
         self.endpoint_url = server.endpoint_url
-        self.port = port
+        self.port, self.api_port = ports
         self.config = folder / "docferry.toml"
         self.log = folder / "docferry.log"
         self._ending = ending
@@ -216,6 +223,7 @@ class Demo:
             ("drop a document", f"{self.folder}/inbox/"),
             ("the folders", f"{self.folder}/documents/   {self.folder}/processed/"),
             ("how it is", f"{program} status   (or plan, ls, log, conflicts, check)"),
+            ("the page", f"http://127.0.0.1:{self.api_port}/   (and /docs: the HTTP API)"),
             ("metrics", f"http://127.0.0.1:{self.port}/metrics   (and /readyz)"),
             ("its log", str(self.log)),
             (
@@ -371,18 +379,19 @@ def _running(
         console.print(Text("Starting SeaweedFS on loopback …", style="bold"))
         for name in ("documents", "processed", "inbox", "store"):
             (folder / name).mkdir()
-        (port,) = servers.free_ports(1)
+        ports = servers.free_ports(2)
         (folder / "docferry.toml").write_text(f"{MARK}\n")
         server = on_exit.enter_context(servers.seaweedfs(folder / "store"))
         server.make_bucket(BUCKET)
-        demo = Demo(folder, server, port, ending)
+        demo = Demo(folder, server, ports, ending)
         demo.config.write_text(
             CONFIG.format(
                 mark=MARK,
                 folder=folder,
                 endpoint_url=server.endpoint_url,
                 bucket=BUCKET,
-                port=port,
+                port=ports[0],
+                api_port=ports[1],
             )
         )
         console.print(f"   S3 endpoint {server.endpoint_url}, bucket {BUCKET}", markup=False)
