@@ -189,6 +189,10 @@ CASES = {
         ([series("docferry_degraded_watches", "1+0x150")], True),
         ([series("docferry_degraded_watches", "0+0x150")], False),
     ],
+    "DocferryApiFailing": [
+        ([series("docferry_faces_restarts_total", "0+0x140 1 2 4 4 4 4 4 4 4 4")], True),
+        ([series("docferry_faces_restarts_total", "0+0x140 1+0x10")], False),
+    ],
     "DocferryClockSkew": [(skew(-90), True), (skew(61), True), (skew(59), False)],
     "DocferryBug": [
         ([of_docs("loop_failures_total", "0+0x130 1+0x20")], True),

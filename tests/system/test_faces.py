@@ -124,6 +124,32 @@ def test_with_a_certificate_it_speaks_tls_alone(site: Site) -> None:
         assert said.json() == {"alive": True}
 
 
+def test_a_renewed_certificate_counts_by_itself(site: Site) -> None:
+    made, renewed = (servers.make_certificate(folder(site, name)) for name in ("old", "new"))
+    site.configure(more=f'[api]\ntls_cert = "{made.certificate}"\ntls_key = "{made.key}"\n')
+    with site.running():
+        url = f"https://127.0.0.1:{site.api_port}/healthz"
+        assert requests.get(url, verify=str(made.ca), timeout=10).ok
+
+        renewed.key.replace(made.key)
+        renewed.certificate.replace(made.certificate)
+
+        wait_for(lambda: is_shown(url, renewed.ca))
+
+
+def folder(site: Site, name: str) -> Path:
+    found = site.folder / name
+    found.mkdir()
+    return found
+
+
+def is_shown(url: str, ca: Path) -> bool:
+    try:
+        return requests.get(url, verify=str(ca), timeout=10).ok
+    except requests.ConnectionError:  # the old one is shown, or nobody serves for a moment
+        return False
+
+
 @pytest.mark.parametrize(("present", "missing"), [("tls_cert", "tls_key"), ("tls_key", "tls_cert")])
 def test_half_a_certificate_is_refused(site: Site, present: str, missing: str) -> None:
     made = servers.make_certificate(site.folder)

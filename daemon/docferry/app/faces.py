@@ -123,6 +123,7 @@ class Faces:
 
     def _serve(self, config: Config) -> str | None:
         """Run the process until it ends; give why it did. None: it was to end."""
+        address = _address(config)
         here, there = Pipe()
         try:
             with there:
@@ -131,17 +132,19 @@ class Faces:
             here.close()
             return f"it cannot be started: {error.strerror}"
         try:
-            return self._tell(process, here, config)
+            return self._tell(process, here, address)
         finally:
             here.close()
             _end(process)
 
-    def _tell(self, process: subprocess.Popen[bytes], pipe: Connection, of: Config) -> str | None:
+    def _tell(
+        self, process: subprocess.Popen[bytes], pipe: Connection, address: object
+    ) -> str | None:
         """Tell the process how things are, again and again."""
         told: Config | None = None
         while not self._is_ending:
             config = self._config()
-            if _address(config) != _address(of):
+            if _address(config) != address:
                 return None
             is_alive, mirrors = self._told()
             try:
@@ -186,11 +189,21 @@ def _address(config: Config) -> tuple[object, ...]:
         config.api_host,
         config.api_port,
         config.api_socket,
-        config.api_tls_cert,
-        config.api_tls_key,
+        *(_state_of(file) for file in (config.api_tls_cert, config.api_tls_key)),
         config.api_origins,
         config.state_dir,
     )
+
+
+def _state_of(file: Path | None) -> tuple[object, ...]:
+    """Give what differs once a certificate was renewed."""
+    if file is None:
+        return ()
+    try:
+        seen = file.stat()
+    except OSError:
+        return (file,)
+    return (file, seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
 def _listen(config: Config) -> list[socket.socket]:
