@@ -6,6 +6,8 @@ import itertools
 import random
 import sqlite3
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -23,7 +25,6 @@ import servers
 from benchmarks.bed import Options, bed, make_files, say
 from benchmarks.table import Bound, Figure
 from docferry.ledger.schema import instant_text
-from processes import wait_for
 
 _A_SECOND = 50
 _CALLERS = 16
@@ -161,30 +162,14 @@ def _call(numbers: random.Random, ids: Sequence[str]) -> tuple[str, str]:
 
 @contextmanager
 def _listening(url: str, answers: _Answers) -> Iterator[None]:
-    """Have a hundred listen to what happens meanwhile."""
-    is_over = threading.Event()
-    open_streams: list[requests.Response] = []
-
-    def listen(answer: requests.Response) -> None:
+    """Have a hundred listen to what happens meanwhile, in a process of their own."""
+    words = [sys.executable, "-m", "benchmarks.listeners", url, str(_LISTENERS)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as them:
+        assert them.stdin is not None
+        assert them.stdout is not None
+        assert them.stdout.readline() == "listening\n"
         try:
-            for line in answer.iter_lines(chunk_size=1024):
-                answers.events += line.startswith(b"id:")
-                if is_over.is_set():
-                    return
-        except requests.RequestException:
-            return  # the stream was closed
+            yield
         finally:
-            answer.close()
-
-    threads = []
-    for _ in range(_LISTENERS):
-        answer = requests.get(f"{url}/events", stream=True, timeout=30)
-        answer.raise_for_status()
-        open_streams.append(answer)
-        threads.append(threading.Thread(target=listen, args=(answer,), daemon=True))
-        threads[-1].start()
-    try:
-        yield
-    finally:
-        wait_for(lambda: answers.events > 0)
-        is_over.set()
+            them.stdin.close()
+            answers.events = int(them.stdout.readline())

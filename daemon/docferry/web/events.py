@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from docferry.app.events import Event, told
 from docferry.web.asker import Asker, Viewer
+from docferry.web.event_lines import lines_of
 from docferry.web.feed import AT_ONCE, Listener, MissedError
-from docferry.web.problems import shown
 
 router = APIRouter(tags=["events"])
 
@@ -65,7 +62,7 @@ async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
         await run_in_threadpool(asker.desk.feed.look)
         # What has happened since, and what the feed tells besides, is told once.
         while rows := await run_in_threadpool(ledger.events.after, cursor, AT_ONCE):
-            yield _written(asker, await run_in_threadpool(told, ledger, rows))
+            yield (await run_in_threadpool(lines_of, ledger, rows)).after(cursor, _sees(asker))
             cursor = rows[-1].id
         if rows is None:
             yield _RESET
@@ -82,22 +79,12 @@ async def _go_on(asker: Asker, listener: Listener, cursor: int) -> AsyncIterator
             yield _RESET
             return
         if found:
-            yield _written(asker, [event for event in found if event.id > cursor])
+            yield found.after(cursor, _sees(asker))
         elif not await run_in_threadpool(asker.still_counts):
             return
         else:
             yield b": nothing happens\n\n"
 
 
-def _written(asker: Asker, found: Sequence[Event]) -> bytes:
-    return b"".join(_line(event) for event in found if asker.sees(event.mirror))
-
-
-def _line(event: Event) -> bytes:
-    facts = {"mirror": event.mirror, "ref": event.ref} | event.facts
-    data = shown(json.dumps(facts, default=_as_text, ensure_ascii=False))
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n".encode()
-
-
-def _as_text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _sees(asker: Asker) -> Callable[[str], bool] | None:
+    return None if asker.caller.mirrors is None else asker.sees

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from docferry.app.events import Event, told
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
+from docferry.web.event_lines import Lines, lines_of
 from docferry.web.problems import ProblemError
 
 log = get_logger(__name__)
@@ -40,15 +40,15 @@ class Listener:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Sequence[Event]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Lines] = asyncio.Queue()
         self._waiting = 0
         self._has_missed = False
 
-    def put(self, events: Sequence[Event]) -> None:
+    def put(self, found: Lines) -> None:
         """For the thread that looks."""
-        self._loop.call_soon_threadsafe(self._put, events)
+        self._loop.call_soon_threadsafe(self._put, found)
 
-    async def get(self, within_s: float) -> Sequence[Event]:
+    async def get(self, within_s: float) -> Lines:
         """
         Give what came next; nothing: none came.
 
@@ -60,16 +60,16 @@ class Listener:
         try:
             found = await asyncio.wait_for(self._queue.get(), within_s)
         except TimeoutError:
-            return ()
+            return Lines()
         self._waiting -= len(found)
         return found
 
-    def _put(self, events: Sequence[Event]) -> None:
-        if self._waiting + len(events) > _WAITING:
+    def _put(self, found: Lines) -> None:
+        if self._waiting + len(found) > _WAITING:
             self._has_missed = True
         if not self._has_missed:
-            self._waiting += len(events)
-            self._queue.put_nowait(events)
+            self._waiting += len(found)
+            self._queue.put_nowait(found)
 
 
 class Feed:
@@ -154,7 +154,7 @@ class Feed:
 
     def _give(self, listeners: Sequence[Listener]) -> None:
         while rows := self._ledger.events.after(self._cursor, AT_ONCE):
-            found = told(self._ledger, rows)
+            found = lines_of(self._ledger, rows)
             for listener in listeners:
                 listener.put(found)
             self._cursor = rows[-1].id

@@ -43,7 +43,7 @@ async def _stream(asker: Asker) -> AsyncIterator[bytes]:
             except MissedError:
                 yield _CHANGED
                 return
-            if any(asker.sees(event.mirror) for event in found):
+            if any(asker.sees(line.mirror) for line in found.lines):
                 yield _CHANGED
             elif not await run_in_threadpool(asker.still_counts):
                 return
