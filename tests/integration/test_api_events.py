@@ -105,6 +105,29 @@ def test_who_was_away_for_long_is_told_to_look_anew(api: Served, ledger: Ledger)
         assert next(events)["data"]["path"] == "a.txt"
 
 
+@pytest.mark.parametrize("strange", ["99999999", str(2**62)])
+def test_who_comes_with_an_id_of_another_ledger_looks_anew(
+    api: Served, ledger: Ledger, strange: str
+) -> None:
+    happen(ledger, "a.txt")
+    with listening(api, **{"Last-Event-ID": strange}) as events:
+        assert next(events)["event"] == "reset"
+        happen(ledger, "b.txt")
+        assert next(events)["data"]["path"] == "b.txt"
+
+
+def test_more_at_once_than_is_kept_is_told_and_those_who_come_hear_again(
+    api: Served, ledger: Ledger
+) -> None:
+    with listening(api) as events:
+        happen(ledger, *(f"{n}.txt" for n in range(25_000)))
+
+        assert next(events)["event"] == "reset"
+    with listening(api) as events:
+        happen(ledger, "a.txt")
+        assert next(events)["data"]["path"] == "a.txt"
+
+
 def test_a_key_of_one_mirror_hears_of_no_other(api: Served, ledger: Ledger) -> None:
     wanted = {"name": "p", "role": "viewer", "mirrors": ["docs"]}
     key = api.post("/keys", json=wanted).json()["secret"]

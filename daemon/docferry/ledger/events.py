@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import column, func, select, table
 
-from docferry.ledger.database import Database
+from docferry.ledger.database import Database, Transaction
 from docferry.ledger.schema import event
+
+#: SQLite remembers it, so that no id is given twice, also when all rows are gone.
+_SEQUENCE = table("sqlite_sequence", column("name"), column("seq"))
+_LAST = select(_SEQUENCE.c.seq).where(_SEQUENCE.c.name == "event")
 
 
 class EventKind(StrEnum):
@@ -40,18 +44,27 @@ class Events:
         self._database = database
 
     def last(self) -> int:
-        """Give the id of the last one; 0: there was none."""
+        """Give the id that was given last, whether or not its row is kept; 0: none was."""
         with self._database.reading() as tx:
-            return int(tx.value(select(func.max(event.c.id))) or 0)
+            return _last(tx)
 
     def after(self, cursor: int, limit: int) -> list[EventRow] | None:
-        """Give the first ones after *cursor*; None: some of those are not kept any more."""
+        """
+        Give the first ones after *cursor*.
+
+        None: some of those are not kept any more, or *cursor* is of another ledger than this.
+        """
         query = select(event.c.id, event.c.kind, event.c.mirror, event.c.ref)
         with self._database.reading() as tx:
-            first = tx.value(select(func.min(event.c.id)))
-            if first is not None and cursor < first - 1:
+            last = _last(tx)
+            first = tx.value(select(func.min(event.c.id))) or last + 1
+            if not first - 1 <= cursor <= last:
                 return None
             rows = tx.tuples(query.where(event.c.id > cursor).order_by(event.c.id).limit(limit))
         return [
             EventRow(number, EventKind(kind), mirror, ref) for number, kind, mirror, ref in rows
         ]
+
+
+def _last(tx: Transaction) -> int:
+    return int(tx.value(_LAST) or 0)

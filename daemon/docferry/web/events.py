@@ -66,7 +66,7 @@ async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
             cursor = rows[-1].id
         if rows is None:
             yield _RESET
-            cursor = 0
+            cursor = await run_in_threadpool(ledger.events.last)
         async for part in _go_on(asker, listener, cursor):
             yield part
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from docferry.errors import DocferryError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.web.event_lines import Lines, lines_of
@@ -40,13 +39,17 @@ class Listener:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Lines] = asyncio.Queue()
+        self._queue: asyncio.Queue[Lines | None] = asyncio.Queue()  # None: some are missed
         self._waiting = 0
         self._has_missed = False
 
     def put(self, found: Lines) -> None:
         """For the thread that looks."""
         self._loop.call_soon_threadsafe(self._put, found)
+
+    def miss(self) -> None:
+        """For the thread that looks: there was more than can be told."""
+        self._loop.call_soon_threadsafe(self._put, None)
 
     async def get(self, within_s: float) -> Lines:
         """
@@ -55,21 +58,24 @@ class Listener:
         Raises:
             MissedError: It was too slow.
         """
-        if self._has_missed:
-            raise MissedError
         try:
             found = await asyncio.wait_for(self._queue.get(), within_s)
         except TimeoutError:
             return Lines()
+        if found is None:
+            raise MissedError
         self._waiting -= len(found)
         return found
 
-    def _put(self, found: Lines) -> None:
-        if self._waiting + len(found) > _WAITING:
+    def _put(self, found: Lines | None) -> None:
+        if self._has_missed:
+            return
+        if found is None or self._waiting + len(found) > _WAITING:
             self._has_missed = True
-        if not self._has_missed:
-            self._waiting += len(found)
-            self._queue.put_nowait(found)
+            self._queue.put_nowait(None)
+            return
+        self._waiting += len(found)
+        self._queue.put_nowait(found)
 
 
 class Feed:
@@ -141,6 +147,7 @@ class Feed:
             self._thread.join()
 
     def _run(self) -> None:
+        failure = ""
         while not self._is_ending.wait(LOOK_EVERY_S):
             with self._lock:
                 listeners = list(self._listeners)
@@ -149,8 +156,11 @@ class Feed:
                     return
             try:
                 self._give(listeners)
-            except DocferryError as error:
-                log.warning("events.failed", reason=str(error))
+                failure = ""
+            except Exception as error:  # one round: whoever listens would else wait for ever
+                if str(error) != failure:
+                    log.exception("events.failed")
+                failure = str(error)
 
     def _give(self, listeners: Sequence[Listener]) -> None:
         while rows := self._ledger.events.after(self._cursor, AT_ONCE):
@@ -158,3 +168,7 @@ class Feed:
             for listener in listeners:
                 listener.put(found)
             self._cursor = rows[-1].id
+        if rows is None:  # more at once than are kept
+            for listener in listeners:
+                listener.miss()
+            self._cursor = self._ledger.events.last()
