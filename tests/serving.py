@@ -78,7 +78,7 @@ def served(config: Config, ledger: Ledger) -> Iterator[Served]:
         # It listens already: who asks before it serves waits in line.
         yield Served(desk, app, f"http://127.0.0.1:{tcp.getsockname()[1]}", path)
     finally:
-        desk.is_ending.set()
+        desk.end()
         for server, _ in servers:
             server.should_exit = True
         thread.join()

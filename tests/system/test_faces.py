@@ -80,6 +80,20 @@ def test_none_outlives_a_daemon_that_was_told_to_end(daemon: Daemon) -> None:
     assert is_gone(face)
 
 
+def test_who_listens_holds_up_no_end(site: Site, daemon: Daemon) -> None:
+    url = f"http://127.0.0.1:{site.api_port}/api/v1/events"
+    with requests.get(url, stream=True, timeout=30) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        next(lines)
+
+        assert daemon.stop() == 0
+
+        assert b"event: reset" not in list(
+            lines
+        )  # what follows is told later
+    assert not daemon.events("faces.failed")
+
+
 def test_a_port_that_is_taken_is_told_before_anything_travels(site: Site) -> None:
     site.docs.write("a.txt", b"a")
     with socket.create_server(("127.0.0.1", site.api_port)):

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -37,6 +37,7 @@ BEAT_EVERY_S = 1.0
 SILENT_S = 30.0
 #: How long requests that are under way may take when it is to end.
 ENDS_WITHIN_S = 2.0
+_ITS_OWN_END_S = 0.5  #: beyond that, for what else it ends
 #: Where an address cannot be had after a reload.
 _LISTEN_AGAIN_S = 10.0
 #: Between two starts; one that has run for the last of these begins anew.
@@ -95,26 +96,36 @@ class Faces:
         """End the process; what is asked for at the moment gets `ENDS_WITHIN_S`."""
         self._is_ending = True
         self._woken.set()
-        self._thread.join(ENDS_WITHIN_S * 2)
+        self._thread.join(ENDS_WITHIN_S + 2 * _ITS_OWN_END_S)
 
     def _run(self) -> None:
         failures = 0
         while not self._is_ending:
-            config = self._config()
-            if not self._listening:
-                self._wait(_LISTEN_AGAIN_S if _is_wanted(config) else None)
-                self._listen_anew()
-                continue
             began_s = time.monotonic()
-            reason = self._serve(config)
-            if reason is None:  # it was to end: for good, or to begin on other addresses
-                _close(self._listening)
-                self._listening = []
-                self._woken.set()
+            try:
+                reason = self._round()
+            except Exception:  # one round: without it there would be no API until the next start
+                log.exception("faces.failed")
+                reason = "a bug: see the traceback"
+            if reason is None:
                 continue
             failures = 0 if time.monotonic() - began_s > _PAUSES_S[-1] else failures
             self._tell_failure(reason, _PAUSES_S[min(failures, len(_PAUSES_S) - 1)])
             failures += 1
+
+    def _round(self) -> str | None:
+        """Listen, or serve until the process ends; give why it did. None: it was to end."""
+        config = self._config()
+        if not self._listening:
+            self._wait(_LISTEN_AGAIN_S if _is_wanted(config) else None)
+            self._listen_anew()
+            return None
+        reason = self._serve(config)
+        if reason is None:  # for good, or to begin on other addresses
+            _close(self._listening)
+            self._listening = []
+            self._woken.set()
+        return reason
 
     def _tell_failure(self, reason: str, pause_s: float) -> None:
         FACES_RESTARTS.inc()
@@ -153,7 +164,7 @@ class Faces:
                     return f"it has not answered for {SILENT_S:.0f} s"
                 pipe.recv()
             except (EOFError, OSError):
-                return f"it ended with code {process.wait(ENDS_WITHIN_S)}"
+                return f"it ended with code {_end(process)}"
             told = config
             self._wait(BEAT_EVERY_S)
         return None
@@ -224,20 +235,22 @@ def _listen(config: Config) -> list[socket.socket]:
 
 
 def _tcp(host: str, port: int) -> socket.socket:
-    family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(512)
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with ExitStack() as on_failure:
+            listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            on_failure.callback(listening.close)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(where)
+            listening.listen(512)
+            on_failure.pop_all()
+            return listening
     except OSError as error:
-        listening.close()
         kind = TakenError if error.errno in MAY_COME_FREE else UserError
         raise kind(
             f"cannot listen on {host} port {port}: {error.strerror}; choose another `host` or "
             "`port` in [api], or port 0 for none"
         ) from error
-    return listening
 
 
 def _unix(path: Path) -> socket.socket:
@@ -283,10 +296,10 @@ def _started(listening: list[socket.socket], pipe: Connection) -> subprocess.Pop
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Its pipe is closed: it ends; or it is made to."""
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Its pipe is closed: it ends, or is made to. Give its code."""
     try:
-        process.wait(ENDS_WITHIN_S)
+        return process.wait(ENDS_WITHIN_S + _ITS_OWN_END_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()

@@ -72,6 +72,11 @@ class Desk:
             self.authenticator = Authenticator(self.ledger, config.api_pepper)
         self._config = config
 
+    def end(self) -> None:
+        """Let what lasts end now."""
+        self.is_ending.set()
+        self.feed.end()
+
     def wake_daemon(self) -> None:
         """Let the daemon look at once for what was asked."""
         wake(self._config.state_dir)

@@ -76,7 +76,8 @@ async def _go_on(asker: Asker, listener: Listener, cursor: int) -> AsyncIterator
         try:
             found = await listener.get(asker.desk.feed.beat_s)
         except MissedError:
-            yield _RESET
+            if not asker.desk.is_ending.is_set():  # else all of it can be told after the restart
+                yield _RESET
             return
         if found:
             yield found.after(cursor, _sees(asker))

@@ -141,6 +141,12 @@ class Feed:
             self._thread = threading.Thread(target=self._run, name="events", daemon=True)
             self._thread.start()
 
+    def end(self) -> None:
+        """Let nobody listen any more: it is ending."""
+        with self._lock:
+            for listener in self._listeners:
+                listener.miss()
+
     def join(self) -> None:
         """Wait until nobody looks any more: it is ending."""
         if self._thread is not None:

@@ -11,6 +11,8 @@ from docferry.web.desk import Desk
 
 router = APIRouter(tags=["health"])
 
+# Not in the threads of the others: those may all be waiting for a store.
+
 
 class Health(BaseModel):
     """Whether the loops of all mirrors go round."""
@@ -29,7 +31,7 @@ class Readiness(BaseModel):
     summary="Is the daemon alive?",
     responses={503: {"model": Health, "description": "A loop is stuck: restart it"}},
 )
-def healthz(request: Request, response: Response) -> Health:
+async def healthz(request: Request, response: Response) -> Health:
     told = _desk(request).told
     is_alive = told is not None and told.is_alive
     response.status_code = HTTPStatus.OK if is_alive else HTTPStatus.SERVICE_UNAVAILABLE
@@ -41,7 +43,7 @@ def healthz(request: Request, response: Response) -> Health:
     summary="Is every mirror ready?",
     responses={503: {"model": Readiness, "description": "Not yet, or a canary is late"}},
 )
-def readyz(request: Request, response: Response) -> Readiness:
+async def readyz(request: Request, response: Response) -> Readiness:
     told = _desk(request).told
     is_ready = told is not None and all(one.is_ready for one in told.mirrors.values())
     response.status_code = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE

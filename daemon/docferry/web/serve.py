@@ -58,7 +58,7 @@ def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> 
     ]
 
     def end() -> None:
-        desk.is_ending.set()
+        desk.end()
         for server, _ in servers:
             server.should_exit = True
 
