@@ -22,7 +22,7 @@ import requests
 from ulid import ULID
 
 import servers
-from benchmarks.bed import Options, bed, make_files, say
+from benchmarks.bed import Bed, Options, bed, make_files, say
 from benchmarks.table import Bound, Figure
 from docferry.ledger.schema import instant_text
 
@@ -60,14 +60,20 @@ def api(options: Options) -> list[Figure]:
         here.environ["DOCFERRY_API__PORT"] = str(port)
         with here.daemon(here.docferry_run("docs", local, "docs")) as daemon:
             daemon.wait_for('"event": "faces.started"')
+            key = _key_of(here)
             url = f"http://127.0.0.1:{port}/api/v1"
             idle = _Answers()
-            _ask(url, ids, options.size(20, 5), idle)
+            _ask(url, key, ids, options.size(20, 5), idle)
             make_files(here.folder / "local" / "new", files, 64)
             busy = _Answers()
-            with _listening(url, busy):
-                _ask(url, ids, lasting_s, busy)
+            with _listening(url, key, busy):
+                _ask(url, key, ids, lasting_s, busy)
     return [*_told("nothing else to do", idle), *_told("during a first sync", busy)]
+
+
+def _key_of(here: Bed) -> str:
+    words = [*here.docferry_command("docs"), "keys", "create", "bench", "--role", "admin"]
+    return subprocess.check_output(words, env=here.environ, text=True).strip()
 
 
 def _told(when: str, answers: _Answers) -> Iterator[Figure]:
@@ -116,7 +122,7 @@ def _row(columns: Sequence[str], number: int, numbers: random.Random) -> list[ob
     return [values.get(column) for column in columns]
 
 
-def _ask(url: str, ids: Sequence[str], lasting_s: float, answers: _Answers) -> None:
+def _ask(url: str, key: str, ids: Sequence[str], lasting_s: float, answers: _Answers) -> None:
     """Ask at an even pace, whether or not the answers keep up."""
     numbers, local = random.Random(2), threading.local()
     lock = threading.Lock()
@@ -124,6 +130,7 @@ def _ask(url: str, ids: Sequence[str], lasting_s: float, answers: _Answers) -> N
     def ask(route: str, path: str, due_s: float) -> None:
         if not hasattr(local, "session"):
             local.session = requests.Session()
+            local.session.headers["Authorization"] = f"Bearer {key}"
         answer = local.session.get(f"{url}{path}", timeout=30)
         with lock:
             # From when it was due: a caller that has to wait for another one waits as well.
@@ -161,9 +168,9 @@ def _call(numbers: random.Random, ids: Sequence[str]) -> tuple[str, str]:
 
 
 @contextmanager
-def _listening(url: str, answers: _Answers) -> Iterator[None]:
+def _listening(url: str, key: str, answers: _Answers) -> Iterator[None]:
     """Have a hundred listen to what happens meanwhile, in a process of their own."""
-    words = [sys.executable, "-m", "benchmarks.listeners", url, str(_LISTENERS)]
+    words = [sys.executable, "-m", "benchmarks.listeners", url, key, str(_LISTENERS)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as them:
         assert them.stdin is not None
         assert them.stdout is not None

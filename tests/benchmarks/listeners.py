@@ -8,24 +8,27 @@ from urllib.parse import urlsplit
 
 
 async def _listen(
-    host: str, port: int, path: str, opened: asyncio.Barrier, came: list[int]
+    host: str, port: int, head: bytes, opened: asyncio.Barrier, came: list[int]
 ) -> None:
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    writer.write(head)
     await reader.readuntil(b"retry:")
     await opened.wait()
     while part := await reader.read(65536):
         came[0] += part.count(b"\nevent: ")
 
 
-async def _main(url: str, count: int) -> None:
+async def _main(url: str, key: str, count: int) -> None:
     where = urlsplit(url)
     assert where.hostname is not None
     assert where.port is not None
     came, opened = [0], asyncio.Barrier(count + 1)
-    path = f"{where.path}/events"
+    head = (
+        f"GET {where.path}/events HTTP/1.1\r\nHost: {where.netloc}\r\n"
+        f"Authorization: Bearer {key}\r\n\r\n"
+    ).encode()
     tasks = [
-        asyncio.create_task(_listen(where.hostname, where.port, path, opened, came))
+        asyncio.create_task(_listen(where.hostname, where.port, head, opened, came))
         for _ in range(count)
     ]
     await opened.wait()
@@ -37,4 +40,4 @@ async def _main(url: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(_main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

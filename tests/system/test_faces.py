@@ -88,9 +88,7 @@ def test_who_listens_holds_up_no_end(site: Site, daemon: Daemon) -> None:
 
         assert daemon.stop() == 0
 
-        assert b"event: reset" not in list(
-            lines
-        )  # what follows is told later
+        assert b"event: reset" not in list(lines)  # what follows is told later
     assert not daemon.events("faces.failed")
 
 

@@ -28,6 +28,7 @@ from docferry.ledger import Ledger
 from docferry.web import peers
 from docferry.web.desk import Desk
 from docferry.web.problems import ProblemError
+from docferry.web.protocol import CONNECTION
 
 #: By these names a browser on this machine asks this machine, whatever else leads here: a
 #: stranger's name that was made to point here (DNS rebinding) is none of them.
@@ -201,7 +202,11 @@ def _of_this_machine(request: Request) -> peers.User | None:
     if client is None or server is None:
         return None
     _refuse_strange_pages(request)
-    return peers.of_loopback((client.host, client.port), (server[0], server[1]))
+    known: dict[str, peers.User | None] = request.scope["state"][CONNECTION]
+    if "user" not in known:
+        ends = (client.host, client.port), (server[0], server[1])
+        known["user"] = peers.of_loopback(*ends)
+    return known["user"]
 
 
 def _refuse_strange_pages(request: Request) -> None:

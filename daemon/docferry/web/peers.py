@@ -8,6 +8,7 @@ import os
 import pwd
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from pathlib import Path
 UNIX = "unix:"
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid
-_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
 _ESTABLISHED = "01"
 
 
@@ -62,18 +62,18 @@ def of_loopback(client: tuple[str, int], server: tuple[str, int]) -> User | None
     Give who has connected by TCP from this machine; None: it is not from here, or is gone.
 
     The kernel lists each socket with its user (proc(5), /proc/net/tcp). A proxy on this
-    machine is who it runs as, not who asks it.
+    machine is who it runs as, not who asks it. Once for each connection: a busy machine has
+    thousands of them in its list.
     """
     if not is_loopback(client[0]):
         return None
-    ends = _end(client), _end(server)
-    for table in _TABLES:
+    for table, written in _TABLES:
+        # Seen from the client's side: its own end comes first.
+        wanted = f" {written(client)} {written(server)} {_ESTABLISHED} "
         with suppress(OSError):
-            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
-                _, ours, theirs, state, *_, uid = line.split()[:8]
-                # Seen from the client's side: its own end comes first.
-                if state == _ESTABLISHED and (_read(ours), _read(theirs)) == ends:
-                    return User(int(uid))
+            _, found, rest = Path(table).read_text(encoding="ascii").partition(wanted)
+            if found:
+                return User(int(rest.split(maxsplit=4)[3]))
     return None
 
 
@@ -87,14 +87,29 @@ def is_loopback(address: str) -> bool:
     return bool((mapped or found).is_loopback)
 
 
-def _end(address: tuple[str, int]) -> tuple[str, int]:
-    found = ipaddress.ip_address(address[0])
-    return str(getattr(found, "ipv4_mapped", None) or found), address[1]
+def _as_ipv4(end: tuple[str, int]) -> str:
+    return _written(_plain(end[0]).packed, end[1])
 
 
-def _read(end: str) -> tuple[str, int]:
-    """Read `0100007F:20E4`: each word of the address in the byte order of the machine."""
-    address, port = end.split(":")
-    words = struct.unpack(f">{len(address) // 8}I", bytes.fromhex(address))
-    packed = struct.pack(f"={len(words)}I", *words)
-    return _end((str(ipaddress.ip_address(packed)), int(port, 16)))
+def _as_ipv6(end: tuple[str, int]) -> str:
+    address = _plain(end[0])
+    is_mapped = address.version == 4  # as it stands there of a socket for both
+    packed = ipaddress.ip_address(f"::ffff:{address}").packed if is_mapped else address.packed
+    return _written(packed, end[1])
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    found = ipaddress.ip_address(address)
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _written(packed: bytes, port: int) -> str:
+    """Write `0100007F:20E4`: each word of the address in the byte order of the machine."""
+    words = struct.unpack(f"={len(packed) // 4}I", packed)
+    return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
+
+
+_TABLES: tuple[tuple[str, Callable[[tuple[str, int]], str]], ...] = (
+    ("/proc/self/net/tcp", _as_ipv4),
+    ("/proc/self/net/tcp6", _as_ipv6),
+)

@@ -14,6 +14,10 @@ from docferry.web import peers
 HEADERS_WITHIN_S = 15.0
 
 
+#: In the state of a request: what is remembered as long as its connection lasts.
+CONNECTION = "connection"
+
+
 class Http(H11Protocol):
     """
     Names who has connected to a unix socket as the client, and ends who sends no request.
@@ -26,6 +30,8 @@ class Http(H11Protocol):
         self._headers_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # Each request has it in its state: what is found out about who connected is so for all.
+        self.app_state = self.app_state | {CONNECTION: {}}
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family == socket.AF_UNIX:
