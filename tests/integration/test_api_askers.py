@@ -83,12 +83,18 @@ def test_what_is_no_key_is_refused(api: Served) -> None:
     assert said.headers["Content-Type"] == "application/problem+json"
 
 
-def test_who_guesses_keys_waits_even_with_a_right_one(api: Served) -> None:
+def test_who_guesses_keys_waits_and_locks_nobody_else_out(api: Served) -> None:
+    right = api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"]
     codes = [api.get("/whoami", key=f"dfk_{number}").status_code for number in range(11)]
 
     assert codes == [401] * 10 + [429]
     assert int(api.get("/whoami", key="dfk_x").headers["Retry-After"]) > 0
-    assert api.get("/whoami").status_code == 200  # who gives none guesses none
+    assert api.get("/whoami", key=right).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["Origin", "Host"])
+def test_what_is_no_address_is_refused(api: Served, name: str) -> None:
+    assert api.get("/whoami", headers={name: "http://["}).status_code in (400, 403)
 
 
 def test_who_asks_too_often_waits(desk: Desk) -> None:

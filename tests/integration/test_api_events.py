@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,6 +62,12 @@ def _events_in(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         elif not line and found:
             yield found
             found = {}
+
+
+def created(api: Served, name: str, by: str | None = None) -> str:
+    """Give the secret of an admin's key."""
+    wanted = {"name": name, "role": "admin"}
+    return str(api.post("/keys", key=by, json=wanted).json()["secret"])
 
 
 def happen(ledger: Ledger, *paths: str, mirror: str = "docs") -> None:
@@ -140,11 +147,34 @@ def test_a_key_of_one_mirror_hears_of_no_other(api: Served, ledger: Ledger) -> N
 
 def test_a_key_that_was_revoked_hears_nothing_more(api: Served, ledger: Ledger) -> None:
     api.desk.feed = Feed(ledger, api.desk.is_ending, beat_s=0.05)
-    key = api.post("/keys", json={"name": "p", "role": "admin"}).json()["secret"]
+    key = created(api, "p")
     with listening(api, Authorization=f"Bearer {key}") as events:
         api.post("/keys/p/revoke", key=key)
 
         assert list(events) == []  # it ends
+
+
+def test_nor_while_much_happens(api: Served, ledger: Ledger) -> None:
+    api.desk.feed = Feed(ledger, api.desk.is_ending, beat_s=0.1)
+    key, is_over = created(api, "p"), threading.Event()
+
+    def go_on() -> None:
+        number = 0
+        while not is_over.wait(0.02):
+            happen(ledger, f"{number}.txt")
+            number += 1
+
+    busy = threading.Thread(target=go_on)
+    busy.start()
+    try:
+        with listening(api, Authorization=f"Bearer {key}") as events:
+            next(events)
+            api.post("/keys/p/revoke", key=key)
+
+            assert len(list(events)) < 1000  # it ends
+    finally:
+        is_over.set()
+        busy.join()
 
 
 def test_nobody_listens_beyond_the_limit(api: Served, ledger: Ledger) -> None:
@@ -154,3 +184,15 @@ def test_nobody_listens_beyond_the_limit(api: Served, ledger: Ledger) -> None:
 
     assert said.status_code == 503
     assert said.json()["code"] == "too-many-listeners"
+
+
+def test_one_key_leaves_room_for_others(api: Served, ledger: Ledger) -> None:
+    api.desk.feed = Feed(ledger, api.desk.is_ending, most=2)
+    boss = created(api, "boss")
+    other = created(api, "other", by=boss)
+    with listening(api, Authorization=f"Bearer {boss}"):
+        again = api.get("/events", key=boss)
+        with listening(api, Authorization=f"Bearer {other}"):
+            pass
+
+    assert again.status_code == 503

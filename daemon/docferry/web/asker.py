@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
@@ -163,9 +162,10 @@ def _caller(desk: Desk, request: Request, presented: str | None) -> Caller:
     address = request.client.host if request.client else ""
     if presented is None:
         return without_key(desk, request)
-    desk.limits.require_patience(address)
     verdict = desk.authenticator.authenticate(presented, address, desk.now())
     if not isinstance(verdict, Accepted):
+        # Wrong ones alone have to wait: who shares an address with a stranger is not locked out.
+        desk.limits.require_patience(address)
         desk.limits.count_failure(address)
         raise _unknown("this API key does not count: unknown, revoked, expired or mistyped")
     found = verdict.identity
@@ -211,10 +211,10 @@ def _of_this_machine(request: Request) -> peers.User | None:
 
 def _refuse_strange_pages(request: Request) -> None:
     """Refuse what a page of somebody else has a browser of this machine ask."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    host = request.headers.get("host", "")
     origin = request.headers.get("origin")
-    is_ours = host in _OUR_NAMES and (
-        origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    is_ours = peers.is_named(host, _OUR_NAMES) and (
+        origin is None or peers.netloc_of(origin) == host
     )
     if not is_ours or request.headers.get("sec-fetch-site", "none") not in _SAME:
         raise _forbidden("without an API key, only http://localhost and 127.0.0.1 are answered")

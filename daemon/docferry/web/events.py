@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
@@ -45,7 +46,7 @@ async def events(
         int | None, Header(ge=0, lt=2**63, description="Go on after this one.")
     ] = None,
 ) -> StreamingResponse:
-    asker.desk.feed.require_room()
+    asker.desk.feed.require_room(who=asker.caller.actor)
     if last_event_id is None:  # before the answer begins: whoever has it hears of what follows
         last_event_id = await run_in_threadpool(asker.desk.ledger.events.last)
     return StreamingResponse(
@@ -58,7 +59,7 @@ async def events(
 async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
     yield f"retry: {_AGAIN_MS}\n\n".encode()
     ledger = asker.desk.ledger
-    with asker.desk.feed.listening() as listener:
+    with asker.desk.feed.listening(asker.caller.actor) as listener:
         await run_in_threadpool(asker.desk.feed.look)
         # What has happened since, and what the feed tells besides, is told once.
         while rows := await run_in_threadpool(ledger.events.after, cursor, AT_ONCE):
@@ -72,19 +73,20 @@ async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
 
 
 async def _go_on(asker: Asker, listener: Listener, cursor: int) -> AsyncIterator[bytes]:
+    clock, beat_s = asyncio.get_running_loop().time, asker.desk.feed.beat_s
+    ask_at_s = clock()
     while not asker.desk.is_ending.is_set():
+        if clock() >= ask_at_s:  # also while much happens
+            if not await run_in_threadpool(asker.still_counts):
+                return
+            ask_at_s = clock() + beat_s
         try:
-            found = await listener.get(asker.desk.feed.beat_s)
+            found = await listener.get(beat_s)
         except MissedError:
             if not asker.desk.is_ending.is_set():  # else all of it can be told after the restart
                 yield _RESET
             return
-        if found:
-            yield found.after(cursor, _sees(asker))
-        elif not await run_in_threadpool(asker.still_counts):
-            return
-        else:
-            yield b": nothing happens\n\n"
+        yield found.after(cursor, _sees(asker)) if found else b": nothing happens\n\n"
 
 
 def _sees(asker: Asker) -> Callable[[str], bool] | None:

@@ -97,39 +97,43 @@ class Feed:
         beat_s: float = BEAT_EVERY_S,
     ) -> None:
         self._most = most
+        self._most_of_one = max(1, most // 2)
         self.beat_s = beat_s
         self._ledger = ledger
         self._is_ending = is_ending
         self._lock = threading.Lock()
-        self._listeners: set[Listener] = set()
+        self._listeners: dict[Listener, str] = {}  # with who they are
         self._cursor = 0
         self._is_looking = False
         self._thread: threading.Thread | None = None
 
-    def require_room(self) -> None:
+    def require_room(self, who: str) -> None:
         """
         Raises:
-            ProblemError: Too many listen already.
+            ProblemError: Too many listen already, or *who* does too often.
         """
-        if len(self._listeners) >= self._most:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "too-many-listeners",
-                f"{self._most} listen already",
-                headers={"Retry-After": "60"},
-            )
+        with self._lock:
+            names = list(self._listeners.values())
+        for count, most in ((len(names), self._most), (names.count(who), self._most_of_one)):
+            if count >= most:
+                raise ProblemError(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "too-many-listeners",
+                    f"{most} listen already",
+                    headers={"Retry-After": "60"},
+                )
 
     @contextmanager
-    def listening(self) -> Iterator[Listener]:
-        """Listen until the block ends."""
+    def listening(self, who: str) -> Iterator[Listener]:
+        """Listen, as *who*, until the block ends."""
         listener = Listener()
         with self._lock:
-            self._listeners.add(listener)
+            self._listeners[listener] = who
         try:
             yield listener
         finally:
             with self._lock:
-                self._listeners.discard(listener)
+                del self._listeners[listener]
 
     def look(self) -> None:
         """Begin to look, if nobody does; from now on nothing is missed. May wait for the ledger."""

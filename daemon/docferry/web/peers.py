@@ -8,10 +8,11 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 #: How a connection by a unix socket is called where one by TCP has its address.
 UNIX = "unix:"
@@ -75,6 +76,22 @@ def of_loopback(client: tuple[str, int], server: tuple[str, int]) -> User | None
             if found:
                 return User(int(rest.split(maxsplit=4)[3]))
     return None
+
+
+def is_named(host: str, names: Collection[str]) -> bool:
+    """Tell whether a Host header, with a port or without, is one of *names*."""
+    try:
+        return urlsplit(f"//{host}").hostname in names
+    except ValueError:
+        return False
+
+
+def netloc_of(url: str) -> str | None:
+    """Give host and port of what a browser says to come from; None: it is no address."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
 
 
 def is_loopback(address: str) -> bool:

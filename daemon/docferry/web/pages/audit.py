@@ -16,7 +16,7 @@ _PAGE = 100
 
 
 @router.get("/audit")
-def audit(visitor: Admin, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+def audit(visitor: Admin, before: Annotated[int | None, Query(ge=1, le=2**53)] = None) -> Response:
     visitor.asker.require_all_mirrors()
     rows = visitor.asker.ledger.audit.newest(_PAGE + 1, before=before)
     following = f"/audit?before={rows[_PAGE - 1].seq}" if len(rows) > _PAGE else None

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from docferry.app import decisions
 from docferry.app.decisions import Keep
 from docferry.web.pages.visit import SendingOperator, Viewer
+from docferry.web.values import Number
 
 router = APIRouter()
 
@@ -31,7 +32,7 @@ def conflicts(visitor: Viewer, *, is_all: Annotated[bool, Query(alias="all")] = 
 
 @router.post("/conflicts/{conflict}/settle")
 def settle(
-    visitor: SendingOperator, conflict: int, keep: Annotated[Keep, Form()] = Keep.BOTH
+    visitor: SendingOperator, conflict: Number, keep: Annotated[Keep, Form()] = Keep.BOTH
 ) -> Response:
     asker = visitor.asker
     decisions.settle(

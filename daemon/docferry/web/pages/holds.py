@@ -11,6 +11,7 @@ from starlette.responses import Response
 from docferry.app import decisions
 from docferry.model import HoldState
 from docferry.web.pages.visit import SendingOperator, Viewer
+from docferry.web.values import Number
 
 router = APIRouter()
 
@@ -25,7 +26,7 @@ def holds(visitor: Viewer, *, is_all: Annotated[bool, Query(alias="all")] = Fals
 
 @router.get("/holds/{hold}")
 def hold(
-    visitor: Viewer, hold: int, after: Annotated[str, Query(max_length=4096)] = ""
+    visitor: Viewer, hold: Number, after: Annotated[str, Query(max_length=4096)] = ""
 ) -> Response:
     asker = visitor.asker
     found = decisions.hold_named(asker.ledger, asker.caller.mirrors, hold)
@@ -44,19 +45,21 @@ def hold(
 
 @router.post("/holds/{hold}/approve")
 def approve(
-    visitor: SendingOperator, hold: int, *, is_sure: Annotated[bool, Form(alias="sure")] = False
+    visitor: SendingOperator, hold: Number, *, is_sure: Annotated[bool, Form(alias="sure")] = False
 ) -> Response:
     return _decided(visitor, hold, HoldState.APPROVED, is_sure=is_sure)
 
 
 @router.post("/holds/{hold}/discard")
 def discard(
-    visitor: SendingOperator, hold: int, *, is_sure: Annotated[bool, Form(alias="sure")] = False
+    visitor: SendingOperator, hold: Number, *, is_sure: Annotated[bool, Form(alias="sure")] = False
 ) -> Response:
     return _decided(visitor, hold, HoldState.DISCARDED, is_sure=is_sure)
 
 
-def _decided(visitor: SendingOperator, hold: int, state: HoldState, *, is_sure: bool) -> Response:
+def _decided(
+    visitor: SendingOperator, hold: Number, state: HoldState, *, is_sure: bool
+) -> Response:
     asker = visitor.asker
     if not is_sure:
         found = decisions.hold_named(asker.ledger, asker.caller.mirrors, hold)

@@ -22,7 +22,7 @@ _CHANGED = b"event: changed\ndata: \n\n"
 
 @router.get("/live")
 async def live(visitor: Viewer) -> StreamingResponse:
-    visitor.desk.feed.require_room()
+    visitor.desk.feed.require_room(who=visitor.asker.caller.actor)
     return StreamingResponse(
         _stream(visitor.asker),
         media_type="text/event-stream",
@@ -34,7 +34,7 @@ async def _stream(asker: Asker) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     feed, ends_s = asker.desk.feed, clock() + _LASTS_S
     yield b"retry: 2000\n\n"
-    with feed.listening() as listener:
+    with feed.listening(asker.caller.actor) as listener:
         await run_in_threadpool(feed.look)
         yield _CHANGED  # whatever came since the page was made
         while not asker.desk.is_ending.is_set() and clock() < ends_s:

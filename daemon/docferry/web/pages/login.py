@@ -40,9 +40,9 @@ def log_in(
     refuse_strange_forms(request)
     desk = desk_of(request)
     address = request.client.host if request.client else ""
-    desk.limits.require_patience(address)
     verdict = desk.authenticator.authenticate(key.strip(), address, desk.now())
     if not isinstance(verdict, Accepted):
+        desk.limits.require_patience(address)
         desk.limits.count_failure(address)
         fault = "This API key does not count: it is unknown, revoked, expired or mistyped."
         return _page(request, _local(then), fault, HTTPStatus.UNAUTHORIZED)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -21,6 +21,7 @@ from docferry.web.asker import Asker, Caller, without_key
 from docferry.web.desk import Desk
 from docferry.web.pages import render
 from docferry.web.pages.menu import Menu, menu_of
+from docferry.web.peers import netloc_of
 from docferry.web.problems import ProblemError
 from docferry.web.sessions import Notice, Session, Sessions
 
@@ -148,7 +149,7 @@ def refuse_strange_forms(request: Request) -> None:
     if site is not None:  # a proxy may give us another name; this the browser alone knows
         is_ours = site in ("same-origin", "none")
     else:
-        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        is_ours = origin is None or netloc_of(origin) == request.headers.get("host", "")
     if not is_ours:
         raise _forbidden("this was sent by a page of another place")
 
