@@ -96,14 +96,14 @@ class Versions:
 
     def of(self, mirror: str, path: Path) -> list[VersionRow]:
         """Give the versions of *path*, the newest first."""
-        return self._read(ROW.where(*_at(mirror, path)).order_by(*_NEWEST_FIRST))
+        return _newest_first(self._read(ROW.where(*_at(mirror, path))))
 
     def of_each(self, mirror: str, paths: Sequence[Path]) -> dict[Path, list[VersionRow]]:
         """Give the versions of each of *paths* that has any, the newest first."""
         found: dict[Path, list[VersionRow]] = {}
         for chunk in chunks(paths):
             query = ROW.where(version.c.mirror == mirror, version.c.path.in_(chunk))
-            for row in self._read(query.order_by(*_NEWEST_FIRST)):
+            for row in _newest_first(self._read(query)):
                 found.setdefault(row.path, []).append(row)
         return found
 
@@ -461,6 +461,16 @@ def _line(kind: str, at: datetime, version_id: Ulid, mirror: str, path: Path) ->
         "took_s": 0.0,
         "note": None,
     }
+
+
+def _newest_first(rows: Sequence[VersionRow]) -> list[VersionRow]:
+    """
+    Sort those of a path, or of some.
+
+    Not in the query: to have them sorted SQLite goes through all versions of the mirror by their
+    times, 25 ms for 50,000 of them, where the index of paths finds the few at once.
+    """
+    return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)
 
 
 def _at(mirror: str, path: Path) -> tuple[ColumnElement[bool], ...]:
