@@ -14,6 +14,7 @@ import pytest
 from docferry.app.upload import (
     LOOK_EVERY_BYTES,
     ChangedError,
+    Receiving,
     Uploaded,
     UploadWanted,
     receiving,
@@ -23,6 +24,8 @@ from docferry.config import Config
 from docferry.core.disk import Disk
 from docferry.errors import ConflictError, FullError, UserError
 from docferry.model import Mode
+from docferry.storage.atomic import Place, Renames
+from docferry.storage.local import LocalStorage
 from file_faces import config_of
 from ledger_rows import NOW
 from looped_mirror import Mirror
@@ -124,6 +127,37 @@ def test_of_many_that_replace_one_version_one_does(config: Config, mirror: Mirro
 
     assert ends == {"new": 1, "refused": 3}
     assert (mirror.root / ".docferry/versions" / version.id).read_bytes() == b"first"
+
+
+class _FolderGoes(Renames):
+    """As the daemon does that removes an empty folder: once, right before a file comes into it."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self.went = 0
+
+    def to_free_name(self, source: Place, target: Place) -> None:
+        if not self.went:
+            self.went += 1
+            self._folder.rmdir()
+        super().to_free_name(source, target)
+
+
+def test_a_folder_that_goes_as_empty_meanwhile_is_made_again(
+    config: Config, mirror: Mirror
+) -> None:
+    renames = _FolderGoes(mirror.root / "a")
+    local = LocalStorage(mirror.root, needs_marker=True, renames=renames)
+    wanted = UploadWanted("docs", "a/b")
+
+    with local.intake() as intake:
+        document = Receiving(config, mirror.ledger, wanted, local, intake, lambda folder: None)
+        document.write(b"text")
+        done = document.finish(NOW)
+
+    assert (renames.went, done.is_new) == (1, True)
+    assert (mirror.root / "a/b").read_bytes() == b"text"
 
 
 def test_its_version_is_there_once_the_loop_has_settled_it(config: Config, mirror: Mirror) -> None:
