@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
 from docferry.app.upload import (
     LOOK_EVERY_BYTES,
@@ -158,6 +161,29 @@ def test_a_folder_that_goes_as_empty_meanwhile_is_made_again(
 
     assert (renames.went, done.is_new) == (1, True)
     assert (mirror.root / "a/b").read_bytes() == b"text"
+
+
+def test_what_is_there_is_told_so_though_the_ledger_takes_no_row(
+    config: Config, mirror: Mirror
+) -> None:
+    first = hand_over(config, mirror, UploadWanted("docs", "a"), b"first")
+    mirror.run()
+    version = wait_until_settled(mirror.ledger, first, 10)
+    assert version is not None
+    mirror.stop()
+    with closing(sqlite3.connect(mirror.ledger.path)) as raw:
+        for change in ("UPDATE OF archived_local ON version", "INSERT ON audit"):
+            raw.execute(
+                f"CREATE TRIGGER no_{change[:6]} BEFORE {change} BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+
+    with capture_logs() as events:
+        done = hand_over(config, mirror, UploadWanted("docs", "a", replaces=version.id), b"second")
+
+    assert (done.is_new, done.replaced) == (True, version.id)
+    assert (mirror.root / "a").read_bytes() == b"second"
+    failed = [one for one in events if one["event"] == "ledger.failed"]
+    assert [one["mirror"] for one in failed] == ["docs", "docs"]
 
 
 def test_its_version_is_there_once_the_loop_has_settled_it(config: Config, mirror: Mirror) -> None:
