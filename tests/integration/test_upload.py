@@ -174,7 +174,8 @@ def test_what_is_there_is_told_so_though_the_ledger_takes_no_row(
     with closing(sqlite3.connect(mirror.ledger.path)) as raw:
         for change in ("UPDATE OF archived_local ON version", "INSERT ON audit"):
             raw.execute(
-                f"CREATE TRIGGER no_{change[:6]} BEFORE {change} BEGIN SELECT RAISE(ABORT, 'no'); END"
+                f"CREATE TRIGGER no_{change[:6]} BEFORE {change} "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
 
     with capture_logs() as events:

@@ -15,6 +15,7 @@ from docferry.app.content import readable
 from docferry.app.files import visible_version
 from docferry.model import VersionRow
 from docferry.web.asker import Asker, Viewer
+from docferry.web.closing import closed_by_thread
 from docferry.web.files import Id
 from docferry.web.headers import (
     Part,
@@ -47,7 +48,7 @@ _Inline = Annotated[
 ]
 
 
-class _Content(StreamingResponse):
+class Content(StreamingResponse):
     """An answer that closes what it reads from, however it ends."""
 
     def __init__(self, stack: ExitStack, body: Iterator[bytes], **given: Any) -> None:
@@ -55,7 +56,7 @@ class _Content(StreamingResponse):
         self._stack = stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._stack:
+        async with closed_by_thread(self._stack):
             await super().__call__(scope, receive, send)
 
 
@@ -160,9 +161,7 @@ def _streamed(
         source = stack.enter_context(readable(asker.config, asker.ledger, row))
         pieces = iter(source.pieces(start, stop))
         first = next(pieces, b"")
-        return _Content(
-            stack.pop_all(), _all_of(first, pieces), status_code=status, headers=headers
-        )
+        return Content(stack.pop_all(), _all_of(first, pieces), status_code=status, headers=headers)
 
 
 def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
