@@ -79,7 +79,7 @@ def get_content(
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if if_range is not None and if_range.strip() != etag_of(row.sha256):
         range = None
-    return _streamed(asker, row, _part(range, row), headers)
+    return streamed(asker, row, _part(range, row), headers)
 
 
 @router.head(
@@ -121,6 +121,27 @@ def is_same(row: VersionRow, if_match: str | None, if_none_match: str | None) ->
     return names(if_none_match, row.sha256)
 
 
+def streamed(asker: Asker, row: VersionRow, part: Part | None, headers: dict[str, str]) -> Response:
+    """
+    Answer with the bytes of a version, once the first are there: what fails before can be said.
+
+    Args:
+        part: None: all of them.
+        headers: Also how they are to be taken.
+    """
+    start, stop = (part.start, part.stop) if part is not None else (0, row.size)
+    status = HTTPStatus.OK
+    headers = headers | {"Content-Length": str(stop - start)}
+    if part is not None:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size}"
+    with ExitStack() as stack:
+        source = stack.enter_context(readable(asker.config, asker.ledger, row))
+        pieces = iter(source.pieces(start, stop))
+        first = next(pieces, b"")
+        return Content(stack.pop_all(), _all_of(first, pieces), status_code=status, headers=headers)
+
+
 def _headers(row: VersionRow, *, is_inline: bool) -> dict[str, str]:
     kind = safe_type(row.path)
     is_shown = is_inline and kind != "application/octet-stream"
@@ -145,23 +166,6 @@ def _part(header: str | None, row: VersionRow) -> Part | None:
             f"version {row.id} has {row.size} bytes",
             headers={"Content-Range": f"bytes */{row.size}"},
         ) from error
-
-
-def _streamed(
-    asker: Asker, row: VersionRow, part: Part | None, headers: dict[str, str]
-) -> Response:
-    """Answer once the first bytes are there: what fails before can be said."""
-    start, stop = (part.start, part.stop) if part is not None else (0, row.size)
-    status = HTTPStatus.OK
-    headers["Content-Length"] = str(stop - start)
-    if part is not None:
-        status = HTTPStatus.PARTIAL_CONTENT
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size}"
-    with ExitStack() as stack:
-        source = stack.enter_context(readable(asker.config, asker.ledger, row))
-        pieces = iter(source.pieces(start, stop))
-        first = next(pieces, b"")
-        return Content(stack.pop_all(), _all_of(first, pieces), status_code=status, headers=headers)
 
 
 def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
