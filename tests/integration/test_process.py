@@ -22,7 +22,7 @@ from docferry.job import Failure, JobRow, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.storage.local_content import token_of
-from ledger_rows import MINUTE, NOW, sha_of, ulid_of, uploaded, version
+from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded, version
 
 PDF = (
     '[[convert]]\nname = "scans"\nfrom = "docs"\npatterns = ["*.pdf"]\n'
@@ -77,10 +77,11 @@ def test_a_document_is_named_by_its_version_its_path_or_the_only_name_that_ends_
         document(ledger, ["docs"], version("a/one.docx").id.lower(), IdentifierType.ID),
         document(ledger, ["docs"], "a/one.docx"),
         document(ledger, ["docs"], "one.docx"),
+        document(ledger, ["docs"], "/a/one.docx"),
         document(ledger, ["docs"], "two.docx"),  # the path of one, and so not the other's name
     ]
 
-    assert [one.path for one in found] == ["a/one.docx"] * 4 + ["two.docx"]
+    assert [one.path for one in found] == ["a/one.docx"] * 5 + ["two.docx"]
 
 
 def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
@@ -88,6 +89,25 @@ def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) ->
 
     with pytest.raises(ConflictError, match=r"2 files .*: docs: a/one\.docx, docs: b/one\.docx$"):
         document(ledger, ["docs"], "one.docx")
+
+
+def test_a_path_that_several_mirrors_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
+    present(ledger, "a/one.docx")
+    other = version("a/one.docx", "other", mirror="processed")
+    ledger.record("processed", [replace(uploaded("a/one.docx", "other"), version=other)], at=NOW)
+
+    for name in ("a/one.docx", "one.docx"):
+        with pytest.raises(ConflictError, match=r"docs: a/one\.docx, processed: a/one\.docx$"):
+            document(ledger, ["processed", "docs"], name)
+
+
+def test_a_document_that_was_deleted_is_called_nothing(ledger: Ledger) -> None:
+    present(ledger, "a", "b/c")
+    ledger.record("docs", [deleted("a"), deleted("b/c")], at=NOW)
+
+    for name in ("a", "b/c", "c"):
+        with pytest.raises(NotFoundError):
+            document(ledger, ["docs"], name)
 
 
 @pytest.mark.parametrize(

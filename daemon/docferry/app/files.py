@@ -1,11 +1,10 @@
-"""Files for people and programs: listed, found by what somebody calls them, told of whole."""
+"""Files for people and programs: listed, and told of whole."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from docferry.app.renditions import RenditionEntry, renditions_beside
 from docferry.app.versions import looks_like_version, version_named
@@ -14,7 +13,7 @@ from docferry.core.cursors import cursor_of, key_in
 from docferry.core.standing import LISTED, Order, Standing
 from docferry.core.ulids import first_of, time_of
 from docferry.core.when import FORMS, moment
-from docferry.errors import ConflictError, NotFoundError, UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.file_keys import Place, Span
 from docferry.ledger.files import FileRow
@@ -22,14 +21,6 @@ from docferry.model import Origin, Path, Sha256, Side, Ulid, VersionRow
 
 MOST = 1000  #: entries of a page
 _ROUNDS = 10  # so much is read for a page of which a filter leaves little
-_MOST_NAMED = 20  # files of one name that are told of
-
-
-class Identifier(StrEnum):
-    """By what somebody names a file."""
-
-    ID = "id"  # a version of it
-    FILENAME = "filename"  # its path, or its name alone if no other file has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,37 +222,6 @@ def versions_of(
     """
     row = visible_version(ledger, version, visible)
     return row, ledger.versions.of(row.mirror, row.path)
-
-
-def find(ledger: Ledger, identifier: str, kind: Identifier, mirrors: Sequence[str]) -> VersionRow:
-    """
-    Give the version that somebody means.
-
-    Args:
-        mirrors: In which it may be.
-
-    Raises:
-        NotFoundError: There is none.
-        ConflictError: Several files have that name: the error lists them.
-    """
-    if kind is Identifier.ID:
-        return visible_version(ledger, identifier, mirrors)
-    paths = ledger.files.at([(mirror, identifier) for mirror in mirrors])
-    found = [one for one in paths if one.agreed is not None]
-    if not found and "/" not in identifier and mirrors:
-        found = ledger.files.named(mirrors, identifier, _MOST_NAMED + 1)
-    rows = [one.version for one in found if one.version is not None]
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        raise ConflictError(_several(identifier, rows))
-    raise NotFoundError(f"there is no file {identifier!r} in {', '.join(mirrors) or 'no mirror'}")
-
-
-def _several(name: str, rows: Sequence[VersionRow]) -> str:
-    told = ", ".join(f"{row.mirror}/{row.path} ({row.id})" for row in rows[:_MOST_NAMED])
-    more = " and more" if len(rows) > _MOST_NAMED else ""
-    return f"several files are called {name!r}: {told}{more}; say which by its version"
 
 
 def _no_mirror(mirror: str) -> NotFoundError:
