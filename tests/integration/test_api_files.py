@@ -10,8 +10,8 @@ import pytest
 
 from commands import Desk, held
 from conversion_rows import RULE, dead, done, queued, running
-from docferry.app.files import FilesWanted, list_files, list_versions
-from docferry.core.standing import Order, Standing
+from docferry.app.files import FilesWanted, list_files
+from docferry.core.standing import Standing
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.model import RequestKind, RequestState, Side
@@ -258,23 +258,6 @@ def test_bytes_that_were_let_go_are_told_to_be(api: Served, ledger: Ledger) -> N
 
     assert said.status_code == 409
     assert "let go" in said.json()["detail"]
-
-
-def test_versions_are_listed_whatever_became_of_them(ledger: Ledger) -> None:
-    ledger.record("docs", [uploaded("a", "first")], at=NOW)
-    ledger.record("docs", [uploaded("a", "second"), uploaded("b")], at=NOW)
-    ledger.record("docs", [deleted("b")], at=NOW)
-    wanted = FilesWanted(("docs",), order=Order.NEWEST, limit=2)
-
-    first = list_versions(ledger, wanted, NOW)
-    rest = list_versions(
-        ledger, FilesWanted(("docs",), order=Order.NEWEST, limit=2, cursor=first.next), NOW
-    )
-
-    ids = [row.id for row in (*first.items, *rest.items)]
-    assert ids == sorted([ulid_of("afirst"), ulid_of("asecond"), ulid_of("b")], reverse=True)
-    with pytest.raises(UserError):
-        list_versions(ledger, FilesWanted(("docs",)), NOW)
 
 
 def test_a_page_of_which_a_filter_leaves_nothing_goes_on(desk: Desk, ledger: Ledger) -> None:

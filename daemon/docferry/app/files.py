@@ -93,12 +93,6 @@ class FilePage:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionPage:
-    items: tuple[VersionRow, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class FileDetail:
     """A version, and what its path holds now."""
 
@@ -140,24 +134,6 @@ def list_files(
         after, is_end = shown[-1][0], False
     entries = _entries(config, ledger, [row for _, row in shown], visible)
     return FilePage(entries, None if is_end else cursor_of(_listed(wanted), after or ()))
-
-
-def list_versions(ledger: Ledger, wanted: FilesWanted, now: datetime) -> VersionPage:
-    """
-    Give a page of versions by time, also of what was displaced or deleted.
-
-    Raises:
-        UserError: As for `list_files`; or they are to be sorted by path.
-    """
-    if wanted.order is Order.PATH:
-        raise UserError(f"versions are listed by time: {Order.NEWEST} or {Order.OLDEST}")
-    after = _place_in(wanted, 1)
-    rows: list[VersionRow] = []
-    if wanted.mirrors:
-        span = _span_of(wanted, now)
-        rows = ledger.files.versions(span, wanted.order, after, wanted.limit)
-    is_end = len(rows) < wanted.limit
-    return VersionPage(tuple(rows), None if is_end else cursor_of(_listed(wanted), [rows[-1].id]))
 
 
 # One.
