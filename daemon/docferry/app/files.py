@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from docferry.app.renditions import RenditionEntry, renditions_beside
+from docferry.app.since import since_of
 from docferry.app.versions import looks_like_version, version_named
 from docferry.config import Config
 from docferry.core.cursors import cursor_of, key_in
 from docferry.core.standing import LISTED, Order, Standing
-from docferry.core.ulids import first_of, time_of
-from docferry.core.when import FORMS, moment
 from docferry.errors import NotFoundError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.file_keys import Place, Span
@@ -202,23 +201,6 @@ def versions_of(
 
 def _no_mirror(mirror: str) -> NotFoundError:
     return NotFoundError(f"there is no mirror {mirror!r}")
-
-
-def since_of(text: str, now: datetime) -> tuple[Ulid, datetime]:
-    """
-    Read a version, or a time, as both: whatever is later than the one is so by the other.
-
-    Raises:
-        UserError: It is neither.
-    """
-    if looks_like_version(text):
-        at = time_of(text.upper())
-        if at is not None:
-            return text.upper(), at
-    at = moment(text, now, UTC)
-    if at is None:
-        raise UserError(f"{text!r} is neither a version nor a time: {FORMS}")
-    return first_of(at), at
 
 
 def _span_of(wanted: FilesWanted, now: datetime) -> Span:
