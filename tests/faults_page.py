@@ -110,8 +110,8 @@ OF_THE_PAGE = (
     Fault(
         "a document is opened as what it says it is",
         "web/pages/content.py",
-        '    return _answer(visitor, row, "application/octet-stream", headers)\n',
-        '    return _answer(visitor, row, "text/html", headers)\n',
+        '    return _answer(visitor, row, "application/octet-stream", **named)\n',
+        '    return _answer(visitor, row, "text/html", **named)\n',
         (f"{_DOCUMENTS}::test_what_a_browser_would_run_is_shown_as_text_and_saved_as_bytes",),
     ),
 )

@@ -27,9 +27,9 @@ PROCESSING = (
     ),
     Fault(
         "a part of a file's name finds it",
-        "ledger/synced.py",
-        '        end = f"/{name}"\n',
-        "        end = name\n",
+        "ledger/file_keys.py",
+        ".where(literal(name) == NAME_OF_FILE)\n",
+        ".where(NAME_OF_FILE.endswith(name))\n",
         PROCESS,
     ),
     Fault(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from browsing import Browser
 from docferry.app.content import CHECKED_BYTES, readable
 from docferry.errors import StaleError
 from file_faces import Faced, faced
@@ -227,6 +228,18 @@ def test_a_large_content_that_was_changed_is_not_given(desk: Faced) -> None:
 
     assert said.status_code == 503  # the bucket may have it, and does not answer here
     assert b"yxxx" not in said.content
+
+
+def test_a_large_content_that_was_changed_is_no_download_that_began_well(desk: Faced) -> None:
+    version = desk.save("large.bin", b"x" * LARGE)
+    desk.mirror.stop()
+    with (desk.mirror.root / "large.bin").open("r+b") as file:
+        file.write(b"y")
+
+    said = Browser(desk.api).get(f"/versions/{version}/download")
+
+    assert said.status_code == 503
+    assert "Content-Disposition" not in said.headers
 
 
 def test_a_large_content_that_changes_while_it_is_read_ends(desk: Faced) -> None:

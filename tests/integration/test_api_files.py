@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from commands import Desk, held
 from conversion_rows import RULE, dead, done, queued, running
-from docferry.app.files import FilesWanted, Identifier, find, list_files, list_versions
-from docferry.core.standing import Order, Standing
-from docferry.errors import ConflictError, NotFoundError, UserError
+from docferry.app.files import FilesWanted, list_files
+from docferry.core.standing import Standing
+from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.model import RequestKind, RequestState, Side
-from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded, version
+from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
 from serving import Served, served
 
 
@@ -259,60 +258,6 @@ def test_bytes_that_were_let_go_are_told_to_be(api: Served, ledger: Ledger) -> N
 
     assert said.status_code == 409
     assert "let go" in said.json()["detail"]
-
-
-# Found by what somebody calls it.
-
-
-def test_a_file_is_found_by_path_by_name_or_by_version(desk: Desk, ledger: Ledger) -> None:
-    ledger.record("docs", [uploaded("x/a.txt"), uploaded("x/b.txt"), uploaded("b.txt")], at=NOW)
-
-    named = {
-        name: find(ledger, name, Identifier.FILENAME, ["docs"]).path
-        for name in ("x/a.txt", "a.txt", "b.txt")
-    }
-
-    assert named == {"x/a.txt": "x/a.txt", "a.txt": "x/a.txt", "b.txt": "b.txt"}
-    assert find(ledger, ulid_of("b.txt"), Identifier.ID, ["docs"]).path == "b.txt"
-
-
-def test_a_name_that_several_files_have_names_none(desk: Desk, ledger: Ledger) -> None:
-    ledger.record("docs", [uploaded("x/a.txt"), uploaded("y/a.txt")], at=NOW)
-    other = version("x/a.txt", "other", mirror="processed")
-    ledger.record("processed", [replace(uploaded("x/a.txt", "other"), version=other)], at=NOW)
-
-    with pytest.raises(ConflictError, match=r"docs/x/a\.txt .*docs/y/a\.txt"):
-        find(ledger, "a.txt", Identifier.FILENAME, ["docs"])
-    with pytest.raises(ConflictError, match=r"processed/x/a\.txt"):
-        find(ledger, "x/a.txt", Identifier.FILENAME, ["docs", "processed"])
-
-
-@pytest.mark.parametrize("name", ["none", "x/none", "", "a"])
-def test_a_name_of_nothing_is_not_found(desk: Desk, ledger: Ledger, name: str) -> None:
-    ledger.record("docs", [uploaded("x/a.txt"), uploaded("a")], at=NOW)
-    ledger.record("docs", [deleted("a")], at=NOW)
-
-    with pytest.raises(NotFoundError):
-        find(ledger, name, Identifier.FILENAME, ["docs"])
-    with pytest.raises(NotFoundError):
-        find(ledger, ulid_of("x/a.txt"), Identifier.ID, ["processed"])
-
-
-def test_versions_are_listed_whatever_became_of_them(ledger: Ledger) -> None:
-    ledger.record("docs", [uploaded("a", "first")], at=NOW)
-    ledger.record("docs", [uploaded("a", "second"), uploaded("b")], at=NOW)
-    ledger.record("docs", [deleted("b")], at=NOW)
-    wanted = FilesWanted(("docs",), order=Order.NEWEST, limit=2)
-
-    first = list_versions(ledger, wanted, NOW)
-    rest = list_versions(
-        ledger, FilesWanted(("docs",), order=Order.NEWEST, limit=2, cursor=first.next), NOW
-    )
-
-    ids = [row.id for row in (*first.items, *rest.items)]
-    assert ids == sorted([ulid_of("afirst"), ulid_of("asecond"), ulid_of("b")], reverse=True)
-    with pytest.raises(UserError):
-        list_versions(ledger, FilesWanted(("docs",)), NOW)
 
 
 def test_a_page_of_which_a_filter_leaves_nothing_goes_on(desk: Desk, ledger: Ledger) -> None:

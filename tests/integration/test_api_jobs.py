@@ -183,6 +183,7 @@ def test_jobs_are_listed_by_pages_and_filters(api: Served, ledger: Ledger) -> No
         ({"state": "lost"}, 422),
         ({"cursor": "nonsense"}, 422),
         ({"since": "soon"}, 422),
+        ({"since": "U" * 26}, 422),
         ({"limit": 0}, 422),
         ({"limit": 1001}, 422),
         ({"mirror": "nobody's"}, 404),

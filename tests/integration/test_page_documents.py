@@ -111,6 +111,22 @@ def test_a_name_that_is_turned_around_is_seen_for_what_it_is(
     assert "U+202E" in words_of(browser.get("/files").text)
 
 
+def test_a_file_is_found_by_its_name_whatever_folder_it_is_in(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    for path in ("x/one.txt", "x/two.txt", "y/two.txt"):
+        desk.put(api.desk.ledger, path, path.encode())
+
+    one, two, none = (
+        words_of(browser.get("/files", params={"q": name}).text).replace("/ ", "/")
+        for name in ("one.txt", "two.txt", "none.txt")
+    )
+
+    assert "One file is called so: docs/x/one.txt" in one
+    assert "2 files may be meant: docs: x/two.txt, docs: y/two.txt" in two
+    assert "called so" not in none
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_saved_as_it_is_and_steers_no_header(
     api: Served, desk: Documents, browser: Browser, name: str

@@ -22,7 +22,7 @@ from docferry.job import Failure, JobRow, JobState, Priority
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.storage.local_content import token_of
-from ledger_rows import MINUTE, NOW, sha_of, ulid_of, uploaded, version
+from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded, version
 
 PDF = (
     '[[convert]]\nname = "scans"\nfrom = "docs"\npatterns = ["*.pdf"]\n'
@@ -75,7 +75,7 @@ def test_a_document_is_named_by_its_version_its_path_or_the_only_name_that_ends_
     found = [
         document(ledger, ["docs"], version("a/one.docx").id),
         document(ledger, ["docs"], version("a/one.docx").id.lower(), IdentifierType.ID),
-        document(ledger, ["docs"], "a/one.docx"),
+        document(ledger, ["docs"], "/a/one.docx"),
         document(ledger, ["docs"], "one.docx"),
         document(ledger, ["docs"], "two.docx"),  # the path of one, and so not the other's name
     ]
@@ -90,10 +90,21 @@ def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) ->
         document(ledger, ["docs"], "one.docx")
 
 
+def test_a_path_that_several_mirrors_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
+    present(ledger, "a/one.docx")
+    other = version("a/one.docx", "other", mirror="processed")
+    ledger.record("processed", [replace(uploaded("a/one.docx", "other"), version=other)], at=NOW)
+
+    with pytest.raises(ConflictError, match=r"docs: a/one\.docx, processed: a/one\.docx$"):
+        document(ledger, ["processed", "docs"], "a/one.docx")
+
+
 @pytest.mark.parametrize(
     ("identifier", "by"),
     [
         ("nothing.docx", None),
+        ("a/gone", None),
+        ("gone", None),
         ("ne.docx", None),  # only a part of a name
         ("a", None),
         ("", None),
@@ -106,7 +117,8 @@ def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) ->
 def test_what_names_nothing_is_not_found(
     ledger: Ledger, identifier: str, by: IdentifierType | None
 ) -> None:
-    present(ledger, "a/one.docx")
+    present(ledger, "a/one.docx", "a/gone")
+    ledger.record("docs", [deleted("a/gone")], at=NOW)
 
     with pytest.raises(NotFoundError):
         document(ledger, ["docs"], identifier, by)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
+from structlog.testing import capture_logs
 
 from docferry.app.upload import (
     LOOK_EVERY_BYTES,
     ChangedError,
+    Receiving,
     Uploaded,
     UploadWanted,
     receiving,
@@ -23,6 +27,8 @@ from docferry.config import Config
 from docferry.core.disk import Disk
 from docferry.errors import ConflictError, FullError, UserError
 from docferry.model import Mode
+from docferry.storage.atomic import Place, Renames
+from docferry.storage.local import LocalStorage
 from file_faces import config_of
 from ledger_rows import NOW
 from looped_mirror import Mirror
@@ -124,6 +130,61 @@ def test_of_many_that_replace_one_version_one_does(config: Config, mirror: Mirro
 
     assert ends == {"new": 1, "refused": 3}
     assert (mirror.root / ".docferry/versions" / version.id).read_bytes() == b"first"
+
+
+class _FolderGoes(Renames):
+    """As the daemon does that removes an empty folder: once, right before a file comes into it."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self.went = 0
+
+    def to_free_name(self, source: Place, target: Place) -> None:
+        if not self.went:
+            self.went += 1
+            self._folder.rmdir()
+        super().to_free_name(source, target)
+
+
+def test_a_folder_that_goes_as_empty_meanwhile_is_made_again(
+    config: Config, mirror: Mirror
+) -> None:
+    renames = _FolderGoes(mirror.root / "a")
+    local = LocalStorage(mirror.root, needs_marker=True, renames=renames)
+    wanted = UploadWanted("docs", "a/b")
+
+    with local.intake() as intake:
+        document = Receiving(config, mirror.ledger, wanted, local, intake, lambda folder: None)
+        document.write(b"text")
+        done = document.finish(NOW)
+
+    assert (renames.went, done.is_new) == (1, True)
+    assert (mirror.root / "a/b").read_bytes() == b"text"
+
+
+def test_what_is_there_is_told_so_though_the_ledger_takes_no_row(
+    config: Config, mirror: Mirror
+) -> None:
+    first = hand_over(config, mirror, UploadWanted("docs", "a"), b"first")
+    mirror.run()
+    version = wait_until_settled(mirror.ledger, first, 10)
+    assert version is not None
+    mirror.stop()
+    with closing(sqlite3.connect(mirror.ledger.path)) as raw:
+        for change in ("UPDATE OF archived_local ON version", "INSERT ON audit"):
+            raw.execute(
+                f"CREATE TRIGGER no_{change[:6]} BEFORE {change} "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+
+    with capture_logs() as events:
+        done = hand_over(config, mirror, UploadWanted("docs", "a", replaces=version.id), b"second")
+
+    assert (done.is_new, done.replaced) == (True, version.id)
+    assert (mirror.root / "a").read_bytes() == b"second"
+    failed = [one for one in events if one["event"] == "ledger.failed"]
+    assert [one["mirror"] for one in failed] == ["docs", "docs"]
 
 
 def test_its_version_is_there_once_the_loop_has_settled_it(config: Config, mirror: Mirror) -> None:

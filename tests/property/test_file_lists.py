@@ -134,26 +134,3 @@ def test_a_list_has_each_file_once(
         places = [place for place, _ in found]
         assert places == sorted(places, reverse=order is Order.NEWEST)
         assert all(standing in row.standings for _, row in found)
-
-
-@settings(max_examples=60)
-@given(st.lists(_STEPS, max_size=40), st.integers(1, 7), st.sampled_from([*Order][1:]))
-def test_versions_are_all_there_whatever_became_of_them(
-    steps: list[tuple[str, str, str]], limit: int, order: Order
-) -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        fresh_ledger(pathlib.Path(folder) / "ledger.sqlite3") as ledger,
-    ):
-        written = Written(ledger)
-        for what, mirror, path in steps:
-            getattr(written, what)(mirror, path)
-        span, found, after = Span(MIRRORS), list[str](), None
-
-        while page := ledger.files.versions(span, order, after, limit):
-            found += [row.id for row in page]
-            after = (found[-1],)
-
-        with closing(sqlite3.connect(ledger.path)) as raw:
-            wanted = sorted(one for (one,) in raw.execute("SELECT id FROM version"))
-        assert found == (wanted if order is Order.OLDEST else wanted[::-1])

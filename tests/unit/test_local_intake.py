@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from docferry.errors import BlockedPathError, StaleError, UnreachableError
+from docferry.storage.atomic import Renames
 from docferry.storage.local import LocalStorage
 from unit.folder import ARCHIVE, FILE_SYSTEMS, NEW, OLD, THEIRS, VERSION, staged, token
 
@@ -88,6 +90,42 @@ def test_what_has_changed_meanwhile_is_not_displaced(
 
     assert (path.read_bytes() if path.exists() else None) == now
     assert staged(storage.root) == []
+
+
+def test_what_was_put_in_vain_is_put_again(storage: LocalStorage) -> None:
+    (storage.root / "a").write_bytes(THEIRS)
+
+    with storage.intake() as intake:
+        intake.write(NEW)
+        with pytest.raises(StaleError):
+            intake.put("a", expect=None, archive=None)
+        (storage.root / "a").unlink()
+        written = intake.put("a", expect=None, archive=None)
+
+    assert (storage.root / "a").read_bytes() == NEW
+    assert written.token == token(storage, "a")
+
+
+@pytest.mark.parametrize("renames", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
+def test_what_was_to_displace_what_went_at_that_moment_is_put_again(
+    tmp_path: Path, renames: Callable[[], Renames]
+) -> None:
+    def step(name: str) -> None:
+        if name == "named":
+            (tmp_path / "a").unlink()
+
+    storage = LocalStorage(tmp_path, needs_marker=True, renames=renames(), step=step)
+    storage.write_marker(b"{}")
+    (tmp_path / "a").write_bytes(OLD)
+
+    with storage.intake() as intake:
+        intake.write(NEW)
+        with pytest.raises(StaleError):
+            intake.put("a", expect=token(storage, "a"), archive=ARCHIVE)
+        intake.put("a", expect=None, archive=None)
+
+    assert (tmp_path / "a").read_bytes() == NEW
+    assert staged(tmp_path) == []
 
 
 def test_a_file_in_the_way_is_told(storage: LocalStorage) -> None:

@@ -1,20 +1,18 @@
-"""Files for people and programs: listed, found by what somebody calls them, told of whole."""
+"""Files for people and programs: listed, and told of whole."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from docferry.app.renditions import RenditionEntry, renditions_beside
+from docferry.app.since import since_of
 from docferry.app.versions import looks_like_version, version_named
 from docferry.config import Config
 from docferry.core.cursors import cursor_of, key_in
 from docferry.core.standing import LISTED, Order, Standing
-from docferry.core.ulids import first_of, time_of
-from docferry.core.when import FORMS, moment
-from docferry.errors import ConflictError, NotFoundError, UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.file_keys import Place, Span
 from docferry.ledger.files import FileRow
@@ -22,14 +20,6 @@ from docferry.model import Origin, Path, Sha256, Side, Ulid, VersionRow
 
 MOST = 1000  #: entries of a page
 _ROUNDS = 10  # so much is read for a page of which a filter leaves little
-_MOST_NAMED = 20  # files of one name that are told of
-
-
-class Identifier(StrEnum):
-    """By what somebody names a file."""
-
-    ID = "id"  # a version of it
-    FILENAME = "filename"  # its path, or its name alone if no other file has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +92,6 @@ class FilePage:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionPage:
-    items: tuple[VersionRow, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class FileDetail:
     """A version, and what its path holds now."""
 
@@ -149,24 +133,6 @@ def list_files(
         after, is_end = shown[-1][0], False
     entries = _entries(config, ledger, [row for _, row in shown], visible)
     return FilePage(entries, None if is_end else cursor_of(_listed(wanted), after or ()))
-
-
-def list_versions(ledger: Ledger, wanted: FilesWanted, now: datetime) -> VersionPage:
-    """
-    Give a page of versions by time, also of what was displaced or deleted.
-
-    Raises:
-        UserError: As for `list_files`; or they are to be sorted by path.
-    """
-    if wanted.order is Order.PATH:
-        raise UserError(f"versions are listed by time: {Order.NEWEST} or {Order.OLDEST}")
-    after = _place_in(wanted, 1)
-    rows: list[VersionRow] = []
-    if wanted.mirrors:
-        span = _span_of(wanted, now)
-        rows = ledger.files.versions(span, wanted.order, after, wanted.limit)
-    is_end = len(rows) < wanted.limit
-    return VersionPage(tuple(rows), None if is_end else cursor_of(_listed(wanted), [rows[-1].id]))
 
 
 # One.
@@ -233,56 +199,8 @@ def versions_of(
     return row, ledger.versions.of(row.mirror, row.path)
 
 
-def find(ledger: Ledger, identifier: str, kind: Identifier, mirrors: Sequence[str]) -> VersionRow:
-    """
-    Give the version that somebody means.
-
-    Args:
-        mirrors: In which it may be.
-
-    Raises:
-        NotFoundError: There is none.
-        ConflictError: Several files have that name: the error lists them.
-    """
-    if kind is Identifier.ID:
-        return visible_version(ledger, identifier, mirrors)
-    paths = ledger.files.at([(mirror, identifier) for mirror in mirrors])
-    found = [one for one in paths if one.agreed is not None]
-    if not found and "/" not in identifier and mirrors:
-        found = ledger.files.named(mirrors, identifier, _MOST_NAMED + 1)
-    rows = [one.version for one in found if one.version is not None]
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        raise ConflictError(_several(identifier, rows))
-    raise NotFoundError(f"there is no file {identifier!r} in {', '.join(mirrors) or 'no mirror'}")
-
-
-def _several(name: str, rows: Sequence[VersionRow]) -> str:
-    told = ", ".join(f"{row.mirror}/{row.path} ({row.id})" for row in rows[:_MOST_NAMED])
-    more = " and more" if len(rows) > _MOST_NAMED else ""
-    return f"several files are called {name!r}: {told}{more}; say which by its version"
-
-
 def _no_mirror(mirror: str) -> NotFoundError:
     return NotFoundError(f"there is no mirror {mirror!r}")
-
-
-def since_of(text: str, now: datetime) -> tuple[Ulid, datetime]:
-    """
-    Read a version, or a time, as both: whatever is later than the one is so by the other.
-
-    Raises:
-        UserError: It is neither.
-    """
-    if looks_like_version(text):
-        at = time_of(text.upper())
-        if at is not None:
-            return text.upper(), at
-    at = moment(text, now, UTC)
-    if at is None:
-        raise UserError(f"{text!r} is neither a version nor a time: {FORMS}")
-    return first_of(at), at
 
 
 def _span_of(wanted: FilesWanted, now: datetime) -> Span:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from docferry.app.versions import looks_like_version
 from docferry.core.cursors import cursor_of, key_in
-from docferry.core.ulids import first_of
-from docferry.core.when import FORMS, moment
-from docferry.errors import NotFoundError, UserError
+from docferry.errors import NotFoundError
 from docferry.job import JobRow, JobState
 from docferry.ledger import Ledger
 from docferry.ledger.job_pages import Place, Which
@@ -28,21 +24,6 @@ class JobPage:
 
     jobs: tuple[JobRow, ...]
     cursor: str | None
-
-
-def since_of(text: str, now: datetime) -> Ulid:
-    """
-    Give from which ULID on something is as new as *text* says: a time, or another ULID.
-
-    Raises:
-        UserError: It is neither.
-    """
-    if looks_like_version(text):
-        return text.upper()
-    at = moment(text, now, now.tzinfo)
-    if at is None:
-        raise UserError(f"{text!r} is no time: {FORMS}; and no ULID")
-    return first_of(at)
 
 
 def page(

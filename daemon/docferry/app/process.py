@@ -17,6 +17,7 @@ from docferry.core.words import counted
 from docferry.errors import ConflictError, DocferryError, NotFoundError, UserError
 from docferry.job import JobRow, NewJob, Priority
 from docferry.ledger import Ledger
+from docferry.ledger.files import FileRow
 from docferry.model import Path, Ulid, VersionRow
 
 #: Files that one call for all that is new looks at: some tenths of a second.
@@ -200,28 +201,23 @@ def process_new(
 
 
 def _called(ledger: Ledger, mirrors: Collection[str], name: Path) -> VersionRow:
-    path = name.strip("/")
-    found = [(mirror, path) for mirror in sorted(mirrors) if ledger.synced.get(mirror, [path])]
-    if not found and path and "/" not in path:
-        found = [
-            (mirror, one)
-            for mirror in sorted(mirrors)
-            for one in ledger.synced.called(mirror, path, _MOST_NAMED + 1)
-        ]
+    path, among = name.strip("/"), sorted(mirrors)
+    at_path = ledger.files.at([(mirror, path) for mirror in among])
+    found = [one for one in at_path if one.agreed is not None]
+    if not found and among and path and "/" not in path:
+        found = ledger.files.named(among, path, _MOST_NAMED + 1)
     if not found:
         raise NotFoundError(f"no mirror has {name!r} now; docferry ls MIRROR tells what there is")
     if len(found) > 1:
         raise ConflictError(f"{counted(len(found), 'file')} may be meant: {_named(found)}")
-    [(mirror, at)] = found
-    state = ledger.synced.get(mirror, [at]).get(at)
-    version = None if state is None else ledger.versions.get(state.version)
-    if version is None:
-        raise NotFoundError(f"{mirror} has no {at!r} any more")
-    return replace(version, path=at)
+    [row] = found
+    if row.version is None:
+        raise NotFoundError(f"{row.mirror} has no {row.path!r} any more")
+    return replace(row.version, path=row.path)
 
 
-def _named(found: Sequence[tuple[str, Path]]) -> str:
-    shown = ", ".join(f"{mirror}: {path}" for mirror, path in found[:_MOST_NAMED])
+def _named(found: Sequence[FileRow]) -> str:
+    shown = ", ".join(f"{one.mirror}: {one.path}" for one in found[:_MOST_NAMED])
     return f"{shown} and more" if len(found) > _MOST_NAMED else shown
 
 

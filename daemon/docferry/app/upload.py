@@ -26,6 +26,7 @@ from docferry.engine.disk_guard import disk_of
 from docferry.errors import (
     BlockedPathError,
     ConflictError,
+    DocferryError,
     FullError,
     StaleError,
     TemporaryError,
@@ -146,6 +147,9 @@ class Receiving:
         """
         Put it to its path, and write down who did.
 
+        Once it has its name it is there, also where the ledger then takes no row: that is logged,
+        and no row tells of it. What is not noted of an archive is so when that is looked through.
+
         Raises:
             MismatchError: It is not whole, or another content than was said.
             ConflictError: Something else is at its path by now.
@@ -160,7 +164,8 @@ class Receiving:
             )
         done = self._put(_TRIES)
         if done.is_new:
-            self._note(done, at)
+            with self._is_there():
+                self._note(done, at)
         wake(self._config.state_dir)
         return done
 
@@ -203,7 +208,16 @@ class Receiving:
         parent = self._ledger.versions.parent_of(base.version)
         archive = Attributes(version=base.version, sha256=base.sha256, path=path, parent=parent)
         self._intake.put(path, expect=expect, archive=archive)
-        self._ledger.versions.note_archived([base.version], Side.LOCAL)
+        with self._is_there():
+            self._ledger.versions.note_archived([base.version], Side.LOCAL)
+
+    @contextmanager
+    def _is_there(self) -> Iterator[None]:
+        """Let the ledger fail: a document that is in the folder is not answered with an error."""
+        try:
+            yield
+        except DocferryError as error:
+            log.error("ledger.failed", mirror=self._wanted.mirror, reason=str(error))  # noqa: TRY400
 
     def _note(self, done: Uploaded, at: datetime) -> None:
         facts = {"sha256": done.sha256, "size": done.size, "replaced": done.replaced}

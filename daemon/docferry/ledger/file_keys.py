@@ -22,13 +22,11 @@ from docferry.errors import UserError
 from docferry.ledger.database import Transaction, chunks
 from docferry.ledger.file_queries import (
     NAME_OF_FILE,
-    VERSIONS_BELOW,
     Begins,
     agreed_query,
     left_query,
     range_of,
     unusual_queries,
-    versions_query,
 )
 from docferry.ledger.schema import instant_text, synced
 from docferry.model import Path, Ulid
@@ -109,15 +107,6 @@ def _gone_on_with(
         if len(page) < at_once:
             return
         after = page[-1].place(order)
-
-
-def versions_of(
-    tx: Transaction, span: Span, order: Order, after: Place | None, limit: int
-) -> list[Ulid]:
-    """Give the ids of versions, also of what was deleted or displaced, by their own order."""
-    pages = [_version_page(tx, one, span, order, after, limit) for one in span.mirrors]
-    ids = sorted((one for page in pages for one in page), reverse=order is Order.NEWEST)
-    return ids[:limit]
 
 
 def named(tx: Transaction, mirrors: Sequence[str], name: str, limit: int) -> list[FileKey]:
@@ -214,25 +203,6 @@ def _agreed_by_time(
     values = {"mirror": mirror, "since": span.since, "after": last, "limit": limit}
     rows = tx.tuples(query, **values, **range_of(span.prefix))
     return [FileKey(mirror, path, one) for path, one in rows]
-
-
-def _version_page(
-    tx: Transaction, mirror: str, span: Span, order: Order, after: Place | None, limit: int
-) -> list[Ulid]:
-    last = "" if after is None else after[0]
-    values = {"mirror": mirror, "since": span.since}
-    if span.prefix:
-        few = _few(span)
-        rows = tx.tuples(VERSIONS_BELOW, **values, limit=few + 1, **range_of(span.prefix))
-        if len(rows) <= few:
-            return [
-                one
-                for (one,) in rows
-                if after is None or (one < last if order is Order.NEWEST else one > last)
-            ]
-    query = versions_query(order, is_part=bool(span.prefix), is_first=after is None)
-    values |= {"after": last}
-    return [one for (one,) in tx.tuples(query, **values, limit=limit, **range_of(span.prefix))]
 
 
 def _left_by_time(

@@ -72,18 +72,6 @@ def agreed_query(order: Order, *, is_part: bool, is_first: bool) -> Select[Any]:
 
 
 @cache
-def versions_query(order: Order, *, is_part: bool, is_first: bool) -> Select[Any]:
-    query = select(version.c.id).where(
-        version.c.mirror == bindparam("mirror"), version.c.id > bindparam("since")
-    )
-    if is_part:
-        query = query.where(*_in_range(version.c.path, is_part=True))
-    if not is_first:
-        query = query.where(_comes_after(order, version.c.id))
-    return query.order_by(*_sorted_by(order, version.c.id)).limit(bindparam("limit"))
-
-
-@cache
 def left_query(
     order: Order | None, *, is_part: bool, is_since: bool, begins: Begins = Begins.ANYWHERE
 ) -> Select[Any]:
@@ -211,15 +199,3 @@ def _beyond(prefix: str) -> str:
         return chr(_LAST_CHAR) * (len(prefix) + 1)
     code = ord(head[-1]) + 1
     return head[:-1] + chr(_SURROGATES.stop if code in _SURROGATES else code)
-
-
-#: Versions of the paths in a range, in no order of their own.
-VERSIONS_BELOW = (
-    select(version.c.id)
-    .where(
-        version.c.mirror == bindparam("mirror"),
-        version.c.id > bindparam("since"),
-        *_in_range(version.c.path, is_part=True),
-    )
-    .limit(bindparam("limit"))
-)

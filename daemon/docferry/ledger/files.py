@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from docferry.core.standing import Order, Standing
 from docferry.ledger.database import Database, Transaction
-from docferry.ledger.file_keys import Place, Span, keys_of, named, versions_of
+from docferry.ledger.file_keys import Place, Span, keys_of, named
 from docferry.ledger.file_queries import IS_OPEN, open_holds
 from docferry.ledger.problems import ProblemRow
 from docferry.ledger.schema import conflict, deletion, problem, request, synced, version
@@ -97,15 +97,6 @@ class Files:
         with self._database.reading() as tx:
             keys = sorted(named(tx, mirrors, name, limit), key=lambda one: (one.mirror, one.path))
             return _rows(tx, [(one.mirror, one.path) for one in keys])
-
-    def versions(
-        self, span: Span, order: Order, after: Place | None, limit: int
-    ) -> list[VersionRow]:
-        """Give the first versions that come after one, also of what was deleted or displaced."""
-        with self._database.reading() as tx:
-            ids = versions_of(tx, span, order, after, limit)
-            found = _versions(tx, ids)
-        return [found[one] for one in ids]
 
 
 def _rows(tx: Transaction, pairs: Sequence[Pair]) -> list[FileRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, false, func, or_, select, true
+from sqlalchemy import Select, bindparam, false, func, select, true
 
 from docferry.ledger.database import IN_LIMIT, Database, chunks
 from docferry.ledger.schema import synced
@@ -78,20 +78,6 @@ class Synced:
                 rows = tx.tuples(_AMONG, mirror=mirror, paths=list(chunk))
             found.update((path, SyncedState(*state)) for path, *state in rows)
         return found
-
-    def called(self, mirror: str, name: str, most: int) -> list[Path]:
-        """
-        Give the first *most* paths whose last part is *name*, in order.
-
-        All paths of the mirror are looked at: a million of them in a tenth of a second.
-        """
-        end = f"/{name}"
-        query = select(synced.c.path).where(
-            synced.c.mirror == mirror,
-            or_(synced.c.path == name, func.substr(synced.c.path, -len(end)) == end),
-        )
-        with self._database.reading() as tx:
-            return [path for (path,) in tx.tuples(query.order_by(synced.c.path).limit(most))]
 
     def below(self, mirror: str, folder: Path) -> list[Path]:
         """Give the paths under *folder*, in order, odd ones too. "" is the whole mirror."""

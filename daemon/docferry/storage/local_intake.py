@@ -40,6 +40,7 @@ class Intake:
         self._fd = fd
         self._digest = hashlib.sha256()
         self._flushed = 0
+        self._token: Token | None = None  # once it lasts
         self.size = 0  #: bytes so far
 
     @property
@@ -67,7 +68,7 @@ class Intake:
 
     def put(self, path: Path, *, expect: Token | None, archive: Attributes | None) -> Written:
         """
-        Give it its name, so that it outlives a power cut.
+        Give it its name, so that it outlives a power cut. Where that is stale, it can be put again.
 
         Args:
             expect: What it displaces; None: nothing may be there.
@@ -82,7 +83,7 @@ class Intake:
             replaced = None
             if expect is not None:
                 replaced = look_first(opened.folder, opened.root_fd, path, expect)
-            token = self._make_last(replaced)
+            token = self._token = self._token or self._make_last(replaced)
             self._appear(path, token, expect, archive)
         return Written(token, self.sha256, self.size)
 

@@ -15,6 +15,7 @@ from docferry.app.content import readable
 from docferry.app.files import visible_version
 from docferry.model import VersionRow
 from docferry.web.asker import Asker, Viewer
+from docferry.web.closing import closed_by_thread
 from docferry.web.files import Id
 from docferry.web.headers import (
     Part,
@@ -47,7 +48,7 @@ _Inline = Annotated[
 ]
 
 
-class _Content(StreamingResponse):
+class Content(StreamingResponse):
     """An answer that closes what it reads from, however it ends."""
 
     def __init__(self, stack: ExitStack, body: Iterator[bytes], **given: Any) -> None:
@@ -55,7 +56,7 @@ class _Content(StreamingResponse):
         self._stack = stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._stack:
+        async with closed_by_thread(self._stack):
             await super().__call__(scope, receive, send)
 
 
@@ -78,7 +79,7 @@ def get_content(
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if if_range is not None and if_range.strip() != etag_of(row.sha256):
         range = None
-    return _streamed(asker, row, _part(range, row), headers)
+    return streamed(asker, row, _part(range, row), headers)
 
 
 @router.head(
@@ -120,6 +121,27 @@ def is_same(row: VersionRow, if_match: str | None, if_none_match: str | None) ->
     return names(if_none_match, row.sha256)
 
 
+def streamed(asker: Asker, row: VersionRow, part: Part | None, headers: dict[str, str]) -> Response:
+    """
+    Answer with the bytes of a version, once the first are there: what fails before can be said.
+
+    Args:
+        part: None: all of them.
+        headers: Also how they are to be taken.
+    """
+    start, stop = (part.start, part.stop) if part is not None else (0, row.size)
+    status = HTTPStatus.OK
+    headers = headers | {"Content-Length": str(stop - start)}
+    if part is not None:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size}"
+    with ExitStack() as stack:
+        source = stack.enter_context(readable(asker.config, asker.ledger, row))
+        pieces = iter(source.pieces(start, stop))
+        first = next(pieces, b"")
+        return Content(stack.pop_all(), _all_of(first, pieces), status_code=status, headers=headers)
+
+
 def _headers(row: VersionRow, *, is_inline: bool) -> dict[str, str]:
     kind = safe_type(row.path)
     is_shown = is_inline and kind != "application/octet-stream"
@@ -144,25 +166,6 @@ def _part(header: str | None, row: VersionRow) -> Part | None:
             f"version {row.id} has {row.size} bytes",
             headers={"Content-Range": f"bytes */{row.size}"},
         ) from error
-
-
-def _streamed(
-    asker: Asker, row: VersionRow, part: Part | None, headers: dict[str, str]
-) -> Response:
-    """Answer once the first bytes are there: what fails before can be said."""
-    start, stop = (part.start, part.stop) if part is not None else (0, row.size)
-    status = HTTPStatus.OK
-    headers["Content-Length"] = str(stop - start)
-    if part is not None:
-        status = HTTPStatus.PARTIAL_CONTENT
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size}"
-    with ExitStack() as stack:
-        source = stack.enter_context(readable(asker.config, asker.ledger, row))
-        pieces = iter(source.pieces(start, stop))
-        first = next(pieces, b"")
-        return _Content(
-            stack.pop_all(), _all_of(first, pieces), status_code=status, headers=headers
-        )
 
 
 def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

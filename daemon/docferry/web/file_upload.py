@@ -24,6 +24,7 @@ from docferry.app.upload import (
 )
 from docferry.errors import DocferryError, FullError
 from docferry.web.asker import Asker, Operator
+from docferry.web.closing import closed_by_thread
 from docferry.web.file_shapes import Received
 from docferry.web.multipart import FILE, Form, form_of
 from docferry.web.problems import ProblemError, documented
@@ -128,7 +129,7 @@ async def _received(
             raise _invalid(f"the form has no part named {FILE}")
         told = told | {name: form.fields[name] for name in told if name in form.fields}
     wanted = _wanted(asker, request, told, replaces, is_form=form is not None)
-    with ExitStack() as stack:
+    async with closed_by_thread(ExitStack()) as stack:
         taking = receiving(asker.config, asker.ledger, wanted)
         document = await run_in_threadpool(stack.enter_context, taking)
         await _write_all(document, first, parts)

@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 from docferry.app import bulk
 from docferry.app.bulk import Done, Letters
 from docferry.app.follow import look
-from docferry.app.job_list import job_named, letters_page, page, since_of
+from docferry.app.job_list import job_named, letters_page, page
 from docferry.app.letters import Which as WhichLetters
 from docferry.app.letters import discard_these, replay_these
+from docferry.app.since import since_of
 from docferry.core.following import Stage, steps_of
 from docferry.errors import ConflictError
 from docferry.job import Failure, JobRow, JobState
@@ -104,7 +105,7 @@ def list_jobs(
     """
     The newest first. With `prefix` by mirror and path; then a page may be empty and not the last.
     """
-    at = "" if since is None else since_of(since, asker.desk.now())
+    at = "" if since is None else since_of(since, asker.desk.now())[0]
     which = Which(_of(asker, mirror), rule, state, at)
     found = page(asker.ledger, which, prefix, cursor, limit)
     return Jobs(items=[job_of(row) for row in found.jobs], next=found.cursor)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from http import HTTPStatus
-from pathlib import PurePosixPath
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from docferry.app.content import readable
 from docferry.app.files import visible_version
 from docferry.model import Ulid, VersionRow
+from docferry.web.file_content import streamed
+from docferry.web.headers import disposition
 from docferry.web.pages.visit import Viewer, Visitor
 from docferry.web.preview import MOST_PICTURE, picture_type
 
@@ -31,9 +29,8 @@ _HEAD = 64  # bytes, by which pictures are known
 @router.get("/versions/{version}/download")
 def download(visitor: Viewer, version: Ulid) -> Response:
     row = _row(visitor, version)
-    name = PurePosixPath(row.path).name
-    headers = {"Content-Disposition": as_attachment(name), "Content-Length": str(row.size)}
-    return _answer(visitor, row, "application/octet-stream", headers)
+    named = {"Content-Disposition": disposition(row.path)}
+    return _answer(visitor, row, "application/octet-stream", **named)
 
 
 @router.get("/versions/{version}/picture")
@@ -45,31 +42,12 @@ def picture(visitor: Viewer, version: Ulid) -> Response:
         media_type = picture_type(b"".join(content.pieces(0, min(_HEAD, row.size))))
     if media_type is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "it is no picture that is shown here")
-    return _answer(visitor, row, media_type, {"Content-Length": str(row.size)})
-
-
-def as_attachment(name: str) -> str:
-    """Have a browser save it under *name*, whatever is in that (RFC 6266)."""
-    plain = "".join(
-        one if (one.isascii() and one.isalnum()) or one in "-_. " else "_" for one in name
-    )
-    exact = quote(name.encode("utf-8", "surrogateescape"), safe="")
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
+    return _answer(visitor, row, media_type)
 
 
 def _row(visitor: Visitor, version: Ulid) -> VersionRow:
     return visible_version(visitor.asker.ledger, version, visitor.asker.mirrors)
 
 
-def _answer(
-    visitor: Visitor, row: VersionRow, media_type: str, headers: dict[str, str]
-) -> Response:
-    stack = ExitStack()
-    # Opened before the answer begins: what cannot be had is told as a page.
-    content = stack.enter_context(readable(visitor.asker.config, visitor.asker.ledger, row))
-
-    def pieces() -> Iterator[bytes]:
-        with stack:
-            yield from content.pieces(0, row.size)
-
-    return StreamingResponse(pieces(), media_type=media_type, headers=_HEADERS | headers)
+def _answer(visitor: Visitor, row: VersionRow, media_type: str, **headers: str) -> Response:
+    return streamed(visitor.asker, row, None, _HEADERS | {"Content-Type": media_type} | headers)

@@ -14,10 +14,9 @@ from docferry.app.files import (
     FileEntry,
     FilePage,
     FilesWanted,
-    Identifier,
-    find,
     list_files,
 )
+from docferry.app.process import IdentifierType, document
 from docferry.core.standing import LISTED, UNUSUAL, Order, Standing
 from docferry.errors import ConflictError, NotFoundError, UserError
 from docferry.web.pages.visit import Viewer, Visitor
@@ -123,7 +122,7 @@ def _named(visitor: Visitor, wanted: FilesWanted) -> Named | None:
     if not name or "/" in name:
         return None
     try:
-        found = find(visitor.asker.ledger, name, Identifier.FILENAME, wanted.mirrors)
+        found = document(visitor.asker.ledger, wanted.mirrors, name, IdentifierType.FILENAME)
     except ConflictError as error:
         return Named(str(error))
     except NotFoundError:

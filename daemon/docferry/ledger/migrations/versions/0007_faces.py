@@ -58,7 +58,6 @@ def _lists_of_files() -> None:
     # no slash: what is left of a path is its folder.
     op.create_index("synced_version", "synced", ["mirror", "version"])
     op.execute(f"CREATE INDEX synced_name ON synced ({_NAME_OF_FILE})")
-    op.create_index("version_mirror", "version", ["mirror", "id", "path"])
     for table, where in (("conflict", "settled_at IS NULL"), ("request", "state = 'open'")):
         op.create_index(
             f"{table}_open_path",
