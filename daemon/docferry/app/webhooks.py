@@ -37,7 +37,7 @@ _OVER = (DeliveryState.DEAD, DeliveryState.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldDelivery:
     """
     One delivery, without its payload.
 
@@ -86,7 +86,7 @@ def deliveries(
     *,
     mirrors: Sequence[str] | None = None,
     after: str | None = None,
-) -> list[Told]:
+) -> list[ToldDelivery]:
     """
     Give the newest deliveries. No *states*: any.
 
@@ -178,8 +178,8 @@ def _decided(rows: Sequence[DeliveryRow], changed: Iterable[Ulid]) -> Decided:
     return Decided(tuple(row.id for row in rows if row.id in these))
 
 
-def _told(row: DeliveryRow) -> Told:
-    return Told(
+def _told(row: DeliveryRow) -> ToldDelivery:
+    return ToldDelivery(
         row.id,
         row.webhook,
         row.event,

@@ -30,7 +30,7 @@ class Readiness(BaseModel):
     responses={503: {"model": Health, "description": "A loop is stuck: restart it"}},
 )
 def healthz(request: Request, response: Response) -> Health:
-    told = _desk(request).told
+    told = _desk(request).beat
     is_alive = told is not None and told.is_alive
     response.status_code = HTTPStatus.OK if is_alive else HTTPStatus.SERVICE_UNAVAILABLE
     return Health(alive=is_alive)
@@ -42,7 +42,7 @@ def healthz(request: Request, response: Response) -> Health:
     responses={503: {"model": Readiness, "description": "Not yet, or a canary is late"}},
 )
 def readyz(request: Request, response: Response) -> Readiness:
-    told = _desk(request).told
+    told = _desk(request).beat
     is_ready = told is not None and all(one.is_ready for one in told.mirrors.values())
     response.status_code = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(ready=is_ready)
