@@ -153,8 +153,8 @@ PROCESSING = (
     ),
     Fault(
         "a conflict is settled twice, in two ways",
-        "app/decisions.py",
-        "    if found.settled_at is not None:\n",
+        "ledger/conflicts.py",
+        "    if row.settled_at is not None:\n",
         "    if False:\n",
         DECISIONS,
     ),

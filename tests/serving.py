@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from fastapi import FastAPI
 
-from docferry.app.faces import Told
+from docferry.app.faces import Beat
 from docferry.config import Config
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth
@@ -55,7 +55,7 @@ class Served:
 @contextmanager
 def served(config: Config, ledger: Ledger) -> Iterator[Served]:
     """Serve *config* and *ledger* until the block ends."""
-    told = Told(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
+    told = Beat(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
     desk = Desk(config, ledger, told, silent_s=math.inf)
     app = make_app(desk)
     # By its number: else nobody knows that it is TCP, and small answers wait for each other.

@@ -157,6 +157,7 @@ EVENTS = frozenset(
         "webhook.failed",
         "webhook.lost",
         "webhook.missed",
+        "webhook.unreadable",
         "webhook.up",
     }
 )

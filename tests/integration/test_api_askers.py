@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from commands import Desk
 from serving import Served, served
@@ -103,6 +104,20 @@ def test_who_asks_too_often_waits(desk: Desk) -> None:
         codes = [api.get("/whoami").status_code for _ in range(4)]
 
     assert codes == [200, 200, 200, 429]
+
+
+def test_who_asks_without_a_key_too_often_waits_and_who_has_one_does_not(desk: Desk) -> None:
+    desk.configure(more="[api]\nrate = 3\n")
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as api:
+        key = api.post("/keys", json={"name": "one", "role": "viewer"}).json()["secret"]
+
+        refused = [api.get("/whoami") for _ in range(4)]
+        page = requests.get(f"{api.url}/", allow_redirects=False, timeout=30)
+        answered = api.get("/whoami", key=key)
+
+    assert [one.status_code for one in refused] == [401, 401, 401, 429]
+    assert int(refused[-1].headers["Retry-After"]) > 0
+    assert (page.status_code, answered.status_code) == (429, 200)
 
 
 def test_nobody_is_told_of_the_client_by_a_header(api: Served) -> None:

@@ -143,10 +143,9 @@ def test_holds_and_conflicts_of_other_mirrors_are_not_there(api: Served, ledger:
 def test_a_conflict_is_settled_without_touching_a_file(api: Served, ledger: Ledger) -> None:
     row = conflict(ledger)
 
-    said = [api.post(f"/conflicts/{row}/settle", json={}) for _ in range(2)]
+    said = api.post(f"/conflicts/{row}/settle", json={})
 
-    assert [one.status_code for one in said] == [200, 200]
-    assert said[0].json() == said[1].json()
+    assert said.status_code == 200
     assert api.get("/conflicts").json()["items"] == []
     assert [one["id"] for one in api.get("/conflicts", params={"all": True}).json()["items"]] == [
         row
@@ -175,14 +174,20 @@ def test_the_content_that_is_kept_stays_at_the_path_and_the_other_goes(
     )
 
 
-def test_what_is_settled_is_not_settled_otherwise(api: Served, ledger: Ledger) -> None:
+@pytest.mark.parametrize("first", ["both", "bucket", "folder"])
+@pytest.mark.parametrize("then", ["both", "bucket", "folder"])
+def test_what_is_settled_is_not_settled_once_more(
+    api: Served, ledger: Ledger, first: str, then: str
+) -> None:
     row = conflict(ledger)
-    api.post(f"/conflicts/{row}/settle", json={})
+    api.post(f"/conflicts/{row}/settle", json={"keep": first})
+    asked = requests(ledger)
 
-    said = api.post(f"/conflicts/{row}/settle", json={"keep": "folder"})
+    said = api.post(f"/conflicts/{row}/settle", json={"keep": then})
 
-    assert said.status_code == 409
-    assert requests(ledger) == []
+    assert (said.status_code, said.json()["detail"]) == (409, f"conflict {row} is settled already")
+    assert requests(ledger) == asked
+    assert [action for _, action in told(ledger)] == ["conflict.settled"]
 
 
 def test_a_copy_that_is_not_there_any_more_cannot_be_kept(api: Served, ledger: Ledger) -> None:

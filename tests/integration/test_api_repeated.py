@@ -63,6 +63,24 @@ def test_another_key_is_another_call(api: Served, ledger: Ledger) -> None:
     assert "Idempotent-Replayed" not in post(api, "/mirrors/docs/poll", "k3", {}).headers
 
 
+def test_of_api_keys_no_answer_is_kept_and_whoever_wants_that_is_told(
+    api: Served, ledger: Ledger
+) -> None:
+    wanted = {"name": "one", "role": "admin"}
+    refused = [post(api, "/keys", "k1", wanted)]
+    secret = api.post("/keys", json=wanted).json()["secret"]
+    refused += [
+        post(api, f"/keys/one/{what}", "k1", {}, key=secret) for what in ("rotate", "revoke")
+    ]
+
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [
+        (422, "not-repeatable")
+    ] * 3
+    assert post(api, "/keys", "k1", wanted).status_code == 401  # a stranger is told nothing
+    assert api.get("/keys", key=secret, headers={"Idempotency-Key": "k1"}).status_code == 200
+    assert [row.name for row in ledger.keys.all()] == ["one"]
+
+
 def test_something_else_under_the_same_key_is_refused(api: Served) -> None:
     post(api, PAUSE, "k1", {"reason": "a"})
 
@@ -117,11 +135,3 @@ def test_a_call_under_way_is_not_carried_out_twice(api: Served, ledger: Ledger) 
 @pytest.mark.parametrize("key", ["", "x" * 256])
 def test_what_is_no_key_is_refused(api: Served, key: str) -> None:
     assert post(api, PAUSE, key, {}).status_code == 422
-
-
-def test_a_secret_is_never_kept_for_later(api: Served, ledger: Ledger) -> None:
-    first = post(api, "/keys", "k1", {"name": "a", "role": "viewer"}).json()["secret"]
-
-    said = post(api, "/keys", "k1", {"name": "a", "role": "viewer"}, key=first)
-
-    assert said.status_code == 403

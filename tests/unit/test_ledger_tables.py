@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from docferry.errors import PermanentError, UserError
+from docferry.errors import ConflictError, PermanentError, UserError
 from docferry.job import BreakerState, ConverterRow
 from docferry.ledger import Ledger, ProblemRow
+from docferry.ledger.requests import NewRequest
 from docferry.model import (
     FileState,
     KeepBoth,
@@ -19,6 +20,7 @@ from docferry.model import (
     Mode,
     Origin,
     Outcome,
+    RequestKind,
     SentPart,
     UploadPlan,
     VersionRow,
@@ -90,11 +92,14 @@ def test_a_conflict_is_listed_until_it_is_settled_and_the_first_time_counts(
     first, second = ledger.conflicts.all("docs")
 
     ledger.conflicts.settle(first.id, NOW + MINUTE)
-    ledger.conflicts.settle(first.id, NOW + 2 * MINUTE)
+    late = [NewRequest("docs", "a.conflict", RequestKind.REMOVE)]
+    with pytest.raises(ConflictError, match="settled already"):
+        ledger.conflicts.settle(first.id, NOW + 2 * MINUTE, late)
 
     assert ledger.conflicts.all() == [second]
     assert ledger.conflicts.all(open_only=False)[0].settled_at == NOW + MINUTE
     assert ledger.conflicts.all("other") == []
+    assert ledger.requests.some(None, None, newest_first=False) == []
     with pytest.raises(UserError, match="no conflict 99"):
         ledger.conflicts.settle(99, NOW)
 

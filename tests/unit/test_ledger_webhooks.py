@@ -328,11 +328,14 @@ def test_a_persons_word_leaves_one_audit_row(ledger: Ledger) -> None:
     for _ in range(2):
         ledger.deliveries.dead(claimed(ledger), NOW, "why", 400)
 
-    ledger.deliveries.replay(["D1"], NOW)
-    ledger.deliveries.discard(["D1", "D2"], NOW)  # D1 waits again: that is not put aside
-    ledger.deliveries.discard(["D2"], NOW)
+    changed = [
+        ledger.deliveries.replay(["D1"], NOW),
+        ledger.deliveries.discard(["D1"], NOW),  # it waits again: that is not put aside
+        ledger.deliveries.discard(["D2"], NOW),
+    ]
 
     rows = [(row.action, json.loads(row.facts)) for row in ledger.audit.rows()]
+    assert changed == [["D1"], [], ["D2"]]
     assert rows == [
         ("deliveries.replayed", {"deliveries": ["D1"]}),
         ("deliveries.discarded", {"deliveries": ["D2"]}),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from docferry.app.faces import Told
+from docferry.app.faces import Beat
 from docferry.config import Config
 from docferry.ledger import Ledger
 from docferry.model import Mode
@@ -40,7 +40,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def pulse(ledger: Ledger, clock: Clock) -> Pulse:
-    return Pulse(Desk(Config(), ledger, Told(is_alive=True, mirrors={}), clock))
+    return Pulse(Desk(Config(), ledger, Beat(is_alive=True, mirrors={}), clock))
 
 
 def upload(ledger: Ledger, at: datetime, *paths: str, mirror: str = "docs") -> None:
@@ -73,7 +73,7 @@ def test_only_what_is_new_is_added(ledger: Ledger, pulse: Pulse) -> None:
 def test_what_was_not_read_back_is_not_said_to_be_nothing(ledger: Ledger, clock: Clock) -> None:
     for ago, paths in ((3, "a"), (2, "b"), (1, "cd"), (0, "e")):
         upload(ledger, NOW - ago * MINUTE, *paths)
-    desk = Desk(Config(), ledger, Told(is_alive=True, mirrors={}), clock)
+    desk = Desk(Config(), ledger, Beat(is_alive=True, mirrors={}), clock)
     pulse = Pulse(desk, most_read_back=2)
 
     pulse.look()

@@ -13,7 +13,7 @@ from docferry.config import Config
 from docferry.engine.tell import kind_of
 from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger import HoldRow, Ledger
-from docferry.ledger.conflicts import ConflictRow
+from docferry.ledger.conflicts import ConflictRow, refuse_settled
 from docferry.ledger.requests import NewRequest
 from docferry.model import HoldState, Path, RequestKind, RequestState, Ulid
 
@@ -135,10 +135,9 @@ def settle(
     found = ledger.conflicts.get(conflict)
     if not _is_among(found.mirror, mirrors):
         raise NotFoundError(f"there is no conflict {conflict}")
+    refuse_settled(found)  # before its copy, which is gone by then, is missed
     if keep is Keep.BOTH:
         return ledger.conflicts.settle(conflict, at)
-    if found.settled_at is not None:
-        raise ConflictError(f"conflict {conflict} is settled already")
     refuse_what_travels_not(config, found.mirror)
     asked = _to_keep(ledger, found, keep)
     return ledger.conflicts.settle(conflict, at, asked, keep=keep.value)

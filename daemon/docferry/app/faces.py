@@ -45,7 +45,7 @@ _PAUSES_S = (0.2, 1.0, 5.0, 15.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Beat:
     """
     What the daemon says to the process; each is answered.
 
@@ -159,7 +159,7 @@ class Faces:
                 return None
             is_alive, mirrors = self._told()
             try:
-                pipe.send(Told(is_alive, mirrors, config if config is not told else None))
+                pipe.send(Beat(is_alive, mirrors, config if config is not told else None))
                 if not pipe.poll(SILENT_S):
                     return f"it has not answered for {SILENT_S:.0f} s"
                 pipe.recv()

@@ -8,8 +8,8 @@ one again. The answer that was given is then given again, and nothing is done tw
 A process that dies between `begin` and `finish` leaves a marker without an answer: calls with
 that key are told to come later, until `BUSY_FOR` is over; then the next one is carried out. What
 the dead one did is in the ledger by then, or it is not: each act is one transaction. To be
-carried out once more does no harm: a job that is queued is not queued twice, a hold that is
-decided answers that it is, and what is uploaded again is the same content.
+carried out once more does no harm: a job that is queued is not queued twice, and a hold that is
+decided answers that it is. Only what `force` asks for is converted again, if it was done by then.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def begin(
 
 def finish(ledger: Ledger, fresh: Fresh, status: int, body: str) -> None:
     """
-    Keep the answer, also a refusal. One that failed for a reason of ours is not kept.
+    Keep the answer, but of a call that failed for a reason of ours.
+
+    A refusal that is raised does not come here: `give_up`, and it is looked at anew next time.
 
     Nor that of a call which took longer than `BUSY_FOR`, if another was begun in its place.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,7 +37,7 @@ _OVER = (DeliveryState.DEAD, DeliveryState.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldDelivery:
     """
     One delivery, without its payload.
 
@@ -73,7 +73,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Deliveries that a person's word was about."""
+    """Deliveries with which a person's word was carried out."""
 
     deliveries: tuple[Ulid, ...]
 
@@ -86,7 +86,7 @@ def deliveries(
     *,
     mirrors: Sequence[str] | None = None,
     after: str | None = None,
-) -> list[Told]:
+) -> list[ToldDelivery]:
     """
     Give the newest deliveries. No *states*: any.
 
@@ -129,6 +129,8 @@ def replay(config: Config, ledger: Ledger, ids: Sequence[Ulid], at: datetime) ->
     """
     Send again what was given up on, or put aside, with all its attempts.
 
+    Told are those that it was done with: somebody else may have decided at the same moment.
+
     Raises:
         NotFoundError, ConflictError: One of *ids* cannot be; then none is.
     """
@@ -139,21 +141,18 @@ def replay(config: Config, ledger: Ledger, ids: Sequence[Ulid], at: datetime) ->
                 f"delivery {row.id} is of the webhook {row.webhook}, which is not in the "
                 "configuration any more"
             )
-    wanted = [row.id for row in rows]
-    ledger.deliveries.replay(wanted, at)
-    return Decided(tuple(wanted))
+    return _decided(rows, ledger.deliveries.replay([row.id for row in rows], at))
 
 
 def discard(ledger: Ledger, ids: Sequence[Ulid], at: datetime) -> Decided:
     """
-    Put aside what was given up on.
+    Put aside what was given up on; told as by `replay`.
 
     Raises:
         NotFoundError, ConflictError: One of *ids* was not; then none is put aside.
     """
-    wanted = [_over(ledger, one, (DeliveryState.DEAD,)).id for one in dict.fromkeys(ids)]
-    ledger.deliveries.discard(wanted, at)
-    return Decided(tuple(wanted))
+    rows = [_over(ledger, one, (DeliveryState.DEAD,)) for one in dict.fromkeys(ids)]
+    return _decided(rows, ledger.deliveries.discard([row.id for row in rows], at))
 
 
 def dead_ones(ledger: Ledger, webhook: str | None) -> list[Ulid]:
@@ -173,8 +172,14 @@ def _over(ledger: Ledger, delivery_id: Ulid, states: Sequence[DeliveryState]) ->
     return row
 
 
-def _told(row: DeliveryRow) -> Told:
-    return Told(
+def _decided(rows: Sequence[DeliveryRow], changed: Iterable[Ulid]) -> Decided:
+    """Give those that were changed, in the order in which they were named."""
+    these = {*changed}
+    return Decided(tuple(row.id for row in rows if row.id in these))
+
+
+def _told(row: DeliveryRow) -> ToldDelivery:
+    return ToldDelivery(
         row.id,
         row.webhook,
         row.event,

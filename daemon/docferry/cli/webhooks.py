@@ -16,7 +16,7 @@ from docferry.errors import UserError
 
 if TYPE_CHECKING:
     from docferry.app.webhook_report import WebhookReport
-    from docferry.app.webhooks import Told
+    from docferry.app.webhooks import ToldDelivery
 
 _COLOURS = {DeliveryState.DEAD: "red", DeliveryState.RUNNING: "cyan"}
 
@@ -112,7 +112,7 @@ def list_deliveries(
         line("  ... and more: --limit N, --state, --webhook, or --json")
 
 
-def _how_it_is(one: Told) -> str:
+def _how_it_is(one: ToldDelivery) -> str:
     tries = f" after {counted(one.attempts, 'attempt')}" if one.attempts else ""
     if one.retry_at is not None:
         return f"{one.state}{tries}, again {one.retry_at.astimezone():%H:%M:%S}"

@@ -359,7 +359,7 @@ class Config:
     api_tls_key: Annotated[pathlib.Path | None, Key("api.tls_key", FILE)] = None
     #: Bytes of a document that comes by the API.
     api_max_upload: Annotated[int, Key("api.max_upload", amount())] = 5 << 30
-    #: Of each API key, and of each address, within a minute.
+    #: Of each API key, user of this machine, and address from which strangers ask, within a minute.
     api_rate: Annotated[int, Key("api.rate", whole(1, 10**6, "requests a minute"))] = 6000
     #: Pages of which other places may ask from a browser; (): none.
     api_origins: Annotated[tuple[str, ...], Key("api.origins", _ORIGINS)] = ()

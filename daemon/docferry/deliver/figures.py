@@ -21,6 +21,13 @@ DELIVERIES = Counter(
     registry=REGISTRY,
 )
 
+UNREADABLE = Counter(
+    "webhook_events_unreadable",
+    "Events that no webhook was told of, for what was noted of them cannot be read.",
+    namespace="docferry",
+    registry=REGISTRY,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:

@@ -134,19 +134,17 @@ class Lane:
 
     @property
     def threads(self) -> list[threading.Thread]:
-        return [*self._threads]
+        with self._lock:
+            return [*self._threads]
 
     # In a thread.
 
     def _start(self, claimed: DeliveryRow) -> None:
         name = f"webhook-{self.webhook.name}"
         thread = threading.Thread(target=partial(self._run, claimed), name=name, daemon=True)
-        self._threads.add(thread)
-        try:
+        with self._lock:  # whoever sees a thread may wait for it, so it has begun by then
             thread.start()
-        except RuntimeError:
-            self._threads.discard(thread)
-            raise
+            self._threads.add(thread)
 
     def _run(self, claimed: DeliveryRow | None) -> None:
         try:
@@ -156,7 +154,8 @@ class Lane:
         except DocferryError as error:
             log.error("ledger.failed", webhook=self.webhook.name, reason=str(error))  # noqa: TRY400
         finally:
-            self._threads.discard(threading.current_thread())
+            with self._lock:
+                self._threads.discard(threading.current_thread())
 
     def _sent(self, claimed: DeliveryRow) -> Answer | None:
         """Give what came of it; None: it was cut, for the daemon stops."""

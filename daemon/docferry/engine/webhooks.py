@@ -19,6 +19,7 @@ from ulid import ULID
 
 from docferry.core.breaker import closed
 from docferry.core.webhooks import Event, is_stale
+from docferry.deliver.figures import UNREADABLE
 from docferry.deliver.send import Sends, send
 from docferry.engine.rounds import going_round
 from docferry.engine.webhook_lane import Lane, Surroundings, Webhook
@@ -162,6 +163,7 @@ class Webhooks:
                 return False
             new = [one for each in noted for one in self._deliveries_of(each, told)]
             self._ledger.webhook_events.put(new, noted[-1].seq)
+            _tell_unreadable(noted)  # now that they are passed over: once
             return len(noted) == _STEP
 
     def look_at_mirrors(self) -> None:
@@ -240,6 +242,13 @@ class Webhooks:
         ]
         make = partial(_delivery, noted.seq, noted.event, payload_of(noted.event), self._now())
         return [make(name, self._new_id()) for name in wanting]
+
+
+def _tell_unreadable(noted: Iterable[Noted]) -> None:
+    for one in noted:
+        if one.fault is not None:
+            UNREADABLE.inc()
+            log.error("webhook.unreadable", seq=one.seq, exc_info=one.fault)
 
 
 def payload_of(event: Event) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, literal_column, null, select
 
 from docferry.core.audit import Action
-from docferry.errors import NotFoundError
+from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Taken, Transaction
 from docferry.ledger.history import kind_of
@@ -79,7 +79,7 @@ class Conflicts:
         self, conflict_id: int, at: datetime, asked: Sequence[NewRequest] = (), *, keep: str = ""
     ) -> ConflictRow:
         """
-        Note that a person has settled it, and give it. The first time counts.
+        Note that a person has settled it, and give it.
 
         Args:
             asked: What is to be done with its two files, then: as a part of it.
@@ -87,15 +87,15 @@ class Conflicts:
 
         Raises:
             NotFoundError: There is no such conflict.
+            ConflictError: It is settled already; nothing is asked then.
         """
         with self._database.writing() as tx:
-            is_open = conflict.c.id == conflict_id, conflict.c.settled_at.is_(null())
-            was_open = tx.update(conflict, {"settled_at": at}, *is_open)
+            refuse_settled(_get(tx, conflict_id))
+            tx.update(conflict, {"settled_at": at}, conflict.c.id == conflict_id)
             row = _get(tx, conflict_id)
-            if was_open:
-                insert_requests(tx, asked, at, is_told=True)
-                facts = {"conflict": conflict_id} | ({"keep": keep} if keep else {})
-                note(tx, Action.CONFLICT_SETTLED, at, row.mirror, facts)
+            insert_requests(tx, asked, at, is_told=True)
+            facts = {"conflict": conflict_id} | ({"keep": keep} if keep else {})
+            note(tx, Action.CONFLICT_SETTLED, at, row.mirror, facts)
         return row
 
     # Those under way.
@@ -148,6 +148,15 @@ class Conflicts:
             list_conflicts(tx, displaced.mirror, [(displaced.path, begun.copy_path)], at)
             tx.insert(history, [line])
             end_begun(tx, displaced.mirror, [displaced.id])
+
+
+def refuse_settled(row: ConflictRow) -> None:
+    """
+    Raises:
+        ConflictError: It is settled already.
+    """
+    if row.settled_at is not None:
+        raise ConflictError(f"conflict {row.id} is settled already")
 
 
 def list_conflicts(

@@ -221,8 +221,8 @@ class WebhookDeliveries:
             query = select(webhook_delivery).where(webhook_delivery.c.id == delivery_id)
             return tx.one(query, DeliveryRow)
 
-    def replay(self, ids: Sequence[Ulid], at: datetime) -> int:
-        """Queue dead or discarded ones again, with all their attempts; give their number."""
+    def replay(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
+        """Queue dead or discarded ones again, with all their attempts; give those that were."""
         values: dict[str, object] = {
             "state": DeliveryState.QUEUED,
             "attempts": 0,
@@ -233,8 +233,8 @@ class WebhookDeliveries:
         over = webhook_delivery.c.state.in_((DeliveryState.DEAD, DeliveryState.DISCARDED))
         return self._decide(ids, values, over, Action.DELIVERIES_REPLAYED, at)
 
-    def discard(self, ids: Sequence[Ulid], at: datetime) -> int:
-        """Put dead ones aside; give their number."""
+    def discard(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
+        """Put dead ones aside; give those that were dead."""
         values: dict[str, object] = {"state": DeliveryState.DISCARDED, "finished_at": at}
         is_dead = webhook_delivery.c.state == DeliveryState.DEAD
         return self._decide(ids, values, is_dead, Action.DELIVERIES_DISCARDED, at)
@@ -246,7 +246,7 @@ class WebhookDeliveries:
         where: ColumnElement[bool],
         action: Action,
         at: datetime,
-    ) -> int:
+    ) -> list[Ulid]:
         with self._database.writing() as tx:
             found: list[Ulid] = []
             for chunk in chunks(ids):
@@ -256,7 +256,7 @@ class WebhookDeliveries:
                 tx.update(webhook_delivery, values, *these)
             if found:
                 note(tx, action, at, None, {"deliveries": found})
-        return len(found)
+        return found
 
 
 def _claim(

@@ -7,12 +7,14 @@ afterwards, out of the way of whoever made it. What was erased meanwhile is told
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from docferry.core.webhooks import DeliveryState, Event
 from docferry.job import BreakerState, ConverterRow
@@ -33,10 +35,15 @@ _WAITING = (DeliveryState.QUEUED, DeliveryState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """An event, and its number; None: nobody is to be told."""
+    """
+    An event, and its number; None: nobody is to be told.
+
+    fault: Why its row cannot be read, and so nobody is told; None: it could be.
+    """
 
     seq: int
     event: Event | None
+    fault: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class WebhookEvents:
             rows = tx.tuples(
                 query.where(webhook_event.c.id > first).order_by(webhook_event.c.id).limit(limit)
             )
-            return [Noted(seq, event_of(tx, *of)) for seq, *of in rows], told
+            return [_noted(tx, seq, *of) for seq, *of in rows], told
 
     def put(self, deliveries: Sequence[NewDelivery], upto: int) -> None:
         """Queue *deliveries*; up to *upto* everybody has been told then."""
@@ -158,6 +165,15 @@ class WebhookEvents:
         query = select(func.count()).select_from(webhook_event).where(webhook_event.c.id > least)
         with self._database.reading() as tx:
             return int(tx.value(query))
+
+
+def _noted(tx: Transaction, seq: int, source: str, ref: str, mirror: str) -> Noted:
+    try:
+        return Noted(seq, event_of(tx, source, ref, mirror))
+    except (DBAPIError, sqlite3.Error):  # the ledger does not answer: all is read again
+        raise
+    except Exception as error:  # noqa: BLE001  one event: it must not keep others from all webhooks
+        return Noted(seq, None, error)
 
 
 def _last(tx: Transaction) -> int:

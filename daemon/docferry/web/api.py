@@ -63,8 +63,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
 #: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
 _COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
 
-#: Without an Idempotency-Key: the same document twice is one, a secret is not to be kept, and
-#: hints may come twice.
+#: Without an Idempotency-Key, as `_ABOUT` says.
 _NOT_REPEATABLE = re.compile("/files|/keys.*|/notifications.*")
 
 _ABOUT = """
@@ -73,7 +72,9 @@ version under a ULID. Files are named by the ULID of a version, or by mirror and
 
 Whatever goes wrong is answered as RFC 9457 problem details. Times are ISO 8601 in UTC. Lists come
 in pages: `next` is the `cursor` of the next one. A POST with an `Idempotency-Key` may be sent
-again.
+again. Three need none, or take none: of `POST /files` the same document twice is one anyway,
+`/notifications` are hints, which may come twice, and of `/keys` no answer is ever kept: there the
+header is refused (422).
 """
 
 

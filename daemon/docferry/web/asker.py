@@ -174,11 +174,19 @@ def _caller(desk: Desk, request: Request, presented: str | None) -> Caller:
 
 def without_key(desk: Desk, request: Request) -> Caller:
     """
-    Give who it is that has no key.
+    Give who it is that has no key. Whoever it is not is counted by the address.
 
-    Raises (as a problem): 401, 403.
+    Raises (as a problem): 401, 403, 429.
     """
     address = request.client.host if request.client else ""
+    try:
+        return _user(desk, request, address)
+    except ProblemError:
+        desk.limits.count_stranger(address)
+        raise
+
+
+def _user(desk: Desk, request: Request, address: str) -> Caller:
     if address.startswith(peers.UNIX):
         user: peers.User | None = peers.User(int(address.removeprefix(peers.UNIX)))
     elif desk.ledger.keys.are_needed():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from docferry.app.authenticate import Authenticator
-from docferry.app.faces import SILENT_S, Told
+from docferry.app.faces import SILENT_S, Beat
 from docferry.app.verify_runs import VerifyRuns
 from docferry.app.wake import wake
 from docferry.config import Config
@@ -31,13 +31,13 @@ class Desk:
         self,
         config: Config,
         ledger: Ledger,
-        told: Told,
+        beat: Beat,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         silent_s: float = SILENT_S,
     ) -> None:
         self._config = config
-        self._told = told
+        self._beat = beat
         self._heard_s = time.monotonic()
         self._silent_s = silent_s
         self.ledger = ledger
@@ -55,15 +55,15 @@ class Desk:
         return self._config
 
     @property
-    def told(self) -> Told | None:
+    def beat(self) -> Beat | None:
         """How the daemon is, as it said just now; None: it has said nothing for long."""
-        return self._told if time.monotonic() - self._heard_s < self._silent_s else None
+        return self._beat if time.monotonic() - self._heard_s < self._silent_s else None
 
-    def hear(self, told: Told) -> None:
+    def hear(self, beat: Beat) -> None:
         """Take what the daemon says."""
-        self._told, self._heard_s = told, time.monotonic()
-        if told.config is not None:
-            self._take(told.config)
+        self._beat, self._heard_s = beat, time.monotonic()
+        if beat.config is not None:
+            self._take(beat.config)
 
     def _take(self, config: Config) -> None:
         if config.api_rate != self._config.api_rate:

@@ -32,8 +32,12 @@ class Readiness(BaseModel):
     responses={503: {"model": Health, "description": "A loop is stuck: restart it"}},
 )
 async def healthz(request: Request, response: Response) -> Health:
-    told = _desk(request).told
-    is_alive = told is not None and told.is_alive
+    beat = _desk(request).beat
+
+
+def healthz(request: Request, response: Response) -> Health:
+    beat = _desk(request).beat
+    is_alive = beat is not None and beat.is_alive
     response.status_code = HTTPStatus.OK if is_alive else HTTPStatus.SERVICE_UNAVAILABLE
     return Health(alive=is_alive)
 
@@ -44,8 +48,12 @@ async def healthz(request: Request, response: Response) -> Health:
     responses={503: {"model": Readiness, "description": "Not yet, or a canary is late"}},
 )
 async def readyz(request: Request, response: Response) -> Readiness:
-    told = _desk(request).told
-    is_ready = told is not None and all(one.is_ready for one in told.mirrors.values())
+    beat = _desk(request).beat
+
+
+def readyz(request: Request, response: Response) -> Readiness:
+    beat = _desk(request).beat
+    is_ready = beat is not None and all(one.is_ready for one in beat.mirrors.values())
     response.status_code = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(ready=is_ready)
 

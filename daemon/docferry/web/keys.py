@@ -6,16 +6,32 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from docferry.app import keys
 from docferry.app.keys import NewKey, ShownKey
 from docferry.core.keys import KeyState, Role
 from docferry.web.asker import Admin
-from docferry.web.problems import documented
+from docferry.web.problems import ProblemError, documented
+from docferry.web.repeatable import HEADER
 
-router = APIRouter(prefix="/keys", tags=["keys"])
+
+def _refuse_repeats(asker: Admin, request: Request) -> None:
+    """
+    Raises:
+        ProblemError: 422, the answer is to be kept: with the secret in it.
+    """
+    if request.method == "POST" and HEADER in request.headers:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "not-repeatable",
+            f"no answer about API keys is kept, so {HEADER} does not count: leave it away, and "
+            f"after a call without an answer look at GET /keys",
+        )
+
+
+router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(_refuse_repeats)])
 
 _Id = Annotated[str, Path(description="Its id, or its name.", max_length=64, examples=["pipeline"])]
 

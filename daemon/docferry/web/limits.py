@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import time
 from http import HTTPStatus
@@ -18,10 +19,11 @@ FAILURES_A_MINUTE = 10
 
 class Limits:
     """
-    For each key and each address, in the memory of this process. Thread-safe.
+    In the memory of this process. Thread-safe.
 
     Args:
-        a_minute: Requests of one key, or of one address without.
+        a_minute: Requests of one key, of one user of this machine, and of one address from which
+            they come without.
     """
 
     def __init__(self, a_minute: int) -> None:
@@ -36,6 +38,15 @@ class Limits:
         """
         if not self._counter.hit(self._requests, who):
             raise self._too_many(self._requests, who, "too many requests")
+
+    def count_stranger(self, address: str) -> None:
+        """
+        Count a request from *address* that is refused, for nobody knows whose it is.
+
+        Raises:
+            ProblemError: 429, too many came from there.
+        """
+        self.count(f"address {network_of(address)}")
 
     def require_patience(self, address: str) -> None:
         """
@@ -58,3 +69,16 @@ class Limits:
             f"{what}: again in {wait_s} s",
             headers={"Retry-After": str(wait_s)},
         )
+
+
+def network_of(address: str) -> str:
+    """Give what one stranger can ask from: an IPv4 address, but 2**64 addresses of IPv6."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address  # a unix socket
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:  # as it comes where one socket serves both
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((found, 64), strict=False))

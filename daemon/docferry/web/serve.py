@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from docferry import logs
-from docferry.app.faces import ENDS_WITHIN_S, Told
+from docferry.app.faces import ENDS_WITHIN_S, Beat
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.ledger import Ledger
@@ -36,13 +36,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe_fd, tcp, unix = map(int, sys.argv[1:4])
     pipe = Connection(pipe_fd)
-    told = pipe.recv()
-    assert isinstance(told, Told)
-    assert told.config is not None
-    config = told.config
+    beat = pipe.recv()
+    assert isinstance(beat, Beat)
+    assert beat.config is not None
+    config = beat.config
     logs.configure(config.log_level, config.log_format, stream=sys.stdout)
     with Ledger.open(config.state_dir / LEDGER_NAME, creates=False, actor="api") as ledger:
-        desk = Desk(config, ledger, told)
+        desk = Desk(config, ledger, beat)
         pipe.send(None)
         serve(desk, config, pipe, tcp, unix)
         desk.feed.join()
@@ -81,10 +81,10 @@ def _hear(pipe: Connection, desk: Desk, end: Callable[[], None]) -> None:
     """Take what the daemon says, until it says nothing any more."""
     with contextlib.suppress(EOFError, OSError):
         while True:
-            told = pipe.recv()
-            desk.hear(told)
-            if told.config is not None:
-                logs.set_level(told.config.log_level)
+            beat = pipe.recv()
+            desk.hear(beat)
+            if beat.config is not None:
+                logs.set_level(beat.config.log_level)
             pipe.send(None)
     end()
 
