@@ -14,7 +14,7 @@ from docferry.app.process import process
 from docferry.app.renditions import RenditionEntry, renditions_of
 from docferry.app.version_bytes import difference
 from docferry.app.versions import ask_restore
-from docferry.app.why import why
+from docferry.app.why import seen, why
 from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.job import JobState
@@ -81,7 +81,8 @@ def show_version(visitor: Viewer, version: Ulid) -> Response:
 def show_why(visitor: Viewer, mirror: _Mirror, path: _Path) -> Response:
     asker = visitor.asker
     asker.mirror(mirror)
-    found = why(asker.config, asker.ledger, path, mirror, _MOST_TOLD + 1)
+    told = why(asker.config, asker.ledger, path, mirror, _MOST_TOLD + 1)
+    found = seen(asker.config, told, asker.sees)
     return visitor.page(
         "why.html", why=found, stories=found.versions[:_MOST_TOLD], JobState=JobState
     )
