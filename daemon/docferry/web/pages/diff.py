@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _MOST = 5000
 _HEAD = 2  # lines that name both
+#: Of a unified diff: what is more is not shown.
+MOST_TOLD = _HEAD + _MOST
 
 
 @dataclass(frozen=True, slots=True)
