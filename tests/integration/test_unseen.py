@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
+from fastapi import Request
 
 from browsing import Browser, words_of
 from commands import Desk
 from conversion_rows import RULE, done
+from docferry.app.report import Status
+from docferry.core.keys import Mirrors, Role
 from docferry.ledger import Ledger
+from docferry.ledger.refusals import RefusedConfig
+from docferry.web.asker import Asker, Caller
+from docferry.web.pages.overview import seen
+from docferry.web.pages.visit import Visitor
 from integration.test_api_jobs import key_for
-from ledger_rows import NOW, uploaded
+from ledger_rows import NOW, uploaded, version
 from serving import Served, served
 
 
@@ -64,12 +72,15 @@ def test_conversions_of_the_same_content_in_another_mirror_are_not_told_of(
     api: Served, ledger: Ledger
 ) -> None:
     job = done(ledger, "secret.docx", "a.md", content="same")
-    ledger.record("processed", [uploaded("copy.docx", "same")], at=NOW)
+    copy = version("copy.docx", "same", mirror="processed")
+    ledger.record("processed", [replace(uploaded("copy.docx", "same"), version=copy)], at=NOW)
     key = key_for(api, "processed")
 
     page = why(visitor(api, key), "processed", "copy.docx")
     told = api.get("/why", key=key, params={"mirror": "processed", "path": "copy.docx"})
 
+    assert len(told.json()["versions"]) == 1
+    assert "The present version" in page
     for text in (page, told.text):
         assert job.id not in text
         assert "to-markdown" not in text  # a rule that is about documents of another mirror
@@ -104,3 +115,17 @@ def test_whoever_sees_its_mirror_is_told_of_the_result(api: Served, ledger: Ledg
     told = api.get(f"/jobs/{job.id}", key=key_for(api, "docs", "processed")).json()["job"]
 
     assert (told["result_mirror"], told["result_path"]) == ("processed", "a.md")
+
+
+@pytest.mark.parametrize(("mirrors", "is_told"), [(None, True), (("docs",), False)])
+def test_the_troubles_of_the_whole_are_for_who_sees_the_whole(
+    api: Served, mirrors: Mirrors, *, is_told: bool
+) -> None:
+    """They name folders, and mirrors."""
+    report = Status(NOW, 1, "/srv is full", (), refused_config=RefusedConfig(NOW, "[mirror.x]"))
+    asker = Asker(Caller("somebody", Role.VIEWER, mirrors), api.desk)
+    somebody = Visitor(asker, None, api.app.state.pages.state.sessions, Request({"type": "http"}))
+
+    found = seen(report, somebody)
+
+    assert (found.trouble is not None, found.refused_config is not None) == (is_told, is_told)
