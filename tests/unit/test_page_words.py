@@ -151,6 +151,16 @@ def test_of_many_lines_the_first_are_shown_and_the_rest_is_counted() -> None:
     assert (len(lines), hidden) == (4, 6)
 
 
+def test_of_very_long_lines_the_beginning_is_shown() -> None:
+    told = ["--- a", "+++ b", "@@ -1 +1,2 @@", "+" + "x" * 1_000_000, "+y"]
+
+    lines, hidden = lines_of(told)
+
+    assert lines[-1].text.endswith("x…")
+    assert sum(len(line.text) for line in lines) < 300_000
+    assert hidden == 1
+
+
 def test_bars_fill_the_width_and_the_highest_the_height() -> None:
     found = chart("t", [0, None, 5, 10], ["a"] * 4, "10", "w", NOW)
 
