@@ -82,8 +82,8 @@ OF_THE_PAGE = (
     Fault(
         "a name of a file is markup",
         "web/pages/words.py",
-        "            parts.append(escape(part))\n",
-        "            parts.append(part)\n",
+        '            parts.append(str(escape("".join(run))))\n',
+        '            parts.append("".join(run))\n',
         (f"{_DOCUMENTS}::test_a_name_is_text_wherever_it_is_shown",),
     ),
     Fault(

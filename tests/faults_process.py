@@ -8,6 +8,7 @@ PROCESS = ("integration/test_process.py",)
 PAGES = ("unit/test_job_pages.py",)
 ANSWERS = ("unit/test_idempotency.py",)
 JOBS = ("integration/test_api_jobs.py",)
+UNSEEN = ("integration/test_unseen.py",)
 DECISIONS = ("integration/test_api_decisions.py",)
 
 PROCESSING = (
@@ -160,10 +161,38 @@ PROCESSING = (
     ),
     Fault(
         "the reason tells of documents that one may not see",
-        "web/why.py",
-        "    if version is None or not asker.sees(version.mirror):\n",
-        "    if version is None:\n",
+        "app/why.py",
+        "            source=source if source is not None and sees(source.mirror) else None,\n",
+        "            source=source,\n",
         DECISIONS,
+    ),
+    Fault(
+        "a job tells of its result in a mirror that one may not see",
+        "app/unseen.py",
+        "    if sees(job.target_mirror):\n",
+        "    if job:\n",
+        UNSEEN,
+    ),
+    Fault(
+        "a document's conversions are those of mirrors that one may not see, too",
+        "app/renditions.py",
+        "        if job.mirror in visible\n        and (",
+        "        if (",
+        ("integration/test_api_files.py",),
+    ),
+    Fault(
+        "a comparison takes as long as it takes",
+        "app/compare_apart.py",
+        "            found = here.recv() if here.poll(within_s) else None\n",
+        "            found = here.recv()\n",
+        ("integration/test_compare_apart.py",),
+    ),
+    Fault(
+        "who is limited is told of all mirrors' troubles",
+        "web/pages/overview.py",
+        "        trouble=None,\n",
+        "",
+        UNSEEN,
     ),
     Fault(
         "who may see one mirror reads the audit of all",

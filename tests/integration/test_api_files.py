@@ -186,6 +186,23 @@ def test_who_may_not_see_the_mirror_of_a_result_does_not(api: Served, ledger: Le
     assert [item["mirror"] for item in listed] == ["docs"]
 
 
+def test_conversions_of_a_mirror_that_is_not_seen_are_not_told_of(
+    api: Served, ledger: Ledger
+) -> None:
+    dead(ledger, "secret.docx", reason="secret.docx is damaged", content="same")
+    copy = version("copy", "same", mirror="processed")
+    ledger.record("processed", [replace(uploaded("copy", "same"), version=copy)], at=NOW)
+    boss = api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"]
+    wanted = {"name": "some", "role": "viewer", "mirrors": ["processed"]}
+    key = api.post("/keys", json=wanted, key=boss).json()["secret"]
+
+    counts = [
+        len(api.get(f"/files/{copy.id}/renditions", key=one).json()["items"]) for one in (boss, key)
+    ]
+
+    assert counts == [1, 0]
+
+
 def test_the_conversions_of_equal_files_elsewhere_are_not_its_own(
     desk: Desk, ledger: Ledger
 ) -> None:

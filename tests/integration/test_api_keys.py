@@ -130,3 +130,33 @@ def test_no_list_and_no_log_shows_a_secret(api: Served, caplog: pytest.LogCaptur
     listed = api.get("/keys", key=secret).text
 
     assert secret.rpartition("_")[2] not in listed + caplog.text
+
+
+@pytest.mark.parametrize("mirrors", [["nope"], ["other"], ["docs", "nope"]])
+def test_who_is_limited_is_not_told_which_other_mirrors_there_are(
+    api: Served, mirrors: list[str]
+) -> None:
+    key = created(api, "docs-admin", "admin", mirrors=["docs"])
+
+    said = api.post("/keys", key=key, json={"name": "y", "role": "viewer", "mirrors": mirrors})
+
+    assert said.status_code == 422
+    assert "may less than the role viewer" in said.json()["detail"]
+    assert "there are" not in said.json()["detail"]
+
+
+def test_a_key_that_may_do_more_is_not_there_for_who_may_do_less(api: Served) -> None:
+    boss = created(api, "boss", "admin")
+    created(api, "others", "viewer", by=boss, mirrors=["other"])
+    key = created(api, "docs-admin", "admin", by=boss, mirrors=["docs"])
+
+    answers = {
+        (said.status_code, said.json()["detail"].replace(name, "NAME"))
+        for name in ("others", "nobody")
+        for said in (
+            api.post(f"/keys/{name}/revoke", key=key),
+            api.post(f"/keys/{name}/rotate", key=key, json={}),
+        )
+    }
+
+    assert answers == {(404, "there is no key NAME that counts: docferry keys list")}

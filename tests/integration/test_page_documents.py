@@ -14,6 +14,7 @@ import requests
 from archive_desk import Documents
 from browsing import Browser, words_of
 from commands import held
+from docferry.web.comparisons import Comparisons
 from ledger_rows import MINUTE, NOW
 from serving import Served, served
 
@@ -275,6 +276,30 @@ def test_of_a_large_text_its_beginning_is_shown(
 
     assert len(document_in(said)) == 128 * 1024
     assert "This is its beginning" in said
+
+
+def test_what_takes_too_long_to_compare_is_said_to_differ(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    a = desk.put(api.desk.ledger, "a.txt", b"one", NOW)
+    b = desk.put(api.desk.ledger, "a.txt", b"two", NOW + MINUTE)
+    api.desk.comparisons = Comparisons(lambda *_: None)
+
+    said = browser.get(f"/files/diff?a={a}&b={b}")
+
+    assert said.status_code == 200
+    assert "They differ in too many places to be compared" in words_of(said.text)
+
+
+def test_large_texts_are_not_compared_on_the_page(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    a = desk.put(api.desk.ledger, "a.txt", b"one", NOW)
+    b = desk.put(api.desk.ledger, "a.txt", b"x" * (1024 * 1024 + 1), NOW + MINUTE)
+
+    said = words_of(browser.get(f"/files/diff?a={a}&b={b}").text)
+
+    assert "too large to be compared line by line" in said
 
 
 def test_the_differences_of_two_texts_are_told_in_words_too(

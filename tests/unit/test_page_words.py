@@ -8,8 +8,17 @@ import pytest
 
 from docferry.web.pages.chart import HEIGHT, WIDTH, chart
 from docferry.web.pages.diff import Line, lines_of
-from docferry.web.pages.words import ago, lasted, moment, number, size, spelled, visible
-from docferry.web.preview import NotShown, Picture, PlainText, Rendered, preview_of
+from docferry.web.pages.words import (
+    ago,
+    lasted,
+    moment,
+    number,
+    size,
+    spelled,
+    visible,
+    visible_text,
+)
+from docferry.web.preview import NotShown, Picture, PlainText, Rendered, preview_of, rendered
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
@@ -29,6 +38,43 @@ NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 )
 def test_a_name_is_seen_for_what_it_is(name: str, shown: str) -> None:
     assert visible(name) == f"<bdi>{shown}</bdi>"
+
+
+def test_a_run_of_hidden_letters_has_one_frame() -> None:
+    assert visible_text("a\x01\x02\n\x03") == (
+        'a<span class="ctl" title="U+0001 U+0002">U+0001 U+0002</span>\n'
+        '<span class="ctl" title="U+0003">U+0003</span>'
+    )
+
+
+def test_very_many_hidden_letters_do_not_make_a_page_of_many_times_their_size() -> None:
+    letters = 50_000
+
+    shown = visible_text("\x01" * letters)
+
+    assert len(shown) < 8 * letters
+    assert shown.count("<span") == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_table_of_very_many_cells_is_shown_as_text(end: str) -> None:
+    """Rows of a table are filled up to its width: a few kB would be a page of megabytes."""
+    columns = 2000
+    table = end.join(["|a" * columns, "|-" * columns, *["|b"] * 1000])
+
+    assert "<table" not in rendered(table)
+    assert len(rendered(table)) < 2 * len(table)
+
+
+def test_a_table_of_one_column_and_very_many_rows_is_shown_as_text() -> None:
+    assert "<table" not in rendered("|a|\n|-|\n" + "|\n" * 20_000)
+
+
+@pytest.mark.parametrize("between", ["", "\n\n" + "text\n" * 5000])
+def test_a_table_of_many_rows_is_one(between: str) -> None:
+    table = "|a|b|c|\n|-|-|-|\n" + "|1|2|3|\n" * 2000
+
+    assert rendered(table + between).count("<td>") == 6000
 
 
 def test_in_a_title_hidden_letters_are_spelled_out() -> None:
@@ -103,6 +149,16 @@ def test_of_many_lines_the_first_are_shown_and_the_rest_is_counted() -> None:
     lines, hidden = lines_of(told, most=4)
 
     assert (len(lines), hidden) == (4, 6)
+
+
+def test_of_very_long_lines_the_beginning_is_shown() -> None:
+    told = ["--- a", "+++ b", "@@ -1 +1,2 @@", "+" + "x" * 1_000_000, "+y"]
+
+    lines, hidden = lines_of(told)
+
+    assert lines[-1].text.endswith("x…")
+    assert sum(len(line.text) for line in lines) < 300_000
+    assert hidden == 1
 
 
 def test_bars_fill_the_width_and_the_highest_the_height() -> None:

@@ -23,7 +23,7 @@ from docferry.core.keys import (
     mark_of,
     unknown_in,
 )
-from docferry.errors import UserError
+from docferry.errors import NotFoundError, UserError
 from docferry.ledger import Ledger
 
 LONGEST = timedelta(days=36525)
@@ -79,8 +79,8 @@ def create(
         UserError: The name is taken or none, a mirror is not there, it would have expired, it
             would do more than *by* may, or the API has another pepper than is known here.
     """
+    _refuse_more(by, role, mirrors)  # first: what follows names the mirrors there are
     _refuse_faulty(config, name, mirrors, expires_at, now)
-    _refuse_more(by, role, mirrors)
     pepper = _pepper(ledger, config)
     text = made_key(made_id(secrets.token_bytes(ID_BYTES)), secrets.token_bytes(SECRET_BYTES))
     key = ApiKey(
@@ -117,10 +117,9 @@ def revoke(
     Let the key that has the name, or the id, *what* not count any more, for ever.
 
     Raises:
-        UserError: There is none, it is revoked already, or may do more than *by*.
+        UserError: There is none that *by* may change, or it is revoked already.
     """
-    key = ledger.keys.named(what)
-    _refuse_more(by, key.role, key.mirrors)
+    key = _covered(ledger, what, by)
     return _shown(ledger.keys.revoke(key.id, now), mark_of(_given(config)), now)
 
 
@@ -140,11 +139,10 @@ def rotate(
         overlap: So long the present one is taken, too; a secret of before it is not.
 
     Raises:
-        UserError: There is no such key, it is revoked or has expired, may do more than *by*, or
+        UserError: There is no such key that *by* may change, it is revoked or has expired, or
             the API has another pepper than is known here.
     """
-    key = ledger.keys.named(what)
-    _refuse_more(by, key.role, key.mirrors)
+    key = _covered(ledger, what, by)
     pepper = _pepper(ledger, config)
     text = made_key(key.id, secrets.token_bytes(SECRET_BYTES))
     if not timedelta() <= overlap <= LONGEST:
@@ -178,6 +176,19 @@ def _refuse_faulty(
             f"{expires_at:%Y-%m-%d %H:%M:%S %Z} is over already, or more than a hundred years "
             "away: without an end a key counts until it is revoked"
         )
+
+
+def _covered(ledger: Ledger, what: str, by: Identity | None) -> ApiKey:
+    """
+    Give the key *what*, as far as *by* may know of it: as `listed` tells.
+
+    Raises:
+        UserError: There is none.
+    """
+    key = ledger.keys.named(what)
+    if by is not None and not by.covers(key.role, key.mirrors):
+        raise NotFoundError(f"there is no key {what} that counts: docferry keys list")
+    return key
 
 
 def _refuse_more(by: Identity | None, role: Role, mirrors: Mirrors) -> None:

@@ -86,7 +86,8 @@ def renditions_of(
         job
         for job in ledger.jobs.of([row.sha256])
         # Where paths decide the place, that of another file is another file's.
-        if not is_by_path(job.place) or (job.mirror, job.path) == (row.mirror, row.path)
+        if job.mirror in visible
+        and (not is_by_path(job.place) or (job.mirror, job.path) == (row.mirror, row.path))
     ][:most]
     results = _results(ledger, jobs, visible)
     return [_entry(job, results) for job in jobs]

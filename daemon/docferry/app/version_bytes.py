@@ -74,16 +74,24 @@ def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], N
 
 def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:
     """Give the lines of a unified diff of two texts. None: one of them is no text, or too large."""
-    before, after = _text(config, ledger, a), _text(config, ledger, b)
-    if before is None or after is None:
+    found = texts(config, ledger, (a, b), DIFF_BYTES)
+    if found is None:
         return None
     names = (f"{a.path}\t{a.id}", f"{b.path}\t{b.id}")
-    return [*difflib.unified_diff(before, after, names[0], names[1], lineterm="")]
+    return [*difflib.unified_diff(*found, *names, lineterm="")]
+
+
+def texts(
+    config: Config, ledger: Ledger, rows: tuple[VersionRow, VersionRow], most: int
+) -> tuple[list[str], list[str]] | None:
+    """Give the lines of two texts. None: one of them is no text, or has more than *most* bytes."""
+    if any(row.size > most for row in rows):
+        return None
+    before, after = (_text(config, ledger, row) for row in rows)
+    return None if before is None or after is None else (before, after)
 
 
 def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
-    if row.size > DIFF_BYTES:
-        return None
     with opened(config, ledger, row) as file:
         content = file.read()
     try:

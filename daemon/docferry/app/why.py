@@ -6,10 +6,11 @@ For any path of a mirror, a document or a result, from the ledger alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from docferry.app.rules_told import shapes_of
+from docferry.app.unseen import veiled
 from docferry.app.versions import mirror_of
 from docferry.config import Config
 from docferry.core.rules import Rule
@@ -109,6 +110,40 @@ def why(config: Config, ledger: Ledger, path: Path, mirror: str | None, most: in
     stories = tuple(told.story(row) for row in rows)
     ids = {row.id for row in rows}
     return Why(name, path, stories, tuple(one for one in history if one.version not in ids))
+
+
+def seen(config: Config, told: Why, sees: Callable[[str], bool]) -> Why:
+    """Leave out what is of mirrors that whoever asks may not see."""
+    rules = {rule.name for rule in config.converts if sees(rule.from_mirror)}
+    return replace(told, versions=tuple(_seen(one, rules, sees) for one in told.versions))
+
+
+def _seen(story: VersionStory, rules: Collection[str], sees: Callable[[str], bool]) -> VersionStory:
+    made_from = story.made_from
+    if made_from is not None:
+        job, source = made_from.job, made_from.source
+        made_from = replace(
+            made_from,
+            job=job if job is not None and sees(job.mirror) else None,
+            source=source if source is not None and sees(source.mirror) else None,
+        )
+    return replace(
+        story,
+        made_from=made_from,
+        verdicts=tuple(one for one in story.verdicts if one.rule in rules),
+        conversions=tuple(
+            _seen_conversion(one, sees) for one in story.conversions if sees(one.job.mirror)
+        ),
+    )
+
+
+def _seen_conversion(conversion: Conversion, sees: Callable[[str], bool]) -> Conversion:
+    shared, result = conversion.shared_with, conversion.result
+    return Conversion(
+        veiled(conversion.job, sees),
+        result if result is not None and sees(result.mirror) else None,
+        veiled(shared, sees) if shared is not None and sees(shared.mirror) else None,
+    )
 
 
 class _Told:

@@ -13,6 +13,7 @@ from docferry.app.verify_runs import VerifyRuns
 from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.ledger import Ledger
+from docferry.web.comparisons import Comparisons
 from docferry.web.feed import Feed
 from docferry.web.limits import Limits
 from docferry.web.plans import Plans
@@ -46,6 +47,7 @@ class Desk:
         self.limits = Limits(config.api_rate)
         self.verify_runs = VerifyRuns()
         self.plans = Plans()
+        self.comparisons = Comparisons()
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)
 

@@ -15,6 +15,7 @@ from docferry.app.job_list import job_named, letters_page, page
 from docferry.app.letters import Which as WhichLetters
 from docferry.app.letters import discard_these, replay_these
 from docferry.app.since import since_of
+from docferry.app.unseen import veiled
 from docferry.core.following import Stage, steps_of
 from docferry.errors import ConflictError
 from docferry.job import Failure, JobRow, JobState
@@ -108,7 +109,7 @@ def list_jobs(
     at = "" if since is None else since_of(since, asker.desk.now())[0]
     which = Which(_of(asker, mirror), rule, state, at)
     found = page(asker.ledger, which, prefix, cursor, limit)
-    return Jobs(items=[job_of(row) for row in found.jobs], next=found.cursor)
+    return Jobs(items=[job_of(asker, row) for row in found.jobs], next=found.cursor)
 
 
 @router.get("/jobs/{job}", summary="Tell all about a conversion", responses=documented(404))
@@ -126,7 +127,7 @@ def list_dead(
 ) -> Jobs:
     """What was given up on and waits for somebody: the newest first, by the path of now."""
     found = letters_page(asker.ledger, _of(asker, mirror), rule, cursor, limit)
-    return Jobs(items=[job_of(row) for row in found.jobs], next=found.cursor)
+    return Jobs(items=[job_of(asker, row) for row in found.jobs], next=found.cursor)
 
 
 @router.post("/jobs/replay", summary="Have dead letters tried again", responses=documented(404))
@@ -198,9 +199,10 @@ def _decided(asker: Asker, done: Done) -> LettersDecided:
     return LettersDecided(items=items, more=done.is_more)
 
 
-def _detail(asker: Asker, row: JobRow) -> JobDetail:
+def _detail(asker: Asker, job: JobRow) -> JobDetail:
+    row = veiled(job, asker.sees)
     followed = look(asker.ledger, row)
     steps = [JobStep(stage=one.stage, at=one.at, text=one.text) for one in steps_of(followed)]
     return JobDetail(
-        job=job_of(row), steps=steps, arrived_at=followed.arrived_at, output=row.output
+        job=job_of(asker, row), steps=steps, arrived_at=followed.arrived_at, output=row.output
     )

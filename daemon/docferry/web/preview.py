@@ -7,6 +7,7 @@ elements, text stays text, pictures are those that are only pixels, and all else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -30,6 +31,8 @@ _PICTURES = (
 )
 _SCHEMES = ("http", "https", "mailto")
 _ALIGNED = ("left", "center", "right")
+_MOST_CELLS = 10_000  # of tables; with more, they are shown as the text that they are
+_LINE_END = re.compile(r"\r\n|\r|\n")  # as Markdown has it
 _DEEPER = 2  # its own headings stand below those of the page
 
 
@@ -94,7 +97,26 @@ def picture_type(head: bytes) -> str | None:
 
 def rendered(text: str) -> Markup:
     """Give Markdown as HTML; what is HTML in it already is shown as the text that it is."""
-    return Markup(_MAKER.render(text))  # it escapes what it did not make
+    maker = _MAKER if _cells_in(text) <= _MOST_CELLS else _MAKER_WITHOUT_TABLES
+    return Markup(maker.render(text))  # it escapes what it did not make
+
+
+def _cells_in(text: str) -> int:
+    """
+    Say how many cells the tables of a Markdown text may have, at the most.
+
+    A row is filled up to the width of its table: few letters can make very many cells.
+    """
+    cells = rows = width = 0
+    for line in [*_LINE_END.split(text), ""]:
+        row = line.strip()
+        if not row:  # no table goes on after it
+            cells, rows, width = cells + rows * width, 0, 0
+            continue
+        rows += 1
+        if "|" in row:
+            width = max(width, row.removeprefix("|").removesuffix("|").count("|") + 1)
+    return cells
 
 
 def _text_in(head: bytes, *, is_whole: bool) -> str | None:
@@ -108,8 +130,8 @@ def _text_in(head: bytes, *, is_whole: bool) -> str | None:
     return None if "\0" in text else text
 
 
-def _maker() -> MarkdownIt:
-    maker = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+def _maker(rules: list[str]) -> MarkdownIt:
+    maker = MarkdownIt("commonmark", {"html": False}).enable(rules)
     maker.validateLink = _is_harmless  # type: ignore[method-assign]
     maker.add_render_rule("image", _image)
     maker.add_render_rule("link_open", _link)
@@ -144,4 +166,5 @@ def _fit_in(state: Any) -> None:
             token.attrs["class"] = align
 
 
-_MAKER = _maker()
+_MAKER = _maker(["table", "strikethrough"])
+_MAKER_WITHOUT_TABLES = _maker(["strikethrough"])

@@ -117,7 +117,7 @@ def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Proc
         mirror=version.mirror,
         path=version.path,
         version=version.id,
-        jobs=[job_of(row) for row in done.jobs],
+        jobs=[job_of(asker, row) for row in done.jobs],
         refused=done.refused,
     )
 

@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from docferry.app.unseen import veiled
 from docferry.job import Failure, JobRow, JobStage, JobState, Priority
+from docferry.web.asker import Asker
 from docferry.web.problems import shown
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="So many at the most.")]
@@ -53,7 +55,10 @@ class Job(BaseModel):
     failure: Failure | None = Field(description="Of the last attempt that failed.")
     error: str | None
     note: str | None
-    result_mirror: str = Field(examples=["processed"])
+    result_mirror: str | None = Field(
+        description="null, as what is of the result: none that you may see.",
+        examples=["processed"],
+    )
     result_path: str | None
     result_sha256: str | None
     shared_with: str | None = Field(description="The job whose result it has.")
@@ -65,7 +70,9 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def job_of(row: JobRow) -> Job:
+def job_of(asker: Asker, job: JobRow) -> Job:
+    """Tell of a job what *asker* may see of it."""
+    row = veiled(job, asker.sees)
     return Job(
         id=row.id,
         state=row.state,
@@ -87,7 +94,7 @@ def job_of(row: JobRow) -> Job:
         failure=row.failure,
         error=row.last_error,
         note=row.note,
-        result_mirror=row.target_mirror,
+        result_mirror=row.target_mirror if asker.sees(row.target_mirror) else None,
         result_path=row.result_path,
         result_sha256=row.result_sha256,
         shared_with=row.shared_with,

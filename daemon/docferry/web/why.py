@@ -99,7 +99,8 @@ def get_why(
 ) -> Told:
     """Seen when, decided how, converted by which rule, and from what."""
     name = asker.mirror(mirror).name
-    found = why.why(asker.config, asker.ledger, path, name, limit)
+    told = why.why(asker.config, asker.ledger, path, name, limit)
+    found = why.seen(asker.config, told, asker.sees)
     return Told(
         mirror=found.mirror,
         path=shown(found.path),
@@ -111,7 +112,7 @@ def get_why(
 def _story(asker: Asker, story: why.VersionStory) -> ToldStory:
     return ToldStory(
         version=_version(story.version),
-        made_from=None if story.made_from is None else _source(asker, story.made_from),
+        made_from=None if story.made_from is None else _source(story.made_from),
         history=[_happened(one) for one in story.history],
         verdicts=[
             ToldVerdict(
@@ -125,27 +126,23 @@ def _story(asker: Asker, story: why.VersionStory) -> ToldStory:
             for one in story.verdicts
         ],
         conversions=[
-            ToldConversion(job=job_of(one.job), result=_seen(asker, one.result))
+            ToldConversion(
+                job=job_of(asker, one.job),
+                result=None if one.result is None else _version(one.result),
+            )
             for one in story.conversions
-            if asker.sees(one.job.mirror)  # another mirror's document has this content, too
         ],
     )
 
 
-def _source(asker: Asker, made_from: why.MadeFrom) -> ToldSource:
+def _source(made_from: why.MadeFrom) -> ToldSource:
     return ToldSource(
         rule=made_from.how.rule,
         converter=made_from.how.converter,
         source=made_from.how.source,
         is_claim=made_from.is_claim,
-        document=_seen(asker, made_from.source),
+        document=None if made_from.source is None else _version(made_from.source),
     )
-
-
-def _seen(asker: Asker, version: VersionRow | None) -> ToldVersion | None:
-    if version is None or not asker.sees(version.mirror):
-        return None
-    return _version(version)
 
 
 def _version(row: VersionRow) -> ToldVersion:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MOST = 5000
+_MOST_LETTERS = 256 * 1024  # of all lines together
 _HEAD = 2  # lines that name both
+#: Of a unified diff: what is more is not shown.
+MOST_TOLD = _HEAD + _MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,17 @@ class Line:
 
 
 def lines_of(unified: Sequence[str], most: int = _MOST) -> tuple[list[Line], int]:
-    """Read a unified diff; give its first lines, and how many more there are."""
+    """Read a unified diff; give its first lines, the last maybe cut, and the count of the rest."""
     told = unified[_HEAD:]
+    left = _MOST_LETTERS
     lines: list[Line] = []
     before = after = 0
     for text in told[:most]:
+        if left <= 0:
+            break
         sign, rest = text[:1], text[1:]
+        rest = rest if len(rest) <= left else f"{rest[:left]}…"
+        left -= len(rest)
         if sign == "@":
             before, after = _begins(text)
             lines.append(Line("place", text))
@@ -38,7 +46,7 @@ def lines_of(unified: Sequence[str], most: int = _MOST) -> tuple[list[Line], int
         else:
             lines.append(Line("same", rest, before, after))
             before, after = before + 1, after + 1
-    return lines, max(0, len(told) - most)
+    return lines, len(told) - len(lines)
 
 
 def _begins(place: str) -> tuple[int, int]:

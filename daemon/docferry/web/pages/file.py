@@ -12,15 +12,15 @@ from docferry.app.content import readable
 from docferry.app.files import FileEntry, file, file_at, visible_version
 from docferry.app.process import process
 from docferry.app.renditions import RenditionEntry, renditions_of
-from docferry.app.version_bytes import difference
+from docferry.app.version_bytes import texts
 from docferry.app.versions import ask_restore
-from docferry.app.why import why
+from docferry.app.why import seen, why
 from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.job import JobState
 from docferry.ledger import Ledger
 from docferry.model import Path, Side, Ulid, VersionRow
-from docferry.web.pages.diff import lines_of
+from docferry.web.pages.diff import MOST_TOLD, lines_of
 from docferry.web.pages.files import file_address
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
 from docferry.web.preview import MOST_TEXT, NotShown, Preview, preview_of
@@ -30,6 +30,7 @@ router = APIRouter()
 _MOST_VERSIONS = 100
 _MOST_RENDITIONS = 50
 _MOST_TOLD = 5  # versions of which all is told
+_MOST_COMPARED = 1024 * 1024  # bytes of each; docferry diff takes more
 _FAR = NotShown("its bytes are in the bucket alone")
 
 _Mirror = Annotated[str, Query(max_length=200)]
@@ -81,7 +82,8 @@ def show_version(visitor: Viewer, version: Ulid) -> Response:
 def show_why(visitor: Viewer, mirror: _Mirror, path: _Path) -> Response:
     asker = visitor.asker
     asker.mirror(mirror)
-    found = why(asker.config, asker.ledger, path, mirror, _MOST_TOLD + 1)
+    told = why(asker.config, asker.ledger, path, mirror, _MOST_TOLD + 1)
+    found = seen(asker.config, told, asker.sees)
     return visitor.page(
         "why.html", why=found, stories=found.versions[:_MOST_TOLD], JobState=JobState
     )
@@ -91,20 +93,19 @@ def show_why(visitor: Viewer, mirror: _Mirror, path: _Path) -> Response:
 def show_diff(visitor: Viewer, a: Ulid, b: Ulid) -> Response:
     asker = visitor.asker
     before, after = (visible_version(asker.ledger, one, asker.mirrors) for one in (a, b))
-    told = (
-        None
-        if before.sha256 == after.sha256
-        else difference(asker.config, asker.ledger, before, after)
-    )
-    lines, hidden = lines_of(told or [])
+    is_same = before.sha256 == after.sha256
+    found = None if is_same else texts(asker.config, asker.ledger, (before, after), _MOST_COMPARED)
+    told = None if found is None else visitor.desk.comparisons.get(*found, MOST_TOLD)
+    lines, hidden = lines_of(told.lines if told else [])
     return visitor.page(
         "diff.html",
         before=before,
         after=after,
-        is_same=before.sha256 == after.sha256,
-        is_text=told is not None,
+        is_same=is_same,
+        is_text=found is not None,
+        is_told=told is not None,
         lines=lines,
-        hidden=hidden,
+        hidden=hidden + (told.hidden if told else 0),
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from docferry.app.queues import converters
+from docferry.app.unseen import veiled
 from docferry.errors import NotFoundError
 from docferry.job import JobRow, JobState
 from docferry.ledger.job_pages import Which
@@ -54,7 +55,10 @@ def jobs(
 
 @router.get("/jobs/{job}")
 def job(visitor: Viewer, job: Ulid) -> Response:
-    return visitor.page("job.html", job=seen_job(visitor, job))
+    found, sees = seen_job(visitor, job), visitor.asker.sees
+    return visitor.page(
+        "job.html", job=veiled(found, sees), is_result_seen=sees(found.target_mirror)
+    )
 
 
 def seen_job(visitor: Visitor, job_id: Ulid) -> JobRow:

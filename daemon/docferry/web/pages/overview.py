@@ -164,6 +164,8 @@ def seen(report: Status, visitor: Visitor) -> Status:
     mine = set(visitor.asker.mirrors)
     return replace(
         report,
+        trouble=None,
+        refused_config=None,
         mirrors=tuple(one for one in report.mirrors if one.name in mine),
         dead_letters=tuple(one for one in report.dead_letters if one.mirror in mine),
         jobs={},

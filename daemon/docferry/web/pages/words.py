@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import groupby
 
 from markupsafe import Markup, escape
 
 #: Letters that are not seen, or change how others are: U+202E turns a name around.
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _PLAIN = re.compile(r"[ -~]+|.", re.DOTALL)  # most of most names
+_LONGEST_TITLE = 100
 _LENGTHS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
@@ -36,13 +39,21 @@ def spelled(text: object) -> str:
 
 
 def _shown(text: str, kept: str) -> Markup:
-    parts: list[Markup | str] = []
-    for part in _PLAIN.findall(text):
-        if len(part) == 1 and part not in kept and _is_hidden(part):
-            parts.append(Markup('<span class="ctl" title="{0}">{0}</span>').format(_number(part)))
+    """Escape a text; letters that hide stand in it by their numbers, a run of them in one frame."""
+    parts: list[str] = []
+    is_so = partial(_is_seen_by_number, kept=kept)
+    for is_hidden, run in groupby(_PLAIN.findall(text), is_so):
+        if is_hidden:
+            numbers = " ".join(_number(one) for one in run)
+            title = numbers if len(numbers) <= _LONGEST_TITLE else "letters that are not seen"
+            parts.append(f'<span class="ctl" title="{title}">{numbers}</span>')
         else:
-            parts.append(escape(part))
+            parts.append(str(escape("".join(run))))
     return Markup("".join(parts))  # each part is escaped
+
+
+def _is_seen_by_number(part: str, kept: str) -> bool:
+    return len(part) == 1 and part not in kept and _is_hidden(part)
 
 
 def _is_hidden(letter: str) -> bool:
