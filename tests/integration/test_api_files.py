@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from docferry.core.standing import Standing
 from docferry.errors import UserError
 from docferry.ledger import Ledger
 from docferry.model import RequestKind, RequestState, Side
-from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded
+from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded, version
 from serving import Served, served
 
 

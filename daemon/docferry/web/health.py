@@ -33,10 +33,6 @@ class Readiness(BaseModel):
 )
 async def healthz(request: Request, response: Response) -> Health:
     beat = _desk(request).beat
-
-
-def healthz(request: Request, response: Response) -> Health:
-    beat = _desk(request).beat
     is_alive = beat is not None and beat.is_alive
     response.status_code = HTTPStatus.OK if is_alive else HTTPStatus.SERVICE_UNAVAILABLE
     return Health(alive=is_alive)
@@ -48,10 +44,6 @@ def healthz(request: Request, response: Response) -> Health:
     responses={503: {"model": Readiness, "description": "Not yet, or a canary is late"}},
 )
 async def readyz(request: Request, response: Response) -> Readiness:
-    beat = _desk(request).beat
-
-
-def readyz(request: Request, response: Response) -> Readiness:
     beat = _desk(request).beat
     is_ready = beat is not None and all(one.is_ready for one in beat.mirrors.values())
     response.status_code = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
