@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
 import threading
@@ -16,7 +17,7 @@ from commands import Desk
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth
 from docferry.web.api import PREFIX
-from docferry.web.feed import Feed
+from docferry.web.feed import Feed, Over, OverError
 from ledger_rows import NOW, uploaded
 from serving import Served, served
 
@@ -175,6 +176,28 @@ def test_nor_while_much_happens(api: Served, ledger: Ledger) -> None:
     finally:
         is_over.set()
         busy.join()
+
+
+def test_a_key_that_many_listen_with_is_asked_for_once(ledger: Ledger) -> None:
+    asked: list[str] = []
+    feed = Feed(ledger, threading.Event(), beat_s=0.05)
+
+    async def listen(credential: str) -> Over:
+        def still_counts() -> bool:
+            asked.append(credential)
+            return False
+
+        with feed.listening("me", credential, still_counts) as listener:
+            feed.look()
+            with pytest.raises(OverError) as over:
+                await listener.get(10)
+        return over.value.why
+
+    async def listen_all() -> list[Over]:
+        return await asyncio.gather(*map(listen, ["one", "one", "one", "other"]))
+
+    assert asyncio.run(listen_all()) == [Over.ENDED] * 4
+    assert sorted(asked) == ["one", "other"]
 
 
 def test_nobody_listens_beyond_the_limit(api: Served, ledger: Ledger) -> None:

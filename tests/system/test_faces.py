@@ -65,6 +65,16 @@ def test_a_process_that_was_killed_is_started_again(site: Site, daemon: Daemon) 
     assert face_of(daemon) != before
 
 
+def test_whoever_asks_goes_before_what_is_carried(daemon: Daemon) -> None:
+    assert policies_of(daemon.process.pid) == {os.SCHED_BATCH}
+    assert policies_of(face_of(daemon)) == {os.SCHED_OTHER}
+
+
+def policies_of(pid: int) -> set[int]:
+    """Give how the threads of a process are scheduled."""
+    return {os.sched_getscheduler(int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
 def test_none_outlives_a_daemon_that_was_killed(daemon: Daemon) -> None:
     face = face_of(daemon)
 

@@ -11,6 +11,7 @@ from docferry import metrics, notify
 from docferry.app.audit import AuditKeeper
 from docferry.app.faces import Faces
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
+from docferry.app.give_way import give_way
 from docferry.app.hints import HintSocket
 from docferry.app.housekeeping import start_housekeeping
 from docferry.app.machine import LOOK_EVERY_S, Machine
@@ -138,6 +139,7 @@ class Daemon:
     # Building.
 
     def _build(self) -> None:
+        give_way()  # before there are threads: each is as the one that began it
         config, on_exit = self._config, self._on_exit
         on_exit.enter_context(StateLock(config.state_dir))
         refuse_damaged(config.state_dir / LEDGER_NAME)

@@ -55,6 +55,11 @@ class Caller:
     key: Identity | None = None
     stamp: str = field(default="", repr=False)
 
+    @property
+    def credential(self) -> tuple[str, str]:
+        """By what they were let in: whoever has the same is let in, or refused, alike."""
+        return (self.actor, "") if self.key is None else (self.key.id, self.stamp)
+
 
 @dataclass(frozen=True)
 class Asker:

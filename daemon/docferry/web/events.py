@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from docferry.web.asker import Asker, Viewer
 from docferry.web.event_lines import lines_of
-from docferry.web.feed import AT_ONCE, Listener, MissedError
+from docferry.web.feed import AT_ONCE, Listener, Over, OverError, is_cut
 
 router = APIRouter(tags=["events"])
 
@@ -58,32 +57,32 @@ async def events(
 
 async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
     yield f"retry: {_AGAIN_MS}\n\n".encode()
-    ledger = asker.desk.ledger
-    with asker.desk.feed.listening(asker.caller.actor) as listener:
-        await run_in_threadpool(asker.desk.feed.look)
+    ledger, feed, caller = asker.desk.ledger, asker.desk.feed, asker.caller
+    with feed.listening(caller.actor, caller.credential, asker.still_counts) as listener:
+        await run_in_threadpool(feed.look)
         # What has happened since, and what the feed tells besides, is told once.
-        while rows := await run_in_threadpool(ledger.events.after, cursor, AT_ONCE):
-            yield (await run_in_threadpool(lines_of, ledger, rows)).after(cursor, _sees(asker))
-            cursor = rows[-1].id
-        if rows is None:
-            yield _RESET
-            cursor = await run_in_threadpool(ledger.events.last)
+        is_behind = True
+        while is_behind:
+            rows = await run_in_threadpool(ledger.events.after, cursor, AT_ONCE)
+            if rows is None:
+                yield _RESET
+                cursor = await run_in_threadpool(ledger.events.last)
+            elif rows:
+                yield (await run_in_threadpool(lines_of, ledger, rows)).after(cursor, _sees(asker))
+                cursor = rows[-1].id
+            # Whatever is newer the feed tells: while much happens, there would be no end here.
+            is_behind = is_cut(rows)
         async for part in _go_on(asker, listener, cursor):
             yield part
 
 
 async def _go_on(asker: Asker, listener: Listener, cursor: int) -> AsyncIterator[bytes]:
-    clock, beat_s = asyncio.get_running_loop().time, asker.desk.feed.beat_s
-    ask_at_s = clock()
-    while not asker.desk.is_ending.is_set():
-        if clock() >= ask_at_s:  # also while much happens
-            if not await run_in_threadpool(asker.still_counts):
-                return
-            ask_at_s = clock() + beat_s
+    while True:
         try:
-            found = await listener.get(beat_s)
-        except MissedError:
-            if not asker.desk.is_ending.is_set():  # else all of it can be told after the restart
+            found = await listener.get(asker.desk.feed.beat_s)
+        except OverError as over:
+            # When all ends there is no need: the rest can be told after the restart.
+            if over.why is Over.MISSED and not asker.desk.is_ending.is_set():
                 yield _RESET
             return
         yield found.after(cursor, _sees(asker)) if found else b": nothing happens\n\n"

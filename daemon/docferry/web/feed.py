@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from http import HTTPStatus
 
 from docferry.ledger import Ledger
+from docferry.ledger.events import EventRow
 from docferry.logs import get_logger
 from docferry.web.event_lines import Lines, lines_of
 from docferry.web.problems import ProblemError
@@ -26,55 +29,64 @@ MOST_LISTENERS = 200
 BEAT_EVERY_S = 10.0
 #: Of one look; what is more comes with the next one, at once.
 AT_ONCE = 500
+_AT_A_TIME, _BETWEEN_S = 5, 0.005  # listeners that are told
 #: Events that wait for one listener: whoever is slower has missed some.
 _WAITING = 2000
 
 
-class MissedError(Exception):
-    """A listener was too slow to be given everything."""
+class Over(StrEnum):
+    """Why a listener is told nothing more."""
+
+    MISSED = "missed"  # there was more than it could be told
+    ENDED = "ended"  # its key does not count any more, or all ends
+
+
+class OverError(Exception):
+    """A listener is told nothing more."""
+
+    def __init__(self, why: Over) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Listener:
     """One who listens, in the event loop of the request."""
 
-    def __init__(self) -> None:
+    def __init__(self, credential: Hashable, still_counts: Callable[[], bool]) -> None:
+        self.credential = credential
+        self.still_counts = still_counts
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Lines | None] = asyncio.Queue()  # None: some are missed
+        self._queue: asyncio.Queue[Lines | Over] = asyncio.Queue()
         self._waiting = 0
-        self._has_missed = False
+        self._is_over = False
 
-    def put(self, found: Lines) -> None:
-        """For the thread that looks."""
+    def put(self, found: Lines | Over) -> None:
+        """For other threads."""
         self._loop.call_soon_threadsafe(self._put, found)
-
-    def miss(self) -> None:
-        """For the thread that looks: there was more than can be told."""
-        self._loop.call_soon_threadsafe(self._put, None)
 
     async def get(self, within_s: float) -> Lines:
         """
         Give what came next; nothing: none came.
 
         Raises:
-            MissedError: It was too slow.
+            OverError: Nothing comes any more.
         """
         try:
             found = await asyncio.wait_for(self._queue.get(), within_s)
         except TimeoutError:
             return Lines()
-        if found is None:
-            raise MissedError
+        if isinstance(found, Over):
+            raise OverError(found)
         self._waiting -= len(found)
         return found
 
-    def _put(self, found: Lines | None) -> None:
-        if self._has_missed:
+    def _put(self, found: Lines | Over) -> None:
+        if self._is_over:
             return
-        if found is None or self._waiting + len(found) > _WAITING:
-            self._has_missed = True
-            self._queue.put_nowait(None)
-            return
-        self._waiting += len(found)
+        if isinstance(found, Lines):
+            self._waiting += len(found)
+            found = Over.MISSED if self._waiting > _WAITING else found
+        self._is_over = isinstance(found, Over)
         self._queue.put_nowait(found)
 
 
@@ -85,7 +97,8 @@ class Feed:
     Args:
         is_ending: Set when no more are to be looked for.
         most: So many may listen.
-        beat_s: After so long without an event something else is said to each.
+        beat_s: After so long without an event something else is said to each; and so often it
+            is asked whether their keys still count.
     """
 
     def __init__(
@@ -104,6 +117,7 @@ class Feed:
         self._lock = threading.Lock()
         self._listeners: dict[Listener, str] = {}  # with who they are
         self._cursor = 0
+        self._asked_s = 0.0  # when it was asked whether keys still count
         self._is_looking = False
         self._thread: threading.Thread | None = None
 
@@ -124,11 +138,21 @@ class Feed:
                 )
 
     @contextmanager
-    def listening(self, who: str) -> Iterator[Listener]:
-        """Listen, as *who*, until the block ends."""
-        listener = Listener()
+    def listening(
+        self, who: str, credential: Hashable, still_counts: Callable[[], bool]
+    ) -> Iterator[Listener]:
+        """
+        Listen, as *who*, until the block ends.
+
+        Args:
+            credential: By it they were let in: what holds for one who has it holds for all.
+            still_counts: Says whether it would let them in again. May wait for the ledger.
+        """
+        listener = Listener(credential, still_counts)
         with self._lock:
             self._listeners[listener] = who
+            if self._is_ending.is_set():  # the others have been told
+                listener.put(Over.ENDED)
         try:
             yield listener
         finally:
@@ -149,7 +173,7 @@ class Feed:
         """Let nobody listen any more: it is ending."""
         with self._lock:
             for listener in self._listeners:
-                listener.miss()
+                listener.put(Over.ENDED)
 
     def join(self) -> None:
         """Wait until nobody looks any more: it is ending."""
@@ -166,6 +190,7 @@ class Feed:
                     return
             try:
                 self._give(listeners)
+                self._ask(listeners)
                 failure = ""
             except Exception as error:  # one round: whoever listens would else wait for ever
                 if str(error) != failure:
@@ -173,12 +198,41 @@ class Feed:
                 failure = str(error)
 
     def _give(self, listeners: Sequence[Listener]) -> None:
-        while rows := self._ledger.events.after(self._cursor, AT_ONCE):
-            found = lines_of(self._ledger, rows)
-            for listener in listeners:
-                listener.put(found)
-            self._cursor = rows[-1].id
-        if rows is None:  # more at once than are kept
-            for listener in listeners:
-                listener.miss()
-            self._cursor = self._ledger.events.last()
+        """
+        Tell what has come since.
+
+        While much happens, there is always more: it waits for the next look, or this thread
+        would take the time of those that answer.
+        """
+        while True:
+            rows = self._ledger.events.after(self._cursor, AT_ONCE)
+            if rows is None:  # more at once than are kept
+                self._cursor = self._ledger.events.last()
+                _put_all(listeners, Over.MISSED)
+            elif rows:
+                self._cursor = rows[-1].id
+                _put_all(listeners, lines_of(self._ledger, rows))
+            if not is_cut(rows):
+                return
+
+    def _ask(self, listeners: Sequence[Listener]) -> None:
+        """End those who would not be let in again: asked once for all that have one credential."""
+        if time.monotonic() < self._asked_s + self.beat_s:
+            return
+        self._asked_s = time.monotonic()
+        one_of = {listener.credential: listener for listener in listeners}
+        refused = {which for which, listener in one_of.items() if not listener.still_counts()}
+        _put_all([one for one in listeners if one.credential in refused], Over.ENDED)
+
+
+def is_cut(rows: Sequence[EventRow] | None) -> bool:
+    """Say whether there were more than are taken at once."""
+    return rows is not None and len(rows) == AT_ONCE
+
+
+def _put_all(listeners: Sequence[Listener], found: Lines | Over) -> None:
+    """Tell each of them; a few at a time, so that requests are answered in between."""
+    for number, listener in enumerate(listeners):
+        if number and number % _AT_A_TIME == 0:
+            time.sleep(_BETWEEN_S)
+        listener.put(found)

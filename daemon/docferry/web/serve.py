@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from docferry import logs
 from docferry.app.faces import ENDS_WITHIN_S, Beat
+from docferry.app.give_way import go_first
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.ledger import Ledger
@@ -34,6 +35,7 @@ def main() -> None:
     """Serve until the pipe ends. Arguments: the pipe, and what to listen on; -1: not by this."""
     # The daemon's group may be told to end: the daemon ends this, once nothing is under way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    go_first()
     pipe_fd, tcp, unix = map(int, sys.argv[1:4])
     pipe = Connection(pipe_fd)
     beat = pipe.recv()

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from docferry.web.asker import Asker
-from docferry.web.feed import MissedError
+from docferry.web.feed import Over, OverError
 from docferry.web.pages.visit import Viewer
 
 router = APIRouter()
@@ -32,20 +32,19 @@ async def live(visitor: Viewer) -> StreamingResponse:
 
 async def _stream(asker: Asker) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
-    feed, ends_s = asker.desk.feed, clock() + _LASTS_S
+    feed, caller, ends_s = asker.desk.feed, asker.caller, clock() + _LASTS_S
     yield b"retry: 2000\n\n"
-    with feed.listening(asker.caller.actor) as listener:
+    with feed.listening(caller.actor, caller.credential, asker.still_counts) as listener:
         await run_in_threadpool(feed.look)
         yield _CHANGED  # whatever came since the page was made
-        while not asker.desk.is_ending.is_set() and clock() < ends_s:
+        while clock() < ends_s:
             try:
                 found = await listener.get(feed.beat_s)
-            except MissedError:
-                yield _CHANGED
+            except OverError as over:
+                if over.why is Over.MISSED:
+                    yield _CHANGED
                 return
             if any(asker.sees(line.mirror) for line in found.lines):
                 yield _CHANGED
-            elif not await run_in_threadpool(asker.still_counts):
-                return
             else:
                 yield b": still here\n\n"
