@@ -17,7 +17,9 @@ from commands import Desk
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth
 from docferry.web.api import PREFIX
+from docferry.web.event_lines import Lines
 from docferry.web.feed import Feed, Over, OverError
+from docferry.web.past import Past
 from ledger_rows import NOW, uploaded
 from serving import Served, served
 
@@ -198,6 +200,28 @@ def test_a_key_that_many_listen_with_is_asked_for_once(ledger: Ledger) -> None:
 
     assert asyncio.run(listen_all()) == [Over.ENDED] * 4
     assert sorted(asked) == ["one", "other"]
+
+
+def test_what_has_passed_is_written_once_for_all_who_come_back(ledger: Ledger) -> None:
+    happen(ledger, *(f"{n}.txt" for n in range(1200)))
+    past, ids = Past(ledger), [row.id for row in ledger.events.after(0, 5000) or ()]
+
+    async def come_back(cursor: int) -> list[Lines]:
+        found: list[Lines] = []
+        while (part := await past.after(cursor)) is not None:
+            found.append(part.lines)
+            if part.is_all:
+                break
+            cursor = part.last
+        return found
+
+    first, again = asyncio.run(come_back(0)), asyncio.run(come_back(0))
+    later = asyncio.run(come_back(300))
+
+    assert [line.id for lines in first for line in lines.lines] == ids
+    assert [line.id for lines in later for line in lines.lines] == ids[300:]
+    assert again[0] is first[0]
+    assert later[1] is first[1]  # also for those who had more of it
 
 
 def test_nobody_listens_beyond_the_limit(api: Served, ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from docferry.ledger import Ledger
 from docferry.web.comparisons import Comparisons
 from docferry.web.feed import Feed
 from docferry.web.limits import Limits
+from docferry.web.past import Past
 from docferry.web.plans import Plans
 
 
@@ -50,6 +51,7 @@ class Desk:
         self.comparisons = Comparisons()
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)
+        self.past = Past(ledger)
 
     @property
     def config(self) -> Config:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from contextlib import ExitStack
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from docferry.web.asker import Asker, Viewer
-from docferry.web.event_lines import lines_of
-from docferry.web.feed import AT_ONCE, Listener, Over, OverError, is_cut
+from docferry.web.feed import Listener, Over, OverError
 
 router = APIRouter(tags=["events"])
 
@@ -45,35 +46,62 @@ async def events(
         int | None, Header(ge=0, lt=2**63, description="Go on after this one.")
     ] = None,
 ) -> StreamingResponse:
-    asker.desk.feed.require_room(who=asker.caller.actor)
-    if last_event_id is None:  # before the answer begins: whoever has it hears of what follows
-        last_event_id = await run_in_threadpool(asker.desk.ledger.events.last)
-    return StreamingResponse(
-        _stream(asker, last_event_id),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},  # nginx would keep them until there are many
-    )
-
-
-async def _stream(asker: Asker, cursor: int) -> AsyncIterator[bytes]:
-    yield f"retry: {_AGAIN_MS}\n\n".encode()
-    ledger, feed, caller = asker.desk.ledger, asker.desk.feed, asker.caller
-    with feed.listening(caller.actor, caller.credential, asker.still_counts) as listener:
+    feed, caller = asker.desk.feed, asker.caller
+    feed.require_room(who=caller.actor)
+    with ExitStack() as stack:
+        # Before the answer begins: whoever has it hears of what follows.
+        listener = stack.enter_context(
+            feed.listening(caller.actor, caller.credential, asker.still_counts)
+        )
         await run_in_threadpool(feed.look)
-        # What has happened since, and what the feed tells besides, is told once.
-        is_behind = True
-        while is_behind:
-            rows = await run_in_threadpool(ledger.events.after, cursor, AT_ONCE)
-            if rows is None:
-                yield _RESET
-                cursor = await run_in_threadpool(ledger.events.last)
-            elif rows:
-                yield (await run_in_threadpool(lines_of, ledger, rows)).after(cursor, _sees(asker))
-                cursor = rows[-1].id
-            # Whatever is newer the feed tells: while much happens, there would be no end here.
-            is_behind = is_cut(rows)
-        async for part in _go_on(asker, listener, cursor):
-            yield part
+        now = await run_in_threadpool(asker.desk.ledger.events.last)
+        is_behind = last_event_id is not None and last_event_id != now
+        told = _stream(asker, listener, last_event_id if is_behind else None, now)
+        return _Stream(
+            stack.pop_all(),
+            told,
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},  # nginx would keep them until there are many
+        )
+
+
+class _Stream(StreamingResponse):
+    """An answer that listens no more when it ends, however it does."""
+
+    def __init__(self, stack: ExitStack, told: AsyncIterator[bytes], **given: Any) -> None:
+        super().__init__(told, **given)
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stack:
+            await super().__call__(scope, receive, send)
+
+
+async def _stream(
+    asker: Asker, listener: Listener, after: int | None, now: int
+) -> AsyncIterator[bytes]:
+    """
+    Tell what happened, and what happens.
+
+    Args:
+        after: The event after which to begin; None: the present one.
+        now: The last event a moment ago. *listener* is told of all that is newer.
+    """
+    yield f"retry: {_AGAIN_MS}\n\n".encode()
+    cursor = now if after is None else after
+    is_behind = after is not None
+    while is_behind:
+        # Up to where the feed is sure to go on: while much happens, there would be no end here.
+        found = await asker.desk.past.after(cursor)
+        if found is None:
+            yield _RESET
+            cursor = now
+        else:
+            yield found.lines.after(cursor, _sees(asker))
+            cursor = found.last
+        is_behind = found is not None and not found.is_all and cursor < now
+    async for part in _go_on(asker, listener, cursor):
+        yield part
 
 
 async def _go_on(asker: Asker, listener: Listener, cursor: int) -> AsyncIterator[bytes]:

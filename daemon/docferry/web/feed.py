@@ -16,7 +16,6 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from docferry.ledger import Ledger
-from docferry.ledger.events import EventRow
 from docferry.logs import get_logger
 from docferry.web.event_lines import Lines, lines_of
 from docferry.web.problems import ProblemError
@@ -212,7 +211,7 @@ class Feed:
             elif rows:
                 self._cursor = rows[-1].id
                 _put_all(listeners, lines_of(self._ledger, rows))
-            if not is_cut(rows):
+            if rows is None or len(rows) < AT_ONCE:
                 return
 
     def _ask(self, listeners: Sequence[Listener]) -> None:
@@ -223,11 +222,6 @@ class Feed:
         one_of = {listener.credential: listener for listener in listeners}
         refused = {which for which, listener in one_of.items() if not listener.still_counts()}
         _put_all([one for one in listeners if one.credential in refused], Over.ENDED)
-
-
-def is_cut(rows: Sequence[EventRow] | None) -> bool:
-    """Say whether there were more than are taken at once."""
-    return rows is not None and len(rows) == AT_ONCE
 
 
 def _put_all(listeners: Sequence[Listener], found: Lines | Over) -> None:

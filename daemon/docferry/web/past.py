@@ -1,0 +1,66 @@
+"""
+What happened before somebody listened, written once for all who ask for it.
+
+After a restart everybody who listened comes back at the same moment, and asks for the same.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from docferry.ledger import Ledger
+from docferry.web.event_lines import Lines, lines_of
+
+#: One part ends where an id is divisible by it, so that those who began elsewhere share the next.
+PART = 500
+_KEPT = 40  # parts: more events than these the ledger does not keep either
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """
+    Some events, in their order.
+
+    last: The id of the last one; nothing between it and the first is left out.
+    is_all: Nothing came after them, a moment ago.
+    """
+
+    lines: Lines
+    last: int
+    is_all: bool
+
+
+class Past:
+    """For event loops: one asks the ledger at a time, the others wait and have its answer."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._parts: OrderedDict[int, Passed] = OrderedDict()  # by what they come after
+        self._one = CapacityLimiter(1)
+
+    async def after(self, cursor: int) -> Passed | None:
+        """
+        Give what came next after *cursor*.
+
+        None: some of it is not kept any more, or *cursor* is of another ledger than this.
+        """
+        return await run_sync(self._after, cursor, limiter=self._one)
+
+    def _after(self, cursor: int) -> Passed | None:
+        known = self._parts.get(cursor)
+        if known is not None:
+            return known
+        rows = self._ledger.events.after(cursor, PART - cursor % PART)
+        if rows is None:
+            return None
+        last = rows[-1].id if rows else cursor
+        found = Passed(lines_of(self._ledger, rows), last, is_all=last % PART != 0 or not rows)
+        if not found.is_all:
+            self._parts[cursor] = found
+            if len(self._parts) > _KEPT:
+                self._parts.popitem(last=False)
+        return found
