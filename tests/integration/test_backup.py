@@ -330,7 +330,16 @@ def test_a_backup_of_a_newer_docferry_is_refused(desk: Desk, file: pathlib.Path)
 
 
 @pytest.mark.parametrize(
-    "harm", ["cut", "flipped", "no tar", "another ledger", "strange names", "a trigger"]
+    "harm",
+    [
+        "cut",
+        "flipped",
+        "flipped at the end",
+        "no tar",
+        "another ledger",
+        "strange names",
+        "a trigger",
+    ],
 )
 def test_a_damaged_backup_changes_nothing(desk: Desk, file: pathlib.Path, harm: str) -> None:
     desk.asks("backup", str(file))
@@ -342,6 +351,7 @@ def test_a_damaged_backup_changes_nothing(desk: Desk, file: pathlib.Path, harm: 
     harmed = {
         "cut": lambda: whole[: len(whole) // 2],
         "flipped": lambda: whole[:900] + bytes([whole[900] ^ 1]) + whole[901:],
+        "flipped at the end": lambda: whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:],  # its CRC
         "no tar": lambda: gzip.compress(b"a letter"),
         # A sound one: SQLite asks nobody what stands there (application ID).
         "another ledger": lambda: packed(json.loads(facts), ledger[:68] + b"else" + ledger[72:]),

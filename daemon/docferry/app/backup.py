@@ -193,6 +193,7 @@ def _unpack(file: Path, plain: Path) -> Facts:
             fd = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
             with os.fdopen(fd, "wb") as target:
                 sha256 = _copy(_open(tar, _LEDGER, facts.size), target)
+            packed.finish()
     except _UNREADABLE as error:
         raise PermanentError(f"{file} is damaged, or no backup of docferry's: {error}") from error
     except OSError as error:
@@ -257,6 +258,11 @@ class _Frugal(gzip.GzipFile):
     def may_read(self, more: int) -> None:
         """Let so many bytes more be read, beside what a tar itself takes."""
         self._left += more
+
+    def finish(self) -> None:
+        """Read on to the end: only there gzip tells whether all of it was as it was packed."""
+        while self.read(min(self._left, _CHUNK_BYTES)):
+            pass
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= min(self._left, _CHUNK_BYTES):
