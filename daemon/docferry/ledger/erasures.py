@@ -62,10 +62,15 @@ class Erasures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def when(self, version_id: Ulid) -> datetime | None:
-        """Say when a version was erased. None: it was not."""
+    def when(self, version_id: Ulid, mirrors: Collection[str] | None = None) -> datetime | None:
+        """
+        Say when a version was erased. None: it was not.
+
+        Args:
+            mirrors: Of which it may have been; None: of any.
+        """
         query = select(history.c.at).where(
-            history.c.mirror.in_(_MIRRORS),
+            history.c.mirror.in_(_MIRRORS if mirrors is None else mirrors),
             history.c.path == "",
             history.c.kind == ERASE,
             history.c.version == version_id,
