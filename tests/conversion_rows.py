@@ -34,9 +34,8 @@ def queued(
     job = job_of(path, content, created_at=at, **changes)
     came = uploaded(path, content)
     assert came.version is not None
-    ledger.record(
-        job.mirror, [replace(came, version=replace(came.version, created_at=at))], [job], at=at
-    )
+    row = replace(came.version, created_at=at, mirror=job.mirror)
+    ledger.record(job.mirror, [replace(came, version=row)], [job], at=at)
     return next(row for row in ledger.jobs.of([job.sha256]) if row.place == job.place)
 
 

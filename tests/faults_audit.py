@@ -11,6 +11,8 @@ LOG_FILE = ("unit/test_log_file.py",)
 STORIES = ("unit/test_stories.py",)
 
 
+ARRIVALS = ("integration/test_arrivals.py",)
+
 OF_THE_AUDIT = (
     Fault(
         "two write the audit's file at once",
@@ -204,5 +206,40 @@ OF_THE_AUDIT = (
         "= task.id, task.attempts - 1",
         "= task.id, task.attempts",
         STORIES,
+    ),
+    Fault(
+        "audit: of a document that a crash caught there is no row",
+        "app/upload.py",
+        "        self._arrival = self._ledger.arrivals.intend(arrival)\n",
+        "        self._arrival = arrival\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: a document is said to be received that is not there",
+        "app/arrivals.py",
+        "    return agreed is not None and agreed.local_token == one.token\n",
+        "    return True\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: who finishes after somebody has looked writes a second row",
+        "ledger/arrivals.py",
+        "or not _is_noted(tx, one):\n",
+        "or one:\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: who looks after a crash is taken for who handed the document over",
+        "ledger/arrivals.py",
+        "        with self._database.acting_as(one.actor).writing() as tx:\n",
+        "        with self._database.writing() as tx:\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: what was refused is taken for a document that a crash caught",
+        "app/upload.py",
+        "                self._ledger.arrivals.withdraw(arrival)\n",
+        "                pass\n",
+        ARRIVALS,
     ),
 )

@@ -98,7 +98,7 @@ HINTS = (
     Fault(
         "the secret of notifications may be guessed without end",
         "web/notifications.py",
-        "        desk.limits.count_failure(address)\n",
+        '        desk.limits.count_failure(address, "notifications")\n',
         "",
         TOLD,
     ),

@@ -229,4 +229,11 @@ OF_KEYS = (
         "",
         ("unit/test_logs.py",),
     ),
+    Fault(
+        "API keys: who has a network of addresses guesses with each of them",
+        "web/limits.py",
+        '        self._counter.hit(self._failures, f"{of} {network_of(address)}")\n',
+        '        self._counter.hit(self._failures, f"{of} {address}")\n',
+        ("unit/test_limits.py",),
+    ),
 )

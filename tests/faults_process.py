@@ -8,6 +8,7 @@ PROCESS = ("integration/test_process.py",)
 PAGES = ("unit/test_job_pages.py",)
 ANSWERS = ("unit/test_idempotency.py",)
 JOBS = ("integration/test_api_jobs.py",)
+LIMITED = ("integration/test_limited_keys.py",)
 UNSEEN = ("integration/test_unseen.py",)
 DECISIONS = ("integration/test_api_decisions.py",)
 
@@ -200,5 +201,54 @@ PROCESSING = (
         "    asker.require_all_mirrors()\n    rows =",
         "    rows =",
         DECISIONS,
+    ),
+    Fault(
+        "who is limited is told the names of all rules",
+        "app/convert_again.py",
+        "if visible is None or one.from_mirror in visible]\n",
+        "if visible is None or one.from_mirror]\n",
+        LIMITED,
+    ),
+    Fault(
+        "a file tells of the job of another mirror that has its content",
+        "app/renditions.py",
+        " if job.mirror in visible else _hidden(rule, job, results)\n",
+        " if job else _hidden(rule, job, results)\n",
+        LIMITED,
+    ),
+    Fault(
+        "a job tells of the one that it shares a result with, wherever that is",
+        "web/values.py",
+        "None if row.shared_with in hidden else row.shared_with",
+        "row.shared_with",
+        LIMITED,
+    ),
+    Fault(
+        "a result tells of its document by id to who may not see it",
+        "app/why.py",
+        "        return replace(made_from, how=None, job=None, source=None)\n",
+        "        return replace(made_from, job=None, source=None)\n",
+        LIMITED,
+    ),
+    Fault(
+        "what stands in the way of a result is told to who may not see its mirror",
+        "app/unseen.py",
+        "        shown = replace(shown, last_error=_NOT_STORED)\n",
+        "        pass\n",
+        LIMITED,
+    ),
+    Fault(
+        "the page offers the rules of all mirrors",
+        "web/pages/jobs.py",
+        "if asker.sees(one.from_mirror)",
+        "if asker",
+        LIMITED,
+    ),
+    Fault(
+        "a mirror of before names all that there are",
+        "web/asker.py",
+        "name not in self.mirrors:",
+        "name not in self.caller.mirrors:",
+        LIMITED,
     ),
 )

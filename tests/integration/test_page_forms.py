@@ -309,6 +309,18 @@ def test_without_a_tick_nothing_is_done(api: Served, browser: Browser) -> None:
     assert "Nothing was chosen" in browser.follow(browser.send("/letters/replay"))
 
 
+def test_what_is_asked_of_a_mirror_is_told_beside_it(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    old = desk.put(api.desk.ledger, "a.txt", b"old")
+    browser.send(f"/versions/{old}/restore", to="b.txt")
+
+    page = browser.get("/mirrors")
+
+    assert page.status_code == 200
+    assert "b.txt" in words_of(page.text)
+
+
 def test_an_older_version_is_asked_for_again(
     api: Served, desk: Documents, browser: Browser
 ) -> None:

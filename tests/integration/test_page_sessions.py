@@ -84,7 +84,14 @@ def test_behind_tls_the_cookie_is_for_tls_alone(api: Served, keys: dict[Role, st
 
 @pytest.mark.parametrize(
     "then",
-    ["//evil.example.com", "https://evil.example.com", "/\\evil.example.com", "javascript:1"],
+    [
+        "//evil.example.com",
+        "https://evil.example.com",
+        "/\\evil.example.com",
+        "javascript:1",
+        "/\r\nSet-Cookie: docferry=planted",
+        "/\t/evil.example.com",
+    ],
 )
 def test_who_logs_in_is_led_to_no_other_place(
     api: Served, keys: dict[Role, str], then: str
@@ -92,6 +99,33 @@ def test_who_logs_in_is_led_to_no_other_place(
     answer = Browser(api).send("/login", key=keys[Role.VIEWER], next=then, proof=None)
 
     assert answer.headers["Location"] == "/"
+    assert "planted" not in str(answer.headers)
+
+
+def test_a_session_that_somebody_else_has_planted_is_not_taken_on(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    planted = "A" * 43
+    headers = {"Cookie": f"docferry={planted}"}
+
+    answer = Browser(api).send("/login", key=keys[Role.ADMIN], proof=None, headers=headers)
+
+    assert planted not in answer.headers["Set-Cookie"]
+    other = Browser(api)
+    other.session.headers.update(headers)
+    assert is_asked_for_a_key(other)
+
+
+def test_a_session_ends_when_its_key_expires(api: Served, keys: dict[Role, str]) -> None:
+    until = api.desk.now() + timedelta(hours=1)
+    wanted = {"name": "short", "role": "viewer", "expires_at": until.isoformat()}
+    browser = Browser(api)
+    browser.log_in(api.post("/keys", key=keys[Role.ADMIN], json=wanted).json()["secret"])
+    was_asked = is_asked_for_a_key(browser)
+
+    api.desk.now = lambda: until
+
+    assert (was_asked, is_asked_for_a_key(browser)) == (False, True)
 
 
 @pytest.mark.parametrize("word", ["", "x", "A" * 43, "%00", "ä"])

@@ -64,7 +64,8 @@ def test_the_page_says_of_which_document_a_result_is_to_who_may_see_it(
 
     page = why(visitor(api, key_for(api, "processed", *mirrors)), "processed", "a.md")
 
-    assert "by rule to-markdown" in page
+    assert ("by rule to-markdown" in page) == is_told
+    assert ("of a document in a mirror that you do not see" in page) != is_told
     assert ("merger.docx" in page) == is_told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -53,13 +53,18 @@ class Callers:
     """
     The rules that are asked: one, or all there are.
 
+    Args:
+        visible: The mirrors of whose rules whoever asks may know; None: of all.
+
     Raises:
         NotFoundError: There is no such rule.
     """
 
-    def __init__(self, config: Config, rule: str | None) -> None:
+    def __init__(
+        self, config: Config, rule: str | None, visible: Collection[str] | None = None
+    ) -> None:
         self._chains = chains_of(config)
-        self._shapes = _shapes(config, rule)
+        self._shapes = _shapes(config, rule, visible)
         self._rules = {one.name: one for one in self._chains.rules}
 
     @property
@@ -132,12 +137,14 @@ def count(config: Config, ledger: Ledger, rule: str | None = None) -> list[Count
     ]
 
 
-def _shapes(config: Config, rule: str | None) -> list[Rule]:
-    shapes = [one for one in shapes_of(config) if rule in (None, one.name)]
+def _shapes(config: Config, rule: str | None, visible: Collection[str] | None = None) -> list[Rule]:
+    known_ones = [one for one in shapes_of(config) if visible is None or one.from_mirror in visible]
+    shapes = [one for one in known_ones if rule in (None, one.name)]
     if not shapes:
-        known = ", ".join(one.name for one in config.converts) or "none"
+        known = ", ".join(one.name for one in known_ones) or "none"
         raise NotFoundError(
             "there is no rule in the configuration"
+            + ("" if visible is None else f" for files of {', '.join(sorted(visible))}")
             if rule is None
             else f"there is no rule {rule!r}; there is: {known}"
         )

@@ -180,10 +180,7 @@ def visible_version(ledger: Ledger, version: Ulid, visible: Collection[str]) -> 
     """
     if not looks_like_version(version):
         raise NotFoundError(f"{version!r} is no version: a ULID has 26 letters and digits")
-    row = version_named(ledger, version)
-    if row.mirror not in visible:
-        raise NotFoundError(f"there is no version {version}")
-    return row
+    return version_named(ledger, version, visible)
 
 
 def versions_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -80,7 +81,7 @@ def create(
             would do more than *by* may, or the API has another pepper than is known here.
     """
     _refuse_more(by, role, mirrors)  # first: what follows names the mirrors there are
-    _refuse_faulty(config, name, mirrors, expires_at, now)
+    _refuse_faulty(_known_to(by, config), name, mirrors, expires_at, now)
     pepper = _pepper(ledger, config)
     text = made_key(made_id(secrets.token_bytes(ID_BYTES)), secrets.token_bytes(SECRET_BYTES))
     key = ApiKey(
@@ -153,8 +154,13 @@ def rotate(
     return NewKey(_shown(changed, mark_of(pepper), now), text.text)
 
 
+def _known_to(by: Identity | None, config: Config) -> list[str]:
+    """Give the mirrors that there are, as far as *by* may know."""
+    return [name for name in config.mirrors if by is None or by.sees(name)]
+
+
 def _refuse_faulty(
-    config: Config, name: str, mirrors: Mirrors, expires_at: datetime | None, now: datetime
+    known: Sequence[str], name: str, mirrors: Mirrors, expires_at: datetime | None, now: datetime
 ) -> None:
     """
     Raises:
@@ -167,9 +173,9 @@ def _refuse_faulty(
         )
     if mirrors == ():
         raise UserError("a key for no mirror is good for nothing: name one, or none for all")
-    if unknown := unknown_in(mirrors, config.mirrors):
+    if unknown := unknown_in(mirrors, known):
         raise UserError(
-            f"there is no mirror {unknown[0]!r}; there are {', '.join(config.mirrors) or 'none'}"
+            f"there is no mirror {unknown[0]!r}; there are {', '.join(known) or 'none'}"
         )
     if expires_at is not None and not now < expires_at <= now + LONGEST:
         raise UserError(

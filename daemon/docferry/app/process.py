@@ -82,9 +82,7 @@ def document(
         by = IdentifierType.ID if looks_like_version(identifier) else IdentifierType.FILENAME
     if by is IdentifierType.FILENAME:
         return _called(ledger, mirrors, identifier)
-    version = version_named(ledger, identifier)
-    if version.mirror not in mirrors:
-        raise NotFoundError(f"there is no version {identifier}")
+    version = version_named(ledger, identifier, mirrors)
     if version.gone_at is not None:
         raise let_go(version)
     return version
@@ -98,18 +96,20 @@ def process(
     at: datetime,
     *,
     is_forced: bool,
+    visible: Collection[str] | None = None,
 ) -> Processed:
     """
     Have a document converted, before all others: by *rule*, or by all that take it.
 
     Args:
         is_forced: Also what is done already.
+        visible: The mirrors of whose rules whoever asks may know; None: of all.
 
     Raises:
         NotFoundError: There is no such rule.
         UserError: No rule takes it, with the reason of each.
     """
-    found = Callers(config, rule).wanted([version], at, is_meant=rule is not None)
+    found = Callers(config, rule, visible).wanted([version], at, is_meant=rule is not None)
     if not found.jobs:
         raise UserError(f"no rule converts {version.path!r}: {_reasons(found)}")
     ids = ledger.jobs.ask_all(found.jobs, at, is_forced=is_forced)
@@ -126,16 +126,20 @@ def process_some(
     *,
     by: IdentifierType | None = None,
     is_forced: bool,
+    visible: Collection[str] | None = None,
 ) -> tuple[Item, ...]:
     """
     Do the same for several, and say of each what came of it: one order, in one row of the audit.
+
+    Args:
+        visible: As `process`.
 
     Raises:
         NotFoundError: There is no such rule.
         UserError: They are more than `MOST_AT_ONCE`.
     """
     require_few(identifiers)
-    callers = Callers(config, rule)
+    callers = Callers(config, rule, visible)
     meant: dict[str, tuple[NewJob, ...]] = {}
     why_not: dict[str, str] = {}
     for identifier in dict.fromkeys(identifiers):
@@ -163,6 +167,8 @@ def process_new(
     rule: str | None,
     at: datetime,
     cursor: str | None = None,
+    *,
+    visible: Collection[str] | None = None,
 ) -> New:
     """
     Have all converted that rules call for and nobody has begun: a part of it, of a bounded size.
@@ -172,12 +178,13 @@ def process_new(
 
     Args:
         cursor: Where the part before ended.
+        visible: As `process`.
 
     Raises:
         NotFoundError: There is no such rule.
         UserError: The cursor is none.
     """
-    callers = Callers(config, rule)
+    callers = Callers(config, rule, visible)
     rules = [one for one in callers.rules if one.from_mirror in mirrors]
     listed = ("new", rule, sorted(mirrors))
     start = ("", "") if cursor is None else _place_in(key_in(cursor, listed, 2))

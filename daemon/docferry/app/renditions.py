@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from docferry.app.rules_told import shapes_of
+from docferry.app.unseen import veiled
 from docferry.config import Config
 from docferry.core.results import is_by_path
+from docferry.core.rules import Rule
 from docferry.core.verdict import why_not
 from docferry.job import Failure, JobRow, JobStage, JobState
 from docferry.ledger import Ledger
@@ -34,16 +36,18 @@ class RenditionEntry:
     """
     What a rule makes of a document.
 
+    job: None: another document's, of the same content, in a mirror that whoever asks may not
+        see. Then nothing is told of it but its state and its result.
     result: None: there is none, or it is in a mirror that whoever asks may not see.
     """
 
     rule: str
     converter: str  #: with its version where it has made something
-    job: Ulid
+    job: Ulid | None
     state: JobState
     stage: JobStage | None  #: of a running one
     attempts: int
-    created_at: datetime
+    created_at: datetime | None
     finished_at: datetime | None
     failure: Failure | None  #: of the last attempt that failed
     error: str | None
@@ -61,18 +65,19 @@ def renditions_beside(
         visible: The mirrors of which whoever asks may know.
     """
     rules = shapes_of(config)
-    places = {
-        row.id: [rule.place_for(row.path) for rule in rules if why_not(rule, row) is None]
+    calling = {
+        row.id: [(rule, rule.place_for(row.path)) for rule in rules if why_not(rule, row) is None]
         for row in documents
     }
-    wanted = {row.sha256 for row in documents if places[row.id]}
-    jobs = ledger.jobs.at_places(wanted, {place for some in places.values() for place in some})
+    wanted = {row.sha256 for row in documents if calling[row.id]}
+    places = {place for some in calling.values() for _, place in some}
+    jobs = ledger.jobs.at_places(wanted, places)
     results = _results(ledger, jobs.values(), visible)
     return {
         row.id: tuple(
-            _entry(jobs[row.sha256, place], results)
-            for place in places[row.id]
-            if (row.sha256, place) in jobs
+            _entry(job, results, visible) if job.mirror in visible else _hidden(rule, job, results)
+            for rule, place in calling[row.id]
+            if (job := jobs.get((row.sha256, place))) is not None
         )
         for row in documents
     }
@@ -90,7 +95,11 @@ def renditions_of(
         and (not is_by_path(job.place) or (job.mirror, job.path) == (row.mirror, row.path))
     ][:most]
     results = _results(ledger, jobs, visible)
-    return [_entry(job, results) for job in jobs]
+    called_for = renditions_beside(config, ledger, [row], visible)[row.id]
+    return [
+        *(one for one in called_for if one.job is None),
+        *(_entry(job, results, visible) for job in jobs),
+    ]
 
 
 def _results(
@@ -117,7 +126,29 @@ def _version(agreed: SyncedState | None, sha256: Sha256 | None) -> Ulid | None:
     return agreed.version if agreed is not None and agreed.sha256 == sha256 else None
 
 
-def _entry(job: JobRow, results: Mapping[Ulid, ResultEntry]) -> RenditionEntry:
+def _hidden(rule: Rule, job: JobRow, results: Mapping[Ulid, ResultEntry]) -> RenditionEntry:
+    """Tell of what *rule* calls for, and a job of a mirror that is not seen does or has done."""
+    result = results.get(job.id)
+    return RenditionEntry(
+        rule=rule.name,
+        converter=rule.converter,
+        job=None,
+        state=job.state,
+        stage=None,
+        attempts=0,
+        created_at=None,
+        finished_at=job.finished_at if result is not None else None,
+        failure=None,
+        error=None,
+        note=None,
+        result=result,
+    )
+
+
+def _entry(
+    row: JobRow, results: Mapping[Ulid, ResultEntry], visible: Collection[str]
+) -> RenditionEntry:
+    job = veiled(row, visible.__contains__)
     has_failed = job.failure is not None and job.state is not JobState.DONE
     return RenditionEntry(
         rule=job.rule,

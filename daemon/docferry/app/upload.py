@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path as FilePath
 
+from ulid import ULID
+
 from docferry.app.mirrors import mirror_named
 from docferry.app.wake import next_look_s, wake
 from docferry.config import Config, MirrorConfig
@@ -33,6 +35,7 @@ from docferry.errors import (
     UserError,
 )
 from docferry.ledger import Ledger
+from docferry.ledger.arrivals import Arrival
 from docferry.logs import get_logger
 from docferry.model import (
     Attributes,
@@ -116,6 +119,7 @@ class Receiving:
         local: LocalStorage,
         intake: Intake,
         look: Callable[[FilePath], Disk | None],
+        step: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -123,7 +127,9 @@ class Receiving:
         self._local = local
         self._intake = intake
         self._look = look
+        self._step = step
         self._looked_at = 0
+        self._arrival: Arrival | None = None
 
     def write(self, part: bytes) -> None:
         """
@@ -147,13 +153,15 @@ class Receiving:
         """
         Put it to its path, and write down who did.
 
-        Once it has its name it is there, also where the ledger then takes no row: that is logged,
-        and no row tells of it. What is not noted of an archive is so when that is looked through.
+        That it is about to is durable before. Once it has its name it is there, also where a crash
+        comes or the ledger then takes no row: whoever looks next writes the row. What is not noted
+        of an archive is so when that is looked through.
 
         Raises:
             MismatchError: It is not whole, or another content than was said.
             ConflictError: Something else is at its path by now.
             ChangedError: What it is to replace is not there as it was expected.
+            TemporaryError: The ledger cannot note it.
         """
         wanted, intake = self._wanted, self._intake
         if wanted.size not in (None, intake.size):
@@ -162,14 +170,19 @@ class Receiving:
             raise MismatchError(
                 f"its SHA-256 is {intake.sha256}, not {wanted.sha256}: send it again"
             )
-        done = self._put(_TRIES)
+        try:
+            done = self._put(_TRIES, at)
+        except DocferryError:
+            self._settle_failed()
+            raise
         if done.is_new:
-            with self._is_there():
-                self._note(done, at)
+            self._note(done)
+        else:
+            self._withdraw()
         wake(self._config.state_dir)
         return done
 
-    def _put(self, tries: int) -> Uploaded:
+    def _put(self, tries: int, at: datetime) -> Uploaded:
         wanted, intake = self._wanted, self._intake
         found = _found_at(self._local, wanted.path)
         try:
@@ -179,12 +192,12 @@ class Receiving:
                 )
             base = _displaced(self._ledger, wanted, found)
             token = None if base is None or found is None else found.token
-            self._appear(token, base)
+            self._appear(token, base, at)
         except BlockedPathError as error:
             raise ConflictError(str(error)) from error
         except StaleError as error:
             if tries > 1:  # whatever has changed is looked at anew
-                return self._put(tries - 1)
+                return self._put(tries - 1, at)
             raise TemporaryError(f"{wanted.path} keeps changing: send it again") from error
         replaced = None if base is None else base.version
         return Uploaded(
@@ -200,14 +213,20 @@ class Receiving:
             content.confirm()
         return sha256 == self._intake.sha256
 
-    def _appear(self, expect: Token | None, base: SyncedState | None) -> None:
+    def _appear(self, expect: Token | None, base: SyncedState | None, at: datetime) -> None:
         path = self._wanted.path
+
+        def about_to(token: Token) -> None:
+            self._intend(token, None if base is None else base.version, at)
+
         if base is None:
-            self._intake.put(path, expect=None, archive=None)
+            self._intake.put(path, expect=None, archive=None, about_to=about_to)
+            self._step("placed")
             return
         parent = self._ledger.versions.parent_of(base.version)
         archive = Attributes(version=base.version, sha256=base.sha256, path=path, parent=parent)
-        self._intake.put(path, expect=expect, archive=archive)
+        self._intake.put(path, expect=expect, archive=archive, about_to=about_to)
+        self._step("placed")
         with self._is_there():
             self._ledger.versions.note_archived([base.version], Side.LOCAL)
 
@@ -219,9 +238,37 @@ class Receiving:
         except DocferryError as error:
             log.error("ledger.failed", mirror=self._wanted.mirror, reason=str(error))  # noqa: TRY400
 
-    def _note(self, done: Uploaded, at: datetime) -> None:
-        facts = {"sha256": done.sha256, "size": done.size, "replaced": done.replaced}
-        self._ledger.audit.note(Action.FILE_RECEIVED, at, done.mirror, **facts)
+    def _intend(self, token: Token, replaced: Ulid | None, at: datetime) -> None:
+        wanted, intake = self._wanted, self._intake
+        id_ = str(ULID()) if self._arrival is None else self._arrival.id
+        arrival = Arrival(
+            id_, wanted.mirror, wanted.path, intake.sha256, intake.size, token, replaced, at
+        )
+        self._arrival = self._ledger.arrivals.intend(arrival)
+        self._step("intended")
+
+    def _settle_failed(self) -> None:
+        """Look whether it is there all the same: what fails may come after the name."""
+        arrival = self._arrival
+        if arrival is None:
+            return
+        with self._is_there():
+            found = self._local.stat(arrival.path)
+            if isinstance(found, FileState) and found.token == arrival.token:
+                self._ledger.arrivals.note(arrival, Action.FILE_RECEIVED)
+            else:
+                self._ledger.arrivals.withdraw(arrival)
+
+    def _withdraw(self) -> None:
+        if self._arrival is not None:
+            with self._is_there():
+                self._ledger.arrivals.withdraw(self._arrival)
+
+    def _note(self, done: Uploaded) -> None:
+        assert self._arrival is not None
+        with self._is_there():
+            self._ledger.arrivals.note(self._arrival, Action.FILE_RECEIVED)
+            self._step("noted")
         log.info("file.received", mirror=done.mirror, path=done.path, size_bytes=done.size)
 
 
@@ -232,11 +279,15 @@ def receiving(
     wanted: UploadWanted,
     *,
     look: Callable[[FilePath], Disk | None] = disk_of,
+    step: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Receiving]:
     """
     Begin to take in a document. Unless it is finished, nothing of it is left.
 
     What would be refused at the end is refused here, as far as it can be told by now.
+
+    Args:
+        step: Called with the name of each step of its end; tests crash there.
 
     Raises:
         UserError: Nothing may have that path, or it would not travel.
@@ -249,11 +300,11 @@ def receiving(
     options = mirror_named(config, wanted.mirror)
     _refuse_what_travels_not(options, wanted.path)
     _refuse_too_large(wanted, wanted.size or 0)
-    local = LocalStorage(options.local, needs_marker=True)
+    local = LocalStorage(options.local, needs_marker=True, step=step)
     _refuse_taken(ledger, wanted, local)
     _require_room(config, options.local, wanted.size or 0, look)
     with local.intake() as intake:
-        yield Receiving(config, ledger, wanted, local, intake, look)
+        yield Receiving(config, ledger, wanted, local, intake, look, step)
 
 
 def settled(ledger: Ledger, done: Uploaded) -> VersionRow | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -80,15 +80,20 @@ def mirror_of(config: Config, ledger: Ledger, path: Path, mirror: str | None) ->
     raise UserError(f"no mirror has a version of {path!r}; docferry ls MIRROR tells what there is")
 
 
-def version_named(ledger: Ledger, version: Ulid) -> VersionRow:
+def version_named(
+    ledger: Ledger, version: Ulid, visible: Collection[str] | None = None
+) -> VersionRow:
     """
+    Args:
+        visible: The mirrors of which whoever asks may know; None: of all.
+
     Raises:
-        NotFoundError: There is no such version.
+        NotFoundError: There is no such version, or none that may be seen: in the same words.
     """
     row = ledger.versions.get(version.upper())
-    if row is not None:
+    if row is not None and (visible is None or row.mirror in visible):
         return row
-    erased_at = ledger.erasures.when(version.upper())
+    erased_at = ledger.erasures.when(version.upper(), visible) if row is None else None
     if erased_at is not None:
         raise NotFoundError(f"version {version} was erased on {erased_at:%Y-%m-%d %H:%M} UTC")
     raise NotFoundError(f"there is no version {version}")

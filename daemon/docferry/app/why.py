@@ -55,7 +55,8 @@ class MadeFrom:
     """
     Of which document a version was made.
 
-    how: it came to be first, as its object says as well.
+    how: it came to be first, as its object says as well. None: by a rule, and of a document,
+        of a mirror that whoever asks may not see.
     is_claim: its object, or a snapshot in the bucket, is all that says so: others may have
         written that.
     job: that made it, or was the last of which this very content came; None: it is forgotten.
@@ -63,7 +64,7 @@ class MadeFrom:
         its name with it. None: nothing is known of that document any more.
     """
 
-    how: Provenance
+    how: Provenance | None
     is_claim: bool
     job: JobRow | None
     source: VersionRow | None
@@ -121,12 +122,7 @@ def seen(config: Config, told: Why, sees: Callable[[str], bool]) -> Why:
 def _seen(story: VersionStory, rules: Collection[str], sees: Callable[[str], bool]) -> VersionStory:
     made_from = story.made_from
     if made_from is not None:
-        job, source = made_from.job, made_from.source
-        made_from = replace(
-            made_from,
-            job=job if job is not None and sees(job.mirror) else None,
-            source=source if source is not None and sees(source.mirror) else None,
-        )
+        made_from = _seen_source(made_from, rules, sees)
     return replace(
         story,
         made_from=made_from,
@@ -135,6 +131,18 @@ def _seen(story: VersionStory, rules: Collection[str], sees: Callable[[str], boo
             _seen_conversion(one, sees) for one in story.conversions if sees(one.job.mirror)
         ),
     )
+
+
+def _seen_source(
+    made_from: MadeFrom, rules: Collection[str], sees: Callable[[str], bool]
+) -> MadeFrom:
+    job, source, how = made_from.job, made_from.source, made_from.how
+    # Of what document it was, where that is forgotten, its rule tells.
+    is_known = how is not None and how.rule in rules
+    is_seen = is_known if source is None else sees(source.mirror)
+    if not is_seen:
+        return replace(made_from, how=None, job=None, source=None)
+    return replace(made_from, job=job if job is not None and sees(job.mirror) else None)
 
 
 def _seen_conversion(conversion: Conversion, sees: Callable[[str], bool]) -> Conversion:

@@ -132,6 +132,7 @@ def _steps(story: VersionStory) -> Iterator[_Step]:
 def _made(version: VersionRow, made: MadeFrom) -> Iterator[_Step]:
     """Say what a result was made from, and how; and what was made again, later."""
     how, job = made.how, made.job
+    assert how is not None  # who asks here sees all mirrors
     by = "" if job is None else _by(job)
     if job is not None and not _is_again(version, how, job):
         yield _Step(job.finished_at or version.created_at, f"made by {by}")
@@ -159,6 +160,7 @@ def _is_again(version: VersionRow, how: Provenance, job: JobRow) -> bool:
 
 def _document(made: MadeFrom) -> str:
     how, job, source = made.how, made.job, made.source
+    assert how is not None
     if source is not None:
         was = "" if source.id == how.source else f" (then named {how.source})"
         return f"{source.mirror}: {source.path}, version {source.id}{was}"

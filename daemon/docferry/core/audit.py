@@ -40,6 +40,7 @@ class Action(StrEnum):
     VERSIONS_LET_GO = "versions.let-go"  # retention: their bytes go
     VERSIONS_ERASED = "versions.erased"
     FILE_RECEIVED = "file.received"  # by the API, into a mirror's folder; named by its SHA-256
+    FILE_UNCONFIRMED = "file.unconfirmed"  # received, and after a crash not found at its path
     FILES_DELETED = "files.deleted"  # on a side, as the other or a person asked for; archived
     CONFLICT_SETTLED = "conflict.settled"
     CONVERSIONS_ASKED = "conversions.asked"  # by a person or a program: of which versions

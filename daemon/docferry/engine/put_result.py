@@ -253,7 +253,8 @@ class PutResults:
             return
         if source.path in self._ledger.synced.get(source.mirror, [source.path]):
             raise InTheWayError(
-                f"cannot put the result to {path}: that of {source.path} is there; give the "
+                # Without its name: it may be of a mirror that who sees this document does not.
+                f"cannot put the result to {path}: that of another document is there; give the "
                 "rule a template that tells them apart, such as one with {path}"
             )
 

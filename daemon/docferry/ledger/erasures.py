@@ -19,6 +19,7 @@ from sqlalchemy import Column, Table, func, null, or_, select
 from docferry.core.audit import Action
 from docferry.core.places import is_named_after
 from docferry.job import JobRow, JobState
+from docferry.ledger.arrivals import arrival
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.schema import (
@@ -62,10 +63,15 @@ class Erasures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def when(self, version_id: Ulid) -> datetime | None:
-        """Say when a version was erased. None: it was not."""
+    def when(self, version_id: Ulid, mirrors: Collection[str] | None = None) -> datetime | None:
+        """
+        Say when a version was erased. None: it was not.
+
+        Args:
+            mirrors: Of which it may have been; None: of any.
+        """
         query = select(history.c.at).where(
-            history.c.mirror.in_(_MIRRORS),
+            history.c.mirror.in_(_MIRRORS if mirrors is None else mirrors),
             history.c.path == "",
             history.c.kind == ERASE,
             history.c.version == version_id,
@@ -251,7 +257,7 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
         )
         if one is not None
     ]
-    tables = (synced, history, problem, deletion, intent, alias, result, webhook_delivery)
+    tables = (synced, history, problem, deletion, intent, alias, result, webhook_delivery, arrival)
     for table in tables:
         tx.delete(table, table.c.mirror == mirror, table.c.path == path)
     # The row stays, or its number would be given to the next event.

@@ -15,6 +15,7 @@ from docferry.job import NewJob
 from docferry.ledger import upgrade
 from docferry.ledger.aliases import Aliases
 from docferry.ledger.answers import Answers
+from docferry.ledger.arrivals import Arrivals
 from docferry.ledger.audit import Audit
 from docferry.ledger.canaries import Canaries
 from docferry.ledger.conflicts import Conflicts
@@ -101,6 +102,7 @@ class Ledger:
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
         self.audit = Audit(database)
+        self.arrivals = Arrivals(database)
         self.answers = Answers(database)
         self.keys = Keys(database)
         self.pruning = Pruning(database)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -66,13 +66,21 @@ class Intake:
             os.posix_fadvise(self._fd, 0, self.size, os.POSIX_FADV_DONTNEED)
             self._flushed = self.size
 
-    def put(self, path: Path, *, expect: Token | None, archive: Attributes | None) -> Written:
+    def put(
+        self,
+        path: Path,
+        *,
+        expect: Token | None,
+        archive: Attributes | None,
+        about_to: Callable[[Token], None] = lambda token: None,
+    ) -> Written:
         """
         Give it its name, so that it outlives a power cut. Where that is stale, it can be put again.
 
         Args:
             expect: What it displaces; None: nothing may be there.
             archive: Under which version what is displaced goes to the archive.
+            about_to: Called right before, with the token that it will have there.
 
         Raises:
             StaleError: There is something, or another content than *expect*.
@@ -84,6 +92,7 @@ class Intake:
             if expect is not None:
                 replaced = look_first(opened.folder, opened.root_fd, path, expect)
             token = self._token = self._token or self._make_last(replaced)
+            about_to(token)
             self._appear(path, token, expect, archive)
         return Written(token, self.sha256, self.size)
 

@@ -88,7 +88,7 @@ class Asker:
         Raises:
             NotFoundError: There is no such mirror, or none that they may know of.
         """
-        if self.caller.mirrors is not None and name not in self.caller.mirrors:
+        if self.caller.mirrors is not None and name not in self.mirrors:
             raise NotFoundError(f"there is no mirror {name!r} for this API key")
         return mirror_named(self.config, name)
 

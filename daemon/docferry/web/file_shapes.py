@@ -31,11 +31,15 @@ class Rendition(_Told):
 
     rule: str = Field(examples=["to-markdown"])
     converter: str = Field(examples=["xberg 1.3.9"])
-    job: str = Field(examples=[_ULID])
+    job: str | None = Field(
+        description="null: of the same content in a mirror that you may not see; then no more is "
+        "told than its state and its result.",
+        examples=[_ULID],
+    )
     state: JobState
     stage: JobStage | None = Field(description="Of a running one.")
     attempts: int
-    created_at: datetime
+    created_at: datetime | None
     finished_at: datetime | None
     failure: Failure | None = Field(description="Of the last attempt that failed.")
     error: str | None

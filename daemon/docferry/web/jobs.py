@@ -23,7 +23,7 @@ from docferry.ledger.job_pages import Which
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of
+from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of, jobs_of
 
 router = APIRouter(tags=["jobs"], route_class=RepeatableRoute)
 
@@ -109,7 +109,7 @@ def list_jobs(
     at = "" if since is None else since_of(since, asker.desk.now())[0]
     which = Which(_of(asker, mirror), rule, state, at)
     found = page(asker.ledger, which, prefix, cursor, limit)
-    return Jobs(items=[job_of(asker, row) for row in found.jobs], next=found.cursor)
+    return Jobs(items=jobs_of(asker, found.jobs), next=found.cursor)
 
 
 @router.get("/jobs/{job}", summary="Tell all about a conversion", responses=documented(404))
@@ -127,7 +127,7 @@ def list_dead(
 ) -> Jobs:
     """What was given up on and waits for somebody: the newest first, by the path of now."""
     found = letters_page(asker.ledger, _of(asker, mirror), rule, cursor, limit)
-    return Jobs(items=[job_of(asker, row) for row in found.jobs], next=found.cursor)
+    return Jobs(items=jobs_of(asker, found.jobs), next=found.cursor)
 
 
 @router.post("/jobs/replay", summary="Have dead letters tried again", responses=documented(404))

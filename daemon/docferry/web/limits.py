@@ -48,17 +48,21 @@ class Limits:
         """
         self.count(f"address {network_of(address)}")
 
-    def require_patience(self, address: str) -> None:
+    def require_patience(self, address: str, of: str = "API keys") -> None:
         """
-        Raises:
-            ProblemError: 429, too many wrong keys came from there.
-        """
-        if not self._counter.test(self._failures, address):
-            raise self._too_many(self._failures, address, "too many wrong keys from this address")
+        Args:
+            of: What is guessed there; each is counted apart.
 
-    def count_failure(self, address: str) -> None:
-        """Note that a wrong key came from there."""
-        self._counter.hit(self._failures, address)
+        Raises:
+            ProblemError: 429, too many wrong ones came from there.
+        """
+        who = f"{of} {network_of(address)}"
+        if not self._counter.test(self._failures, who):
+            raise self._too_many(self._failures, who, "too many wrong keys from this address")
+
+    def count_failure(self, address: str, of: str = "API keys") -> None:
+        """Note that a wrong one came from there."""
+        self._counter.hit(self._failures, f"{of} {network_of(address)}")
 
     def _too_many(self, item: RateLimitItem, who: str, what: str) -> ProblemError:
         reset_s = self._counter.get_window_stats(item, who).reset_time - time.time()

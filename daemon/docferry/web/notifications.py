@@ -108,11 +108,11 @@ def _require_secret(desk: Desk, request: Request) -> None:
     if secret is None:
         raise NotFoundError('there is no notifications.secret: see README, "Told by the store"')
     # Counted apart: a store with an old secret keeps nobody from there from using an API key.
-    address = f"notifications {request.client.host if request.client else ''}"
-    desk.limits.require_patience(address)
+    address = request.client.host if request.client else ""
+    desk.limits.require_patience(address, "notifications")
     given = _given(request.headers.get("authorization", ""))
     if not hmac.compare_digest(given, secret.get_secret_value().encode()):
-        desk.limits.count_failure(address)
+        desk.limits.count_failure(address, "notifications")
         detail = "this is not the secret of notifications: compare the store's settings"
         raise ProblemError(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=_CHALLENGE)
 

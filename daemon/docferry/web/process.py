@@ -15,7 +15,7 @@ from docferry.app.process import IdentifierType
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, job_of
+from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, jobs_of
 
 router = APIRouter(tags=["processing"], route_class=RepeatableRoute)
 
@@ -110,14 +110,20 @@ def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Proc
         asker.ledger, _among(asker, order.mirror), identifier, order.identifier_type
     )
     done = process.process(
-        asker.config, asker.ledger, version, order.rule, asker.desk.now(), is_forced=order.force
+        asker.config,
+        asker.ledger,
+        version,
+        order.rule,
+        asker.desk.now(),
+        is_forced=order.force,
+        visible=asker.mirrors,
     )
     asker.desk.wake_daemon()
     return Processing(
         mirror=version.mirror,
         path=version.path,
         version=version.id,
-        jobs=[job_of(asker, row) for row in done.jobs],
+        jobs=jobs_of(asker, done.jobs),
         refused=done.refused,
     )
 
@@ -139,6 +145,7 @@ def process_files(asker: Operator, orders: Orders) -> ProcessingSome:
         asker.desk.now(),
         by=orders.identifier_type,
         is_forced=orders.force,
+        visible=asker.mirrors,
     )
     asker.desk.wake_daemon()
     return ProcessingSome(
@@ -173,6 +180,7 @@ def process_new(asker: Operator, order: NewOrder) -> ProcessingNew:
         order.rule,
         asker.desk.now(),
         order.cursor,
+        visible=asker.mirrors,
     )
     asker.desk.wake_daemon()
     return ProcessingNew(

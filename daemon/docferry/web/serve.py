@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from docferry import logs
+from docferry.app.arrivals import settle_arrivals
 from docferry.app.faces import ENDS_WITHIN_S, Beat
 from docferry.app.give_way import go_first
 from docferry.app.mirrors import LEDGER_NAME
@@ -44,6 +45,7 @@ def main() -> None:
     config = beat.config
     logs.configure(config.log_level, config.log_format, stream=sys.stdout)
     with Ledger.open(config.state_dir / LEDGER_NAME, creates=False, actor="api") as ledger:
+        settle_arrivals(config, ledger)  # no other process takes documents in by now
         desk = Desk(config, ledger, beat)
         pipe.send(None)
         serve(desk, config, pipe, tcp, unix)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from docferry.app.unseen import veiled
+from docferry.app.unseen import unseen, veiled
 from docferry.job import Failure, JobRow, JobStage, JobState, Priority
+from docferry.model import Ulid
 from docferry.web.asker import Asker
 from docferry.web.problems import shown
 
@@ -61,7 +63,7 @@ class Job(BaseModel):
     )
     result_path: str | None
     result_sha256: str | None
-    shared_with: str | None = Field(description="The job whose result it has.")
+    shared_with: str | None = Field(description="The job whose result it has, if you may see it.")
 
 
 class Strict(BaseModel):
@@ -70,9 +72,24 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def jobs_of(asker: Asker, jobs: Sequence[JobRow]) -> list[Job]:
+    """Tell of jobs what *asker* may see of them."""
+    rows = [veiled(job, asker.sees) for job in jobs]
+    shared = [row.shared_with for row in rows if row.shared_with is not None]
+    is_limited = asker.caller.mirrors is not None
+    hidden = unseen(asker.ledger, shared, asker.sees) if is_limited else frozenset()
+    return [
+        _job(asker, row, None if row.shared_with in hidden else row.shared_with) for row in rows
+    ]
+
+
 def job_of(asker: Asker, job: JobRow) -> Job:
     """Tell of a job what *asker* may see of it."""
-    row = veiled(job, asker.sees)
+    [told] = jobs_of(asker, [job])
+    return told
+
+
+def _job(asker: Asker, row: JobRow, shared_with: Ulid | None) -> Job:
     return Job(
         id=row.id,
         state=row.state,
@@ -97,5 +114,5 @@ def job_of(asker: Asker, job: JobRow) -> Job:
         result_mirror=row.target_mirror if asker.sees(row.target_mirror) else None,
         result_path=row.result_path,
         result_sha256=row.result_sha256,
-        shared_with=row.shared_with,
+        shared_with=shared_with,
     )

@@ -64,9 +64,9 @@ class ToldConversion(BaseModel):
 class ToldSource(BaseModel):
     """Of which document it was made."""
 
-    rule: str
-    converter: str
-    source: str = Field(description="The ULID of the document.")
+    rule: str | None = Field(description="null: of a mirror that you may not see.")
+    converter: str | None
+    source: str | None = Field(description="The ULID of the document.")
     is_claim: bool = Field(description="The bucket alone says so.")
     document: ToldVersion | None = Field(description="null: unknown, or none you may see.")
 
@@ -136,10 +136,11 @@ def _story(asker: Asker, story: why.VersionStory) -> ToldStory:
 
 
 def _source(made_from: why.MadeFrom) -> ToldSource:
+    how = made_from.how
     return ToldSource(
-        rule=made_from.how.rule,
-        converter=made_from.how.converter,
-        source=made_from.how.source,
+        rule=None if how is None else how.rule,
+        converter=None if how is None else how.converter,
+        source=None if how is None else how.source,
         is_claim=made_from.is_claim,
         document=None if made_from.source is None else _version(made_from.source),
     )

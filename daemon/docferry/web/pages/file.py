@@ -142,7 +142,13 @@ def convert(visitor: SendingOperator, version: Ulid) -> Response:
     is_done = bool(_renditions(visitor, row))
     try:
         found = process(
-            asker.config, asker.ledger, row, None, visitor.desk.now(), is_forced=is_done
+            asker.config,
+            asker.ledger,
+            row,
+            None,
+            visitor.desk.now(),
+            is_forced=is_done,
+            visible=asker.mirrors,
         )
     except UserError as error:
         return visitor.back(back, str(error), is_trouble=True)

@@ -39,14 +39,14 @@ def jobs(
     is_limited = asker.caller.mirrors is not None
     return visitor.page(
         "jobs.html",
-        running=running,
-        jobs=[one for one in found[:_PAGE] if one.id not in ids],
+        running=[veiled(one, asker.sees) for one in running],
+        jobs=[veiled(one, asker.sees) for one in found[:_PAGE] if one.id not in ids],
         following=_address(state, rule, found[_PAGE - 1].id) if len(found) > _PAGE else None,
         is_first=before is None,
         state=state,
         rule=rule,
         states=JobState,
-        rules=[one.name for one in asker.config.converts],
+        rules=[one.name for one in asker.config.converts if asker.sees(one.from_mirror)],
         counts={} if is_limited else asker.ledger.jobs.counts(),
         converters=() if is_limited else converters(asker.config, asker.ledger),
         address=_address,

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from docferry.app import bulk
 from docferry.app.bulk import Done, Letters
 from docferry.app.letters import ANY, letters
+from docferry.app.unseen import veiled
 from docferry.core.words import counted
 from docferry.model import Ulid
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
@@ -29,7 +30,10 @@ def show_letters(visitor: Viewer) -> Response:
     found = [one for one in letters(visitor.asker.ledger, ANY) if one.mirror in mine]
     rules = {rule.name for rule in visitor.asker.config.converts}
     return visitor.page(
-        "letters.html", letters=found[:_MOST], hidden=max(0, len(found) - _MOST), rules=rules
+        "letters.html",
+        letters=[veiled(one, visitor.asker.sees) for one in found[:_MOST]],
+        hidden=max(0, len(found) - _MOST),
+        rules=rules,
     )
 
 

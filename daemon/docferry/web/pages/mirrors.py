@@ -36,7 +36,7 @@ def mirrors(visitor: Viewer) -> Response:
         is_running=is_running,
         coverage=coverage,
         requests={
-            one.name: asked(asker.ledger, asker.config, one.name, is_all=False, most=_MOST)
+            one.name: asked(asker.ledger, asker.config, [one.name], is_all=False, most=_MOST)
             for one in report.mirrors
             if one.asked
         },

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from docferry.app.report import MirrorReport, Status, status
+from docferry.app.unseen import veiled
 from docferry.core.words import counted
 from docferry.ledger.problems import ProblemRow
 from docferry.model import HoldState, MirrorHealth
@@ -167,7 +168,9 @@ def seen(report: Status, visitor: Visitor) -> Status:
         trouble=None,
         refused_config=None,
         mirrors=tuple(one for one in report.mirrors if one.name in mine),
-        dead_letters=tuple(one for one in report.dead_letters if one.mirror in mine),
+        dead_letters=tuple(
+            veiled(one, visitor.asker.sees) for one in report.dead_letters if one.mirror in mine
+        ),
         jobs={},
         webhooks=(),
         converters=(),

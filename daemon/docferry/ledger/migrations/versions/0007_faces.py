@@ -19,6 +19,7 @@ def upgrade() -> None:
     _answers()
     _lists_of_jobs()
     _events()
+    _arrivals()
 
 
 def _keys() -> None:
@@ -332,4 +333,16 @@ def _note(kind: str, change: str, when: str, mirror: str, ref: str) -> None:
     op.execute(
         f"CREATE TRIGGER {name} AFTER {change} WHEN {when} BEGIN "
         f"INSERT INTO event (kind, mirror, ref) VALUES ('{kind}', {mirror}, {ref}); END"
+    )
+
+
+def _arrivals() -> None:
+    op.create_table(
+        "arrival",
+        sa.Column("id", TEXT, primary_key=True),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("mirror", "path", "sha256", "token")),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("replaced", TEXT),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("begun_at", TEXT, nullable=False),
     )
