@@ -247,4 +247,11 @@ OF_WEBHOOKS = (
         "        has_ended = _have_ended(own, until_s)\n",
         (f"{_LANES}::test_a_stop_waits_for_a_thread_that_begins_just_then",),
     ),
+    Fault(
+        "a webhook's tries that a kill cut off count",
+        "ledger/webhook_deliveries.py",
+        '            "attempts": _UNCOUNTED,\n            "last_error": LOST,\n',
+        '            "last_error": LOST,\n',
+        (f"{_LEDGER}::test_a_try_of_which_nobody_saw_the_end_costs_no_attempt",),
+    ),
 )

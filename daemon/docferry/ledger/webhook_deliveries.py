@@ -162,13 +162,21 @@ class WebhookDeliveries:
         """
         Queue what nobody came back with in time; give their number.
 
+        It counts as no attempt: who is told that it was tried ten times in three days must be
+        able to believe it, however often docferry was killed.
+
         Args:
             is_all: Whoever had them is gone: an earlier daemon.
         """
         where = [webhook_delivery.c.state == DeliveryState.RUNNING]
         if not is_all:
             where.append(webhook_delivery.c.lease_until <= at)
-        values = _NO_LEASE | {"state": DeliveryState.QUEUED, "run_at": at, "last_error": LOST}
+        values = _NO_LEASE | {
+            "state": DeliveryState.QUEUED,
+            "run_at": at,
+            "attempts": _UNCOUNTED,
+            "last_error": LOST,
+        }
         with self._database.reading() as tx:
             if tx.value(select(webhook_delivery.c.id).where(*where)) is None:
                 return 0
