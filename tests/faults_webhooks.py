@@ -9,6 +9,7 @@ _DELIVER = "integration/test_deliver.py"
 _ALL = "integration/test_webhooks.py"
 _DECIDED = "unit/test_webhooks.py"
 _NOTES = "integration/test_webhook_notes.py"
+_RELOAD = "integration/test_webhook_reload.py"
 _LANES = "integration/test_webhook_lanes.py"
 _CHECK = "integration/test_check_webhooks.py"
 _ADDRESSES = "unit/test_addresses.py"
@@ -52,8 +53,8 @@ OF_WEBHOOKS = (
     Fault(
         "a webhook's answer that was cut off counts",
         "deliver/send.py",
-        "            if wire.is_cut:",
-        "            if False:",
+        "    if wire.is_cut:",
+        "    if False:",
         (f"{_DELIVER}::test_a_receiver_that_says_a_byte_now_and_then_is_given_up_in_time",),
     ),
     Fault(
@@ -104,9 +105,9 @@ OF_WEBHOOKS = (
     Fault(
         "a new webhook is told what was before it",
         "engine/webhooks.py",
-        "if told.get(name, noted.seq) < noted.seq and",
-        "if",
-        (f"{_ALL}::test_a_new_webhook_is_told_nothing_of_before",),
+        "            if told.get(name, seq) < seq\n",
+        "",
+        (f"{_RELOAD}::test_a_new_webhook_is_told_nothing_of_before",),
     ),
     Fault(
         "a webhook's erased file stays in its deliveries",
@@ -253,5 +254,12 @@ OF_WEBHOOKS = (
         '            "attempts": _UNCOUNTED,\n            "last_error": LOST,\n',
         '            "last_error": LOST,\n',
         (f"{_LEDGER}::test_a_try_of_which_nobody_saw_the_end_costs_no_attempt",),
+    ),
+    Fault(
+        "a webhook's new filter keeps from it what happened before",
+        "engine/webhooks.py",
+        "        self._derive_all()\n        wanted = ",
+        "        wanted = ",
+        (f"{_RELOAD}::test_what_happened_before_a_reload_is_for_whoever_wanted_it_then",),
     ),
 )

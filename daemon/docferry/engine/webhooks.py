@@ -105,8 +105,13 @@ class Webhooks:
         """
         Let *webhooks* be all that there are.
 
-        Those that are as they were go on undisturbed; what is under way is seen through.
+        Those that are as they were go on undisturbed; what is under way is seen through. What
+        happened before is for whoever wanted it then.
+
+        Raises:
+            DocferryError: The ledger could not be asked or told. Nothing has changed.
         """
+        self._derive_all()
         wanted = {one.name: one for one in webhooks}
         with self._deriving:
             self._ledger.webhook_events.begin(wanted, self._now())
