@@ -8,6 +8,10 @@ _LEDGER = "unit/test_ledger_webhooks.py"
 _DELIVER = "integration/test_deliver.py"
 _ALL = "integration/test_webhooks.py"
 _DECIDED = "unit/test_webhooks.py"
+_NOTES = "integration/test_webhook_notes.py"
+_RELOAD = "integration/test_webhook_reload.py"
+_LANES = "integration/test_webhook_lanes.py"
+_CHECK = "integration/test_check_webhooks.py"
 _ADDRESSES = "unit/test_addresses.py"
 
 OF_WEBHOOKS = (
@@ -49,8 +53,8 @@ OF_WEBHOOKS = (
     Fault(
         "a webhook's answer that was cut off counts",
         "deliver/send.py",
-        "            if wire.is_cut:",
-        "            if False:",
+        "    if wire.is_cut:",
+        "    if False:",
         (f"{_DELIVER}::test_a_receiver_that_says_a_byte_now_and_then_is_given_up_in_time",),
     ),
     Fault(
@@ -101,9 +105,9 @@ OF_WEBHOOKS = (
     Fault(
         "a new webhook is told what was before it",
         "engine/webhooks.py",
-        "if told.get(name, noted.seq) < noted.seq and",
-        "if",
-        (f"{_ALL}::test_a_new_webhook_is_told_nothing_of_before",),
+        "            if told.get(name, seq) < seq\n",
+        "",
+        (f"{_RELOAD}::test_a_new_webhook_is_told_nothing_of_before",),
     ),
     Fault(
         "a webhook's erased file stays in its deliveries",
@@ -153,5 +157,109 @@ OF_WEBHOOKS = (
         '                note(tx, action, at, None, {"deliveries": found})\n',
         "                pass\n",
         (f"{_LEDGER}::test_a_persons_word_leaves_one_audit_row",),
+    ),
+    Fault(
+        "a webhook's event that cannot be read is told nobody, and nobody hears of that",
+        "engine/webhook_telling.py",
+        "        return Told(_given_up(noted, noted.fault, wants, now, new_id), noted.fault)\n",
+        "        return Told([], noted.fault)\n",
+        (f"{_NOTES}::test_what_was_noted_and_cannot_be_read_is_given_up_and_keeps_nothing_else",),
+    ),
+    Fault(
+        "a webhook's event that cannot be written down stops all webhooks",
+        "engine/webhook_telling.py",
+        "    except Exception as error:",
+        "    except KeyError as error:",
+        ("unit/test_webhook_telling.py::test_what_cannot_be_written_down_is_given_up",),
+    ),
+    Fault(
+        "a webhook's event that is no text stops all webhooks",
+        "ledger/webhook_events.py",
+        "        if not is_undecodable(error):\n",
+        "        if True:\n",
+        (f"{_NOTES}::test_what_is_no_text_is_given_up_and_keeps_nothing_else",),
+    ),
+    Fault(
+        "a webhook's replay tells what its filter keeps from it",
+        "app/webhooks.py",
+        "    if noted.event is None or not wants_of(options).takes(noted.event):\n",
+        "    if noted.event is None:\n",
+        (f"{_NOTES}::test_a_replay_tells_nobody_what_he_does_not_want",),
+    ),
+    Fault(
+        "a webhook's replay sends the note in the place of the event",
+        "ledger/webhook_deliveries.py",
+        "            for one in read.keys() & {*found}:\n",
+        "            for one in []:\n",
+        (f"{_NOTES}::test_a_replay_reads_what_could_not_be_read_before",),
+    ),
+    Fault(
+        "a webhook is told of a change only when somebody looks",
+        "engine/webhooks.py",
+        "        with self._ledger.webhook_events.noting(self.wake):\n",
+        "        with self._ledger.webhook_events.noting(int):\n",
+        (f"{_LANES}::test_what_is_recorded_is_told_at_once_though_nobody_wakes_the_webhooks",),
+    ),
+    Fault(
+        "a webhook asks the ledger for each change by itself",
+        "engine/webhooks.py",
+        "            left_s = began_s + APART_S - time.monotonic()\n",
+        "            left_s = 0.0\n",
+        (f"{_LANES}::test_however_much_is_recorded_the_ledger_is_asked_only_so_often",),
+    ),
+    Fault(
+        "the thread of webhooks goes round without any",
+        "engine/webhooks.py",
+        "            if self._lanes and not self._is_stopping:\n",
+        "            if not self._is_stopping:\n",
+        (f"{_LANES}::test_without_a_webhook_no_thread_runs_and_with_one_it_does",),
+    ),
+    Fault(
+        "a change that is undone wakes who waits for it",
+        "ledger/database.py",
+        "        for tables, tell in [*self._told]:\n",
+        "            for tables, tell in [*self._told]:\n                tell()\n"
+        "        for tables, tell in ():\n",
+        (
+            "unit/test_ledger_database.py"
+            "::test_who_waits_for_changes_of_a_table_is_told_of_each_that_is_kept",
+        ),
+    ),
+    Fault(
+        "a check of webhooks goes on to where nothing is sent",
+        "deliver/send.py",
+        "        is_tls = isinstance(error, ssl.SSLError) and not is_broken_off\n",
+        "        is_tls = False\n",
+        (f"{_CHECK}::test_a_certificate_that_does_not_hold_is_an_error_and_our_own_ca_is_not",),
+    ),
+    Fault(
+        "secrets that everybody can read are not told",
+        "app/check_secrets.py",
+        "stat.S_IROTH)",
+        "stat.S_IWOTH)",
+        (f"{_CHECK}::test_secrets_that_everybody_can_read_are_told_and_others_are_not",),
+    ),
+    Fault(
+        "a webhook's stop forgets the thread that begins just then",
+        "engine/webhooks.py",
+        "        has_ended = _have_ended(own, until_s)  # first: it begins the others\n"
+        "        threads = [thread for lane in lanes for thread in lane.threads]\n",
+        "        threads = [thread for lane in lanes for thread in lane.threads]\n"
+        "        has_ended = _have_ended(own, until_s)\n",
+        (f"{_LANES}::test_a_stop_waits_for_a_thread_that_begins_just_then",),
+    ),
+    Fault(
+        "a webhook's tries that a kill cut off count",
+        "ledger/webhook_deliveries.py",
+        '            "attempts": _UNCOUNTED,\n            "last_error": LOST,\n',
+        '            "last_error": LOST,\n',
+        (f"{_LEDGER}::test_a_try_of_which_nobody_saw_the_end_costs_no_attempt",),
+    ),
+    Fault(
+        "a webhook's new filter keeps from it what happened before",
+        "engine/webhooks.py",
+        "        self._derive_all()\n        wanted = ",
+        "        wanted = ",
+        (f"{_RELOAD}::test_what_happened_before_a_reload_is_for_whoever_wanted_it_then",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pathlib
 import socket
 import threading
@@ -15,8 +16,9 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from docferry.core.webhooks import Answer, Delivered, Missed
-from docferry.deliver.send import Receiver, send
+from docferry.deliver.send import Receiver, reach, send
 from docferry.deliver.wire import Found, Wire
+from docferry.errors import UnreachableError, UserError
 from processes import wait_for
 from servers import make_certificate, silent
 from webhook_receiver import OLDER, SECRET, ReceiverServer, Said, receiving
@@ -214,6 +216,13 @@ def test_what_is_under_way_can_be_cut() -> None:
         "http://2130706433:{port}/",
         "http://[::ffff:127.0.0.1]:{port}/",
         "http://0.0.0.0:{port}/",
+        "http://0:{port}/",
+        "http://017700000001:{port}/",
+        "http://0177.0.0.1:{port}/",
+        "http://[::127.0.0.1]:{port}/",
+        "http://[::1]:{port}/",
+        "http://[64:ff9b::7f00:1]:{port}/",
+        "http://LOCALHOST:{port}/",
     ],
 )
 def test_nothing_is_sent_to_this_machine_however_it_is_written(
@@ -271,7 +280,7 @@ def test_no_proxy_of_the_environment_is_asked(
     server: ReceiverServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving() as proxy:
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
 
         deliver(server.receiver())
@@ -317,3 +326,127 @@ def test_a_file_of_a_ca_that_is_gone_is_told(
     answer = missed(server.receiver(url=url, verify_tls=str(tmp_path / "none.pem")))
 
     assert (answer.was_sent, server.got) == (False, [])
+
+
+# Hostile and broken answers.
+
+
+@contextmanager
+def _answering(*parts: bytes, is_endless: bool = False) -> Iterator[str]:
+    """Answer each request with *parts* and the end, or the last of them again and again."""
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            for part in parts:
+                connection.sendall(part)
+            while is_endless:
+                connection.sendall(parts[-1])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        thread.join(5)
+
+
+def at(url: str, timeout_s: float = 5.0) -> Receiver:
+    return Receiver("crm", url, (SECRET,), timeout_s=timeout_s, allows_private=True)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"",
+        b"HTTP/1.1",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 2xx OK\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\x16\x03\x01",
+    ],
+)
+def test_half_an_answer_is_none_and_is_tried_again(half: bytes) -> None:
+    with _answering(half) as url:
+        answer = missed(at(url))
+
+    assert (answer.was_sent, answer.is_outage, answer.is_final) == (True, True, False)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 500 No\r\n\r\n"])
+def test_an_answer_without_end_is_read_no_further_than_its_begin(head: bytes) -> None:
+    with _answering(head, b"x" * 65536, is_endless=True) as url:
+        began_s = time.monotonic()
+        answer = deliver(at(url, 30))
+
+    assert time.monotonic() - began_s < 5
+    assert answer.status == int(head[9:12])
+
+
+@pytest.mark.parametrize(
+    "more", [b"HTTP/1.1 100 Continue\r\n\r\n", b"X-More: x\r\n"], ids=["continues", "headers"]
+)
+def test_headers_without_end_are_given_up(more: bytes) -> None:
+    with _answering(b"HTTP/1.1 100 Continue\r\n", more, is_endless=True) as url:
+        answer = missed(at(url, 1.0))
+
+    assert answer.is_outage
+
+
+def test_what_is_packed_is_not_unpacked(server: ReceiverServer) -> None:
+    bomb = gzip.compress(b"x" * 10_000_000)
+    server.answers = lambda _: Said(500, {"Content-Encoding": "gzip"}, bomb)
+
+    answer = missed(server.receiver())
+
+    assert answer.status == 500
+    assert len(answer.reason) < 300
+    assert answer.reason.isprintable()
+
+
+def test_headers_of_a_receiver_get_into_no_request_of_ours(server: ReceiverServer) -> None:
+    server.answers = lambda _: Said(503, {"Set-Cookie": "a=b", "Retry-After": "1"})
+
+    missed(server.receiver())
+    missed(server.receiver())
+
+    assert "cookie" not in server.got[1].headers
+
+
+# Whether it can be reached.
+
+
+def test_who_asks_whether_it_can_be_reached_sends_nothing(
+    server: ReceiverServer, tmp_path: pathlib.Path
+) -> None:
+    made = make_certificate(tmp_path)
+    with receiving(tls=made) as other:
+        for receiver in (server.receiver(), other.receiver(verify_tls=str(made.ca))):
+            with Wire(5) as wire:
+                reach(receiver, wire)
+
+        assert server.got + other.got == []
+
+
+def test_who_can_not_be_reached_now_is_told_from_who_never_can(tmp_path: pathlib.Path) -> None:
+    with receiving(is_open=False) as away, pytest.raises(UnreachableError, match="refused"):
+        _reach(away.receiver())
+    with receiving(tls=make_certificate(tmp_path)) as server:
+        with pytest.raises(UserError, match="TLS: "):
+            _reach(server.receiver())
+        with pytest.raises(UserError, match=r"none\.pem"):
+            _reach(server.receiver(verify_tls=str(tmp_path / "none.pem")))
+        with pytest.raises(UserError, match="no certificate"):
+            _reach(server.receiver(verify_tls=str(made_empty(tmp_path))))
+        with pytest.raises(UserError, match="this machine"):
+            _reach(server.receiver(allows_private=False))
+
+
+def made_empty(folder: pathlib.Path) -> pathlib.Path:
+    (folder / "empty.pem").write_text("")
+    return folder / "empty.pem"
+
+
+def _reach(receiver: Receiver) -> None:
+    with Wire(5) as wire:
+        reach(receiver, wire)

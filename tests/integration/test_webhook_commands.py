@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -208,3 +210,24 @@ def test_what_no_webhook_asks_for_any_more_is_not_sent_again(
     said = desk.asks("webhooks", "replay", dead)
 
     assert (said.code, "not in the configuration any more" in said.errors) == (2, True)
+
+
+def test_what_cannot_be_told_yet_is_left_by_a_replay_of_all(
+    desk: Desk, server: ReceiverServer
+) -> None:
+    server.answers = lambda _: Said(410)
+    [a] = told_by_a_daemon(desk, "a")
+    with closing(sqlite3.connect(desk.state / "ledger.sqlite3")) as ledger, ledger:
+        ledger.execute(
+            "INSERT INTO webhook_event (source, ref, mirror) VALUES ('history', 'none', 'docs')"
+        )
+    [_, unreadable] = told_by_a_daemon(desk)
+
+    said = desk.asks("webhooks", "replay", "--webhook", "crm")
+    named = desk.asks("webhooks", "replay", unreadable)
+
+    assert "1 delivery queued again" in said.words
+    assert f"left as they are: 1; docferry webhooks replay {unreadable} says why" in said.words
+    assert "still cannot be read" in named.errors
+    assert (said.code, named.code) == (0, 2)
+    assert a != unreadable

@@ -231,22 +231,6 @@ def test_a_webhook_is_told_only_what_it_wants(bench: Bench, server: ReceiverServ
     ]
 
 
-def test_a_new_webhook_is_told_nothing_of_before(bench: Bench, server: ReceiverServer) -> None:
-    webhooks = bench.webhooks(server.receiver("first"))
-    bench.put("a", "1")
-    both = [Webhook(server.receiver(name), Wants()) for name in ("first", "second")]
-    webhooks.change(both)
-    bench.put("b", "1")
-
-    webhooks.work_off()
-
-    assert [(row.webhook, row.path) for row in bench.rows()] == [
-        ("first", "a"),
-        ("first", "b"),
-        ("second", "b"),
-    ]
-
-
 def test_a_mirror_that_is_stale_is_told_once_and_well_once(
     bench: Bench, server: ReceiverServer
 ) -> None:
@@ -415,38 +399,6 @@ def test_a_stop_does_not_wait_for_a_silent_receiver_and_loses_nothing(bench: Ben
 
     [row] = bench.rows()
     assert (row.state, row.attempts, row.last_error) == (DeliveryState.QUEUED, 0, None)
-
-
-def test_a_changed_webhook_goes_on_with_what_waits_and_one_that_is_gone_does_not(
-    bench: Bench, server: ReceiverServer
-) -> None:
-    with receiving(is_open=False) as away:
-        webhooks = bench.webhooks(away.receiver("moves"), away.receiver("goes"))
-        bench.put("a", "1")
-        webhooks.work_off()
-    bench.now += MINUTE
-
-    webhooks.change([Webhook(server.receiver("moves"), Wants())])
-    bench.put("a", "2")
-    webhooks.work_off()
-
-    assert [one.told["type"] for one in server.got] == ["file.added", "file.changed"]
-    assert [(row.webhook, row.state) for row in bench.rows() if row.webhook == "goes"] == [
-        ("goes", DeliveryState.DISCARDED)
-    ]
-
-
-def test_a_webhook_that_did_not_change_is_not_disturbed(bench: Bench) -> None:
-    with receiving(is_open=False) as away:
-        same = Webhook(away.receiver(), Wants(("*",), (), ("*.pdf",)))
-        webhooks = Webhooks(bench.ledger, [same], now=lambda: bench.now)
-        webhooks.prepare()
-        for number in range(9):
-            bench.put(f"{number}.pdf", "x")
-        webhooks.work_off()
-        webhooks.change([Webhook(away.receiver(), Wants(("*",), (), ("*.pdf",)))])
-
-        assert webhooks.work_off() == 0  # its breaker is still open
 
 
 def test_a_replayed_delivery_is_sent_with_all_its_attempts_again(

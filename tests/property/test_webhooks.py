@@ -19,7 +19,7 @@ from docferry.engine.webhook_lane import Webhook
 from docferry.engine.webhooks import Webhooks
 from docferry.model import Ulid
 from webhook_bench import Bench, bench_in
-from webhook_receiver import SECRET
+from webhook_receiver import OLDER, SECRET
 
 PATHS = "abc"
 #: Each flushes a ledger to the disk a hundred times: `make soak` tries many more.
@@ -80,6 +80,14 @@ class Kill:
     under_way: int
 
 
+@dataclass(frozen=True)
+class Reload:
+    """The configuration is another: signed anew, and told of these files alone."""
+
+    secret: str
+    patterns: tuple[str, ...]
+
+
 STEPS = st.lists(
     st.one_of(
         st.builds(Put, st.sampled_from(PATHS)),
@@ -87,16 +95,24 @@ STEPS = st.lists(
         st.sampled_from(Mood),
         st.builds(Wait, st.integers(1, 90)),
         st.builds(Kill, st.integers(0, 2)),
+        st.builds(Reload, st.sampled_from([SECRET, OLDER]), st.sampled_from([(), ("a", "b")])),
     ),
     max_size=25,
 )
 
 
-def webhooks_of(bench: Bench, crm: Crm) -> Webhooks:
-    receiver = Receiver("crm", "http://x/", (SECRET,))
+FIRST = Reload(SECRET, ())
+
+
+def webhook_of(now: Reload) -> Webhook:
+    receiver = Receiver("crm", "http://x/", (now.secret,))
+    return Webhook(receiver, Wants(patterns=now.patterns))
+
+
+def webhooks_of(bench: Bench, crm: Crm, configured: Reload) -> Webhooks:
     made = Webhooks(
         bench.ledger,
-        [Webhook(receiver, Wants())],
+        [webhook_of(configured)],
         send=crm,
         now=lambda: bench.now,
         jitter=lambda: 0.5,
@@ -108,16 +124,19 @@ def webhooks_of(bench: Bench, crm: Crm) -> Webhooks:
 @settings(max_examples=_EXAMPLES, deadline=None)
 @given(STEPS)
 def test_every_event_is_told_in_the_order_of_its_file(
-    steps: list[Put | Mood | Wait | Kill],
+    steps: list[Put | Mood | Wait | Kill | Reload],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, bench_in(pathlib.Path(folder)) as bench:
         crm = Crm()
-        webhooks = webhooks_of(bench, crm)
+        configured = FIRST
+        webhooks = webhooks_of(bench, crm, configured)
         expected: dict[str, list[Ulid]] = {path: [] for path in PATHS}
         for number, step in enumerate(steps):
             match step:
                 case Put(path):
-                    expected[path] += bench.put(path, f"{number}")
+                    put = bench.put(path, f"{number}")
+                    is_wanted = not configured.patterns or path in configured.patterns
+                    expected[path] += put if is_wanted else []
                 case Mood():
                     crm.mood = step
                 case Wait(minutes):
@@ -127,7 +146,10 @@ def test_every_event_is_told_in_the_order_of_its_file(
                     webhooks.derive()
                     for _ in range(under_way):
                         bench.ledger.deliveries.claim("crm", bench.now, bench.now)
-                    webhooks = webhooks_of(bench, crm)
+                    webhooks = webhooks_of(bench, crm, configured)
+                case Reload():
+                    configured = step
+                    webhooks.change([webhook_of(configured)])
         crm.mood = Mood.WELL
 
         bench.go_on(webhooks, timedelta(days=3), timedelta(hours=12))

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+import servers
 from alert_rules import DASHBOARD, rules, unknown_in
 from processes import wait_for
 from system.conftest import NewSite
 from system.daemon import Daemon
 from system.monitoring import prometheus
+from webhook_receiver import SECRET, ReceiverServer, receiving
 
 pytestmark = pytest.mark.tools("prometheus", "promtool")
 
@@ -44,15 +47,27 @@ _MAY_BE_EMPTY = {
 
 
 @pytest.fixture
-def daemon(new_site: NewSite) -> Iterator[Daemon]:
-    """A daemon that has carried files both ways, and converted one."""
-    site = new_site(more=_RULE)
+def crm(tmp_path: Path) -> Iterator[ReceiverServer]:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "crm.webhook").write_text(SECRET)
+    with receiving() as crm:
+        yield crm
+
+
+@pytest.fixture
+def daemon(new_site: NewSite, crm: ReceiverServer, tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon that has carried files both ways, converted one, told of it, and was asked."""
+    site = new_site(more=f'{_RULE}[webhook.crm]\nurl = "{crm.url}"\nallow_private = true\n')
+    site.config.write_text(f'credentials_dir = "{tmp_path / "keys"}"\n{site.config.read_text()}')
+    (site.api_port,) = servers.free_ports(1)
     site.docs.put("b.bin", b"from the bucket")
     with site.running() as running:
+        wait_for(lambda: _is_served(site.api_port))
         site.docs.write("a.txt", b"to be converted")
         running.wait_for(lambda: site.docs.get("made/a.md") is not None)
         site.settle(running)
-        running.wait_for(lambda: "docferry_filesystem_avail_bytes{" in running.fetch("/metrics"))
+        for told in ("docferry_filesystem_avail_bytes{", "docferry_api_requests_total{"):
+            running.wait_for(lambda: told in running.fetch("/metrics"))  # noqa: B023
         yield running
 
 
@@ -127,6 +142,13 @@ def test_a_scrape_takes_no_longer_than_a_moment(daemon: Daemon) -> None:
         took_s.append(time.monotonic() - began_s)
 
     assert min(took_s) < 0.05
+
+
+def _is_served(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/api/v1/status", timeout=5).ok
+    except requests.ConnectionError:
+        return False
 
 
 def panels() -> list[tuple[str, str]]:

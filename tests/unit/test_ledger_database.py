@@ -275,3 +275,33 @@ def test_where_somebody_reads_meanwhile_what_was_deleted_is_wiped_the_next_time(
 
     database.wipe()
     database.close()
+
+
+def test_who_waits_for_changes_of_a_table_is_told_of_each_that_is_kept(database: Database) -> None:
+    told: list[object] = []
+
+    def tell() -> None:
+        with database.reading() as tx:
+            told.append(tx.value(select(setting.c.value).where(setting.c.key == "k")))
+
+    def change_and_fail() -> None:
+        with database.writing() as tx:
+            tx.update(setting, {"value": "3"}, setting.c.key == "k")
+            raise KeyError
+
+    with database.telling([setting], tell):
+        with database.writing() as tx:
+            tx.insert(setting, [{"key": "k", "value": "1"}])
+            assert told == []  # it is not kept yet
+        with database.acting_as("somebody").writing() as tx:
+            tx.update(setting, {"value": "2"}, setting.c.key == "k")
+        with pytest.raises(KeyError):
+            change_and_fail()
+        with database.writing() as tx:
+            tx.delete(alias, alias.c.mirror == "docs")
+        with database.writing() as tx:
+            tx.delete(setting, setting.c.key == "k")
+    with database.writing() as tx:
+        tx.insert(setting, [{"key": "k", "value": "4"}])
+
+    assert told == ["1", "2", None]

@@ -305,6 +305,15 @@ def test_only_what_nobody_came_back_with_in_time_is_sent_again(ledger: Ledger) -
     assert ledger.deliveries.requeue_lost(NOW + MINUTE) == 1
 
 
+def test_a_try_of_which_nobody_saw_the_end_costs_no_attempt(ledger: Ledger) -> None:
+    ledger.webhook_events.put([delivery("D1", 1)], 1)
+    for _ in range(20):  # as often a daemon is killed
+        claimed(ledger)
+        assert ledger.deliveries.requeue_lost(NOW, is_all=True) == 1
+
+    assert claimed(ledger).attempts == 1
+
+
 def test_what_waits_for_a_webhook_that_is_gone_is_discarded(ledger: Ledger) -> None:
     ledger.webhook_events.put([delivery("D1", 1)], 1)
 

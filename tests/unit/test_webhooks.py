@@ -25,7 +25,7 @@ from docferry.core.webhooks import (
     is_stale,
     judged,
 )
-from docferry.engine.webhooks import payload_of
+from docferry.engine.webhook_telling import payload_of
 from ledger_rows import MINUTE, NOW
 
 ADDED = Event(EventType.FILE_ADDED, NOW, "docs", "offers/q3.pdf", "01A", {"size": 3})

@@ -14,6 +14,8 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from docferry.app.check_api import check_api, check_ports
 from docferry.app.check_converters import check_converters
 from docferry.app.check_notifications import check_notifications
+from docferry.app.check_secrets import check_secrets
+from docferry.app.check_webhooks import check_webhooks
 from docferry.app.findings import EXIT_CODES, Finding
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.app.onlooker import Onlooker, store_of
@@ -43,6 +45,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     onlooker = onlooker or Onlooker()
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
+    findings += check_secrets(config, os.environ)
     findings += check_ports(config)
     findings += check_api(config)
     findings += _check_unit(config)
@@ -50,6 +53,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     findings += _check_ledger(config.state_dir / LEDGER_NAME)
     findings += check_converters(config, onlooker)
     findings += check_notifications(config, onlooker)
+    findings += check_webhooks(config, onlooker)
     for drop in config.drops.values():
         findings += _check_folder(f"drop {drop.name}", drop.folder)
     with TemporaryDirectory(prefix="docferry-check-") as empty:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 from docferry import metrics, notify
+from docferry.app.api_figures import LiveApi
 from docferry.app.audit import AuditKeeper
 from docferry.app.faces import Faces
 from docferry.app.figures import is_alive, job_figures, mirror_figures, readiness
@@ -226,7 +227,7 @@ class Daemon:
             machine=machine.figures,
         )
         webhooks = LiveWebhooks(lambda: webhook_figures(self._config, self._ledger))
-        for each in (figures, webhooks):
+        for each in (figures, webhooks, LiveApi(lambda: self._faces.figures)):
             metrics.publish(each)
             self._on_exit.callback(metrics.withdraw, each)
         probes = Probes(

@@ -22,6 +22,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from docferry.app.api_figures import ApiFigures
 from docferry.config import Config
 from docferry.errors import DocferryError, TakenError, UserError
 from docferry.logs import get_logger
@@ -47,7 +48,7 @@ _PAUSES_S = (0.2, 1.0, 5.0, 15.0, 60.0)
 @dataclass(frozen=True, slots=True)
 class Beat:
     """
-    What the daemon says to the process; each is answered.
+    What the daemon says to the process; each is answered, with its figures.
 
     config: The configuration in force; None: as before.
     """
@@ -73,6 +74,7 @@ class Faces:
     ) -> None:
         self._config = config
         self._told = told
+        self.figures = ApiFigures()  #: what the process said of itself last
         self._listening: list[socket.socket] = []
         self._woken = threading.Event()
         self._is_ending = False
@@ -162,7 +164,7 @@ class Faces:
                 pipe.send(Beat(is_alive, mirrors, config if config is not told else None))
                 if not pipe.poll(SILENT_S):
                     return f"it has not answered for {SILENT_S:.0f} s"
-                pipe.recv()
+                self.figures = pipe.recv()
             except (EOFError, OSError):
                 return f"it ended with code {_end(process)}"
             told = config

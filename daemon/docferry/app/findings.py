@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["config", "store", "folder", "clock", "watch", "converter"]
+Kind = Literal["config", "store", "folder", "clock", "watch", "converter", "webhook"]
 EXIT_CODES: dict[Kind, int] = {
     "config": 2,
     "store": 3,
@@ -13,6 +13,7 @@ EXIT_CODES: dict[Kind, int] = {
     "clock": 5,
     "watch": 6,
     "converter": 7,
+    "webhook": 8,
 }
 
 

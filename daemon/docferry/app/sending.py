@@ -16,10 +16,11 @@ from docferry.ledger.webhook_deliveries import WebhookFigures
 
 def webhooks_of(config: Config) -> list[Webhook]:
     """Give the configured webhooks."""
-    return [
-        Webhook(receiver_of(one), Wants(one.events, one.mirrors, one.patterns))
-        for one in config.webhooks.values()
-    ]
+    return [Webhook(receiver_of(one), wants_of(one)) for one in config.webhooks.values()]
+
+
+def wants_of(options: WebhookConfig) -> Wants:
+    return Wants(options.events, options.mirrors, options.patterns)
 
 
 def receiver_of(options: WebhookConfig) -> Receiver:

@@ -9,17 +9,18 @@ from datetime import datetime
 
 from ulid import ULID
 
-from docferry.app.sending import receiver_of
+from docferry.app.sending import receiver_of, wants_of
 from docferry.app.webhook_report import WebhookReport, webhooks
 from docferry.config import Config
 from docferry.config.faults import did_you_mean
-from docferry.core.webhooks import Delivered, DeliveryState, Event, EventType
+from docferry.core.webhooks import UNREADABLE, Delivered, DeliveryState, Event, EventType
 from docferry.deliver.send import Sends, send
 from docferry.deliver.wire import Wire
-from docferry.engine.webhooks import payload_of
+from docferry.engine.webhook_telling import delivery, note_in, payload_of
 from docferry.errors import ConflictError, NotFoundError, UserError
 from docferry.ledger import Ledger
 from docferry.ledger.webhook_deliveries import DeliveryRow
+from docferry.ledger.webhook_events import NewDelivery
 from docferry.model import Path, Ulid
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "deliveries",
     "discard",
     "replay",
+    "replayable_ones",
     "try_out",
     "webhooks",
 ]
@@ -129,19 +131,16 @@ def replay(config: Config, ledger: Ledger, ids: Sequence[Ulid], at: datetime) ->
     """
     Send again what was given up on, or put aside, with all its attempts.
 
-    Told are those that it was done with: somebody else may have decided at the same moment.
+    What could not be told before is read anew. Told are those that it was done with: somebody
+    else may have decided at the same moment.
 
     Raises:
         NotFoundError, ConflictError: One of *ids* cannot be; then none is.
     """
     rows = [_over(ledger, one, _OVER) for one in dict.fromkeys(ids)]
-    for row in rows:
-        if row.webhook not in config.webhooks:
-            raise ConflictError(
-                f"delivery {row.id} is of the webhook {row.webhook}, which is not in the "
-                "configuration any more"
-            )
-    return _decided(rows, ledger.deliveries.replay([row.id for row in rows], at))
+    anew = ((row.id, _anew(config, ledger, row)) for row in rows)
+    read = {one: told for one, told in anew if told is not None}
+    return _decided(rows, ledger.deliveries.replay([row.id for row in rows], at, read))
 
 
 def discard(ledger: Ledger, ids: Sequence[Ulid], at: datetime) -> Decided:
@@ -161,6 +160,12 @@ def dead_ones(ledger: Ledger, webhook: str | None) -> list[Ulid]:
     return [row.id for row in reversed(rows)]
 
 
+def replayable_ones(config: Config, ledger: Ledger, webhook: str | None) -> list[Ulid]:
+    """Give those of `dead_ones` that `replay` takes."""
+    rows = ledger.deliveries.some(webhook, (DeliveryState.DEAD,), None)
+    return [row.id for row in reversed(rows) if _is_replayable(config, ledger, row)]
+
+
 def _over(ledger: Ledger, delivery_id: Ulid, states: Sequence[DeliveryState]) -> DeliveryRow:
     row = ledger.deliveries.get(delivery_id.upper())
     if row is None:
@@ -170,6 +175,39 @@ def _over(ledger: Ledger, delivery_id: Ulid, states: Sequence[DeliveryState]) ->
     if row.state not in states:
         raise ConflictError(f"delivery {row.id} was not given up on: it is {row.state}")
     return row
+
+
+def _is_replayable(config: Config, ledger: Ledger, row: DeliveryRow) -> bool:
+    try:
+        _anew(config, ledger, row)
+    except ConflictError:
+        return False
+    return True
+
+
+def _anew(config: Config, ledger: Ledger, row: DeliveryRow) -> NewDelivery | None:
+    """
+    Give what a delivery tells by now; None: what it told before.
+
+    Raises:
+        ConflictError: It cannot be sent.
+    """
+    options = config.webhooks.get(row.webhook)
+    if options is None:
+        raise ConflictError(
+            f"delivery {row.id} is of the webhook {row.webhook}, which is not in the "
+            "configuration any more"
+        )
+    if row.event != UNREADABLE:
+        return None
+    noted = ledger.webhook_events.again(row.seq, note_in(row.payload, row.mirror))
+    if noted.fault is not None:
+        raise ConflictError(f"delivery {row.id}: what was noted of it still cannot be read")
+    if noted.event is None or not wants_of(options).takes(noted.event):
+        raise ConflictError(
+            f"delivery {row.id} tells nothing that {row.webhook} is to be told: discard it"
+        )
+    return delivery(row.seq, noted.event, row.created_at, row.webhook, row.id)
 
 
 def _decided(rows: Sequence[DeliveryRow], changed: Iterable[Ulid]) -> Decided:

@@ -91,11 +91,11 @@ def _run(context: Context, *, once: bool) -> None:
 @pass_context
 def check(context: Context, *, is_json: bool, is_unit: bool, is_to_write: bool) -> None:
     """
-    Check configuration, stores, folders, clock, watch limits and converters, with remedies.
+    Check configuration, stores, folders, clock, watch limits, converters and webhooks.
 
     Exit code: 0 all is well; 2 the configuration is wrong; 3 a store, 4 a folder,
-    5 the clock, 6 the watch limits, 7 a converter (the first kind that is wrong, in this
-    order).
+    5 the clock, 6 the watch limits, 7 a converter, 8 a webhook (the first kind that is
+    wrong, in this order). To the receivers of webhooks nothing is sent.
     """
     from docferry.app.check import check_all, exit_code
     from docferry.app.onlooker import Onlooker

@@ -129,13 +129,16 @@ def replay(
     context: Context, ids: tuple[str, ...], webhook: str | None, *, is_all: bool, is_json: bool
 ) -> None:
     """Send again what was given up on, with all its attempts and under its old id."""
-    from docferry.app.webhooks import dead_ones
+    from docferry.app.webhooks import dead_ones, replayable_ones
     from docferry.app.webhooks import replay as send_again
 
     _refuse_unclear(ids, webhook, is_all=is_all)
     with context.ledger(read_only=False) as ledger:
-        wanted = ids or dead_ones(ledger, webhook)
+        wanted = ids or replayable_ones(context.config, ledger, webhook)
         done = send_again(context.config, ledger, wanted, datetime.now(UTC))
+        stay = [] if ids else dead_ones(ledger, webhook)
+    if stay and not is_json:
+        line(f"left as they are: {len(stay)}; docferry webhooks replay {stay[0]} says why")
     _tell(done.deliveries, "queued again: docferry webhooks deliveries", is_json=is_json)
 
 

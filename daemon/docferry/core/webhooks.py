@@ -61,6 +61,34 @@ class DeliveryState(StrEnum):
     DISCARDED = "discarded"  # by a person, or as its webhook is no more
 
 
+#: What a note of a change can be about, and which events it may become.
+TELLS: Mapping[str, Sequence[EventType]] = {
+    "history": (EventType.FILE_ADDED, EventType.FILE_CHANGED, EventType.FILE_REMOVED),
+    "job": (EventType.CONVERSION_DONE, EventType.CONVERSION_DEAD),
+    "hold": (EventType.HOLD_OPENED,),
+    "request": (EventType.VERIFY_FOUND,),
+    "rot": (EventType.VERIFY_FOUND,),
+    "stale": (EventType.MIRROR_STALE,),
+    "well": (EventType.MIRROR_WELL,),
+}
+#: Stands for the event of a delivery as long as its note cannot be read. Never sent.
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """
+    That something happened, as it was noted in the moment of the change.
+
+    source: one of `TELLS`; another release may know more.
+    ref: which row of it.
+    """
+
+    source: str
+    ref: str
+    mirror: str
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """
@@ -113,6 +141,14 @@ class Wants:
             any(fnmatchcase(event.type, pattern) for pattern in self.events)
             and (not self.mirrors or event.mirror in self.mirrors)
             and (event.path is None or self._paths.takes(event.path))
+        )
+
+    def may_take(self, note: Note) -> bool:
+        """Say whether it may be wanted what *note* tells, of which nobody knows more."""
+        return (not self.mirrors or note.mirror in self.mirrors) and any(
+            fnmatchcase(event, pattern)
+            for event in TELLS.get(note.source, ())
+            for pattern in self.events
         )
 
 

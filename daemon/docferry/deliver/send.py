@@ -6,10 +6,12 @@ The border to `http.client`, `ssl` and `standardwebhooks`: above it nobody knows
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import http.client
 import pathlib
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
@@ -20,8 +22,15 @@ from urllib.parse import urlsplit
 from standardwebhooks import Webhook
 
 from docferry.core.webhooks import Answer, Missed, judged, origin_of
-from docferry.deliver.wire import RefusedAddressError, Resolve, Wire, checked, connection, resolve
-from docferry.errors import UnreachableError
+from docferry.deliver.wire import (
+    Connection,
+    Resolve,
+    Wire,
+    checked,
+    connection,
+    resolve,
+)
+from docferry.errors import UnreachableError, UserError
 from docferry.metrics import release
 from docferry.model import Ulid
 
@@ -92,33 +101,79 @@ def send(
         at: The time of this try: receivers refuse what was signed long ago.
         wire: Entered; it says for how long.
     """
-    parts = urlsplit(receiver.url)
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = headers_for(receiver, message_id, payload, at)
+    target, headers = _target(receiver.url), headers_for(receiver, message_id, payload, at)
     was_sent = False
     try:
-        found = checked(host, port, allows_private=receiver.allows_private, resolve=resolve)
-        context = _context(receiver) if parts.scheme == "https" else None
-        with connection(host, port, wire, found, context) as line:
+        with _connected(receiver, wire, resolve) as line:
             was_sent = True
             line.request("POST", target, payload.encode(), headers)
-            answer = line.getresponse()
-            words = _words(answer)
-            if wire.is_cut:  # the end of the headers is the cut: who knows what was to follow
-                raise TimeoutError
-            wait_s = _retry_after_s(answer.headers, at)
-            return judged(answer.status, words, wait_s)
-    except (RefusedAddressError, UnreachableError) as error:
+            return _answer(line.getresponse(), wire, at)
+    except (UserError, UnreachableError) as error:
         return Missed(str(error), was_sent=False, is_outage=True)
     except _FOREIGN as error:
         return Missed(_reason(error, receiver, wire), was_sent=was_sent, is_outage=True)
 
 
+def reach(receiver: Receiver, wire: Wire, *, resolve: Resolve = resolve) -> None:
+    """
+    Connect as `send` does, and send nothing.
+
+    Raises:
+        UserError: There nothing is sent, until the configuration or a certificate is another.
+        UnreachableError: Nobody is there, just now.
+    """
+    try:
+        with _connected(receiver, wire, resolve):
+            pass
+    except _FOREIGN as error:
+        is_broken_off = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        is_tls = isinstance(error, ssl.SSLError) and not is_broken_off
+        kind = UserError if is_tls else UnreachableError
+        raise kind(_reason(error, receiver, wire)) from error
+
+
+@contextlib.contextmanager
+def _connected(receiver: Receiver, wire: Wire, resolve: Resolve) -> Iterator[Connection]:
+    parts = urlsplit(receiver.url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    found = checked(host, port, allows_private=receiver.allows_private, resolve=resolve)
+    context = _context(receiver) if parts.scheme == "https" else None
+    with connection(host, port, wire, found, context) as line:
+        yield line
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _answer(answer: http.client.HTTPResponse, wire: Wire, at: datetime) -> Answer:
+    """
+    Read what came back.
+
+    Raises:
+        TimeoutError: It broke off as the time was up.
+    """
+    words = _words(answer)
+    if wire.is_cut:  # the end of the headers is the cut: who knows what was to follow
+        raise TimeoutError
+    return judged(answer.status, words, _retry_after_s(answer.headers, at))
+
+
 def _context(receiver: Receiver) -> ssl.SSLContext:
-    """Trust the system's authorities, or the one that the configuration names."""
-    if isinstance(receiver.verify_tls, str):
-        return _trusting(receiver.verify_tls, _changed_ns(receiver.verify_tls))
+    """
+    Trust the system's authorities, or the one that the configuration names.
+
+    Raises:
+        UserError: Its file cannot be read, or holds no certificate.
+    """
+    file = receiver.verify_tls
+    if isinstance(file, str):
+        try:
+            return _trusting(file, _changed_ns(file))
+        except OSError as error:
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise UserError(f"the CA {file} that vouches for {receiver.origin}: {why}") from error
     return _trusting(None, 0) if receiver.verify_tls else _trusting_all()
 
 

@@ -7,32 +7,31 @@ sent again, under the same id.
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 from ulid import ULID
 
 from docferry.core.breaker import closed
-from docferry.core.webhooks import Event, is_stale
-from docferry.deliver.figures import UNREADABLE
+from docferry.core.webhooks import Wants, is_stale
+from docferry.deliver.figures import DELIVERIES, UNREADABLE
 from docferry.deliver.send import Sends, send
 from docferry.engine.rounds import going_round
 from docferry.engine.webhook_lane import Lane, Surroundings, Webhook
+from docferry.engine.webhook_telling import Told, told_of
 from docferry.errors import DocferryError
 from docferry.job import BreakerState
 from docferry.ledger import Ledger
-from docferry.ledger.webhook_events import NewDelivery, Noted
 from docferry.logs import get_logger
 from docferry.model import Ulid
 
 log = get_logger(__name__)
 
-IDLE_S = 1.0  #: how often the ledger is asked when nobody wakes it
+IDLE_S = 1.0  #: how often the ledger is asked when nothing is noted: what waits may be due
+APART_S = 0.1  #: how often it is asked at the most, however much is noted
 _STEP = 200  # events that are looked at in one go: some tenths of a second
 
 
@@ -75,9 +74,8 @@ class Webhooks:
         self._lanes = {one.name: Lane(one, self._around) for one in webhooks}
         self._retired: list[Lane] = []
         self._deriving = threading.Lock()
-        self._changed = threading.Condition()
-        self._is_woken = self._is_stopping = False
-        self._is_started = False
+        self._changed = threading.Condition()  # its lock: the lanes, and all below
+        self._is_woken = self._is_stopping = self._is_started = False
         self._thread: threading.Thread | None = None
 
     # For any thread.
@@ -93,8 +91,9 @@ class Webhooks:
     def start(self) -> None:
         """Begin; where there is no webhook, once there is one."""
         self.prepare()
-        self._is_started = True
-        self._start_thread()
+        with self._changed:
+            self._is_started = True
+            self._start_thread()
 
     def wake(self) -> None:
         """Look now: something happened, or a person has decided."""
@@ -106,20 +105,20 @@ class Webhooks:
         """
         Let *webhooks* be all that there are.
 
-        Those that are as they were go on undisturbed; what is under way is seen through.
+        Those that are as they were go on undisturbed; what is under way is seen through. What
+        happened before is for whoever wanted it then.
+
+        Raises:
+            DocferryError: The ledger could not be asked or told. Nothing has changed.
         """
+        self._derive_all()
         wanted = {one.name: one for one in webhooks}
         with self._deriving:
             self._ledger.webhook_events.begin(wanted, self._now())
-            for name, lane in [*self._lanes.items()]:
-                if wanted.get(name) != lane.webhook:
-                    lane.retire()
-                    self._retired.append(self._lanes.pop(name))
-            for name, webhook in wanted.items():
-                if name not in self._lanes:
-                    self._lanes[name] = Lane(webhook, self._around)
-                    self._trust([name])
-            self._start_thread()
+            new = [one for one in wanted.values() if self._lane_of(one) is None]
+            self._trust(one.name for one in new)
+            with self._changed:
+                self._replace_lanes(wanted, new)
         self.wake()
 
     def stop(self, timeout_s: float) -> bool:
@@ -128,18 +127,32 @@ class Webhooks:
 
         What was cut is sent again after the next start.
         """
-        with self._changed:
+        until_s = time.monotonic() + timeout_s
+        with self._changed:  # no lane comes after this
             self._is_stopping = True
             self._changed.notify_all()
-        lanes = [*self._retired, *self._lanes.values()]
+            lanes = [*self._retired, *self._lanes.values()]
+            own = [] if self._thread is None else [self._thread]
         for lane in lanes:
             lane.cut()
-        own = [] if self._thread is None else [self._thread]
-        until_s = time.monotonic() + timeout_s
-        threads = [*own, *(thread for lane in lanes for thread in lane.threads)]
-        for thread in threads:
-            thread.join(max(0.0, until_s - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        has_ended = _have_ended(own, until_s)  # first: it begins the others
+        threads = [thread for lane in lanes for thread in lane.threads]
+        return _have_ended(threads, until_s) and has_ended
+
+    def _lane_of(self, webhook: Webhook) -> Lane | None:
+        lane = self._lanes.get(webhook.name)
+        return lane if lane is not None and lane.webhook == webhook else None
+
+    def _replace_lanes(self, wanted: Mapping[str, Webhook], new: Iterable[Webhook]) -> None:
+        """Let there be lanes for all of *wanted*, and no others."""
+        if self._is_stopping:
+            return
+        for name, lane in [*self._lanes.items()]:
+            if wanted.get(name) != lane.webhook:
+                lane.retire()
+                self._retired.append(self._lanes.pop(name))
+        self._lanes |= {one.name: Lane(one, self._around) for one in new}
+        self._start_thread()
 
     def _trust(self, names: Iterable[str]) -> None:
         """Let others know that nothing is known of these receivers: they may be up by now."""
@@ -161,9 +174,14 @@ class Webhooks:
             noted, told = self._ledger.webhook_events.after(self._lanes, _STEP)
             if not noted:
                 return False
-            new = [one for each in noted for one in self._deliveries_of(each, told)]
+            now = self._now()
+            found = {
+                one.seq: told_of(one, self._untold(told, one.seq), now, self._new_id)
+                for one in noted
+            }
+            new = [delivery for each in found.values() for delivery in each.deliveries]
             self._ledger.webhook_events.put(new, noted[-1].seq)
-            _tell_unreadable(noted)  # now that they are passed over: once
+            _tell_faults(found)  # now that they are passed over: once
             return len(noted) == _STEP
 
     def look_at_mirrors(self) -> None:
@@ -200,8 +218,13 @@ class Webhooks:
         self._thread.start()
 
     def _run(self) -> None:
+        with self._ledger.webhook_events.noting(self.wake):
+            self._go_round()
+
+    def _go_round(self) -> None:
         is_failing = False
-        while not self._is_stopping:
+        while self._is_needed():
+            began_s = time.monotonic()
             try:
                 self._round()
                 is_failing = False
@@ -211,9 +234,23 @@ class Webhooks:
                 is_failing = True
             except Exception:  # one round
                 log.exception("webhook.failed")
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_woken or self._is_stopping, IDLE_S)
-                self._is_woken = False
+            self._rest(began_s)
+
+    def _is_needed(self) -> bool:
+        """Say whether there is a webhook; without one the thread ends until there is."""
+        with self._changed:
+            if self._lanes and not self._is_stopping:
+                return True
+            self._thread = None
+            return False
+
+    def _rest(self, began_s: float) -> None:
+        """Wait until something is noted, but not so that who notes much has no time for it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_woken or self._is_stopping, IDLE_S)
+            left_s = began_s + APART_S - time.monotonic()
+            self._changed.wait_for(lambda: self._is_stopping, max(0.0, left_s))
+            self._is_woken = False
 
     def _round(self) -> None:
         self.look_at_mirrors()
@@ -221,7 +258,7 @@ class Webhooks:
         lost = self._ledger.deliveries.requeue_lost(self._now())
         if lost:
             log.warning("webhook.lost", deliveries=lost)
-        with self._deriving:
+        with self._changed:
             self._retired = [lane for lane in self._retired if lane.threads]
             lanes = [*self._lanes.values()]
         for lane in lanes:
@@ -232,42 +269,26 @@ class Webhooks:
         while self.derive() and not self._is_stopping:
             pass
 
-    def _deliveries_of(self, noted: Noted, told: Mapping[str, int]) -> Iterable[NewDelivery]:
-        if noted.event is None:
-            return []
-        wanting = [
-            name
+    def _untold(self, told: Mapping[str, int], seq: int) -> dict[str, Wants]:
+        """Give what those want that have not been told of that event."""
+        return {
+            name: lane.webhook.wants
             for name, lane in self._lanes.items()
-            if told.get(name, noted.seq) < noted.seq and lane.webhook.wants.takes(noted.event)
-        ]
-        make = partial(_delivery, noted.seq, noted.event, payload_of(noted.event), self._now())
-        return [make(name, self._new_id()) for name in wanting]
+            if told.get(name, seq) < seq
+        }
 
 
-def _tell_unreadable(noted: Iterable[Noted]) -> None:
-    for one in noted:
-        if one.fault is not None:
+def _have_ended(threads: Sequence[threading.Thread], by_s: float) -> bool:
+    for thread in threads:
+        thread.join(max(0.0, by_s - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
+
+
+def _tell_faults(found: Mapping[int, Told]) -> None:
+    for seq, told in found.items():
+        if told.fault is not None:
             UNREADABLE.inc()
-            log.error("webhook.unreadable", seq=one.seq, exc_info=one.fault)
-
-
-def payload_of(event: Event) -> str:
-    """Write down what is sent."""
-    return json.dumps(event.payload, ensure_ascii=False, separators=(",", ":"))
-
-
-def _delivery(
-    seq: int, event: Event, payload: str, at: datetime, webhook: str, delivery_id: Ulid
-) -> NewDelivery:
-    return NewDelivery(
-        id=delivery_id,
-        webhook=webhook,
-        seq=seq,
-        event=event.type,
-        mirror=event.mirror,
-        path=event.path,
-        version=event.version,
-        order_key=event.order_key,
-        payload=payload,
-        created_at=at,
-    )
+            log.error("webhook.unreadable", seq=seq, exc_info=told.fault)
+        for one in told.deliveries:
+            if one.fault is not None:
+                DELIVERIES.labels(one.webhook, "dead").inc()

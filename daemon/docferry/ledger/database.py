@@ -19,7 +19,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -78,6 +78,7 @@ class Database:
         self._writer = connect("BEGIN IMMEDIATE", read_only=read_only)
         self._reader = connect("BEGIN", read_only=True)
         self._write_lock = FairLock()
+        self._told: list[tuple[frozenset[str], Callable[[], None]]] = []
 
     def acting_as(self, actor: str) -> Self:
         """
@@ -96,6 +97,26 @@ class Database:
         _refuse_nesting(self._writer)
         with self._write_lock, self._transaction(self._writer) as transaction:
             yield transaction
+        for tables, tell in [*self._told]:
+            if not tables.isdisjoint(transaction.changed):
+                tell()
+
+    @contextmanager
+    def telling(self, tables: Collection[Table], tell: Callable[[], None]) -> Iterator[None]:
+        """
+        While the block lasts, call *tell* soon after one of *tables* may have changed.
+
+        A hint: what other processes change is not told.
+
+        Args:
+            tell: Called in the thread that has made the change: it must not take long.
+        """
+        one = (frozenset(table.name for table in tables), tell)
+        self._told.append(one)
+        try:
+            yield
+        finally:
+            self._told.remove(one)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -153,6 +174,7 @@ class Transaction:
     def __init__(self, tx: dataset.Database, actor: str) -> None:
         self._tx = tx
         self.actor = actor  #: whose it is, for the audit
+        self.changed: set[str] = set()  #: names of the tables in which rows may have changed
 
     @property
     def connection(self) -> Connection:
@@ -209,6 +231,7 @@ class Transaction:
 
     def run(self, statement: Update | Delete, **values: object) -> int:
         """Run *statement*, a constant, with *values* put in; give the number of rows it met."""
+        self.changed.add(_table_of(statement))
         return self.connection.execute(statement, values).rowcount
 
     def delete(self, table: Table, *where: ColumnElement[bool]) -> int:
@@ -218,6 +241,7 @@ class Transaction:
     def execute_many(self, statement: Update | Delete, rows: Sequence[tuple[str, ...]]) -> None:
         """Run *statement*, a constant, for each of *rows*: its parameters in their order."""
         if rows:
+            self.changed.add(_table_of(statement))
             text = _text_of(statement, self.connection.dialect)
             self.connection.exec_driver_sql(text, list(rows))
 
@@ -226,6 +250,7 @@ class Transaction:
         # times as long as SQLite takes to insert them.
         if not rows:
             return
+        self.changed.add(table.name)
         columns = _same_columns(table, rows)
         dialect = self.connection.dialect
         prepared = _prepare(table, columns, taken, dialect)
@@ -242,6 +267,7 @@ class Transaction:
     def _change(self, statement: Update | Delete, where: Sequence[ColumnElement[bool]]) -> int:
         if not where:
             raise ValueError("a condition is needed: this would meet every row of the table")
+        self.changed.add(_table_of(statement))
         return self.connection.execute(statement.where(*where)).rowcount
 
 
@@ -346,6 +372,12 @@ def _engine(connections: _Connections) -> Engine:
 def _refuse_nesting(connections: _Connections) -> None:
     if connections.in_transaction:
         raise RuntimeError("a ledger transaction cannot be opened inside another one")
+
+
+def _table_of(statement: Update | Delete) -> str:
+    table = statement.table
+    assert isinstance(table, Table)
+    return table.name
 
 
 def _refuse_unknown(table: Table, row: Row) -> None:

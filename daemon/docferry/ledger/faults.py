@@ -45,3 +45,8 @@ def translate(error: DBAPIError | sqlite3.Error, path: Path) -> DocferryError:
             "write there"
         )
     return PermanentError(f"{what} refused a statement ({cause}); please report this as a bug")
+
+
+def is_undecodable(error: DBAPIError | sqlite3.Error) -> bool:
+    """Say whether a row has a text that is none: the driver has no code for that, only words."""
+    return "Could not decode to UTF-8" in str(error)

@@ -19,10 +19,12 @@ from docferry.core.webhooks import DeliveryState, Missed
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
 from docferry.ledger.group import GroupWriter
+from docferry.ledger.webhook_events import NewDelivery
 from docferry.ledger.webhook_schema import webhook_delivery
 from docferry.model import Path, Ulid
 
 LOST = "docferry ended while it was sent"
+_TOLD = ("event", "path", "version", "order_key", "payload")
 _UNCOUNTED = webhook_delivery.c.attempts - 1
 _NO_LEASE: dict[str, object] = {"lease_until": None}
 _BEFORE = webhook_delivery.alias("before")
@@ -160,13 +162,21 @@ class WebhookDeliveries:
         """
         Queue what nobody came back with in time; give their number.
 
+        It counts as no attempt: who is told that it was tried ten times in three days must be
+        able to believe it, however often docferry was killed.
+
         Args:
             is_all: Whoever had them is gone: an earlier daemon.
         """
         where = [webhook_delivery.c.state == DeliveryState.RUNNING]
         if not is_all:
             where.append(webhook_delivery.c.lease_until <= at)
-        values = _NO_LEASE | {"state": DeliveryState.QUEUED, "run_at": at, "last_error": LOST}
+        values = _NO_LEASE | {
+            "state": DeliveryState.QUEUED,
+            "run_at": at,
+            "attempts": _UNCOUNTED,
+            "last_error": LOST,
+        }
         with self._database.reading() as tx:
             if tx.value(select(webhook_delivery.c.id).where(*where)) is None:
                 return 0
@@ -221,8 +231,15 @@ class WebhookDeliveries:
             query = select(webhook_delivery).where(webhook_delivery.c.id == delivery_id)
             return tx.one(query, DeliveryRow)
 
-    def replay(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
-        """Queue dead or discarded ones again, with all their attempts; give those that were."""
+    def replay(
+        self, ids: Sequence[Ulid], at: datetime, read: Mapping[Ulid, NewDelivery] | None = None
+    ) -> list[Ulid]:
+        """
+        Queue dead or discarded ones again, with all their attempts; give those that were.
+
+        Args:
+            read: What those tell that could not be read before.
+        """
         values: dict[str, object] = {
             "state": DeliveryState.QUEUED,
             "attempts": 0,
@@ -231,13 +248,13 @@ class WebhookDeliveries:
             "finished_at": None,
         }
         over = webhook_delivery.c.state.in_((DeliveryState.DEAD, DeliveryState.DISCARDED))
-        return self._decide(ids, values, over, Action.DELIVERIES_REPLAYED, at)
+        return self._decide(ids, values, over, Action.DELIVERIES_REPLAYED, at, read or {})
 
     def discard(self, ids: Sequence[Ulid], at: datetime) -> list[Ulid]:
         """Put dead ones aside; give those that were dead."""
         values: dict[str, object] = {"state": DeliveryState.DISCARDED, "finished_at": at}
         is_dead = webhook_delivery.c.state == DeliveryState.DEAD
-        return self._decide(ids, values, is_dead, Action.DELIVERIES_DISCARDED, at)
+        return self._decide(ids, values, is_dead, Action.DELIVERIES_DISCARDED, at, {})
 
     def _decide(
         self,
@@ -246,6 +263,7 @@ class WebhookDeliveries:
         where: ColumnElement[bool],
         action: Action,
         at: datetime,
+        read: Mapping[Ulid, NewDelivery],
     ) -> list[Ulid]:
         with self._database.writing() as tx:
             found: list[Ulid] = []
@@ -254,6 +272,9 @@ class WebhookDeliveries:
                 rows = tx.tuples(select(webhook_delivery.c.id).where(*these))
                 found += [one for (one,) in rows]
                 tx.update(webhook_delivery, values, *these)
+            for one in read.keys() & {*found}:
+                told = {name: getattr(read[one], name) for name in _TOLD}
+                tx.update(webhook_delivery, told, webhook_delivery.c.id == one)
             if found:
                 note(tx, action, at, None, {"deliveries": found})
         return found

@@ -8,7 +8,8 @@ afterwards, out of the way of whoever made it. What was erased meanwhile is told
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,15 +17,21 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
-from docferry.core.webhooks import DeliveryState, Event
+from docferry.core.webhooks import DeliveryState, Event, Note
 from docferry.job import BreakerState, ConverterRow
 from docferry.ledger.database import Database, Taken, Transaction
+from docferry.ledger.faults import is_undecodable
 from docferry.ledger.schema import (
     instant_text,
     setting,
 )
 from docferry.ledger.webhook_facts import event_of
-from docferry.ledger.webhook_schema import webhook_cursor, webhook_delivery, webhook_event
+from docferry.ledger.webhook_schema import (
+    SOURCES,
+    webhook_cursor,
+    webhook_delivery,
+    webhook_event,
+)
 from docferry.model import Path, Ulid
 
 REMOVED = "its webhook was taken out of the configuration"
@@ -36,18 +43,25 @@ _WAITING = (DeliveryState.QUEUED, DeliveryState.RUNNING)
 @dataclass(frozen=True, slots=True)
 class Noted:
     """
-    An event, and its number; None: nobody is to be told.
+    What a note tells, and its number. No event: nobody is to be told.
 
-    fault: Why its row cannot be read, and so nobody is told; None: it could be.
+    fault: Why it cannot be read, and so nobody knows what it tells; None: it could be.
     """
 
     seq: int
+    note: Note
     event: Event | None
     fault: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
+    """
+    One event for one webhook.
+
+    fault: Why it cannot be told: it is given up from the begin. None: it is to be told.
+    """
+
     id: Ulid
     webhook: str
     seq: int
@@ -58,6 +72,7 @@ class NewDelivery:
     order_key: str
     payload: str  #: JSON, as it is sent
     created_at: datetime
+    fault: str | None = None
 
 
 class WebhookEvents:
@@ -100,7 +115,21 @@ class WebhookEvents:
             rows = tx.tuples(
                 query.where(webhook_event.c.id > first).order_by(webhook_event.c.id).limit(limit)
             )
-            return [_noted(tx, seq, *of) for seq, *of in rows], told
+            return [_noted(tx, seq, Note(*of)) for seq, *of in rows], told
+
+    def again(self, seq: int, note: Note) -> Noted:
+        """Read what could not be read before."""
+        with self._database.reading() as tx:
+            return _noted(tx, seq, note)
+
+    def noting(self, tell: Callable[[], None]) -> AbstractContextManager[None]:
+        """
+        While the block lasts, call *tell* when something may have been noted by this process.
+
+        Args:
+            tell: Called by whoever has made the change: it must not take long.
+        """
+        return self._database.telling(SOURCES, tell)
 
     def put(self, deliveries: Sequence[NewDelivery], upto: int) -> None:
         """Queue *deliveries*; up to *upto* everybody has been told then."""
@@ -167,13 +196,15 @@ class WebhookEvents:
             return int(tx.value(query))
 
 
-def _noted(tx: Transaction, seq: int, source: str, ref: str, mirror: str) -> Noted:
+def _noted(tx: Transaction, seq: int, note: Note) -> Noted:
     try:
-        return Noted(seq, event_of(tx, source, ref, mirror))
-    except (DBAPIError, sqlite3.Error):  # the ledger does not answer: all is read again
-        raise
+        return Noted(seq, note, event_of(tx, note))
+    except (DBAPIError, sqlite3.Error) as error:
+        if not is_undecodable(error):
+            raise  # the ledger does not answer: all is read again
+        return Noted(seq, note, None, error)
     except Exception as error:  # noqa: BLE001  one event: it must not keep others from all webhooks
-        return Noted(seq, None, error)
+        return Noted(seq, note, None, error)
 
 
 def _last(tx: Transaction) -> int:
@@ -210,10 +241,15 @@ def _end(tx: Transaction, webhook: str, at: datetime) -> None:
 
 
 def _row(one: NewDelivery) -> dict[str, object]:
+    is_told = one.fault is None
     begun = {
-        "state": DeliveryState.QUEUED,
+        "state": DeliveryState.QUEUED if is_told else DeliveryState.DEAD,
         "attempts": 0,
         "run_at": one.created_at,
         "wanted_at": one.created_at,
+        "last_error": one.fault,
+        "finished_at": None if is_told else one.created_at,
     }
-    return {name: getattr(one, name) for name in NewDelivery.__dataclass_fields__} | begun
+    return {
+        name: getattr(one, name) for name in NewDelivery.__dataclass_fields__ if name != "fault"
+    } | begun

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from docferry.core.webhooks import Event, EventType, file_event
+from docferry.core.webhooks import Event, EventType, Note, file_event
 from docferry.job import JobRow, JobState
 from docferry.ledger.database import Transaction
 from docferry.ledger.history import HistoryRow, kind_of
@@ -37,9 +37,10 @@ _FORGET = kind_of(Forget)
 _LOOK_BACK = 16  # more in a row than this forgets nobody
 
 
-def event_of(tx: Transaction, source: str, ref: str, of_mirror: str) -> Event | None:
+def event_of(tx: Transaction, note: Note) -> Event | None:
     """Give what a noted row tells; None: nothing, or what it told of is no more."""
-    match source:
+    ref, of_mirror = note.ref, note.mirror
+    match note.source:
         case "history":
             row = tx.one(select(history).where(history.c.id == int(ref)), HistoryRow)
             return None if row is None else _of_history(tx, row)
@@ -54,7 +55,7 @@ def event_of(tx: Transaction, source: str, ref: str, of_mirror: str) -> Event | 
         case "rot":
             return _of_problem(tx, of_mirror, ref)
         case "stale" | "well":
-            return _of_mirror(tx, source, datetime.fromisoformat(ref), of_mirror)
+            return _of_mirror(tx, note.source, datetime.fromisoformat(ref), of_mirror)
         case _:
             return None  # of another release
 

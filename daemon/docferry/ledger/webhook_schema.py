@@ -6,7 +6,20 @@ from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
 from docferry.core.webhooks import DeliveryState
 from docferry.job import BreakerState
-from docferry.ledger.schema import METADATA, Instant, Shown, Word
+from docferry.ledger.schema import (
+    METADATA,
+    Instant,
+    Shown,
+    Word,
+    history,
+    hold,
+    job,
+    problem,
+    request,
+)
+
+#: Where triggers look for what is noted.
+SOURCES = (history, job, hold, request, problem)
 
 #: How far each webhook has been told, and how its receiver does.
 webhook_cursor = Table(

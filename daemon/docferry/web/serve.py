@@ -10,12 +10,14 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from docferry import logs
+from docferry.app.api_figures import ApiFigures
 from docferry.app.arrivals import settle_arrivals
 from docferry.app.faces import ENDS_WITHIN_S, Beat
 from docferry.app.give_way import go_first
@@ -24,6 +26,7 @@ from docferry.config import Config
 from docferry.ledger import Ledger
 from docferry.web.api import make_app
 from docferry.web.desk import Desk
+from docferry.web.figures import Counted
 from docferry.web.protocol import Http
 
 log = logs.get_logger(__name__)
@@ -47,14 +50,14 @@ def main() -> None:
     with Ledger.open(config.state_dir / LEDGER_NAME, creates=False, actor="api") as ledger:
         settle_arrivals(config, ledger)  # no other process takes documents in by now
         desk = Desk(config, ledger, beat)
-        pipe.send(None)
+        pipe.send(ApiFigures())
         serve(desk, config, pipe, tcp, unix)
         desk.feed.join()
     os._exit(0)  # a handler may still wait for a store
 
 
 def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> None:
-    app = make_app(desk)
+    app = Counted(make_app(desk))
     servers = [
         (server_of(config, app, is_unix=is_unix), socket.socket(fileno=fd))
         for fd, is_unix in ((tcp, False), (unix, True))
@@ -67,7 +70,8 @@ def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> 
             server.should_exit = True
 
     addresses = [_shown(listening) for _, listening in servers]
-    threading.Thread(target=_hear, args=(pipe, desk, end), name="daemon", daemon=True).start()
+    hears = partial(_hear, pipe, desk, lambda: app.figures, end)
+    threading.Thread(target=hears, name="daemon", daemon=True).start()
     log.info("faces.started", addresses=addresses)
     asyncio.run(_serve_all(servers))
 
@@ -81,7 +85,9 @@ async def _serve_all(servers: list[tuple[uvicorn.Server, socket.socket]]) -> Non
     await asyncio.gather(*(server.serve(sockets=[listening]) for server, listening in servers))
 
 
-def _hear(pipe: Connection, desk: Desk, end: Callable[[], None]) -> None:
+def _hear(
+    pipe: Connection, desk: Desk, figures: Callable[[], ApiFigures], end: Callable[[], None]
+) -> None:
     """Take what the daemon says, until it says nothing any more."""
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -89,7 +95,7 @@ def _hear(pipe: Connection, desk: Desk, end: Callable[[], None]) -> None:
             desk.hear(beat)
             if beat.config is not None:
                 logs.set_level(beat.config.log_level)
-            pipe.send(None)
+            pipe.send(figures())
     end()
 
 
@@ -101,7 +107,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def server_of(config: Config, app: FastAPI, *, is_unix: bool) -> uvicorn.Server:
+def server_of(config: Config, app: ASGIApp, *, is_unix: bool) -> uvicorn.Server:
     """Give the server for one socket, as it is to be in every respect."""
     is_tls = not is_unix and config.api_tls_cert is not None
     return _Server(

@@ -62,7 +62,10 @@ class Delivery(BaseModel):
 
     id: str = Field(description="The `webhook-id` of every try.")
     webhook: str
-    event: str = Field(examples=["file.added"])
+    event: str = Field(
+        description='"unreadable": it cannot be told; a replay tries to read it anew.',
+        examples=["file.added"],
+    )
     mirror: str
     path: str | None
     version: str | None
