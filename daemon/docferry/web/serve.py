@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -69,6 +70,9 @@ def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> 
         for server, _ in servers:
             server.should_exit = True
 
+    # What lasts as long as the process is looked through no more: each time all waited for it.
+    gc.collect()
+    gc.freeze()
     addresses = [_shown(listening) for _, listening in servers]
     hears = partial(_hear, pipe, desk, lambda: app.figures, end)
     threading.Thread(target=hears, name="daemon", daemon=True).start()
