@@ -40,6 +40,13 @@ OF_THE_SLOW = (
         (f"{_SLOW}::test_a_document_that_comes_slowly_comes",),
     ),
     Fault(
+        "a store that takes its time is the fault of who asked",
+        "web/guard.py",
+        "        return max(0.0, self._patience.body_s - self._waited_s)\n",
+        "        return 0.0\n",
+        ("unit/test_guard.py",),
+    ),
+    Fault(
         "what follows a refusal may be a body or a request",
         "web/guard.py",
         "            if self._may_lack_its_body:\n",

@@ -142,17 +142,23 @@ class _Document(_Body):
 
 
 class _SmallBody(_Body):
-    """One that is small, and comes within a time."""
+    """
+    One that is small, and comes within a time.
+
+    Of that only what is waited counts: an answer that is streamed asks for the rest, which is
+    there, once a slow store has begun to answer.
+    """
 
     def __init__(self, receive: Receive, patience: Patience) -> None:
         super().__init__(receive, patience)
-        self._until_s = _now_s() + patience.body_s
+        self._waited_s = 0.0
         self._size = 0
 
     def _left_s(self) -> float:
-        return max(0.0, self._until_s - _now_s())
+        return max(0.0, self._patience.body_s - self._waited_s)
 
     def _took(self, size: int, waited_s: float) -> None:
+        self._waited_s += waited_s
         self._size += size
         if self._size > MOST_BYTES:
             raise self._refused(too_large())
