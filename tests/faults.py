@@ -36,6 +36,7 @@ from faults_reload import RELOADING
 from faults_results import OF_RESULTS
 from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
+from faults_slow import OF_THE_SLOW
 from faults_strangers import STRANGERS
 from faults_versions import VERSIONS
 from faults_waking import WAKING
@@ -78,4 +79,5 @@ FAULTS = (
     *OF_PACKAGES,
     *OF_WEBHOOKS,
     *OF_THE_PAGE,
+    *OF_THE_SLOW,
 )

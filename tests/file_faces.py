@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.config.options import SecretStr
 from docferry.model import Mode, Path, Ulid
+from docferry.web.patience import Patience
 from looped_mirror import Mirror
 from serving import Served, served
 
@@ -62,11 +63,17 @@ def config_of(folder: pathlib.Path, root: pathlib.Path, **options: object) -> Co
 
 
 @contextmanager
-def faced(folder: pathlib.Path, **options: object) -> Iterator[Faced]:
+def faced(
+    folder: pathlib.Path,
+    *,
+    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+    **options: object,
+) -> Iterator[Faced]:
     mirror = Mirror(folder, delete_limit=100, mode=Mode.TWO_WAY)
     try:
         mirror.start()
-        with served(config_of(folder, mirror.root, **options), mirror.ledger) as api:
+        config = config_of(folder, mirror.root, **options)
+        with served(config, mirror.ledger, patience=patience) as api:
             yield Faced(api, mirror)
     finally:
         mirror.close()

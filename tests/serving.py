@@ -17,11 +17,14 @@ from fastapi import FastAPI
 
 from docferry.app.faces import Beat
 from docferry.config import Config
+from docferry.core.crowd import Bounds
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth
 from docferry.probes import Readiness
 from docferry.web.api import PREFIX, make_app
 from docferry.web.desk import Desk
+from docferry.web.listening import Door, Listening
+from docferry.web.patience import Patience
 from docferry.web.serve import server_of
 
 IN_STEP = Readiness(is_ready=True, health=MirrorHealth.IN_STEP)
@@ -53,21 +56,34 @@ class Served:
 
 
 @contextmanager
-def served(config: Config, ledger: Ledger) -> Iterator[Served]:
+def served(
+    config: Config,
+    ledger: Ledger,
+    *,
+    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+    bounds: Bounds = Bounds(),  # noqa: B008 - likewise
+) -> Iterator[Served]:
     """Serve *config* and *ledger* until the block ends."""
     told = Beat(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
     desk = Desk(config, ledger, told, silent_s=math.inf)
-    app = make_app(desk)
+    app, door = make_app(desk, patience), Door(bounds)
     # By its number: else nobody knows that it is TCP, and small answers wait for each other.
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     tcp.bind(("127.0.0.1", 0))
     tcp.listen(128)
+    port = tcp.getsockname()[1]
     path = config.state_dir / "api.sock"
     path.unlink(missing_ok=True)
     unix = socket.socket(socket.AF_UNIX)
     unix.bind(str(path))
     unix.listen()
-    servers = [(server_of(config, app, is_unix=one is unix), one) for one in (tcp, unix)]
+    servers = [
+        (
+            server_of(config, app, door, is_unix=one is unix, patience=patience),
+            Listening(door, one.detach()),
+        )
+        for one in (tcp, unix)
+    ]
 
     async def serve() -> None:
         await asyncio.gather(*(server.serve(sockets=[one]) for server, one in servers))
@@ -76,12 +92,12 @@ def served(config: Config, ledger: Ledger) -> Iterator[Served]:
     thread.start()
     try:
         # It listens already: who asks before it serves waits in line.
-        yield Served(desk, app, f"http://127.0.0.1:{tcp.getsockname()[1]}", path)
+        yield Served(desk, app, f"http://127.0.0.1:{port}", path)
     finally:
         desk.end()
         for server, _ in servers:
             server.should_exit = True
         thread.join()
         desk.feed.join()
-        tcp.close()
-        unix.close()
+        for _, listening in servers:
+            listening.close()

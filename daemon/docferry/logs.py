@@ -45,6 +45,7 @@ EVENTS = frozenset(
         "disk.recovered",
         "disk.short",
         "events.failed",
+        "faces.crowded",
         "faces.failed",
         "faces.started",
         "file.removed",

@@ -16,6 +16,7 @@ from benchmarks.service import scrape, start, version
 from benchmarks.table import Figure, markdown, write_readme
 from benchmarks.transfers import large, pull, push
 from benchmarks.unchanged import idle, unchanged
+from benchmarks.uploading import uploading
 from benchmarks.versions import rebuild, restore, verify
 
 CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
@@ -30,6 +31,7 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "scrape": scrape,
     "version": version,
     "api": api,
+    "uploading": uploading,
     "restore": restore,
     "verify": verify,
     "rebuild": rebuild,

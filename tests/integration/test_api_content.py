@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import pathlib
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 import requests
 
 from browsing import Browser
 from docferry.app.content import CHECKED_BYTES, readable
-from docferry.errors import StaleError
-from file_faces import Faced, faced
+from docferry.core.disk import Disk
+from docferry.errors import FullError, StaleError
+from file_faces import Faced, config_of, faced
 
 TEXT = b"0123456789"
 LARGE = CHECKED_BYTES + 5 * 1024 * 1024 + 3
@@ -271,6 +274,52 @@ def test_a_large_content_that_is_replaced_while_it_is_read_goes_on(desk: Faced) 
         content += b"".join(pieces)
 
     assert content == b"x" * LARGE
+
+
+def open_files() -> list[str]:
+    found = []
+    for one in pathlib.Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the folder itself, once it is read
+            found.append(str(one.readlink()))
+    return found
+
+
+def test_what_is_read_by_many_is_not_in_memory(desk: Faced) -> None:
+    size = CHECKED_BYTES // 2
+    version = desk.save("a.bin", os.urandom(size))
+    row = desk.mirror.ledger.versions.get(version)
+    assert row is not None
+    tracemalloc.start()
+
+    with ExitStack() as stack:
+        for _ in range(10):
+            opened = readable(desk.api.desk.config, desk.mirror.ledger, row)
+            pieces = stack.enter_context(opened).pieces(0, size)
+            next(pieces)
+        held, _ = tracemalloc.get_traced_memory()
+        lying = open_files()
+    tracemalloc.stop()
+
+    assert held < size
+    state = str(desk.api.desk.config.state_dir)
+    assert sum(one.startswith(state) and one.endswith("(deleted)") for one in lying) == 10
+
+
+def test_what_has_no_room_to_be_checked_in_is_not_given(desk: Faced) -> None:
+    large, small = desk.save("a.bin", os.urandom(2 << 20)), desk.save("a.txt", b"text")
+    config = config_of(desk.mirror.root.parent, desk.mirror.root, disk_reserve=1 << 30)
+    ledger = desk.mirror.ledger
+    rows = [ledger.versions.get(one) for one in (large, small)]
+    assert rows[0] is not None
+    assert rows[1] is not None
+
+    def full(_: pathlib.Path) -> Disk:
+        return Disk(1, free=1 << 30, size=1 << 40)
+
+    with pytest.raises(FullError, match="no room"), readable(config, ledger, rows[0], look=full):
+        pass
+    with readable(config, ledger, rows[1], look=full) as content:
+        assert b"".join(content.pieces(0, 4)) == b"text"
 
 
 def test_what_is_no_version_is_not_found(desk: Faced) -> None:

@@ -67,9 +67,31 @@ def test_a_body_that_grows_too_large_is_not_read_on(api: Served) -> None:
         b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n",
         b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\nContent-Length: +3\r\n\r\nabc",
         b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\nContent-Length : 3\r\n\r\nabc",
+        *(
+            b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\nContent-Length:%s\r\n\r\nabcde"
+            % length
+            for length in (b" 3, 5", b" 0x3", b" -3", b"", b" 1" + b"0" * 30, b" 3 3", b" \xb2")
+        ),
+        b"POST /api/v1/keys HTTP/1.1\r\n Host: localhost\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n",
+        *(
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n" % line
+            for line in (b"X: a\x00b", b"X\x00: a", b": a", b"no header", b"X y: a", b"X\xff: a")
+        ),
+        *(
+            b"%s\r\nHost: localhost\r\n\r\n" % line
+            for line in (
+                b"GET /healthz HTTP/1.1 ",
+                b"GET  /healthz HTTP/1.1",
+                b"GET /health z HTTP/1.1",
+                b"GET /healthz",
+                b"GET /healthz HTTP/2.0",
+                b"G\x00T /healthz HTTP/1.1",
+            )
+        ),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET /healthz\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
     ],
@@ -80,6 +102,74 @@ def test_what_is_no_request_is_refused_and_ends_the_connection(
     answer = sent(api, request_)
 
     assert codes(answer) == [400]
+
+
+_SECOND = b"GET /api/v1/whoami HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Transfer-Encoding: chunked\r\nContent-Length: %d",
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked",
+        b"Content-Length: %d\r\ntransfer-encoding: CHUNKED",
+        b"Content-Length: %d\r\nTransfer-Encoding : chunked",
+        b"Content-Length: %d\r\nTransfer-Encoding\t: chunked",
+        b"Content-Length: %d\r\nTransfer-Encoding:\x0bchunked",
+        b"Content-Length: %d\r\nTransfer-Encoding: x, chunked",
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked, x",
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked, chunked",
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked;q=1",
+        b"Content-Length: %d\r\nTransfer-Encoding:\r\n chunked",
+        b"Content-Length: %d\r\nX: y\r\n Transfer-Encoding: chunked",
+        b"Content-Length: %d\r\nX: y\rTransfer-Encoding: chunked",
+        b"Content-Length: %d\nTransfer-Encoding: chunked",
+        b"Content-Length: %d\r\nTransfer_Encoding: chunked",
+        b"Content-Length: %d\r\nContent-Length: 5",
+        b"Content-Length: 5\r\nContent-Length: %d",
+    ],
+)
+def test_what_might_be_a_second_request_is_none(api: Served, header: bytes) -> None:
+    """By one of two lengths it is the body's, by the other one a request of its own."""
+    body = b"0\r\n\r\n" + _SECOND
+    first = b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+
+    answer = sent(api, first + header % len(body) + b"\r\n\r\n" + body)
+
+    assert codes(answer) in ([400], [413], [422])
+    assert b'"actor"' not in answer
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"5\r\nabcdeX\r\n0\r\n\r\n",
+        b"5\nabcde\n0\n\n",
+        b"0x5\r\nabcde\r\n0\r\n\r\n",
+        b"-5\r\nabcde\r\n0\r\n\r\n",
+        b"+5\r\nabcde\r\n0\r\n\r\n",
+        b"\r\n5\r\nabcde\r\n0\r\n\r\n",
+        b"f" * 21 + b"\r\nabcde\r\n0\r\n\r\n",
+    ],
+)
+def test_chunks_that_are_none_are_refused_with_all_that_follows(api: Served, chunks: bytes) -> None:
+    first = b"POST /api/v1/keys HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    answer = sent(api, first + chunks + _SECOND)
+
+    assert len(codes(answer)) <= 1
+    assert 200 not in codes(answer)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/whoami", "/api/v1/nowhere", "/login"])
+def test_the_body_of_a_request_that_needs_none_is_no_request(api: Served, path: str) -> None:
+    first = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(_SECOND)}\r\n\r\n"
+    second = _SECOND.replace(b"/api/v1/whoami", b"/healthz")
+
+    answer = sent(api, first.encode() + _SECOND + second)
+
+    assert len(codes(answer)) == 2
+    assert b'"alive"' in answer.rpartition(b"HTTP/1.1")[2]
 
 
 @pytest.mark.parametrize("begin", [b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])

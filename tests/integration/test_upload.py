@@ -21,7 +21,7 @@ from docferry.app.upload import (
     Uploaded,
     UploadWanted,
     receiving,
-    wait_until_settled,
+    settled,
 )
 from docferry.config import Config
 from docferry.core.disk import Disk
@@ -109,7 +109,7 @@ def test_of_many_that_want_one_path_one_gets_it(config: Config, mirror: Mirror) 
 def test_of_many_that_replace_one_version_one_does(config: Config, mirror: Mirror) -> None:
     first = hand_over(config, mirror, UploadWanted("docs", "a"), b"first")
     mirror.run()
-    version = wait_until_settled(mirror.ledger, first, 10)
+    version = settled(mirror.ledger, first)
     assert version is not None
     mirror.stop()
     begin = threading.Barrier(4)
@@ -168,7 +168,7 @@ def test_what_is_there_is_told_so_though_the_ledger_takes_no_row(
 ) -> None:
     first = hand_over(config, mirror, UploadWanted("docs", "a"), b"first")
     mirror.run()
-    version = wait_until_settled(mirror.ledger, first, 10)
+    version = settled(mirror.ledger, first)
     assert version is not None
     mirror.stop()
     with closing(sqlite3.connect(mirror.ledger.path)) as raw:
@@ -190,21 +190,17 @@ def test_what_is_there_is_told_so_though_the_ledger_takes_no_row(
 def test_its_version_is_there_once_the_loop_has_settled_it(config: Config, mirror: Mirror) -> None:
     mirror.stop()
     done = hand_over(config, mirror, UploadWanted("docs", "a"), b"text")
-    pauses = list[float]()
+    before = settled(mirror.ledger, done)
+    mirror.loop = mirror.new_loop()
+    mirror.start()
+    mirror.run()
 
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 3:
-            mirror.loop = mirror.new_loop()
-            mirror.start()
-            mirror.run()
+    version = settled(mirror.ledger, done)
 
-    version = wait_until_settled(mirror.ledger, done, 60, pause)
-
+    assert before is None
     assert version is not None
     assert version.sha256 == hashlib.sha256(b"text").hexdigest()
-    assert len(pauses) == 3
-    assert wait_until_settled(mirror.ledger, Uploaded("docs", "b", "0", 0, is_new=True), 0) is None
+    assert settled(mirror.ledger, Uploaded("docs", "b", "0", 0, is_new=True)) is None
 
 
 def test_a_content_that_is_there_and_not_settled_is_known_for_the_same(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,10 +33,12 @@ def test_a_plan_that_takes_long_is_there_for_who_comes_back() -> None:
     maker = Maker()
     plans = Plans(maker)
 
-    first = plans.get(Config(), "docs", 0.0)
-    maker.may_end.set()
-    second = plans.get(Config(), "docs", 10.0)
-    third = plans.get(Config(), "docs", 10.0)
+    async def ask() -> list[DryRun | None]:
+        first = await plans.get(Config(), "docs", 0.0)
+        maker.may_end.set()
+        return [first, *[await plans.get(Config(), "docs", 10.0) for _ in range(2)]]
+
+    first, second, third = asyncio.run(ask())
 
     assert first is None
     assert second is not None
@@ -49,13 +51,32 @@ def test_whoever_asks_for_the_same_meanwhile_waits_for_the_same() -> None:
     maker = Maker()
     plans = Plans(maker)
 
-    with ThreadPoolExecutor(4) as callers:
-        asked = [callers.submit(plans.get, Config(), "docs", 10.0) for _ in range(4)]
-        assert plans.get(Config(), "docs", 0.0) is None
+    async def ask() -> list[DryRun | None]:
+        asked = [asyncio.create_task(plans.get(Config(), "docs", 10.0)) for _ in range(4)]
+        assert await plans.get(Config(), "docs", 0.0) is None
         maker.may_end.set()
-        found = {one.result() for one in asked}
+        return await asyncio.gather(*asked)
 
-    assert len(found) == len(maker.made)
+    found = asyncio.run(ask())
+
+    assert len({id(one) for one in found}) == 1
+    assert maker.made == ["docs"]
+
+
+def test_who_gives_up_waiting_takes_the_plan_from_nobody() -> None:
+    maker = Maker()
+    plans = Plans(maker)
+
+    async def ask() -> DryRun | None:
+        gone, stays = (asyncio.create_task(plans.get(Config(), "docs", 10.0)) for _ in range(2))
+        assert await plans.get(Config(), "docs", 0.0) is None  # by now both wait
+        gone.cancel()
+        await asyncio.wait({gone})
+        maker.may_end.set()
+        return await stays
+
+    assert asyncio.run(ask()) is not None
+    assert maker.made == ["docs"]
 
 
 def test_one_that_failed_is_made_anew_the_next_time() -> None:
@@ -65,7 +86,7 @@ def test_one_that_failed_is_made_anew_the_next_time() -> None:
     plans = Plans(maker)
 
     with pytest.raises(TemporaryError):
-        plans.get(Config(), "docs", 10.0)
+        asyncio.run(plans.get(Config(), "docs", 10.0))
     maker.error = None
 
-    assert plans.get(Config(), "docs", 10.0) is not None
+    assert asyncio.run(plans.get(Config(), "docs", 10.0)) is not None

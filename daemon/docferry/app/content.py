@@ -1,25 +1,28 @@
 """
 The bytes of a version for who reads them as they come: from any offset, of any size.
 
-What is promised: never another content than the version's. A small one is read whole and
-checked first. A large one comes from where it lies, unchanged since docferry hashed it as far
-as the file system, or the store, tells: that is asked with each part. All of it
-is hashed besides while it goes, and its end is given only if that is right.
+What is promised: never another content than the version's. A small one is read whole, to the
+disk, and checked first. A large one comes from where it lies, unchanged since docferry hashed
+it as far as the file system, or the store, tells: that is asked with each part. All of it is
+hashed besides while it goes, and its end is given only if that is right.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path as FilePath
 from typing import IO, Protocol
 
 from docferry.app.sides import UlidSource, open_sides
-from docferry.app.version_bytes import opened
+from docferry.app.version_bytes import SPOOL_BYTES, opened
 from docferry.app.versions import let_go
 from docferry.config import Config
+from docferry.core.disk import Disk, fits, reserve_of
 from docferry.engine.contents import gone
-from docferry.errors import DocferryError, PermanentError, StaleError
+from docferry.engine.disk_guard import disk_of
+from docferry.errors import DocferryError, FullError, PermanentError, StaleError
 from docferry.ledger import Ledger
 from docferry.model import VersionRow
 from docferry.storage.base import Content
@@ -27,7 +30,9 @@ from docferry.storage.local_content import LocalContent
 
 #: Up to here a content is read whole and checked before the first byte is given.
 CHECKED_BYTES = 16 * 1024 * 1024
-PIECE_BYTES = 4 * 1024 * 1024
+#: As many are in memory for each who reads, however slowly; of a store's those of one request.
+PIECE_BYTES = 256 * 1024
+_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 class Readable(Protocol):
@@ -45,7 +50,13 @@ class Readable(Protocol):
 
 
 @contextmanager
-def readable(config: Config, ledger: Ledger, row: VersionRow) -> Iterator[Readable]:
+def readable(
+    config: Config,
+    ledger: Ledger,
+    row: VersionRow,
+    *,
+    look: Callable[[FilePath], Disk | None] = disk_of,
+) -> Iterator[Readable]:
     """
     Open the bytes of a version, wherever they are by now.
 
@@ -53,10 +64,13 @@ def readable(config: Config, ledger: Ledger, row: VersionRow) -> Iterator[Readab
         ConflictError: They were let go, and the same were found nowhere else.
         PermanentError: They are nowhere, or damaged wherever they are.
         UnreachableError, TemporaryError: The place where they may be does not answer.
+        FullError: There is no room to check them in.
     """
     with ExitStack() as stack:
         if row.size <= CHECKED_BYTES:
-            yield _Checked(stack.enter_context(opened(config, ledger, row)))
+            _require_room(config, row, look)
+            spooled = opened(config, ledger, row, folder=config.state_dir)
+            yield _Checked(stack.enter_context(spooled))
         else:
             yield _AtRest(stack.enter_context(_found(config, ledger, row)), row)
 
@@ -86,17 +100,24 @@ class _AtRest:
         if (start, stop) == (0, self._row.size):
             yield from self._whole()
             return
-        for offset in range(start, stop, PIECE_BYTES):
-            yield self._sound(self._content.part(offset, min(PIECE_BYTES, stop - offset)))
+        yield from self._part(start, stop)
+
+    def _part(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield a part, one request to a store after the other: who reads slowly holds none up."""
+        at_once = PIECE_BYTES if isinstance(self._content, LocalContent) else _REQUEST_BYTES
+        for offset in range(start, stop, at_once):
+            read = self._sound(self._content.part(offset, min(at_once, stop - offset)))
+            for begin in range(0, len(read), PIECE_BYTES):
+                yield read[begin : begin + PIECE_BYTES]
 
     def _whole(self) -> Iterator[bytes]:
         digest, left = hashlib.sha256(), self._row.size
-        for piece in self._content.parts(PIECE_BYTES):
+        for piece in self._part(0, left):
             digest.update(piece)
             left -= len(piece)
             if left <= 0 and digest.hexdigest() != self._row.sha256:
                 raise PermanentError(f"the bytes of version {self._row.id} are damaged")
-            yield self._sound(piece)
+            yield piece
 
     def _sound(self, piece: bytes) -> bytes:
         """
@@ -107,6 +128,16 @@ class _AtRest:
         if isinstance(self._content, LocalContent) and not self._content.is_as_opened():
             raise StaleError(f"{self._row.path} changed while it was read")
         return piece
+
+
+def _require_room(config: Config, row: VersionRow, look: Callable[[FilePath], Disk | None]) -> None:
+    """Refuse what would lie on a disk that is to take no more; a little stays in memory."""
+    disk = None if row.size <= SPOOL_BYTES else look(config.state_dir)
+    if disk is not None and not fits(disk, reserve_of(disk, config.disk_reserve), row.size, 0):
+        raise FullError(
+            f"the disk of {config.state_dir} has no room to check version {row.id} in: "
+            f"{disk.free >> 20} MiB are left, of which `disk_reserve` are kept free"
+        )
 
 
 def _found(config: Config, ledger: Ledger, row: VersionRow) -> Content:

@@ -8,7 +8,6 @@ is what both sides agreed on; anything else is somebody's work that nobody has s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path as FilePath
 from ulid import ULID
 
 from docferry.app.mirrors import mirror_named
-from docferry.app.wake import next_look_s, wake
+from docferry.app.wake import wake
 from docferry.config import Config, MirrorConfig
 from docferry.core.audit import Action
 from docferry.core.disk import Disk, fits, reserve_of
@@ -313,19 +312,6 @@ def settled(ledger: Ledger, done: Uploaded) -> VersionRow | None:
     if agreed is None or agreed.sha256 != done.sha256:
         return None
     return ledger.versions.get(agreed.version)
-
-
-def wait_until_settled(
-    ledger: Ledger, done: Uploaded, wait_s: float, pause: Callable[[float], object] = time.sleep
-) -> VersionRow | None:
-    """Give the version that the document becomes within a time; None: not within that."""
-    began_s = time.monotonic()
-    while (row := settled(ledger, done)) is None:
-        waited_s = time.monotonic() - began_s
-        if waited_s >= wait_s:
-            return None
-        pause(min(next_look_s(waited_s), wait_s - waited_s))
-    return row
 
 
 def _refuse_what_travels_not(options: MirrorConfig, path: Path) -> None:

@@ -6,6 +6,7 @@ import difflib
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path as FilePath
 from typing import IO
 
 from docferry.app.onlooker import Onlooker, store_of
@@ -13,32 +14,43 @@ from docferry.app.sides import Sides, UlidSource, open_sides
 from docferry.app.versions import let_go
 from docferry.config import Config
 from docferry.engine.contents import gone
-from docferry.errors import DocferryError, PermanentError, StaleError
+from docferry.errors import DocferryError, FullError, PermanentError, StaleError
 from docferry.ledger import Ledger
 from docferry.model import VersionRow
+from docferry.storage.base import PART_BYTES
 
-_SPOOL_BYTES = 16 * 1024 * 1024  # of a content stay in memory, what is more goes to a file
+#: Of a content so much stays in memory; what is more goes to a file without a name.
+SPOOL_BYTES = 1024 * 1024
 #: Larger contents are not compared line by line.
 DIFF_BYTES = 10 * 1024 * 1024
 
 
 @contextmanager
 def opened(
-    config: Config, ledger: Ledger, row: VersionRow, onlooker: Onlooker | None = None
+    config: Config,
+    ledger: Ledger,
+    row: VersionRow,
+    onlooker: Onlooker | None = None,
+    *,
+    folder: FilePath | None = None,
 ) -> Iterator[IO[bytes]]:
     """
     Open the bytes of a version, checked, wherever they are by now.
 
-    *onlooker* hears of a place that does not answer.
+    Args:
+        onlooker: Hears of a place that does not answer.
+        folder: Where they lie meanwhile; None: where programs put such files.
 
     Raises:
         UserError: They were let go, and the same were found nowhere else.
         PermanentError: They are nowhere, or damaged wherever they are.
         UnreachableError, TemporaryError: The place where they may be does not answer.
+        FullError: There is no room for them.
     """
     sides = open_sides(config, row.mirror, ledger, UlidSource(), connections=4)
     whom = f"{store_of(config, row.mirror)}, or the folder {sides.options.local}"
-    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
+    lies_in = None if folder is None else str(folder)
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=lies_in) as spool:
         with (onlooker or Onlooker()).waiting(whom) as heard:
             _fill(spool, row, sides, heard)
         spool.seek(0)
@@ -50,17 +62,24 @@ def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], N
 
     def write(part: bytes | memoryview) -> None:
         heard()
-        spool.write(part)
+        try:
+            spool.write(part)
+        except OSError as error:
+            raise FullError(f"cannot keep {row.path} while it is read: {error.strerror}") from error
 
+    # Many small ones may be read at a time; of a large one a store is asked for large parts.
+    part_bytes = SPOOL_BYTES if row.size <= PART_BYTES else PART_BYTES
     failure: DocferryError | None = None
     for opener in sides.contents.openers(row):
         spool.seek(0)
         spool.truncate()
         try:
             with opener() as content:
-                sha256 = content.read_into(write)
+                sha256 = content.read_into(write, part_bytes)
         except StaleError:
             continue
+        except FullError:
+            raise  # wherever else it may be
         except DocferryError as error:
             failure = failure or error
             continue

@@ -78,10 +78,10 @@ class Content(ABC):
         """Read it all and hash it."""
         return self.read_into(lambda part: None)
 
-    def read_into(self, take: Callable[[bytes], object]) -> Sha256:
+    def read_into(self, take: Callable[[bytes], object], part_bytes: int = PART_BYTES) -> Sha256:
         """Read it all, in order, in bounded memory, hand each part to *take*, and hash it."""
         digest = hashlib.sha256()
-        for part in self.parts():
+        for part in self.parts(part_bytes):
             digest.update(part)
             take(part)
         return digest.hexdigest()

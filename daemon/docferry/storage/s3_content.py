@@ -70,10 +70,12 @@ class S3Content(Content):
                 yield part
             self._found = aside.hexdigest()
 
-    def read_into(self, take: Callable[[bytes], object]) -> Sha256:
+    def read_into(self, take: Callable[[bytes], object], part_bytes: int = PART_BYTES) -> Sha256:
         if self._algorithm != "sha256":
-            return super().read_into(take)
-        for part in self.parts():  # hashes it already: twice would be the slowest step of all
+            return super().read_into(take, part_bytes)
+        for part in self.parts(
+            part_bytes
+        ):  # hashes it already: twice would be the slowest step of all
             take(part)
         assert self._found is not None
         return self._found

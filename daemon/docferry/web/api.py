@@ -34,6 +34,7 @@ from docferry.web import (
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
+from docferry.web.patience import Patience
 from docferry.web.problems import Problem, answer_problems, documented
 
 PREFIX = "/api/v1"
@@ -78,7 +79,7 @@ header is refused (422).
 """
 
 
-def make_app(desk: Desk) -> FastAPI:
+def make_app(desk: Desk, patience: Patience = Patience()) -> FastAPI:  # noqa: B008 - it is frozen
     """Give the application for *desk*."""
     app = FastAPI(
         title="docferry",
@@ -103,7 +104,7 @@ def make_app(desk: Desk) -> FastAPI:
             allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
             expose_headers=["ETag", "Retry-After", "Content-Disposition"],
         )
-    app.add_middleware(Guard, documents=DOCUMENTS)
+    app.add_middleware(Guard, documents=DOCUMENTS, patience=patience)
     return app
 
 

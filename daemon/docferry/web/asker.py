@@ -60,6 +60,11 @@ class Caller:
         """By what they were let in: whoever has the same is let in, or refused, alike."""
         return (self.actor, "") if self.key is None else (self.key.id, self.stamp)
 
+    @property
+    def counted_as(self) -> str:
+        """Tell them from others where it is counted what they do; names may be another's later."""
+        return self.key.id if self.key else f"user {self.actor}"
+
 
 @dataclass(frozen=True)
 class Asker:
@@ -151,7 +156,7 @@ def caller_of(request: Request) -> Caller:
         return known
     desk: Desk = request.app.state.desk
     caller = _caller(desk, request, _presented(request))
-    desk.limits.count(caller.key.id if caller.key else f"user {caller.actor}")
+    desk.limits.count(caller.counted_as)
     request.state.caller = caller
     return caller
 

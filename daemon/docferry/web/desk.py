@@ -18,6 +18,10 @@ from docferry.web.feed import Feed
 from docferry.web.limits import Limits
 from docferry.web.past import Past
 from docferry.web.plans import Plans
+from docferry.web.seats import Seats
+
+#: At a time. Each has a piece of a content in memory, some of a store 4 MiB.
+MOST_CONTENTS, MOST_UPLOADS = 64, 32
 
 
 class Desk:
@@ -49,6 +53,8 @@ class Desk:
         self.verify_runs = VerifyRuns()
         self.plans = Plans()
         self.comparisons = Comparisons()
+        self.contents = Seats("downloads", MOST_CONTENTS, MOST_CONTENTS // 2)
+        self.uploads = Seats("uploads", MOST_UPLOADS, MOST_UPLOADS // 2)
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)
         self.past = Past(ledger)

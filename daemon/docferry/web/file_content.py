@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -26,6 +26,7 @@ from docferry.web.headers import (
     part_of,
     safe_type,
 )
+from docferry.web.lanes import CONTENTS, apart
 from docferry.web.problems import ProblemError, documented
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -49,10 +50,10 @@ _Inline = Annotated[
 
 
 class Content(StreamingResponse):
-    """An answer that closes what it reads from, however it ends."""
+    """An answer that closes what it reads from, however it ends; it is read in threads apart."""
 
     def __init__(self, stack: ExitStack, body: Iterator[bytes], **given: Any) -> None:
-        super().__init__(body, **given)
+        super().__init__(_apart(body), **given)
         self._stack = stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +64,7 @@ class Content(StreamingResponse):
 @router.get(
     _PATH, summary="Give the bytes of a version", response_class=Response, responses=_ANSWERS
 )
+@apart(CONTENTS)
 def get_content(
     asker: Viewer,
     ulid: Id,
@@ -125,6 +127,8 @@ def streamed(asker: Asker, row: VersionRow, part: Part | None, headers: dict[str
     """
     Answer with the bytes of a version, once the first are there: what fails before can be said.
 
+    For a thread that may wait for a store.
+
     Args:
         part: None: all of them.
         headers: Also how they are to be taken.
@@ -136,6 +140,7 @@ def streamed(asker: Asker, row: VersionRow, part: Part | None, headers: dict[str
         status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size}"
     with ExitStack() as stack:
+        stack.enter_context(asker.desk.contents.taken(asker.caller.counted_as))
         source = stack.enter_context(readable(asker.config, asker.ledger, row))
         pieces = iter(source.pieces(start, stop))
         first = next(pieces, b"")
@@ -166,6 +171,11 @@ def _part(header: str | None, row: VersionRow) -> Part | None:
             f"version {row.id} has {row.size} bytes",
             headers={"Content-Range": f"bytes */{row.size}"},
         ) from error
+
+
+async def _apart(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await CONTENTS.run(next, pieces, None)) is not None:
+        yield piece
 
 
 def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -20,13 +21,16 @@ from docferry.app.upload import (
     Uploaded,
     UploadWanted,
     receiving,
-    wait_until_settled,
+    settled,
 )
+from docferry.app.wake import next_look_s
 from docferry.errors import DocferryError, FullError
+from docferry.model import VersionRow
 from docferry.web.asker import Asker, Operator
 from docferry.web.closing import closed_by_thread
 from docferry.web.file_shapes import Received
-from docferry.web.multipart import FILE, Form, form_of
+from docferry.web.lanes import UPLOADS
+from docferry.web.multipart import FILE, MOST_BESIDE, Form, form_of
 from docferry.web.problems import ProblemError, documented
 from docferry.web.values import MOST_PATH
 
@@ -101,8 +105,9 @@ async def receive(
     """
     told = {"mirror": mirror, "path": path, "sha256": x_content_sha256}
     try:
-        done = await _received(asker, request, told, _unquoted(if_match))
-        row = await run_in_threadpool(wait_until_settled, asker.ledger, done, _wait_s(prefer))
+        with asker.desk.uploads.taken(asker.caller.counted_as):
+            done = await _received(asker, request, told, _unquoted(if_match))
+        row = await _version_of(asker, done, _wait_s(prefer))
     except ClientDisconnect as error:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, "bad-request", "the request breaks off"
@@ -131,11 +136,23 @@ async def _received(
     wanted = _wanted(asker, request, told, replaces, is_form=form is not None)
     async with closed_by_thread(ExitStack()) as stack:
         taking = receiving(asker.config, asker.ledger, wanted)
-        document = await run_in_threadpool(stack.enter_context, taking)
+        document = await UPLOADS.run(stack.enter_context, taking)
         await _write_all(document, first, parts)
         if form is not None and not form.is_whole:
             raise _invalid("the form breaks off")
-        return await run_in_threadpool(document.finish, asker.desk.now())
+        return await UPLOADS.run(document.finish, asker.desk.now())
+
+
+async def _version_of(asker: Asker, done: Uploaded, wait_s: float) -> VersionRow | None:
+    """Give the version that the document becomes within a time. It is waited for in no thread."""
+    clock = asyncio.get_running_loop().time
+    began_s = clock()
+    while (row := await run_in_threadpool(settled, asker.ledger, done)) is None:
+        waited_s = clock() - began_s
+        if waited_s >= wait_s or asker.desk.is_ending.is_set():
+            return None
+        await asyncio.sleep(min(next_look_s(waited_s), wait_s - waited_s))
+    return row
 
 
 async def _parts(request: Request, form: Form | None) -> AsyncIterator[bytes]:
@@ -159,10 +176,10 @@ async def _write_all(document: Receiving, first: bytes, parts: AsyncIterator[byt
     async for part in parts:
         gathered += part
         if len(gathered) >= _AT_ONCE_BYTES:
-            await run_in_threadpool(document.write, bytes(gathered))
+            await UPLOADS.run(document.write, bytes(gathered))
             gathered.clear()
     if gathered:
-        await run_in_threadpool(document.write, bytes(gathered))
+        await UPLOADS.run(document.write, bytes(gathered))
 
 
 def _wanted(
@@ -178,14 +195,16 @@ def _wanted(
         raise _invalid("say which mirror and which path: ?mirror=docs&path=reports/2026.docx")
     if sha256 and not _IS_SHA256.fullmatch(sha256):
         raise _invalid("a SHA-256 has 64 hex digits")
-    length = request.headers.get("content-length", "")
+    length, most = request.headers.get("content-length", ""), asker.config.api_max_upload
+    if is_form and length.isdecimal() and int(length) > most + MOST_BESIDE:
+        raise TooLargeError(f"more than {most} bytes are not taken")
     return UploadWanted(
         asker.mirror(mirror).name,
         path,
         size=int(length) if length.isdecimal() and not is_form else None,
         sha256=sha256.lower() if sha256 else None,
         replaces=replaces,
-        most=asker.config.api_max_upload,
+        most=most,
     )
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from docferry.web.patience import Patience
 from docferry.web.problems import ProblemError, response
 
 #: Of a request that is no document.
 MOST_BYTES = 1 << 20
-WITHIN_S = 20.0
-#: No part of a document may take longer.
-PART_WITHIN_S = 30.0
 
 #: A page sets its own policy; whatever else is answered is no page.
 _POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -38,18 +37,24 @@ class Guard:
         documents: (method, path) of requests whose bodies are documents: as large as these.
     """
 
-    def __init__(self, app: ASGIApp, documents: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        documents: Collection[tuple[str, str]] = (),
+        patience: Patience = Patience(),  # noqa: B008 - it is frozen
+    ) -> None:
         self._app = app
         self._documents = frozenset(documents)
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         is_document = (scope["method"], scope["path"]) in self._documents
-        body = (_Body if is_document else _SmallBody)(receive)
+        body = (_Document if is_document else _SmallBody)(receive, self._patience)
         answer = _Answer(scope, body, send)
-        problem = _faulty(Headers(scope=scope), is_document=is_document)
+        problem = _faulty(scope, is_document=is_document)
         if problem is not None:
             await response(problem)(scope, receive, answer)
         else:
@@ -65,7 +70,11 @@ def too_large(most: int = MOST_BYTES) -> ProblemError:
     )
 
 
-def _faulty(headers: Headers, *, is_document: bool) -> ProblemError | None:
+def _faulty(scope: Scope, *, is_document: bool) -> ProblemError | None:
+    if scope["http_version"] not in ("1.0", "1.1"):
+        detail = "this is HTTP/1.1: nothing else is spoken here"
+        return ProblemError(HTTPStatus.BAD_REQUEST, "bad-request", detail, headers=_CLOSE)
+    headers = Headers(scope=scope)
     if "content-length" in headers and "transfer-encoding" in headers:
         # A proxy that goes by the other one takes the rest for the next request.
         detail = "both Content-Length and Transfer-Encoding are given"
@@ -76,51 +85,87 @@ def _faulty(headers: Headers, *, is_document: bool) -> ProblemError | None:
     return None
 
 
-class _Body:
+class _Body(ABC):
     """What comes of a body: it waits for each part so long, and no longer."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience: Patience) -> None:
         self._receive = receive
+        self._patience = patience
         self._is_over = False
+        self.is_begun = False  #: whether anybody has asked for it
         self.problem: ProblemError | None = None  #: why no more of it is read
 
     async def __call__(self) -> Message:
+        self.is_begun = True
         if self._is_over:  # whoever waits for the end of the connection may wait
             return await self._receive()
+        began_s = _now_s()
         try:
             message = await asyncio.wait_for(self._receive(), self._left_s())
         except TimeoutError:
             raise self._refused(_too_slow()) from None
         self._is_over = not message.get("more_body", False)
-        self._took(len(message.get("body", b"")))
+        self._took(len(message.get("body", b"")), _now_s() - began_s)
         return message
 
     def _refused(self, problem: ProblemError) -> ProblemError:
         self.problem = problem
         return problem
 
-    def _left_s(self) -> float:
-        return PART_WITHIN_S
+    @abstractmethod
+    def _left_s(self) -> float: ...
 
-    def _took(self, size: int) -> None:
-        pass
+    @abstractmethod
+    def _took(self, size: int, waited_s: float) -> None: ...
+
+
+class _Document(_Body):
+    """
+    One of any size, that comes at some pace.
+
+    What it takes to write it down is no fault of who sends it: only what is waited for them counts.
+    """
+
+    def __init__(self, receive: Receive, patience: Patience) -> None:
+        super().__init__(receive, patience)
+        self._waited_s = 0.0
+        self._came = 0
+
+    def _left_s(self) -> float:
+        return max(0.0, self._patience.document_s - self._waited_s)
+
+    def _took(self, size: int, waited_s: float) -> None:
+        self._waited_s += waited_s
+        self._came += size
+        if self._came >= self._patience.document_bytes:
+            self._waited_s, self._came = 0.0, 0
 
 
 class _SmallBody(_Body):
-    """One that is small, and comes within a time."""
+    """
+    One that is small, and comes within a time.
 
-    def __init__(self, receive: Receive) -> None:
-        super().__init__(receive)
-        self._until_s = asyncio.get_running_loop().time() + WITHIN_S
+    Of that only what is waited counts: an answer that is streamed asks for the rest, which is
+    there, once a slow store has begun to answer.
+    """
+
+    def __init__(self, receive: Receive, patience: Patience) -> None:
+        super().__init__(receive, patience)
+        self._waited_s = 0.0
         self._size = 0
 
     def _left_s(self) -> float:
-        return max(0.0, self._until_s - asyncio.get_running_loop().time())
+        return max(0.0, self._patience.body_s - self._waited_s)
 
-    def _took(self, size: int) -> None:
+    def _took(self, size: int, waited_s: float) -> None:
+        self._waited_s += waited_s
         self._size += size
         if self._size > MOST_BYTES:
             raise self._refused(too_large())
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _too_slow() -> ProblemError:
@@ -151,10 +196,26 @@ class _Answer:
             return
         if self._body.problem is not None:
             self._is_replaced = True
-            plain = _Answer(self._scope, _Body(self._body), self._send)
-            await response(self._body.problem)(self._scope, self._body, plain)
+            plain = response(self._body.problem)
+            await plain(self._scope, self._body, self._complete)
             return
-        headers = MutableHeaders(scope=message)
-        for name, value in _DEFAULTS.items():
-            headers.setdefault(name, value)
+        await self._complete(message)
+
+    async def _complete(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _DEFAULTS.items():
+                headers.setdefault(name, value)
+            if self._may_lack_its_body:
+                headers["Connection"] = "close"
         await self._send(message)
+
+    @property
+    def _may_lack_its_body(self) -> bool:
+        """
+        Say whether who asked waits to be told to go on, and was not (RFC 9110, 10.1.1).
+
+        Whether a body or the next request comes then is theirs to choose: one passed for the other.
+        """
+        expects = Headers(scope=self._scope).get("expect", "").lower()
+        return "100-continue" in expects and not self._body.is_begun

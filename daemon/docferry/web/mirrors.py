@@ -234,7 +234,7 @@ def get_run(asker: Viewer, mirror: _Name, run: Annotated[int, Path(ge=1, le=2**5
     summary="What would a run do now?",
     responses=_NOT_YET | documented(409, *_PROBLEMS),
 )
-def plan_mirror(
+async def plan_mirror(
     asker: Operator,
     response: Response,
     mirror: _Name,
@@ -242,7 +242,7 @@ def plan_mirror(
 ) -> Plan:
     """It reads the folder and lists the bucket, and does nothing. One is made at a time."""
     name = asker.mirror(mirror).name
-    found = asker.desk.plans.get(asker.config, name, wait_s)
+    found = await asker.desk.plans.get(asker.config, name, wait_s)
     if found is None:
         response.status_code = HTTPStatus.ACCEPTED
         response.headers["Retry-After"] = str(_RETRY_S)

@@ -15,6 +15,8 @@ from docferry.web.problems import ProblemError
 
 _MOST_FIELD_BYTES = 16_384
 _MOST_PARTS = 20
+#: Of a form, beside its document: no more is taken.
+MOST_BESIDE = _MOST_PARTS * 2 * _MOST_FIELD_BYTES
 #: The part that is the document.
 FILE = "file"
 

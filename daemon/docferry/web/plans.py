@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,32 +44,42 @@ class Plans:
         self._plans: dict[str, _Plan] = {}
         self._pool = ThreadPoolExecutor(1, "plan")
 
-    def get(self, config: Config, mirror: str, wait_s: float) -> DryRun | None:
+    async def get(self, config: Config, mirror: str, wait_s: float) -> DryRun | None:
         """
         Have the plan of *mirror* made, or give the one that is; None: it takes longer.
 
-        Then it is kept for who comes back for it.
+        Then it is kept for who comes back for it. Who waits has no thread meanwhile.
 
         Raises:
             DocferryError: It cannot be made.
         """
+        plan = self._begun(config, mirror)
+        if not plan.made.done():
+            made = asyncio.wrap_future(plan.made)
+            # Not `wait_for`: it would cancel what others wait for as well.
+            await asyncio.wait({made}, timeout=wait_s)
+            made.add_done_callback(_heed)
+        if not plan.made.done():
+            return None
+        self._take(mirror, plan)
+        return plan.made.result()
+
+    def _begun(self, config: Config, mirror: str) -> _Plan:
         with self._lock:
             plan = self._plans.get(mirror)
             if plan is None or plan.is_old:
                 plan = _Plan(self._pool.submit(self._rehearse, config, mirror, MADE_WITHIN_S))
                 plan.made.add_done_callback(plan.end)
                 self._plans[mirror] = plan
-        try:
-            found = plan.made.result(wait_s)
-        except NotYet:
-            return None
-        except BaseException:
-            self._take(mirror, plan)
-            raise
-        self._take(mirror, plan)
-        return found
+            return plan
 
     def _take(self, mirror: str, plan: _Plan) -> None:
         with self._lock:
             if self._plans.get(mirror) is plan:
                 del self._plans[mirror]
+
+
+def _heed(made: asyncio.Future[DryRun]) -> None:
+    """Take note of how it failed where nobody waits any more: asyncio would tell of it."""
+    if not made.cancelled():
+        made.exception()

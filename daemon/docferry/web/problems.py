@@ -32,6 +32,13 @@ log = get_logger(__name__)
 _TYPE = "application/problem+json"
 _RETRY_S = 5
 
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_AGAIN: dict[str, Any] = {
+    "headers": {
+        "Retry-After": {"description": "Not before so many seconds.", "schema": {"type": "integer"}}
+    }
+}
+
 #: The first that fits counts.
 _OF_ERRORS: tuple[tuple[type[DocferryError], HTTPStatus, str], ...] = (
     (NotFoundError, HTTPStatus.NOT_FOUND, "not-found"),
@@ -87,6 +94,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": HTTPStatus(status).phrase,
             "content": {_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+        | (_AGAIN if status in _LATER else {})
         for status in statuses
     }
 

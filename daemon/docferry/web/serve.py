@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -28,12 +28,11 @@ from docferry.ledger import Ledger
 from docferry.web.api import make_app
 from docferry.web.desk import Desk
 from docferry.web.figures import Counted
+from docferry.web.listening import Door, Listening
+from docferry.web.patience import Patience
 from docferry.web.protocol import Http
 
 log = logs.get_logger(__name__)
-
-#: What comes at once beyond this is told to come again (503).
-_MOST_AT_ONCE = 500
 
 
 def main() -> None:
@@ -58,9 +57,9 @@ def main() -> None:
 
 
 def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> None:
-    app = Counted(make_app(desk))
+    app, door = Counted(make_app(desk)), Door()
     servers = [
-        (server_of(config, app, is_unix=is_unix), socket.socket(fileno=fd))
+        (server_of(config, app, door, is_unix=is_unix), Listening(door, fd))
         for fd, is_unix in ((tcp, False), (unix, True))
         if fd >= 0
     ]
@@ -85,7 +84,7 @@ def _shown(listening: socket.socket) -> str:
     return where if isinstance(where, str) else f"{where[0]} port {where[1]}"
 
 
-async def _serve_all(servers: list[tuple[uvicorn.Server, socket.socket]]) -> None:
+async def _serve_all(servers: Sequence[tuple[uvicorn.Server, socket.socket]]) -> None:
     await asyncio.gather(*(server.serve(sockets=[listening]) for server, listening in servers))
 
 
@@ -111,13 +110,20 @@ class _Server(uvicorn.Server):
         yield
 
 
-def server_of(config: Config, app: ASGIApp, *, is_unix: bool) -> uvicorn.Server:
-    """Give the server for one socket, as it is to be in every respect."""
+def server_of(
+    config: Config,
+    app: ASGIApp,
+    door: Door,
+    *,
+    is_unix: bool,
+    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+) -> uvicorn.Server:
+    """Give the server for one socket of *door*, as it is to be in every respect."""
     is_tls = not is_unix and config.api_tls_cert is not None
     return _Server(
         uvicorn.Config(
             app,
-            http=Http,
+            http=partial(Http, crowd=door.crowd, patience=patience),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             loop="asyncio",
@@ -126,8 +132,7 @@ def server_of(config: Config, app: ASGIApp, *, is_unix: bool) -> uvicorn.Server:
             access_log=False,
             proxy_headers=False,  # an address that a stranger can write down is none
             server_header=False,
-            limit_concurrency=_MOST_AT_ONCE,
-            timeout_keep_alive=30,
+            timeout_keep_alive=patience.idle_s,
             timeout_graceful_shutdown=int(ENDS_WITHIN_S),
             ssl_certfile=config.api_tls_cert if is_tls else None,
             ssl_keyfile=config.api_tls_key if is_tls else None,

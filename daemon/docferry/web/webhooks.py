@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from docferry.app import webhooks
 from docferry.core.webhooks import DeliveryState
 from docferry.web.asker import Operator, Viewer
+from docferry.web.lanes import RECEIVERS, apart
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
 
@@ -105,6 +106,7 @@ def list_webhooks(asker: Viewer) -> Webhooks:
 
 
 @router.post("/{webhook}/test", summary="Send a webhook.test event", responses=documented(404))
+@apart(RECEIVERS)
 def try_webhook(asker: Operator, webhook: _Name) -> Tried:
     asker.require_all_mirrors()
     return Tried.model_validate(webhooks.try_out(asker.config, webhook, asker.desk.now()))

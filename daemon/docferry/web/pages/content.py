@@ -13,6 +13,7 @@ from docferry.app.files import visible_version
 from docferry.model import Ulid, VersionRow
 from docferry.web.file_content import streamed
 from docferry.web.headers import disposition
+from docferry.web.lanes import CONTENTS, apart
 from docferry.web.pages.visit import Viewer, Visitor
 from docferry.web.preview import MOST_PICTURE, picture_type
 
@@ -27,6 +28,7 @@ _HEAD = 64  # bytes, by which pictures are known
 
 
 @router.get("/versions/{version}/download")
+@apart(CONTENTS)
 def download(visitor: Viewer, version: Ulid) -> Response:
     row = _row(visitor, version)
     named = {"Content-Disposition": disposition(row.path)}
@@ -34,6 +36,7 @@ def download(visitor: Viewer, version: Ulid) -> Response:
 
 
 @router.get("/versions/{version}/picture")
+@apart(CONTENTS)
 def picture(visitor: Viewer, version: Ulid) -> Response:
     row = _row(visitor, version)
     if row.size > MOST_PICTURE:

@@ -6,6 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from docferry.app.content import readable
@@ -20,6 +21,7 @@ from docferry.errors import DocferryError, UserError
 from docferry.job import JobState
 from docferry.ledger import Ledger
 from docferry.model import Path, Side, Ulid, VersionRow
+from docferry.web.lanes import CONTENTS, apart
 from docferry.web.pages.diff import MOST_TOLD, lines_of
 from docferry.web.pages.files import file_address
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
@@ -38,6 +40,7 @@ _Path = Annotated[str, Query(max_length=4096)]
 
 
 @router.get("/files/at")
+@apart(CONTENTS)
 def show_file(
     visitor: Viewer,
     mirror: _Mirror,
@@ -73,9 +76,10 @@ def show_file(
 
 
 @router.get("/versions/{version}")
-def show_version(visitor: Viewer, version: Ulid) -> Response:
-    row = visible_version(visitor.asker.ledger, version, visitor.asker.mirrors)
-    return show_file(visitor, row.mirror, row.path, row.id)
+async def show_version(visitor: Viewer, version: Ulid) -> Response:
+    asker = visitor.asker
+    row = await run_in_threadpool(visible_version, asker.ledger, version, asker.mirrors)
+    return await show_file(visitor, row.mirror, row.path, row.id)
 
 
 @router.get("/files/why")
@@ -90,6 +94,7 @@ def show_why(visitor: Viewer, mirror: _Mirror, path: _Path) -> Response:
 
 
 @router.get("/files/diff")
+@apart(CONTENTS)
 def show_diff(visitor: Viewer, a: Ulid, b: Ulid) -> Response:
     asker = visitor.asker
     before, after = (visible_version(asker.ledger, one, asker.mirrors) for one in (a, b))

@@ -193,7 +193,7 @@ def _visitor(request: Request) -> Visitor:
     session, caller = _by_session(request, desk, sessions)
     if caller is None:
         session, caller = None, _by_machine(request, desk)
-    desk.limits.count(caller.key.id if caller.key else f"user {caller.actor}")
+    desk.limits.count(caller.counted_as)
     return Visitor(Asker(caller, desk), session, sessions, request)
 
 

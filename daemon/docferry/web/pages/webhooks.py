@@ -12,6 +12,7 @@ from starlette.responses import Response
 from docferry.app import webhooks
 from docferry.core.webhooks import DeliveryState
 from docferry.model import Ulid
+from docferry.web.lanes import RECEIVERS, apart
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
 
 router = APIRouter()
@@ -45,6 +46,7 @@ def show_webhooks(
 
 
 @router.post("/webhooks/{webhook}/test")
+@apart(RECEIVERS)
 def try_out(visitor: SendingOperator, webhook: str) -> Response:
     asker = visitor.asker
     asker.require_all_mirrors()
