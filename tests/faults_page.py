@@ -7,6 +7,7 @@ from fault import Fault
 _SESSIONS = "integration/test_page_sessions.py"
 _FORMS = "integration/test_page_forms.py"
 _DOCUMENTS = "integration/test_page_documents.py"
+_PDF = "integration/test_page_pdf.py"
 
 OF_THE_PAGE = (
     Fault(
@@ -113,5 +114,40 @@ OF_THE_PAGE = (
         '    return _answer(visitor, row, "application/octet-stream", **named)\n',
         '    return _answer(visitor, row, "text/html", **named)\n',
         (f"{_DOCUMENTS}::test_what_a_browser_would_run_is_shown_as_text_and_saved_as_bytes",),
+    ),
+    Fault(
+        "a page of a PDF is shown to who may not see its mirror",
+        "web/pages/content.py",
+        "    row = _row(visitor, version)\n    tag =",
+        "    row = visitor.asker.ledger.versions.get(version)\n    assert row\n    tag =",
+        (f"{_PDF}::test_a_key_of_another_mirror_sees_no_page",),
+    ),
+    Fault(
+        "a page of a PDF is drawn for as long as it takes",
+        "convert/drawing.py",
+        "            limits=limits,\n            environment",
+        "            limits=Limits(),\n            environment",
+        (f"{_PDF}::test_a_page_that_takes_too_long_is_given_up_on",),
+    ),
+    Fault(
+        "any number of pages are drawn at once",
+        "app/drawings.py",
+        "_AT_ONCE = 2\n",
+        "_AT_ONCE = 3\n",
+        (f"{_PDF}::test_more_than_two_drawings_at_once_are_refused",),
+    ),
+    Fault(
+        "what draws a page may read every document",
+        "convert/drawing.py",
+        "            readable=(document, pathlib.Path(command[0])),\n",
+        "            readable=(document, pathlib.Path(command[0]), document.parent),\n",
+        (f"{_PDF}::test_what_draws_sees_its_own_document_alone",),
+    ),
+    Fault(
+        "all pages of a version are one to a browser",
+        "web/pages/content.py",
+        'f"{row.sha256}-{number}-{REVISION}"',
+        'f"{row.sha256}-{REVISION}"',
+        (f"{_PDF}::test_pages_and_versions_have_pictures_of_their_own",),
     ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from docferry.app.authenticate import Authenticator
+from docferry.app.drawings import Drawings
 from docferry.app.faces import SILENT_S, Beat
 from docferry.app.verify_runs import VerifyRuns
 from docferry.app.wake import wake
@@ -49,6 +50,7 @@ class Desk:
         self.verify_runs = VerifyRuns()
         self.plans = Plans()
         self.comparisons = Comparisons()
+        self.drawings = Drawings(config.state_dir / "drawings")
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)
         self.past = Past(ledger)
