@@ -7,6 +7,7 @@ from fault import Fault
 _SESSIONS = "integration/test_page_sessions.py"
 _FORMS = "integration/test_page_forms.py"
 _DOCUMENTS = "integration/test_page_documents.py"
+_LISTS = "unit/test_ledger_files.py"
 _PDF = "integration/test_page_pdf.py"
 
 OF_THE_PAGE = (
@@ -149,5 +150,33 @@ OF_THE_PAGE = (
         'f"{row.sha256}-{number}-{REVISION}"',
         'f"{row.sha256}-{REVISION}"',
         (f"{_PDF}::test_pages_and_versions_have_pictures_of_their_own",),
+    ),
+    Fault(
+        "a search that has not looked through all says that there is nothing",
+        "app/files.py",
+        "        is_end = len(rows) < wanted.limit and not (rows and rows[-1][1] is None)\n",
+        "        is_end = len(rows) < wanted.limit\n",
+        (f"{_DOCUMENTS}::test_a_search_that_has_not_looked_through_all_says_so",),
+    ),
+    Fault(
+        "a search knows an umlaut only as it is written",
+        "ledger/path_parts.py",
+        'for form in ("NFC", "NFD"))',
+        'for form in ("NFC", "NFC"))',
+        (f"{_LISTS}::test_a_part_of_a_path_is_found_wherever_it_is",),
+    ),
+    Fault(
+        "a search of several mirrors passes over files",
+        "ledger/file_keys.py",
+        "        if len(found) >= limit or (found and found[-1].is_passed):\n",
+        "        if len(found) >= limit:\n",
+        (f"{_LISTS}::test_a_part_of_a_path_is_found_wherever_it_is",),
+    ),
+    Fault(
+        "a percent sign in a search is anything",
+        "ledger/path_parts.py",
+        '.replace("%", "\\\\%")',
+        "",
+        (f"{_DOCUMENTS}::test_a_file_is_found_by_a_part_of_its_path",),
     ),
 )
