@@ -179,4 +179,11 @@ OF_THE_PAGE = (
         "",
         (f"{_DOCUMENTS}::test_a_file_is_found_by_a_part_of_its_path",),
     ),
+    Fault(
+        "a session over our own TLS is sent in the clear, too",
+        "web/pages/visit.py",
+        '    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))\n',
+        '    return request.headers.get("x-forwarded-proto") == "https"\n',
+        ("system/test_faces.py::test_over_tls_a_session_is_for_tls_alone",),
+    ),
 )
