@@ -95,7 +95,7 @@ def made_key(site: Site, name: str, role: str) -> str:
 def is_served(site: Site) -> bool:
     try:
         return requests.get(url(site, "/healthz"), timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:  # it may take seconds to come up on a busy machine
         return False
 
 
