@@ -7,6 +7,8 @@ from fault import Fault
 _SESSIONS = "integration/test_page_sessions.py"
 _FORMS = "integration/test_page_forms.py"
 _DOCUMENTS = "integration/test_page_documents.py"
+_LISTS = "unit/test_ledger_files.py"
+_PDF = "integration/test_page_pdf.py"
 
 OF_THE_PAGE = (
     Fault(
@@ -113,5 +115,75 @@ OF_THE_PAGE = (
         '    return _answer(visitor, row, "application/octet-stream", **named)\n',
         '    return _answer(visitor, row, "text/html", **named)\n',
         (f"{_DOCUMENTS}::test_what_a_browser_would_run_is_shown_as_text_and_saved_as_bytes",),
+    ),
+    Fault(
+        "a page of a PDF is shown to who may not see its mirror",
+        "web/pages/content.py",
+        "    row = _row(visitor, version)\n    tag =",
+        "    row = visitor.asker.ledger.versions.get(version)\n    assert row\n    tag =",
+        (f"{_PDF}::test_a_key_of_another_mirror_sees_no_page",),
+    ),
+    Fault(
+        "a page of a PDF is drawn for as long as it takes",
+        "convert/drawing.py",
+        "            limits=limits,\n            environment",
+        "            limits=Limits(),\n            environment",
+        (f"{_PDF}::test_a_page_that_takes_too_long_is_given_up_on",),
+    ),
+    Fault(
+        "any number of pages are drawn at once",
+        "app/drawings.py",
+        "_AT_ONCE = 2\n",
+        "_AT_ONCE = 3\n",
+        (f"{_PDF}::test_more_than_two_drawings_at_once_are_refused",),
+    ),
+    Fault(
+        "what draws a page may read every document",
+        "convert/drawing.py",
+        "            readable=(document, pathlib.Path(command[0])),\n",
+        "            readable=(document, pathlib.Path(command[0]), document.parent),\n",
+        (f"{_PDF}::test_what_draws_sees_its_own_document_alone",),
+    ),
+    Fault(
+        "all pages of a version are one to a browser",
+        "web/pages/content.py",
+        'f"{row.sha256}-{number}-{REVISION}"',
+        'f"{row.sha256}-{REVISION}"',
+        (f"{_PDF}::test_pages_and_versions_have_pictures_of_their_own",),
+    ),
+    Fault(
+        "a search that has not looked through all says that there is nothing",
+        "app/files.py",
+        "        is_end = len(rows) < wanted.limit and not (rows and rows[-1][1] is None)\n",
+        "        is_end = len(rows) < wanted.limit\n",
+        (f"{_DOCUMENTS}::test_a_search_that_has_not_looked_through_all_says_so",),
+    ),
+    Fault(
+        "a search knows an umlaut only as it is written",
+        "ledger/path_parts.py",
+        'for form in ("NFC", "NFD"))',
+        'for form in ("NFC", "NFC"))',
+        (f"{_LISTS}::test_a_part_of_a_path_is_found_wherever_it_is",),
+    ),
+    Fault(
+        "a search of several mirrors passes over files",
+        "ledger/file_keys.py",
+        "        if len(found) >= limit or (found and found[-1].is_passed):\n",
+        "        if len(found) >= limit:\n",
+        (f"{_LISTS}::test_a_part_of_a_path_is_found_wherever_it_is",),
+    ),
+    Fault(
+        "a percent sign in a search is anything",
+        "ledger/path_parts.py",
+        '.replace("%", "\\\\%")',
+        "",
+        (f"{_DOCUMENTS}::test_a_file_is_found_by_a_part_of_its_path",),
+    ),
+    Fault(
+        "a session over our own TLS is sent in the clear, too",
+        "web/pages/visit.py",
+        '    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))\n',
+        '    return request.headers.get("x-forwarded-proto") == "https"\n',
+        ("system/test_faces.py::test_over_tls_a_session_is_for_tls_alone",),
     ),
 )

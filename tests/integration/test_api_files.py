@@ -70,6 +70,8 @@ def test_a_list_is_narrowed(api: Served, ledger: Ledger) -> None:
     held(ledger, "b")
 
     assert listed(api, prefix="a/") == ["a/1", "a/3"]
+    assert listed(api, contains="/3") == ["a/3"]
+    assert listed(api, prefix="b", contains="A/") == []
     assert listed(api, mirror="docs") == ["a/1", "b"]
     assert listed(api, mirror=["docs", "processed"]) == ["a/1", "b", "a/3"]
     assert listed(api, state="deleted") == ["a/2"]

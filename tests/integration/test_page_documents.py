@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import pathlib
 import re
+import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -14,6 +17,7 @@ import requests
 from archive_desk import Documents
 from browsing import Browser, words_of
 from commands import held
+from docferry.ledger.file_search import WINDOW
 from docferry.web.comparisons import Comparisons
 from ledger_rows import MINUTE, NOW
 from serving import Served, served
@@ -54,6 +58,15 @@ def api(desk: Documents) -> Iterator[Served]:
 @pytest.fixture
 def browser(api: Served) -> Browser:
     return Browser(api)
+
+
+#: What both sides agreed on, so many times more.
+_MANY_FILES = """
+WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT :count)
+INSERT INTO synced (mirror, path, sha256, local_token, remote_token, version, size, odd)
+SELECT mirror, printf('a/%07d', number), sha256, local_token, remote_token, version, size, odd
+FROM synced, numbers
+"""
 
 
 def at(path: str) -> str:
@@ -112,20 +125,46 @@ def test_a_name_that_is_turned_around_is_seen_for_what_it_is(
     assert "U+202E" in words_of(browser.get("/files").text)
 
 
-def test_a_file_is_found_by_its_name_whatever_folder_it_is_in(
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ort", {"x/Report.docx", "reports/2026/a.txt"}),
+        ("REPORT", {"x/Report.docx", "reports/2026/a.txt"}),
+        ("s/2026", {"reports/2026/a.txt"}),
+        ("übung", {"y/Übung_1.txt"}),
+        ("u\u0308bung", {"y/Übung_1.txt"}),
+        ("g_1", {"y/Übung_1.txt"}),
+        ("g%1", set()),
+        ("none", set()),
+        (" Report.docx ", {"x/Report.docx"}),
+    ],
+)
+def test_a_file_is_found_by_a_part_of_its_path(
+    api: Served, desk: Documents, browser: Browser, text: str, found: set[str]
+) -> None:
+    for path in ("x/Report.docx", "reports/2026/a.txt", "y/Übung_1.txt"):
+        desk.put(api.desk.ledger, path, path.encode("latin1"))
+
+    said = browser.get("/files", params={"q": text}).text
+
+    assert set(re.findall(r'<tr data-key="docs/([^"]+)"', said)) == found
+    assert ("No file is so." in said) == (not found)
+
+
+def test_a_search_that_has_not_looked_through_all_says_so(
     api: Served, desk: Documents, browser: Browser
 ) -> None:
-    for path in ("x/one.txt", "x/two.txt", "y/two.txt"):
-        desk.put(api.desk.ledger, path, path.encode())
+    desk.put(api.desk.ledger, "z/needle.txt", b"found")
+    with closing(sqlite3.connect(api.desk.ledger.path)) as raw, raw:
+        raw.execute(_MANY_FILES, {"count": 10 * WINDOW})
 
-    one, two, none = (
-        words_of(browser.get("/files", params={"q": name}).text).replace("/ ", "/")
-        for name in ("one.txt", "two.txt", "none.txt")
-    )
+    first = browser.get("/files?q=needle&sort=path").text
+    [more] = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = browser.get(html.unescape(more)).text
 
-    assert "One file is called so: docs/x/one.txt" in one
-    assert "2 files may be meant: docs: x/two.txt, docs: y/two.txt" in two
-    assert "called so" not in none
+    assert "None among the files that were looked through so far" in first
+    assert "z/needle.txt" in second
+    assert 'rel="next"' not in second
 
 
 @pytest.mark.parametrize("name", NAMES)

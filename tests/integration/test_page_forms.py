@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import pathlib
 import re
 from collections.abc import Iterator
@@ -127,14 +128,17 @@ def actions(ledger: Ledger) -> list[str]:
     return [row.action for row in ledger.audit.newest(100)]
 
 
-def letter(api: Served) -> Ulid:
+def letter(api: Served, name: str = "a") -> Ulid:
     """Let a conversion have been given up on."""
     ledger = api.desk.ledger
     [rule] = rules_of(api.desk.config)
     wanted = replace(
-        new_job("a"), recipe=rule.recipe, converter=rule.converter, place=rule.place_for("a.docx")
+        new_job(name),
+        recipe=rule.recipe,
+        converter=rule.converter,
+        place=rule.place_for(f"{name}.docx"),
     )
-    ledger.record("docs", [uploaded("a.docx", "a")], [wanted], at=NOW)
+    ledger.record("docs", [uploaded(f"{name}.docx", name)], [wanted], at=NOW)
     job = ledger.jobs.claim(NOW + MINUTE, NOW + 2 * MINUTE, rules=["to-markdown"])
     assert job is not None
     failed = Failed(Failure.REFUSED, "it is damaged", "")
@@ -290,6 +294,19 @@ def test_letters_that_are_ticked_are_tried_again(api: Served, browser: Browser) 
     assert found is not None
     assert found.state is JobState.QUEUED
     assert actions(api.desk.ledger)[0] == "letters.replayed"
+
+
+def test_every_letter_is_on_some_page(api: Served, browser: Browser) -> None:
+    wanted = {letter(api, f"{number}") for number in range(103)}
+
+    first = browser.get("/letters").text
+    [more] = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = browser.get(html.unescape(more)).text
+
+    shown = [set(re.findall(r'name="job" value="(\w+)"', page)) for page in (first, second)]
+    assert [len(one) for one in shown] == [100, 3]
+    assert shown[0] | shown[1] == wanted
+    assert 'rel="next"' not in second
 
 
 def test_letters_are_put_aside_only_by_who_is_sure(api: Served, browser: Browser) -> None:

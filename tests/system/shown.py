@@ -9,7 +9,7 @@ import requests
 
 import servers
 from processes import wait_for
-from samples import make
+from samples import make, pdfs
 from system.daemon import Daemon, Mirror, Site
 
 MINUTES = """# Minutes of the spring meeting
@@ -29,6 +29,9 @@ MINUTES = """# Minutes of the spring meeting
 NOTE = "First draft\nThe archive opens at nine.\nBring the keys.\n"
 NOTE_AGAIN = "Second draft\nThe archive opens at ten.\nBring the keys.\nAnd the list.\n"
 MANY = [f"scans/2025/box-{number:02}.txt" for number in range(12)]
+SURVEY = "reports/survey.pdf"
+LONG = f"notes/{'AVeryLongNameWithoutAPlaceToBreak' * 6}.txt"
+FROM_THE_RIGHT = "notes/تقرير سنوي 2025 משרד.txt"
 BROKEN = "letters/broken.docx"
 _RULE = """
 [[convert]]
@@ -56,6 +59,9 @@ def shown_site(folder: Path, server: servers.S3Server) -> Site:
     docs.write("reports/summary.html", make.html())
     docs.write("tables/shelves.csv", make.csv())
     docs.write("letters/invoice.pdf", make.pdf())
+    docs.write(SURVEY, pdfs.pages(12))
+    for name in (LONG, FROM_THE_RIGHT):
+        docs.write(name, b"A note.\n")
     for path in MANY:
         docs.write(path, f"the content of {path}\n".encode())
     return site
@@ -89,7 +95,7 @@ def made_key(site: Site, name: str, role: str) -> str:
 def is_served(site: Site) -> bool:
     try:
         return requests.get(url(site, "/healthz"), timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:  # it may take seconds to come up on a busy machine
         return False
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import requests
 import servers
 from processes import children_of, is_gone, wait_for
 from system.daemon import Daemon, Site
+from system.shown import made_key
 
 TAKEN = 75
 
@@ -144,6 +146,32 @@ def test_with_a_certificate_it_speaks_tls_alone(site: Site) -> None:
         said = requests.get(f"https://{url}", verify=str(made.ca), timeout=10)
 
         assert said.json() == {"alive": True}
+
+
+def test_over_tls_a_session_is_for_tls_alone(site: Site) -> None:
+    made = servers.make_certificate(site.folder)
+    site.configure(more=f'[api]\ntls_cert = "{made.certificate}"\ntls_key = "{made.key}"\n')
+    with site.running(), requests.Session() as visitor:
+        ca = str(made.ca)
+        url = f"https://127.0.0.1:{site.api_port}"
+        form = {"key": made_key(site, "clerk", "viewer")}
+
+        said = visitor.post(f"{url}/login", form, headers={"Origin": url}, timeout=10, verify=ca)
+
+        jar: CookieJar = visitor.cookies
+        [cookie] = jar
+        assert (said.status_code, said.url) == (200, f"{url}/")
+        assert "clerk" in said.text
+        assert (cookie.name, cookie.secure, cookie.path) == ("__Host-docferry", True, "/")
+        assert not cookie.domain_specified
+        in_the_clear = requests.Request(
+            "GET", url.replace("https", "http"), cookies=visitor.cookies
+        )
+        assert "Cookie" not in in_the_clear.prepare().headers
+        # A cookie that some page in the clear has set by the other name is none.
+        stranger = {"docferry": cookie.value or ""}
+        asked = requests.get(f"{url}/files", cookies=stranger, verify=ca, timeout=10)
+        assert "/login?" in asked.url
 
 
 def test_a_renewed_certificate_counts_by_itself(site: Site) -> None:

@@ -140,6 +140,11 @@ PAGES = {
     "markdown": at("minutes/2026-spring.md"),
     "converted": at("reports/annual report 2025.docx"),
     "text": at("notes/opening.txt"),
+    "pdf": at(shown.SURVEY),
+    "long": at(shown.LONG),
+    "from the right": at(shown.FROM_THE_RIGHT),
+    "found": "/files?q=REPORT",
+    "nothing found": "/files?q=no+such+name",
     "why": "/files/why?mirror=docs&path=" + quote("reports/annual report 2025.docx"),
     "jobs": "/jobs",
     "letters": "/letters",
@@ -187,6 +192,27 @@ def test_the_page_is_used_by_keys_alone(site: Site, daemon: Daemon, browser: Bro
         window.page.keyboard.type("minutes/")
         window.page.keyboard.press("Enter")
         expect(window.page.locator("#files tbody tr")).to_have_count(1)
+
+        window.assert_sound()
+
+
+def test_a_document_is_turned_over_by_keys_alone(
+    site: Site, daemon: Daemon, browser: Browser
+) -> None:
+    with seen(browser, shown.url(site)) as window:
+        window.log_in(shown.made_key(site, "clerk", "viewer"))
+        window.open(at(shown.SURVEY))
+
+        window.page.get_by_role("link", name="Next page").focus()
+        window.page.keyboard.press("Enter")
+
+        sheet = window.page.get_by_role("img", name=f"Page 2 of 12 of {shown.SURVEY}, as a picture")
+        expect(sheet).to_be_visible()
+        window.page.wait_for_function("document.querySelector('.sheet img').naturalWidth === 1131")
+        window.page.get_by_role("spinbutton", name="Number of a page").fill("12")
+        window.page.keyboard.press("Enter")
+        expect(window.page.get_by_text("Page 12 of 12")).to_be_visible()
+        expect(window.page.get_by_role("link", name="Next page")).to_have_count(0)
 
         window.assert_sound()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sqlite3
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -52,7 +53,8 @@ def paths(
     order: Order = Order.PATH,
     limit: int = 1000,
 ) -> list[Path]:
-    return [row.path for _, row in ledger.files.page(standing, span, order, None, limit)]
+    page = ledger.files.page(standing, span, order, None, limit)
+    return [row.path for _, row in page if row is not None]
 
 
 def numbered(count: int, mirror: str = "docs") -> list[Outcome]:
@@ -200,7 +202,7 @@ def test_many_files_are_listed_as_few_are(
 
     found, after = list[Path](), None
     while page := ledger.files.page(Standing.AGREED, span, order, after, 70):
-        found += [row.path for _, row in page]
+        found += [row.path for _, row in page if row is not None]
         after = page[-1][0]
 
     wanted = [f"{number % 2}/{number:05d}" for number in range(600) if 600 - number > since]
@@ -256,7 +258,7 @@ def test_what_was_deleted_at_one_time_is_listed_once(ledger: Ledger, order: Orde
 
     found, after = list[tuple[str, Path]](), None
     while page := ledger.files.page(Standing.DELETED, Span(names), order, after, 2):
-        found += [(row.mirror, row.path) for _, row in page]
+        found += [(row.mirror, row.path) for _, row in page if row is not None]
         after = page[-1][0]
 
     wanted = [(mirror, path) for mirror in names for path in ("1", "2", "3")]
@@ -270,6 +272,50 @@ def test_what_is_held_without_an_agreement_was_not_deleted(ledger: Ledger) -> No
 
     assert kept(ledger.path) == [("docs", "a")]
     assert paths(ledger, Standing.DELETED) == []
+
+
+# Searches.
+
+
+@pytest.mark.parametrize("order", [*Order])
+@pytest.mark.parametrize("standing", [Standing.AGREED, Standing.DELETED])
+@pytest.mark.parametrize("window", [1, 2, 100])
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("part", ["ÜB", "u\u0308b", "0%"])
+def test_a_part_of_a_path_is_found_wherever_it_is(
+    ledger: Ledger, standing: Standing, order: Order, window: int, limit: int, part: str
+) -> None:
+    names = ("a", "b", "c")
+    places = ["b/1", "übung/2", "U\u0308BUNG/3", "10%/4", "100/5", "ÜB/6"]
+    for number, mirror in enumerate(names * 2):
+        path = places[number]
+        ledger.record(mirror, [saved(path, mirror, number)], at=NOW)
+        if standing is Standing.DELETED:
+            ledger.record(mirror, [deleted(path)], at=NOW + number * MINUTE)
+
+    found, after = list[tuple[str, Path]](), None
+    span = Span(names, contains=part, window=window)
+    while page := ledger.files.page(standing, span, order, after, limit):
+        found += [(row.mirror, row.path) for _, row in page if row is not None]
+        after = page[-1][0]
+
+    pairs = [(mirror, places[number]) for number, mirror in enumerate(names * 2)]
+    if order is Order.PATH:
+        pairs.sort()
+    elif order is Order.NEWEST:
+        pairs.reverse()
+    assert found == [(mirror, path) for mirror, path in pairs if plain(part) in plain(path)]
+
+
+def saved(path: Path, mirror: str, number: int) -> Outcome:
+    """Let a file have come, as the version of that number."""
+    one = f"01{number:024d}"
+    row = replace(version(path, mirror=mirror), id=one, created_at=NOW)
+    return replace(uploaded(path), synced=replace(agreed(path), version=one), version=row)
+
+
+def plain(text: str) -> str:
+    return unicodedata.normalize("NFD", text.casefold())
 
 
 # Names.

@@ -29,6 +29,7 @@ class FilesWanted:
 
     mirrors: in which they are.
     prefix: with which the paths begin.
+    contains: what is in the paths, wherever, in upper or lower case.
     side: only what this side has, as far as is known.
     since: a version or a time: only what came later; of what was deleted, what was so since.
         A version is as old as the beginning of its transfer: a large file may come to be
@@ -38,6 +39,7 @@ class FilesWanted:
 
     mirrors: tuple[str, ...]
     prefix: str = ""
+    contains: str = ""
     standing: Standing = Standing.AGREED
     side: Side | None = None
     since: str | None = None
@@ -125,9 +127,13 @@ def list_files(
         if is_end or len(found) >= wanted.limit:
             break
         rows = ledger.files.page(wanted.standing, span, wanted.order, after, wanted.limit)
-        is_end = len(rows) < wanted.limit
+        is_end = len(rows) < wanted.limit and not (rows and rows[-1][1] is None)
         after = rows[-1][0] if rows else after
-        found += [one for one in rows if wanted.side in (None, *_sides_of(one[1]))]
+        found += [
+            (place, row)
+            for place, row in rows
+            if row is not None and wanted.side in (None, *_sides_of(row))
+        ]
     shown = found[: wanted.limit]
     if len(found) > wanted.limit:
         after, is_end = shown[-1][0], False
@@ -202,9 +208,9 @@ def _no_mirror(mirror: str) -> NotFoundError:
 
 def _span_of(wanted: FilesWanted, now: datetime) -> Span:
     if wanted.since is None:
-        return Span(wanted.mirrors, wanted.prefix)
+        return Span(wanted.mirrors, wanted.prefix, wanted.contains)
     version, at = since_of(wanted.since, now)
-    return Span(wanted.mirrors, wanted.prefix, version, at)
+    return Span(wanted.mirrors, wanted.prefix, wanted.contains, version, at)
 
 
 def _listed(wanted: FilesWanted) -> FilesWanted:

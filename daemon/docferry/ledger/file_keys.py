@@ -28,6 +28,8 @@ from docferry.ledger.file_queries import (
     range_of,
     unusual_queries,
 )
+from docferry.ledger.file_search import WINDOW, agreed_window, left_window, look_through
+from docferry.ledger.path_parts import part_of
 from docferry.ledger.schema import instant_text, synced
 from docferry.model import Path, Ulid
 
@@ -35,6 +37,7 @@ from docferry.model import Path, Ulid
 Place: TypeAlias = tuple[str, ...]
 #: As many are sorted rather than sought in another order, of all mirrors together.
 _FEW, _LEAST = 2000, 200
+_LEAST_WINDOW = 1000  # of one mirror, where many are searched
 _AT_ONCE = 20  # of one mirror, where a page has several
 #: So many unusual files are sorted by time.
 MOST_SORTED = 5000
@@ -46,23 +49,33 @@ class Span:
     Which paths of which mirrors a list has.
 
     prefix: With which the paths begin; "": all.
+    contains: What is in the paths, wherever, in upper or lower case; "": all.
     since: Only later versions than this one; "": all.
     left_since: Of what was deleted: only what was so at this time, or later.
+    window: So many paths are looked through at once for what they contain, of all mirrors.
     """
 
     mirrors: tuple[str, ...]
     prefix: str = ""
+    contains: str = ""
     since: Ulid = ""
     left_since: datetime | None = None
+    window: int = WINDOW
 
 
 @dataclass(frozen=True, slots=True)
 class FileKey:
-    """A file of a list; *word* is what it is sorted by where that is not its path."""
+    """
+    A file of a list.
+
+    word: what it is sorted by where that is not its path.
+    is_passed: it is none of the list: a search came by, and has yet to go on from there.
+    """
 
     mirror: str
     path: Path
     word: str = ""
+    is_passed: bool = False
 
     def place(self, order: Order) -> Place:
         """Say where it stands: lists go on from there."""
@@ -76,6 +89,8 @@ def keys_of(
     """
     Give the first files of a list that come after a place; None: from its beginning.
 
+    Less than *limit* are all that are left, unless the last one is passed.
+
     Raises:
         UserError: There are too many unusual ones to be sorted by time.
     """
@@ -84,6 +99,8 @@ def keys_of(
     if standing in UNUSUAL:
         return _unusual_by_time(tx, standing, span, order, after)[:limit]
     read = _agreed_by_time if standing is Standing.AGREED else _left_by_time
+    if span.contains:
+        read = partial(_with_part, standing=standing)
     at_once = max(_AT_ONCE, 2 * limit // len(span.mirrors))
     pages = [
         _gone_on_with(partial(read, tx, one, span, order), order, after, min(limit, at_once))
@@ -91,7 +108,16 @@ def keys_of(
     ]
     is_newest = order is Order.NEWEST
     merged = heapq.merge(*pages, key=lambda one: one.place(order), reverse=is_newest)
-    return [*islice(merged, limit)]
+    return _until_passed(islice(merged, limit))
+
+
+def _until_passed(keys: Iterable[FileKey]) -> list[FileKey]:
+    found: list[FileKey] = []
+    for key in keys:
+        found.append(key)
+        if key.is_passed:
+            break
+    return found
 
 
 def _gone_on_with(
@@ -104,7 +130,7 @@ def _gone_on_with(
     while True:
         page = read(after, at_once)
         yield from page
-        if len(page) < at_once:
+        if len(page) < at_once and not (page and page[-1].is_passed):
             return
         after = page[-1].place(order)
 
@@ -126,11 +152,18 @@ def _by_path(
     found: list[FileKey] = []
     mirror_before, path_before = after or ("", "")
     for mirror in sorted(span.mirrors):
-        if mirror < mirror_before or len(found) >= limit:
+        if mirror < mirror_before:
             continue
+        if len(found) >= limit or (found and found[-1].is_passed):
+            break
         last = path_before if mirror == mirror_before else ""
-        paths = _paths_of(tx, standing, mirror, span, last, limit - len(found))
-        found += [FileKey(mirror, path) for path in paths]
+        left = limit - len(found)
+        if span.contains and standing not in UNUSUAL:
+            place = (mirror, last)
+            found += _with_part(tx, mirror, span, Order.PATH, place, left, standing=standing)
+        else:
+            paths = _paths_of(tx, standing, mirror, span, last, left)
+            found += [FileKey(mirror, path) for path in paths]
     return found
 
 
@@ -145,7 +178,7 @@ def _paths_of(
         values = {"mirror": mirror, "since": since, "limit": limit}
         rows = tx.tuples(query, **values, **range_of(span.prefix, after))
         return [path for path, _ in rows]
-    return _unusual_paths(tx, standing, mirror, span.prefix, after, limit)
+    return _unusual_paths(tx, standing, mirror, span, after, limit)
 
 
 def _agreed_paths(tx: Transaction, mirror: str, span: Span, after: Path, limit: int) -> list[Path]:
@@ -162,12 +195,14 @@ def _agreed_paths(tx: Transaction, mirror: str, span: Span, after: Path, limit: 
 
 
 def _unusual_paths(
-    tx: Transaction, standing: Standing, mirror: str, prefix: str, after: Path, limit: int
+    tx: Transaction, standing: Standing, mirror: str, span: Span, after: Path, limit: int
 ) -> list[Path]:
-    values = range_of(prefix, after) | {"mirror": mirror, "limit": limit}
+    values = range_of(span.prefix, after) | {"mirror": mirror, "limit": limit}
+    part = part_of(span.contains) if span.contains else None
+    form, parts = (None, {}) if part is None else (part.form, part.values)
     pages = [
-        [path for (path,) in tx.tuples(query, **values)]
-        for query in unusual_queries(tx, standing, mirror, is_part=bool(prefix))
+        [path for (path,) in tx.tuples(query, **values, **parts)]
+        for query in unusual_queries(tx, standing, mirror, is_part=bool(span.prefix), form=form)
     ]
     return [*islice(_once(heapq.merge(*pages)), limit)]
 
@@ -208,11 +243,7 @@ def _agreed_by_time(
 def _left_by_time(
     tx: Transaction, mirror: str, span: Span, order: Order, after: Place | None, limit: int
 ) -> list[FileKey]:
-    begins = Begins.ANYWHERE
-    if after is not None:
-        is_passed = mirror < after[1] if order is Order.OLDEST else mirror > after[1]
-        begins = Begins.LATER if is_passed else Begins.SAME_TIME
-        begins = Begins.INSIDE if mirror == after[1] else begins
+    begins = _beginning(mirror, order, after)
     since = None if span.left_since is None else instant_text(span.left_since)
     query = left_query(order, is_part=bool(span.prefix), is_since=since is not None, begins=begins)
     word, _, path = after or ("", "", "")
@@ -221,13 +252,22 @@ def _left_by_time(
     return [FileKey(mirror, found, left_at) for found, left_at in rows]
 
 
+def _beginning(mirror: str, order: Order, after: Place | None) -> Begins:
+    if after is None:
+        return Begins.ANYWHERE
+    if mirror == after[1]:
+        return Begins.INSIDE
+    is_passed = mirror < after[1] if order is Order.OLDEST else mirror > after[1]
+    return Begins.LATER if is_passed else Begins.SAME_TIME
+
+
 def _unusual_by_time(
     tx: Transaction, standing: Standing, span: Span, order: Order, after: Place | None
 ) -> list[FileKey]:
     found: list[FileKey] = []
     for mirror in span.mirrors:
         most = MOST_SORTED + 1 - len(found)
-        paths = _unusual_paths(tx, standing, mirror, span.prefix, "", most)
+        paths = _unusual_paths(tx, standing, mirror, span, "", most)
         ids = _versions_at(tx, mirror, paths)
         found += [FileKey(mirror, path, ids.get(path, "")) for path in paths]
     if len(found) > MOST_SORTED:
@@ -248,6 +288,46 @@ def _versions_at(tx: Transaction, mirror: str, paths: Sequence[Path]) -> dict[Pa
         for chunk in chunks(paths)
         for path, one in tx.tuples(query.where(synced.c.path.in_(chunk)))
     }
+
+
+# By a part of the path.
+
+
+def _with_part(
+    tx: Transaction,
+    mirror: str,
+    span: Span,
+    order: Order,
+    after: Place | None,
+    limit: int,
+    *,
+    standing: Standing,
+) -> list[FileKey]:
+    """Look through one window of a mirror's files, or of those that it had."""
+    part, is_part = part_of(span.contains), bool(span.prefix)
+    word, path = ("", (after or ("", ""))[-1]) if order is Order.PATH else _word_of(after)
+    values = range_of(span.prefix, path if order is Order.PATH else "")
+    values |= {"mirror": mirror, "since": span.since, "after": word, "word": word, "path": path}
+    if standing is Standing.AGREED:
+        window = agreed_window(part.form, order, is_part=is_part, is_first=after is None)
+    else:
+        since = None if span.left_since is None else instant_text(span.left_since)
+        begins = Begins.ANYWHERE if order is Order.PATH else _beginning(mirror, order, after)
+        window = left_window(
+            part.form, order, is_part=is_part, is_since=since is not None, begins=begins
+        )
+        values["since"] = since
+    size = max(min(span.window, _LEAST_WINDOW), span.window // len(span.mirrors))
+    rows, last = look_through(tx, window, part, values, size, limit)
+    is_path = order is Order.PATH
+    found = [FileKey(mirror, one, "" if is_path else said) for one, said in rows]
+    if last is not None:
+        found.append(FileKey(mirror, last[0], "" if is_path else last[1], is_passed=True))
+    return found
+
+
+def _word_of(after: Place | None) -> tuple[str, Path]:
+    return ("", "") if after is None else (after[0], after[2])
 
 
 def _few(span: Span) -> int:

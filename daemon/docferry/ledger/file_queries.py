@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from docferry.core.standing import Order, Standing
 from docferry.ledger.database import Transaction
+from docferry.ledger.path_parts import Form, has_part
 from docferry.ledger.schema import (
     conflict,
     deletion,
@@ -64,10 +65,10 @@ def agreed_query(order: Order, *, is_part: bool, is_first: bool) -> Select[Any]:
         synced.c.mirror == bindparam("mirror"), synced.c.version > bindparam("since")
     )
     if is_part or order is Order.PATH:
-        query = query.where(*_in_range(synced.c.path, is_part=is_part))
-    query = query.order_by(*_sorted_by(order, synced.c.version, synced.c.path))
+        query = query.where(*in_range(synced.c.path, is_part=is_part))
+    query = query.order_by(*sorted_by(order, synced.c.version, synced.c.path))
     if order is not Order.PATH and not is_first:
-        query = query.where(_comes_after(order, synced.c.version))
+        query = query.where(comes_after(order, synced.c.version))
     return query.limit(bindparam("limit"))
 
 
@@ -78,22 +79,23 @@ def left_query(
     columns = left_path.c
     left_at = type_coerce(columns.left_at, Text)
     query = select(columns.path, left_at).where(
-        columns.mirror == bindparam("mirror"), *_holds_nothing()
+        columns.mirror == bindparam("mirror"), *holds_nothing(columns)
     )
     if is_since:
         query = query.where(left_at >= bindparam("since", type_=Text))
     if order is None:
-        query = query.where(*_in_range(columns.path, is_part=is_part)).order_by(columns.path)
+        query = query.where(*in_range(columns.path, is_part=is_part)).order_by(columns.path)
         return query.limit(bindparam("limit"))
     if is_part:
-        query = query.where(*_in_range(columns.path, is_part=True))
-    query = query.where(*_begins_at(order, begins, left_at))
-    return query.order_by(*_sorted_by(order, left_at, columns.path)).limit(bindparam("limit"))
+        query = query.where(*in_range(columns.path, is_part=True))
+    query = query.where(*begins_at(order, begins, left_at))
+    return query.order_by(*sorted_by(order, left_at, columns.path)).limit(bindparam("limit"))
 
 
-def _begins_at(
+def begins_at(
     order: Order, begins: Begins, left_at: ColumnElement[str]
 ) -> list[ColumnElement[bool]]:
+    """Say which rows of `left_path` come after the page before."""
     word = bindparam("word", type_=Text)
     is_newest = order is Order.NEWEST
     match begins:
@@ -109,22 +111,37 @@ def _begins_at(
             return [here < last if is_newest else here > last]
 
 
-def _holds_nothing() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def holds_nothing(columns: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Say that the path of a row of `left_path`, whose *columns* these are, is empty now."""
     agreed = select(literal(1)).where(
-        synced.c.mirror == left_path.c.mirror, synced.c.path == left_path.c.path
+        synced.c.mirror == columns.mirror, synced.c.path == columns.path
     )
     current = select(literal(1)).where(
-        version.c.mirror == left_path.c.mirror,
-        version.c.path == left_path.c.path,
+        version.c.mirror == columns.mirror,
+        version.c.path == columns.path,
         version.c.left_at.is_(null()),
     )
     return ~agreed.exists(), ~current.exists()
 
 
 def unusual_queries(
+    tx: Transaction, standing: Standing, mirror: str, *, is_part: bool, form: Form | None = None
+) -> list[Select[Any]]:
+    """
+    Give what to ask for the paths that stand so, each answer in the order of the paths.
+
+    Args:
+        form: Of a part that they have; None: that does not matter.
+    """
+    queries = _unusual_queries(tx, standing, mirror, is_part=is_part)
+    if form is None:
+        return queries
+    return [query.where(has_part(query.selected_columns[0], form)) for query in queries]
+
+
+def _unusual_queries(
     tx: Transaction, standing: Standing, mirror: str, *, is_part: bool
 ) -> list[Select[Any]]:
-    """Give what to ask for the paths that stand so, each answer in the order of the paths."""
     match standing:
         case Standing.HELD:
             return [_held(one, is_part=is_part) for one in open_holds(tx, [mirror])]
@@ -161,11 +178,12 @@ def _held(hold_id: int, *, is_part: bool) -> Select[Any]:
 
 
 def _in_order(query: Select[Any], column: ColumnElement[str], *, is_part: bool) -> Select[Any]:
-    query = query.where(*_in_range(column, is_part=is_part))
+    query = query.where(*in_range(column, is_part=is_part))
     return query.distinct().order_by(column).limit(bindparam("limit"))
 
 
-def _sorted_by(order: Order, *columns: ColumnElement[str]) -> Iterator[ColumnElement[str]]:
+def sorted_by(order: Order, *columns: ColumnElement[str]) -> Iterator[ColumnElement[str]]:
+    """Give how a list is sorted whose time, and path, are *columns*."""
     if order is Order.PATH:
         yield columns[-1]
     elif order is Order.NEWEST:
@@ -174,7 +192,8 @@ def _sorted_by(order: Order, *columns: ColumnElement[str]) -> Iterator[ColumnEle
         yield from columns
 
 
-def _comes_after(order: Order, column: ColumnElement[str]) -> ColumnElement[bool]:
+def comes_after(order: Order, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Say which rows come after the page before, by time."""
     last = bindparam("after", type_=Text)
     return column < last if order is Order.NEWEST else column > last
 
@@ -182,7 +201,8 @@ def _comes_after(order: Order, column: ColumnElement[str]) -> ColumnElement[bool
 # Ranges of paths.
 
 
-def _in_range(column: ColumnElement[str], *, is_part: bool) -> list[ColumnElement[bool]]:
+def in_range(column: ColumnElement[str], *, is_part: bool) -> list[ColumnElement[bool]]:
+    """Say which paths are in the range that `range_of` gives; not *is_part*: it has no end."""
     conditions = [column >= bindparam("first"), column != bindparam("passed")]
     return [*conditions, column < bindparam("beyond")] if is_part else conditions
 

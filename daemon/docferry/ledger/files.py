@@ -75,17 +75,20 @@ class Files:
 
     def page(
         self, standing: Standing, span: Span, order: Order, after: Place | None, limit: int
-    ) -> list[tuple[Place, FileRow]]:
+    ) -> list[tuple[Place, FileRow | None]]:
         """
         Give the first files that stand so and come after a place; None: from the beginning.
+
+        Less than *limit* are all that are left; unless the last is none: then a search has come
+        so far, and goes on from that place.
 
         Raises:
             UserError: There are too many unusual ones to be sorted by time.
         """
         with self._database.reading() as tx:
             keys = keys_of(tx, standing, span, order, after, limit)
-            rows = _rows(tx, [(one.mirror, one.path) for one in keys])
-        return [(one.place(order), row) for one, row in zip(keys, rows, strict=True)]
+            rows = iter(_rows(tx, [(one.mirror, one.path) for one in keys if not one.is_passed]))
+        return [(one.place(order), None if one.is_passed else next(rows)) for one in keys]
 
     def at(self, pairs: Sequence[Pair]) -> list[FileRow]:
         """Tell of each of *pairs*, whatever is known of it."""

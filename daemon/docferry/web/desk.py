@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from docferry.app.authenticate import Authenticator
+from docferry.app.drawings import Drawings
 from docferry.app.faces import SILENT_S, Beat
 from docferry.app.verify_runs import VerifyRuns
 from docferry.app.wake import wake
@@ -55,6 +56,7 @@ class Desk:
         self.comparisons = Comparisons()
         self.contents = Seats("downloads", MOST_CONTENTS, MOST_CONTENTS // 2)
         self.uploads = Seats("uploads", MOST_UPLOADS, MOST_UPLOADS // 2)
+        self.drawings = Drawings(config.state_dir / "drawings")
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)
         self.past = Past(ledger)

@@ -19,7 +19,7 @@ from docferry.web import file_shapes as shapes
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_PATH, Cursor, Limit, MirrorName
+from docferry.web.values import MOST_PART, MOST_PATH, Cursor, Limit, MirrorName
 
 router = APIRouter(prefix="/files", tags=["files"], route_class=RepeatableRoute)
 
@@ -45,6 +45,16 @@ def list_files(
     asker: Viewer,
     mirror: _Mirrors = None,
     prefix: Annotated[str, Query(max_length=MOST_PATH, description="Of the paths.")] = "",
+    contains: Annotated[
+        str,
+        Query(
+            max_length=MOST_PART,
+            description="A part of the path, in any folder, in upper or lower case. A search "
+            "looks through so many files at a time: a page may be short, or empty, and have a "
+            "`next` all the same.",
+            examples=["report"],
+        ),
+    ] = "",
     state: Annotated[
         Standing, Query(description="`deleted`: what paths held last that hold nothing now.")
     ] = Standing.AGREED,
@@ -64,7 +74,9 @@ def list_files(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> shapes.Files:
-    wanted = FilesWanted(mirrors_of(asker, mirror), prefix, state, side, since, sort, limit, cursor)
+    wanted = FilesWanted(
+        mirrors_of(asker, mirror), prefix, contains, state, side, since, sort, limit, cursor
+    )
     page = files.list_files(asker.config, asker.ledger, wanted, asker.mirrors, asker.desk.now())
     items = [shapes.File.model_validate(one) for one in page.items]
     return shapes.Files(items=items, next=page.next)

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
-
 from docferry.ledger import Ledger
 from docferry.web.event_lines import Lines, lines_of
+from docferry.web.lanes import Lane
 
 #: One part ends where an id is divisible by it, so that those who began elsewhere share the next.
 PART = 500
@@ -40,7 +38,7 @@ class Past:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._parts: OrderedDict[int, Passed] = OrderedDict()  # by what they come after
-        self._one = CapacityLimiter(1)
+        self._lane = Lane("past", 1)
 
     async def after(self, cursor: int) -> Passed | None:
         """
@@ -48,7 +46,7 @@ class Past:
 
         None: some of it is not kept any more, or *cursor* is of another ledger than this.
         """
-        return await run_sync(self._after, cursor, limiter=self._one)
+        return await self._lane.run(self._after, cursor)
 
     def _after(self, cursor: int) -> Passed | None:
         known = self._parts.get(cursor)

@@ -2,7 +2,8 @@
 What can be shown of a document: never anything that a browser would run, or fetch for it.
 
 Whoever puts a file into a folder writes what is read here. So Markdown becomes a few harmless
-elements, text stays text, pictures are those that are only pixels, and all else is not shown.
+elements, text stays text, pictures are those that are only pixels, the pages of a PDF are drawn
+here (not by the browser), and all else is not shown.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from markupsafe import Markup
 #: Of a text; and of a Markdown text, for which the page's process works 3 s a MiB.
 MOST_TEXT, MOST_MARKDOWN = 256 * 1024, 128 * 1024
 MOST_PICTURE = 32 * 1024 * 1024
+MOST_PAGES = 999_999_999
 _MARKDOWN = (".md", ".markdown")
 #: As a browser shows them, by how they begin. SVG is a program, and not among them.
 _PICTURES = (
@@ -29,6 +31,7 @@ _PICTURES = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
+_PDF, _PDF_BEGINS_WITHIN = b"%PDF-", 1024  # bytes: as readers of PDF have it
 _SCHEMES = ("http", "https", "mailto")
 _ALIGNED = ("left", "center", "right")
 _MOST_CELLS = 10_000  # of tables; with more, they are shown as the text that they are
@@ -56,11 +59,36 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class NotShown:
+class DrawnPage:
+    """
+    Page *number*, from 1, of a document that has so many *pages*, as a picture.
+
+    size: its width and height, in pixels.
+    """
+
+    number: int
+    pages: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class UndrawnPage:
+    """A page that cannot be drawn; others of the document may be."""
+
+    number: int
+    pages: int
     why: str
 
 
-Preview: TypeAlias = Rendered | PlainText | Picture | NotShown
+@dataclass(frozen=True, slots=True)
+class NotShown:
+    """*is_told*: the reason is told also where something else is shown instead."""
+
+    why: str
+    is_told: bool = False
+
+
+Preview: TypeAlias = Rendered | PlainText | Picture | DrawnPage | UndrawnPage | NotShown
 
 
 def preview_of(name: str, head: bytes, size: int) -> Preview:
@@ -93,6 +121,11 @@ def picture_type(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for begin, kind in _PICTURES if head.startswith(begin)), None)
+
+
+def is_pdf(head: bytes) -> bool:
+    """Say whether a PDF document begins so."""
+    return _PDF in head[:_PDF_BEGINS_WITHIN]
 
 
 def rendered(text: str) -> Markup:

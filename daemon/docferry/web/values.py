@@ -21,6 +21,8 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="So many at the most.")]
 MOST_CURSOR = 4400
 #: No key of an object is longer, in bytes.
 MOST_PATH = 1024
+#: Of a path, in characters, that is searched for.
+MOST_PART = 250
 Cursor = Annotated[
     str | None, Query(max_length=MOST_CURSOR, description="`next` of the page before; none: begin.")
 ]

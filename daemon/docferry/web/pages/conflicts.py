@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from docferry.app import decisions
 from docferry.app.decisions import Keep
+from docferry.web.pages.numbered import BeforeNumber, newest_of
 from docferry.web.pages.visit import SendingOperator, Viewer
 from docferry.web.values import Number
 
@@ -22,12 +23,27 @@ _TOLD = {
 
 
 @router.get("/conflicts")
-def conflicts(visitor: Viewer, *, is_all: Annotated[bool, Query(alias="all")] = False) -> Response:
+def conflicts(
+    visitor: Viewer,
+    before: BeforeNumber = None,
+    *,
+    is_all: Annotated[bool, Query(alias="all")] = False,
+) -> Response:
     asker = visitor.asker
-    found = decisions.conflicts(asker.ledger, asker.caller.mirrors, is_all=is_all)[::-1]
-    wanted = {(one.mirror, path) for one in found for path in (one.path, one.copy_path)}
+    found = decisions.conflicts(asker.ledger, asker.caller.mirrors, is_all=is_all)
+    rows, last = newest_of(found, before, lambda one: one.id)
+    wanted = {(one.mirror, path) for one in rows for path in (one.path, one.copy_path)}
     at = {(row.mirror, row.path): row for row in asker.ledger.files.at(sorted(wanted))}
-    return visitor.page("conflicts.html", conflicts=found, at=at, is_all=is_all)
+    first = "/conflicts?all=true" if is_all else "/conflicts"
+    return visitor.page(
+        "conflicts.html",
+        conflicts=rows,
+        at=at,
+        is_all=is_all,
+        first=first,
+        following=last and f"{first}{'&' if is_all else '?'}before={last}",
+        is_first=before is None,
+    )
 
 
 @router.post("/conflicts/{conflict}/settle")

@@ -1,21 +1,23 @@
-"""The bytes of versions for browsers: to be saved, or pictures to be looked at. Never run."""
+"""What browsers get of versions: bytes to be saved, pictures to be looked at. Nothing to run."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Path
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from docferry.app.content import readable
 from docferry.app.files import visible_version
+from docferry.convert.drawing import REVISION, Undrawn
 from docferry.model import Ulid, VersionRow
 from docferry.web.file_content import streamed
-from docferry.web.headers import disposition
+from docferry.web.headers import disposition, names
 from docferry.web.lanes import CONTENTS, apart
 from docferry.web.pages.visit import Viewer, Visitor
-from docferry.web.preview import MOST_PICTURE, picture_type
+from docferry.web.preview import MOST_PAGES, MOST_PICTURE, picture_type
 
 router = APIRouter()
 
@@ -46,6 +48,27 @@ def picture(visitor: Viewer, version: Ulid) -> Response:
     if media_type is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "it is no picture that is shown here")
     return _answer(visitor, row, media_type)
+
+
+@router.get("/versions/{version}/pages/{number}")
+@apart(CONTENTS)
+def drawn_page(
+    visitor: Viewer,
+    version: Ulid,
+    number: Annotated[int, Path(ge=1, le=MOST_PAGES)],
+    if_none_match: Annotated[str | None, Header(max_length=8192)] = None,
+) -> Response:
+    row = _row(visitor, version)
+    tag = f"{row.sha256}-{number}-{REVISION}"
+    # A page of a version never changes; yet who may see it does.
+    headers = _HEADERS | {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
+    if names(if_none_match, tag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    asker = visitor.asker
+    drawn = visitor.desk.drawings.page(asker.config, asker.ledger, row, number)
+    if isinstance(drawn, Undrawn):
+        raise HTTPException(HTTPStatus.NOT_FOUND, drawn.why)
+    return Response(drawn.picture, headers=headers, media_type="image/png")
 
 
 def _row(visitor: Visitor, version: Ulid) -> VersionRow:

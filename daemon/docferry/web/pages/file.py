@@ -9,23 +9,23 @@ from fastapi import APIRouter, Form, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from docferry.app.content import readable
-from docferry.app.files import FileEntry, file, file_at, visible_version
+from docferry.app.files import file, file_at, visible_version
 from docferry.app.process import process
 from docferry.app.renditions import RenditionEntry, renditions_of
 from docferry.app.version_bytes import texts
 from docferry.app.versions import ask_restore
 from docferry.app.why import seen, why
 from docferry.core.words import counted
-from docferry.errors import DocferryError, UserError
+from docferry.errors import UserError
 from docferry.job import JobState
 from docferry.ledger import Ledger
-from docferry.model import Path, Side, Ulid, VersionRow
+from docferry.model import Path, Ulid, VersionRow
 from docferry.web.lanes import CONTENTS, apart
 from docferry.web.pages.diff import MOST_TOLD, lines_of
 from docferry.web.pages.files import file_address
+from docferry.web.pages.shown import FAR, Shown, is_near, shown
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
-from docferry.web.preview import MOST_TEXT, NotShown, Preview, preview_of
+from docferry.web.preview import MOST_PAGES
 
 router = APIRouter()
 
@@ -33,10 +33,11 @@ _MOST_VERSIONS = 100
 _MOST_RENDITIONS = 50
 _MOST_TOLD = 5  # versions of which all is told
 _MOST_COMPARED = 1024 * 1024  # bytes of each; docferry diff takes more
-_FAR = NotShown("its bytes are in the bucket alone")
 
 _Mirror = Annotated[str, Query(max_length=200)]
 _Path = Annotated[str, Query(max_length=4096)]
+_IsFetched = Annotated[bool, Query(alias="fetch")]
+_Number = Annotated[int, Query(alias="page", ge=1, le=MOST_PAGES)]
 
 
 @router.get("/files/at")
@@ -48,7 +49,8 @@ def show_file(
     version: Annotated[Ulid | None, Query(max_length=26)] = None,
     *,
     is_all: Annotated[bool, Query(alias="all")] = False,
-    is_fetched: Annotated[bool, Query(alias="fetch")] = False,
+    is_fetched: _IsFetched = False,
+    number: _Number = 1,
 ) -> Response:
     asker = visitor.asker
     if version is None:
@@ -58,8 +60,7 @@ def show_file(
     versions = asker.ledger.versions.of(found.file.mirror, found.file.path)
     row = next((one for one in versions if one.id == found.file.id), None)
     renditions = _renditions(visitor, row)
-    is_far = not is_fetched and row is not None and not _is_near(found.file, row)
-    preview, of = (_FAR, row) if is_far else _shown(visitor, row, renditions)
+    is_far = not is_fetched and row is not None and not is_near(row, found.file.sides)
     return visitor.page(
         "file.html",
         found=found,
@@ -69,17 +70,21 @@ def show_file(
         hidden=0 if is_all else max(0, len(versions) - _MOST_VERSIONS),
         renditions=renditions,
         has_rules=any(one.from_mirror == found.file.mirror for one in asker.config.converts),
-        preview=preview,
-        preview_of=of,
+        shown=Shown(FAR, row) if is_far else shown(visitor, row, renditions, number),
         is_far=is_far,
+        is_fetched=is_fetched,
     )
 
 
 @router.get("/versions/{version}")
-async def show_version(visitor: Viewer, version: Ulid) -> Response:
+async def show_version(
+    visitor: Viewer, version: Ulid, *, is_fetched: _IsFetched = False, number: _Number = 1
+) -> Response:
     asker = visitor.asker
     row = await run_in_threadpool(visible_version, asker.ledger, version, asker.mirrors)
-    return await show_file(visitor, row.mirror, row.path, row.id)
+    return await show_file(
+        visitor, row.mirror, row.path, row.id, is_fetched=is_fetched, number=number
+    )
 
 
 @router.get("/files/why")
@@ -161,44 +166,11 @@ def convert(visitor: SendingOperator, version: Ulid) -> Response:
     return visitor.back(back, f"{counted(len(found.jobs), 'conversion')} asked for")
 
 
-def _is_near(file: FileEntry, row: VersionRow) -> bool:
-    """Say whether its bytes are in the folder: no page is to wait for a store, unasked."""
-    return row.archived_local or (row.is_current and Side.LOCAL in file.sides)
-
-
 def _renditions(visitor: Visitor, row: VersionRow | None) -> list[RenditionEntry]:
     if row is None:
         return []
     asker = visitor.asker
     return renditions_of(asker.config, asker.ledger, row, asker.mirrors, _MOST_RENDITIONS)
-
-
-def _shown(
-    visitor: Visitor, row: VersionRow | None, renditions: list[RenditionEntry]
-) -> tuple[Preview, VersionRow | None]:
-    """Give what is shown of its content, itself or what was made of it, and of which version."""
-    if row is None:
-        return NotShown("nothing has come to rest here yet"), None
-    preview = _preview(visitor, row)
-    if not isinstance(preview, NotShown):
-        return preview, row
-    for one in renditions:
-        if one.result is not None and one.result.version is not None:
-            made = visitor.asker.ledger.versions.get(one.result.version)
-            shown = None if made is None else _preview(visitor, made)
-            if shown is not None and not isinstance(shown, NotShown):
-                return shown, made
-    return preview, row
-
-
-def _preview(visitor: Visitor, row: VersionRow) -> Preview:
-    asker = visitor.asker
-    try:
-        with readable(asker.config, asker.ledger, row) as content:
-            head = b"".join(content.pieces(0, min(MOST_TEXT, row.size)))
-    except DocferryError as error:
-        return NotShown(str(error))
-    return preview_of(row.path, head, row.size)
 
 
 def _present(ledger: Ledger, row: VersionRow) -> VersionRow | None:

@@ -1,4 +1,4 @@
-"""Files: found by mirror, path, name, state and time, page by page."""
+"""Files: found by mirror, a part of the path, state and time, page by page."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from docferry.app.files import (
     FilesWanted,
     list_files,
 )
-from docferry.app.process import IdentifierType, document
 from docferry.core.standing import LISTED, UNUSUAL, Order, Standing
-from docferry.errors import ConflictError, NotFoundError, UserError
+from docferry.errors import UserError
 from docferry.web.pages.visit import Viewer, Visitor
+from docferry.web.values import MOST_PART
 
 router = APIRouter()
 
@@ -31,7 +31,7 @@ class Search:
     """What is looked for, as the form has it."""
 
     mirror: str
-    text: str  #: with which paths begin, or the whole name of a file
+    text: str  #: a part of the path
     standing: Standing
     since: str
     order: Order
@@ -52,30 +52,22 @@ class Search:
         return bool(self.mirror or self.text or self.since) or self.standing != Standing.AGREED
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A file whose whole name was looked for; or, without an address, why it is not clear which."""
-
-    words: str
-    address: str | None = None
-
-
 @router.get("/files")
 def files(
     visitor: Viewer,
     mirror: Annotated[str, Query(max_length=200)] = "",
-    text: Annotated[str, Query(alias="q", max_length=4096)] = "",
+    text: Annotated[str, Query(alias="q", max_length=MOST_PART)] = "",
     standing: Annotated[Standing, Query(alias="state")] = Standing.AGREED,
     since: Annotated[str, Query(max_length=64)] = "",
     order: Annotated[Order | None, Query(alias="sort")] = None,
     cursor: Annotated[str | None, Query(max_length=20_000)] = None,
 ) -> Response:
     order = order or (Order.PATH if standing in UNUSUAL else Order.NEWEST)
-    search = Search(mirror, text, standing, since.strip(), order)
+    search = Search(mirror, text.strip(), standing, since.strip(), order)
     asker = visitor.asker
     wanted = FilesWanted(
         (asker.mirror(mirror).name,) if mirror else tuple(asker.mirrors),
-        prefix=text,
+        contains=search.text,
         standing=standing,
         since=search.since or None,
         order=order,
@@ -89,7 +81,6 @@ def files(
         search=search,
         fault=fault,
         items=page.items,
-        named=_named(visitor, wanted) if cursor is None else None,
         following=None if page.next is None else search.address(cursor=page.next),
         is_first=cursor is None,
         standings=LISTED,
@@ -114,20 +105,6 @@ def newest(visitor: Visitor, most: int) -> tuple[FileEntry, ...]:
     asker = visitor.asker
     wanted = FilesWanted(tuple(asker.mirrors), order=Order.NEWEST, limit=most)
     return list_files(asker.config, asker.ledger, wanted, asker.mirrors, visitor.desk.now()).items
-
-
-def _named(visitor: Visitor, wanted: FilesWanted) -> Named | None:
-    """Find the file that is called so in whatever folder: nobody knows all folders."""
-    name = wanted.prefix
-    if not name or "/" in name:
-        return None
-    try:
-        found = document(visitor.asker.ledger, wanted.mirrors, name, IdentifierType.FILENAME)
-    except ConflictError as error:
-        return Named(str(error))
-    except NotFoundError:
-        return None
-    return Named(f"{found.mirror}/{found.path}", file_address(found.mirror, found.path))
 
 
 def file_address(mirror: str, path: str, **more: str) -> str:

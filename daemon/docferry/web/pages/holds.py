@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from docferry.app import decisions
 from docferry.model import HoldState
+from docferry.web.pages.numbered import BeforeNumber, newest_of
 from docferry.web.pages.visit import SendingOperator, Viewer
 from docferry.web.values import Number
 
@@ -19,9 +20,23 @@ _PAGE = 200
 
 
 @router.get("/holds")
-def holds(visitor: Viewer, *, is_all: Annotated[bool, Query(alias="all")] = False) -> Response:
+def holds(
+    visitor: Viewer,
+    before: BeforeNumber = None,
+    *,
+    is_all: Annotated[bool, Query(alias="all")] = False,
+) -> Response:
     found = decisions.holds(visitor.asker.ledger, visitor.asker.caller.mirrors, is_all=is_all)
-    return visitor.page("holds.html", holds=found[::-1], is_all=is_all)
+    rows, last = newest_of(found, before, lambda one: one.id)
+    first = "/holds?all=true" if is_all else "/holds"
+    return visitor.page(
+        "holds.html",
+        holds=rows,
+        is_all=is_all,
+        first=first,
+        following=last and f"{first}{'&' if is_all else '?'}before={last}",
+        is_first=before is None,
+    )
 
 
 @router.get("/holds/{hold}")

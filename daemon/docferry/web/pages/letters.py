@@ -5,35 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from starlette.responses import RedirectResponse, Response
 
 from docferry.app import bulk
 from docferry.app.bulk import Done, Letters
-from docferry.app.letters import ANY, letters
+from docferry.app.job_list import letters_page
 from docferry.app.unseen import veiled
 from docferry.core.words import counted
 from docferry.model import Ulid
 from docferry.web.pages.visit import SendingOperator, Viewer, Visitor
+from docferry.web.values import MOST_CURSOR
 
 router = APIRouter()
 
-_MOST = 200
+_PAGE = 100
 
 _Chosen = Annotated[list[Ulid] | None, Form(alias="job")]
 
 
 @router.get("/letters")
-def show_letters(visitor: Viewer) -> Response:
-    mine = set(visitor.asker.mirrors)
-    found = [one for one in letters(visitor.asker.ledger, ANY) if one.mirror in mine]
-    rules = {rule.name for rule in visitor.asker.config.converts}
+def show_letters(
+    visitor: Viewer, cursor: Annotated[str | None, Query(max_length=MOST_CURSOR)] = None
+) -> Response:
+    asker = visitor.asker
+    found = letters_page(asker.ledger, asker.mirrors, None, cursor, _PAGE)
     return visitor.page(
         "letters.html",
-        letters=[veiled(one, visitor.asker.sees) for one in found[:_MOST]],
-        hidden=max(0, len(found) - _MOST),
-        rules=rules,
+        letters=[veiled(one, asker.sees) for one in found.jobs],
+        following=found.cursor and "/letters?" + urlencode({"cursor": found.cursor}),
+        is_first=cursor is None,
+        rules={rule.name for rule in asker.config.converts},
     )
 
 
