@@ -43,9 +43,9 @@ PROCESSING = (
     ),
     Fault(
         "a version of a mirror that one may not see can be processed",
-        "app/process.py",
-        "    if version.mirror not in mirrors:\n",
-        "    if False:\n",
+        "app/versions.py",
+        "    if row is not None and (visible is None or row.mirror in visible):\n",
+        "    if row is not None:\n",
         PROCESS,
     ),
     Fault(
@@ -163,9 +163,9 @@ PROCESSING = (
     Fault(
         "the reason tells of documents that one may not see",
         "app/why.py",
-        "            source=source if source is not None and sees(source.mirror) else None,\n",
-        "            source=source,\n",
-        DECISIONS,
+        "    is_seen = is_known if source is None else sees(source.mirror)\n",
+        "    is_seen = True\n",
+        ("integration/test_limited_keys.py",),
     ),
     Fault(
         "a job tells of its result in a mirror that one may not see",

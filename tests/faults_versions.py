@@ -312,7 +312,7 @@ VERSIONS = (
     Fault(
         "an erased version that is to be held never was",
         "app/versions.py",
-        "    erased_at = ledger.erasures.when(version.upper())\n",
+        "    erased_at = ledger.erasures.when(version.upper(), visible) if row is None else None\n",
         "    erased_at = None\n",
         ("integration/test_erase_command.py",),
     ),

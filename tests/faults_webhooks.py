@@ -112,8 +112,8 @@ OF_WEBHOOKS = (
     Fault(
         "a webhook's erased file stays in its deliveries",
         "ledger/erasures.py",
-        "alias, result, webhook_delivery)",
-        "alias, result)",
+        "alias, result, webhook_delivery, arrival)",
+        "alias, result, arrival)",
         (f"{_LEDGER}::test_what_was_erased_is_told_to_nobody",),
     ),
     Fault(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 import requests
@@ -28,172 +28,13 @@ from docferry.model import DeleteRemote, Mode, OrderedRun, Outcome, RequestKind,
 from docferry.web.api import PREFIX
 from integration import test_api_routes, test_page_forms
 from ledger_rows import MINUTE, NOW, sha_of, ulid_of, uploaded, version
+from limited_asks import ASKED, STREAMS, VISITED, Ask
 from processes import wait_for
 from serving import Served, served
-
-#: A path, and what is sent.
-Ask: TypeAlias = tuple[str, dict[str, Any]]
 
 VAULT_RULE = RULE.replace("to-markdown", "vault-rule").replace('from = "docs"', 'from = "vault"')
 #: Whatever is of the other mirror has one of these words in its name.
 OF_THE_VAULT = ("vault", "untold")
-
-#: By route, what is asked of one's own: paths with names of `Named`, and what is sent. Each is
-#: asked also with the other mirror's names, and with names of nothing. A route that is not here
-#: is a hole.
-ASKED: dict[str, list[Ask]] = {
-    "GET /audit": [("/audit", {})],
-    "GET /audit/export": [("/audit/export", {})],
-    "GET /conflicts": [("/conflicts", {}), ("/conflicts?all=true", {})],
-    "POST /conflicts/{conflict}/settle": [("/conflicts/{conflict}/settle", {})],
-    "GET /dead": [("/dead", {}), ("/dead?mirror={mirror}", {}), ("/dead?rule={rule}", {})],
-    "POST /files/process": [
-        ("/files/process", {"identifiers": ["{version}", "{path}"], "force": True}),
-        ("/files/process", {"identifiers": ["{version}"], "rule": "{rule}"}),
-        ("/files/process", {"identifiers": ["{version}"], "mirror": "{mirror}"}),
-    ],
-    "POST /files/{identifier}/process": [
-        ("/files/{version}/process", {"force": True}),
-        ("/files/{version}/process", {"rule": "no-such-rule"}),
-        ("/files/{path}/process", {}),
-        ("/files/readme.txt/process", {}),
-        ("/files/readme.txt/process", {"rule": "{rule}"}),
-        ("/files/x/process", {"mirror": "{mirror}"}),
-    ],
-    "GET /holds": [("/holds", {}), ("/holds?all=true", {})],
-    "GET /holds/{hold}": [("/holds/{hold}", {})],
-    "POST /holds/{hold}/approve": [("/holds/{hold}/approve", {})],
-    "POST /holds/{hold}/discard": [("/holds/{hold}/discard", {})],
-    "GET /jobs": [("/jobs", {}), ("/jobs?prefix=", {}), ("/jobs?rule={rule}", {})],
-    "GET /jobs/{job}": [("/jobs/{job}", {}), ("/jobs/{shared}", {}), ("/jobs/{letter}", {})],
-    "POST /jobs/discard": [("/jobs/discard", {"ids": ["{letter}", "{job}"]})],
-    "POST /jobs/replay": [
-        ("/jobs/replay", {"ids": ["{letter}", "{job}"]}),
-        ("/jobs/replay", {"rule": "{rule}"}),
-        ("/jobs/replay", {"all": True}),
-    ],
-    "POST /jobs/{job}/discard": [("/jobs/{letter}/discard", {}), ("/jobs/{job}/discard", {})],
-    "POST /jobs/{job}/replay": [("/jobs/{letter}/replay", {}), ("/jobs/{job}/replay", {})],
-    "GET /files": [
-        ("/files", {}),
-        ("/files?state=deleted", {}),
-        ("/files?sort=newest&since=2020-01-01", {}),
-        ("/files?mirror={mirror}", {}),
-    ],
-    "POST /files": [("/files?mirror={mirror}&path=new.txt", {})],
-    "GET /files/{ulid}": [("/files/{version}", {}), ("/files/{result}", {})],
-    "GET /files/{ulid}/content": [("/files/{version}/content", {})],
-    "HEAD /files/{ulid}/content": [("/files/{version}/content", {})],
-    "GET /files/{ulid}/renditions": [("/files/{version}/renditions", {})],
-    "POST /files/{ulid}/restore": [("/files/{version}/restore", {})],
-    "GET /files/{ulid}/versions": [("/files/{version}/versions", {})],
-    "GET /keys": [("/keys", {})],
-    "POST /keys": [
-        ("/keys", {"name": "mine", "role": "viewer"}),
-        ("/keys", {"name": "mine", "role": "viewer", "mirrors": ["{mirror}"]}),
-        ("/keys", {"name": "mine", "role": "viewer", "mirrors": ["gone"]}),
-    ],
-    "POST /keys/{key}/revoke": [("/keys/{key}/revoke", {})],
-    "POST /keys/{key}/rotate": [("/keys/{key}/rotate", {})],
-    "POST /process": [
-        ("/process", {}),
-        ("/process", {"rule": "{rule}"}),
-        ("/process", {"rule": "no-such-rule"}),
-        ("/process", {"mirror": "{mirror}"}),
-        ("/process", {"mirror": "gone"}),
-    ],
-    "GET /requests": [
-        ("/requests", {}),
-        ("/requests?all=true", {}),
-        ("/requests?mirror={mirror}", {}),
-    ],
-    "POST /requests/{request}/cancel": [("/requests/{request}/cancel", {})],
-    "GET /verify": [("/verify", {})],
-    "POST /verify": [("/verify", {"mirrors": ["{mirror}"]}), ("/verify", {"mirrors": ["gone"]})],
-    "GET /verify/{run}": [("/verify/{run}", {})],
-    "GET /whoami": [("/whoami", {})],
-    "GET /why": [
-        ("/why?mirror={mirror}&path={path}", {}),
-        ("/why?mirror=docs&path=twin.docx", {}),
-        ("/why?mirror=processed&path=of-twin.md", {}),
-        ("/why?mirror=processed&path=of-other.md", {}),
-    ],
-    "GET /mirrors": [("/mirrors", {})],
-    "GET /mirrors/{mirror}": [("/mirrors/{mirror}", {}), ("/mirrors/gone", {})],
-    "GET /mirrors/{mirror}/plan": [("/mirrors/{mirror}/plan?wait_s=0", {})],
-    "GET /mirrors/{mirror}/runs/{run}": [
-        ("/mirrors/{mirror}/runs/{order}", {}),
-        ("/mirrors/docs/runs/{order}", {}),
-    ],
-    "GET /rules": [("/rules", {})],
-    "GET /status": [("/status", {})],
-    "GET /webhooks": [("/webhooks", {})],
-    "POST /webhooks/{webhook}/test": [("/webhooks/{webhook}/test", {})],
-    "GET /webhooks/deliveries": [("/webhooks/deliveries", {})],
-    "POST /webhooks/deliveries/replay": [("/webhooks/deliveries/replay", {"ids": ["{job}"]})],
-    "POST /webhooks/deliveries/discard": [("/webhooks/deliveries/discard", {"ids": ["{job}"]})],
-    "POST /mirrors/{mirror}/pause": [("/mirrors/{mirror}/pause", {})],
-    "POST /mirrors/{mirror}/poll": [("/mirrors/{mirror}/poll", {})],
-    "POST /mirrors/{mirror}/rescan": [("/mirrors/{mirror}/rescan", {})],
-    "POST /mirrors/{mirror}/resume": [("/mirrors/{mirror}/resume", {})],
-}
-#: The same for the page; what a form sends besides its proof.
-VISITED: dict[str, list[Ask]] = {
-    "GET /": [("/", {}), ("/?range=day", {})],
-    "GET /files": [
-        ("/files", {}),
-        ("/files?q=untold", {}),
-        ("/files?q=twin.docx", {}),
-        ("/files?mirror={mirror}", {}),
-    ],
-    "GET /files/at": [
-        ("/files/at?mirror={mirror}&path={path}", {}),
-        ("/files/at?mirror=docs&path=twin.docx", {}),
-        ("/files/at?mirror=docs&path=twin.docx&version={version}", {}),
-    ],
-    "GET /files/diff": [("/files/diff?a={version}&b={version}", {})],
-    "GET /files/why": [
-        ("/files/why?mirror={mirror}&path={path}", {}),
-        ("/files/why?mirror=docs&path=twin.docx", {}),
-        ("/files/why?mirror=processed&path=of-twin.md", {}),
-        ("/files/why?mirror=processed&path=of-other.md", {}),
-    ],
-    "GET /versions/{version}": [("/versions/{version}", {})],
-    "GET /versions/{version}/download": [("/versions/{version}/download", {})],
-    "GET /versions/{version}/picture": [("/versions/{version}/picture", {})],
-    "GET /versions/{version}/restore": [("/versions/{version}/restore", {})],
-    "POST /versions/{version}/restore": [("/versions/{version}/restore", {})],
-    "POST /versions/{version}/convert": [("/versions/{version}/convert", {})],
-    "GET /jobs": [("/jobs", {}), ("/jobs?rule={rule}", {})],
-    "GET /jobs/{job}": [("/jobs/{job}", {}), ("/jobs/{shared}", {}), ("/jobs/{letter}", {})],
-    "GET /letters": [("/letters", {})],
-    "POST /letters/replay": [("/letters/replay", {"job": ["{letter}", "{job}"]})],
-    "POST /letters/discard": [("/letters/discard", {"job": "{letter}", "sure": "true"})],
-    "GET /holds": [("/holds", {})],
-    "GET /holds/{hold}": [("/holds/{hold}", {})],
-    "POST /holds/{hold}/approve": [("/holds/{hold}/approve", {"sure": "true"})],
-    "POST /holds/{hold}/discard": [("/holds/{hold}/discard", {"sure": "true"})],
-    "GET /conflicts": [("/conflicts", {})],
-    "POST /conflicts/{conflict}/settle": [("/conflicts/{conflict}/settle", {"keep": "both"})],
-    "GET /mirrors": [("/mirrors", {})],
-    "POST /mirrors/{mirror}/pause": [("/mirrors/{mirror}/pause", {})],
-    "POST /mirrors/{mirror}/resume": [("/mirrors/{mirror}/resume", {})],
-    "POST /mirrors/{mirror}/run": [("/mirrors/{mirror}/run", {"what": "poll"})],
-    "GET /webhooks": [("/webhooks", {})],
-    "POST /webhooks/{webhook}/test": [("/webhooks/{webhook}/test", {})],
-    "POST /webhooks/deliveries/replay": [("/webhooks/deliveries/replay", {"delivery": "{job}"})],
-    "POST /webhooks/deliveries/discard": [("/webhooks/deliveries/discard", {"delivery": "{job}"})],
-    "GET /keys": [("/keys", {})],
-    "POST /keys": [("/keys", {"name": "mine", "role": "viewer", "mirror": "{mirror}"})],
-    "GET /keys/{key}/revoke": [("/keys/{key}/revoke", {})],
-    "POST /keys/{key}/revoke": [("/keys/{key}/revoke", {})],
-    "POST /keys/{key}/rotate": [("/keys/{key}/rotate", {})],
-    "GET /audit": [("/audit", {})],
-    "GET /audit/verify": [("/audit/verify", {})],
-    "GET /docs": [("/docs", {})],
-}
-#: Its lines are told of below, and in test_page_live.py.
-STREAMS = {"GET /events", "GET /live"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +117,7 @@ class Sights:
         text = f"{said.status_code} {_headers(said)}\n{said.text}"
         for one in sorted(named.all, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", "·", text.replace("%2F", "/"))
+        text = re.sub(r"just now|[\d.]+\sm?s ago", "lately", text)
         return re.sub(r"\d+", "·", text)  # times, and how long ago they were
 
     def leaked(self, said: requests.Response, asked: Ask) -> list[str]:
