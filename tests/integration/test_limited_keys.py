@@ -115,9 +115,9 @@ class Sights:
     def told_of(self, said: requests.Response, named: Named) -> str:
         """Give what an answer tells, but for what was asked; by the same words the same."""
         text = f"{said.status_code} {_headers(said)}\n{said.text}"
+        text = re.sub(r"just now|[\d.]+\sm?s ago", "lately", text)
         for one in sorted(named.all, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", "·", text.replace("%2F", "/"))
-        text = re.sub(r"just now|[\d.]+\sm?s ago", "lately", text)
         return re.sub(r"\d+", "·", text)  # times, and how long ago they were
 
     def leaked(self, said: requests.Response, asked: Ask) -> list[str]:
