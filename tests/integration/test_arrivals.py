@@ -86,7 +86,7 @@ def test_a_new_document_is_in_the_audit_once_if_it_is_there(
     assert crash(config, mirror, at) == -signal.SIGKILL
 
     for _ in range(2):
-        settle_arrivals(config, mirror.ledger)
+        settle_arrivals(config, mirror.ledger, mirror.ledger.arrivals.begun())
 
     is_there = content(mirror) == b"new"
     assert is_there == (at != "intended")
@@ -104,7 +104,7 @@ def test_one_that_replaces_another_is_in_the_audit_once_if_it_is_there(
     mirror.stop()
     assert crash(config, mirror, at, version) == -signal.SIGKILL
 
-    settle_arrivals(config, mirror.ledger)
+    settle_arrivals(config, mirror.ledger, mirror.ledger.arrivals.begun())
 
     is_there = content(mirror) == b"new"
     assert is_there == (at not in ("intended", "named"))
@@ -119,7 +119,7 @@ def test_a_document_that_went_up_before_anybody_looked_is_known_for_received(
     mirror.run()
     (mirror.root / "a").unlink()
 
-    settle_arrivals(config, mirror.ledger)
+    settle_arrivals(config, mirror.ledger, mirror.ledger.arrivals.begun())
 
     assert told(mirror.ledger) == [("key scanner", Action.FILE_RECEIVED)]
 
@@ -129,7 +129,7 @@ def test_who_finishes_after_somebody_has_looked_writes_no_second_row(
 ) -> None:
     def step(name: str) -> None:
         if name == "placed":
-            settle_arrivals(config, mirror.ledger)
+            settle_arrivals(config, mirror.ledger, mirror.ledger.arrivals.begun())
 
     with receiving(config, mirror.ledger, UploadWanted("docs", "a"), step=step) as document:
         document.write(b"new")
@@ -164,7 +164,7 @@ def test_a_row_that_the_ledger_did_not_take_comes_with_the_next_look(
             assert document.finish(NOW).is_new
         raw.execute("DROP TRIGGER no")
 
-    settle_arrivals(config, mirror.ledger)
+    settle_arrivals(config, mirror.ledger, mirror.ledger.arrivals.begun())
 
     [row] = [one for one in mirror.ledger.audit.rows() if one.action == Action.FILE_RECEIVED]
     assert json.loads(row.facts)["size"] == 3

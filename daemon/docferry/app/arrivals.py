@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 
 from docferry.config import Config
 from docferry.core.audit import Action
@@ -16,16 +16,16 @@ from docferry.storage.local import LocalStorage
 log = get_logger(__name__)
 
 
-def settle_arrivals(config: Config, ledger: Ledger, before: datetime | None = None) -> None:
+def settle_arrivals(config: Config, ledger: Ledger, begun: Sequence[Arrival]) -> None:
     """
     Write into the audit what became of those that are not over.
 
-    One whose folder cannot be looked at stays for the next time.
+    One whose folder cannot be looked at stays for the next time. A folder may not answer at all.
 
     Args:
-        before: Only of those that began before that: later ones may be under way.
+        begun: By a process that is gone: none is under way.
     """
-    for one in ledger.arrivals.begun(before):
+    for one in begun:
         options = config.mirrors.get(one.mirror)
         if options is None:
             continue

@@ -65,13 +65,10 @@ class Arrivals:
             tx.upsert(arrival, [asdict(noted)], _SAME)
         return noted
 
-    def begun(self, before: datetime | None = None) -> list[Arrival]:
-        """Give those that are not over; or of them those that began before that."""
-        query = select(arrival).order_by(arrival.c.id)
-        if before is not None:
-            query = query.where(arrival.c.begun_at < before)
+    def begun(self) -> list[Arrival]:
+        """Give those that are not over."""
         with self._database.reading() as tx:
-            return tx.all(query, Arrival)
+            return tx.all(select(arrival).order_by(arrival.c.id), Arrival)
 
     def note(self, one: Arrival, action: Action) -> None:
         """Write the audit's row about it, unless somebody has by now; it is over then."""

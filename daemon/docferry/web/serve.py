@@ -48,8 +48,10 @@ def main() -> None:
     config = beat.config
     logs.configure(config.log_level, config.log_format, stream=sys.stdout)
     with Ledger.open(config.state_dir / LEDGER_NAME, creates=False, actor="api") as ledger:
-        settle_arrivals(config, ledger)  # no other process takes documents in by now
         desk = Desk(config, ledger, beat)
+        settle = partial(settle_arrivals, config, ledger, ledger.arrivals.begun())
+        # A folder that does not answer keeps nobody waiting but this.
+        threading.Thread(target=settle, name="arrivals", daemon=True).start()
         pipe.send(ApiFigures())
         serve(desk, config, pipe, tcp, unix)
         desk.feed.join()
