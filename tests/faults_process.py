@@ -42,6 +42,13 @@ PROCESSING = (
         PROCESS,
     ),
     Fault(
+        "a file at the top hides another one of its name",
+        "app/process.py",
+        "_with_name(ledger, among, path) if is_name else _at(ledger, among, path)\n",
+        "_at(ledger, among, path) or _with_name(ledger, among, path)\n",
+        PROCESS,
+    ),
+    Fault(
         "a version of a mirror that one may not see can be processed",
         "app/versions.py",
         "    if row is not None and (visible is None or row.mirror in visible):\n",

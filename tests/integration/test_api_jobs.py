@@ -94,6 +94,21 @@ def test_the_way_of_naming_a_document_may_be_said(api: Served, ledger: Ledger) -
     assert [one.status_code for one in said] == [404, 202]
 
 
+def test_a_name_that_a_file_at_the_top_shares_is_refused_and_its_path_is_not(
+    api: Served, ledger: Ledger
+) -> None:
+    present(ledger, "a.docx", "in/a.docx")
+
+    said = [
+        api.post("/files/a.docx/process", json=order)
+        for order in ({}, {"identifier_type": "filename"}, {"identifier_type": "path"})
+    ]
+
+    assert [one.status_code for one in said] == [409, 409, 202]
+    assert "docs: a.docx, docs: in/a.docx" in said[0].json()["detail"]
+    assert said[2].json()["path"] == "a.docx"
+
+
 def test_what_cannot_be_processed_is_answered_with_the_reason(api: Served, ledger: Ledger) -> None:
     present(ledger, "a/x.docx", "b/x.docx", "c.txt")
 

@@ -77,10 +77,13 @@ def test_a_document_is_named_by_its_version_its_path_or_the_only_name_that_ends_
         document(ledger, ["docs"], version("a/one.docx").id.lower(), IdentifierType.ID),
         document(ledger, ["docs"], "/a/one.docx"),
         document(ledger, ["docs"], "one.docx"),
-        document(ledger, ["docs"], "two.docx"),  # the path of one, and so not the other's name
+        document(ledger, ["docs"], "/two.docx"),  # from the top: a path, and no name
+        document(ledger, ["docs"], "two.docx", IdentifierType.PATH),
+        document(ledger, ["docs"], "b/two.docx", IdentifierType.FILENAME),
     ]
 
-    assert [one.path for one in found] == ["a/one.docx"] * 4 + ["two.docx"]
+    paths = [one.path for one in found]
+    assert paths == ["a/one.docx"] * 4 + ["two.docx", "two.docx", "b/two.docx"]
 
 
 def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
@@ -88,6 +91,24 @@ def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) ->
 
     with pytest.raises(ConflictError, match=r"2 files .*: docs: a/one\.docx, docs: b/one\.docx$"):
         document(ledger, ["docs"], "one.docx")
+
+
+@pytest.mark.parametrize("by", [None, IdentifierType.FILENAME])
+def test_a_file_at_the_top_does_not_hide_another_one_of_its_name(
+    ledger: Ledger, by: IdentifierType | None
+) -> None:
+    present(ledger, "one.docx", "a/one.docx")
+
+    with pytest.raises(ConflictError, match="docs: a/one.docx, docs: one.docx; /one.docx is the"):
+        document(ledger, ["docs"], "one.docx", by)
+
+
+def test_a_whole_path_is_no_name(ledger: Ledger) -> None:
+    present(ledger, "a/one.docx")
+
+    for name, by in (("one.docx", IdentifierType.PATH), ("/one.docx", None)):
+        with pytest.raises(NotFoundError):
+            document(ledger, ["docs"], name, by)
 
 
 def test_a_path_that_several_mirrors_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
