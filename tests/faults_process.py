@@ -5,6 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 PROCESS = ("integration/test_process.py",)
+FOLLOWED = ("integration/test_process_followed.py",)
 PAGES = ("unit/test_job_pages.py",)
 ANSWERS = ("unit/test_idempotency.py",)
 JOBS = ("integration/test_api_jobs.py",)
@@ -74,21 +75,63 @@ PROCESSING = (
         "core/following.py",
         "    if began_at is None or began_at < job.run_at:\n",
         "    if began_at is None:\n",
-        ("unit/test_following.py", *PROCESS),
+        ("unit/test_following.py", *FOLLOWED),
     ),
     Fault(
         "an older version is processed though the folder has a newer content",
         "app/follow.py",
         "            if by is IdentifierType.ID or not _is_other(config, ledger, found):\n",
         "            if True:\n",
-        PROCESS,
+        FOLLOWED,
     ),
     Fault(
         "who waits waits for a daemon that does not run",
         "app/follow.py",
         "        if is_held(self._state_dir) is None:\n",
         "        if False:\n",
-        PROCESS,
+        FOLLOWED,
+    ),
+    Fault(
+        "a file here is not known by a link to its folder",
+        "app/local_names.py",
+        'os.path.realpath(folder or ".")',
+        'os.path.abspath(folder or ".")',
+        FOLLOWED,
+    ),
+    Fault(
+        "a file here hides another one that a mirror has at that path",
+        "app/local_names.py",
+        "    if others:\n",
+        "    if False:\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "time that is over before a file was taken in is a wrong request",
+        "app/follow.py",
+        "            raise TemporaryError(\n",
+        "            raise NotFoundError(\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "a pause is not told of to who waits",
+        "app/mirror_orders.py",
+        "    if found is not None:\n        return f\"the mirror is",
+        "    if False:\n        return f\"the mirror is",
+        FOLLOWED,
+    ),
+    Fault(
+        "what was done before is told as done now",
+        "core/following.py",
+        "    if asked_at is not None and was_over(job, asked_at):\n",
+        "    if False:\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "what is done again had arrived before it was done",
+        "core/following.py",
+        "else max(held_since, job.finished_at)\n",
+        "else held_since\n",
+        FOLLOWED,
     ),
     Fault(
         "letters of other mirrors are decided about by name",
