@@ -115,8 +115,8 @@ PROCESSING = (
     Fault(
         "a pause is not told of to who waits",
         "app/mirror_orders.py",
-        "    if found is not None:\n        return f\"the mirror is",
-        "    if False:\n        return f\"the mirror is",
+        '    if found is not None:\n        return f"the mirror is',
+        '    if False:\n        return f"the mirror is',
         FOLLOWED,
     ),
     Fault(
@@ -132,6 +132,20 @@ PROCESSING = (
         "else max(held_since, job.finished_at)\n",
         "else held_since\n",
         FOLLOWED,
+    ),
+    Fault(
+        "nobody is told what a verification by the API found",
+        "app/verify_runs.py",
+        "        _tell(config, ledger, run, now())\n",
+        "",
+        ("system/test_verify_told.py",),
+    ),
+    Fault(
+        "what a verification found waits for a webhook that comes later",
+        "ledger/webhook_events.py",
+        "            if not tx.value(select(func.count()).select_from(webhook_cursor)):\n",
+        "            if False:\n",
+        ("unit/test_ledger_webhooks.py",),
     ),
     Fault(
         "letters of other mirrors are decided about by name",
