@@ -10,6 +10,7 @@ PAGES = ("unit/test_job_pages.py",)
 ANSWERS = ("unit/test_idempotency.py",)
 JOBS = ("integration/test_api_jobs.py",)
 LIMITED = ("integration/test_limited_keys.py",)
+PAGE = ("integration/test_page_documents.py",)
 UNSEEN = ("integration/test_unseen.py",)
 DECISIONS = ("integration/test_api_decisions.py",)
 
@@ -146,6 +147,34 @@ PROCESSING = (
         "            if not tx.value(select(func.count()).select_from(webhook_cursor)):\n",
         "            if False:\n",
         ("unit/test_ledger_webhooks.py",),
+    ),
+    Fault(
+        "a mail is shown as it is sent though its Markdown is there",
+        "web/pages/shown.py",
+        " and not _is_source(preview, row.path):\n",
+        ":\n",
+        PAGE,
+    ),
+    Fault(
+        "a mark stays before the first heading",
+        "core/texts.py",
+        "content[len(mark) :]",
+        "content",
+        ("unit/test_texts.py", *PAGE),
+    ),
+    Fault(
+        "line ends of Windows stay in the lines",
+        "core/texts.py",
+        'Text(_LINE_END.sub("\\n", text), name',
+        "Text(text, name",
+        ("unit/test_texts.py", *PAGE),
+    ),
+    Fault(
+        "any bytes are a text of Windows",
+        "core/texts.py",
+        "    if found is None and not _NO_TEXT.search(content):\n",
+        "    if found is None:\n",
+        ("unit/test_texts.py",),
     ),
     Fault(
         "letters of other mirrors are decided about by name",
