@@ -11,6 +11,7 @@ ANSWERS = ("unit/test_idempotency.py",)
 JOBS = ("integration/test_api_jobs.py",)
 LIMITED = ("integration/test_limited_keys.py",)
 PAGE = ("integration/test_page_documents.py",)
+SHARES = ("integration/test_job_shares.py",)
 UNSEEN = ("integration/test_unseen.py",)
 DECISIONS = ("integration/test_api_decisions.py",)
 
@@ -175,6 +176,27 @@ PROCESSING = (
         "    if found is None and not _NO_TEXT.search(content):\n",
         "    if found is None:\n",
         ("unit/test_texts.py",),
+    ),
+    Fault(
+        "a share of the stage before is told as this one's",
+        "core/following.py",
+        " and job.stage is noted.stage\n",
+        "\n",
+        (*JOBS, *FOLLOWED),
+    ),
+    Fault(
+        "the share of a job that is over stays",
+        "engine/worker_progress.py",
+        "                self._over.add(job.id)\n",
+        "                pass\n",
+        SHARES,
+    ),
+    Fault(
+        "a chain does not say that a converter is done",
+        "engine/worker_attempt.py",
+        "        self._hands.progress.passes_on(job)\n",
+        "",
+        SHARES,
     ),
     Fault(
         "letters of other mirrors are decided about by name",

@@ -414,5 +414,12 @@ def test_of_texts_whose_lines_are_the_same_it_is_said_what_else_differs(
 
     said = words_of(browser.get(f"/files/diff?a={a}&b={b}").text)
 
+    command = desk.asks("diff", a, b)
+
     assert "No line differs" in said
     assert "encoding: UTF-8 before, UTF-16 after; line ends: LF before, CRLF after" in said
+    assert command.code == 1
+    assert command.text.splitlines() == [
+        "\\ encoding: UTF-8 before, UTF-16 after",
+        "\\ line ends: LF before, CRLF after",
+    ]

@@ -14,7 +14,15 @@ from docferry.app.chains import rules_of
 from docferry.app.follow import Looks, Verdict, await_document, follow
 from docferry.core.following import End, Step
 from docferry.errors import NotFoundError, TemporaryError
-from docferry.job import BreakerState, ConverterRow, Failure, JobRow, JobState
+from docferry.job import (
+    BreakerState,
+    ConverterRow,
+    Failure,
+    JobRow,
+    JobStage,
+    JobState,
+    Share,
+)
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.storage.local_content import token_of
@@ -155,6 +163,23 @@ def test_a_document_is_followed_until_both_sides_have_its_result(
     assert stages == ["queued", "downloading", "converting", "done", "arrived"]
     assert verdict.end is End.DONE
     assert [one.arrived_at for one in verdict.jobs] == [NOW + 2 * MINUTE]
+
+
+def test_how_much_is_done_is_shown_while_it_lasts(desk: Desk, ledger: Ledger) -> None:
+    one = running(ledger, "a.docx")
+    ledger.job_shares.put({one.id: Share(JobStage.CONVERTING, 1, 2)})
+    shown: list[Share | None] = []
+    acts = (
+        lambda: ledger.job_shares.put({one.id: Share(JobStage.DOWNLOADING, 5, 5)}),  # of before
+        lambda: ledger.jobs.finish(one.id, NOW + MINUTE, "a.md", sha_of("result of a.docx")),
+    )
+
+    with StateLock(desk.state):
+        [*_] = follow(
+            ledger, [one.id], looks(desk, *acts), show=lambda each: shown.append(each.share)
+        )
+
+    assert shown == [Share(JobStage.CONVERTING, 1, 2), None]
 
 
 def test_a_result_that_somebody_changed_at_once_had_arrived(desk: Desk, ledger: Ledger) -> None:

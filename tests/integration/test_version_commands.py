@@ -211,17 +211,6 @@ def test_two_texts_are_compared_line_by_line(desk: Office) -> None:
     assert said.text.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " one", "-two", "+2"]
 
 
-def test_texts_whose_lines_are_the_same_are_said_to_differ_in_the_rest(
-    desk: Office, ledger: Ledger
-) -> None:
-    desk.put(ledger, "w.txt", "one\r\ntwo\r\n", 6)
-
-    said = desk.asks("diff", FIRST, ulid_of("w.txtone\r\ntwo\r\n"))
-
-    assert said.code == 1
-    assert said.text.startswith("\\ line ends: LF before, CRLF after")
-
-
 def test_what_cannot_be_compared_is_told_from_what_differs(desk: Office, ledger: Ledger) -> None:
     desk.storage.archive.remove(FIRST)
 

@@ -60,6 +60,7 @@ def test_line_ends_are_told_and_no_part_of_the_lines(content: bytes, line_ends: 
         codecs.BOM_UTF16_LE + b"a",  # half a letter
         codecs.BOM_UTF16_LE + "a\0".encode("utf-16-le"),
         b"\x81\x8d",
+        b"\x01\x02\x03 words \xe9",
         os.urandom(4096),
     ],
 )

@@ -13,9 +13,18 @@ from docferry.app.mirror_orders import why_nothing_travels
 from docferry.app.process import IdentifierType, document
 from docferry.app.wake import next_look_s
 from docferry.config import Config
-from docferry.core.following import OVER, End, Followed, Step, arrival_of, end_of, steps_of
+from docferry.core.following import (
+    OVER,
+    End,
+    Followed,
+    Step,
+    arrival_of,
+    end_of,
+    share_of,
+    steps_of,
+)
 from docferry.errors import NotFoundError, TemporaryError
-from docferry.job import BreakerState, JobRow
+from docferry.job import BreakerState, JobRow, JobState, Share
 from docferry.ledger import Ledger
 from docferry.ledger.lock import is_held
 from docferry.model import Ulid, VersionRow
@@ -97,6 +106,7 @@ def follow(
     *,
     asked_at: datetime | None = None,
     begun: Sequence[Step] = (),
+    show: Callable[[Followed], None] = lambda job: None,
 ) -> Iterator[Step | Verdict]:
     """
     Yield what becomes of *jobs*, each step once, and at last how it ended.
@@ -104,6 +114,7 @@ def follow(
     Args:
         asked_at: See `steps_of`.
         begun: Steps of before, which have their place among those that have happened by now.
+        show: Told again and again of jobs that run.
     """
     told: set[Step] = set()
     arrived: dict[Ulid, datetime] = {}
@@ -112,6 +123,9 @@ def follow(
         steps = [*begun, *(step for one in found for step in steps_of(one, asked_at))]
         yield from (step for step in sorted(steps, key=lambda one: one.at) if step not in told)
         told.update(steps)
+        for one in found:
+            if one.job is not None and one.job.state is JobState.RUNNING:
+                show(replace(one, share=_share(ledger, one.job)))
         end = end_of(found)
         if end is not None:
             yield Verdict(end, tuple(found))
@@ -183,8 +197,8 @@ def _why_not_taken(ledger: Ledger, mirrors: Sequence[str]) -> str | None:
 
 
 def look(ledger: Ledger, job: JobRow) -> Followed:
-    """Give a job with when both sides had its result."""
-    followed = Followed(job.id, job)
+    """Give a job with when both sides had its result, and how much of its stage is done."""
+    followed = Followed(job.id, job, share=_share(ledger, job))
     if not followed.awaits_result:
         return followed
     return replace(followed, arrived_at=_arrived_at(ledger, job))
@@ -199,6 +213,11 @@ def _look(ledger: Ledger, jobs: Sequence[Ulid], arrived: dict[Ulid, datetime]) -
             if at is not None:
                 arrived[one.id] = at
     return [Followed(one.id, one.job, arrived.get(one.id)) for one in found]
+
+
+def _share(ledger: Ledger, job: JobRow) -> Share | None:
+    is_running = job.state is JobState.RUNNING
+    return share_of(job, ledger.job_shares.of(job.id)) if is_running else None
 
 
 def _arrived_at(ledger: Ledger, job: JobRow) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +15,11 @@ from docferry.core.words import counted
 from docferry.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from docferry.app.follow import Looks, Verdict
     from docferry.app.process import New, Processed
-    from docferry.core.following import Step
+    from docferry.core.following import Followed, Step
     from docferry.job import JobRow
     from docferry.ledger import Ledger
     from docferry.model import VersionRow
@@ -167,15 +168,16 @@ def _follow(
     if not is_json:
         line(f"{found.version.mirror}: {found.version.path}")
     ids = [job.id for job in found.jobs]
-    with context.ledger() as ledger, stages() as show:
-        for one in follow(ledger, ids, looks, asked_at=at, begun=[settled]):
+    with context.ledger() as ledger, stages() as bar:
+        show = partial(_show_running, bar)
+        for one in follow(ledger, ids, looks, asked_at=at, begun=[settled], show=show):
             if isinstance(one, Verdict):
                 break
             steps.append(one)
             if not is_json:
                 _show_step(one)
             if one.job is not None:
-                show(f"{one.rule}: {one.stage}")
+                bar(f"{one.rule}: {one.stage}")
         else:
             raise AssertionError("whoever follows is told how it ended")
     if is_json:
@@ -184,6 +186,13 @@ def _follow(
         _show_refused(found.refused)
         _show_end(found, at, one)
     sys.exit(0 if one.end is End.DONE else EXIT_TROUBLE)
+
+
+def _show_running(bar: Callable[[str], None], one: Followed) -> None:
+    from docferry.core.following import told_share
+
+    if one.job is not None and one.share is not None:
+        bar(f"{one.job.rule}: {one.share.stage}, {told_share(one.share)}")
 
 
 def _facts(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from docferry.job import JobRow, JobState
+from docferry.job import JobRow, JobStage, JobState, Share
 from docferry.model import Ulid
 
 #: States in which nothing more becomes of a job by itself.
@@ -62,11 +62,13 @@ class Followed:
 
     job: None: the ledger has it no more.
     arrived_at: when both sides had the result; None: they have not, or there is none.
+    share: how much of its stage is done, of one that runs; None: nobody counts.
     """
 
     id: Ulid
     job: JobRow | None
     arrived_at: datetime | None = None
+    share: Share | None = None
 
     @property
     def awaits_result(self) -> bool:
@@ -83,6 +85,19 @@ class Followed:
         if self.job.state not in OVER or self.awaits_result:
             return None
         return End.DONE if self.job.state is JobState.DONE else End.FAILED
+
+
+def share_of(job: JobRow, noted: Share | None) -> Share | None:
+    """Give what was *noted* of a job, where it is still so: the stage may be over, or the try."""
+    is_so = noted is not None and job.state is JobState.RUNNING and job.stage is noted.stage
+    return noted if is_so else None
+
+
+def told_share(share: Share) -> str:
+    """Say for a person how much is done."""
+    if share.stage is JobStage.DOWNLOADING:
+        return f"{100 * share.done // max(1, share.total)} % of {share.total} bytes"
+    return f"by converter {min(share.done + 1, share.total)} of {share.total}"
 
 
 def end_of(jobs: Sequence[Followed]) -> End | None:
