@@ -141,19 +141,15 @@ def process_some(
         UserError: They are more than `MOST_AT_ONCE`.
     """
     require_few(identifiers)
-    callers = Callers(config, rule, visible)
+    versions, why_not = _documents(ledger, mirrors, identifiers, by)
     meant: dict[str, tuple[NewJob, ...]] = {}
-    why_not: dict[str, str] = {}
-    for identifier in dict.fromkeys(identifiers):
-        try:
-            version = document(ledger, mirrors, identifier, by)
-        except DocferryError as error:
-            why_not[identifier] = str(error)
-            continue
-        found = callers.wanted([version], at, is_meant=rule is not None)
-        meant[identifier] = found.jobs
-        if not found.jobs:
-            why_not[identifier] = f"no rule converts it: {_reasons(found)}"
+    if versions or rule is not None:  # who names no document of theirs is told that alone
+        callers = Callers(config, rule, visible)
+        for identifier, version in versions.items():
+            found = callers.wanted([version], at, is_meant=rule is not None)
+            meant[identifier] = found.jobs
+            if not found.jobs:
+                why_not[identifier] = f"no rule converts it: {_reasons(found)}"
     wanted = [job for jobs in meant.values() for job in jobs]
     rows = iter(_asked(ledger, wanted, at, is_forced=is_forced))
     given = {one: tuple(next(rows) for _ in jobs) for one, jobs in meant.items()}
@@ -207,6 +203,23 @@ def process_new(
         callers.paused,
         None if end is None else cursor_of(listed, end),
     )
+
+
+def _documents(
+    ledger: Ledger,
+    mirrors: Collection[str],
+    identifiers: Sequence[str],
+    by: IdentifierType | None,
+) -> tuple[dict[str, VersionRow], dict[str, str]]:
+    """Give those that are meant; and why others are none, or not clear."""
+    versions: dict[str, VersionRow] = {}
+    why_not: dict[str, str] = {}
+    for identifier in dict.fromkeys(identifiers):
+        try:
+            versions[identifier] = document(ledger, mirrors, identifier, by)
+        except DocferryError as error:
+            why_not[identifier] = str(error)
+    return versions, why_not
 
 
 def _called(ledger: Ledger, mirrors: Collection[str], name: Path, *, is_path: bool) -> VersionRow:
