@@ -5,10 +5,13 @@ from __future__ import annotations
 from fault import Fault
 
 PROCESS = ("integration/test_process.py",)
+FOLLOWED = ("integration/test_process_followed.py",)
 PAGES = ("unit/test_job_pages.py",)
 ANSWERS = ("unit/test_idempotency.py",)
 JOBS = ("integration/test_api_jobs.py",)
 LIMITED = ("integration/test_limited_keys.py",)
+PAGE = ("integration/test_page_documents.py",)
+SHARES = ("integration/test_job_shares.py",)
 UNSEEN = ("integration/test_unseen.py",)
 DECISIONS = ("integration/test_api_decisions.py",)
 
@@ -42,6 +45,13 @@ PROCESSING = (
         PROCESS,
     ),
     Fault(
+        "a file at the top hides another one of its name",
+        "app/process.py",
+        "_with_name(ledger, among, path) if is_name else _at(ledger, among, path)\n",
+        "_at(ledger, among, path) or _with_name(ledger, among, path)\n",
+        PROCESS,
+    ),
+    Fault(
         "a version of a mirror that one may not see can be processed",
         "app/versions.py",
         "    if row is not None and (visible is None or row.mirror in visible):\n",
@@ -67,21 +77,126 @@ PROCESSING = (
         "core/following.py",
         "    if began_at is None or began_at < job.run_at:\n",
         "    if began_at is None:\n",
-        ("unit/test_following.py", *PROCESS),
+        ("unit/test_following.py", *FOLLOWED),
     ),
     Fault(
         "an older version is processed though the folder has a newer content",
         "app/follow.py",
         "            if by is IdentifierType.ID or not _is_other(config, ledger, found):\n",
         "            if True:\n",
-        PROCESS,
+        FOLLOWED,
     ),
     Fault(
         "who waits waits for a daemon that does not run",
         "app/follow.py",
         "        if is_held(self._state_dir) is None:\n",
         "        if False:\n",
-        PROCESS,
+        FOLLOWED,
+    ),
+    Fault(
+        "a file here is not known by a link to its folder",
+        "app/local_names.py",
+        'os.path.realpath(folder or ".")',
+        'os.path.abspath(folder or ".")',
+        FOLLOWED,
+    ),
+    Fault(
+        "a file here hides another one that a mirror has at that path",
+        "app/local_names.py",
+        "    if others:\n",
+        "    if False:\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "time that is over before a file was taken in is a wrong request",
+        "app/follow.py",
+        "            raise TemporaryError(\n",
+        "            raise NotFoundError(\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "a pause is not told of to who waits",
+        "app/mirror_orders.py",
+        '    if found is not None:\n        return f"the mirror is',
+        '    if False:\n        return f"the mirror is',
+        FOLLOWED,
+    ),
+    Fault(
+        "what was done before is told as done now",
+        "core/following.py",
+        "    if asked_at is not None and was_over(job, asked_at):\n",
+        "    if False:\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "what is done again had arrived before it was done",
+        "core/following.py",
+        "else max(held_since, job.finished_at)\n",
+        "else held_since\n",
+        FOLLOWED,
+    ),
+    Fault(
+        "nobody is told what a verification by the API found",
+        "app/verify_runs.py",
+        "        _tell(config, ledger, run, now())\n",
+        "",
+        ("system/test_verify_told.py",),
+    ),
+    Fault(
+        "what a verification found waits for a webhook that comes later",
+        "ledger/webhook_events.py",
+        "            if not tx.value(select(func.count()).select_from(webhook_cursor)):\n",
+        "            if False:\n",
+        ("unit/test_ledger_webhooks.py",),
+    ),
+    Fault(
+        "a mail is shown as it is sent though its Markdown is there",
+        "web/pages/shown.py",
+        " and not _is_source(preview, row.path):\n",
+        ":\n",
+        PAGE,
+    ),
+    Fault(
+        "a mark stays before the first heading",
+        "core/texts.py",
+        "content[len(mark) :]",
+        "content",
+        ("unit/test_texts.py", *PAGE),
+    ),
+    Fault(
+        "line ends of Windows stay in the lines",
+        "core/texts.py",
+        'Text(_LINE_END.sub("\\n", text), name',
+        "Text(text, name",
+        ("unit/test_texts.py", *PAGE),
+    ),
+    Fault(
+        "any bytes are a text of Windows",
+        "core/texts.py",
+        "    if found is None and not _NO_TEXT.search(content):\n",
+        "    if found is None:\n",
+        ("unit/test_texts.py",),
+    ),
+    Fault(
+        "a share of the stage before is told as this one's",
+        "core/following.py",
+        " and job.stage is noted.stage\n",
+        "\n",
+        (*JOBS, *FOLLOWED),
+    ),
+    Fault(
+        "the share of a job that is over stays",
+        "engine/worker_progress.py",
+        "                self._over.add(job.id)\n",
+        "                pass\n",
+        SHARES,
+    ),
+    Fault(
+        "a chain does not say that a converter is done",
+        "engine/worker_attempt.py",
+        "        self._hands.progress.passes_on(job)\n",
+        "",
+        SHARES,
     ),
     Fault(
         "letters of other mirrors are decided about by name",

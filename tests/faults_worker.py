@@ -108,8 +108,9 @@ OF_THE_WORKER = (
     Fault(
         "another content than the version's is converted",
         "engine/stage.py",
-        "            if copy(content, target) == version.sha256:\n                return target",
-        "            copy(content, target)\n            return target",
+        "            if copy(content, target, count) == version.sha256:\n"
+        "                return target",
+        "            copy(content, target, count)\n            return target",
         (JOBS,),
     ),
     Fault(

@@ -27,6 +27,20 @@ class JobStage(StrEnum):
     STORING = "storing"  # the result goes into its mirror
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """
+    How much of its stage a running job has done, where somebody counts.
+
+    done, total: bytes of the document, while it is downloaded; converters of a chain of several,
+        while it is converted.
+    """
+
+    stage: JobStage
+    done: int
+    total: int
+
+
 class Priority(IntEnum):
     """Which jobs go first: the higher."""
 

@@ -14,7 +14,7 @@ from commands import Desk
 from conversion_rows import RULE, dead, done, queued, running
 from docferry.app.chains import rules_of
 from docferry.app.wake import WakeUps
-from docferry.job import JobState
+from docferry.job import JobStage, JobState, Share
 from docferry.ledger import Ledger
 from ledger_rows import MINUTE, NOW, ulid_of, uploaded, version
 from serving import Served, served
@@ -94,6 +94,21 @@ def test_the_way_of_naming_a_document_may_be_said(api: Served, ledger: Ledger) -
     assert [one.status_code for one in said] == [404, 202]
 
 
+def test_a_name_that_a_file_at_the_top_shares_is_refused_and_its_path_is_not(
+    api: Served, ledger: Ledger
+) -> None:
+    present(ledger, "a.docx", "in/a.docx")
+
+    said = [
+        api.post("/files/a.docx/process", json=order)
+        for order in ({}, {"identifier_type": "filename"}, {"identifier_type": "path"})
+    ]
+
+    assert [one.status_code for one in said] == [409, 409, 202]
+    assert "docs: a.docx, docs: in/a.docx" in said[0].json()["detail"]
+    assert said[2].json()["path"] == "a.docx"
+
+
 def test_what_cannot_be_processed_is_answered_with_the_reason(api: Served, ledger: Ledger) -> None:
     present(ledger, "a/x.docx", "b/x.docx", "c.txt")
 
@@ -156,6 +171,18 @@ def test_a_daemon_is_woken_by_what_is_asked_for(desk: Desk, api: Served, ledger:
 
 
 # Jobs.
+
+
+def test_a_running_job_tells_how_much_of_its_stage_is_done(api: Served, ledger: Ledger) -> None:
+    one = running(ledger, "a.docx")
+    nobody_counts = api.get(f"/jobs/{one.id}").json()["progress"]
+    ledger.job_shares.put({one.id: Share(JobStage.CONVERTING, 1, 2)})
+    counted = api.get(f"/jobs/{one.id}").json()["progress"]
+    ledger.job_shares.put({one.id: Share(JobStage.DOWNLOADING, 5, 9)})
+    of_before = api.get(f"/jobs/{one.id}").json()["progress"]
+
+    assert [nobody_counts, of_before] == [None, None]
+    assert counted == {"stage": "converting", "unit": "converters", "done": 1, "total": 2}
 
 
 def test_jobs_are_listed_by_pages_and_filters(api: Served, ledger: Ledger) -> None:

@@ -161,7 +161,7 @@ def _filled(api: Served, mirror: str, word: str, rule: str, result: str) -> Name
     ledger.problems.put(mirror, f"{word}-bad.txt", **problem)  # type: ignore[arg-type]
     order, _ = ledger.orders.ask(mirror, OrderedRun.POLL, NOW)
     ledger.orders.pause(mirror, f"{word} disks", NOW)
-    run = api.desk.verify_runs.start(api.desk.config, ledger, Wanted((mirror,)), NOW)
+    run = api.desk.verify_runs.start(api.desk.config, ledger, Wanted((mirror,)), lambda: NOW)
     wait_for(lambda: run.state is not RunState.RUNNING)
     return Named(
         mirror=mirror,

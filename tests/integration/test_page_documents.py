@@ -17,7 +17,10 @@ import requests
 from archive_desk import Documents
 from browsing import Browser, words_of
 from commands import held
+from conversion_rows import job_of
+from docferry.ledger import Ledger
 from docferry.ledger.file_search import WINDOW
+from docferry.storage.memory import sha256_of
 from docferry.web.comparisons import Comparisons
 from ledger_rows import MINUTE, NOW
 from serving import Served, served
@@ -266,6 +269,56 @@ def test_headings_of_a_document_stand_below_those_of_the_page(api: Served, desk:
     assert preview(api, desk, "a.md", b"# One\n\n###### Six\n") == "<h3>One</h3>\n<h6>Six</h6>\n"
 
 
+# Texts that office programs write.
+
+
+def test_a_text_of_windows_is_shown_as_its_words(api: Served, desk: Documents) -> None:
+    for content in (b"a\r\n\xef\xbf\xa5\r\n", b"\xef\xbb\xbfa\n\xef\xbf\xa5\n"):
+        assert preview(api, desk, "a.txt", content) == "a\n\uffe5\n"
+    assert preview(api, desk, "a.txt", "ä€\r\n".encode("utf-16")) == "ä€\n"
+
+
+def test_markdown_with_a_mark_before_it_begins_with_its_heading(
+    api: Served, desk: Documents
+) -> None:
+    shown = preview(api, desk, "a.md", b"\xef\xbb\xbf# Head\r\n\r\ntext\r\n")
+
+    assert shown == "<h3>Head</h3>\n<p>text</p>\n"
+
+
+def test_of_a_text_whose_bytes_do_not_say_it_what_was_guessed_is_said(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    shown = preview(api, desk, "a.txt", "Größe 5 €\n".encode("cp1252"))
+
+    assert shown == "Größe 5 €\n"
+    assert "it is read as Windows-1252" in words_of(browser.get(at("a.txt")).text)
+
+
+@pytest.mark.parametrize(("name", "is_made"), [("a.eml", True), ("a.html", True), ("a.txt", False)])
+def test_of_what_is_written_for_programs_its_markdown_is_shown(
+    api: Served, desk: Documents, *, name: str, is_made: bool
+) -> None:
+    ledger = api.desk.ledger
+    before = preview(api, desk, name, b"source")
+    rendition(ledger, name, "a.md", b"# Words")
+    desk.put(ledger, "a.md", b"# Words")
+
+    after = document_in(Browser(api).get(at(name)).text)
+
+    assert before == "source"
+    assert after == ("<h3>Words</h3>\n" if is_made else "source")
+
+
+def rendition(ledger: Ledger, path: str, result: str, content: bytes) -> None:
+    """Let a rule have made *result*, of the same mirror, of what *path* holds."""
+    [row] = ledger.versions.of("docs", path)
+    made = job_of(path, sha256=row.sha256, version=row.id, target_mirror="docs", place=result)
+    [job] = ledger.jobs.ask_all([made], NOW)
+    ledger.jobs.claim(NOW, NOW + MINUTE, rules=[made.rule])
+    ledger.jobs.finish(job, NOW + MINUTE, result, sha256_of(content))
+
+
 def test_a_picture_is_sent_as_what_its_bytes_are(
     api: Served, desk: Documents, browser: Browser
 ) -> None:
@@ -351,3 +404,22 @@ def test_the_differences_of_two_texts_are_told_in_words_too(
 
     assert "removed <two>" in said
     assert "added <three>" in said
+
+
+def test_of_texts_whose_lines_are_the_same_it_is_said_what_else_differs(
+    api: Served, desk: Documents, browser: Browser
+) -> None:
+    a = desk.put(api.desk.ledger, "a.txt", b"one\ntwo\n", NOW)
+    b = desk.put(api.desk.ledger, "a.txt", "one\r\ntwo\r\n".encode("utf-16"), NOW + MINUTE)
+
+    said = words_of(browser.get(f"/files/diff?a={a}&b={b}").text)
+
+    command = desk.asks("diff", a, b)
+
+    assert "No line differs" in said
+    assert "encoding: UTF-8 before, UTF-16 after; line ends: LF before, CRLF after" in said
+    assert command.code == 1
+    assert command.text.splitlines() == [
+        "\\ encoding: UTF-8 before, UTF-16 after",
+        "\\ line ends: LF before, CRLF after",
+    ]

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from commands import Desk
-from conversion_rows import RULE, came_of, dead, done, queued, running
+from conversion_rows import RULE, dead, done, queued, running
 from docferry.app.bulk import MOST_AT_ONCE, Letters, discard, replay
 from docferry.app.chains import rules_of
-from docferry.app.follow import Looks, Verdict, await_document, follow
 from docferry.app.letters import Which
 from docferry.app.process import IdentifierType, document, process, process_new, process_some
-from docferry.core.following import End, Step
 from docferry.errors import ConflictError, NotFoundError, UserError
-from docferry.job import Failure, JobRow, JobState, Priority
+from docferry.job import JobRow, JobState, Priority
 from docferry.ledger import Ledger
-from docferry.ledger.lock import StateLock
-from docferry.storage.local_content import token_of
-from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded, version
+from ledger_rows import MINUTE, NOW, deleted, ulid_of, uploaded, version
 
 PDF = (
     '[[convert]]\nname = "scans"\nfrom = "docs"\npatterns = ["*.pdf"]\n'
@@ -77,10 +73,13 @@ def test_a_document_is_named_by_its_version_its_path_or_the_only_name_that_ends_
         document(ledger, ["docs"], version("a/one.docx").id.lower(), IdentifierType.ID),
         document(ledger, ["docs"], "/a/one.docx"),
         document(ledger, ["docs"], "one.docx"),
-        document(ledger, ["docs"], "two.docx"),  # the path of one, and so not the other's name
+        document(ledger, ["docs"], "/two.docx"),  # from the top: a path, and no name
+        document(ledger, ["docs"], "two.docx", IdentifierType.PATH),
+        document(ledger, ["docs"], "b/two.docx", IdentifierType.FILENAME),
     ]
 
-    assert [one.path for one in found] == ["a/one.docx"] * 4 + ["two.docx"]
+    paths = [one.path for one in found]
+    assert paths == ["a/one.docx"] * 4 + ["two.docx", "two.docx", "b/two.docx"]
 
 
 def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
@@ -88,6 +87,24 @@ def test_a_name_that_several_have_is_refused_with_all_of_them(ledger: Ledger) ->
 
     with pytest.raises(ConflictError, match=r"2 files .*: docs: a/one\.docx, docs: b/one\.docx$"):
         document(ledger, ["docs"], "one.docx")
+
+
+@pytest.mark.parametrize("by", [None, IdentifierType.FILENAME])
+def test_a_file_at_the_top_does_not_hide_another_one_of_its_name(
+    ledger: Ledger, by: IdentifierType | None
+) -> None:
+    present(ledger, "one.docx", "a/one.docx")
+
+    with pytest.raises(ConflictError, match=r"one\.docx, docs: one\.docx; /one\.docx is the"):
+        document(ledger, ["docs"], "one.docx", by)
+
+
+def test_a_whole_path_is_no_name(ledger: Ledger) -> None:
+    present(ledger, "a/one.docx")
+
+    for name, by in (("one.docx", IdentifierType.PATH), ("/one.docx", None)):
+        with pytest.raises(NotFoundError):
+            document(ledger, ["docs"], name, by)
 
 
 def test_a_path_that_several_mirrors_have_is_refused_with_all_of_them(ledger: Ledger) -> None:
@@ -327,174 +344,3 @@ def test_a_cursor_of_something_else_is_refused(desk: Desk, ledger: Ledger) -> No
     for mirrors, cursor in ((["docs", "processed"], part.cursor), (["docs"], "nonsense")):
         with pytest.raises(UserError, match="no cursor of this list"):
             process_new(desk.loaded, ledger, mirrors, None, NOW, cursor)
-
-
-# Followed.
-
-
-def looks(desk: Desk, *acts: Callable[[], object]) -> Looks:
-    """While one waits, the next of *acts* happens; after the last one nothing does any more."""
-    left = iter(acts)
-    time_s = iter(range(1000))
-
-    def wait(seconds: float) -> None:
-        next(left, lambda: None)()
-
-    return Looks(desk.loaded, 20.0, wait, lambda: float(next(time_s)))
-
-
-def followed(ledger: Ledger, jobs: Sequence[JobRow], looks: Looks) -> tuple[list[str], Verdict]:
-    *steps, verdict = follow(ledger, [one.id for one in jobs], looks)
-    assert isinstance(verdict, Verdict)
-    return [step.stage for step in steps if isinstance(step, Step)], verdict
-
-
-def test_a_document_is_followed_until_both_sides_have_its_result(
-    desk: Desk, ledger: Ledger
-) -> None:
-    one = running(ledger, "a.docx")
-    acts = (
-        lambda: ledger.jobs.finish(one.id, NOW + MINUTE, "a.md", sha_of("result of a.docx")),
-        lambda: ledger.record("processed", [came_of(one, "a.md", NOW + 2 * MINUTE)], at=NOW),
-    )
-
-    with StateLock(desk.state):
-        stages, verdict = followed(ledger, [one], looks(desk, *acts))
-
-    assert stages == ["queued", "downloading", "converting", "done", "arrived"]
-    assert verdict.end is End.DONE
-    assert [one.arrived_at for one in verdict.jobs] == [NOW + 2 * MINUTE]
-
-
-def test_a_result_that_somebody_changed_at_once_had_arrived(desk: Desk, ledger: Ledger) -> None:
-    one = done(ledger, "a.docx", "a.md")
-    ledger.record("processed", [uploaded("a.md", "a person's")], at=NOW)
-
-    with StateLock(desk.state):
-        _, verdict = followed(ledger, [one], looks(desk))
-
-    assert verdict.end is End.DONE
-
-
-def test_one_that_is_given_up_fails_for_whoever_waits(desk: Desk, ledger: Ledger) -> None:
-    well, ill = done(ledger, "a.docx", "a.md"), dead(ledger, "b.docx")
-
-    stages, verdict = followed(ledger, [well, ill], looks(desk))
-
-    assert verdict.end is End.FAILED
-    assert "dead" in stages
-
-
-def test_the_time_is_over_at_last(desk: Desk, ledger: Ledger) -> None:
-    one = running(ledger, "a.docx")
-
-    with StateLock(desk.state):
-        _, verdict = followed(ledger, [one], looks(desk))
-
-    assert (verdict.end, verdict.why) == (
-        End.LATE,
-        "it is not over after 20 s, and goes on",
-    )
-
-
-def test_nobody_waits_for_a_daemon_that_does_not_run(desk: Desk, ledger: Ledger) -> None:
-    present(ledger, "a.docx")
-
-    said = desk.asks("process", "a.docx", "--wait")
-
-    assert said.code == 1
-    assert "not done: docferry is not running" in said.words
-
-
-def test_a_job_that_is_erased_meanwhile_ends_the_waiting(desk: Desk, ledger: Ledger) -> None:
-    stages, verdict = followed(ledger, [], looks(desk))
-    *_, gone = follow(ledger, [ulid_of("gone")], looks(desk))
-
-    assert (stages, verdict.end) == ([], End.DONE)
-    assert isinstance(gone, Verdict)
-    assert gone.end is End.FAILED
-
-
-def test_the_command_tells_each_step_and_ends_with_its_code(
-    desk: Desk, ledger: Ledger, recipe: str
-) -> None:
-    done(ledger, "a.docx", "a.md", recipe=recipe)
-    dead(ledger, "b.docx", recipe=recipe, failure=Failure.REFUSED)
-    failing = ledger.jobs.letters()[0]
-
-    well = desk.asks("process", "a.docx", "--wait")
-    facts = desk.asks("process", "a.docx", "--wait", "--json")
-
-    assert well.code == facts.code == 0
-    assert "to-markdown: arrived; processed: a.md done: what was made is on both" in well.words
-    assert [step["stage"] for step in facts.json["steps"]] == [
-        "settled",
-        "queued",
-        "downloading",
-        "converting",
-        "storing",
-        "done",
-        "arrived",
-    ]
-    assert facts.json["end"] == "done"
-    assert failing.state is JobState.DEAD
-
-
-# A file that was just put into its folder.
-
-
-def put(desk: Desk, name: str, text: str = "text") -> pathlib.Path:
-    at = desk.folder / "docs" / name
-    at.parent.mkdir(exist_ok=True)
-    at.write_text(text)
-    return at
-
-
-def take_in(ledger: Ledger, at: pathlib.Path, content: str) -> None:
-    """Record that both sides have the file as it is now."""
-    came = uploaded(at.name, content)
-    assert came.synced is not None
-    token = token_of(at.stat()) or ""
-    ledger.record("docs", [replace(came, synced=replace(came.synced, local_token=token))], at=NOW)
-
-
-@pytest.mark.parametrize("is_known", [False, True])
-def test_a_file_in_the_folder_is_waited_for_until_it_is_taken_in_as_it_is(
-    desk: Desk, ledger: Ledger, *, is_known: bool
-) -> None:
-    if is_known:
-        take_in(ledger, put(desk, "a.docx", "before"), "before")
-    at = put(desk, "a.docx", "and now")
-
-    with StateLock(desk.state):
-        given = looks(desk, lambda: None, lambda: take_in(ledger, at, "and now"))
-        found = await_document(desk.loaded, ledger, ["docs"], "a.docx", None, given)
-
-    assert found.sha256 == sha_of("and now")
-
-
-def test_a_file_that_is_never_taken_in_is_told_of_when_the_time_is_over(
-    desk: Desk, ledger: Ledger
-) -> None:
-    put(desk, "a.docx")
-
-    with (
-        StateLock(desk.state),
-        pytest.raises(NotFoundError, match="has not taken it in: it is not over"),
-    ):
-        await_document(desk.loaded, ledger, ["docs"], "a.docx", None, looks(desk))
-
-
-def test_what_no_folder_has_is_not_waited_for(desk: Desk, ledger: Ledger) -> None:
-    with StateLock(desk.state), pytest.raises(NotFoundError, match="no mirror has"):
-        await_document(desk.loaded, ledger, ["docs"], "a.docx", None, looks(desk))
-
-
-@pytest.mark.parametrize(
-    "name", ["../docs/a.docx", "/etc/passwd", "a\x00b", ".docferry/mirror.json"]
-)
-def test_no_name_leads_out_of_the_folder(desk: Desk, ledger: Ledger, name: str) -> None:
-    put(desk, "a.docx")
-
-    with StateLock(desk.state), pytest.raises(NotFoundError, match="no mirror has"):
-        await_document(desk.loaded, ledger, ["docs"], name, None, looks(desk))

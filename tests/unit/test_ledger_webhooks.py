@@ -207,6 +207,25 @@ def test_damage_is_told_whether_it_can_be_healed_or_not(ledger: Ledger) -> None:
     ]
 
 
+def test_what_a_verification_found_is_told_by_numbers(ledger: Ledger) -> None:
+    facts = {"is_well": False, "counts": {"not-synced": 2}}
+
+    assert ledger.webhook_events.note_verified("docs", NOW, facts)
+
+    [event] = told(ledger)
+    assert (event.type, event.at, event.mirror) == (EventType.VERIFY_FOUND, NOW, "docs")
+    assert (event.path, event.facts) == (None, facts)
+
+
+def test_what_a_verification_found_is_not_kept_where_there_is_no_webhook(ledger: Ledger) -> None:
+    ledger.webhook_events.begin([], NOW)
+
+    assert not ledger.webhook_events.note_verified("docs", NOW, {})
+
+    ledger.webhook_events.begin(["crm"], NOW)
+    assert told(ledger) == []
+
+
 def test_a_mirror_is_told_stale_once_and_well_once(ledger: Ledger) -> None:
     steps = [True, True, False, False]
 

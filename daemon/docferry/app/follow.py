@@ -6,19 +6,32 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path as FolderPath
+from functools import partial
 
+from docferry.app.local_names import in_folder
+from docferry.app.mirror_orders import why_nothing_travels
 from docferry.app.process import IdentifierType, document
 from docferry.app.wake import next_look_s
 from docferry.config import Config
-from docferry.core.following import End, Followed, Step, end_of, steps_of
-from docferry.core.paths import is_plain
-from docferry.errors import NotFoundError
-from docferry.job import JobRow
+from docferry.core.following import (
+    OVER,
+    End,
+    Followed,
+    Step,
+    arrival_of,
+    end_of,
+    share_of,
+    steps_of,
+)
+from docferry.errors import NotFoundError, TemporaryError
+from docferry.job import BreakerState, JobRow, JobState, Share
 from docferry.ledger import Ledger
 from docferry.ledger.lock import is_held
-from docferry.model import Path, Ulid, VersionRow
+from docferry.model import Ulid, VersionRow
 from docferry.storage.local_content import token_of
+
+#: Who waits hears after so long what keeps it waiting.
+TOLD_AFTER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,7 @@ class Looks:
     Args:
         timeout_s: Since now; None: as long as it takes.
         wait, clock_s: What pauses, and what tells how long it was.
+        tell: Told once, soon, what keeps it waiting; who waits may do something about that.
     """
 
     def __init__(
@@ -45,44 +59,102 @@ class Looks:
         timeout_s: float | None,
         wait: Callable[[float], None] = time.sleep,
         clock_s: Callable[[], float] = time.monotonic,
+        tell: Callable[[str], None] = lambda cause: None,
     ) -> None:
         self._state_dir = config.state_dir
         self._timeout_s = timeout_s
         self._wait = wait
         self._clock_s = clock_s
+        self._tell = tell
         self._began_s = clock_s()
+        self._told = ""
         self.why = ""  #: there is no further look
 
-    def again(self) -> bool:
-        """Pause until the next look; False: there is none, see `why`."""
+    def again(self, cause: Callable[[], str | None] = lambda: None) -> bool:
+        """
+        Pause until the next look; False: there is none, see `why`.
+
+        Args:
+            cause: Says what keeps it waiting, as far as is known.
+        """
         waited_s = self._clock_s() - self._began_s
         left_s = None if self._timeout_s is None else self._timeout_s - waited_s
         if is_held(self._state_dir) is None:
             self.why = "docferry is not running: it goes on when it does"
         elif left_s is not None and left_s <= 0:
-            self.why = f"it is not over after {self._timeout_s:g} s, and goes on"
+            why = cause()
+            how = "and goes on" if why is None else f"for {why}"
+            self.why = f"it is not over after {self._timeout_s:g} s, {how}"
         else:
+            self._tell_soon(waited_s, cause)
             pause_s = next_look_s(waited_s)
             self._wait(pause_s if left_s is None else min(pause_s, left_s))
         return not self.why
 
+    def _tell_soon(self, waited_s: float, cause: Callable[[], str | None]) -> None:
+        if waited_s < TOLD_AFTER_S or self._told:
+            return
+        self._told = cause() or ""
+        if self._told:
+            self._tell(f"it waits: {self._told}")
 
-def follow(ledger: Ledger, jobs: Sequence[Ulid], looks: Looks) -> Iterator[Step | Verdict]:
-    """Yield what becomes of *jobs*, each step once, and at last how it ended."""
+
+def follow(
+    ledger: Ledger,
+    jobs: Sequence[Ulid],
+    looks: Looks,
+    *,
+    asked_at: datetime | None = None,
+    begun: Sequence[Step] = (),
+    show: Callable[[Followed], None] = lambda job: None,
+) -> Iterator[Step | Verdict]:
+    """
+    Yield what becomes of *jobs*, each step once, and at last how it ended.
+
+    Args:
+        asked_at: See `steps_of`.
+        begun: Steps of before, which have their place among those that have happened by now.
+        show: Told again and again of jobs that run.
+    """
     told: set[Step] = set()
     arrived: dict[Ulid, datetime] = {}
     while True:
         found = _look(ledger, jobs, arrived)
-        steps = [step for one in found for step in steps_of(one)]
+        steps = [*begun, *(step for one in found for step in steps_of(one, asked_at))]
         yield from (step for step in sorted(steps, key=lambda one: one.at) if step not in told)
         told.update(steps)
+        for one in found:
+            if one.job is not None and one.job.state is JobState.RUNNING:
+                show(replace(one, share=_share(ledger, one.job)))
         end = end_of(found)
         if end is not None:
             yield Verdict(end, tuple(found))
             return
-        if not looks.again():
+        if not looks.again(partial(why_they_wait, ledger, found)):
             yield Verdict(End.LATE, tuple(found), looks.why)
             return
+
+
+def why_asked_wait(config: Config, ledger: Ledger, jobs: Sequence[JobRow]) -> str | None:
+    """Say what keeps *jobs* waiting that were just asked for; None: nothing that is known of."""
+    if all(job.state in OVER for job in jobs):
+        return None
+    if is_held(config.state_dir) is None:
+        return "docferry is not running: it is done when it does"
+    return why_they_wait(ledger, [Followed(job.id, job) for job in jobs])
+
+
+def why_they_wait(ledger: Ledger, jobs: Sequence[Followed]) -> str | None:
+    """Say what keeps conversions, or their results, waiting, beside others before them."""
+    rows = [one.job for one in jobs if one.job is not None and one.end is None]
+    for mirror in dict.fromkeys(row.target_mirror for row in rows):
+        if (why := why_nothing_travels(ledger, mirror)) is not None:
+            return f"{mirror}: {why}"
+    wanted = {name for row in rows for name in row.converter.split("+")}
+    for one in ledger.converters.all():
+        if one.name in wanted and one.state is not BreakerState.CLOSED:
+            return f"converter {one.name} does not work: {one.reason or 'see docferry status'}"
+    return None
 
 
 def await_document(
@@ -97,27 +169,36 @@ def await_document(
     Give the document that is meant, once docferry knows it as the folder has it now.
 
     Raises:
-        NotFoundError: There is none; or the folder has it, and the time was over.
+        NotFoundError: There is none.
+        TemporaryError: The folder has it, and the time was over.
         ConflictError: There are several.
     """
     while True:
         try:
             found = document(ledger, mirrors, identifier, by)
         except NotFoundError:
-            if not _are_any(config, mirrors, identifier):
+            waiting = [one for one in mirrors if in_folder(config, one, identifier) is not None]
+            if not waiting:
                 raise
         else:
             if by is IdentifierType.ID or not _is_other(config, ledger, found):
                 return found
-        if not looks.again():
-            raise NotFoundError(
-                f"the folder has {identifier!r}, and docferry has not taken it in: {looks.why}"
+            waiting = [found.mirror]
+        if not looks.again(partial(_why_not_taken, ledger, waiting)):
+            raise TemporaryError(
+                f"the folder of {', '.join(waiting)} has {identifier!r}, and docferry has not "
+                f"taken it in as it is now: {looks.why}"
             )
 
 
+def _why_not_taken(ledger: Ledger, mirrors: Sequence[str]) -> str | None:
+    causes = (why_nothing_travels(ledger, one) for one in mirrors)
+    return next((one for one in causes if one is not None), None)
+
+
 def look(ledger: Ledger, job: JobRow) -> Followed:
-    """Give a job with when both sides had its result."""
-    followed = Followed(job.id, job)
+    """Give a job with when both sides had its result, and how much of its stage is done."""
+    followed = Followed(job.id, job, share=_share(ledger, job))
     if not followed.awaits_result:
         return followed
     return replace(followed, arrived_at=_arrived_at(ledger, job))
@@ -134,13 +215,18 @@ def _look(ledger: Ledger, jobs: Sequence[Ulid], arrived: dict[Ulid, datetime]) -
     return [Followed(one.id, one.job, arrived.get(one.id)) for one in found]
 
 
+def _share(ledger: Ledger, job: JobRow) -> Share | None:
+    is_running = job.state is JobState.RUNNING
+    return share_of(job, ledger.job_shares.of(job.id)) if is_running else None
+
+
 def _arrived_at(ledger: Ledger, job: JobRow) -> datetime | None:
     """Say when both sides had a result, also if it was changed since; None: they have not."""
     assert job.result_path is not None
     state = ledger.synced.get(job.target_mirror, [job.result_path]).get(job.result_path)
     if state is not None and state.sha256 == job.result_sha256:
         version = ledger.versions.get(state.version)
-        return job.finished_at if version is None else version.created_at
+        return job.finished_at if version is None else arrival_of(job, version.created_at)
     rows = ledger.versions.of(job.target_mirror, job.result_path)
     since = job.storing_at or job.claimed_at
     times = [
@@ -148,17 +234,12 @@ def _arrived_at(ledger: Ledger, job: JobRow) -> datetime | None:
         for row in rows
         if row.sha256 == job.result_sha256 and row.agreed and (not since or row.created_at >= since)
     ]
-    return max(times, default=None)
-
-
-def _are_any(config: Config, mirrors: Collection[str], path: Path) -> bool:
-    """Say whether a folder has something there that docferry may be about to take in."""
-    return any(_in_folder(config, mirror, path) is not None for mirror in mirrors)
+    return arrival_of(job, max(times)) if times else None
 
 
 def _is_other(config: Config, ledger: Ledger, version: VersionRow) -> bool:
     """Say whether the folder has another content there than docferry knows of."""
-    at = _in_folder(config, version.mirror, version.path)
+    at = in_folder(config, version.mirror, version.path)
     state = ledger.synced.get(version.mirror, [version.path]).get(version.path)
     if at is None or state is None or state.version != version.id:
         return False
@@ -166,11 +247,3 @@ def _is_other(config: Config, ledger: Ledger, version: VersionRow) -> bool:
         return token_of(at.stat(follow_symlinks=False)) != state.local_token
     except OSError:
         return False  # nothing is known of it from here
-
-
-def _in_folder(config: Config, mirror: str, path: Path) -> FolderPath | None:
-    at = config.mirrors[mirror].local / path.strip("/")
-    try:
-        return at if is_plain(path.strip("/")) and at.is_file() else None
-    except (OSError, ValueError):
-        return None

@@ -30,7 +30,9 @@ class IdentifierType(StrEnum):
     """What names a document."""
 
     ID = "id"  # the ULID of a version
-    FILENAME = "filename"  # its path in a mirror; or the last part of it, if that is the only one
+    PATH = "path"  # its path in a mirror, from the top: "/" before it is left out
+    #: The last part of its path, if only one file has it; with a "/" in it the whole path.
+    FILENAME = "filename"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ def document(
     """
     if by is None:
         by = IdentifierType.ID if looks_like_version(identifier) else IdentifierType.FILENAME
-    if by is IdentifierType.FILENAME:
-        return _called(ledger, mirrors, identifier)
+    if by is not IdentifierType.ID:
+        return _called(ledger, mirrors, identifier, is_path=by is IdentifierType.PATH)
     version = version_named(ledger, identifier, mirrors)
     if version.gone_at is not None:
         raise let_go(version)
@@ -139,19 +141,15 @@ def process_some(
         UserError: They are more than `MOST_AT_ONCE`.
     """
     require_few(identifiers)
-    callers = Callers(config, rule, visible)
+    versions, why_not = _documents(ledger, mirrors, identifiers, by)
     meant: dict[str, tuple[NewJob, ...]] = {}
-    why_not: dict[str, str] = {}
-    for identifier in dict.fromkeys(identifiers):
-        try:
-            version = document(ledger, mirrors, identifier, by)
-        except DocferryError as error:
-            why_not[identifier] = str(error)
-            continue
-        found = callers.wanted([version], at, is_meant=rule is not None)
-        meant[identifier] = found.jobs
-        if not found.jobs:
-            why_not[identifier] = f"no rule converts it: {_reasons(found)}"
+    if versions or rule is not None:  # who names no document of theirs is told that alone
+        callers = Callers(config, rule, visible)
+        for identifier, version in versions.items():
+            found = callers.wanted([version], at, is_meant=rule is not None)
+            meant[identifier] = found.jobs
+            if not found.jobs:
+                why_not[identifier] = f"no rule converts it: {_reasons(found)}"
     wanted = [job for jobs in meant.values() for job in jobs]
     rows = iter(_asked(ledger, wanted, at, is_forced=is_forced))
     given = {one: tuple(next(rows) for _ in jobs) for one, jobs in meant.items()}
@@ -207,20 +205,49 @@ def process_new(
     )
 
 
-def _called(ledger: Ledger, mirrors: Collection[str], name: Path) -> VersionRow:
+def _documents(
+    ledger: Ledger,
+    mirrors: Collection[str],
+    identifiers: Sequence[str],
+    by: IdentifierType | None,
+) -> tuple[dict[str, VersionRow], dict[str, str]]:
+    """Give those that are meant; and why others are none, or not clear."""
+    versions: dict[str, VersionRow] = {}
+    why_not: dict[str, str] = {}
+    for identifier in dict.fromkeys(identifiers):
+        try:
+            versions[identifier] = document(ledger, mirrors, identifier, by)
+        except DocferryError as error:
+            why_not[identifier] = str(error)
+    return versions, why_not
+
+
+def _called(ledger: Ledger, mirrors: Collection[str], name: Path, *, is_path: bool) -> VersionRow:
     path, among = name.strip("/"), sorted(mirrors)
-    at_path = ledger.files.at([(mirror, path) for mirror in among])
-    found = [one for one in at_path if one.agreed is not None]
-    if not found and among and path and "/" not in path:
-        found = ledger.files.named(among, path, _MOST_NAMED + 1)
+    found: list[FileRow] = []
+    if among and path:
+        # A path at the top reads as a name, and must not hide another file that is called so.
+        is_name = "/" not in path and not is_path and not name.startswith("/")
+        found = _with_name(ledger, among, path) if is_name else _at(ledger, among, path)
     if not found:
         raise NotFoundError(f"no mirror has {name!r} now; docferry ls MIRROR tells what there is")
     if len(found) > 1:
-        raise ConflictError(f"{counted(len(found), 'file')} may be meant: {_named(found)}")
+        top = any(one.path == name for one in found) and any(one.path != name for one in found)
+        hint = f"; /{name} is the one at the top" if top else ""
+        raise ConflictError(f"{counted(len(found), 'file')} may be meant: {_named(found)}{hint}")
     [row] = found
     if row.version is None:
         raise NotFoundError(f"{row.mirror} has no {row.path!r} any more")
     return replace(row.version, path=row.path)
+
+
+def _with_name(ledger: Ledger, mirrors: Sequence[str], name: str) -> list[FileRow]:
+    return ledger.files.named(mirrors, name, _MOST_NAMED + 1)
+
+
+def _at(ledger: Ledger, mirrors: Sequence[str], path: Path) -> list[FileRow]:
+    at_path = ledger.files.at([(mirror, path) for mirror in mirrors])
+    return [one for one in at_path if one.agreed is not None]
 
 
 def _named(found: Sequence[FileRow]) -> str:

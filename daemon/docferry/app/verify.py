@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor as Pool
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from docferry.app.mirrors import mirror_named
 from docferry.app.onlooker import Onlooker, store_of
 from docferry.app.sides import Sides, UlidSource, open_sides
+from docferry.app.wake import wake
 from docferry.config import Config
 from docferry.core.filters import Filter
 from docferry.core.guards import Proven, Refused, marker_id, prove
@@ -20,7 +22,7 @@ from docferry.engine.identity import moves
 from docferry.engine.verify import Verifier
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger
-from docferry.model import Path, Side
+from docferry.model import Path, Side, Ulid
 from docferry.storage.probe import StoreProfile
 
 #: So many findings are kept, with their words; of all of them the numbers are.
@@ -89,6 +91,36 @@ def verify(
             _verify(config, ledger, name, asked, pool, onlooker, reads_all=reads_all)
             for name in mirrors
         ]
+
+
+def tell_found(
+    config: Config, ledger: Ledger, reports: Sequence[Report], at: datetime, run: Ulid | None = None
+) -> None:
+    """
+    Have webhooks told what was found: one event for each mirror with findings.
+
+    Args:
+        run: By which it can be asked for, if it can.
+
+    Raises:
+        DocferryError: The ledger could not be told.
+    """
+    are_told = [
+        ledger.webhook_events.note_verified(
+            report.mirror,
+            at,
+            {
+                "run": run,
+                "is_well": report.is_well,
+                "is_whole": report.refused is None,
+                "counts": {kind.value: count for kind, count in sorted(report.counts.items())},
+            },
+        )
+        for report in reports
+        if report.counts
+    ]
+    if any(are_told):
+        wake(config.state_dir)
 
 
 def _verify(

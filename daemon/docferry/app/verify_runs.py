@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -55,6 +55,7 @@ class VerifyRun:
 
     looked_at: entries, by mirror, so far.
     waits_for: what did not answer for a while; told once.
+    why: it failed; or webhooks were not told.
     """
 
     id: Ulid
@@ -84,7 +85,9 @@ class VerifyRuns:
         self._runs: dict[Ulid, VerifyRun] = {}
         self._lock = threading.Lock()
 
-    def start(self, config: Config, ledger: Ledger, wanted: Wanted, at: datetime) -> VerifyRun:
+    def start(
+        self, config: Config, ledger: Ledger, wanted: Wanted, now: Callable[[], datetime]
+    ) -> VerifyRun:
         """
         Begin one.
 
@@ -98,12 +101,12 @@ class VerifyRuns:
             if any(one.state is RunState.RUNNING for one in self._runs.values()):
                 # Without its id: it may be about mirrors that whoever asks may not see.
                 raise ConflictError("another verification is under way: one at a time")
-            run = VerifyRun(str(ULID()), wanted, at)
+            run = VerifyRun(str(ULID()), wanted, now())
             for old in [*self._runs][: max(0, len(self._runs) - MOST_KEPT + 1)]:
                 del self._runs[old]
             self._runs[run.id] = run
         threading.Thread(
-            target=_carry_out, args=(config, ledger, run), name="verify", daemon=True
+            target=_carry_out, args=(config, ledger, run, now), name="verify", daemon=True
         ).start()
         return run
 
@@ -131,7 +134,7 @@ def _is_of(run: VerifyRun, mirrors: Collection[str] | None) -> bool:
     return mirrors is None or all(name in mirrors for name in run.wanted.mirrors)
 
 
-def _carry_out(config: Config, ledger: Ledger, run: VerifyRun) -> None:
+def _carry_out(config: Config, ledger: Ledger, run: VerifyRun, now: Callable[[], datetime]) -> None:
     from docferry.app.verify import verify  # loads the clients of stores
 
     try:
@@ -143,6 +146,7 @@ def _carry_out(config: Config, ledger: Ledger, run: VerifyRun) -> None:
             reads_all=run.wanted.reads_all,
             onlooker=Onlooker(run.wait_for, run.count),
         )
+        _tell(config, ledger, run, now())
         run.state = RunState.DONE
     except DocferryError as error:
         run.why, run.state = str(error), RunState.FAILED
@@ -150,3 +154,12 @@ def _carry_out(config: Config, ledger: Ledger, run: VerifyRun) -> None:
         # Around one run, as around one request: whoever looks for it must not wait for ever.
         log.exception("request.failed", path="/verify", exc_info=error)
         run.why, run.state = "see docferry's log", RunState.FAILED
+
+
+def _tell(config: Config, ledger: Ledger, run: VerifyRun, at: datetime) -> None:
+    from docferry.app.verify import tell_found
+
+    try:
+        tell_found(config, ledger, run.reports, at, run.id)
+    except DocferryError as error:  # what was found is worth more, and has cost hours
+        run.why = f"webhooks were not told: {error}"

@@ -13,6 +13,7 @@ from docferry.app.onlooker import Onlooker, store_of
 from docferry.app.sides import Sides, UlidSource, open_sides
 from docferry.app.versions import let_go
 from docferry.config import Config
+from docferry.core.texts import Text, apart_from_lines, read_text
 from docferry.engine.contents import gone
 from docferry.errors import DocferryError, FullError, PermanentError, StaleError
 from docferry.ledger import Ledger
@@ -92,29 +93,30 @@ def _fill(spool: IO[bytes], row: VersionRow, sides: Sides, heard: Callable[[], N
 
 
 def difference(config: Config, ledger: Ledger, a: VersionRow, b: VersionRow) -> list[str] | None:
-    """Give the lines of a unified diff of two texts. None: one of them is no text, or too large."""
+    """
+    Give the lines of a unified diff of two texts. None: one of them is no text, or too large.
+
+    Those that begin with a backslash say in what they differ besides.
+    """
     found = texts(config, ledger, (a, b), DIFF_BYTES)
     if found is None:
         return None
+    before, after = found
     names = (f"{a.path}\t{a.id}", f"{b.path}\t{b.id}")
-    return [*difflib.unified_diff(*found, *names, lineterm="")]
+    unified = difflib.unified_diff(before.lines, after.lines, *names, lineterm="")
+    return [*unified, *(f"\\ {one}" for one in apart_from_lines(before, after))]
 
 
 def texts(
     config: Config, ledger: Ledger, rows: tuple[VersionRow, VersionRow], most: int
-) -> tuple[list[str], list[str]] | None:
-    """Give the lines of two texts. None: one of them is no text, or has more than *most* bytes."""
+) -> tuple[Text, Text] | None:
+    """Read two texts. None: one of them is no text, or has more than *most* bytes."""
     if any(row.size > most for row in rows):
         return None
     before, after = (_text(config, ledger, row) for row in rows)
     return None if before is None or after is None else (before, after)
 
 
-def _text(config: Config, ledger: Ledger, row: VersionRow) -> list[str] | None:
+def _text(config: Config, ledger: Ledger, row: VersionRow) -> Text | None:
     with opened(config, ledger, row) as file:
-        content = file.read()
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text.splitlines()
+        return read_text(file.read())

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import emit_json, emit_table, line, say_hidden
+from docferry.cli.output import aside, emit_json, emit_table, line, say_hidden
 from docferry.core.words import counted
 from docferry.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from docferry.app.follow import Looks, Verdict
     from docferry.app.process import New, Processed
-    from docferry.core.following import Step
+    from docferry.core.following import Followed, Step
     from docferry.job import JobRow
+    from docferry.ledger import Ledger
+    from docferry.model import VersionRow
 
 _MOST = 20
 _COLOURS = {"done": "green", "arrived": "green", "dead": "red", "skipped": "yellow"}
@@ -68,7 +71,11 @@ def process(
     is_json: bool,
 ) -> None:
     """
-    Have a document converted now, before all others: a path, a file's name, or a version.
+    Have a document converted now, before all others: a file here, a path, a name, or a version.
+
+    A file here is one that lies in a mirror's folder, named from where you are: `./a.docx`.
+    Else it is a path in a mirror (`/a.docx` is the one at the top), or the name of a file that
+    no other has.
 
     With --wait it is followed until its results are on both sides; a file that was just put
     into a folder may be named before docferry has seen it. Exit code 0: done; 1: it
@@ -83,17 +90,18 @@ def process(
         _process_new(context, mirrors, rule, is_json=is_json)
         return
     looks = _looks(context, timeout_s) if waits else None
-    found = _asked(context, mirrors, what, rule, looks, is_forced=is_forced)
+    at = datetime.now(UTC)
+    found, waits_for = _asked(context, mirrors, what, rule, looks, is_forced=is_forced)
     if looks is None:
-        _show_asked(found, is_json=is_json)
+        _show_asked(found, waits_for, is_json=is_json)
     else:
-        _follow(context, found, looks, is_json=is_json)
+        _follow(context, found, at, looks, is_json=is_json)
 
 
 def _looks(context: Context, timeout_s: float) -> Looks:
     from docferry.app.follow import Looks
 
-    return Looks(context.config, timeout_s)
+    return Looks(context.config, timeout_s, tell=aside)
 
 
 def _asked(
@@ -104,62 +112,98 @@ def _asked(
     looks: Looks | None,
     *,
     is_forced: bool,
-) -> Processed:
-    from docferry.app.follow import await_document
-    from docferry.app.process import document
+) -> tuple[Processed, str | None]:
+    """Ask for it; say what it waits for, if it does."""
+    from docferry.app.follow import why_asked_wait
     from docferry.app.process import process as ask
 
     with context.ledger(read_only=False) as ledger:
-        if looks is None:
-            version = document(ledger, mirrors, what)
-        else:
-            version = await_document(context.config, ledger, mirrors, what, None, looks)
+        version = _document(context, ledger, mirrors, what, looks)
         now = datetime.now(UTC)
-        return ask(context.config, ledger, version, rule, now, is_forced=is_forced)
+        found = ask(context.config, ledger, version, rule, now, is_forced=is_forced)
+        return found, why_asked_wait(context.config, ledger, found.jobs)
 
 
-def _show_asked(found: Processed, *, is_json: bool) -> None:
+def _document(
+    context: Context, ledger: Ledger, mirrors: Collection[str], what: str, looks: Looks | None
+) -> VersionRow:
+    from docferry.app.follow import await_document
+    from docferry.app.local_names import meant
+    from docferry.app.process import document
+
+    found = meant(context.config, ledger, mirrors, what)
+    if looks is None:
+        return document(ledger, found.mirrors, found.identifier, found.by)
+    return await_document(context.config, ledger, found.mirrors, found.identifier, found.by, looks)
+
+
+def _show_asked(found: Processed, waits_for: str | None, *, is_json: bool) -> None:
+    from docferry.core.following import OVER
+
     if is_json:
-        emit_json(found)
+        facts = {"version": found.version, "jobs": found.jobs, "refused": found.refused}
+        emit_json(facts | {"waits_for": waits_for})
         return
     rows = [(job.id, job.rule, job.state, f"{job.mirror}: {job.path}") for job in found.jobs]
     emit_table(counted(len(rows), "conversion"), ("job", "rule", "state", "document"), rows)
     _show_refused(found.refused)
-    line("docferry jobs follows them; so does --wait")
+    if all(job.state in OVER for job in found.jobs):
+        line("all was done already; --force has it done again")
+    elif waits_for is not None:
+        line(f"it waits: {waits_for}", colour="yellow")
+    else:
+        line("docferry jobs follows them; so does --wait")
 
 
-def _follow(context: Context, found: Processed, looks: Looks, *, is_json: bool) -> None:
+def _follow(
+    context: Context, found: Processed, at: datetime, looks: Looks, *, is_json: bool
+) -> None:
     from docferry.app.follow import Verdict, follow
     from docferry.cli.progress import stages
     from docferry.core.following import End, Stage, Step
 
     assert found.version is not None
-    steps = [Step(Stage.SETTLED, found.version.created_at, text=found.version.id)]
+    settled = Step(Stage.SETTLED, found.version.created_at, text=found.version.id)
+    steps: list[Step] = []
     if not is_json:
         line(f"{found.version.mirror}: {found.version.path}")
-        _show_step(steps[0])
-    with context.ledger() as ledger, stages() as show:
-        for one in follow(ledger, [job.id for job in found.jobs], looks):
+    ids = [job.id for job in found.jobs]
+    with context.ledger() as ledger, stages() as bar:
+        show = partial(_show_running, bar)
+        for one in follow(ledger, ids, looks, asked_at=at, begun=[settled], show=show):
             if isinstance(one, Verdict):
                 break
             steps.append(one)
             if not is_json:
                 _show_step(one)
-            show(f"{one.rule}: {one.stage}")
+            if one.job is not None:
+                bar(f"{one.rule}: {one.stage}")
         else:
             raise AssertionError("whoever follows is told how it ended")
     if is_json:
-        emit_json(_facts(found, steps, one))
+        emit_json(_facts(found, at, steps, one))
     else:
         _show_refused(found.refused)
-        _show_end(one)
+        _show_end(found, at, one)
     sys.exit(0 if one.end is End.DONE else EXIT_TROUBLE)
 
 
-def _facts(found: Processed, steps: Sequence[Step], verdict: Verdict) -> dict[str, object]:
+def _show_running(bar: Callable[[str], None], one: Followed) -> None:
+    from docferry.core.following import told_share
+
+    if one.job is not None and one.share is not None:
+        bar(f"{one.job.rule}: {one.share.stage}, {told_share(one.share)}")
+
+
+def _facts(
+    found: Processed, at: datetime, steps: Sequence[Step], verdict: Verdict
+) -> dict[str, object]:
+    from docferry.core.following import was_over
+
     return {
         "version": found.version,
         "jobs": [one.job for one in verdict.jobs],
+        "done_already": [one.id for one in found.jobs if was_over(one, at)],
         "refused": found.refused,
         "steps": steps,
         "end": verdict.end,
@@ -170,7 +214,10 @@ def _facts(found: Processed, steps: Sequence[Step], verdict: Verdict) -> dict[st
 def _show_step(step: Step) -> None:
     what = f"{step.stage} {step.text}" if step.job is None else f"{step.rule}: {step.stage}"
     text = f"; {step.text}" if step.job is not None and step.text else ""
-    line(f"  {step.at.astimezone():%H:%M:%S}  {what}{text}", colour=_COLOURS.get(step.stage.value))
+    at = step.at.astimezone()
+    is_today = at.date() == datetime.now(UTC).astimezone().date()
+    when = f"{at:%H:%M:%S}" if is_today else f"{at:%Y-%m-%d %H:%M:%S}"
+    line(f"  {when}  {what}{text}", colour=_COLOURS.get(step.stage.value))
 
 
 def _show_refused(refused: Mapping[str, str]) -> None:
@@ -178,12 +225,14 @@ def _show_refused(refused: Mapping[str, str]) -> None:
         line(f"  {rule}: not, for {reason}")
 
 
-def _show_end(verdict: Verdict) -> None:
-    from docferry.core.following import End
+def _show_end(found: Processed, at: datetime, verdict: Verdict) -> None:
+    from docferry.core.following import End, was_over
 
     match verdict.end:
         case End.DONE:
-            line("done: what was made is on both sides", colour="green")
+            was_done = all(was_over(job, at) for job in found.jobs)
+            how = "done already, --force has it done again" if was_done else "done"
+            line(f"{how}: what was made is on both sides", colour="green")
         case End.FAILED:
             line("failed: docferry dead list tells more", colour="red")
         case End.LATE:

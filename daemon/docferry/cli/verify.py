@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import click
 from docferry.cli import EXIT_TROUBLE, Context, as_json, pass_context
 from docferry.cli.output import aside, emit_json, line, say_hidden, size
 from docferry.core.words import counted
+from docferry.errors import DocferryError
 
 if TYPE_CHECKING:
     from docferry.app.verify import Report
@@ -50,7 +52,8 @@ def verify(
 
     Every file of the folder and of its archive is read and hashed. Of the bucket, the
     store's checksum is compared for each document, and presence and size for what is
-    archived; with --read everything is fetched and hashed. Nothing is changed.
+    archived; with --read everything is fetched and hashed. Nothing is changed; webhooks are
+    told what was found.
 
     Exit code 0: all is well; 1: something is damaged, or not carried over yet, or a side
     could not be looked at.
@@ -69,12 +72,26 @@ def verify(
             reads_all=reads_all,
             onlooker=Onlooker(aside, count),
         )
+    if any(report.counts for report in reports):
+        _tell(context, reports)
     if is_json:
         emit_json([_facts(report) for report in reports])
     else:
         for report in reports:
             _show(report)
     sys.exit(0 if all(report.is_well for report in reports) else EXIT_TROUBLE)
+
+
+def _tell(context: Context, reports: list[Report]) -> None:
+    from docferry.app.verify import tell_found
+
+    if not context.config.webhooks:
+        return
+    try:
+        with context.ledger(read_only=False) as ledger:
+            tell_found(context.config, ledger, reports, datetime.now(UTC))
+    except DocferryError as error:  # who may only look is still to see what was found
+        aside(f"webhooks are not told of this: {error}")
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -91,6 +91,8 @@ def diff(context: Context, a: str, b: str, mirror: str | None) -> None:
     """
     Compare two texts line by line: versions, or what paths hold now.
 
+    Line ends and encoding are told apart from the lines, after a backslash.
+
     Exit code 1: they differ; 2: they could not be compared.
     """
     from docferry.app.version_bytes import difference

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from docferry.job import JobRow, JobState
+from docferry.job import JobRow, JobStage, JobState, Share
 from docferry.model import Ulid
 
 #: States in which nothing more becomes of a job by itself.
 OVER = frozenset({JobState.DONE, JobState.DEAD, JobState.SKIPPED, JobState.DISCARDED})
+ALREADY = "already, before this was asked for"
 
 
 class Stage(StrEnum):
@@ -61,11 +62,13 @@ class Followed:
 
     job: None: the ledger has it no more.
     arrived_at: when both sides had the result; None: they have not, or there is none.
+    share: how much of its stage is done, of one that runs; None: nobody counts.
     """
 
     id: Ulid
     job: JobRow | None
     arrived_at: datetime | None = None
+    share: Share | None = None
 
     @property
     def awaits_result(self) -> bool:
@@ -84,6 +87,19 @@ class Followed:
         return End.DONE if self.job.state is JobState.DONE else End.FAILED
 
 
+def share_of(job: JobRow, noted: Share | None) -> Share | None:
+    """Give what was *noted* of a job, where it is still so: the stage may be over, or the try."""
+    is_so = noted is not None and job.state is JobState.RUNNING and job.stage is noted.stage
+    return noted if is_so else None
+
+
+def told_share(share: Share) -> str:
+    """Say for a person how much is done."""
+    if share.stage is JobStage.DOWNLOADING:
+        return f"{100 * share.done // max(1, share.total)} % of {share.total} bytes"
+    return f"by converter {min(share.done + 1, share.total)} of {share.total}"
+
+
 def end_of(jobs: Sequence[Followed]) -> End | None:
     """Say how all of *jobs* ended; None: one has not."""
     ends = [one.end for one in jobs]
@@ -92,23 +108,51 @@ def end_of(jobs: Sequence[Followed]) -> End | None:
     return End.FAILED if End.FAILED in ends else End.DONE
 
 
-def steps_of(followed: Followed) -> list[Step]:
+def steps_of(followed: Followed, asked_at: datetime | None = None) -> list[Step]:
     """
     Give what has become of a job since it was queued last, in its order.
 
     Also what nobody saw, being away: the job has the time of each.
+
+    Args:
+        asked_at: When somebody asked for it: how it came to what was done already is left out.
     """
     job = followed.job
     if job is None:
         return []
+    if asked_at is not None and was_over(job, asked_at):
+        return _end_of(followed, before=ALREADY)
     is_waiting = job.state is JobState.QUEUED
     steps = [_step(job, Stage.QUEUED, job.run_at, (job.last_error or "") if is_waiting else "")]
     if not is_waiting:
         steps += _of_attempt(job)
+    return [*steps, *_end_of(followed)]
+
+
+def was_over(job: JobRow, asked_at: datetime) -> bool:
+    """Say whether there was nothing to be done when it was asked for."""
+    return job.state in OVER and job.finished_at is not None and job.finished_at < asked_at
+
+
+def arrival_of(job: JobRow, held_since: datetime) -> datetime:
+    """
+    Say when both sides had the result of a job that is done.
+
+    Args:
+        held_since: Since when they have that content there: an earlier time may have made it.
+    """
+    return held_since if job.finished_at is None else max(held_since, job.finished_at)
+
+
+def _end_of(followed: Followed, before: str = "") -> list[Step]:
+    job, steps = followed.job, list[Step]()
+    assert job is not None
+    came = _came_of(job)
     if job.state in OVER and job.finished_at is not None:
-        steps.append(_step(job, Stage(job.state.value), job.finished_at, _came_of(job)))
+        text = "; ".join(part for part in (before, came) if part)
+        steps.append(_step(job, Stage(job.state.value), job.finished_at, text))
     if followed.arrived_at is not None:
-        steps.append(_step(job, Stage.ARRIVED, followed.arrived_at, _came_of(job)))
+        steps.append(_step(job, Stage.ARRIVED, followed.arrived_at, came))
     return steps
 
 

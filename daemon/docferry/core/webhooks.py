@@ -49,7 +49,7 @@ class EventType(StrEnum):
     HOLD_OPENED = "hold.opened"
     MIRROR_STALE = "mirror.stale"
     MIRROR_WELL = "mirror.well"  # it was stale
-    VERIFY_FOUND = "verify.found"  # damage
+    VERIFY_FOUND = "verify.found"  # damage, of a path; or all that a verification found
     TEST = "webhook.test"  # a person asks whether the way is open
 
 
@@ -68,6 +68,7 @@ TELLS: Mapping[str, Sequence[EventType]] = {
     "hold": (EventType.HOLD_OPENED,),
     "request": (EventType.VERIFY_FOUND,),
     "rot": (EventType.VERIFY_FOUND,),
+    "verify": (EventType.VERIFY_FOUND,),
     "stale": (EventType.MIRROR_STALE,),
     "well": (EventType.MIRROR_WELL,),
 }
@@ -81,7 +82,7 @@ class Note:
     That something happened, as it was noted in the moment of the change.
 
     source: one of `TELLS`; another release may know more.
-    ref: which row of it.
+    ref: which row of it; of what no row says, what is told.
     """
 
     source: str

@@ -55,12 +55,19 @@ class Stage:
         self._contents_of = contents_of
         self._tell = tell
 
-    def fetch(self, job: JobRow, version: VersionRow | None, folder: pathlib.Path) -> Staged:
+    def fetch(
+        self,
+        job: JobRow,
+        version: VersionRow | None,
+        folder: pathlib.Path,
+        count: Callable[[int], None] = lambda done: None,
+    ) -> Staged:
         """
         Copy the document of *job* into *folder*, which comes to be, and tell what it is.
 
         Args:
             version: What the ledger says of it; None: it is known no more.
+            count: Told again and again how many bytes have come.
 
         Raises:
             GoneError: Nobody has it any more.
@@ -71,7 +78,7 @@ class Stage:
         if version is None:
             raise GoneError(f"the ledger has no version {job.version} of {job.path} any more")
         name = job.path.rpartition("/")[2]
-        raw = self._copy_sound(version, folder)
+        raw = self._copy_sound(version, folder, count)
         kind = self._tell(raw, name)
         staged = raw.with_name(f"document{kind.extension}")
         try:
@@ -82,7 +89,9 @@ class Stage:
         document = Document(staged, name, kind.media_type, size)
         return Staged(document, kind.mismatch)
 
-    def _copy_sound(self, version: VersionRow, folder: pathlib.Path) -> pathlib.Path:
+    def _copy_sound(
+        self, version: VersionRow, folder: pathlib.Path, count: Callable[[int], None]
+    ) -> pathlib.Path:
         """Copy from where it is found first; only if that is damaged, look for a sound copy."""
         try:
             contents = self._contents_of(version.mirror)
@@ -90,11 +99,11 @@ class Stage:
             raise GoneError(f"mirror {version.mirror} is not in the configuration") from error
         target = folder / _SCRATCH
         with _opened(contents, version) as content:
-            if copy(content, target) == version.sha256:
+            if copy(content, target, count) == version.sha256:
                 return target
         target.unlink()
         with contents.open_sound(version) as content:
-            copy(content, target)
+            copy(content, target, count)
         return target
 
 
@@ -105,9 +114,14 @@ def _opened(contents: OpensVersions, version: VersionRow) -> Content:
         raise GoneError(str(error)) from error
 
 
-def copy(content: Content, target: pathlib.Path) -> Sha256:
+def copy(
+    content: Content, target: pathlib.Path, count: Callable[[int], None] = lambda done: None
+) -> Sha256:
     """
     Copy *content* into a new file, and hash it.
+
+    Args:
+        count: Told after each part how many bytes there are.
 
     Raises:
         TemporaryError: It changed meanwhile, and will be elsewhere; the file cannot be written.
@@ -116,7 +130,12 @@ def copy(content: Content, target: pathlib.Path) -> Sha256:
     try:
         target.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
         with target.open("xb") as file:
-            digest = content.read_into(file.write)
+
+            def write(part: bytes | memoryview) -> None:
+                file.write(part)
+                count(file.tell())
+
+            digest = content.read_into(write)
         content.confirm()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

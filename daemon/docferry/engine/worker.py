@@ -135,6 +135,7 @@ class Worker:
         that is gone, and is queued again at once.
         """
         leftovers.remove(self._folder)
+        self._ledger.job_shares.clear()
         for job in self._ledger.jobs.requeue_running(self._now()):
             log.warning("job.requeued", **facts(job))
 

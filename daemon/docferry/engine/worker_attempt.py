@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from docferry.convert import leftovers
 from docferry.convert.base import ConversionError, ConversionStoppedError
@@ -223,7 +224,8 @@ class Attempts:
             hands.converters.give_back(job.id, conversion.converters)
             hands.progress.fetched(job)
             return shared
-        staged = hands.stage.fetch(job, claimed.version, folder / "document")
+        count = partial(hands.progress.fetches, job, claimed.version.size if claimed.version else 0)
+        staged = hands.stage.fetch(job, claimed.version, folder / "document", count)
         hands.room.found(None)
         hands.progress.fetched(job)
         if staged.mismatch is not None:
@@ -235,8 +237,9 @@ class Attempts:
             )
         if (why := hands.converters.enter(job.id, conversion.converters)) is not None:
             return _Stopped(why)
-        hands.progress.converts(job)
-        match run_chain(conversion, staged.document, folder, works=self._works):
+        hands.progress.converts(job, len(conversion.chain))
+        works = partial(self._works, job)
+        match run_chain(conversion, staged.document, folder, works=works):
             case Broken(converter=name, error=error):
                 return self._broken(job, name, error)
             case Produced() as made:
@@ -255,7 +258,8 @@ class Attempts:
         result = self._hands.shared.fetch(twin, folder)
         return None if result is None else Made(job, result, twin.note, twin)
 
-    def _works(self, converter: str) -> None:
+    def _works(self, job: JobRow, converter: str) -> None:
+        self._hands.progress.passes_on(job)
         CONVERTER_CALLS.labels(converter, "done").inc()
         self._hands.converters.answers(converter)
 

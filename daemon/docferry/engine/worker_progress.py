@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from docferry.job import Intended, JobRow, JobStage
+from docferry.job import Intended, JobRow, JobStage, Share
 from docferry.ledger import Ledger
 from docferry.model import Ulid
 
@@ -30,6 +30,8 @@ class _Running:
     stage: JobStage | None = None  #: None: nothing that need be written down
     since: datetime | None = None
     is_here: bool = False  #: its document is fetched
+    share: Share | None = None  #: None: nobody counts
+    told: Share | None = None  #: as it is written down
     began: dict[JobStage, datetime] = field(default_factory=dict)
 
 
@@ -38,9 +40,11 @@ class Progress:
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._jobs = ledger.jobs
+        self._shares = ledger.job_shares
         self._now = now
         self._lock = threading.Lock()
         self._running: dict[Ulid, _Running] = {}
+        self._over: set[Ulid] = set()  # of which a share is still written down
 
     @property
     def running(self) -> frozenset[Ulid]:
@@ -75,23 +79,40 @@ class Progress:
 
     def end(self, job: JobRow) -> None:
         with self._lock:
-            self._running.pop(job.id, None)
+            one = self._running.pop(job.id, None)
+            if one is not None and one.told is not None:
+                self._over.add(job.id)
+
+    def fetches(self, job: JobRow, total: int, done: int) -> None:
+        """Note how many bytes of a document are here, of so many."""
+        with self._lock:
+            self._running[job.id].share = Share(JobStage.DOWNLOADING, min(done, total), total)
 
     def fetched(self, job: JobRow) -> None:
         """Note that its document, or its result, is at hand."""
         with self._lock:
             self._running[job.id].is_here = True
 
-    def converts(self, job: JobRow) -> None:
+    def converts(self, job: JobRow, converters: int = 1) -> None:
         """
-        Note that its converter has the document.
+        Note that its converter, the first of so many, has the document.
 
         At once where an attempt has failed before: if this one ends docferry itself, it must
         be known that the document was being converted.
         """
         self._comes_to(job, JobStage.CONVERTING)
+        with self._lock:
+            share = Share(JobStage.CONVERTING, 0, converters) if converters > 1 else None
+            self._running[job.id].share = share
         if job.last_error is not None:
             self._tell({job.id})
+
+    def passes_on(self, job: JobRow) -> None:
+        """Note that one more converter of its chain has made what it promises."""
+        with self._lock:
+            one = self._running[job.id]
+            if one.share is not None:
+                one.share = replace(one.share, done=one.share.done + 1)
 
     def made(self, job: JobRow) -> None:
         """
@@ -123,7 +144,7 @@ class Progress:
             self._jobs.renew(running, self.lease_until())
 
     def tell(self) -> None:
-        """Write down which stages have lasted."""
+        """Write down which stages have lasted, and how much of theirs jobs have done since."""
         before = self._now() - LASTED
         with self._lock:
             lasting = {
@@ -132,12 +153,32 @@ class Progress:
                 if one.since is not None and one.since <= before
             }
         self._tell(lasting)
+        self._tell_shares(before)
 
     def _comes_to(self, job: JobRow, stage: JobStage) -> None:
         with self._lock:
             one = self._running[job.id]
             one.stage = stage
             one.since = one.began[stage] = self._now()
+
+    def _tell_shares(self, before: datetime) -> None:
+        """Write down what has changed of those that run since *before*: most are over by then."""
+        with self._lock:
+            new = {
+                job: one.share
+                for job, one in self._running.items()
+                if one.share not in (None, one.told)
+                and one.claimed_at is not None
+                and one.claimed_at <= before
+            }
+            shares = {job: share for job, share in new.items() if share is not None}
+            for job, share in shares.items():
+                self._running[job].told = share
+            over, self._over = self._over, set()
+        if over:
+            self._shares.remove(over)
+        if shares:
+            self._shares.put(shares)
 
     def _tell(self, jobs: Collection[Ulid]) -> None:
         for job in jobs:

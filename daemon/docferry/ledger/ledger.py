@@ -30,6 +30,7 @@ from docferry.ledger.holds import Holds
 from docferry.ledger.intents import Intents
 from docferry.ledger.job_backlog import JobBacklog
 from docferry.ledger.job_pages import JobPages
+from docferry.ledger.job_shares import JobShares
 from docferry.ledger.jobs import Jobs
 from docferry.ledger.keys import Keys
 from docferry.ledger.mirror_figures import FiguresOfMirrors
@@ -90,6 +91,7 @@ class Ledger:
         self.results = Results(database)
         self.backlog = JobBacklog(database)
         self.converters = Converters(database)
+        self.job_shares = JobShares(database)
         self.webhook_events = WebhookEvents(database)
         self.deliveries = WebhookDeliveries(database)
         self.requests = RequestLog(database)

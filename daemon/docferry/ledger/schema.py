@@ -468,6 +468,14 @@ job = _table(
     Column("doubted_at", Instant),
 )
 
+job_share = _table(
+    "job_share",
+    Column("job", Text, primary_key=True),
+    Column("stage", Word(JobStage)),
+    Column("done", BigInteger),
+    Column("total", BigInteger),
+)
+
 #: What was answered to calls that may come again; a marker, while one is under way.
 answer = _table(
     "answer",

@@ -7,8 +7,9 @@ afterwards, out of the way of whoever made it. What was erased meanwhile is told
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,6 +158,16 @@ class WebhookEvents:
             tx.insert(
                 webhook_event, [{"source": source, "ref": instant_text(at), "mirror": mirror}]
             )
+            return True
+
+    def note_verified(self, mirror: str, at: datetime, facts: Mapping[str, object]) -> bool:
+        """Note what a verification has found, as it is to be told; False: there is no webhook."""
+        with self._database.writing() as tx:
+            if not tx.value(select(func.count()).select_from(webhook_cursor)):
+                return False
+            # No row says it: what a verification finds is kept nowhere else.
+            ref = json.dumps({"at": instant_text(at), "facts": dict(facts)})
+            tx.insert(webhook_event, [{"source": "verify", "ref": ref, "mirror": mirror}])
             return True
 
     def stale(self) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +55,10 @@ def event_of(tx: Transaction, note: Note) -> Event | None:
             return _of_request(tx, int(ref))
         case "rot":
             return _of_problem(tx, of_mirror, ref)
+        case "verify":
+            noted = json.loads(ref)
+            at = datetime.fromisoformat(noted["at"])
+            return Event(EventType.VERIFY_FOUND, at, of_mirror, facts=noted["facts"])
         case "stale" | "well":
             return _of_mirror(tx, note.source, datetime.fromisoformat(ref), of_mirror)
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
@@ -18,7 +18,7 @@ from docferry.app.since import since_of
 from docferry.app.unseen import veiled
 from docferry.core.following import Stage, steps_of
 from docferry.errors import ConflictError
-from docferry.job import Failure, JobRow, JobState
+from docferry.job import Failure, JobRow, JobStage, JobState, Share
 from docferry.ledger.job_pages import Which
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
@@ -47,11 +47,25 @@ class JobStep(BaseModel):
     text: str = Field(description="Why, or where.")
 
 
+class JobProgress(BaseModel):
+    """How much of its stage a running job has done."""
+
+    stage: JobStage
+    unit: Literal["bytes", "converters"] = Field(
+        description="Bytes of the document that have come; or converters of a chain that are done."
+    )
+    done: int
+    total: int
+
+
 class JobDetail(BaseModel):
     """All about one job."""
 
     job: Job
     steps: list[JobStep] = Field(description="Since it was queued last, in their order.")
+    progress: JobProgress | None = Field(
+        description="Within seconds; null: it does not run, or nobody counts, as few converters do."
+    )
     arrived_at: datetime | None = Field(description="When both sides had its result.")
     output: str | None = Field(description="The end of what the converter said when it failed.")
 
@@ -204,5 +218,15 @@ def _detail(asker: Asker, job: JobRow) -> JobDetail:
     followed = look(asker.ledger, row)
     steps = [JobStep(stage=one.stage, at=one.at, text=one.text) for one in steps_of(followed)]
     return JobDetail(
-        job=job_of(asker, row), steps=steps, arrived_at=followed.arrived_at, output=row.output
+        job=job_of(asker, row),
+        steps=steps,
+        progress=None if followed.share is None else _progress(followed.share),
+        arrived_at=followed.arrived_at,
+        output=row.output,
     )
+
+
+def _progress(share: Share) -> JobProgress:
+    is_coming = share.stage is JobStage.DOWNLOADING
+    unit: Literal["bytes", "converters"] = "bytes" if is_coming else "converters"
+    return JobProgress(stage=share.stage, unit=unit, done=share.done, total=share.total)

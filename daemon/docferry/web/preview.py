@@ -19,11 +19,15 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from docferry.core.texts import read_text
+
 #: Of a text; and of a Markdown text, for which the page's process works 3 s a MiB.
 MOST_TEXT, MOST_MARKDOWN = 256 * 1024, 128 * 1024
 MOST_PICTURE = 32 * 1024 * 1024
 MOST_PAGES = 999_999_999
 _MARKDOWN = (".md", ".markdown")
+#: Texts whose words stand between what is meant for programs; most need another one to be read.
+_FOR_PROGRAMS = (".eml", ".htm", ".html", ".ipynb", ".mht", ".mhtml", ".rtf", ".xhtml", ".xml")
 #: As a browser shows them, by how they begin. SVG is a program, and not among them.
 _PICTURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -41,16 +45,20 @@ _DEEPER = 2  # its own headings stand below those of the page
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Markdown, as HTML of our own making."""
+    """Markdown, as HTML of our own making; *guessed*: as for a text."""
 
     html: Markup
     is_cut: bool
+    guessed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
+    """*guessed*: as what its bytes were read, where they do not say what they are; ""."""
+
     text: str
     is_cut: bool
+    guessed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +116,18 @@ def preview_of(name: str, head: bytes, size: int) -> Preview:
         return Picture(media_type)
     is_markdown = PurePosixPath(name).suffix.lower() in _MARKDOWN
     most = MOST_MARKDOWN if is_markdown else MOST_TEXT
-    text = _text_in(head[:most], is_whole=size <= most)
-    if text is None:
+    found = read_text(head[:most], is_whole=size <= most)
+    if found is None:
         return NotShown("it is neither text nor a picture that is shown here")
+    guessed = found.encoding if found.is_guessed else ""
     if is_markdown:
-        return Rendered(rendered(text), is_cut=size > most)
-    return PlainText(text, is_cut=size > most)
+        return Rendered(rendered(found.text), is_cut=size > most, guessed=guessed)
+    return PlainText(found.text, is_cut=size > most, guessed=guessed)
+
+
+def is_for_programs(name: str) -> bool:
+    """Say whether a document is a text that programs read, so that what is made of it is shown."""
+    return PurePosixPath(name).suffix.lower() in _FOR_PROGRAMS
 
 
 def picture_type(head: bytes) -> str | None:
@@ -150,17 +164,6 @@ def _cells_in(text: str) -> int:
         if "|" in row:
             width = max(width, row.removeprefix("|").removesuffix("|").count("|") + 1)
     return cells
-
-
-def _text_in(head: bytes, *, is_whole: bool) -> str | None:
-    try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        is_at_the_cut = not is_whole and error.start >= len(head) - 4
-        if not is_at_the_cut:
-            return None
-        text = head[: error.start].decode()
-    return None if "\0" in text else text
 
 
 def _maker(rules: list[str]) -> MarkdownIt:

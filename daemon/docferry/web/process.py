@@ -23,8 +23,8 @@ _Identifier = Annotated[
     str,
     Path(
         max_length=MOST_PATH,
-        description="The ULID of a version; or a path in a mirror, or a file's name if only one "
-        "has it.",
+        description="The ULID of a version; or a path in a mirror (one without a folder begins "
+        "with /), or a file's name if only one has it.",
         examples=["01KAT6X9V1Q4M2Z7B8C3D5E6F0"],
     ),
 ]
@@ -37,7 +37,10 @@ class Order(Strict):
     """How a document is to be processed."""
 
     identifier_type: IdentifierType | None = Field(
-        default=None, description="null: whichever the identifier looks like."
+        default=None,
+        description="id: the ULID of a version. path: the whole path in a mirror. filename: the "
+        "last part of it, and 409 with all of them if several have it; or a path, if it has a / "
+        "in it. null: id or filename, whichever the identifier looks like.",
     )
     mirror: _Mirror = None
     rule: _Rule = None

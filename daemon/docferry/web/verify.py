@@ -67,7 +67,7 @@ class Run(BaseModel):
     mirrors: list[str]
     looked_at: dict[str, int] = Field(description="Entries so far, by mirror.")
     waits_for: str | None = Field(description="What did not answer for a while.")
-    why: str | None = Field(description="Of one that failed.")
+    why: str | None = Field(description="It failed; or webhooks were not told.")
     reports: list[Verified] | None = Field(description="Of one that is done.")
 
 
@@ -85,7 +85,8 @@ def start_verification(asker: Operator, wanted: Verification) -> Run:
     """
     One at a time; nothing is changed. `GET /verify/{run}` tells how far it is.
 
-    What was found is kept in memory: after a restart it is to be asked for again.
+    What was found is kept in memory: after a restart it is to be asked for again. Webhooks are
+    told of it, by numbers: `verify.found`.
     """
     mirrors = (
         asker.mirrors
@@ -96,7 +97,7 @@ def start_verification(asker: Operator, wanted: Verification) -> Run:
         asker.config,
         asker.ledger,
         Wanted(tuple(mirrors), wanted.side, wanted.read),
-        asker.desk.now(),
+        asker.desk.now,
     )
     return _told(run)
 

@@ -15,6 +15,7 @@ from docferry.app.renditions import RenditionEntry, renditions_of
 from docferry.app.version_bytes import texts
 from docferry.app.versions import ask_restore
 from docferry.app.why import seen, why
+from docferry.core.texts import apart_from_lines
 from docferry.core.words import counted
 from docferry.errors import UserError
 from docferry.job import JobState
@@ -105,7 +106,7 @@ def show_diff(visitor: Viewer, a: Ulid, b: Ulid) -> Response:
     before, after = (visible_version(asker.ledger, one, asker.mirrors) for one in (a, b))
     is_same = before.sha256 == after.sha256
     found = None if is_same else texts(asker.config, asker.ledger, (before, after), _MOST_COMPARED)
-    told = None if found is None else visitor.desk.comparisons.get(*found, MOST_TOLD)
+    told = found and visitor.desk.comparisons.get(found[0].lines, found[1].lines, MOST_TOLD)
     lines, hidden = lines_of(told.lines if told else [])
     return visitor.page(
         "diff.html",
@@ -114,6 +115,7 @@ def show_diff(visitor: Viewer, a: Ulid, b: Ulid) -> Response:
         is_same=is_same,
         is_text=found is not None,
         is_told=told is not None,
+        beside=apart_from_lines(*found) if found else [],
         lines=lines,
         hidden=hidden + (told.hidden if told else 0),
     )

@@ -9,14 +9,16 @@ from docferry.app.content import readable
 from docferry.app.renditions import RenditionEntry
 from docferry.convert.drawing import Drawn
 from docferry.errors import DocferryError
-from docferry.model import Side, VersionRow
+from docferry.model import Path, Side, VersionRow
 from docferry.web.pages.visit import Visitor
 from docferry.web.preview import (
     MOST_TEXT,
     DrawnPage,
     NotShown,
+    PlainText,
     Preview,
     UndrawnPage,
+    is_for_programs,
     is_pdf,
     preview_of,
 )
@@ -51,19 +53,27 @@ def shown(
     if row is None:
         return Shown(_NOTHING, None)
     preview = _preview(visitor, row, number)
-    if not isinstance(preview, NotShown):
+    if not isinstance(preview, NotShown) and not _is_source(preview, row.path):
         return Shown(preview, row)
     for one in renditions:
         made = _made(visitor, one)
         instead = NotShown("") if made is None else _preview(visitor, made, number)
         if not isinstance(instead, NotShown):
-            return Shown(instead, made, preview.why if preview.is_told else "")
+            return Shown(instead, made, _why_not(preview))
     return Shown(preview, row)
 
 
 def is_near(row: VersionRow, sides: Sequence[Side]) -> bool:
     """Say whether its bytes are in the folder: no page is to wait for a store, unasked."""
     return row.archived_local or (row.is_current and Side.LOCAL in sides)
+
+
+def _is_source(preview: Preview, path: Path) -> bool:
+    return isinstance(preview, PlainText) and is_for_programs(path)
+
+
+def _why_not(preview: Preview) -> str:
+    return preview.why if isinstance(preview, NotShown) and preview.is_told else ""
 
 
 def _made(visitor: Visitor, rendition: RenditionEntry) -> VersionRow | None:

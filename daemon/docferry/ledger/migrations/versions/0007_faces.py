@@ -18,6 +18,7 @@ def upgrade() -> None:
     _webhooks()
     _answers()
     _lists_of_jobs()
+    _shares_of_jobs()
     _events()
     _arrivals()
 
@@ -293,6 +294,17 @@ def _lists_of_jobs() -> None:
     # ones, however many there are. Below a folder: by their paths.
     op.create_index("job_groups", "job", ["mirror", "rule", "state", "id"])
     op.create_index("job_paths", "job", ["mirror", "path", "id", "rule", "state"])
+
+
+def _shares_of_jobs() -> None:
+    # Of running jobs alone, and written again and again: apart from what is kept of a job.
+    op.create_table(
+        "job_share",
+        sa.Column("job", TEXT, primary_key=True),
+        sa.Column("stage", TEXT, nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+    )
 
 
 def _events() -> None:
