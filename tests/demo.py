@@ -214,8 +214,14 @@ class Demo:
 
     def _tell_status(self) -> None:
         self._step("Ask docferry how things are", "docferry status")
-        self._wait("all is in step", lambda: self._docferry("status").returncode == 0)
+        self._wait("both mirrors are in step, but for the conflict", self._is_well)
         console.print(self._docferry("status").stdout.strip(), markup=False)
+
+    def _is_well(self) -> bool:
+        """The exit code says that somebody has to look: at the conflict."""
+        told = self._ask("status")
+        healths = {each["row"]["health"] for each in told["mirrors"]}
+        return healths == {"in-step"} and not told["converting"] and not told["dead_letters"]
 
     def tell_where_to_look(self) -> None:
         program = " ".join(_docferry(self.config))

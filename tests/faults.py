@@ -38,6 +38,7 @@ from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
 from faults_slow import OF_THE_SLOW
 from faults_strangers import STRANGERS
+from faults_told import OF_WHAT_IS_TOLD
 from faults_versions import VERSIONS
 from faults_waking import WAKING
 from faults_webhooks import OF_WEBHOOKS
@@ -80,4 +81,5 @@ FAULTS = (
     *OF_WEBHOOKS,
     *OF_THE_PAGE,
     *OF_THE_SLOW,
+    *OF_WHAT_IS_TOLD,
 )

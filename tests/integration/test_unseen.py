@@ -12,11 +12,13 @@ from fastapi import Request
 
 from browsing import Browser, words_of
 from commands import Desk
-from conversion_rows import RULE, done
+from conversion_rows import RULE, dead, done
 from docferry.app.report import Status
 from docferry.core.keys import Mirrors, Role
 from docferry.ledger import Ledger
+from docferry.ledger.lock import StateLock
 from docferry.ledger.refusals import RefusedConfig
+from docferry.model import MirrorHealth, Mode
 from docferry.web.asker import Asker, Caller
 from docferry.web.pages.overview import seen
 from docferry.web.pages.visit import Visitor
@@ -129,4 +131,35 @@ def test_the_troubles_of_the_whole_are_for_who_sees_the_whole(
 
     found = seen(report, somebody)
 
-    assert (found.trouble is not None, found.refused_config is not None) == (is_told, is_told)
+    assert found.trouble is not None  # whoever looks: what they read may be old
+    assert ("/srv" in found.trouble, found.refused_config is not None) == (is_told, is_told)
+
+
+def test_a_dead_letter_of_its_mirror_is_told_to_a_limited_key_and_to_no_other(
+    api: Served, ledger: Ledger
+) -> None:
+    for name in ("docs", "processed"):
+        place = {
+            "store": "main",
+            "bucket": "b",
+            "prefix": "",
+            "local": "/srv",
+            "mode": Mode.TWO_WAY,
+        }
+        ledger.mirrors.put(name, health=MirrorHealth.IN_STEP, since=NOW, **place)
+    dead(ledger, "broken.docx")
+    boss = api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"]
+    mine, others = (
+        api.post("/keys", key=boss, json={"name": one, "role": "viewer", "mirrors": [one]}).json()[
+            "secret"
+        ]
+        for one in ("docs", "processed")
+    )
+
+    with StateLock(api.desk.config.state_dir):
+        told = {key: api.get("/status", key=key).json() for key in (mine, others)}
+        menus = {key: words_of(visitor(api, key).get("/").text) for key in (mine, others)}
+
+    assert (told[mine]["is_in_step"], told[others]["is_in_step"]) == (False, True)
+    assert "Dead letters 1" in menus[mine]
+    assert "Dead letters 1" not in menus[others]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import pathlib
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from docferry.app.queues import BacklogReport, ConverterReport, backlogs, converters
+from docferry.app.unseen import veiled
 from docferry.app.webhook_report import WebhookReport, webhooks
 from docferry.config import Config, MirrorConfig
 from docferry.core.orders import why_paused
@@ -25,6 +27,7 @@ from docferry.ledger.refusals import RefusedConfig
 from docferry.ledger.requests import RequestRow
 from docferry.model import (
     HoldState,
+    MirrorHealth,
     Path,
     Pause,
     RequestKind,
@@ -38,7 +41,10 @@ _MOST_PROBLEMS = 1000
 #: Nobody confirms having read of a failure: it is shown for so long.
 _FAILURES_FOR = timedelta(days=1)
 _FAILED = (RequestState.FAILED, RequestState.CONFLICT)
-#: Problems of what was, which do not keep a mirror from being in step.
+_UNDER_WAY = (JobState.QUEUED, JobState.RUNNING)
+#: For who may not know where it is.
+_TROUBLE_FOR_ALL = "docferry's disk is full: what follows may be out of date"
+#: Problems of what was, of which the health of a mirror says nothing.
 _OF_THE_PAST = ("history", "rot")
 _NOT_OVER = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
 
@@ -68,6 +74,18 @@ class MirrorReport:
     ordered: tuple[RunOrder, ...] = ()  #: runs that nobody has done yet
 
     @property
+    def is_in_step(self) -> bool:
+        """Whether it does what it is to do, and nothing of it waits for its turn or a person."""
+        return (
+            self.row is not None
+            and self.row.health is MirrorHealth.IN_STEP
+            and self.pause is None  # its loop hears of it soon
+            and not (self.holds or self.conflicts or self.asked or self.ordered)
+            and self.retention_waits_since is None
+            and not any(one.kind in _OF_THE_PAST for one in self.problems)
+        )
+
+    @property
     def why_paused(self) -> str | None:
         """By whom it was paused, and since when: also if its loop has not heard of it yet."""
         return None if self.pause is None else why_paused(self.pause)
@@ -84,6 +102,7 @@ class Status:
     converters: those that rules name, and how they do.
     backlogs: of rules that find files which were there before them.
     dead_letters: conversions that were given up on, of documents that are still there.
+    converting: mirrors of whose documents a conversion waits, or runs, that a rule asks for.
     refused_config: the daemon goes on with an older one.
     """
 
@@ -95,27 +114,47 @@ class Status:
     converters: tuple[ConverterReport, ...] = ()
     backlogs: tuple[BacklogReport, ...] = ()
     dead_letters: tuple[JobRow, ...] = ()
+    converting: tuple[str, ...] = ()
     refused_config: RefusedConfig | None = None
     webhooks: tuple[WebhookReport, ...] = ()
 
     @property
     def is_in_step(self) -> bool:
         """
-        Whether the daemon runs, as configured, every mirror is in step and no conversion given up.
+        Whether nobody has to act, and nothing waits.
 
-        Nor may a converter or the receiver of a webhook be down, a delivery be given up, or a
-        past be missing, or rotten for good: then somebody has to act.
+        The daemon runs, as configured; every mirror is in step; no hold or conflict is open, no
+        conversion waits, runs or was given up, nothing that somebody asked for is yet to be
+        done; no converter and no receiver of a webhook is down; no past is missing or rotten.
         """
         return (
             self.pid is not None
             and self.trouble is None
-            and not self.dead_letters
-            and all(each.is_well for each in self.webhooks)
             and self.refused_config is None
+            and not self.dead_letters
+            and not self.converting
             and not any(each.down for each in self.converters)
-            and all(each.row is not None and each.row.health == "in-step" for each in self.mirrors)
-            and all(each.pause is None for each in self.mirrors)  # its loop hears of it soon
-            and not any(one.kind in _OF_THE_PAST for each in self.mirrors for one in each.problems)
+            and all(each.is_well for each in self.webhooks)
+            and all(each.is_in_step for each in self.mirrors)
+        )
+
+    def of(self, mirrors: Collection[str]) -> Status:
+        """Leave out what somebody who may know of *mirrors* alone may not see."""
+        return replace(
+            self,
+            trouble=None if self.trouble is None else _TROUBLE_FOR_ALL,
+            refused_config=None,
+            mirrors=tuple(one for one in self.mirrors if one.name in mirrors),
+            dead_letters=tuple(
+                veiled(one, mirrors.__contains__)
+                for one in self.dead_letters
+                if one.mirror in mirrors
+            ),
+            converting=tuple(one for one in self.converting if one in mirrors),
+            jobs={},
+            webhooks=(),
+            converters=(),
+            backlogs=(),
         )
 
 
@@ -170,6 +209,7 @@ def status(config: Config, ledger: Ledger) -> Status:
         webhooks=tuple(webhooks(config, ledger)),
         backlogs=backlogs(config, ledger),
         dead_letters=tuple(_dead_letters(config, ledger)),
+        converting=_converting(config, ledger),
         refused_config=ledger.refusals.get() if pid is not None else None,
     )
 
@@ -216,6 +256,16 @@ def _dead_letters(config: Config, ledger: Ledger) -> list[JobRow]:
     """Give those that somebody waits for: what no rule asks for any more nobody does."""
     rules = {rule.name for rule in config.converts}
     return [job for job in ledger.jobs.letters() if job.rule in rules]
+
+
+def _converting(config: Config, ledger: Ledger) -> tuple[str, ...]:
+    rules = {rule.name for rule in config.converts}
+    found = {
+        group.mirror
+        for group in ledger.job_pages.groups()
+        if group.rule in rules and group.state in _UNDER_WAY
+    }
+    return tuple(sorted(found))
 
 
 def _trouble(state_dir: pathlib.Path) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, select, text, tuple_
 
@@ -85,6 +86,14 @@ class Which:
         )
 
 
+class Group(NamedTuple):
+    """A mirror, a rule and a state that some job has, at least one."""
+
+    mirror: str
+    rule: str
+    state: str
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a page below a folder ends."""
@@ -102,6 +111,11 @@ class JobPages:
         """Give those of *ids* that there are, in their order."""
         with self._database.reading() as tx:
             return _rows(tx, ids)
+
+    def groups(self) -> list[Group]:
+        """Give which mirrors, rules and states jobs have, however many they are."""
+        with self._database.reading() as tx:
+            return _groups(tx)
 
     def newest(self, which: Which, before: Ulid | None, most: int) -> list[JobRow]:
         """
@@ -148,8 +162,8 @@ class JobPages:
             return _rows(tx, ids), None
 
 
-def _groups(tx: Transaction) -> list[tuple[str, str, str]]:
-    return [tuple(row) for row in tx.connection.execute(_GROUPS)]
+def _groups(tx: Transaction) -> list[Group]:
+    return [Group(*row) for row in tx.connection.execute(_GROUPS)]
 
 
 def _is_of(which: Which, mirror: str) -> bool:

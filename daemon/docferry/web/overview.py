@@ -11,9 +11,8 @@ from docferry.app import report
 from docferry.app.queues import ConverterReport
 from docferry.config import ConvertConfig
 from docferry.job import JobState
-from docferry.ledger.lock import is_held
 from docferry.model import MirrorHealth
-from docferry.web.asker import Asker, Viewer
+from docferry.web.asker import Viewer
 from docferry.web.problems import documented
 
 router = APIRouter()
@@ -51,7 +50,10 @@ class Status(BaseModel):
 
     at: datetime
     is_running: bool
-    is_in_step: bool = Field(description="Nobody has to act, and nothing waits.")
+    is_in_step: bool = Field(
+        description="Nobody has to act, and nothing waits: every mirror is in step, no hold or "
+        "conflict is open, no conversion waits, runs or was given up, nothing is asked for."
+    )
     trouble: str | None = Field(description="Why the rest may be out of date.")
     refused_config: str | None = Field(description="Why a newer configuration is not in force.")
     mirrors: list[InShort]
@@ -87,9 +89,10 @@ class Rules(BaseModel):
 )
 def status(asker: Viewer) -> Status:
     """For an API key that is limited to some mirrors, of these alone."""
-    if asker.caller.mirrors is not None:
-        return _of_some(asker)
     found = report.status(asker.config, asker.ledger)
+    is_whole = asker.caller.mirrors is None
+    if not is_whole:
+        found = found.of(asker.mirrors)
     return Status(
         at=found.at,
         is_running=found.pid is not None,
@@ -97,11 +100,7 @@ def status(asker: Viewer) -> Status:
         trouble=found.trouble,
         refused_config=None if found.refused_config is None else found.refused_config.reason,
         mirrors=[_in_short(mirror) for mirror in found.mirrors],
-        conversions=Conversions(
-            jobs=found.jobs,
-            converters=[_converter(one) for one in found.converters],
-            dead_letters=len(found.dead_letters),
-        ),
+        conversions=_conversions(found) if is_whole else None,
     )
 
 
@@ -120,23 +119,11 @@ def rules(asker: Viewer) -> Rules:
     )
 
 
-def _of_some(asker: Asker) -> Status:
-    config, ledger = asker.config, asker.ledger
-    found = [report.mirror_report(config.mirrors[name], ledger) for name in asker.mirrors]
-    mirrors = [_in_short(mirror) for mirror in found]
-    is_running = is_held(config.state_dir) is not None
-    are_in_step = all(
-        one.row is not None and one.row.health is MirrorHealth.IN_STEP and one.pause is None
-        for one in found
-    )
-    return Status(
-        at=asker.desk.now(),
-        is_running=is_running,
-        is_in_step=is_running and are_in_step,
-        trouble=None,
-        refused_config=None,
-        mirrors=mirrors,
-        conversions=None,
+def _conversions(found: report.Status) -> Conversions:
+    return Conversions(
+        jobs=found.jobs,
+        converters=[_converter(one) for one in found.converters],
+        dead_letters=len(found.dead_letters),
     )
 
 

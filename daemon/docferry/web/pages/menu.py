@@ -36,13 +36,12 @@ def menu_of(asker: Asker) -> Menu:
     """Give the menu for who asks: what they may not look at is not in it."""
     figures = asker.ledger.figures.all()
     mine = [figures[name] for name in asker.mirrors if name in figures]
-    letters = asker.ledger.jobs.count_letters()
     entries = [
         Entry("Overview", "/"),
         Entry("Files", "/files"),
         Entry("Holds", "/holds", sum(one.holds for one in mine)),
         Entry("Conflicts", "/conflicts", sum(one.conflicts for one in mine)),
-        Entry("Dead letters", "/letters", 0 if _is_limited(asker) else sum(letters.values())),
+        Entry("Dead letters", "/letters", _letters(asker)),
         Entry("Jobs", "/jobs"),
         Entry("Mirrors", "/mirrors"),
     ]
@@ -54,6 +53,12 @@ def menu_of(asker: Asker) -> Menu:
         if not _is_limited(asker):
             entries.append(Entry("Audit", "/audit"))
     return Menu((*entries, Entry("API", "/docs")))
+
+
+def _letters(asker: Asker) -> int:
+    if _is_limited(asker):  # the counts are of all mirrors
+        return sum(asker.sees(one.mirror) for one in asker.ledger.jobs.letters())
+    return sum(asker.ledger.jobs.count_letters().values())
 
 
 def _is_limited(asker: Asker) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from docferry.app.report import MirrorReport, Status, status
-from docferry.app.unseen import veiled
 from docferry.core.words import counted
 from docferry.ledger.problems import ProblemRow
 from docferry.model import HoldState, MirrorHealth
@@ -111,6 +110,8 @@ def headline(report: Status, decisions: int) -> Headline:
         return Headline("ok", f"All {len(report.mirrors)} mirrors are in step")
     if any(one.row and one.row.health is MirrorHealth.WORKING for one in report.mirrors):
         return Headline("busy", "Documents are travelling")
+    if report.converting:
+        return Headline("busy", "Documents are being converted")
     return Headline("warn", "Not everything is in step")
 
 
@@ -160,22 +161,8 @@ def _waits(points: Sequence[Point], each: str) -> Chart:
 
 def seen(report: Status, visitor: Visitor) -> Status:
     """Leave out what they may not see."""
-    if visitor.asker.caller.mirrors is None:
-        return report
-    mine = set(visitor.asker.mirrors)
-    return replace(
-        report,
-        trouble=None,
-        refused_config=None,
-        mirrors=tuple(one for one in report.mirrors if one.name in mine),
-        dead_letters=tuple(
-            veiled(one, visitor.asker.sees) for one in report.dead_letters if one.mirror in mine
-        ),
-        jobs={},
-        webhooks=(),
-        converters=(),
-        backlogs=(),
-    )
+    asker = visitor.asker
+    return report if asker.caller.mirrors is None else report.of(asker.mirrors)
 
 
 def _newest_problems(mirrors: Sequence[MirrorReport]) -> list[ProblemRow]:
