@@ -14,8 +14,8 @@ OF_THE_PAGE = (
     Fault(
         "a session outlives its key",
         "web/pages/visit.py",
-        "    if not isinstance(verdict, Accepted):\n        sessions.end(session)\n",
-        "    assert isinstance(verdict, Accepted)\n    if False:\n        sessions.end(session)\n",
+        "    if not isinstance(verdict, Accepted):\n        with",
+        "    assert isinstance(verdict, Accepted)\n    if False:\n        with",
         (f"{_SESSIONS}::test_a_session_ends_with_its_key",),
     ),
     Fault(
@@ -26,10 +26,24 @@ OF_THE_PAGE = (
         (f"{_SESSIONS}::test_a_session_ends_after_its_time",),
     ),
     Fault(
+        "a session of before a pepper was changed counts",
+        "web/sessions.py",
+        '_bytes(self._pepper() or "")',
+        'b""',
+        (f"{_SESSIONS}::test_who_can_write_to_the_ledger_alone_makes_no_session",),
+    ),
+    Fault(
+        "a ledger of a backup logs in who was logged in then",
+        "ledger/keys.py",
+        "    tx.run(session.delete())",
+        "    tx.run(session.select())",
+        ("integration/test_backup.py::test_a_ledger_of_a_backup_logs_nobody_in",),
+    ),
+    Fault(
         "who logs out is still let in",
         "web/sessions.py",
-        "            self._sessions.pop(session.digest, None)\n",
-        "            self._sessions.get(session.digest, None)\n",
+        "        self._ledger.sessions.drop(session.digest)\n",
+        "        self._ledger.sessions.get(session.digest)\n",
         (f"{_SESSIONS}::test_who_logs_out_has_no_session_any_more",),
     ),
     Fault(
@@ -49,15 +63,15 @@ OF_THE_PAGE = (
     Fault(
         "a form needs no proof",
         "web/pages/visit.py",
-        "        if not visitor.sessions.is_proof(proof, visitor.mark):\n",
+        "        if not visitor.is_proof(proof):\n",
         "        if proof is None:\n",
         (f"{_FORMS}::test_a_form_without_its_proof_does_nothing",),
     ),
     Fault(
         "the proof of one session is good for another",
         "web/pages/visit.py",
-        "        return self.session.digest if self.session else",
-        '        return "session" if self.session else',
+        "            return self.session.proof\n",
+        '            return "session"\n',
         (f"{_FORMS}::test_the_proof_of_one_session_is_none_of_another",),
     ),
     Fault(

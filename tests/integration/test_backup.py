@@ -21,6 +21,7 @@ from docferry.ledger import Ledger, upgrade
 from docferry.ledger.database import Database
 from docferry.ledger.lock import StateLock
 from docferry.ledger.requests import NewRequest
+from docferry.ledger.sessions import SessionRow
 from docferry.ledger.snapshots import make
 from docferry.model import NEVER_SEEN, HoldState, RequestKind, RequestState, Side
 from ledger_rows import MINUTE, NOW, agreed, new_job, uploaded
@@ -234,6 +235,18 @@ def test_api_keys_are_those_of_now_and_no_revoked_one_comes_to_life(
     with desk.ledger() as ledger:
         assert ledger.keys.all() == before
     assert said.json["keys_revoked"] == 0
+
+
+def test_a_ledger_of_a_backup_logs_nobody_in(desk: Desk, file: pathlib.Path) -> None:
+    row = SessionRow("digest", "key", "stamp", NOW)
+    with desk.ledger() as ledger:
+        ledger.sessions.put(row, over_before=NOW - MINUTE, most=1)
+    desk.asks("backup", str(file))
+
+    desk.asks("restore-state", str(file), "--yes")
+
+    with desk.ledger() as ledger:
+        assert ledger.sessions.get(row.digest) is None
 
 
 @pytest.mark.parametrize("harm", ["lost", "damaged", "another docferry's"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ import pytest
 from browsing import Browser, words_of
 from commands import Desk
 from docferry.core.keys import Role
-from docferry.web.sessions import LASTS
+from docferry.web.sessions import LASTS, MOST_OF_A_KEY, Sessions
 from serving import Served, served
 
 
@@ -145,6 +146,66 @@ def test_a_session_ends_after_its_time(api: Served, keys: dict[Role, str]) -> No
     api.desk.now = lambda: later
 
     assert is_asked_for_a_key(browser)
+
+
+def test_a_restart_logs_nobody_out_and_takes_the_forms_of_pages_that_are_open(desk: Desk) -> None:
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as before:
+        key = before.post("/keys", json={"name": "eva", "role": "operator"}).json()["secret"]
+        browser = Browser(before)
+        browser.log_in(key)
+        proof = browser.proof()
+
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as after:
+        browser.api = after
+
+        assert not is_asked_for_a_key(browser)
+        assert browser.send("/mirrors/docs/pause", proof=proof).status_code == 303
+        assert [*ledger.orders.pauses()] == ["docs"]
+
+
+def test_who_can_write_to_the_ledger_alone_makes_no_session(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    browser = Browser(api)
+    browser.log_in(keys[Role.VIEWER])
+    word = browser.session.cookies["docferry"]
+    assert word.encode() not in api.desk.ledger.path.read_bytes()
+
+    same, other = (
+        Sessions(api.desk.ledger, api.desk.now, pepper)
+        for pepper in (lambda: None, lambda: "0123456789abcdef")
+    )
+
+    assert same.get(word) is not None
+    assert other.get(word) is None
+
+
+def test_where_nothing_can_be_written_down_a_key_logs_in_all_the_same(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    with sqlite3.connect(api.desk.ledger.path) as raw:
+        raw.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON session BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    browser = Browser(api)
+
+    browser.log_in(keys[Role.VIEWER])
+
+    assert not is_asked_for_a_key(browser)
+    browser.send("/logout")
+    assert is_asked_for_a_key(browser)
+
+
+def test_of_one_key_so_many_are_logged_in_and_the_oldest_makes_room(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    first, *_, last = [Browser(api) for _ in range(MOST_OF_A_KEY + 1)]
+    first.log_in(keys[Role.VIEWER])
+    for _ in range(MOST_OF_A_KEY):
+        last.log_in(keys[Role.VIEWER])
+
+    assert is_asked_for_a_key(first)
+    assert not is_asked_for_a_key(last)
 
 
 def test_who_logs_out_has_no_session_any_more(api: Served, keys: dict[Role, str]) -> None:

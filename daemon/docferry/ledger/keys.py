@@ -14,7 +14,7 @@ from docferry.core.keys import ApiKey, Hash, KeyId, KeysThen, Mark
 from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Row, Taken, Transaction
-from docferry.ledger.schema import api_key, instant_text, setting
+from docferry.ledger.schema import api_key, instant_text, session, setting
 
 #: The mark of the pepper that the API has now.
 PEPPER = "api-pepper"
@@ -157,7 +157,8 @@ class Keys:
 
 
 def put_keys_then(tx: Transaction, then: KeysThen, at: datetime) -> None:
-    """Let those keys be all that there are."""
+    """Let those keys be all that there are, and let nobody be logged in."""
+    tx.run(session.delete())  # some may have been ended since
     tx.run(api_key.delete())
     tx.insert(api_key, [row_of(key) for key in then.keys])
     if then.are_lost:

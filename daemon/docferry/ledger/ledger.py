@@ -45,6 +45,7 @@ from docferry.ledger.refusals import Refusals
 from docferry.ledger.requests import RequestLog
 from docferry.ledger.results import Results
 from docferry.ledger.schema import setting
+from docferry.ledger.sessions import Sessions
 from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
@@ -107,6 +108,7 @@ class Ledger:
         self.arrivals = Arrivals(database)
         self.answers = Answers(database)
         self.keys = Keys(database)
+        self.sessions = Sessions(database)
         self.pruning = Pruning(database)
         self.pulse = Pulse(database)
 

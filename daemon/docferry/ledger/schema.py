@@ -408,6 +408,15 @@ api_key = _table(
     Column("last_used_at", Instant),
 )
 
+#: Sessions of people at the page, by a hash of what their cookie has.
+session = _table(
+    "session",
+    Column("digest", Text, primary_key=True),
+    Column("key", Text),
+    Column("stamp", Text),
+    Column("began_at", Instant),
+)
+
 #: Converters that do not work, or have worked again since.
 converter = _table(
     "converter",

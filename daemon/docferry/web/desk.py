@@ -67,6 +67,12 @@ class Desk:
         return self._config
 
     @property
+    def pepper(self) -> str | None:
+        """What is hashed with API keys, and is not in the ledger; None: nothing is."""
+        found = self._config.api_pepper
+        return None if found is None else found.get_secret_value()
+
+    @property
     def beat(self) -> Beat | None:
         """How the daemon is, as it said just now; None: it has said nothing for long."""
         return self._beat if time.monotonic() - self._heard_s < self._silent_s else None

@@ -1,21 +1,28 @@
 """
 Sessions of people at the page: who has shown an API key stays known for a while.
 
-Kept in the memory of this process, by the hash of a random word that only a cookie has: a
-restart ends them, nothing that is written down brings one back, and one ends with its key.
+Each is known by a random word that only a cookie has. The ledger keeps what it hashes to, so
+that a restart, and so an upgrade, logs nobody out; and with the pepper of the configuration, so
+that who can write to the ledger alone can make none. One ends with its key, with the secret that
+it began with, and with its time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from docferry import logs
 from docferry.core.keys import Accepted, KeyId
+from docferry.errors import DocferryError
+from docferry.ledger import Ledger
+from docferry.ledger.sessions import SessionRow
+
+log = logs.get_logger(__name__)
 
 LASTS = timedelta(hours=12)
 #: Of one key at the same time; the oldest makes room.
@@ -32,12 +39,15 @@ class Session:
 
     digest: of the word in their cookie.
     stamp: of the key's secret: see `Accepted`.
+    proof: by which a form shows that it came from a page of theirs. Of the word itself, so that
+        what is written down is of no use to make one.
     """
 
     digest: str
     key: KeyId
     stamp: str
     began_at: datetime
+    proof: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,42 +64,61 @@ class Sessions:
 
     Args:
         now: The clock by which they end.
+        pepper: The one in force; with another one no session is known.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, ledger: Ledger, now: Callable[[], datetime], pepper: Callable[[], str | None]
+    ) -> None:
+        self._ledger = ledger
         self._now = now
+        self._pepper = pepper
         self._lock = threading.Lock()
-        self._sessions: dict[str, Session] = {}  # the oldest first
+        self._unwritten: dict[str, SessionRow] = {}  # the oldest first
         self._notices: dict[str, tuple[str, Notice]] = {}
         self._secret = secrets.token_bytes(_WORD_BYTES)
 
     def begin(self, accepted: Accepted) -> str:
-        """Begin one for who has shown a key, and give the word for their cookie."""
+        """
+        Begin one for who has shown a key, and give the word for their cookie.
+
+        Where it cannot be written down, as on a full disk, it lasts as long as this process:
+        somebody has to be able to look.
+        """
         word = secrets.token_urlsafe(_WORD_BYTES)
-        session = Session(_digest(word), accepted.identity.id, accepted.stamp, self._now())
-        with self._lock:
-            self._drop_old(session.key)
-            self._sessions[session.digest] = session
+        now = self._now()
+        row = SessionRow(self._digest(word), accepted.identity.id, accepted.stamp, now)
+        try:
+            self._ledger.sessions.put(row, over_before=now - LASTS, most=MOST_OF_A_KEY)
+        except DocferryError as error:
+            log.error("ledger.failed", reason=str(error))  # noqa: TRY400
+            self._keep(row)
         return word
 
     def get(self, word: str) -> Session | None:
         """Give the session of that word; None: there is none, or it is over."""
+        digest = self._digest(word)
         with self._lock:
-            session = self._sessions.get(_digest(word))
-            if session is None or self._is_over(session):
-                return None
-            return session
+            row = self._unwritten.get(digest)
+        row = row or self._ledger.sessions.get(digest)
+        if row is None or self._is_over(row):
+            return None
+        proof = hmac.digest(_bytes(word), b"form", "sha256").hex()
+        return Session(row.digest, row.key, row.stamp, row.began_at, proof)
 
     def end(self, session: Session) -> None:
+        """
+        Raises:
+            DocferryError: It could not be written down: it is not over.
+        """
         with self._lock:
-            self._sessions.pop(session.digest, None)
+            if self._unwritten.pop(session.digest, None) is not None:
+                return
+        self._ledger.sessions.drop(session.digest)
 
-    def proof(self, of: str) -> str:
-        """Give the word by which a form shows that it came from a page shown to *of*."""
+    def proof_without_session(self, of: str) -> str:
+        """Give what the forms of a user of this machine send along, until a restart."""
         return hmac.digest(self._secret, of.encode("utf-8", "backslashreplace"), "sha256").hex()
-
-    def is_proof(self, given: str, of: str) -> bool:
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self.proof(of).encode())
 
     def note(self, of: str, notice: Notice) -> str:
         """Keep a notice for *of*, and give the word for which it is had, once."""
@@ -109,16 +138,21 @@ class Sessions:
             del self._notices[word]
             return found[1]
 
-    def _drop_old(self, key: KeyId) -> None:
-        over = [one.digest for one in self._sessions.values() if self._is_over(one)]
-        of_key = [one.digest for one in self._sessions.values() if one.key == key]
-        for digest in {*over, *of_key[: max(0, len(of_key) - MOST_OF_A_KEY + 1)]}:
-            del self._sessions[digest]
+    def _digest(self, word: str) -> str:
+        return hmac.digest(_bytes(self._pepper() or ""), _bytes(word), "sha256").hex()
 
-    def _is_over(self, session: Session) -> bool:
+    def _keep(self, row: SessionRow) -> None:
+        with self._lock:
+            old = [one.digest for one in self._unwritten.values() if self._is_over(one)]
+            of_key = [one.digest for one in self._unwritten.values() if one.key == row.key]
+            for digest in {*old, *of_key[: max(0, len(of_key) - MOST_OF_A_KEY + 1)]}:
+                del self._unwritten[digest]
+            self._unwritten[row.digest] = row
+
+    def _is_over(self, session: SessionRow) -> bool:
         # A clock that was put back makes none last longer.
         return not session.began_at <= self._now() < session.began_at + LASTS
 
 
-def _digest(word: str) -> str:
-    return hashlib.sha256(word.encode("utf-8", "replace")).hexdigest()
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")

@@ -71,7 +71,7 @@ def make_pages(desk: Desk) -> FastAPI:
     """Give the application of the pages, and begin to look for what they show live."""
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     pages.state.desk = desk
-    pages.state.sessions = Sessions(lambda: desk.now())
+    pages.state.sessions = Sessions(desk.ledger, lambda: desk.now(), lambda: desk.pepper)
     pages.state.pulse = Pulse(desk)
     for router in _ROUTERS:
         pages.include_router(router)

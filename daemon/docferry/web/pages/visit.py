@@ -6,7 +6,9 @@ By a session that began with an API key; or, as at the API, as a user of this ma
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -17,6 +19,7 @@ from fastapi import Depends, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from docferry.core.keys import Accepted, Role
+from docferry.errors import DocferryError
 from docferry.web.asker import Asker, Caller, without_key
 from docferry.web.desk import Desk
 from docferry.web.pages import render
@@ -66,7 +69,12 @@ class Visitor:
     @property
     def proof(self) -> str:
         """Give what their forms have to send along."""
-        return self.sessions.proof(self.mark)
+        if self.session is not None:
+            return self.session.proof
+        return self.sessions.proof_without_session(self.mark)
+
+    def is_proof(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.proof.encode())
 
     @cached_property
     def menu(self) -> Menu:
@@ -121,7 +129,7 @@ def sending(needed: Role) -> Callable[..., Visitor]:
     def send(request: Request, proof: Annotated[str, Form(max_length=200)] = "") -> Visitor:
         visitor = visit(request)
         refuse_strange_forms(request)
-        if not visitor.sessions.is_proof(proof, visitor.mark):
+        if not visitor.is_proof(proof):
             raise _forbidden(
                 "this form is of another session, or of none: load its page anew and try again"
             )
@@ -207,7 +215,8 @@ def _by_session(
     address = request.client.host if request.client else ""
     verdict = desk.authenticator.still(session.key, session.stamp, address, desk.now())
     if not isinstance(verdict, Accepted):
-        sessions.end(session)
+        with suppress(DocferryError):  # its key does not count: that says it again
+            sessions.end(session)
         return None, None
     found = verdict.identity
     return session, Caller(found.actor, found.role, found.mirrors, found, verdict.stamp)

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _shares_of_jobs()
     _events()
     _arrivals()
+    _sessions()
 
 
 def _keys() -> None:
@@ -53,6 +54,17 @@ def _keys() -> None:
         sqlite_where=sa.text("revoked_at IS NULL"),
         postgresql_where=sa.text("revoked_at IS NULL"),
     )
+
+
+def _sessions() -> None:
+    op.create_table(
+        "session",
+        sa.Column("digest", TEXT, primary_key=True),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("stamp", TEXT, nullable=False),
+        sa.Column("began_at", TEXT, nullable=False),
+    )
+    op.create_index("session_key", "session", ["key", "began_at"])
 
 
 def _lists_of_files() -> None:
