@@ -18,6 +18,8 @@ router = APIRouter()
 #: Then the page connects again, and is asked again who it is.
 _LASTS_S = 600.0
 _CHANGED = b"event: changed\ndata: \n\n"
+#: An event, not a comment: by its absence the page knows that nobody is there.
+_BEAT = b"event: beat\ndata: \n\n"
 
 
 @router.get("/live")
@@ -47,4 +49,4 @@ async def _stream(asker: Asker) -> AsyncIterator[bytes]:
             if any(asker.sees(line.mirror) for line in found.lines):
                 yield _CHANGED
             else:
-                yield b": still here\n\n"
+                yield _BEAT
