@@ -6,6 +6,8 @@ from fault import Fault
 
 _REPORT = "integration/test_report.py"
 _WAITS = f"{_REPORT}::test_while_anything_waits_for_a_person_or_for_its_turn_nothing_is_in_step"
+_CONNECTION = "system/test_page_connection.py"
+_OVERVIEW = "integration/test_page_overview.py"
 
 OF_WHAT_IS_TOLD = (
     Fault(
@@ -31,5 +33,47 @@ OF_WHAT_IS_TOLD = (
             "integration/test_unseen.py::test_a_dead_letter_of_its_mirror_is_told_to_a_limited_key"
             "_and_to_no_other",
         ),
+    ),
+    Fault(
+        "a page that nobody answers says nothing",
+        "web/assets/live.js",
+        "      tell(await refresh());\n",
+        "      await refresh();\n",
+        (f"{_CONNECTION}::test_a_page_says_that_nobody_answers_and_comes_back_by_itself",),
+    ),
+    Fault(
+        "a page whose login is over says nothing",
+        "web/assets/live.js",
+        '=== "/login") return loggedOut(answer.url);',
+        '=== "/login") return null;',
+        (f"{_CONNECTION}::test_a_page_whose_key_was_revoked_says_so_and_leads_back_to_itself",),
+    ),
+    Fault(
+        "what makes no event is shown as it was",
+        "web/assets/live.js",
+        "    if (stream.isOpen) return EVERY_MS;\n",
+        "    if (stream.isOpen) return 100 * EVERY_MS;\n",
+        (f"{_CONNECTION}::test_what_makes_no_event_is_asked_for_while_a_page_is_open",),
+    ),
+    Fault(
+        "a chart tells what nobody knows as nothing",
+        "web/pages/overview.py",
+        '    return ", as far back as is known" if None in values else ""\n',
+        '    return ""\n',
+        ("unit/test_page_charts.py",),
+    ),
+    Fault(
+        "what was given up is no error",
+        "web/pages/overview.py",
+        "sorted((*problems, *letters)",
+        "sorted((*problems,)",
+        (f"{_OVERVIEW}::test_a_conversion_that_was_given_up_is_among_the_last_errors",),
+    ),
+    Fault(
+        "that a file is on no side is only seen",
+        "web/templates/_parts.html",
+        '<span class="sr">{{ words }}</span>',
+        "",
+        (f"{_OVERVIEW}::test_on_which_sides_a_file_is_is_said_and_not_only_struck_out",),
     ),
 )

@@ -13,13 +13,18 @@ _GAP = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One span; *words* are what somebody reads who points at it."""
+    """
+    One span; *words* are what somebody reads who points at it.
+
+    is_known: nothing there is not nothing known.
+    """
 
     x: float
     y: float
     width: float
     height: float
     words: str
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +64,19 @@ def chart(
     highest = max((value for value in values if value), default=0) or 1
     step = WIDTH / max(1, len(values))
     bars = (
-        _bar(number * step, step, (value or 0) / highest, text)
+        _bar(number * step, step, None if value is None else value / highest, text)
         for number, (value, text) in enumerate(zip(values, told, strict=True))
     )
     return Chart(title, most, words, tuple(bars), begins_at)
 
 
-def _bar(x: float, step: float, share: float, words: str) -> Bar:
-    height = 0.0 if share <= 0 else max(2.0, share * HEIGHT)
+def _bar(x: float, step: float, share: float | None, words: str) -> Bar:
+    height = max(2.0, share * HEIGHT) if share else 0.0
     return Bar(
         round(x + _GAP / 2, 2),
         round(HEIGHT - height, 2),
         round(step - _GAP, 2),
         round(height, 2),
         words,
+        share is not None,
     )

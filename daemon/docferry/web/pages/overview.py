@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,8 +13,7 @@ from starlette.responses import Response
 
 from docferry.app.report import MirrorReport, Status, status
 from docferry.core.words import counted
-from docferry.ledger.problems import ProblemRow
-from docferry.model import HoldState, MirrorHealth
+from docferry.model import HoldState, MirrorHealth, Path
 from docferry.web.pages.chart import Chart, chart
 from docferry.web.pages.files import newest
 from docferry.web.pages.visit import Viewer, Visitor
@@ -44,6 +43,24 @@ class Headline:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """
+    Something that fails.
+
+    path: "": the mirror itself.
+    at: since when; of a conversion, when it was given up.
+    rule: of a conversion that was given up; None: it is tried again, or a person must mend it.
+    """
+
+    mirror: str
+    path: Path
+    message: str
+    at: datetime
+    attempts: int
+    rule: str | None = None
+
+
 @router.get("/")
 def overview(
     visitor: Viewer, shown: Annotated[Range, Query(alias="range")] = Range.HOUR
@@ -65,7 +82,7 @@ def overview(
         letters=report.dead_letters,
         conflicts=conflicts,
         webhooks=[one for one in report.webhooks if not one.is_well],
-        problems=_newest_problems(report.mirrors),
+        errors=errors(report),
         arrived=newest(visitor, _NEWEST),
         charts=charts(points, span),
         range=shown,
@@ -121,11 +138,12 @@ def charts(points: Sequence[Point], span: timedelta) -> list[Chart]:
 
 
 def _operations(points: Sequence[Point], each: str) -> Chart:
-    known = [one.operations for one in points if one.operations is not None]
+    values = [one.operations for one in points]
+    known = [one for one in values if one is not None]
     moved = short_size(sum(one.moved_bytes for one in points))
     return chart(
         f"Operations, each {each}",
-        [one.operations for one in points],
+        values,
         [
             f"{one.at:%H:%M} UTC: "
             + ("not known" if one.operations is None else f"{one.operations}, {_moved(one)}")
@@ -133,7 +151,7 @@ def _operations(points: Sequence[Point], each: str) -> Chart:
         ],
         number(max(known, default=0)),
         f"{number(sum(known))} {'operation' if sum(known) == 1 else 'operations'}, {moved} moved"
-        + ("" if len(known) == len(points) else ", as far back as is known"),
+        + _as_far_as_known(values),
         points[0].at,
     )
 
@@ -143,20 +161,27 @@ def _moved(point: Point) -> str:
 
 
 def _waits(points: Sequence[Point], each: str) -> Chart:
-    worst_s = max((one.lag_s for one in points if one.lag_s is not None), default=0.0)
+    values = [one.lag_s for one in points]
+    worst_s = max((one for one in values if one is not None), default=0.0)
     worst = lasted(timedelta(seconds=worst_s))
     return chart(
         f"Longest wait, each {each}",
-        [one.lag_s for one in points],
+        values,
         [
             f"{one.at:%H:%M} UTC: "
             + ("not known" if one.lag_s is None else lasted(timedelta(seconds=one.lag_s)))
             for one in points
         ],
         worst if worst_s else "0",
-        f"a change waited {worst} at the most" if worst_s else "nothing waited",
+        (f"a change waited {worst} at the most" if worst_s else "nothing waited")
+        + _as_far_as_known(values),
         points[0].at,
     )
+
+
+def _as_far_as_known(values: Sequence[float | None]) -> str:
+    """Say what a chart leaves out: after a restart of the page nobody knows what waited before."""
+    return ", as far back as is known" if None in values else ""
 
 
 def seen(report: Status, visitor: Visitor) -> Status:
@@ -165,6 +190,23 @@ def seen(report: Status, visitor: Visitor) -> Status:
     return report if asker.caller.mirrors is None else report.of(asker.mirrors)
 
 
-def _newest_problems(mirrors: Sequence[MirrorReport]) -> list[ProblemRow]:
-    found = [one for each in mirrors for one in each.problems]
-    return sorted(found, key=lambda one: one.since, reverse=True)[:_MOST]
+def errors(report: Status) -> list[Failing]:
+    """Give what fails, or was given up, the newest first."""
+    problems = (
+        Failing(one.mirror, one.path, one.message, one.since, one.attempts)
+        for each in report.mirrors
+        for one in each.problems
+    )
+    letters = (
+        Failing(
+            one.mirror,
+            one.path,
+            one.last_error or "no reason is known",
+            one.finished_at or one.created_at,
+            one.attempts,
+            rule=one.rule,
+        )
+        for one in report.dead_letters
+    )
+    found = sorted((*problems, *letters), key=lambda one: one.at, reverse=True)
+    return found[:_MOST]
