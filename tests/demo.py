@@ -71,7 +71,7 @@ with = "markdown"
 name = "printed"
 from = "documents"
 patterns = ["*.docx"]
-to = "documents/printed/{{stem}}.{{ext}}"
+to = "documents/printed/{{dir}}{{stem}}.{{ext}}"
 with = "pdf"
 
 [metrics]

@@ -226,6 +226,26 @@ def test_the_conversions_of_equal_files_elsewhere_are_not_its_own(
     assert others == []
 
 
+def test_equal_files_whose_results_have_one_place_both_have_the_conversion(
+    desk: Desk, ledger: Ledger
+) -> None:
+    desk.configure(
+        "docs", "processed", more=RULE.replace('"processed"', '"processed/{stem}.{ext}"')
+    )
+    first = done(ledger, "a.docx", "a.md", content="same", place="processed/a.md")
+    queued(ledger, "in/a.docx", "same", place="processed/a.md", at=NOW + MINUTE)
+
+    with served(desk.loaded, ledger) as api:
+        listed = api.get("/files?mirror=docs").json()["items"]
+        told = [api.get(f"/files/{item['id']}/renditions").json()["items"] for item in listed]
+        asked = api.post(f"/files/{first.version}/process", json={"force": True}).json()
+
+    assert [[one["job"] for one in item["renditions"]] for item in listed] == [[first.id]] * 2
+    assert [[one["job"] for one in some] for some in told] == [[first.id]] * 2
+    assert [one["state"] for some in told for one in some] == ["done", "done"]
+    assert [(one["path"], one["version"]) for one in asked["jobs"]] == [("a.docx", first.version)]
+
+
 def test_the_versions_of_a_path_come_in_pages(api: Served, ledger: Ledger) -> None:
     for number in range(5):
         at = NOW + number * MINUTE

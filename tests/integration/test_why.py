@@ -356,3 +356,16 @@ def test_a_rule_whose_converter_is_missing_says_what_it_waits_for(
 
     assert "yes, and markdown is down: kreuzberg is not installed" in said
     assert "kreuzberg is not installed; then start docferry again" in listed
+
+
+def test_a_job_that_an_equal_document_has_taken_over_was_not_its_own_before(
+    desk: Desk, ledger: Ledger
+) -> None:
+    first = done(ledger, "a.docx", "a.md", content="same", place="processed/a.md")
+    ledger.record("docs", [deleted("a.docx")], at=NOW + MINUTE)
+    queued(ledger, "in/a.docx", "same", place="processed/a.md", at=NOW + 2 * MINUTE)
+
+    said = desk.asks("why", "a.docx", "--mirror", "docs").words
+
+    assert f"rule to-markdown: job {first.id} queued for markdown" in said
+    assert "to-markdown: from now on for docs: in/a.docx, the same content" in said

@@ -65,10 +65,7 @@ def renditions_beside(
         visible: The mirrors of which whoever asks may know.
     """
     rules = shapes_of(config)
-    calling = {
-        row.id: [(rule, rule.place_for(row.path)) for rule in rules if why_not(rule, row) is None]
-        for row in documents
-    }
+    calling = {row.id: _calling(rules, row) for row in documents}
     wanted = {row.sha256 for row in documents if calling[row.id]}
     places = {place for some in calling.values() for _, place in some}
     jobs = ledger.jobs.at_places(wanted, places)
@@ -87,12 +84,11 @@ def renditions_of(
     config: Config, ledger: Ledger, row: VersionRow, visible: Collection[str], most: int
 ) -> list[RenditionEntry]:
     """Give all conversions of a document, also by rules of before, the newest first."""
+    places = [place for _, place in _calling(shapes_of(config), row)]
     jobs = [
         job
         for job in ledger.jobs.of([row.sha256])
-        # Where paths decide the place, that of another file is another file's.
-        if job.mirror in visible
-        and (not is_by_path(job.place) or (job.mirror, job.path) == (row.mirror, row.path))
+        if job.mirror in visible and _is_its_own(job, row, places)
     ][:most]
     results = _results(ledger, jobs, visible)
     called_for = renditions_beside(config, ledger, [row], visible)[row.id]
@@ -100,6 +96,22 @@ def renditions_of(
         *(one for one in called_for if one.job is None),
         *(_entry(job, results, visible) for job in jobs),
     ]
+
+
+def _calling(rules: Sequence[Rule], row: VersionRow) -> list[tuple[Rule, str]]:
+    """Give the rules that call for a conversion of a document, each with the place of its result."""
+    return [(rule, rule.place_for(row.path)) for rule in rules if why_not(rule, row) is None]
+
+
+def _is_its_own(job: JobRow, row: VersionRow, places: Collection[str]) -> bool:
+    """
+    Say whether *job*, which is about the content of *row*, is about *row*.
+
+    Where paths decide the place, that of another file is another file's, but for one whose
+    result has the same place.
+    """
+    is_same = (job.mirror, job.path) == (row.mirror, row.path)
+    return is_same or not is_by_path(job.place) or job.place in places
 
 
 def _results(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from docferry.app.rules_told import shapes_of
 from docferry.app.unseen import veiled
@@ -43,11 +44,14 @@ class Conversion:
     job: about the content, which another path may have called for first.
     result: what it made, as it is in the target mirror; None: nothing, or not any more.
     shared_with: the job whose result it has, without a conversion of its own.
+    taken_over_at: when the document came that it is about now; None: it was about that from
+        the beginning.
     """
 
     job: JobRow
     result: VersionRow | None
     shared_with: JobRow | None
+    taken_over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ def _seen_conversion(conversion: Conversion, sees: Callable[[str], bool]) -> Con
         veiled(conversion.job, sees),
         result if result is not None and sees(result.mirror) else None,
         veiled(shared, sees) if shared is not None and sees(shared.mirror) else None,
+        conversion.taken_over_at,
     )
 
 
@@ -219,7 +224,12 @@ class _Told:
 
     def _conversion(self, job: JobRow) -> Conversion:
         shared = None if job.shared_with is None else self._ledger.jobs.get(job.shared_with)
-        return Conversion(job, self._result(job), shared)
+        return Conversion(job, self._result(job), shared, self._taken_over_at(job))
+
+    def _taken_over_at(self, job: JobRow) -> datetime | None:
+        source = self._ledger.versions.get(job.version)
+        is_later = source is not None and source.created_at > job.created_at
+        return source.created_at if source is not None and is_later else None
 
     def _result(self, job: JobRow) -> VersionRow | None:
         if job.result_path is None:

@@ -170,12 +170,16 @@ def _document(made: MadeFrom) -> str:
 
 def _converted(version: VersionRow, one: Conversion) -> Iterator[_Step]:
     job = one.job
-    of = (
-        ""
-        if (job.mirror, job.path) == (version.mirror, version.path)
-        else f" for {job.mirror}: {job.path}, the same content,"
-    )
-    yield _Step(job.created_at, f"rule {job.rule}: job {job.id}{of} queued for {job.converter}")
+    is_same = (job.mirror, job.path) == (version.mirror, version.path)
+    of = "" if is_same else f" for {job.mirror}: {job.path}, the same content"
+    if is_same or one.taken_over_at is None:
+        of_then = of and f"{of},"
+        yield _Step(
+            job.created_at, f"rule {job.rule}: job {job.id}{of_then} queued for {job.converter}"
+        )
+    else:
+        yield _Step(job.created_at, f"rule {job.rule}: job {job.id} queued for {job.converter}")
+        yield _Step(one.taken_over_at, f"  {job.rule}: from now on{of}")
     if job.claimed_at is not None and job.shared_with is None:
         yield _Step(
             job.claimed_at,

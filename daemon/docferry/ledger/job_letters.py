@@ -76,7 +76,7 @@ class JobLetters:
         if failure is not None:
             where.append(job.c.failure == failure)
         if path is not None:
-            where.append(_has_now(path))
+            where.append(has_now(path))
         if ids is not None:
             where.append(job.c.id.in_(ids))
         query = select(now_at.label("path"), *others).where(*where)
@@ -186,6 +186,19 @@ class JobLetters:
         return changed
 
 
+def has_now(path: Path | ColumnElement[Path]) -> ColumnElement[bool]:
+    """Say in SQL whether the job's mirror has the job's content at *path* now."""
+    return (
+        select(synced.c.path)
+        .where(
+            synced.c.mirror == job.c.mirror,
+            synced.c.path == path,
+            synced.c.sha256 == job.c.sha256,
+        )
+        .exists()
+    )
+
+
 def new_row(new: NewJob) -> dict[str, object]:
     """Give the row of a job that begins."""
     return _columns_of(new) | {
@@ -255,9 +268,16 @@ def _asked(tx: Transaction, known: JobRow, new: NewJob, at: datetime) -> dict[st
     is_there = select(version.c.id).where(
         version.c.id == known.version, version.c.gone_at.is_(null())
     )
-    if tx.value(is_there) is None:  # else its result keeps the name that it has
+    if tx.value(is_there) is None or (is_by_path(new.place) and not _holds_it(tx, known)):
+        # Else its result keeps the name that it has.
         values |= {"mirror": new.mirror, "path": new.path, "version": new.version}
     return values
+
+
+def _holds_it(tx: Transaction, known: JobRow) -> bool:
+    """Say whether the path of a job has its content still: else the job would be refused."""
+    query = select(job.c.id).where(job.c.id == known.id, has_now(job.c.path))
+    return tx.value(query) is not None
 
 
 def _only_mirror(jobs: Sequence[NewJob]) -> str | None:
@@ -280,7 +300,7 @@ def _anew_for(new: NewJob, at: datetime) -> dict[str, object]:
 
 
 def _path_of_now() -> ColumnElement[str | None]:
-    return case((_has_now(job.c.path), job.c.path), else_=_first_path_of_now())
+    return case((has_now(job.c.path), job.c.path), else_=_first_path_of_now())
 
 
 def _first_path_of_now() -> ScalarSelect[str | None]:
@@ -288,18 +308,6 @@ def _first_path_of_now() -> ScalarSelect[str | None]:
         select(func.min(synced.c.path))
         .where(synced.c.mirror == job.c.mirror, synced.c.sha256 == job.c.sha256)
         .scalar_subquery()
-    )
-
-
-def _has_now(path: Path | ColumnElement[Path]) -> ColumnElement[bool]:
-    return (
-        select(synced.c.path)
-        .where(
-            synced.c.mirror == job.c.mirror,
-            synced.c.path == path,
-            synced.c.sha256 == job.c.sha256,
-        )
-        .exists()
     )
 
 

@@ -40,7 +40,14 @@ from docferry.job import (
 from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.group import GroupWriter
 from docferry.ledger.job_claims import claim
-from docferry.ledger.job_letters import SKIPPED_FOR_NOW, JobLetters, new_row, skipped_of, unskip
+from docferry.ledger.job_letters import (
+    SKIPPED_FOR_NOW,
+    JobLetters,
+    has_now,
+    new_row,
+    skipped_of,
+    unskip,
+)
 from docferry.ledger.job_rows import JobRows, Queue
 from docferry.ledger.schema import job, result
 from docferry.model import Path, Sha256, Ulid
@@ -355,7 +362,8 @@ def insert_jobs(
     Queue *jobs*; one that is known already (content, recipe, place) is left as it is.
 
     One that is done is queued again where its result has another one's place by now: a path
-    holds a content again that it held before, and the path decides where its result goes.
+    holds a content again that it held before, and the path decides where its result goes. While
+    the path that called for it first has that content, no equal document takes it over.
 
     Args:
         unskips: Unless it was skipped for one of these; else for what is so no more, as its
@@ -387,7 +395,8 @@ def _put_again(tx: Transaction, new: NewJob) -> None:
         "attempts": 0,
     }
     is_done = (job.c.state == JobState.DONE, job.c.version != new.version)
-    tx.update(job, values, *known, *is_done)
+    is_of_another = ((job.c.mirror != new.mirror) | (job.c.path != new.path)) & has_now(job.c.path)
+    tx.update(job, values, *known, *is_done, ~is_of_another)
 
 
 def _lost(at: datetime, why: str) -> dict[str, object]:

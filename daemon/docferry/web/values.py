@@ -46,7 +46,10 @@ class Job(BaseModel):
     converter: str = Field(description="Of a chain, all of them, joined by +.")
     mirror: str = Field(examples=["docs"])
     path: str = Field(examples=["offers/2026/q3.docx"])
-    version: str = Field(description="The ULID of the document.", examples=[_ULID])
+    version: str = Field(
+        description="The ULID of the document; of equal ones, of that which called for it.",
+        examples=[_ULID],
+    )
     sha256: str
     priority: str = Field(description="asked, arrival or backlog: who goes first.")
     attempts: int = Field(description="Those that count.")
