@@ -7,6 +7,7 @@ from fault import Fault
 _REPORT = "integration/test_report.py"
 _WAITS = f"{_REPORT}::test_while_anything_waits_for_a_person_or_for_its_turn_nothing_is_in_step"
 _CONNECTION = "system/test_page_connection.py"
+_FILES = "integration/test_api_files.py"
 _OVERVIEW = "integration/test_page_overview.py"
 
 OF_WHAT_IS_TOLD = (
@@ -75,5 +76,26 @@ OF_WHAT_IS_TOLD = (
         '<span class="sr">{{ words }}</span>',
         "",
         (f"{_OVERVIEW}::test_on_which_sides_a_file_is_is_said_and_not_only_struck_out",),
+    ),
+    Fault(
+        "a file is found by its name in a mirror that is not seen",
+        "app/called.py",
+        "        mirrors, name = sorted(wanted.mirrors), wanted",
+        "        mirrors, name = [], wanted",
+        (f"{_FILES}::test_a_file_of_a_mirror_that_is_not_seen_is_not_found_by_its_name",),
+    ),
+    Fault(
+        "a list of files of one name ends with its first page",
+        "app/called.py",
+        "wanted.limit + 1, after)",
+        "wanted.limit, after)",
+        (f"{_FILES}::test_files_are_found_by_their_name_in_any_folder_page_by_page",),
+    ),
+    Fault(
+        "of two equal files with one place the older has no conversion",
+        "app/renditions.py",
+        " or job.place in places\n",
+        "\n",
+        (f"{_FILES}::test_equal_files_whose_results_have_one_place_both_have_the_conversion",),
     ),
 )

@@ -246,6 +246,104 @@ def test_equal_files_whose_results_have_one_place_both_have_the_conversion(
     assert [(one["path"], one["version"]) for one in asked["jobs"]] == [("a.docx", first.version)]
 
 
+def paths_in(answer: Any) -> list[tuple[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return [(one["mirror"], one["path"]) for one in answer.json()["items"]]
+
+
+def test_a_file_is_found_by_its_path_with_its_conversions_however_it_stands(
+    api: Served, ledger: Ledger
+) -> None:
+    job = dead(ledger, "in/a.docx")
+    ledger.record("docs", [uploaded("gone.txt")], at=NOW)
+    ledger.record("docs", [deleted("gone.txt")], at=NOW + MINUTE)
+
+    [found] = api.get("/files", params={"path": "in/a.docx"}).json()["items"]
+    [gone] = api.get("/files", params={"path": "gone.txt"}).json()["items"]
+
+    assert (found["id"], found["standings"]) == (job.version, ["agreed"])
+    assert [(one["rule"], one["state"]) for one in found["renditions"]] == [("to-markdown", "dead")]
+    assert gone["standings"] == ["deleted"]
+    assert paths_in(api.get("/files", params={"path": "gone.txt", "state": "agreed"})) == []
+
+
+@pytest.mark.parametrize("by", ["path", "name"])
+def test_of_a_name_that_nothing_has_the_list_is_empty(api: Served, by: str) -> None:
+    said = api.get("/files", params={by: "nothing.docx"})
+
+    assert (said.status_code, said.json()) == (200, {"items": [], "next": None})
+
+
+def test_files_are_found_by_their_name_in_any_folder_page_by_page(
+    api: Served, ledger: Ledger
+) -> None:
+    for mirror in ("docs", "processed"):
+        rows = [uploaded(path) for path in ("a.txt", "x/a.txt", "y/z/a.txt", "a.txt.old")]
+        named = [
+            replace(one, version=version(one.version.path, mirror, mirror=mirror))
+            for one in rows
+            if one.version is not None
+        ]
+        ledger.record(mirror, named, at=NOW)
+
+    found, cursor = list[tuple[str, str]](), None
+    while True:
+        page = api.get("/files", params={"name": "a.txt", "limit": 2, "cursor": cursor})
+        found += paths_in(page)
+        cursor = page.json()["next"]
+        if cursor is None:
+            break
+
+    names = ("a.txt", "x/a.txt", "y/z/a.txt")
+    assert found == [(mirror, path) for mirror in ("docs", "processed") for path in names]
+    assert paths_in(api.get("/files", params={"name": "a.txt", "mirror": "docs"})) == found[:3]
+
+
+def test_a_file_of_a_mirror_that_is_not_seen_is_not_found_by_its_name(
+    api: Served, ledger: Ledger
+) -> None:
+    ledger.record("docs", [uploaded("a.txt")], at=NOW)
+    boss = api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"]
+    wanted = {"name": "some", "role": "viewer", "mirrors": ["processed"]}
+    key = api.post("/keys", json=wanted, key=boss).json()["secret"]
+
+    for by in ("path", "name"):
+        assert paths_in(api.get("/files", params={by: "a.txt"}, key=key)) == []
+        assert paths_in(api.get("/files", params={by: "a.txt"}, key=boss)) == [("docs", "a.txt")]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "path=a&name=a",
+        "path=a&prefix=a",
+        "name=a&since=2026-11-23",
+        "name=a&sort=newest",
+        "path=a&side=local",
+        "name=a&cursor=x",
+    ],
+)
+def test_what_does_not_go_with_a_name_is_refused(api: Served, query: str) -> None:
+    assert api.get(f"/files?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("state", Standing)
+def test_files_are_listed_by_the_states_that_are_documented_and_by_no_other(
+    api: Served, state: Standing
+) -> None:
+    document = api.get("/openapi.json").json()
+    [told] = [
+        one
+        for one in document["paths"]["/api/v1/files"]["get"]["parameters"]
+        if one["name"] == "state"
+    ]
+    documented = next(one["enum"] for one in told["schema"]["anyOf"] if "enum" in one)
+
+    codes = {api.get(f"/files?state={state}{more}").status_code for more in ("", "&path=a")}
+
+    assert codes == {200 if state in documented else 422}
+
+
 def test_the_versions_of_a_path_come_in_pages(api: Served, ledger: Ledger) -> None:
     for number in range(5):
         at = NOW + number * MINUTE

@@ -137,8 +137,8 @@ def list_files(
     shown = found[: wanted.limit]
     if len(found) > wanted.limit:
         after, is_end = shown[-1][0], False
-    entries = _entries(config, ledger, [row for _, row in shown], visible)
-    return FilePage(entries, None if is_end else cursor_of(_listed(wanted), after or ()))
+    told = entries(config, ledger, [row for _, row in shown], visible)
+    return FilePage(told, None if is_end else cursor_of(_listed(wanted), after or ()))
 
 
 # One.
@@ -156,7 +156,7 @@ def file(config: Config, ledger: Ledger, version: Ulid, visible: Collection[str]
     """
     row = visible_version(ledger, version, visible)
     [at] = ledger.files.at([(row.mirror, row.path)])
-    [entry] = _entries(config, ledger, [_as_version(at, row)], visible)
+    [entry] = entries(config, ledger, [_as_version(at, row)], visible)
     is_there = at.version is not None and Standing.DELETED not in at.standings
     return FileDetail(entry, at.version.id if at.version is not None and is_there else None)
 
@@ -175,7 +175,7 @@ def file_at(
     [at] = ledger.files.at([(mirror, path)])
     if not at.standings:
         raise NotFoundError(f"{mirror} has no file {path!r}, and had none")
-    [entry] = _entries(config, ledger, [at], visible)
+    [entry] = entries(config, ledger, [at], visible)
     return FileDetail(entry, entry.id if entry.is_present else None)
 
 
@@ -227,9 +227,10 @@ def _place_in(wanted: FilesWanted, length: int) -> Place | None:
 # As they are told.
 
 
-def _entries(
+def entries(
     config: Config, ledger: Ledger, rows: Sequence[FileRow], visible: Collection[str]
 ) -> tuple[FileEntry, ...]:
+    """Tell of each of *rows*, with its conversions; *visible* as for `list_files`."""
     documents = [row.version for row in rows if row.version is not None]
     beside = renditions_beside(config, ledger, documents, visible)
     return tuple(_entry(row, beside) for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, TypeAlias, get_args
 
 
 class Standing(StrEnum):
@@ -24,14 +25,15 @@ class Standing(StrEnum):
 
 
 #: By which files are listed. What is unagreed is soon agreed on, or gone.
-LISTED = (
+Listed: TypeAlias = Literal[
     Standing.AGREED,
     Standing.HELD,
     Standing.FAILING,
     Standing.IN_CONFLICT,
     Standing.ASKED,
     Standing.DELETED,
-)
+]
+LISTED: tuple[Standing, ...] = get_args(Listed)
 #: Of which a mirror mostly has few or none.
 UNUSUAL = (Standing.HELD, Standing.FAILING, Standing.IN_CONFLICT, Standing.ASKED)
 

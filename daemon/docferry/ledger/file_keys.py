@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
-from sqlalchemy import literal, select
+from sqlalchemy import literal, select, tuple_
 
 from docferry.core.standing import UNUSUAL, Order, Standing
 from docferry.errors import UserError
@@ -135,9 +135,16 @@ def _gone_on_with(
         after = page[-1].place(order)
 
 
-def named(tx: Transaction, mirrors: Sequence[str], name: str, limit: int) -> list[FileKey]:
-    """Give files that both sides agreed on with this name, whatever folder they are in."""
-    query = select(synced.c.mirror, synced.c.path).where(literal(name) == NAME_OF_FILE)
+def named(
+    tx: Transaction, mirrors: Sequence[str], name: str, limit: int, after: tuple[str, Path]
+) -> list[FileKey]:
+    """Give the next files that both sides agreed on with this name, whatever folder they are in."""
+    here = tuple_(synced.c.mirror, synced.c.path)
+    query = (
+        select(synced.c.mirror, synced.c.path)
+        .where(literal(name) == NAME_OF_FILE, here > tuple_(*map(literal, after)))
+        .order_by(synced.c.mirror, synced.c.path)  # as the index has those of one name
+    )
     if mirrors:
         query = query.where(synced.c.mirror.in_(mirrors))
     return [FileKey(*row) for row in tx.tuples(query.limit(limit))]

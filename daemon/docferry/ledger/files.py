@@ -95,10 +95,17 @@ class Files:
         with self._database.reading() as tx:
             return _rows(tx, pairs)
 
-    def named(self, mirrors: Sequence[str], name: str, limit: int) -> list[FileRow]:
-        """Give files of *mirrors* that both sides agreed on and that have this last name."""
+    def named(
+        self, mirrors: Sequence[str], name: str, limit: int, after: Pair = ("", "")
+    ) -> list[FileRow]:
+        """
+        Give the next files of *mirrors* that both sides agreed on and that have this last name.
+
+        Args:
+            after: The last one of the page before; the order is that of mirrors, then paths.
+        """
         with self._database.reading() as tx:
-            keys = sorted(named(tx, mirrors, name, limit), key=lambda one: (one.mirror, one.path))
+            keys = named(tx, mirrors, name, limit, after)
             return _rows(tx, [(one.mirror, one.path) for one in keys])
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from docferry.app import files
+from docferry.app.called import Called, files_called
 from docferry.app.files import FilesWanted
 from docferry.app.renditions import renditions_of
 from docferry.app.versions import ask_restore
 from docferry.core.cursors import cursor_of, key_in
-from docferry.core.standing import Order, Standing
-from docferry.errors import NotFoundError
+from docferry.core.standing import Listed, Order, Standing
+from docferry.errors import NotFoundError, UserError
 from docferry.model import Side
 from docferry.web import file_shapes as shapes
 from docferry.web.asker import Asker, Operator, Viewer
@@ -38,6 +39,24 @@ _Mirrors = Annotated[
     list[MirrorName] | None,
     Query(alias="mirror", max_length=100, description="None given: all.", examples=[["docs"]]),
 ]
+_WholePath = Annotated[
+    str | None,
+    Query(
+        max_length=MOST_PATH,
+        description="The whole path: the one file that is called so, in each mirror; nothing, "
+        "where none is, and none was.",
+        examples=["reports/2026.docx"],
+    ),
+]
+_LastName = Annotated[
+    str | None,
+    Query(
+        max_length=MOST_PATH,
+        description="The last part of the path: all files that are called so, in any folder. With "
+        "`path` or `name` go `mirror`, `state`, `limit` and `cursor` alone.",
+        examples=["2026.docx"],
+    ),
+]
 
 
 @router.get("", summary="List files", responses=documented(404))
@@ -55,9 +74,15 @@ def list_files(
             examples=["report"],
         ),
     ] = "",
+    path: _WholePath = None,
+    name: _LastName = None,
     state: Annotated[
-        Standing, Query(description="`deleted`: what paths held last that hold nothing now.")
-    ] = Standing.AGREED,
+        Listed | None,
+        Query(
+            description="`deleted`: what paths held last that hold nothing now. None given: "
+            "`agreed`; with `path` or `name`: in any state."
+        ),
+    ] = None,
     side: Annotated[Side | None, Query(description="Only what it has, as far as is known.")] = None,
     since: Annotated[
         str | None,
@@ -74,10 +99,18 @@ def list_files(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> shapes.Files:
-    wanted = FilesWanted(
-        mirrors_of(asker, mirror), prefix, contains, state, side, since, sort, limit, cursor
-    )
-    page = files.list_files(asker.config, asker.ledger, wanted, asker.mirrors, asker.desk.now())
+    others = prefix or contains or side or since or sort is not Order.PATH
+    among = mirrors_of(asker, mirror)
+    if path is not None or name is not None:
+        if others:
+            raise UserError("with path or name go mirror, state, limit and cursor alone")
+        called = Called(among, path, name, state, limit, cursor)
+        page = files_called(asker.config, asker.ledger, called, asker.mirrors)
+    else:
+        wanted = FilesWanted(
+            among, prefix, contains, state or Standing.AGREED, side, since, sort, limit, cursor
+        )
+        page = files.list_files(asker.config, asker.ledger, wanted, asker.mirrors, asker.desk.now())
     items = [shapes.File.model_validate(one) for one in page.items]
     return shapes.Files(items=items, next=page.next)
 
