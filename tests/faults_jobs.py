@@ -319,7 +319,7 @@ JOBS_DONE = (
     Fault(
         "a letter is told by the path of another document",
         "ledger/job_letters.py",
-        "    return case((_has_now(job.c.path), job.c.path), else_=_first_path_of_now())\n",
+        "    return case((has_now(job.c.path), job.c.path), else_=_first_path_of_now())\n",
         "    return case((null(), job.c.path), else_=_first_path_of_now())\n",
         ("integration/test_job_commands.py",),
     ),

@@ -93,7 +93,7 @@ OF_ORDERS = (
     Fault(
         "status says that all is in step until the loop has heard of a pause",
         "app/report.py",
-        "            and all(each.pause is None for each in self.mirrors)",
+        "            and self.pause is None",
         "            and True",
         ("integration/test_report.py",),
     ),

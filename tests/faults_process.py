@@ -33,8 +33,8 @@ PROCESSING = (
     Fault(
         "a part of a file's name finds it",
         "ledger/file_keys.py",
-        ".where(literal(name) == NAME_OF_FILE)\n",
-        ".where(NAME_OF_FILE.endswith(name))\n",
+        ".where(literal(name) == NAME_OF_FILE, ",
+        ".where(NAME_OF_FILE.endswith(name), ",
         PROCESS,
     ),
     Fault(
@@ -292,8 +292,8 @@ PROCESSING = (
     Fault(
         "a document's conversions are those of mirrors that one may not see, too",
         "app/renditions.py",
-        "        if job.mirror in visible\n        and (",
-        "        if (",
+        "        if job.mirror in visible and _is",
+        "        if _is",
         ("integration/test_api_files.py",),
     ),
     Fault(
@@ -305,8 +305,8 @@ PROCESSING = (
     ),
     Fault(
         "who is limited is told of all mirrors' troubles",
-        "web/pages/overview.py",
-        "        trouble=None,\n",
+        "app/report.py",
+        "            trouble=None if self.trouble is None else _TROUBLE_FOR_ALL,\n",
         "",
         UNSEEN,
     ),

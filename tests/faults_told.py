@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fault import Fault
 
-_REPORT = "integration/test_report.py"
+_REPORT = "integration/test_in_step.py"
 _WAITS = f"{_REPORT}::test_while_anything_waits_for_a_person_or_for_its_turn_nothing_is_in_step"
 _CONNECTION = "system/test_page_connection.py"
+_EQUAL = "unit/test_equal_documents.py"
 _FILES = "integration/test_api_files.py"
 _OVERVIEW = "integration/test_page_overview.py"
 
@@ -97,5 +98,22 @@ OF_WHAT_IS_TOLD = (
         " or job.place in places\n",
         "\n",
         (f"{_FILES}::test_equal_files_whose_results_have_one_place_both_have_the_conversion",),
+    ),
+    Fault(
+        "an equal document takes the conversion of the first away",
+        "ledger/jobs.py",
+        ", *known, *is_done, ~is_of_another)",
+        ", *known, *is_done)",
+        (
+            f"{_EQUAL}::test_a_job_stays_that_of_the_first_document_while_its_path_holds"
+            "_the_content",
+        ),
+    ),
+    Fault(
+        "who asks gets the job of a document that is gone",
+        "ledger/job_letters.py",
+        "(is_by_path(new.place) and not _holds_it(tx, known))",
+        "False",
+        (f"{_EQUAL}::test_who_asks_for_an_equal_document_gets_its_job_once_the_first_is_gone",),
     ),
 )

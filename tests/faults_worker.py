@@ -11,7 +11,6 @@ OUTAGES = "integration/test_worker_outages.py"
 AHEAD = "integration/test_worker_ahead.py"
 ROOM = "integration/test_worker_room.py"
 STORING = "integration/test_worker_storing.py"
-JOBS_OF_LEDGER = "unit/test_ledger_jobs.py"
 SLOTS = "property/test_slots.py"
 
 OF_THE_WORKER = (
@@ -430,26 +429,6 @@ OF_THE_WORKER = (
         "            _put_again(tx, new)\n",
         "            pass\n",
         (RESULTS,),
-    ),
-    Fault(
-        "an equal document takes the conversion of the first away",
-        "ledger/jobs.py",
-        ", *known, *is_done, ~is_of_another)",
-        ", *known, *is_done)",
-        (
-            f"{JOBS_OF_LEDGER}::test_a_job_stays_that_of_the_first_document_while_its_path_holds"
-            "_the_content",
-        ),
-    ),
-    Fault(
-        "who asks gets the job of a document that is gone",
-        "ledger/job_letters.py",
-        "(is_by_path(new.place) and not _holds_it(tx, known))",
-        "False",
-        (
-            f"{JOBS_OF_LEDGER}::test_who_asks_for_an_equal_document_gets_its_job_once_the_first_is"
-            "_gone",
-        ),
     ),
     Fault(
         "where a disk is full, each document is converted for nothing, over and over",

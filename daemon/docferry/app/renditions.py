@@ -99,7 +99,7 @@ def renditions_of(
 
 
 def _calling(rules: Sequence[Rule], row: VersionRow) -> list[tuple[Rule, str]]:
-    """Give the rules that call for a conversion of a document, each with the place of its result."""
+    """Give the rules that call for a conversion of *row*, each with the place of its result."""
     return [(rule, rule.place_for(row.path)) for rule in rules if why_not(rule, row) is None]
 
 
