@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+import demo
 from config_files import NOTHING, Written
 from docferry.config import (
     BUILT_IN,
@@ -34,6 +35,26 @@ def test_the_example_is_valid_as_shipped() -> None:
 
     assert list(config.mirrors) == ["docs"]
     assert config.warnings == ()
+
+
+def test_the_demo_shows_nothing_that_docferry_warns_of(
+    file: Written, tmp_path: pathlib.Path
+) -> None:
+    text = demo.CONFIG.format(
+        mark=demo.MARK,
+        folder=tmp_path,
+        endpoint_url="http://127.0.0.1:1",
+        bucket="demo",
+        port=9433,
+        api_port=8420,
+    )
+
+    assert file.load(text).warnings == ()
+    (warning,) = file.load(text.replace("{dir}", "")).warnings
+    assert warning.startswith(
+        "convert.printed.to: x/a.docx and y/a.docx would have one result: while one is there, "
+        "the other is given up"
+    )
 
 
 def test_the_example_comments_out_nothing_but_defaults_and_whole_tables(

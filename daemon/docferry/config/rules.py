@@ -48,7 +48,7 @@ def check_rules(tables: Sequence[Table], faults: list[Fault]) -> None:
 
 
 def warnings_of(name: str, patterns: Sequence[str], template: str, extension: str) -> Iterator[str]:
-    """Say where the results of two documents have one name: the last one stays."""
+    """Say where the results of two documents have one name: one of them is given up."""
     same = template.replace("{dir}{name}", "{path}")
     if any(field in same for field in ("{ulid}", "{sha256}", "{path}")):
         return
@@ -60,8 +60,8 @@ def warnings_of(name: str, patterns: Sequence[str], template: str, extension: st
     first, second, *_ = known if len(known) > 1 else (".docx", ".pdf")
     one, other = (f"a{first}", f"a{second}") if "{dir}" in template else ("x/a.docx", "y/a.docx")
     yield (
-        f"convert.{name}.to: {one} and {other} would have one result, and the later one takes the "
-        f'place of the other; "{{path}}.{extension.removeprefix(".")}" tells them apart'
+        f"convert.{name}.to: {one} and {other} would have one result: while one is there, the "
+        f'other is given up; "{{path}}.{extension.removeprefix(".")}" tells them apart'
     )
 
 
