@@ -71,7 +71,7 @@ OF_THE_PAGE = (
         "the proof of one session is good for another",
         "web/pages/visit.py",
         "            return self.session.proof\n",
-        '            return "session"\n',
+        '            return "0" * 64\n',
         (f"{_FORMS}::test_the_proof_of_one_session_is_none_of_another",),
     ),
     Fault(
