@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from docferry.web import (
@@ -35,6 +35,7 @@ from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
 from docferry.web.patience import Patience
+from docferry.web.parameters import refuse_unknown
 from docferry.web.problems import Problem, answer_problems, documented
 
 PREFIX = "/api/v1"
@@ -72,7 +73,8 @@ docferry keeps folders and prefixes in an S3 store the same, converts documents,
 version under a ULID. Files are named by the ULID of a version, or by mirror and path.
 
 Whatever goes wrong is answered as RFC 9457 problem details. Times are ISO 8601 in UTC. Lists come
-in pages: `next` is the `cursor` of the next one. A POST with an `Idempotency-Key` may be sent
+in pages: `next` is the `cursor` of the next one. What is not known, in a query or a body, is refused
+(422): a mistyped filter would give everything. A POST with an `Idempotency-Key` may be sent
 again. Three need none, or take none: of `POST /files` the same document twice is one anyway,
 `/notifications` are hints, which may come twice, and of `/keys` no answer is ever kept: there the
 header is refused (422).
@@ -111,7 +113,9 @@ def make_app(desk: Desk, patience: Patience = Patience()) -> FastAPI:  # noqa: B
 def _api() -> APIRouter:
     api = APIRouter(prefix=PREFIX)
     for router in _ROUTERS:
-        api.include_router(router)
+        # A store is sent where somebody has set it to, whatever the address ends with.
+        is_strict = router is not notifications.router
+        api.include_router(router, dependencies=[Depends(refuse_unknown)] if is_strict else ())
     return api
 
 
