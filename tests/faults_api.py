@@ -5,6 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 _RANGES = "property/test_ranges.py"
+_GUARD = "integration/test_api_guard.py"
 _STRICT = "integration/test_api_strict.py"
 
 OF_THE_API = (
@@ -28,5 +29,12 @@ OF_THE_API = (
         "        await run_in_threadpool(caller_of, request)\n",
         "",
         (f"{_STRICT}::test_a_stranger_is_asked_for_a_key_whatever_else_is_wrong",),
+    ),
+    Fault(
+        "a script of another origin may not say what it replaces",
+        "web/api.py",
+        '    "If-Match",\n',
+        "",
+        (f"{_GUARD}::test_a_script_of_another_origin_may_send_every_header_that_is_documented",),
     ),
 )

@@ -68,13 +68,38 @@ _COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
 #: Without an Idempotency-Key, as `_ABOUT` says.
 _NOT_REPEATABLE = re.compile("/files|/keys.*|/notifications.*")
 
+#: What a script of another origin may send, and may read of the answer (`origins` in [api]).
+_TAKEN = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "If-Range",
+    "Last-Event-ID",
+    "Prefer",
+    "Range",
+    "X-API-Key",
+    "X-Content-SHA256",
+)
+_GIVEN = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+)
+
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
 version under a ULID. Files are named by the ULID of a version, or by mirror and path.
 
-Whatever goes wrong is answered as RFC 9457 problem details. Times are ISO 8601 in UTC. Lists come
-in pages: `next` is the `cursor` of the next one. What is not known, in a query or a body, is refused
-(422): a mistyped filter would give everything. A POST with an `Idempotency-Key` may be sent
+Whatever goes wrong is answered as RFC 9457 problem details. What is not known, in a query or a
+body, is refused (422): a mistyped filter would give everything. Times are ISO 8601 in UTC. Lists
+come in pages: `next` is the `cursor` of the next one. A POST with an `Idempotency-Key` may be sent
 again. Three need none, or take none: of `POST /files` the same document twice is one anyway,
 `/notifications` are hints, which may come twice, and of `/keys` no answer is ever kept: there the
 header is refused (422).
@@ -102,9 +127,9 @@ def make_app(desk: Desk, patience: Patience = Patience()) -> FastAPI:  # noqa: B
         app.add_middleware(
             CORSMiddleware,
             allow_origins=desk.config.api_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
-            expose_headers=["ETag", "Retry-After", "Content-Disposition"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=_TAKEN,
+            expose_headers=_GIVEN,
         )
     app.add_middleware(Guard, documents=DOCUMENTS, patience=patience)
     return app

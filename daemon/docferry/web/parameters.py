@@ -1,4 +1,4 @@
-"""Parameters of a query that no route knows: refused, for a mistyped filter would give everything."""
+"""Parameters that no route knows: refused, for a mistyped filter would give everything."""
 
 from __future__ import annotations
 
