@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 from collections.abc import Iterator
@@ -59,3 +60,40 @@ def test_a_store_may_be_sent_to_an_address_with_a_query(api: Served) -> None:
     said = api.post("/notifications/main?whatever=1")
 
     assert said.status_code == 404  # there is no secret here
+
+
+@pytest.fixture
+def decided(api: Served, key: str) -> Served:
+    """A mirror was paused by the key boss, after that was made by who runs this test."""
+    name = api.get("/mirrors", key=key).json()["items"][0]["name"]
+    assert api.post(f"/mirrors/{name}/pause", key=key).ok
+    return api
+
+
+@pytest.mark.parametrize(
+    ("query", "actions"),
+    [
+        ("actor=key%20boss", ["mirror.paused"]),
+        ("action=key.created", ["key.created"]),
+        ("mirror=docs&actor=key%20boss", ["mirror.paused"]),
+        ("mirror=nowhere", []),
+        ("since=1h", ["mirror.paused", "key.created"]),
+        ("until=1h", []),
+        ("since=2026-01-01&until=2026-01-02", []),
+    ],
+)
+def test_the_audit_is_listed_and_exported_by_who_what_where_and_when(
+    decided: Served, key: str, query: str, actions: list[str]
+) -> None:
+    listed = decided.get(f"/audit?{query}", key=key).json()
+    exported = decided.get(f"/audit/export?{query}", key=key).text.splitlines()
+
+    assert [one["action"] for one in listed["items"]] == actions
+    assert [json.loads(one)["action"] for one in exported] == actions[::-1]
+
+
+@pytest.mark.parametrize("query", ["action=key.made", "since=soon", "until=yesterday-ish"])
+def test_what_cannot_be_in_the_audit_is_no_empty_list(
+    decided: Served, key: str, query: str
+) -> None:
+    assert decided.get(f"/audit?{query}", key=key).status_code == 422

@@ -116,7 +116,11 @@ class PauseWanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: str | None = Field(
-        default=None, max_length=mirror_orders.MOST_REASON, examples=["new disks"]
+        default=None,
+        max_length=mirror_orders.MOST_REASON,
+        description="Shown while it is paused; the audit does not keep it, for it may name a "
+        "document that is to be erased.",
+        examples=["new disks"],
     )
 
 
