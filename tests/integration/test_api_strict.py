@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
+import requests
 
+import one_of_each
 from commands import Desk
 from integration.test_api_routes import NEEDED
 from serving import Served, served
+from webhook_receiver import SECRET
 
 
 @pytest.fixture
@@ -60,6 +63,91 @@ def test_a_store_may_be_sent_to_an_address_with_a_query(api: Served) -> None:
     said = api.post("/notifications/main?whatever=1")
 
     assert said.status_code == 404  # there is no secret here
+
+
+#: A call whose body says what is meant. All others mean the usual without one.
+SAYS_WHAT = {
+    "POST /files",
+    "POST /files/process",
+    "POST /keys",
+    "POST /webhooks/deliveries/discard",
+    "POST /webhooks/deliveries/replay",
+}
+
+
+@pytest.mark.parametrize(
+    "route", sorted(one for one in NEEDED if one.startswith("POST") and one not in SAYS_WHAT)
+)
+def test_no_body_is_the_same_as_an_empty_one(api: Served, key: str, route: str) -> None:
+    path = re.sub(r"{[^}]+}", "1", route.removeprefix("POST "))
+
+    without, empty = api.post(path, key=key), api.post(path, key=key, json={})
+
+    assert without.status_code == empty.status_code or "/verify" in route  # one at a time
+    assert without.json().get("code") != "invalid", without.text
+
+
+@pytest.fixture
+def filled(
+    tmp_path: pathlib.Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Served, Mapping[str, str]]]:
+    """The API where there is one of everything, and how that is named."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "crm.webhook").write_text(SECRET)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "keys"))
+    desk.configure("docs", "processed", more=one_of_each.CONFIG)
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as running:
+        yield running, one_of_each.fill(ledger, desk.loaded)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/files/{ulid}/process",
+        "/files/{ulid}/restore",
+        "/mirrors/{mirror}/poll",
+        "/mirrors/{mirror}/rescan",
+        "/verify",
+    ],
+)
+def test_what_is_to_be_done_can_be_seen_where_the_answer_says(
+    filled: tuple[Served, Mapping[str, str]], path: str
+) -> None:
+    api, names = filled
+
+    first, again = (
+        api.post(path.format(**names), headers={"Idempotency-Key": "k"}) for _ in range(2)
+    )
+
+    assert first.status_code == 202, first.text
+    assert requests.get(api.url + first.headers["Location"], timeout=30).status_code == 200
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
+
+
+def test_a_request_of_a_mirror_that_a_key_may_not_see_is_not_there(
+    filled: tuple[Served, Mapping[str, str]],
+) -> None:
+    api, names = filled
+    boss = api.post("/keys", json={"name": "boss", "role": "admin"}).json()["secret"]
+    limited = {"name": "guest", "role": "viewer", "mirrors": ["processed"]}
+    guest = api.post("/keys", key=boss, json=limited).json()["secret"]
+    path = f"/requests/{names['request']}"
+
+    assert api.get(path, key=boss).json()["id"] == int(names["request"])
+    assert api.get(path, key=guest).status_code == 404
+
+
+def test_events_tell_times_as_all_other_answers_do(
+    filled: tuple[Served, Mapping[str, str]],
+) -> None:
+    api, _ = filled
+
+    with api.get("/events", headers={"Last-Event-ID": "0"}, stream=True) as stream:
+        lines = stream.iter_lines(decode_unicode=True)
+        said = next(one for one in lines if re.search(r'"[a-z_]*at": "2', one))
+
+    assert re.search(r'"[a-z_]*at": "[-0-9]+T[0-9:.]+Z"', said), said
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from docferry.web import (
     process,
     repeatable,
     requests,
+    values,
     verify,
     webhooks,
     whoami,
@@ -38,7 +39,7 @@ from docferry.web.patience import Patience
 from docferry.web.parameters import refuse_unknown
 from docferry.web.problems import Problem, answer_problems, documented
 
-PREFIX = "/api/v1"
+PREFIX = values.PREFIX
 #: Requests whose bodies are documents.
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 

@@ -85,6 +85,10 @@ class Settlement(Strict):
     )
 
 
+#: An absent body.
+_KEEP_BOTH = Settlement()
+
+
 @router.get("/holds", summary="List the holds")
 def list_holds(asker: Viewer, *, all: _All = False) -> Holds:
     found = decisions.holds(asker.ledger, asker.caller.mirrors, is_all=all)
@@ -125,7 +129,9 @@ def list_conflicts(asker: Viewer, *, all: _All = False) -> Conflicts:
 @router.post(
     "/conflicts/{conflict}/settle", summary="Settle a conflict", responses=documented(404, 409)
 )
-def settle_conflict(asker: Operator, conflict: Number, settlement: Settlement) -> Conflict:
+def settle_conflict(
+    asker: Operator, conflict: Number, settlement: Settlement = _KEEP_BOTH
+) -> Conflict:
     """What is to be done with its files is asked of the daemon: `GET /requests` tells of it."""
     row = decisions.settle(
         asker.config,

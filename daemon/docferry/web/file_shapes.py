@@ -30,7 +30,11 @@ class Rendition(_Told):
     """What a rule makes of a document."""
 
     rule: str = Field(examples=["to-markdown"])
-    converter: str = Field(examples=["xberg 1.3.9"])
+    program: str = Field(
+        validation_alias="converter",
+        description="Which has made it, with its version; before that the name of the converter.",
+        examples=["xberg 1.3.9"],
+    )
     job: str | None = Field(
         description="null: of the same content in a mirror that you may not see; then no more is "
         "told than its state and its result.",
@@ -147,6 +151,10 @@ class RestoreWanted(BaseModel):
         description="null: to its own path; what is there goes to the archive.",
         examples=["reports/2026-before.docx"],
     )
+
+
+#: An absent body.
+IN_PLACE = RestoreWanted()
 
 
 class Requested(BaseModel):

@@ -84,6 +84,10 @@ class LettersMeant(Strict):
     all: bool = Field(default=False, description="Needed where nothing else says which.")
 
 
+#: An absent body: which are meant is to be said, so it is refused as an empty one is.
+_NO_WORD = LettersMeant()
+
+
 class LetterDecided(BaseModel):
     """What came of one."""
 
@@ -145,14 +149,14 @@ def list_dead(
 
 
 @router.post("/jobs/replay", summary="Have dead letters tried again", responses=documented(404))
-def replay_letters(asker: Operator, meant: LettersMeant) -> LettersDecided:
+def replay_letters(asker: Operator, meant: LettersMeant = _NO_WORD) -> LettersDecided:
     """With all their attempts. Each is answered by itself; the audit has one row."""
     chosen = _chosen(asker, meant)
     return _decided(asker, bulk.replay(asker.config, asker.ledger, chosen, asker.desk.now()))
 
 
 @router.post("/jobs/discard", summary="Put dead letters aside", responses=documented(404))
-def discard_letters(asker: Operator, meant: LettersMeant) -> LettersDecided:
+def discard_letters(asker: Operator, meant: LettersMeant = _NO_WORD) -> LettersDecided:
     """For good: their documents stay as they are, without that conversion."""
     chosen = _chosen(asker, meant)
     return _decided(asker, bulk.discard(asker.ledger, chosen, asker.desk.now()))

@@ -87,6 +87,10 @@ class Rotation(BaseModel):
     )
 
 
+#: An absent body.
+_AT_ONCE = Rotation()
+
+
 @router.get("", summary="List the API keys")
 def list_keys(asker: Admin) -> Keys:
     found = keys.listed(asker.ledger, asker.config, asker.desk.now(), by=asker.caller.key)
@@ -125,7 +129,7 @@ def revoke_key(asker: Admin, key: _Id) -> Key:
     summary="Give an API key another secret",
     responses=documented(404, 409),
 )
-def rotate_key(asker: Admin, key: _Id, rotation: Rotation) -> CreatedKey:
+def rotate_key(asker: Admin, key: _Id, rotation: Rotation = _AT_ONCE) -> CreatedKey:
     overlap = timedelta(seconds=rotation.overlap_s)
     now = asker.desk.now()
     return _created(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from docferry.app import process
@@ -15,7 +15,7 @@ from docferry.app.process import IdentifierType
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, jobs_of
+from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, follow, jobs_of
 
 router = APIRouter(tags=["processing"], route_class=RepeatableRoute)
 
@@ -33,7 +33,7 @@ _Mirror = Annotated[str | None, Field(max_length=200, description="null: whichev
 _Force = Annotated[bool, Field(description="Also what is done already.")]
 
 
-class Order(Strict):
+class ProcessWanted(Strict):
     """How a document is to be processed."""
 
     identifier_type: IdentifierType | None = Field(
@@ -47,7 +47,7 @@ class Order(Strict):
     force: _Force = False
 
 
-class Orders(Order):
+class ProcessSomeWanted(ProcessWanted):
     """How several documents are to be processed."""
 
     identifiers: list[Annotated[str, Field(max_length=MOST_PATH)]] = Field(
@@ -55,7 +55,7 @@ class Orders(Order):
     )
 
 
-class NewOrder(Strict):
+class ProcessNewWanted(Strict):
     """How all that is new is to be processed."""
 
     mirror: _Mirror = None
@@ -65,6 +65,11 @@ class NewOrder(Strict):
         max_length=MOST_CURSOR,
         description="`next` of the answer before; null: begin.",
     )
+
+
+#: An absent body.
+_AS_USUAL = ProcessWanted()
+_ALL_NEW = ProcessNewWanted()
 
 
 class Processing(BaseModel):
@@ -107,8 +112,16 @@ class ProcessingNew(BaseModel):
     summary="Have a document processed",
     responses=documented(404, 409),
 )
-def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Processing:
-    """Before all others. `GET /jobs/{job}` tells how far each job is."""
+def process_file(
+    asker: Operator,
+    response: Response,
+    identifier: _Identifier,
+    order: ProcessWanted = _AS_USUAL,
+) -> Processing:
+    """
+    Before all others. `GET /jobs/{job}` tells how far each job is; of one alone the answer says
+    so by its `Location`.
+    """
     version = process.document(
         asker.ledger, _among(asker, order.mirror), identifier, order.identifier_type
     )
@@ -122,6 +135,8 @@ def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Proc
         visible=asker.mirrors,
     )
     asker.desk.wake_daemon()
+    if len(done.jobs) == 1:
+        follow(response, f"/jobs/{done.jobs[0].id}")
     return Processing(
         mirror=version.mirror,
         path=version.path,
@@ -137,7 +152,7 @@ def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Proc
     summary="Have several documents processed",
     responses=documented(404),
 )
-def process_files(asker: Operator, orders: Orders) -> ProcessingSome:
+def process_files(asker: Operator, orders: ProcessSomeWanted) -> ProcessingSome:
     """Each is answered by itself; the audit has one row."""
     items = process.process_some(
         asker.config,
@@ -170,7 +185,7 @@ def process_files(asker: Operator, orders: Orders) -> ProcessingSome:
     summary="Have all processed that is new",
     responses=documented(404),
 )
-def process_new(asker: Operator, order: NewOrder) -> ProcessingNew:
+def process_new(asker: Operator, order: ProcessNewWanted = _ALL_NEW) -> ProcessingNew:
     """
     What rules call for and nobody has begun. docferry does so by itself in time.
 

@@ -61,8 +61,9 @@ async def _once(request: Request, key: str, handle: _Handler) -> Response:
         desk.now(),
     )
     match begun:
-        case Replay(status, body):
-            return Response(body, status, media_type="application/json", headers=_REPLAYED)
+        case Replay(status, body, location):
+            headers = _REPLAYED | ({} if location is None else {"Location": location})
+            return Response(body, status, media_type="application/json", headers=headers)
         case Busy():
             raise ProblemError(
                 HTTPStatus.CONFLICT,
@@ -87,7 +88,10 @@ async def _carried_out(desk: Desk, fresh: Fresh, request: Request, handle: _Hand
     except BaseException:  # refused, or broken off: nothing of it is kept, and it may come again
         await run_in_threadpool(idempotency.give_up, desk.ledger, fresh)
         raise
-    await run_in_threadpool(idempotency.finish, desk.ledger, fresh, answer.status_code, body)
+    location = answer.headers.get("location")
+    await run_in_threadpool(
+        idempotency.finish, desk.ledger, fresh, answer.status_code, body, location
+    )
     return answer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from docferry.app.unseen import unseen, veiled
@@ -14,6 +14,9 @@ from docferry.job import Failure, JobRow, JobStage, JobState, Priority
 from docferry.model import Ulid
 from docferry.web.asker import Asker
 from docferry.web.problems import shown
+
+#: Of the address of every route but those for balancers.
+PREFIX = "/api/v1"
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="So many at the most.")]
 #: The longest path, as a cursor has it. Much more would not fit into the head of a request, of
@@ -86,6 +89,11 @@ def jobs_of(asker: Asker, jobs: Sequence[JobRow]) -> list[Job]:
     return [
         _job(asker, row, None if row.shared_with in hidden else row.shared_with) for row in rows
     ]
+
+
+def follow(response: Response, path: str) -> None:
+    """Say where it can be seen what comes of a call: *path* begins below `PREFIX`."""
+    response.headers["Location"] = f"{PREFIX}{path}"
 
 
 def job_of(asker: Asker, job: JobRow) -> Job:

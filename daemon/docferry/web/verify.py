@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from docferry.app.verify_runs import RunState, VerifyRun, Wanted
@@ -14,7 +14,7 @@ from docferry.model import Side
 from docferry.web.asker import Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import Strict
+from docferry.web.values import Strict, follow
 
 if TYPE_CHECKING:
     from docferry.app.verify import Report
@@ -32,6 +32,10 @@ class Verification(Strict):
     )
     side: Side | None = Field(default=None, description="null: both.")
     read: bool = Field(default=False, description="Fetch and hash everything, archives too.")
+
+
+#: An absent body.
+_EVERYTHING = Verification()
 
 
 class Finding(BaseModel):
@@ -81,7 +85,9 @@ class Runs(BaseModel):
     summary="Hold ledger, folders and buckets against each other",
     responses=documented(404, 409),
 )
-def start_verification(asker: Operator, wanted: Verification) -> Run:
+def start_verification(
+    asker: Operator, response: Response, wanted: Verification = _EVERYTHING
+) -> Run:
     """
     One at a time; nothing is changed. `GET /verify/{run}` tells how far it is.
 
@@ -99,6 +105,7 @@ def start_verification(asker: Operator, wanted: Verification) -> Run:
         Wanted(tuple(mirrors), wanted.side, wanted.read),
         asker.desk.now,
     )
+    follow(response, f"/verify/{run.id}")
     return _told(run)
 
 

@@ -298,6 +298,7 @@ def _answers() -> None:
         sa.Column("begun_at", TEXT, nullable=False),
         sa.Column("status", sa.Integer()),
         sa.Column("body", TEXT),
+        sa.Column("location", TEXT),
     )
     op.create_index("answer_age", "answer", ["begun_at"])
 
