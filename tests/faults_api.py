@@ -5,6 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 _RANGES = "property/test_ranges.py"
+_DESCRIPTION = "integration/test_api_description.py"
 _GUARD = "integration/test_api_guard.py"
 _STRICT = "integration/test_api_strict.py"
 
@@ -71,5 +72,19 @@ OF_THE_API = (
         "response: Response, wanted: Verification = _EVERYTHING\n",
         "response: Response, wanted: Verification\n",
         (f"{_STRICT}::test_no_body_is_the_same_as_an_empty_one",),
+    ),
+    Fault(
+        "an example of a body cannot be sent",
+        "web/file_shapes.py",
+        'sent(to="reports/2026-before.docx")',
+        'sent(too="reports/2026-before.docx")',
+        (f"{_DESCRIPTION}::test_every_body_has_an_example_that_can_be_sent_as_it_is",),
+    ),
+    Fault(
+        "an answer is described as successful",
+        "web/description.py",
+        '_about(answer, schemas) or operation["summary"]',
+        "_about(answer, schemas) or _SAYS_NOTHING",
+        (f"{_DESCRIPTION}::test_every_answer_says_what_it_is_and_every_problem_has_an_example",),
     ),
 )

@@ -64,11 +64,10 @@ NEEDED = {
     "GET /audit": Role.ADMIN,
     "GET /audit/verify": Role.ADMIN,
     "GET /live": Role.VIEWER,
-    "GET /docs": Role.VIEWER,
     "POST /logout": Role.VIEWER,
 }
 #: They tell nothing but what every docferry has.
-OPEN = {"GET /login", "POST /login", "GET /assets/{digest}/{name}"}
+OPEN = {"GET /docs", "GET /login", "POST /login", "GET /assets/{digest}/{name}"}
 FORMS = [route for route in NEEDED if route.startswith("POST")]
 #: It lasts, so that it cannot be asked for as the others are.
 PAGES = [route for route in NEEDED if route.startswith("GET") and route != "GET /live"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -24,7 +21,6 @@ from docferry.web import (
     notifications,
     overview,
     process,
-    repeatable,
     requests,
     values,
     verify,
@@ -32,12 +28,13 @@ from docferry.web import (
     whoami,
     why,
 )
+from docferry.web.description import completing
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
 from docferry.web.patience import Patience
 from docferry.web.parameters import refuse_unknown
-from docferry.web.problems import Problem, answer_problems, documented
+from docferry.web.problems import answer_problems
 
 PREFIX = values.PREFIX
 #: Requests whose bodies are documents.
@@ -62,12 +59,6 @@ _ROUTERS: tuple[APIRouter, ...] = (
     whoami.router,
     why.router,
 )
-
-#: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
-_COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
-
-#: Without an Idempotency-Key, as `_ABOUT` says.
-_NOT_REPEATABLE = re.compile("/files|/keys.*|/notifications.*")
 
 #: What a script of another origin may send, and may read of the answer (`origins` in [api]).
 _TAKEN = (
@@ -122,7 +113,7 @@ def make_app(desk: Desk, patience: Patience = Patience()) -> FastAPI:  # noqa: B
     answer_problems(app)
     app.include_router(health.router)
     app.include_router(_api())
-    _describe_problems(app)
+    app.openapi = completing(app.openapi)  # type: ignore[method-assign]
     mount_pages(app, desk)
     if desk.config.api_origins:
         app.add_middleware(
@@ -143,34 +134,3 @@ def _api() -> APIRouter:
         is_strict = router is not notifications.router
         api.include_router(router, dependencies=[Depends(refuse_unknown)] if is_strict else ())
     return api
-
-
-def _add_common(path: str, operations: Mapping[str, dict[str, Any]]) -> None:
-    for method, operation in operations.items():
-        if method == "post" and not _NOT_REPEATABLE.fullmatch(path):
-            operation.setdefault("parameters", []).append(repeatable.PARAMETER)
-        answers = operation["responses"]
-        answers.pop("422", None)  # FastAPI's own form of it
-        for status, problem in documented(*_COMMON).items():
-            answers.setdefault(str(status), problem)
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Have the OpenAPI document tell what a problem is, of which its answers speak."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = make()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "Problem" not in schemas:
-            for path, operations in document["paths"].items():
-                if path.startswith(PREFIX):
-                    _add_common(path.removeprefix(PREFIX), operations)
-            schemas["Problem"] = Problem.model_json_schema(
-                ref_template="#/components/schemas/{model}"
-            )
-            schemas.pop("HTTPValidationError", None)
-            schemas.pop("ValidationError", None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ from docferry.model import HoldState, RequestState
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import Cursor, Limit, Number, Strict
+from docferry.web.values import Cursor, Limit, Number, Strict, sent
 
 router = APIRouter(tags=["decisions"], route_class=RepeatableRoute)
 
@@ -77,6 +77,8 @@ class Conflicts(BaseModel):
 
 class Settlement(Strict):
     """How a conflict is settled."""
+
+    model_config = sent(keep="bucket")
 
     keep: Keep = Field(
         default=Keep.BOTH,

@@ -20,7 +20,15 @@ from docferry.web import file_shapes as shapes
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_PART, MOST_PATH, Cursor, Limit, MirrorName, follow
+from docferry.web.values import (
+    FOLLOWED,
+    MOST_PART,
+    MOST_PATH,
+    Cursor,
+    Limit,
+    MirrorName,
+    follow,
+)
 
 router = APIRouter(prefix="/files", tags=["files"], route_class=RepeatableRoute)
 
@@ -151,7 +159,7 @@ def list_renditions(asker: Viewer, ulid: Id) -> shapes.Renditions:
     "/{ulid}/restore",
     status_code=HTTPStatus.ACCEPTED,
     summary="Have a version put back",
-    responses=documented(404, 409),
+    responses=documented(404, 409) | FOLLOWED,
 )
 def restore(
     asker: Operator,

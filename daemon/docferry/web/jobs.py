@@ -23,7 +23,7 @@ from docferry.ledger.job_pages import Which
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of, jobs_of
+from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of, jobs_of, sent
 
 router = APIRouter(tags=["jobs"], route_class=RepeatableRoute)
 
@@ -72,6 +72,8 @@ class JobDetail(BaseModel):
 
 class LettersMeant(Strict):
     """Which dead letters are meant: those named, or else those that all the rest is true of."""
+
+    model_config = sent(mirror="docs", rule="to-markdown")
 
     ids: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=bulk.MOST_AT_ONCE

@@ -15,6 +15,7 @@ from docferry.core.keys import KeyState, Role
 from docferry.web.asker import Admin
 from docferry.web.problems import ProblemError, documented
 from docferry.web.repeatable import HEADER
+from docferry.web.values import sent
 
 
 def _refuse_repeats(asker: Admin, request: Request) -> None:
@@ -69,7 +70,9 @@ class CreatedKey(BaseModel):
 class KeyWanted(BaseModel):
     """What a key is to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(
+        name="pipeline", role="operator", mirrors=["docs"], expires_at="2030-01-01T00:00:00Z"
+    )
 
     name: str = Field(max_length=63, examples=["pipeline"])
     role: Role
@@ -80,7 +83,7 @@ class KeyWanted(BaseModel):
 class Rotation(BaseModel):
     """How a key gets another secret."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(overlap_s=3600)
 
     overlap_s: float = Field(
         default=0.0, ge=0, le=366 * 86400, description="So long the present one counts, too."

@@ -19,7 +19,7 @@ from docferry.model import MirrorHealth, Mode, OrderedRun, Pause
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import follow
+from docferry.web.values import FOLLOWED, follow, sent
 
 router = APIRouter(prefix="/mirrors", tags=["mirrors"], route_class=RepeatableRoute)
 
@@ -114,7 +114,7 @@ class Mirrors(BaseModel):
 class PauseWanted(BaseModel):
     """What a pause is for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(reason="new disks")
 
     reason: str | None = Field(
         default=None,
@@ -172,7 +172,17 @@ class Plan(BaseModel):
 
 
 _NOT_YET: dict[int | str, dict[str, Any]] = {
-    202: {"model": Plan, "description": "It is still being made: ask again"}
+    202: {
+        "model": Plan,
+        "description": "It is still being made: ask again",
+        "headers": {
+            "Retry-After": {
+                "description": "Seconds until it may be made.",
+                "required": True,
+                "schema": {"type": "integer"},
+            }
+        },
+    }
 }
 
 
@@ -209,7 +219,7 @@ def resume_mirror(asker: Operator, mirror: _Name) -> Resumed:
     "/{mirror}/poll",
     status_code=HTTPStatus.ACCEPTED,
     summary="List a mirror's bucket now",
-    responses=documented(*_PROBLEMS),
+    responses=documented(*_PROBLEMS) | FOLLOWED,
 )
 def poll_mirror(asker: Operator, response: Response, mirror: _Name) -> TellsRun:
     """Ask for its answer at /mirrors/{mirror}/runs/{id}."""
@@ -220,7 +230,7 @@ def poll_mirror(asker: Operator, response: Response, mirror: _Name) -> TellsRun:
     "/{mirror}/rescan",
     status_code=HTTPStatus.ACCEPTED,
     summary="Walk a mirror's folder now",
-    responses=documented(*_PROBLEMS),
+    responses=documented(*_PROBLEMS) | FOLLOWED,
 )
 def rescan_mirror(asker: Operator, response: Response, mirror: _Name) -> TellsRun:
     """Ask for its answer at /mirrors/{mirror}/runs/{id}."""

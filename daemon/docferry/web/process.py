@@ -15,7 +15,16 @@ from docferry.app.process import IdentifierType
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, follow, jobs_of
+from docferry.web.values import (
+    FOLLOWED,
+    MOST_CURSOR,
+    MOST_PATH,
+    Job,
+    Strict,
+    follow,
+    jobs_of,
+    sent,
+)
 
 router = APIRouter(tags=["processing"], route_class=RepeatableRoute)
 
@@ -36,6 +45,8 @@ _Force = Annotated[bool, Field(description="Also what is done already.")]
 class ProcessWanted(Strict):
     """How a document is to be processed."""
 
+    model_config = sent(identifier_type="id", rule="to-markdown")
+
     identifier_type: IdentifierType | None = Field(
         default=None,
         description="id: the ULID of a version. path: the whole path in a mirror. filename: the "
@@ -50,6 +61,10 @@ class ProcessWanted(Strict):
 class ProcessSomeWanted(ProcessWanted):
     """How several documents are to be processed."""
 
+    model_config = sent(
+        identifiers=["01KAT6X9V1Q4M2Z7B8C3D5E6F0", "offers/2026/q3.docx"], mirror="docs"
+    )
+
     identifiers: list[Annotated[str, Field(max_length=MOST_PATH)]] = Field(
         min_length=1, max_length=MOST_AT_ONCE
     )
@@ -57,6 +72,8 @@ class ProcessSomeWanted(ProcessWanted):
 
 class ProcessNewWanted(Strict):
     """How all that is new is to be processed."""
+
+    model_config = sent(mirror="docs")
 
     mirror: _Mirror = None
     rule: _Rule = None
@@ -110,7 +127,7 @@ class ProcessingNew(BaseModel):
     "/files/{identifier:path}/process",
     status_code=HTTPStatus.ACCEPTED,
     summary="Have a document processed",
-    responses=documented(404, 409),
+    responses=documented(404, 409) | FOLLOWED,
 )
 def process_file(
     asker: Operator,

@@ -29,6 +29,14 @@ PARAMETER: dict[str, Any] = {
     "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST_KEY},
 }
 
+#: The same.
+REPLAYED: dict[str, Any] = {
+    "Idempotent-Replayed": {
+        "description": "true: it was carried out before, and is answered as it was then.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
 _Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonValue
 
 from docferry.app.unseen import unseen, veiled
 from docferry.job import Failure, JobRow, JobStage, JobState, Priority
@@ -74,6 +75,11 @@ class Job(BaseModel):
     shared_with: str | None = Field(description="The job whose result it has, if you may see it.")
 
 
+def sent(**example: JsonValue) -> ConfigDict:
+    """Say of a body an example that may be sent as it is."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
+
+
 class Strict(BaseModel):
     """What is sent: anything that is not known is refused, for it would be ignored."""
 
@@ -89,6 +95,19 @@ def jobs_of(asker: Asker, jobs: Sequence[JobRow]) -> list[Job]:
     return [
         _job(asker, row, None if row.shared_with in hidden else row.shared_with) for row in rows
     ]
+
+
+#: For the OpenAPI document: what `follow` says, of answers 202.
+FOLLOWED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "headers": {
+            "Location": {
+                "description": "Where what comes of it can be seen, if it is one thing.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
 
 
 def follow(response: Response, path: str) -> None:

@@ -14,7 +14,7 @@ from docferry.model import Side
 from docferry.web.asker import Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import Strict, follow
+from docferry.web.values import FOLLOWED, Strict, follow, sent
 
 if TYPE_CHECKING:
     from docferry.app.verify import Report
@@ -26,6 +26,8 @@ _MOST_FINDINGS = 1000
 
 class Verification(Strict):
     """What is to be verified."""
+
+    model_config = sent(mirrors=["docs"], side="local", read=False)
 
     mirrors: list[Annotated[str, Field(max_length=200)]] | None = Field(
         default=None, max_length=1000, description="null: all that you may see."
@@ -83,7 +85,7 @@ class Runs(BaseModel):
     "",
     status_code=HTTPStatus.ACCEPTED,
     summary="Hold ledger, folders and buckets against each other",
-    responses=documented(404, 409),
+    responses=documented(404, 409) | FOLLOWED,
 )
 def start_verification(
     asker: Operator, response: Response, wanted: Verification = _EVERYTHING
@@ -91,8 +93,9 @@ def start_verification(
     """
     One at a time; nothing is changed. `GET /verify/{run}` tells how far it is.
 
-    What was found is kept in memory: after a restart it is to be asked for again. Webhooks are
-    told of it, by numbers: `verify.found`.
+    What was found is kept in memory, of the last 20: after a restart it is to be asked for again.
+    Those of `docferry verify` are told on its terminal, and are not listed here. Webhooks are told
+    of it, by numbers: `verify.found`.
     """
     mirrors = (
         asker.mirrors
