@@ -87,4 +87,11 @@ OF_THE_API = (
         "_about(answer, schemas) or _SAYS_NOTHING",
         (f"{_DESCRIPTION}::test_every_answer_says_what_it_is_and_every_problem_has_an_example",),
     ),
+    Fault(
+        "whoever has another answer is told that nothing has changed",
+        "web/conditional.py",
+        'names(request.headers.get("if-none-match"), digest)',
+        '"if-none-match" in request.headers',
+        (f"{_STRICT}::test_what_somebody_has_already_is_not_sent_again",),
+    ),
 )

@@ -138,6 +138,36 @@ def test_a_request_of_a_mirror_that_a_key_may_not_see_is_not_there(
     assert api.get(path, key=guest).status_code == 404
 
 
+#: They tell the time, or how long ago something was: each answer is another one.
+OF_THE_MOMENT = {
+    "GET /status",
+    "GET /mirrors",
+    "GET /mirrors/{mirror}",
+    "GET /mirrors/{mirror}/plan",
+}
+NOT_JSON = {"GET /audit/export", "GET /events", "GET /files/{ulid}/content"}
+
+
+def test_what_somebody_has_already_is_not_sent_again(
+    filled: tuple[Served, Mapping[str, str]],
+) -> None:
+    api, names = filled
+    asked = {"/why": f"?mirror=docs&path={one_of_each.PATH}"}
+
+    for route in sorted(NEEDED.keys() - OF_THE_MOMENT - NOT_JSON):
+        if not route.startswith("GET") or "/verify" in route:
+            continue
+        path = route.split()[1]
+        address = path.format(**names) + asked.get(path, "")
+        first = api.get(address)
+        again = api.get(address, headers={"If-None-Match": f'W/"x", {first.headers["ETag"]}'})
+        other = api.get(address, headers={"If-None-Match": '"x"'})
+
+        assert (again.status_code, again.content) == (304, b""), route
+        assert again.headers["ETag"] == first.headers["ETag"]
+        assert (other.status_code, other.json()) == (200, first.json())
+
+
 def test_events_tell_times_as_all_other_answers_do(
     filled: tuple[Served, Mapping[str, str]],
 ) -> None:

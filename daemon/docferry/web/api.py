@@ -32,8 +32,8 @@ from docferry.web.description import completing
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
-from docferry.web.patience import Patience
 from docferry.web.parameters import refuse_unknown
+from docferry.web.patience import Patience
 from docferry.web.problems import answer_problems
 
 PREFIX = values.PREFIX
@@ -91,7 +91,8 @@ version under a ULID. Files are named by the ULID of a version, or by mirror and
 
 Whatever goes wrong is answered as RFC 9457 problem details. What is not known, in a query or a
 body, is refused (422): a mistyped filter would give everything. Times are ISO 8601 in UTC. Lists
-come in pages: `next` is the `cursor` of the next one. A POST with an `Idempotency-Key` may be sent
+come in pages: `next` is the `cursor` of the next one; what has an `ETag` is not sent again to who
+has it (`If-None-Match`). A POST with an `Idempotency-Key` may be sent
 again. Three need none, or take none: of `POST /files` the same document twice is one anyway,
 `/notifications` are hints, which may come twice, and of `/keys` no answer is ever kept: there the
 header is refused (422).

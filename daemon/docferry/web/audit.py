@@ -15,10 +15,11 @@ from docferry.app.since import since_of
 from docferry.core.audit import Action, AuditRow, line_of
 from docferry.ledger.audit import Which
 from docferry.web.asker import Admin, Asker
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.problems import shown
 from docferry.web.values import Limit, MirrorName
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=ConditionalRoute)
 
 _NDJSON = "application/x-ndjson"
 _Row = Annotated[int | None, Query(ge=0, le=2**53)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from docferry.web import repeatable
+from docferry.web import conditional, repeatable
 from docferry.web.problems import Problem, documented
 from docferry.web.values import PREFIX
 
@@ -48,6 +48,10 @@ def _complete(document: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 def _add_common(method: str, path: str, operation: dict[str, Any]) -> None:
     answers = operation["responses"]
+    if method == "get" and "application/json" in answers["200"].get("content", {}):
+        operation.setdefault("parameters", []).append(conditional.PARAMETER)
+        answers["200"].setdefault("headers", {}).update(conditional.TAGGED)
+        answers["304"] = conditional.NOT_MODIFIED
     if method == "post" and not _NOT_REPEATABLE.fullmatch(path):
         operation.setdefault("parameters", []).append(repeatable.PARAMETER)
         for status, answer in answers.items():

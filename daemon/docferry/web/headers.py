@@ -85,9 +85,9 @@ def etag_of(sha256: Sha256) -> str:
     return f'"{sha256}"'
 
 
-def names(header: str | None, sha256: Sha256) -> bool:
-    """Say whether an If-Match or If-None-Match header names this content."""
-    return header is not None and (header.strip() == "*" or sha256 in _TAG.findall(header))
+def names(header: str | None, tag: str) -> bool:
+    """Say whether an If-Match or If-None-Match header names what has this *tag*, in no quotes."""
+    return header is not None and (header.strip() == "*" or tag in _TAG.findall(header))
 
 
 def disposition(path: Path, *, is_shown: bool = False) -> str:

@@ -13,6 +13,7 @@ from docferry.app import keys
 from docferry.app.keys import NewKey, ShownKey
 from docferry.core.keys import KeyState, Role
 from docferry.web.asker import Admin
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.problems import ProblemError, documented
 from docferry.web.repeatable import HEADER
 from docferry.web.values import sent
@@ -32,7 +33,12 @@ def _refuse_repeats(asker: Admin, request: Request) -> None:
         )
 
 
-router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(_refuse_repeats)])
+router = APIRouter(
+    prefix="/keys",
+    tags=["keys"],
+    dependencies=[Depends(_refuse_repeats)],
+    route_class=ConditionalRoute,
+)
 
 _Id = Annotated[str, Path(description="Its id, or its name.", max_length=64, examples=["pipeline"])]
 

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from docferry.app import idempotency
 from docferry.app.idempotency import Busy, Fresh, Mismatch, Replay
 from docferry.web.asker import Caller, caller_of
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.desk import Desk
 from docferry.web.problems import ProblemError
 
@@ -40,7 +40,7 @@ REPLAYED: dict[str, Any] = {
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
-class RepeatableRoute(APIRoute):
+class RepeatableRoute(ConditionalRoute):
     """A route whose POSTs heed an Idempotency-Key."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
