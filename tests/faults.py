@@ -8,6 +8,7 @@ look where the same mistake could be made now.
 from __future__ import annotations
 
 from fault import Fault
+from faults_api import OF_THE_API
 from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
 from faults_audit import OF_THE_AUDIT
@@ -82,4 +83,5 @@ FAULTS = (
     *OF_THE_PAGE,
     *OF_THE_SLOW,
     *OF_WHAT_IS_TOLD,
+    *OF_THE_API,
 )

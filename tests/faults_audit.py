@@ -242,4 +242,21 @@ OF_THE_AUDIT = (
         "                pass\n",
         ARRIVALS,
     ),
+    Fault(
+        "after the clock was set back rows of a time are left out",
+        "ledger/audit.py",
+        "select(func.max(number)).where(is_early)",
+        "select(func.min(number) - 1).where(~is_early)",
+        ("unit/test_ledger_audit_lists.py::test_rows_are_found_by_who_what_where_and_when",),
+    ),
+    Fault(
+        "an export heeds no filter",
+        "web/audit.py",
+        "audit.rows(after, which)",
+        "audit.rows(after)",
+        (
+            "integration/test_api_strict.py"
+            "::test_the_audit_is_listed_and_exported_by_who_what_where_and_when",
+        ),
+    ),
 )

@@ -142,8 +142,8 @@ OF_ORDERS = (
     Fault(
         "a key of one mirror pauses another",
         "web/mirrors.py",
-        "    name, reason = asker.mirror(mirror).name, ",
-        "    name, reason = mirror, ",
+        "    name, now = asker.mirror(mirror).name, ",
+        "    name, now = mirror, ",
         ("integration/test_api_mirrors.py",),
     ),
     Fault(

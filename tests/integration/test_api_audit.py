@@ -17,9 +17,9 @@ from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
 from docferry.model import RequestKind
 from docferry.storage.local import LocalStorage
-from integration.test_api_decisions import conflict
 from integration.test_api_routes import BY_SECRET, routes_of
 from ledger_rows import NOW, uploaded, version
+from one_of_each import conflict
 from serving import Served, served
 from webhook_receiver import SECRET, ReceiverServer, Said, receiving
 

@@ -67,7 +67,7 @@ def test_a_range_is_given(desk: Faced, wanted: str, given: bytes, told: str) -> 
     assert said.headers["Content-Length"] == str(len(given))
 
 
-@pytest.mark.parametrize("wanted", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+@pytest.mark.parametrize("wanted", ["bytes=10-", "bytes=11-", "bytes=99-100", "bytes=-0"])
 def test_a_range_behind_the_end_is_told(desk: Faced, wanted: str) -> None:
     version = desk.save("a.txt", TEXT)
 

@@ -14,9 +14,10 @@ from docferry.core.audit import Action
 from docferry.core.cursors import cursor_of
 from docferry.ledger import Ledger
 from docferry.ledger.requests import NewRequest
-from docferry.model import FileState, KeepBoth, Outcome, RequestKind
+from docferry.model import RequestKind
 from integration.test_api_jobs import key_for, told
-from ledger_rows import NOW, agreed, ulid_of, uploaded, version
+from ledger_rows import NOW, ulid_of, version
+from one_of_each import conflict
 from processes import wait_for
 from serving import Served, served
 
@@ -40,19 +41,6 @@ def ledger(desk: Desk) -> Iterator[Ledger]:
 def api(desk: Desk, ledger: Ledger) -> Iterator[Served]:
     with served(desk.loaded, ledger) as running:
         yield running
-
-
-def conflict(ledger: Ledger) -> int:
-    """Record that both sides had changed a.docx: the folder's content is at a.conflict.docx."""
-    state = agreed("a.docx", "the bucket's")
-    local = FileState("l", "sha", 1)
-    remote = FileState(state.remote_token, state.sha256, state.size)
-    kept = KeepBoth("a.docx", "a.conflict.docx", local, remote)
-    came = version("a.docx", "the bucket's")
-    ledger.record("docs", [Outcome(kept, state, came, conflict_copy="a.conflict.docx")], at=NOW)
-    ledger.record("docs", [uploaded("a.conflict.docx", "the folder's")], at=NOW)
-    [row] = ledger.conflicts.all()
-    return row.id
 
 
 def requests(ledger: Ledger) -> list[tuple[str, str, str | None, str | None]]:

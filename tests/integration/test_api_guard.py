@@ -9,10 +9,13 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from commands import Desk
 from docferry.web.guard import MOST_BYTES
 from serving import Served, served
+
+INTRANET = "https://intranet.example.com"
 
 
 @pytest.fixture
@@ -245,18 +248,75 @@ def test_no_other_place_may_ask_from_a_browser(api: Served) -> None:
 
 
 def test_a_place_that_is_configured_may_ask_from_a_browser(desk: Desk) -> None:
-    desk.configure(more='[api]\norigins = ["https://intranet.example.com"]\n')
+    desk.configure(more=f'[api]\norigins = ["{INTRANET}"]\n')
     with desk.ledger() as ledger, served(desk.loaded, ledger) as api:
-        ours = api.ask(
-            "OPTIONS", "/keys", headers={"Origin": "https://intranet.example.com", **_PREFLIGHT}
-        )
+        ours = api.ask("OPTIONS", "/keys", headers={"Origin": INTRANET, **_PREFLIGHT})
         other = api.ask(
             "OPTIONS", "/keys", headers={"Origin": "https://evil.example.com", **_PREFLIGHT}
         )
 
-    assert ours.headers["access-control-allow-origin"] == "https://intranet.example.com"
+    assert ours.headers["access-control-allow-origin"] == INTRANET
     assert "access-control-allow-credentials" not in ours.headers
     assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_who_balances_may_ask_without_wanting_a_body(api: Served, path: str) -> None:
+    got, headed = (requests.request(how, f"{api.url}{path}", timeout=30) for how in ("GET", "HEAD"))
+
+    assert (headed.status_code, headed.content) == (got.status_code, b"")
+
+
+@pytest.fixture
+def beyond(desk: Desk) -> Iterator[Served]:
+    desk.configure(more=f'[api]\norigins = ["{INTRANET}"]\n')
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as running:
+        yield running
+
+
+def test_a_script_of_another_origin_may_send_every_header_that_is_documented(
+    beyond: Served,
+) -> None:
+    taken = {
+        parameter["name"]
+        for operations in beyond.app.openapi()["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header"
+    }
+
+    said = beyond.ask(
+        "OPTIONS",
+        "/files",
+        headers={
+            "Origin": INTRANET,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": ", ".join(sorted(taken | {"Authorization"})).lower(),
+        },
+    )
+
+    assert said.status_code == 200, said.text
+    assert taken >= {"if-match", "range", "last-event-id", "Idempotency-Key", "x-content-sha256"}
+
+
+def test_a_script_of_another_origin_may_read_every_header_that_is_documented(
+    beyond: Served,
+) -> None:
+    given = {
+        name
+        for operations in beyond.app.openapi()["paths"].values()
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for name in answer.get("headers", ())
+    }
+
+    said = beyond.get("/whoami", headers={"Origin": INTRANET})
+
+    may_be_read = said.headers["Access-Control-Expose-Headers"].split(", ")
+    assert given <= {*may_be_read, "Content-Type", "Content-Length", "Cache-Control"}
+    assert {"Location", "Content-Range", "ETag", "Idempotent-Replayed", "Retry-After"} <= {
+        *may_be_read
+    }
 
 
 _PREFLIGHT = {"Access-Control-Request-Method": "GET"}

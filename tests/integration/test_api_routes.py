@@ -48,6 +48,7 @@ NEEDED = {
     "POST /keys/{key}/rotate": Role.ADMIN,
     "POST /process": Role.OPERATOR,
     "GET /requests": Role.VIEWER,
+    "GET /requests/{request}": Role.VIEWER,
     "POST /requests/{request}/cancel": Role.OPERATOR,
     "GET /verify": Role.VIEWER,
     "POST /verify": Role.OPERATOR,

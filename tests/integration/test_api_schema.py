@@ -7,7 +7,8 @@ Schemathesis makes requests from the OpenAPI document, right ones and wrong ones
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -24,15 +26,19 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import one_of_each
 from docferry.config import SecretStr, Source
+from docferry.storage.local import LocalStorage
 from docferry.web.api import PREFIX
 from integration.test_api_routes import BY_SECRET, ENDLESS, NEEDED, OPEN
 from ledger_rows import fresh_ledger
 from serving import Served, served
+from webhook_receiver import SECRET as WEBHOOK_SECRET
 
 SECRET = SecretStr("open-sesame-open-sesame")
 _CONFIG = """
-state_dir = "{state}"
+state_dir = "{folder}/state"
+credentials_dir = "{folder}/keys"
 [api]
 rate = 1000000
 [store.main]
@@ -41,8 +47,18 @@ endpoint_url = "http://127.0.0.1:1"
 store = "main"
 bucket = "documents"
 prefix = "docs/"
-local = "{folder}"
+local = "{folder}/docs"
+[mirror.processed]
+store = "main"
+bucket = "documents"
+prefix = "processed/"
+local = "{folder}/processed"
 """
+_KEYS = {
+    "crm.webhook": WEBHOOK_SECRET,
+    "main.access_key_id": "nobody",
+    "main.secret_access_key": "nothing",
+}
 _CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -57,17 +73,35 @@ _EXAMPLES = int(os.environ.get("DOCFERRY_EXAMPLES", "20"))
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("api")
-    state = folder / "state"
-    state.mkdir()
-    (folder / "docs").mkdir()
+    for name in ("state", "docs", "keys"):
+        (folder / name).mkdir(mode=0o700)
+    for name, secret in _KEYS.items():
+        (folder / "keys" / name).touch(mode=0o600)
+        (folder / "keys" / name).write_text(secret)
+    LocalStorage(folder / "docs").write_marker(b"{}")
     config = Path(folder / "docferry.toml")
-    config.write_text(_CONFIG.format(state=state, folder=folder / "docs"))
+    config.write_text(_CONFIG.format(folder=folder) + one_of_each.CONFIG)
     loaded = replace(Source(config, os.environ).read().config, notifications_secret=SECRET)
     with (
-        fresh_ledger(state / "ledger.sqlite3") as ledger,
+        fresh_ledger(folder / "state" / "ledger.sqlite3") as ledger,
         served(loaded, ledger) as running,
     ):
         yield running
+
+
+@pytest.fixture(scope="module")
+def named(api: Served, key: str) -> Mapping[str, str]:
+    """By what a path names what is there."""
+    found = one_of_each.fill(api.desk.ledger, api.desk.config)
+    assert api.post("/keys", key=key, json={"name": "other", "role": "viewer"}).ok
+    run = api.post("/verify", key=key, json={}).json()["id"]
+    return {**found, "key": "other", "verify": run}
+
+
+def names_in(route: str, named: Mapping[str, str]) -> dict[str, str]:
+    """Give the parameters of a route's path, each with the name of something that is there."""
+    found = {one: named[one] for one in re.findall(r"{(\w+)}", route)}
+    return found | ({"run": named["verify"]} if "/verify/" in route else {})
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +116,7 @@ def key(api: Served) -> str:
 
 @pytest.mark.parametrize("route", sorted((NEEDED.keys() - ENDLESS) | OPEN | BY_SECRET))
 def test_whatever_is_asked_the_answer_is_documented(
-    api: Served, description: Any, key: str, route: str
+    api: Served, description: Any, key: str, named: Mapping[str, str], route: str
 ) -> None:
     method, path = route.split()
     operation = description[path if route in OPEN else f"{PREFIX}{path}"][method]
@@ -91,7 +125,19 @@ def test_whatever_is_asked_the_answer_is_documented(
     takes_something = written.get("parameters") or written.get("requestBody")
 
     for mode in GenerationMode if takes_something else [GenerationMode.POSITIVE]:
-        _try_out(operation.as_strategy(generation_mode=mode), api.url, key)
+        cases = operation.as_strategy(generation_mode=mode)
+        _try_out(_with_names(cases, route, named), api.url, key)
+
+
+def _with_names(cases: Any, route: str, named: Mapping[str, str]) -> Any:
+    """Have half of *cases* ask for what is there: else there is hardly a right answer to check."""
+    ours = names_in(route, named)
+
+    def name(case: Any) -> Any:
+        case.path_parameters = {**ours}
+        return case
+
+    return st.one_of(cases, cases.map(name)) if ours else cases
 
 
 def _try_out(cases: Any, url: str, key: str) -> None:
@@ -102,6 +148,23 @@ def _try_out(cases: Any, url: str, key: str) -> None:
         case.validate_response(answer, checks=_CHECKS)
 
     is_documented()
+
+
+@pytest.mark.parametrize("route", sorted(one for one in NEEDED if one.startswith("GET /")))
+def test_what_is_there_is_told_as_documented(
+    api: Served, description: Any, key: str, named: Mapping[str, str], route: str
+) -> None:
+    if route in ENDLESS:
+        return
+    asked = {"/why": f"?mirror=docs&path={one_of_each.PATH}", "/files/at": "?mirror=docs&path=a"}
+    names = names_in(route, named)
+    path = route.split()[1].format(**names) + asked.get(route.split()[1], "")
+
+    answer = api.get(path, key=key)
+
+    assert answer.status_code in (200, 202), answer.text
+    operation = description[f"{PREFIX}{route.split()[1]}"]["GET"]
+    operation.Case(path_parameters=names).validate_response(answer, checks=_CHECKS)
 
 
 def test_the_description_is_served(api: Served) -> None:

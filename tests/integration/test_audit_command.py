@@ -88,3 +88,21 @@ def test_rows_that_wait_for_the_daemon_to_write_the_file_are_no_fault(desk: Desk
 
     assert said.code == 0
     assert "1 more are not in it" in said.words
+
+
+def test_rows_are_listed_by_who_what_where_and_when(desk: Desk) -> None:
+    with desk.ledger() as ledger:
+        held(ledger, "a")
+
+    def listed(*options: str) -> int:
+        said = desk.asks("audit", "list", "--json", *options)
+        assert said.code == 0, said
+        return len(said.json)
+
+    assert listed("--actor", "daemon", "--action", "hold.opened", "--mirror", "docs") == 1
+    assert listed("--actor", "nobody") == listed("--mirror", "other") == 0
+    assert listed("--since", "2020-01-01") == 1
+    assert listed("--until", "2020-01-01") == 0
+    assert "nothing of the kind was done" in desk.asks("audit", "list", "--actor", "no").words
+    assert desk.asks("audit", "list", "--since", "soon").code == 2
+    assert desk.asks("audit", "list", "--action", "hold.opend").code == 2

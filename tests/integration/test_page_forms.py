@@ -64,11 +64,10 @@ NEEDED = {
     "GET /audit": Role.ADMIN,
     "GET /audit/verify": Role.ADMIN,
     "GET /live": Role.VIEWER,
-    "GET /docs": Role.VIEWER,
     "POST /logout": Role.VIEWER,
 }
 #: They tell nothing but what every docferry has.
-OPEN = {"GET /login", "POST /login", "GET /assets/{digest}/{name}"}
+OPEN = {"GET /docs", "GET /login", "POST /login", "GET /assets/{digest}/{name}"}
 FORMS = [route for route in NEEDED if route.startswith("POST")]
 #: It lasts, so that it cannot be asked for as the others are.
 PAGES = [route for route in NEEDED if route.startswith("GET") and route != "GET /live"]
@@ -423,6 +422,21 @@ def test_the_audit_names_who_acted_by_their_key(api: Served, keys: dict[Role, st
     browser_of(api, keys[Role.OPERATOR]).send("/mirrors/docs/pause")
 
     assert api.desk.ledger.audit.newest(1)[0].actor == "key operator"
+
+
+def test_the_audit_is_searched_by_who_what_where_and_when(
+    api: Served, keys: dict[Role, str]
+) -> None:
+    boss = browser_of(api, keys[Role.ADMIN])
+
+    def shown(query: str) -> list[str]:
+        table = boss.get(f"/audit?{query}").text.partition("<tbody>")[2]
+        return re.findall(r"(?:key|mirror)\.[a-z]+", words_of(table))
+
+    assert shown("actor=key+boss&action=&mirror=&since=1h") == ["key.created", "key.created"]
+    assert shown("action=mirror.paused") == shown("until=2020-01-01") == []
+    assert "Nothing of the kind was done" in boss.get("/audit?mirror=docs").text
+    assert boss.get("/audit?action=key.made").status_code == 422
 
 
 # What holds for every answer.

@@ -44,6 +44,7 @@ class Replay:
 
     status: int
     body: str
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,12 @@ def begin(
         return Mismatch()
     if found.status is None:
         return Busy(found.begun_at)
-    return Replay(found.status, found.body or "")
+    return Replay(found.status, found.body or "", found.location)
 
 
-def finish(ledger: Ledger, fresh: Fresh, status: int, body: str) -> None:
+def finish(
+    ledger: Ledger, fresh: Fresh, status: int, body: str, location: str | None = None
+) -> None:
     """
     Keep the answer, but of a call that failed for a reason of ours.
 
@@ -102,7 +105,7 @@ def finish(ledger: Ledger, fresh: Fresh, status: int, body: str) -> None:
     if status >= _NOT_KEPT:
         ledger.answers.drop(fresh.id, fresh.begun_at)
     else:
-        ledger.answers.finish(fresh.id, fresh.begun_at, status, body)
+        ledger.answers.finish(fresh.id, fresh.begun_at, status, body, location)
 
 
 def give_up(ledger: Ledger, fresh: Fresh) -> None:

@@ -65,22 +65,22 @@ def asked(
     """
     states = None if is_all else (RequestState.OPEN,)
     rows = ledger.requests.some(mirrors, most, states=states, newest_first=is_all, after=after)
-    pid = is_held(config.state_dir)
-    why = _Why(ledger, config, is_running=pid is not None)
-    return [
-        Asked(
-            row.id,
-            row.mirror,
-            row.kind,
-            row.path,
-            row.version,
-            row.state,
-            row.created_at,
-            row.hold,
-            *why.of(row),
-        )
-        for row in rows
-    ]
+    return _told(ledger, config, rows)
+
+
+def one(ledger: Ledger, config: Config, mirrors: Collection[str] | None, request: int) -> Asked:
+    """
+    Args:
+        mirrors: Whose requests there are for who asks; None: of all.
+
+    Raises:
+        NotFoundError: There is no such request.
+    """
+    row = ledger.requests.get(request)
+    if row is None or (mirrors is not None and row.mirror not in mirrors):
+        raise NotFoundError(f"there is no request {request}, or it was answered long ago")
+    [found] = _told(ledger, config, [row])
+    return found
 
 
 def cancel(
@@ -131,6 +131,24 @@ def in_words(counts: Mapping[RequestKind, int]) -> str:
     """Say how many there are, and of which kinds."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     return f"{counted(sum(counts.values()), 'request')} ({kinds})"
+
+
+def _told(ledger: Ledger, config: Config, rows: Sequence[RequestRow]) -> list[Asked]:
+    why = _Why(ledger, config, is_running=is_held(config.state_dir) is not None)
+    return [
+        Asked(
+            row.id,
+            row.mirror,
+            row.kind,
+            row.path,
+            row.version,
+            row.state,
+            row.created_at,
+            row.hold,
+            *why.of(row),
+        )
+        for row in rows
+    ]
 
 
 def _why_not(row: RequestRow) -> str:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from docferry.cli import EXIT_TROUBLE, Context, as_json, limit, pass_context
 from docferry.cli.output import emit_json, emit_table, line
+from docferry.core.audit import Action
+from docferry.core.when import FORMS, moment
 from docferry.core.words import counted
+from docferry.errors import UserError
 
 if TYPE_CHECKING:
     from docferry.app.audit import Verdict
     from docferry.core.audit import AuditRow
+
+
+_ACTION = click.Choice([action.value for action in Action])
 
 
 @click.group()
@@ -24,18 +30,37 @@ def audit() -> None:
 
 
 @audit.command("list")
+@click.option("--actor", help='Whoever did it, as it is listed: "anna", "key pipeline".')
+@click.option("--action", type=_ACTION, metavar="ACTION", help="As it is listed: hold.approved.")
+@click.option("--mirror")
+@click.option("--since", metavar="TIME", help=f"From then on: {FORMS}.")
+@click.option("--until", metavar="TIME", help="Before then.")
 @limit
 @as_json
 @pass_context
-def list_audit(context: Context, *, most: int, is_json: bool) -> None:
+def list_audit(
+    context: Context,
+    *,
+    actor: str | None,
+    action: str | None,
+    mirror: str | None,
+    since: str | None,
+    until: str | None,
+    most: int,
+    is_json: bool,
+) -> None:
     """List the last rows, the newest first. Documents are named by their versions."""
+    from docferry.ledger.audit import Which
+
+    is_what = None if action is None else Action(action)
+    which = Which(actor, is_what, mirror, _moment(since), _moment(until))
     with context.ledger() as ledger:
-        found = ledger.audit.newest(most)
+        found = ledger.audit.newest(most, which)
     if is_json:
         emit_json(found)
         return
     if not found:
-        line("nothing was done yet")
+        line("nothing was done yet" if which == Which() else "nothing of the kind was done")
         return
     rows = ((r.seq, _when(r), r.actor, r.action, r.mirror, _in_words(r)) for r in found)
     emit_table("audit", ("row", "when", "who", "what", "mirror", "facts"), rows)
@@ -75,6 +100,16 @@ def _show(verdict: Verdict) -> None:
     late = f"; {behind} more are not in it (the daemon writes it)" if behind else ""
     line(f"    {verdict.rows_in_file} of them also in {verdict.file}{late}")
     line(f"    head {verdict.head}")
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Take a time without a zone for one of this machine's, as other commands do."""
+    if text is None:
+        return None
+    found = moment(text, datetime.now(UTC))
+    if found is None:
+        raise UserError(f"{text!r} is no time: {FORMS}")
+    return found
 
 
 def _when(row: AuditRow) -> datetime | str:

@@ -24,6 +24,7 @@ class AnswerRow:
 
     fingerprint: a hash of what was sent.
     status: of its answer; None: it has none yet.
+    location: where its answer says to look; None: nowhere.
     """
 
     id: AnswerId
@@ -31,6 +32,7 @@ class AnswerRow:
     begun_at: datetime
     status: int | None
     body: str | None
+    location: str | None = None
 
 
 class Answers:
@@ -64,10 +66,17 @@ class Answers:
             tx.insert(answer, [{name: getattr(row, name) for name in _COLUMNS}])
             return None
 
-    def finish(self, answer_id: AnswerId, begun_at: datetime, status: int, body: str) -> bool:
+    def finish(
+        self,
+        answer_id: AnswerId,
+        begun_at: datetime,
+        status: int,
+        body: str,
+        location: str | None = None,
+    ) -> bool:
         """Put the answer in the marker's place. False: it is not ours any more."""
         with self._database.writing() as tx:
-            values = {"status": status, "body": body}
+            values = {"status": status, "body": body, "location": location}
             return bool(tx.update(answer, values, *_is_ours(answer_id, begun_at)))
 
     def drop(self, answer_id: AnswerId, begun_at: datetime) -> None:

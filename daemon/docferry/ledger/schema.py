@@ -493,4 +493,5 @@ answer = _table(
     Column("begun_at", Instant),
     Column("status", Integer),
     Column("body", Text),
+    Column("location", Text),
 )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from docferry.web import (
@@ -24,20 +21,22 @@ from docferry.web import (
     notifications,
     overview,
     process,
-    repeatable,
     requests,
+    values,
     verify,
     webhooks,
     whoami,
     why,
 )
+from docferry.web.description import completing
 from docferry.web.desk import Desk
 from docferry.web.guard import Guard
 from docferry.web.pages import mount_pages
+from docferry.web.parameters import refuse_unknown
 from docferry.web.patience import Patience
-from docferry.web.problems import Problem, answer_problems, documented
+from docferry.web.problems import answer_problems
 
-PREFIX = "/api/v1"
+PREFIX = values.PREFIX
 #: Requests whose bodies are documents.
 DOCUMENTS = (("POST", f"{PREFIX}/files"),)
 
@@ -61,18 +60,39 @@ _ROUTERS: tuple[APIRouter, ...] = (
     why.router,
 )
 
-#: Any request may be answered so: faulty, unknown, not allowed, slow, too large, too often …
-_COMMON = (400, 401, 403, 408, 413, 422, 429, 503)
-
-#: Without an Idempotency-Key, as `_ABOUT` says.
-_NOT_REPEATABLE = re.compile("/files|/keys.*|/notifications.*")
+#: What a script of another origin may send, and may read of the answer (`origins` in [api]).
+_TAKEN = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "If-Range",
+    "Last-Event-ID",
+    "Prefer",
+    "Range",
+    "X-API-Key",
+    "X-Content-SHA256",
+)
+_GIVEN = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+)
 
 _ABOUT = """
 docferry keeps folders and prefixes in an S3 store the same, converts documents, and keeps every
 version under a ULID. Files are named by the ULID of a version, or by mirror and path.
 
-Whatever goes wrong is answered as RFC 9457 problem details. Times are ISO 8601 in UTC. Lists come
-in pages: `next` is the `cursor` of the next one. A POST with an `Idempotency-Key` may be sent
+Whatever goes wrong is answered as RFC 9457 problem details. What is not known, in a query or a
+body, is refused (422): a mistyped filter would give everything. Times are ISO 8601 in UTC. Lists
+come in pages: `next` is the `cursor` of the next one; what has an `ETag` is not sent again to who
+has it (`If-None-Match`). A POST with an `Idempotency-Key` may be sent
 again. Three need none, or take none: of `POST /files` the same document twice is one anyway,
 `/notifications` are hints, which may come twice, and of `/keys` no answer is ever kept: there the
 header is refused (422).
@@ -94,15 +114,15 @@ def make_app(desk: Desk, patience: Patience = Patience()) -> FastAPI:  # noqa: B
     answer_problems(app)
     app.include_router(health.router)
     app.include_router(_api())
-    _describe_problems(app)
+    app.openapi = completing(app.openapi)  # type: ignore[method-assign]
     mount_pages(app, desk)
     if desk.config.api_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=desk.config.api_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"],
-            expose_headers=["ETag", "Retry-After", "Content-Disposition"],
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=_TAKEN,
+            expose_headers=_GIVEN,
         )
     app.add_middleware(Guard, documents=DOCUMENTS, patience=patience)
     return app
@@ -111,36 +131,7 @@ def make_app(desk: Desk, patience: Patience = Patience()) -> FastAPI:  # noqa: B
 def _api() -> APIRouter:
     api = APIRouter(prefix=PREFIX)
     for router in _ROUTERS:
-        api.include_router(router)
+        # A store is sent where somebody has set it to, whatever the address ends with.
+        is_strict = router is not notifications.router
+        api.include_router(router, dependencies=[Depends(refuse_unknown)] if is_strict else ())
     return api
-
-
-def _add_common(path: str, operations: Mapping[str, dict[str, Any]]) -> None:
-    for method, operation in operations.items():
-        if method == "post" and not _NOT_REPEATABLE.fullmatch(path):
-            operation.setdefault("parameters", []).append(repeatable.PARAMETER)
-        answers = operation["responses"]
-        answers.pop("422", None)  # FastAPI's own form of it
-        for status, problem in documented(*_COMMON).items():
-            answers.setdefault(str(status), problem)
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Have the OpenAPI document tell what a problem is, of which its answers speak."""
-    make = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = make()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "Problem" not in schemas:
-            for path, operations in document["paths"].items():
-                if path.startswith(PREFIX):
-                    _add_common(path.removeprefix(PREFIX), operations)
-            schemas["Problem"] = Problem.model_json_schema(
-                ref_template="#/components/schemas/{model}"
-            )
-            schemas.pop("HTTPValidationError", None)
-            schemas.pop("ValidationError", None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

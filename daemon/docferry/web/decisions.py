@@ -17,7 +17,7 @@ from docferry.model import HoldState, RequestState
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import Cursor, Limit, Number, Strict
+from docferry.web.values import Cursor, Limit, Number, Strict, sent
 
 router = APIRouter(tags=["decisions"], route_class=RepeatableRoute)
 
@@ -78,11 +78,17 @@ class Conflicts(BaseModel):
 class Settlement(Strict):
     """How a conflict is settled."""
 
+    model_config = sent(keep="bucket")
+
     keep: Keep = Field(
         default=Keep.BOTH,
         description="both: no file is changed. bucket, folder: whose content stays at the path; "
         "the other goes to the archive.",
     )
+
+
+#: An absent body.
+_KEEP_BOTH = Settlement()
 
 
 @router.get("/holds", summary="List the holds")
@@ -125,7 +131,9 @@ def list_conflicts(asker: Viewer, *, all: _All = False) -> Conflicts:
 @router.post(
     "/conflicts/{conflict}/settle", summary="Settle a conflict", responses=documented(404, 409)
 )
-def settle_conflict(asker: Operator, conflict: Number, settlement: Settlement) -> Conflict:
+def settle_conflict(
+    asker: Operator, conflict: Number, settlement: Settlement = _KEEP_BOTH
+) -> Conflict:
     """What is to be done with its files is asked of the daemon: `GET /requests` tells of it."""
     row = decisions.settle(
         asker.config,

@@ -56,4 +56,6 @@ def _text(event: Event) -> bytes:
 
 
 def _as_text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):  # in the form of all other answers
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)

@@ -16,6 +16,7 @@ from docferry.app.files import visible_version
 from docferry.model import VersionRow
 from docferry.web.asker import Asker, Viewer
 from docferry.web.closing import closed_by_thread
+from docferry.web.file_shapes import EXAMPLE_SHA256
 from docferry.web.files import Id
 from docferry.web.headers import (
     Part,
@@ -33,10 +34,29 @@ router = APIRouter(prefix="/files", tags=["files"])
 
 _PATH = "/{ulid}/content"
 _ANY = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def _header(name: str, example: str) -> dict[str, Any]:
+    return {name: {"required": True, "schema": {"type": "string"}, "example": example}}
+
+
+_TAGGED = (
+    _header("ETag", f'"{EXAMPLE_SHA256}"')
+    | _header("Accept-Ranges", "bytes")
+    | _header("Content-Disposition", 'attachment; filename="2026.docx"')
+)
 _ANSWERS: dict[int | str, dict[str, Any]] = documented(404, 409, 412, 416) | {
-    200: {"description": "All of it. The ETag is its SHA-256.", "content": _ANY},
-    206: {"description": "The range that was asked for.", "content": _ANY},
-    304: {"description": "Not modified"},
+    200: {
+        "description": "All of it. The ETag is its SHA-256.",
+        "content": _ANY,
+        "headers": _TAGGED,
+    },
+    206: {
+        "description": "The range that was asked for.",
+        "content": _ANY,
+        "headers": _TAGGED | _header("Content-Range", "bytes 0-99/11092"),
+    },
+    304: {"description": "Not modified", "headers": _TAGGED},
 }
 _IfMatch = Annotated[str | None, Header(max_length=8192)]
 _IfNoneMatch = Annotated[str | None, Header(max_length=8192)]
@@ -89,7 +109,10 @@ def get_content(
     summary="Tell of the bytes of a version",
     response_class=Response,
     responses=documented(404, 412)
-    | {200: {"description": "As for GET."}, 304: {"description": "Not modified"}},
+    | {
+        200: {"description": "As for GET.", "headers": _TAGGED},
+        304: {"description": "Not modified", "headers": _TAGGED},
+    },
 )
 def head_content(
     asker: Viewer,

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from docferry.core.standing import Standing
 from docferry.job import Failure, JobStage, JobState
 from docferry.model import Origin, Side
+from docferry.web.values import sent
 
 _ULID = "01KAV3Z9V6T3S0G4Q2M8X7C5RD"
-_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 class _Told(BaseModel):
@@ -30,7 +31,11 @@ class Rendition(_Told):
     """What a rule makes of a document."""
 
     rule: str = Field(examples=["to-markdown"])
-    converter: str = Field(examples=["xberg 1.3.9"])
+    program: str = Field(
+        validation_alias="converter",
+        description="Which has made it, with its version; before that the name of the converter.",
+        examples=["xberg 1.3.9"],
+    )
     job: str | None = Field(
         description="null: of the same content in a mirror that you may not see; then no more is "
         "told than its state and its result.",
@@ -56,7 +61,7 @@ class File(_Told):
         description="Of the version; null: nothing has ever come to rest at the path.",
         examples=[_ULID],
     )
-    sha256: str | None = Field(examples=[_SHA256])
+    sha256: str | None = Field(examples=[EXAMPLE_SHA256])
     size: int | None = Field(description="Bytes.", examples=[48213])
     modified_at: datetime | None
     created_at: datetime | None = Field(description="When the version came to be.")
@@ -98,7 +103,7 @@ class Version(_Told):
     id: str = Field(examples=[_ULID])
     mirror: str
     path: str
-    sha256: str = Field(examples=[_SHA256])
+    sha256: str = Field(examples=[EXAMPLE_SHA256])
     size: int
     origin: Origin
     parent: str | None
@@ -127,7 +132,7 @@ class Received(_Told):
 
     mirror: str
     path: str
-    sha256: str = Field(examples=[_SHA256])
+    sha256: str = Field(examples=[EXAMPLE_SHA256])
     size: int
     is_new: bool = Field(description="false: the very same was there already.")
     replaced: str | None = Field(description="The version that is in the archive now.")
@@ -139,7 +144,7 @@ class Received(_Told):
 class RestoreWanted(BaseModel):
     """Where a version is to be put."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(to="reports/2026-before.docx")
 
     to: str | None = Field(
         default=None,
@@ -147,6 +152,10 @@ class RestoreWanted(BaseModel):
         description="null: to its own path; what is there goes to the archive.",
         examples=["reports/2026-before.docx"],
     )
+
+
+#: An absent body.
+IN_PLACE = RestoreWanted()
 
 
 class Requested(BaseModel):

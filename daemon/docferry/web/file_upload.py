@@ -31,7 +31,7 @@ from docferry.web.closing import closed_by_thread
 from docferry.web.file_shapes import Received
 from docferry.web.lanes import UPLOADS
 from docferry.web.multipart import FILE, MOST_BESIDE, Form, form_of
-from docferry.web.problems import ProblemError, documented
+from docferry.web.problems import Code, ProblemError, documented
 from docferry.web.values import MOST_PATH
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -40,7 +40,7 @@ _AT_ONCE_BYTES = 1024 * 1024
 _IS_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,4})(?:$|[,;\s])", re.IGNORECASE)
 _MOST_WAIT_S = 60
-_OF_ERRORS: tuple[tuple[type[DocferryError], HTTPStatus, str], ...] = (
+_OF_ERRORS: tuple[tuple[type[DocferryError], HTTPStatus, Code], ...] = (
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large"),
     (MismatchError, HTTPStatus.UNPROCESSABLE_ENTITY, "damaged"),
     (ChangedError, HTTPStatus.PRECONDITION_FAILED, "changed"),
@@ -63,8 +63,19 @@ _BODY = {
         },
     }
 }
+_WHERE = {
+    "Location": {
+        "description": "The version, where it is settled: see `Prefer`.",
+        "schema": {"type": "string"},
+    }
+}
 _ANSWERS: dict[int | str, dict[str, Any]] = documented(404, 409, 412, 507) | {
-    200: {"model": Received, "description": "The very same was there already."}
+    200: {
+        "model": Received,
+        "description": "The very same was there already.",
+        "headers": _WHERE,
+    },
+    201: {"headers": _WHERE},
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from docferry.app import files
 from docferry.app.called import Called, files_called
@@ -20,7 +20,15 @@ from docferry.web import file_shapes as shapes
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_PART, MOST_PATH, Cursor, Limit, MirrorName
+from docferry.web.values import (
+    FOLLOWED,
+    MOST_PART,
+    MOST_PATH,
+    Cursor,
+    Limit,
+    MirrorName,
+    follow,
+)
 
 router = APIRouter(prefix="/files", tags=["files"], route_class=RepeatableRoute)
 
@@ -151,14 +159,20 @@ def list_renditions(asker: Viewer, ulid: Id) -> shapes.Renditions:
     "/{ulid}/restore",
     status_code=HTTPStatus.ACCEPTED,
     summary="Have a version put back",
-    responses=documented(404, 409),
+    responses=documented(404, 409) | FOLLOWED,
 )
-def restore(asker: Operator, ulid: Id, wanted: shapes.RestoreWanted) -> shapes.Requested:
+def restore(
+    asker: Operator,
+    response: Response,
+    ulid: Id,
+    wanted: shapes.RestoreWanted = shapes.IN_PLACE,
+) -> shapes.Requested:
     """What is at the path goes to the archive. What somebody has just edited stays, and the
     version comes beside it."""
     row = files.visible_version(asker.ledger, ulid, asker.mirrors)
     request, is_new = ask_restore(asker.config, asker.ledger, row, wanted.to, asker.desk.now())
     asker.desk.wake_daemon()
+    follow(response, f"/requests/{request}")
     return shapes.Requested(request=request, is_new=is_new)
 
 

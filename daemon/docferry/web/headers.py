@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from docferry.model import Path, Sha256
 
-_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})", re.IGNORECASE)
+#: However many digits: the head of a request, and who takes the header, are bounded.
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)", re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 _NOT_PLAIN = re.compile(r"[^ !#$&+\-.0-9;=@A-Z^_`a-z{}~]")  # in a quoted string, for old programs
 _SAFE_TYPES = frozenset(
@@ -53,7 +54,9 @@ class Unsatisfiable(ValueError):
 
 def part_of(header: str | None, size: int) -> Part | None:
     """
-    Read a Range header. None: all is to be given; also for several ranges, which may be ignored.
+    Read a Range header (RFC 9110, 14.1.2).
+
+    None: all is to be given; also for several ranges, which may be ignored.
 
     Raises:
         Unsatisfiable: Nothing of it is in the content.
@@ -63,27 +66,28 @@ def part_of(header: str | None, size: int) -> Part | None:
         return None
     if not found[1]:
         return _last(int(found[2]), size)
-    start, end = int(found[1]), int(found[2]) if found[2] else size
-    if end < start:
-        return None  # no range at all (RFC 9110, 14.1.1)
+    start, end = int(found[1]), int(found[2]) if found[2] else None
+    if end is not None and end < start:
+        return None  # no range at all
     if start >= size:
         raise Unsatisfiable(header)
-    return Part(start, min(end + 1, size))
+    return Part(start, size if end is None else min(end + 1, size))
 
 
-def _last(length: int, size: int) -> Part:
-    if not length or not size:
+def _last(length: int, size: int) -> Part | None:
+    if not length:
         raise Unsatisfiable("nothing")
-    return Part(max(0, size - length), size)
+    # Of an empty content the last bytes are all of it, which no Content-Range can say.
+    return Part(max(0, size - length), size) if size else None
 
 
 def etag_of(sha256: Sha256) -> str:
     return f'"{sha256}"'
 
 
-def names(header: str | None, sha256: Sha256) -> bool:
-    """Say whether an If-Match or If-None-Match header names this content."""
-    return header is not None and (header.strip() == "*" or sha256 in _TAG.findall(header))
+def names(header: str | None, tag: str) -> bool:
+    """Say whether an If-Match or If-None-Match header names what has this *tag*, in no quotes."""
+    return header is not None and (header.strip() == "*" or tag in _TAG.findall(header))
 
 
 def disposition(path: Path, *, is_shown: bool = False) -> str:

@@ -26,6 +26,7 @@ class Readiness(BaseModel):
     ready: bool
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get(
     "/healthz",
     summary="Is the daemon alive?",
@@ -38,6 +39,7 @@ async def healthz(request: Request, response: Response) -> Health:
     return Health(alive=is_alive)
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Is every mirror ready?",

@@ -23,7 +23,7 @@ from docferry.ledger.job_pages import Which
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of, jobs_of
+from docferry.web.values import MOST_PATH, Cursor, Job, Limit, Strict, job_of, jobs_of, sent
 
 router = APIRouter(tags=["jobs"], route_class=RepeatableRoute)
 
@@ -73,6 +73,8 @@ class JobDetail(BaseModel):
 class LettersMeant(Strict):
     """Which dead letters are meant: those named, or else those that all the rest is true of."""
 
+    model_config = sent(mirror="docs", rule="to-markdown")
+
     ids: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=bulk.MOST_AT_ONCE
     )
@@ -82,6 +84,10 @@ class LettersMeant(Strict):
     failure: Failure | None = None
     path: str | None = Field(default=None, max_length=MOST_PATH)
     all: bool = Field(default=False, description="Needed where nothing else says which.")
+
+
+#: An absent body: which are meant is to be said, so it is refused as an empty one is.
+_NO_WORD = LettersMeant()
 
 
 class LetterDecided(BaseModel):
@@ -145,14 +151,14 @@ def list_dead(
 
 
 @router.post("/jobs/replay", summary="Have dead letters tried again", responses=documented(404))
-def replay_letters(asker: Operator, meant: LettersMeant) -> LettersDecided:
+def replay_letters(asker: Operator, meant: LettersMeant = _NO_WORD) -> LettersDecided:
     """With all their attempts. Each is answered by itself; the audit has one row."""
     chosen = _chosen(asker, meant)
     return _decided(asker, bulk.replay(asker.config, asker.ledger, chosen, asker.desk.now()))
 
 
 @router.post("/jobs/discard", summary="Put dead letters aside", responses=documented(404))
-def discard_letters(asker: Operator, meant: LettersMeant) -> LettersDecided:
+def discard_letters(asker: Operator, meant: LettersMeant = _NO_WORD) -> LettersDecided:
     """For good: their documents stay as they are, without that conversion."""
     chosen = _chosen(asker, meant)
     return _decided(asker, bulk.discard(asker.ledger, chosen, asker.desk.now()))

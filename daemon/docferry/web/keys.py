@@ -13,8 +13,10 @@ from docferry.app import keys
 from docferry.app.keys import NewKey, ShownKey
 from docferry.core.keys import KeyState, Role
 from docferry.web.asker import Admin
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.problems import ProblemError, documented
 from docferry.web.repeatable import HEADER
+from docferry.web.values import sent
 
 
 def _refuse_repeats(asker: Admin, request: Request) -> None:
@@ -31,7 +33,12 @@ def _refuse_repeats(asker: Admin, request: Request) -> None:
         )
 
 
-router = APIRouter(prefix="/keys", tags=["keys"], dependencies=[Depends(_refuse_repeats)])
+router = APIRouter(
+    prefix="/keys",
+    tags=["keys"],
+    dependencies=[Depends(_refuse_repeats)],
+    route_class=ConditionalRoute,
+)
 
 _Id = Annotated[str, Path(description="Its id, or its name.", max_length=64, examples=["pipeline"])]
 
@@ -69,7 +76,9 @@ class CreatedKey(BaseModel):
 class KeyWanted(BaseModel):
     """What a key is to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(
+        name="pipeline", role="operator", mirrors=["docs"], expires_at="2030-01-01T00:00:00Z"
+    )
 
     name: str = Field(max_length=63, examples=["pipeline"])
     role: Role
@@ -80,11 +89,15 @@ class KeyWanted(BaseModel):
 class Rotation(BaseModel):
     """How a key gets another secret."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(overlap_s=3600)
 
     overlap_s: float = Field(
         default=0.0, ge=0, le=366 * 86400, description="So long the present one counts, too."
     )
+
+
+#: An absent body.
+_AT_ONCE = Rotation()
 
 
 @router.get("", summary="List the API keys")
@@ -125,7 +138,7 @@ def revoke_key(asker: Admin, key: _Id) -> Key:
     summary="Give an API key another secret",
     responses=documented(404, 409),
 )
-def rotate_key(asker: Admin, key: _Id, rotation: Rotation) -> CreatedKey:
+def rotate_key(asker: Admin, key: _Id, rotation: Rotation = _AT_ONCE) -> CreatedKey:
     overlap = timedelta(seconds=rotation.overlap_s)
     now = asker.desk.now()
     return _created(

@@ -19,6 +19,7 @@ from docferry.model import MirrorHealth, Mode, OrderedRun, Pause
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
+from docferry.web.values import FOLLOWED, follow, sent
 
 router = APIRouter(prefix="/mirrors", tags=["mirrors"], route_class=RepeatableRoute)
 
@@ -113,11 +114,19 @@ class Mirrors(BaseModel):
 class PauseWanted(BaseModel):
     """What a pause is for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(reason="new disks")
 
     reason: str | None = Field(
-        default=None, max_length=mirror_orders.MOST_REASON, examples=["new disks"]
+        default=None,
+        max_length=mirror_orders.MOST_REASON,
+        description="Shown while it is paused; the audit does not keep it, for it may name a "
+        "document that is to be erased.",
+        examples=["new disks"],
     )
+
+
+#: An absent body.
+_NO_REASON = PauseWanted()
 
 
 class Paused(BaseModel):
@@ -163,7 +172,17 @@ class Plan(BaseModel):
 
 
 _NOT_YET: dict[int | str, dict[str, Any]] = {
-    202: {"model": Plan, "description": "It is still being made: ask again"}
+    202: {
+        "model": Plan,
+        "description": "It is still being made: ask again",
+        "headers": {
+            "Retry-After": {
+                "description": "Seconds until it may be made.",
+                "required": True,
+                "schema": {"type": "integer"},
+            }
+        },
+    }
 }
 
 
@@ -180,10 +199,10 @@ def get_mirror(asker: Viewer, mirror: _Name) -> MirrorInDetail:
 
 
 @router.post("/{mirror}/pause", summary="Let a mirror rest", responses=documented(*_PROBLEMS))
-def pause_mirror(asker: Operator, mirror: _Name, wanted: PauseWanted | None = None) -> Paused:
+def pause_mirror(asker: Operator, mirror: _Name, wanted: PauseWanted = _NO_REASON) -> Paused:
     """Nothing travels and nothing is deleted until it is resumed; what is under way ends."""
-    name, reason = asker.mirror(mirror).name, None if wanted is None else wanted.reason
-    found, is_new = mirror_orders.pause(asker.ledger, asker.config, name, asker.desk.now(), reason)
+    name, now = asker.mirror(mirror).name, asker.desk.now()
+    found, is_new = mirror_orders.pause(asker.ledger, asker.config, name, now, wanted.reason)
     asker.desk.wake_daemon()
     return Paused(pause=_pause(found), is_new=is_new)
 
@@ -200,22 +219,22 @@ def resume_mirror(asker: Operator, mirror: _Name) -> Resumed:
     "/{mirror}/poll",
     status_code=HTTPStatus.ACCEPTED,
     summary="List a mirror's bucket now",
-    responses=documented(*_PROBLEMS),
+    responses=documented(*_PROBLEMS) | FOLLOWED,
 )
-def poll_mirror(asker: Operator, mirror: _Name) -> TellsRun:
+def poll_mirror(asker: Operator, response: Response, mirror: _Name) -> TellsRun:
     """Ask for its answer at /mirrors/{mirror}/runs/{id}."""
-    return _order(asker, mirror, OrderedRun.POLL)
+    return _order(asker, response, mirror, OrderedRun.POLL)
 
 
 @router.post(
     "/{mirror}/rescan",
     status_code=HTTPStatus.ACCEPTED,
     summary="Walk a mirror's folder now",
-    responses=documented(*_PROBLEMS),
+    responses=documented(*_PROBLEMS) | FOLLOWED,
 )
-def rescan_mirror(asker: Operator, mirror: _Name) -> TellsRun:
+def rescan_mirror(asker: Operator, response: Response, mirror: _Name) -> TellsRun:
     """Ask for its answer at /mirrors/{mirror}/runs/{id}."""
-    return _order(asker, mirror, OrderedRun.RESCAN)
+    return _order(asker, response, mirror, OrderedRun.RESCAN)
 
 
 @router.get(
@@ -254,10 +273,11 @@ def _report(asker: Asker, mirror: str) -> MirrorReport:
     return report.mirror_report(asker.mirror(mirror), asker.ledger)
 
 
-def _order(asker: Asker, mirror: str, run: OrderedRun) -> TellsRun:
+def _order(asker: Asker, response: Response, mirror: str, run: OrderedRun) -> TellsRun:
     name = asker.mirror(mirror).name
     order, _ = mirror_orders.run_now(asker.ledger, asker.config, name, run, asker.desk.now())
     asker.desk.wake_daemon()
+    follow(response, f"/mirrors/{name}/runs/{order.id}")
     return _run(asker, order)
 
 

@@ -13,9 +13,10 @@ from docferry.config import ConvertConfig
 from docferry.job import JobState
 from docferry.model import MirrorHealth
 from docferry.web.asker import Viewer
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.problems import documented
 
-router = APIRouter()
+router = APIRouter(route_class=ConditionalRoute)
 
 
 class InShort(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from docferry.app import process
@@ -15,7 +15,16 @@ from docferry.app.process import IdentifierType
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import MOST_CURSOR, MOST_PATH, Job, Strict, jobs_of
+from docferry.web.values import (
+    FOLLOWED,
+    MOST_CURSOR,
+    MOST_PATH,
+    Job,
+    Strict,
+    follow,
+    jobs_of,
+    sent,
+)
 
 router = APIRouter(tags=["processing"], route_class=RepeatableRoute)
 
@@ -33,8 +42,10 @@ _Mirror = Annotated[str | None, Field(max_length=200, description="null: whichev
 _Force = Annotated[bool, Field(description="Also what is done already.")]
 
 
-class Order(Strict):
+class ProcessWanted(Strict):
     """How a document is to be processed."""
+
+    model_config = sent(identifier_type="id", rule="to-markdown")
 
     identifier_type: IdentifierType | None = Field(
         default=None,
@@ -47,16 +58,22 @@ class Order(Strict):
     force: _Force = False
 
 
-class Orders(Order):
+class ProcessSomeWanted(ProcessWanted):
     """How several documents are to be processed."""
+
+    model_config = sent(
+        identifiers=["01KAT6X9V1Q4M2Z7B8C3D5E6F0", "offers/2026/q3.docx"], mirror="docs"
+    )
 
     identifiers: list[Annotated[str, Field(max_length=MOST_PATH)]] = Field(
         min_length=1, max_length=MOST_AT_ONCE
     )
 
 
-class NewOrder(Strict):
+class ProcessNewWanted(Strict):
     """How all that is new is to be processed."""
+
+    model_config = sent(mirror="docs")
 
     mirror: _Mirror = None
     rule: _Rule = None
@@ -65,6 +82,11 @@ class NewOrder(Strict):
         max_length=MOST_CURSOR,
         description="`next` of the answer before; null: begin.",
     )
+
+
+#: An absent body.
+_AS_USUAL = ProcessWanted()
+_ALL_NEW = ProcessNewWanted()
 
 
 class Processing(BaseModel):
@@ -105,10 +127,18 @@ class ProcessingNew(BaseModel):
     "/files/{identifier:path}/process",
     status_code=HTTPStatus.ACCEPTED,
     summary="Have a document processed",
-    responses=documented(404, 409),
+    responses=documented(404, 409) | FOLLOWED,
 )
-def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Processing:
-    """Before all others. `GET /jobs/{job}` tells how far each job is."""
+def process_file(
+    asker: Operator,
+    response: Response,
+    identifier: _Identifier,
+    order: ProcessWanted = _AS_USUAL,
+) -> Processing:
+    """
+    Before all others. `GET /jobs/{job}` tells how far each job is; of one alone the answer says
+    so by its `Location`.
+    """
     version = process.document(
         asker.ledger, _among(asker, order.mirror), identifier, order.identifier_type
     )
@@ -122,6 +152,8 @@ def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Proc
         visible=asker.mirrors,
     )
     asker.desk.wake_daemon()
+    if len(done.jobs) == 1:
+        follow(response, f"/jobs/{done.jobs[0].id}")
     return Processing(
         mirror=version.mirror,
         path=version.path,
@@ -137,7 +169,7 @@ def process_file(asker: Operator, identifier: _Identifier, order: Order) -> Proc
     summary="Have several documents processed",
     responses=documented(404),
 )
-def process_files(asker: Operator, orders: Orders) -> ProcessingSome:
+def process_files(asker: Operator, orders: ProcessSomeWanted) -> ProcessingSome:
     """Each is answered by itself; the audit has one row."""
     items = process.process_some(
         asker.config,
@@ -170,7 +202,7 @@ def process_files(asker: Operator, orders: Orders) -> ProcessingSome:
     summary="Have all processed that is new",
     responses=documented(404),
 )
-def process_new(asker: Operator, order: NewOrder) -> ProcessingNew:
+def process_new(asker: Operator, order: ProcessNewWanted = _ALL_NEW) -> ProcessingNew:
     """
     What rules call for and nobody has begun. docferry does so by itself in time.
 

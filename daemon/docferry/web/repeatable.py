@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from docferry.app import idempotency
 from docferry.app.idempotency import Busy, Fresh, Mismatch, Replay
 from docferry.web.asker import Caller, caller_of
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.desk import Desk
 from docferry.web.problems import ProblemError
 
@@ -29,10 +29,18 @@ PARAMETER: dict[str, Any] = {
     "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST_KEY},
 }
 
+#: The same.
+REPLAYED: dict[str, Any] = {
+    "Idempotent-Replayed": {
+        "description": "true: it was carried out before, and is answered as it was then.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
-class RepeatableRoute(APIRoute):
+class RepeatableRoute(ConditionalRoute):
     """A route whose POSTs heed an Idempotency-Key."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -61,8 +69,9 @@ async def _once(request: Request, key: str, handle: _Handler) -> Response:
         desk.now(),
     )
     match begun:
-        case Replay(status, body):
-            return Response(body, status, media_type="application/json", headers=_REPLAYED)
+        case Replay(status, body, location):
+            headers = _REPLAYED | ({} if location is None else {"Location": location})
+            return Response(body, status, media_type="application/json", headers=headers)
         case Busy():
             raise ProblemError(
                 HTTPStatus.CONFLICT,
@@ -87,7 +96,10 @@ async def _carried_out(desk: Desk, fresh: Fresh, request: Request, handle: _Hand
     except BaseException:  # refused, or broken off: nothing of it is kept, and it may come again
         await run_in_threadpool(idempotency.give_up, desk.ledger, fresh)
         raise
-    await run_in_threadpool(idempotency.finish, desk.ledger, fresh, answer.status_code, body)
+    location = answer.headers.get("location")
+    await run_in_threadpool(
+        idempotency.finish, desk.ledger, fresh, answer.status_code, body, location
+    )
     return answer
 
 

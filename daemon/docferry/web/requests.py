@@ -71,6 +71,12 @@ def list_requests(
     )
 
 
+@router.get("/{request}", summary="Tell of what is asked for", responses=documented(404))
+def get_request(asker: Viewer, request: Number) -> AskedFor:
+    """Those that are answered are kept for 90 days."""
+    return _told(requests.one(asker.ledger, asker.config, asker.caller.mirrors, request))
+
+
 @router.post("/{request}/cancel", summary="Take it back", responses=documented(404, 409))
 def cancel_request(asker: Operator, request: Number) -> Cancelled:
     """An erasure that has begun goes on."""

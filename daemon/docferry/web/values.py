@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonValue
 
 from docferry.app.unseen import unseen, veiled
 from docferry.job import Failure, JobRow, JobStage, JobState, Priority
 from docferry.model import Ulid
 from docferry.web.asker import Asker
 from docferry.web.problems import shown
+
+#: Of the address of every route but those for balancers.
+PREFIX = "/api/v1"
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="So many at the most.")]
 #: The longest path, as a cursor has it. Much more would not fit into the head of a request, of
@@ -71,6 +75,11 @@ class Job(BaseModel):
     shared_with: str | None = Field(description="The job whose result it has, if you may see it.")
 
 
+def sent(**example: JsonValue) -> ConfigDict:
+    """Say of a body an example that may be sent as it is."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
+
+
 class Strict(BaseModel):
     """What is sent: anything that is not known is refused, for it would be ignored."""
 
@@ -86,6 +95,24 @@ def jobs_of(asker: Asker, jobs: Sequence[JobRow]) -> list[Job]:
     return [
         _job(asker, row, None if row.shared_with in hidden else row.shared_with) for row in rows
     ]
+
+
+#: For the OpenAPI document: what `follow` says, of answers 202.
+FOLLOWED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "headers": {
+            "Location": {
+                "description": "Where what comes of it can be seen, if it is one thing.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+
+
+def follow(response: Response, path: str) -> None:
+    """Say where it can be seen what comes of a call: *path* begins below `PREFIX`."""
+    response.headers["Location"] = f"{PREFIX}{path}"
 
 
 def job_of(asker: Asker, job: JobRow) -> Job:

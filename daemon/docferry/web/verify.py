@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
 from docferry.app.verify_runs import RunState, VerifyRun, Wanted
@@ -14,7 +14,7 @@ from docferry.model import Side
 from docferry.web.asker import Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
-from docferry.web.values import Strict
+from docferry.web.values import FOLLOWED, Strict, follow, sent
 
 if TYPE_CHECKING:
     from docferry.app.verify import Report
@@ -27,11 +27,17 @@ _MOST_FINDINGS = 1000
 class Verification(Strict):
     """What is to be verified."""
 
+    model_config = sent(mirrors=["docs"], side="local", read=False)
+
     mirrors: list[Annotated[str, Field(max_length=200)]] | None = Field(
         default=None, max_length=1000, description="null: all that you may see."
     )
     side: Side | None = Field(default=None, description="null: both.")
     read: bool = Field(default=False, description="Fetch and hash everything, archives too.")
+
+
+#: An absent body.
+_EVERYTHING = Verification()
 
 
 class Finding(BaseModel):
@@ -79,14 +85,17 @@ class Runs(BaseModel):
     "",
     status_code=HTTPStatus.ACCEPTED,
     summary="Hold ledger, folders and buckets against each other",
-    responses=documented(404, 409),
+    responses=documented(404, 409) | FOLLOWED,
 )
-def start_verification(asker: Operator, wanted: Verification) -> Run:
+def start_verification(
+    asker: Operator, response: Response, wanted: Verification = _EVERYTHING
+) -> Run:
     """
     One at a time; nothing is changed. `GET /verify/{run}` tells how far it is.
 
-    What was found is kept in memory: after a restart it is to be asked for again. Webhooks are
-    told of it, by numbers: `verify.found`.
+    What was found is kept in memory, of the last 20: after a restart it is to be asked for again.
+    Those of `docferry verify` are told on its terminal, and are not listed here. Webhooks are told
+    of it, by numbers: `verify.found`.
     """
     mirrors = (
         asker.mirrors
@@ -99,6 +108,7 @@ def start_verification(asker: Operator, wanted: Verification) -> Run:
         Wanted(tuple(mirrors), wanted.side, wanted.read),
         asker.desk.now,
     )
+    follow(response, f"/verify/{run.id}")
     return _told(run)
 
 

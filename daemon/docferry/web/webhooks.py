@@ -14,6 +14,7 @@ from docferry.web.asker import Operator, Viewer
 from docferry.web.lanes import RECEIVERS, apart
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
+from docferry.web.values import sent
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=RepeatableRoute)
 
@@ -87,7 +88,7 @@ class Deliveries(BaseModel):
 class Which(BaseModel):
     """Which deliveries are meant."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = sent(ids=["crm 4711"])
 
     ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=_MOST)
 

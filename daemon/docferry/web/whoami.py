@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 
 from docferry.core.keys import Role
 from docferry.web.asker import Viewer
+from docferry.web.conditional import ConditionalRoute
 
-router = APIRouter(tags=["keys"])
+router = APIRouter(tags=["keys"], route_class=ConditionalRoute)
 
 
 class WhoAmI(BaseModel):

@@ -12,10 +12,11 @@ from docferry.app import why
 from docferry.ledger import HistoryRow
 from docferry.model import Origin, VersionRow
 from docferry.web.asker import Asker, Viewer
+from docferry.web.conditional import ConditionalRoute
 from docferry.web.problems import documented, shown
 from docferry.web.values import MOST_PATH, Job, job_of
 
-router = APIRouter(tags=["files"])
+router = APIRouter(tags=["files"], route_class=ConditionalRoute)
 
 
 class Happened(BaseModel):

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from docferry.web.pages.visit import Viewer
+from docferry.core.keys import Role
+from docferry.web.pages import render
+from docferry.web.pages.visit import LoginNeededError, theme_of, visiting
 
 router = APIRouter()
 
@@ -81,9 +83,16 @@ class Reference:
 
 
 @router.get("/docs")
-def docs(visitor: Viewer) -> Response:
-    document = visitor.request.app.state.api.openapi()
-    return visitor.page("docs.html", reference=reference_of(document))
+def docs(request: Request) -> Response:
+    """For whoever comes, like `openapi.json`: it is the same for all, and tells of no document."""
+    reference = reference_of(request.app.state.api.openapi())
+    try:
+        visitor = visiting(Role.VIEWER)(request)
+    except LoginNeededError:
+        return render.page(
+            "docs.html", visitor=None, theme=theme_of(request), here="/docs", reference=reference
+        )
+    return visitor.page("docs.html", reference=reference)
 
 
 def reference_of(document: Mapping[str, Any]) -> Reference:
@@ -140,7 +149,7 @@ class _Reader:
             self._type(schema),
             _ref(schema),
             bool(facts.get("required")),
-            _with_default(about, schema),
+            _in_words(about, schema),
             facts["in"],
         )
 
@@ -154,8 +163,11 @@ class _Reader:
 
     def _body(self, media_type: str, facts: Mapping[str, Any]) -> Body:
         schema = facts.get("schema", {})
-        example = self._example(schema, 0) if "json" in media_type and schema else None
-        shown = "" if example is None else json.dumps(example, indent=2, ensure_ascii=False)
+        example = _example_in(facts)
+        if example is None and "json" in media_type and schema:
+            example = self._example(schema, 0)
+        is_text = example is None or isinstance(example, str)
+        shown = example or "" if is_text else json.dumps(example, indent=2, ensure_ascii=False)
         return Body(
             media_type, self._type(schema), _ref(schema), self._fields(self._whole(schema)), shown
         )
@@ -168,7 +180,7 @@ class _Reader:
                 self._type(one),
                 _ref(one),
                 name in needed,
-                _with_default(one.get("description", ""), one),
+                _in_words(one.get("description", ""), one),
             )
             for name, one in schema.get("properties", {}).items()
         )
@@ -227,9 +239,17 @@ def _ref(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _with_default(about: str, schema: Mapping[str, Any]) -> str:
-    default = schema.get("default")
-    if default in (None, "", []):
-        return about
-    told = f"Without it: {json.dumps(default)}."
-    return f"{about.rstrip('.')}. {told}" if about else told
+def _example_in(facts: Mapping[str, Any]) -> Any:
+    """Give the first example that a body has of its own; None: it has none."""
+    given = [one["value"] for one in facts.get("examples", {}).values()]
+    return facts.get("example", given[0] if given else None)
+
+
+def _in_words(about: str, schema: Mapping[str, Any]) -> str:
+    """Say what a field is, what it is where it is not given, and an example."""
+    told = [f"{about.rstrip('.')}."] if about else []
+    if (default := schema.get("default")) not in (None, "", []):
+        told.append(f"Without it: {json.dumps(default)}.")
+    if examples := schema.get("examples"):
+        told.append(f"For example: {json.dumps(examples[0], ensure_ascii=False)}.")
+    return " ".join(told)

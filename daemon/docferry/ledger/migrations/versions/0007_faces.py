@@ -22,6 +22,7 @@ def upgrade() -> None:
     _events()
     _arrivals()
     _sessions()
+    _lists_of_the_audit()
 
 
 def _keys() -> None:
@@ -297,6 +298,7 @@ def _answers() -> None:
         sa.Column("begun_at", TEXT, nullable=False),
         sa.Column("status", sa.Integer()),
         sa.Column("body", TEXT),
+        sa.Column("location", TEXT),
     )
     op.create_index("answer_age", "answer", ["begun_at"])
 
@@ -370,3 +372,9 @@ def _arrivals() -> None:
         sa.Column("actor", TEXT, nullable=False),
         sa.Column("begun_at", TEXT, nullable=False),
     )
+
+
+def _lists_of_the_audit() -> None:
+    # The newest rows of somebody, of a kind, of a mirror, of a time, among a million.
+    for column in ("actor", "action", "mirror", "at"):
+        op.create_index(f"audit_{column}", "audit", [column])
