@@ -130,6 +130,7 @@ VISITED: dict[str, list[Ask]] = {
     "GET /versions/{version}": [("/versions/{version}", {})],
     "GET /versions/{version}/download": [("/versions/{version}/download", {})],
     "GET /versions/{version}/picture": [("/versions/{version}/picture", {})],
+    "GET /versions/{version}/pages/{number}": [("/versions/{version}/pages/1", {})],
     "GET /versions/{version}/restore": [("/versions/{version}/restore", {})],
     "POST /versions/{version}/restore": [("/versions/{version}/restore", {})],
     "POST /versions/{version}/convert": [("/versions/{version}/convert", {})],

@@ -34,6 +34,7 @@ NEEDED = {
     "GET /versions/{version}": Role.VIEWER,
     "GET /versions/{version}/download": Role.VIEWER,
     "GET /versions/{version}/picture": Role.VIEWER,
+    "GET /versions/{version}/pages/{number}": Role.VIEWER,
     "GET /versions/{version}/restore": Role.VIEWER,
     "POST /versions/{version}/restore": Role.OPERATOR,
     "POST /versions/{version}/convert": Role.OPERATOR,
