@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import sqlite3
 import statistics
 import subprocess
@@ -30,6 +31,8 @@ _A_SECOND = 50
 _CALLERS = 16
 _LISTENERS = 100
 _P99_MS = 100.0
+_VISIT_MS = 1000.0
+_BETWEEN_VISITS_S = 1.0
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _PATHS = 50_000  # that the versions are of
 
@@ -66,9 +69,13 @@ def api(options: Options) -> list[Figure]:
             _ask(url, key, ids, options.size(20, 5), idle)
             make_files(here.folder / "local" / "new", files, 64)
             busy = _Answers()
-            with _listening(url, key, busy):
+            with _listening(url, key, busy), _visiting(url, key) as visits_ms:
                 _ask(url, key, ids, lasting_s, busy)
-    return [*_told("nothing else to do", idle), *_told("during a first sync", busy)]
+    return [
+        *_told("nothing else to do", idle),
+        *_told("during a first sync", busy),
+        _visited("during a first sync", visits_ms),
+    ]
 
 
 def _key_of(here: Bed) -> str:
@@ -172,6 +179,43 @@ def _call(numbers: random.Random, ids: Sequence[str]) -> tuple[str, str]:
     }
     route = numbers.choice(list(calls))
     return route, calls[route]
+
+
+@contextmanager
+def _visiting(url: str, key: str) -> Iterator[list[float]]:
+    """Log in at the page again and again meanwhile; gives how long that took, in milliseconds."""
+    took_ms: list[float] = []
+    is_over = threading.Event()
+
+    def visit() -> None:
+        while not is_over.wait(_BETWEEN_VISITS_S):
+            took_ms.append(_visit(url.removesuffix("/api/v1"), key))
+
+    with ThreadPoolExecutor(1) as visitor:
+        visits = visitor.submit(visit)
+        try:
+            yield took_ms
+        finally:
+            is_over.set()
+            visits.result()
+
+
+def _visit(origin: str, key: str) -> float:
+    """Send the key, and get the overview with all that it is made of; one after the other."""
+    began_s = time.monotonic()
+    with requests.Session() as session:
+        page = session.post(f"{origin}/login", data={"key": key}, timeout=30)
+        assert page.url == f"{origin}/", page.url
+        for part in dict.fromkeys(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text)):
+            session.get(origin + part, timeout=30).raise_for_status()
+    return 1000 * (time.monotonic() - began_s)
+
+
+def _visited(when: str, took_ms: Sequence[float]) -> Figure:
+    median = statistics.median(took_ms)
+    say(f"  {when}: {len(took_ms)} logins: p50 {median:.0f} ms, longest {max(took_ms):.0f} ms")
+    what = f"from the login to the overview, {when}: the longest"
+    return Figure(what, "ms", max(took_ms), {}, (Bound(_VISIT_MS),))
 
 
 @contextmanager
