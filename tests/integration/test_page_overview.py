@@ -11,6 +11,7 @@ import pytest
 from browsing import Browser, words_of
 from commands import Desk
 from conversion_rows import RULE, dead
+from docferry.app.faces import Beat
 from docferry.ledger import Ledger
 from ledger_rows import MINUTE, NOW, deleted, uploaded
 from serving import Served, served
@@ -75,3 +76,16 @@ def test_on_which_sides_a_file_is_is_said_and_not_only_struck_out(
     assert "in the folder and in the bucket" in agreed
     assert "on no side" in gone
     assert "folder bucket" not in gone
+
+
+def test_what_keeps_a_mirror_from_being_in_step_is_said(
+    desk: Desk, api: Served, ledger: Ledger
+) -> None:
+    desk.config.write_text(
+        desk.config.read_text().replace("[mirror.docs]\n", "[mirror.docs]\nkeep_last = 3\n")
+    )
+    api.desk.hear(Beat(is_alive=True, mirrors={}, config=desk.loaded))
+    ledger.waits.begin("docs", NOW)
+
+    for path in ("/", "/mirrors"):
+        assert "Retention waits for your word" in words_of(Browser(api).get(path).text)
