@@ -113,8 +113,8 @@ def test_a_time_and_a_size_have_the_exact_value_behind_them() -> None:
         ("a.txt", b"\xff\xd8\xff\xe0", Picture),
         ("a", b"RIFF\0\0\0\0WEBPVP8 ", Picture),
         ("a", b"RIFF\0\0\0\0WAVE", NotShown),
-        ("a.pdf", b"%PDF-1.7\n\xe2\xe3", NotShown),
-        ("a.txt", "ä".encode("latin1"), NotShown),
+        ("a.pdf", b"%PDF-1.7\n\xe2\xe3\x00\x01", NotShown),
+        ("a.txt", "ä".encode("latin1"), PlainText),
         ("a.txt", b"", NotShown),
     ],
 )

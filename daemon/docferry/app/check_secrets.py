@@ -31,5 +31,8 @@ def _may_all_enter(folder: Path) -> bool:
 
 
 def _may_all_read(file: Path) -> bool:
-    seen = file.stat()
+    try:
+        seen = file.stat()
+    except OSError:  # a link to nowhere, such as the lock of an editor
+        return False
     return stat.S_ISREG(seen.st_mode) and bool(seen.st_mode & stat.S_IROTH)

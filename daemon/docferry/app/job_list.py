@@ -27,7 +27,12 @@ class JobPage:
 
 
 def page(
-    ledger: Ledger, which: Which, folder: Path | None, cursor: str | None, most: int
+    ledger: Ledger,
+    which: Which,
+    folder: Path | None,
+    cursor: str | None,
+    most: int,
+    since: str | None = None,
 ) -> JobPage:
     """
     Give the next *most* jobs: the newest first; with *folder*, by mirror and path.
@@ -35,11 +40,12 @@ def page(
     Args:
         folder: What paths begin with; None: whatever path.
         cursor: Of the page before; None: this is the first.
+        since: As it was asked for: what it means moves on from page to page.
 
     Raises:
         UserError: The cursor is none of this list.
     """
-    listed = ("jobs", _told(which), folder)
+    listed = ("jobs", _told(which), folder, since)
     if folder is not None:
         key = ("", "", "") if cursor is None else key_in(cursor, listed, 3)
         jobs, end = ledger.job_pages.below(which, folder, Place(*key), most)
@@ -96,4 +102,4 @@ def _told(which: Which) -> Which:
     if which.states is not None:
         states = tuple(sorted(which.states))
     mirrors = None if which.mirrors is None else tuple(sorted(which.mirrors))
-    return replace(which, mirrors=mirrors, states=states)
+    return replace(which, mirrors=mirrors, states=states, since="")

@@ -199,17 +199,20 @@ def never_run(config: Config) -> Status:
 def status(config: Config, ledger: Ledger) -> Status:
     """Put together how every configured mirror is."""
     pid = is_held(config.state_dir)
+    # Before and after the mirrors: what a conversion makes is on its way in one of both.
+    converting = _converting(config, ledger)
+    mirrors = tuple(mirror_report(options, ledger) for options in config.mirrors.values())
     return Status(
         at=datetime.now(UTC),
         pid=pid,
         trouble=_trouble(config.state_dir),
-        mirrors=tuple(mirror_report(options, ledger) for options in config.mirrors.values()),
+        mirrors=mirrors,
         jobs=ledger.jobs.counts(),
         converters=converters(config, ledger),
         webhooks=tuple(webhooks(config, ledger)),
         backlogs=backlogs(config, ledger),
         dead_letters=tuple(_dead_letters(config, ledger)),
-        converting=_converting(config, ledger),
+        converting=tuple(sorted({*converting, *_converting(config, ledger)})),
         refused_config=ledger.refusals.get() if pid is not None else None,
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, false, func, select
 
 from docferry.core.audit import FIRST, Action, AuditRow, Entry, Hash, chained, facts_text
 from docferry.ledger.database import Database, Taken, Transaction
@@ -102,7 +102,9 @@ class Audit:
 
     def rows(self, after: int = 0, which: Which = _ANY) -> Iterator[AuditRow]:
         """Yield those rows after that number, as they are stored, in their order."""
-        query = select(*(audit.c[name] for name in _COLUMNS)).where(*_conditions(which))
+        with self._database.reading() as tx:
+            conditions = _conditions(tx, which)
+        query = select(*(audit.c[name] for name in _COLUMNS)).where(*conditions)
         query = query.order_by(audit.c.seq).limit(AT_ONCE)
         while True:
             with self._database.reading() as tx:
@@ -121,31 +123,33 @@ class Audit:
         Of 1,000,000 rows one filter takes a millisecond; two that are each true of many rows, and
         hardly of one together, or a time in the midst of them all, 0.1 to 0.5 s.
         """
-        query = select(*(audit.c[name] for name in _COLUMNS)).where(*_conditions(which))
-        query = query.order_by(audit.c.seq.desc())
+        query = select(*(audit.c[name] for name in _COLUMNS)).order_by(audit.c.seq.desc())
         if before is not None:
             query = query.where(audit.c.seq < before)
         with self._database.reading() as tx:
+            query = query.where(*_conditions(tx, which))
             return [AuditRow(*row) for row in tx.tuples(query.limit(limit))]
 
 
-def _conditions(which: Which) -> Iterator[ColumnElement[bool]]:
-    for name in ("actor", "action", "mirror"):
-        value = getattr(which, name)
-        if value is not None:
-            yield audit.c[name] == value
+def _conditions(tx: Transaction, which: Which) -> list[ColumnElement[bool]]:
+    found = [
+        audit.c[name] == value
+        for name in ("actor", "action", "mirror")
+        if (value := getattr(which, name)) is not None
+    ]
     # Rows are in the order of their numbers, and times nearly so: a clock is set back at times.
     # So the numbers are bound first, by the index of times alone: else a page of long ago would
     # be looked for from the newest row on. `+ 0` keeps SQLite from looking so for the bound itself.
     number = audit.c.seq + 0
     if which.since is not None:
         is_late = audit.c.at >= instant_text(which.since)
-        yield is_late
-        yield audit.c.seq >= select(func.min(number)).where(is_late).scalar_subquery()
+        first = tx.value(select(func.min(number)).where(is_late))
+        found += [is_late, audit.c.seq >= first] if first is not None else [false()]
     if which.until is not None:
         is_early = audit.c.at < instant_text(which.until)
-        yield is_early
-        yield audit.c.seq <= select(func.max(number)).where(is_early).scalar_subquery()
+        last = tx.value(select(func.max(number)).where(is_early))
+        found += [is_early, audit.c.seq <= last] if last is not None else [false()]
+    return found
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str]]:

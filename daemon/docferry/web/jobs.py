@@ -128,7 +128,7 @@ def list_jobs(
     """
     at = "" if since is None else since_of(since, asker.desk.now())[0]
     which = Which(_of(asker, mirror), rule, state, at)
-    found = page(asker.ledger, which, prefix, cursor, limit)
+    found = page(asker.ledger, which, prefix, cursor, limit, since)
     return Jobs(items=jobs_of(asker, found.jobs), next=found.cursor)
 
 

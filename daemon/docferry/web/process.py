@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from docferry.app import process
 from docferry.app.bulk import MOST_AT_ONCE
 from docferry.app.process import IdentifierType
+from docferry.job import JobRow
 from docferry.web.asker import Asker, Operator
 from docferry.web.problems import documented
 from docferry.web.repeatable import RepeatableRoute
@@ -152,13 +153,14 @@ def process_file(
         visible=asker.mirrors,
     )
     asker.desk.wake_daemon()
-    if len(done.jobs) == 1:
-        follow(response, f"/jobs/{done.jobs[0].id}")
+    jobs = _seen(asker, done.jobs)
+    if len(jobs) == 1:
+        follow(response, f"/jobs/{jobs[0].id}")
     return Processing(
         mirror=version.mirror,
         path=version.path,
         version=version.id,
-        jobs=jobs_of(asker, done.jobs),
+        jobs=jobs_of(asker, jobs),
         refused=done.refused,
     )
 
@@ -189,7 +191,7 @@ def process_files(asker: Operator, orders: ProcessSomeWanted) -> ProcessingSome:
                 identifier=one.id,
                 done=one.why_not is None,
                 why_not=one.why_not,
-                jobs=[row.id for row in one.jobs],
+                jobs=[row.id for row in _seen(asker, one.jobs)],
             )
             for one in items
         ]
@@ -228,3 +230,8 @@ def process_new(asker: Operator, order: ProcessNewWanted = _ALL_NEW) -> Processi
 
 def _among(asker: Asker, mirror: str | None) -> list[str]:
     return asker.mirrors if mirror is None else [asker.mirror(mirror).name]
+
+
+def _seen(asker: Asker, jobs: Sequence[JobRow]) -> list[JobRow]:
+    """Leave out what a document of another mirror with the same content has called for first."""
+    return [row for row in jobs if asker.sees(row.mirror)]

@@ -31,7 +31,7 @@ def show_letters(
     visitor: Viewer, cursor: Annotated[str | None, Query(max_length=MOST_CURSOR)] = None
 ) -> Response:
     asker = visitor.asker
-    found = letters_page(asker.ledger, asker.mirrors, None, cursor, _PAGE)
+    found = letters_page(asker.ledger, asker.caller.mirrors, None, cursor, _PAGE)
     return visitor.page(
         "letters.html",
         letters=[veiled(one, asker.sees) for one in found.jobs],
@@ -75,7 +75,7 @@ def _decided(
 ) -> RedirectResponse:
     if not chosen:
         return visitor.back("/letters", "Nothing was chosen: tick some letters", is_trouble=True)
-    done = act(Letters(visitor.asker.mirrors, chosen), visitor.desk.now())
+    done = act(Letters(visitor.asker.caller.mirrors, chosen), visitor.desk.now())
     visitor.desk.wake_daemon()
     left = [one.why_not for one in done.items if one.why_not is not None]
     count = len(done.items) - len(left)
