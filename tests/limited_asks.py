@@ -76,6 +76,7 @@ ASKED: dict[str, list[Ask]] = {
         ("/requests?all=true", {}),
         ("/requests?mirror={mirror}", {}),
     ],
+    "GET /requests/{request}": [("/requests/{request}", {})],
     "POST /requests/{request}/cancel": [("/requests/{request}/cancel", {})],
     "GET /verify": [("/verify", {})],
     "POST /verify": [("/verify", {"mirrors": ["{mirror}"]}), ("/verify", {"mirrors": ["gone"]})],
@@ -160,7 +161,6 @@ VISITED: dict[str, list[Ask]] = {
     "POST /keys/{key}/rotate": [("/keys/{key}/rotate", {})],
     "GET /audit": [("/audit", {})],
     "GET /audit/verify": [("/audit/verify", {})],
-    "GET /docs": [("/docs", {})],
 }
 #: Its lines are told of below, and in test_page_live.py.
 STREAMS = {"GET /events", "GET /live"}

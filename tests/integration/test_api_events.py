@@ -19,7 +19,7 @@ from docferry.model import MirrorHealth
 from docferry.web.api import PREFIX
 from docferry.web.event_lines import Lines
 from docferry.web.feed import Feed, Over, OverError
-from docferry.web.past import Past
+from docferry.web.past import Passed, Past
 from ledger_rows import NOW, uploaded
 from serving import Served, served
 
@@ -222,6 +222,19 @@ def test_what_has_passed_is_written_once_for_all_who_come_back(ledger: Ledger) -
     assert [line.id for lines in later for line in lines.lines] == ids[300:]
     assert again[0] is first[0]
     assert later[1] is first[1]  # also for those who had more of it
+
+
+def test_what_was_written_long_ago_is_read_anew(ledger: Ledger) -> None:
+    happen(ledger, *(f"{n}.txt" for n in range(600)))
+    past = Past(ledger, counts_s=0.0)
+
+    async def twice() -> list[Passed | None]:
+        return [await past.after(0), await past.after(0)]
+
+    first, again = asyncio.run(twice())
+
+    assert first == again
+    assert first is not again
 
 
 def test_nobody_listens_beyond_the_limit(api: Served, ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ import json
 import pathlib
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -360,3 +361,18 @@ def test_what_is_done_by_a_key_is_told_as_its(api: Served, ledger: Ledger) -> No
     [(actor, action)] = told(ledger)
     assert ("limited" in actor, action) == (True, "conversions.asked")
     assert "a.docx" not in json.dumps([row.facts for row in ledger.audit.rows()])
+
+
+def test_a_list_since_two_hours_ago_goes_on_with_its_cursor(api: Served, ledger: Ledger) -> None:
+    for number in range(3):
+        queued(ledger, f"{number}.docx", at=datetime.now(UTC))
+    first = api.get("/jobs?since=2h&limit=2").json()
+
+    rest = api.get(f"/jobs?since=2h&limit=2&cursor={first['next']}")
+
+    assert rest.status_code == 200
+    assert [job["path"] for job in (*first["items"], *rest.json()["items"])] == [
+        "2.docx",
+        "1.docx",
+        "0.docx",
+    ]

@@ -274,3 +274,14 @@ def test_a_key_of_one_mirror_sees_no_other(desk: Desk) -> None:
         assert browser.get("/files?mirror=other").status_code == 404
         assert browser.get("/audit").status_code == 403
         assert browser.send("/mirrors/other/pause").status_code == 404
+
+
+def test_who_logs_in_again_and_again_has_to_wait(desk: Desk) -> None:
+    desk.config.write_text(desk.config.read_text() + "\n[api]\nrate = 5\n")
+    with desk.ledger() as ledger, served(desk.loaded, ledger) as api:
+        key = api.post("/keys", json={"name": "k", "role": "admin"}).json()["secret"]
+        browser = Browser(api)
+
+        said = [browser.log_in(key).status_code for _ in range(7)]
+
+    assert said == [303] * 5 + [429] * 2

@@ -26,7 +26,7 @@ from docferry.job import (
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
 from docferry.storage.local_content import token_of
-from ledger_rows import MINUTE, NOW, sha_of, ulid_of, uploaded, version
+from ledger_rows import MINUTE, NOW, deleted, sha_of, ulid_of, uploaded, version
 
 
 @pytest.fixture
@@ -282,6 +282,21 @@ def test_what_was_done_already_is_told_as_that_in_the_order_of_time(
     assert "done already, --force has it done again: what was made is on both" in said.words
     assert [step["stage"] for step in facts["steps"]] == ["done", "arrived", "settled"]
     assert facts["done_already"] == [before.id]
+
+
+def test_a_result_that_is_gone_is_not_told_to_be_there(
+    desk: Desk, ledger: Ledger, recipe: str
+) -> None:
+    done(ledger, "a.docx", "a.md", recipe=recipe)
+    ledger.record("processed", [deleted("a.md")], at=NOW + MINUTE)
+
+    said = desk.asks("process", "a.docx", "--wait")
+    facts = desk.asks("process", "a.docx", "--wait", "--json").json
+
+    assert said.code == 1
+    assert "done already, but not there any more: a.md; --force has it done again" in said.words
+    assert "on both sides" not in said.words
+    assert facts["gone"] == ["a.md"]
 
 
 def test_what_is_done_again_arrives_after_it_was_done(

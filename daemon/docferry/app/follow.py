@@ -27,7 +27,7 @@ from docferry.errors import NotFoundError, TemporaryError
 from docferry.job import BreakerState, JobRow, JobState, Share
 from docferry.ledger import Ledger
 from docferry.ledger.lock import is_held
-from docferry.model import Ulid, VersionRow
+from docferry.model import Path, Ulid, VersionRow
 from docferry.storage.local_content import token_of
 
 #: Who waits hears after so long what keeps it waiting.
@@ -202,6 +202,18 @@ def look(ledger: Ledger, job: JobRow) -> Followed:
     if not followed.awaits_result:
         return followed
     return replace(followed, arrived_at=_arrived_at(ledger, job))
+
+
+def results_gone(ledger: Ledger, jobs: Sequence[JobRow]) -> list[Path]:
+    """Give the places of results of *jobs* that hold something else by now, or nothing."""
+    gone = []
+    for job in jobs:
+        if job.result_path is None:
+            continue
+        there = ledger.synced.get(job.target_mirror, [job.result_path]).get(job.result_path)
+        if there is None or there.sha256 != job.result_sha256:
+            gone.append(job.result_path)
+    return gone
 
 
 def _look(ledger: Ledger, jobs: Sequence[Ulid], arrived: dict[Ulid, datetime]) -> list[Followed]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docferry.core.following import Followed, Step
     from docferry.job import JobRow
     from docferry.ledger import Ledger
-    from docferry.model import VersionRow
+    from docferry.model import Path, VersionRow
 
 _MOST = 20
 _COLOURS = {"done": "green", "arrived": "green", "dead": "red", "skipped": "yellow"}
@@ -158,9 +158,9 @@ def _show_asked(found: Processed, waits_for: str | None, *, is_json: bool) -> No
 def _follow(
     context: Context, found: Processed, at: datetime, looks: Looks, *, is_json: bool
 ) -> None:
-    from docferry.app.follow import Verdict, follow
+    from docferry.app.follow import Verdict, follow, results_gone
     from docferry.cli.progress import stages
-    from docferry.core.following import End, Stage, Step
+    from docferry.core.following import End, Stage, Step, was_over
 
     assert found.version is not None
     settled = Step(Stage.SETTLED, found.version.created_at, text=found.version.id)
@@ -180,12 +180,13 @@ def _follow(
                 bar(f"{one.rule}: {one.stage}")
         else:
             raise AssertionError("whoever follows is told how it ended")
+        gone = results_gone(ledger, [job for job in found.jobs if was_over(job, at)])
     if is_json:
-        emit_json(_facts(found, at, steps, one))
+        emit_json(_facts(found, at, steps, one) | {"gone": gone})
     else:
         _show_refused(found.refused)
-        _show_end(found, at, one)
-    sys.exit(0 if one.end is End.DONE else EXIT_TROUBLE)
+        _show_end(found, at, one, gone)
+    sys.exit(0 if one.end is End.DONE and not gone else EXIT_TROUBLE)
 
 
 def _show_running(bar: Callable[[str], None], one: Followed) -> None:
@@ -225,10 +226,13 @@ def _show_refused(refused: Mapping[str, str]) -> None:
         line(f"  {rule}: not, for {reason}")
 
 
-def _show_end(found: Processed, at: datetime, verdict: Verdict) -> None:
+def _show_end(found: Processed, at: datetime, verdict: Verdict, gone: Sequence[Path]) -> None:
     from docferry.core.following import End, was_over
 
     match verdict.end:
+        case End.DONE if gone:
+            where = ", ".join(gone)
+            line(f"done already, but not there any more: {where}; --force has it done again")
         case End.DONE:
             was_done = all(was_over(job, at) for job in found.jobs)
             how = "done already, --force has it done again" if was_done else "done"

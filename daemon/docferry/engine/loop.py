@@ -134,9 +134,8 @@ class MirrorLoop:
             self.health.tell_silence(f"{self._places.local_name}, {self._places.remote_name}")
 
     def join(self, timeout_s: float) -> bool:
-        if self._thread.ident is None:
-            return True  # it was never started
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:  # else it was never started
+            self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     @property
@@ -367,6 +366,8 @@ class MirrorLoop:
     def _on_wait(self) -> None:
         """Show life, and end if asked to, where the loop waits for others."""
         self.health.round()
+        if self.facts.health is MirrorHealth.IN_STEP and self._is_anything_on_its_way():
+            self.health.note(health=MirrorHealth.WORKING, **self._waiting())
         if self._stopping.is_set() and not self._is_finishing:
             raise StoppedError("stopping")
         if self.ordered.is_paused() and not self._is_finishing:
@@ -474,8 +475,7 @@ class MirrorLoop:
 
     def _is_anything_on_its_way(self) -> bool:
         """Say whether a path waits that has not failed: one that settles, or was just noticed."""
-        is_retrying = self._planner.problems.is_retrying
-        return not all(map(is_retrying, self.dirty.paths()))
+        return not all(map(self._planner.problems.is_retrying, self.dirty.paths()))
 
     def _sleep_s(self) -> float | None:
         if self.ordered.is_paused():

@@ -10,6 +10,8 @@ from enum import Enum
 
 from sqlalchemy import ColumnElement, Text, bindparam, or_
 
+from docferry.errors import UserError
+
 _ASCII = re.compile(r"[ -~]+")
 
 
@@ -50,6 +52,8 @@ def has_part(path: ColumnElement[str], form: Form) -> ColumnElement[bool]:
 
 
 def _like_of(text: str) -> str:
+    if "\0" in text:  # there SQLite would take the pattern to end
+        raise UserError("no path has a NUL in it")
     plain = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{plain}%"
 

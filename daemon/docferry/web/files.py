@@ -60,7 +60,8 @@ _LastName = Annotated[
     str | None,
     Query(
         max_length=MOST_PATH,
-        description="The last part of the path: all files that are called so, in any folder. With "
+        description="The last part of the path: all files that are called so, in any folder, and "
+        "that both sides have agreed on (what is deleted is found by its path). With "
         "`path` or `name` go `mirror`, `state`, `limit` and `cursor` alone.",
         examples=["2026.docx"],
     ),
@@ -88,7 +89,7 @@ def list_files(
         Listed | None,
         Query(
             description="`deleted`: what paths held last that hold nothing now. None given: "
-            "`agreed`; with `path` or `name`: in any state."
+            "`agreed`; with `path` or `name`: whatever there is."
         ),
     ] = None,
     side: Annotated[Side | None, Query(description="Only what it has, as far as is known.")] = None,
@@ -112,6 +113,8 @@ def list_files(
     if path is not None or name is not None:
         if others:
             raise UserError("with path or name go mirror, state, limit and cursor alone")
+        if name is not None and state is Standing.DELETED:
+            raise UserError("by its name alone a file is found that is there: give its path")
         called = Called(among, path, name, state, limit, cursor)
         page = files_called(asker.config, asker.ledger, called, asker.mirrors)
     else:

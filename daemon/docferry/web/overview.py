@@ -89,7 +89,11 @@ class Rules(BaseModel):
     responses=documented(401, 403, 429, 503),
 )
 def status(asker: Viewer) -> Status:
-    """For an API key that is limited to some mirrors, of these alone."""
+    """
+    For an API key that is limited to some mirrors, of these alone.
+
+    `at` is the moment of the answer, so that no two are the same.
+    """
     found = report.status(asker.config, asker.ledger)
     is_whole = asker.caller.mirrors is None
     if not is_whole:

@@ -46,6 +46,7 @@ def log_in(
         desk.limits.count_failure(address)
         fault = "This API key does not count: it is unknown, revoked, expired or mistyped."
         return _page(request, _local(then), fault, HTTPStatus.UNAUTHORIZED)
+    desk.limits.count(verdict.identity.id)  # as each request with this key
     word = sessions_of(request).begin(verdict)
     answer = RedirectResponse(_local(then), HTTPStatus.SEE_OTHER, render.HEADERS)
     answer.set_cookie(

@@ -253,6 +253,7 @@ def _webhooks() -> None:
     op.create_index("webhook_delivery_due", "webhook_delivery", ["webhook", "state", "run_at"])
     op.create_index("webhook_delivery_ended", "webhook_delivery", ["state", "finished_at"])
     op.create_index("webhook_delivery_path", "webhook_delivery", ["mirror", "path"])
+    op.create_index("webhook_delivery_newest", "webhook_delivery", ["seq", "id"])
     op.create_index(
         "webhook_delivery_order",
         "webhook_delivery",
