@@ -7,6 +7,7 @@ from fault import Fault
 _SLOW = "integration/test_api_slow.py"
 _SIEGE = "integration/test_api_siege.py"
 _THREADS = "integration/test_api_threads.py"
+_EVENTS = "integration/test_api_events.py"
 _CONTENT = "integration/test_api_content.py"
 _CROWD = "unit/test_crowd.py"
 
@@ -103,11 +104,53 @@ OF_THE_SLOW = (
         ("unit/test_listening.py::test_a_connection_that_is_closed_is_not_counted",),
     ),
     Fault(
+        "whoever comes from this machine by IPv6 is a stranger",
+        "web/listening.py",
+        "peers.is_loopback(address[0])",
+        "peers.is_loopback(network_of(address[0]))",
+        ("unit/test_listening.py::test_who_comes_from_this_machine_by_ipv6_is_of_this_machine",),
+    ),
+    Fault(
+        "who asks the ledger where to begin holds up all who come to listen",
+        "web/feed.py",
+        "            last = self._ledger.events.last()\n",
+        "            with self._lock:\n                last = self._ledger.events.last()\n",
+        (f"{_EVENTS}::test_who_waits_for_the_ledger_holds_up_nobody_else_who_comes",),
+    ),
+    Fault(
+        "where no thread could be had, nobody looks any more",
+        "web/feed.py",
+        "                thread.start()  # or,",
+        "                self._is_looking = True\n                thread.start()  # or,",
+        (f"{_EVENTS}::test_where_no_thread_could_be_had_the_next_one_looks",),
+    ),
+    Fault(
         "who is being answered goes with the silent",
         "web/protocol.py",
-        "            self._crowd.speaks(self._number)\n",
-        "",
+        "                self._crowd.speaks(self._number)\n",
+        "                pass\n",
         (f"{_SIEGE}::test_the_longest_silent_goes_and_who_is_answered_stays",),
+    ),
+    Fault(
+        "who sends headers and no body is kept, and others are not let in",
+        "web/protocol.py",
+        "            if self._has_asked:\n",
+        "            if True:\n",
+        (f"{_SIEGE}::test_who_does_not_send_the_body_is_silent[first]",),
+    ),
+    Fault(
+        "who does not send the body of a second request is kept",
+        "web/protocol.py",
+        "        if not self._is_answering or not self._has_asked:\n",
+        "        if not self._is_answering:\n",
+        (f"{_SIEGE}::test_who_does_not_send_the_body_is_silent[second]",),
+    ),
+    Fault(
+        "who sends a document goes with the silent",
+        "web/protocol.py",
+        ' or (scope["method"], scope["path"]) in self._documents\n',
+        "\n",
+        (f"{_SIEGE}::test_who_sends_a_document_is_not_silent",),
     ),
     Fault(
         "the first who is silent goes, whosever it is",

@@ -7,6 +7,7 @@ import fcntl
 import socket
 import struct
 import termios
+from collections.abc import Collection
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -29,11 +30,21 @@ class Http(H11Protocol):
 
     Args:
         crowd: Hears who is silent.
+        documents: (method, path) of requests whose bodies are documents: who sends one speaks
+            before all of it is there. They are refused before it is read.
     """
 
-    def __init__(self, *args: Any, crowd: Crowd, patience: Patience, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        crowd: Crowd,
+        patience: Patience,
+        documents: Collection[tuple[str, str]] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._crowd = crowd
+        self._documents = frozenset(documents)
         self._patience = patience
         self._headers_due: asyncio.TimerHandle | None = None
         self._taken_due: asyncio.TimerHandle | None = None
@@ -56,14 +67,15 @@ class Http(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._is_answering:
-            self._crowd.speaks(self._number)
             self._stop_awaiting()
+            if self._has_asked:
+                self._crowd.speaks(self._number)
         elif self._headers_due is None:
             self._await_headers()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()  # which may find that the next request is here already
-        if not self._is_answering:
+        if not self._is_answering or not self._has_asked:
             self._crowd.falls_silent(self._number)
 
     def pause_writing(self) -> None:
@@ -85,6 +97,12 @@ class Http(H11Protocol):
     @property
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _has_asked(self) -> bool:
+        """Whether the request is there: anybody can send headers, and no body, for a while."""
+        scope = self.cycle.scope
+        return not self.cycle.more_body or (scope["method"], scope["path"]) in self._documents
 
     def _await_headers(self) -> None:
         self._headers_due = self.loop.call_later(self._patience.headers_s, self.transport.close)
