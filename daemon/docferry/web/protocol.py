@@ -19,6 +19,8 @@ from docferry.web.patience import Patience
 #: In the state of a request: what is remembered as long as its connection lasts.
 CONNECTION = "connection"
 _INT = struct.Struct("i")
+#: Of struct tcp_info, since Linux 4.1: tcpi_bytes_acked (linux/tcp.h).
+_TCP_INFO_BYTES, _ACKED_AT, _ACKED = 256, 120, struct.Struct("Q")
 
 
 class Http(H11Protocol):
@@ -49,7 +51,7 @@ class Http(H11Protocol):
         self._headers_due: asyncio.TimerHandle | None = None
         self._taken_due: asyncio.TimerHandle | None = None
         self._number = -1
-        self._left = 0  # bytes of answers, when it was last looked whether they are taken
+        self._had = 0  # when it was last looked whether anything is taken
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # Each request has it in its state: what is found out about who connected is so for all.
@@ -80,7 +82,7 @@ class Http(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._left = self._untaken()
+        self._had = self._taken()
         self._taken_due = self.loop.call_later(self._patience.taken_s, self._look_whether_taken)
 
     def resume_writing(self) -> None:
@@ -113,21 +115,25 @@ class Http(H11Protocol):
             self._headers_due = None
 
     def _look_whether_taken(self) -> None:
-        left = self._untaken()
-        if left >= self._left:
+        taken = self._taken()
+        if taken <= self._had:
             self.transport.abort()  # to close it would wait until all of it is taken
             return
-        self._left = left
+        self._had = taken
         self._taken_due = self.loop.call_later(self._patience.taken_s, self._look_whether_taken)
 
-    def _untaken(self) -> int:
+    def _taken(self) -> int:
         """
-        Say how many bytes have not come to the other end.
+        Give a count that has grown where more has come to the other end.
 
-        Of those that the kernel has, megabytes may be on their way to a slow one: what leaves us
-        alone would tell for a minute and more that it takes nothing (tcp(7), SIOCOUTQ).
+        By TCP the kernel counts what was acknowledged (RFC 4898, ThruOctetsAcked). What is left
+        with it and with us tells less: of TLS pieces lie between, in the transport below, and
+        come after as the kernel gets rid of others.
         """
         connection = self.transport.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            return int(_ACKED.unpack_from(told, _ACKED_AT)[0])
         told = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, _INT.pack(0))
         (with_kernel,) = _INT.unpack(told)
-        return self.transport.get_write_buffer_size() + int(with_kernel)
+        return -self.transport.get_write_buffer_size() - int(with_kernel)
