@@ -181,6 +181,13 @@ OF_THE_SLOW = (
         (f"{_THREADS}::test_those_who_wait_long_hold_no_thread_of_the_others",),
     ),
     Fault(
+        "the line of those who wait for a thread has no end",
+        "web/lanes.py",
+        "        if line.begun >= self._threads + MOST_WAITING:\n",
+        "        if False:\n",
+        (f"{_THREADS}::test_who_would_wait_in_a_long_line_is_told_to_come_again",),
+    ),
+    Fault(
         "who gives up waiting for a plan takes it from the others",
         "web/plans.py",
         "            await asyncio.wait({made}, timeout=wait_s)\n",
