@@ -7,6 +7,7 @@ from fault import Fault
 _SLOW = "integration/test_api_slow.py"
 _SIEGE = "integration/test_api_siege.py"
 _THREADS = "integration/test_api_threads.py"
+_EVENTS = "integration/test_api_events.py"
 _CONTENT = "integration/test_api_content.py"
 _CROWD = "unit/test_crowd.py"
 
@@ -70,9 +71,16 @@ OF_THE_SLOW = (
     Fault(
         "a slow reader passes for a dead one",
         "web/protocol.py",
-        "        if left >= self._left:\n",
-        "        if left:\n",
+        "        if taken <= self._had:\n",
+        "        if True:\n",
         (f"{_SLOW}::test_a_reader_who_takes_a_little_at_a_time_gets_it_all",),
+    ),
+    Fault(
+        "over TLS a slow reader passes for a dead one",
+        "web/protocol.py",
+        "        if connection.family != socket.AF_UNIX:\n",
+        "        if False:\n",
+        (f"{_SLOW}::test_over_tls_too_who_takes_a_little_at_a_time_gets_it_all",),
     ),
     Fault(
         "whole contents lie in memory as long as somebody reads",
@@ -103,11 +111,53 @@ OF_THE_SLOW = (
         ("unit/test_listening.py::test_a_connection_that_is_closed_is_not_counted",),
     ),
     Fault(
+        "whoever comes from this machine by IPv6 is a stranger",
+        "web/listening.py",
+        "peers.is_loopback(address[0])",
+        "peers.is_loopback(network_of(address[0]))",
+        ("unit/test_listening.py::test_who_comes_from_this_machine_by_ipv6_is_of_this_machine",),
+    ),
+    Fault(
+        "who asks the ledger where to begin holds up all who come to listen",
+        "web/feed.py",
+        "            last = self._ledger.events.last()\n",
+        "            with self._lock:\n                last = self._ledger.events.last()\n",
+        (f"{_EVENTS}::test_who_waits_for_the_ledger_holds_up_nobody_else_who_comes",),
+    ),
+    Fault(
+        "where no thread could be had, nobody looks any more",
+        "web/feed.py",
+        "                thread.start()  # or,",
+        "                self._is_looking = True\n                thread.start()  # or,",
+        (f"{_EVENTS}::test_where_no_thread_could_be_had_the_next_one_looks",),
+    ),
+    Fault(
         "who is being answered goes with the silent",
         "web/protocol.py",
-        "            self._crowd.speaks(self._number)\n",
-        "",
+        "                self._crowd.speaks(self._number)\n",
+        "                pass\n",
         (f"{_SIEGE}::test_the_longest_silent_goes_and_who_is_answered_stays",),
+    ),
+    Fault(
+        "who sends headers and no body is kept, and others are not let in",
+        "web/protocol.py",
+        "            if self._has_asked:\n",
+        "            if True:\n",
+        (f"{_SIEGE}::test_who_does_not_send_the_body_is_silent[first]",),
+    ),
+    Fault(
+        "who does not send the body of a second request is kept",
+        "web/protocol.py",
+        "        if not self._is_answering or not self._has_asked:\n",
+        "        if not self._is_answering:\n",
+        (f"{_SIEGE}::test_who_does_not_send_the_body_is_silent[second]",),
+    ),
+    Fault(
+        "who sends a document goes with the silent",
+        "web/protocol.py",
+        ' or (scope["method"], scope["path"]) in self._documents\n',
+        "\n",
+        (f"{_SIEGE}::test_who_sends_a_document_is_not_silent",),
     ),
     Fault(
         "the first who is silent goes, whosever it is",
@@ -129,6 +179,13 @@ OF_THE_SLOW = (
         '@router.get("/files/diff")\n@apart(CONTENTS)\n',
         '@router.get("/files/diff")\n',
         (f"{_THREADS}::test_those_who_wait_long_hold_no_thread_of_the_others",),
+    ),
+    Fault(
+        "the line of those who wait for a thread has no end",
+        "web/lanes.py",
+        "        if line.begun >= self._threads + MOST_WAITING:\n",
+        "        if False:\n",
+        (f"{_THREADS}::test_who_would_wait_in_a_long_line_is_told_to_come_again",),
     ),
     Fault(
         "who gives up waiting for a plan takes it from the others",

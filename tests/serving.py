@@ -62,13 +62,21 @@ def served(
     *,
     patience: Patience = Patience(),  # noqa: B008 - it is frozen
     bounds: Bounds = Bounds(),  # noqa: B008 - likewise
+    sends_bytes: int | None = None,
 ) -> Iterator[Served]:
-    """Serve *config* and *ledger* until the block ends."""
+    """
+    Serve *config* and *ledger* until the block ends.
+
+    Args:
+        sends_bytes: So much of an answer the kernel has at a time; None: as much as it likes.
+    """
     told = Beat(is_alive=True, mirrors=dict.fromkeys(config.mirrors, IN_STEP))
     desk = Desk(config, ledger, told, silent_s=math.inf)
     app, door = make_app(desk, patience), Door(bounds)
     # By its number: else nobody knows that it is TCP, and small answers wait for each other.
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if sends_bytes is not None:
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sends_bytes)
     tcp.bind(("127.0.0.1", 0))
     tcp.listen(128)
     port = tcp.getsockname()[1]

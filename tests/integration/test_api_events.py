@@ -15,6 +15,7 @@ import requests
 
 from commands import Desk
 from docferry.ledger import Ledger
+from docferry.ledger.events import Events
 from docferry.model import MirrorHealth
 from docferry.web.api import PREFIX
 from docferry.web.event_lines import Lines
@@ -65,6 +66,19 @@ def _events_in(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         elif not line and found:
             yield found
             found = {}
+
+
+class SlowEvents(Events):
+    """Those of a ledger that does not say which is the last one before it may."""
+
+    def __init__(self, real: Events) -> None:
+        self._real = real
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def last(self) -> int:
+        self.is_asked.set()
+        self.may_answer.wait(30)
+        return self._real.last()
 
 
 def created(api: Served, name: str, by: str | None = None) -> str:
@@ -200,6 +214,49 @@ def test_a_key_that_many_listen_with_is_asked_for_once(ledger: Ledger) -> None:
 
     assert asyncio.run(listen_all()) == [Over.ENDED] * 4
     assert sorted(asked) == ["one", "other"]
+
+
+def test_where_no_thread_could_be_had_the_next_one_looks(ledger: Ledger) -> None:
+    feed = Feed(ledger, threading.Event())
+
+    async def listen() -> int:
+        with feed.listening("me", "key", lambda: True) as listener:
+            usual = threading.stack_size(1 << 46)  # more than any machine has: none can begin
+            try:
+                with pytest.raises(RuntimeError):
+                    feed.look()
+            finally:
+                threading.stack_size(usual)
+            feed.look()
+            happen(ledger, "a.txt")
+            return len(await listener.get(10))
+
+    assert asyncio.run(listen()) > 0
+    feed.join()
+
+
+def test_who_waits_for_the_ledger_holds_up_nobody_else_who_comes(ledger: Ledger) -> None:
+    slow = SlowEvents(ledger.events)
+    ledger.events = slow
+    feed, counts = Feed(ledger, threading.Event()), threading.Event()
+
+    async def come() -> None:
+        with feed.listening("me", "key", lambda: True):
+            feed.require_room("other")
+            counts.set()
+
+    looking = threading.Thread(target=feed.look)
+    coming = threading.Thread(target=lambda: asyncio.run(come()))
+    looking.start()
+    assert slow.is_asked.wait(10)
+    coming.start()
+    try:
+        assert counts.wait(5)
+    finally:
+        slow.may_answer.set()
+        for one in (looking, coming):
+            one.join()
+        feed.join()
 
 
 def test_what_has_passed_is_written_once_for_all_who_come_back(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from commands import Desk
 from docferry.core.crowd import Bounds
+from file_faces import faced
 from serving import Served, served
 
 BOUNDS = Bounds(most=20, of_one=5, of_kind=15)
@@ -50,6 +51,22 @@ def is_open(connection: socket.socket) -> bool:
     return True
 
 
+def is_told_to_go_on(connection: socket.socket) -> bool:
+    """Wait until somebody waits for the body of its request."""
+    came = b""
+    while b"HTTP/1.1 100" not in came and (part := connection.recv(65536)):
+        came += part
+    return b"HTTP/1.1 100" in came
+
+
+def _expected(path: str) -> bytes:
+    """Give the headers of a request whose body follows once it is wanted."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+        "Expect: 100-continue\r\n\r\n"
+    ).encode()
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/api/v1/whoami"])
 def test_silent_connections_of_one_keep_no_other_out(api: Served, path: str) -> None:
     with ExitStack() as silent:
@@ -79,6 +96,34 @@ def test_who_keeps_a_connection_after_an_answer_is_silent(api: Served) -> None:
     with ExitStack() as many:
         for _ in range(2 * BOUNDS.of_kind):
             assert asked(api, "/healthz", many.enter_context(connected(api))) == 200
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["first", "second"]
+)
+def test_who_does_not_send_the_body_is_silent(api: Served, before: bytes) -> None:
+    with ExitStack() as many:
+        for _ in range(BOUNDS.of_kind):
+            slow = many.enter_context(connected(api))
+            slow.sendall(before + _expected("/api/v1/keys"))
+            assert is_told_to_go_on(slow)
+        other = many.enter_context(connected(api))
+
+        assert asked(api, "/healthz", other) == 200
+
+
+def test_who_sends_a_document_is_not_silent(tmp_path: pathlib.Path) -> None:
+    with faced(tmp_path) as desk, ExitStack() as many:
+        config, ledger = desk.api.desk.config, desk.mirror.ledger
+        api = many.enter_context(served(config, ledger, bounds=BOUNDS))
+        sending = many.enter_context(connected(api))
+        sending.sendall(_expected("/api/v1/files?mirror=docs&path=a.txt"))
+        assert is_told_to_go_on(sending)
+        for _ in range(2 * BOUNDS.of_kind):
+            last = many.enter_context(connected(api))
+
+        assert asked(api, "/healthz", last) == 200
+        assert is_open(sending)
 
 
 def test_who_comes_by_the_socket_is_let_in_when_all_others_are_busy(api: Served) -> None:

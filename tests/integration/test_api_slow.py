@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import pathlib
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +19,8 @@ from docferry.web.patience import Patience
 from docferry.web.seats import Seats
 from file_faces import Faced, faced
 from processes import wait_for
+from servers import make_certificates
+from serving import served
 
 SHORT = Patience(
     headers_s=0.4, idle_s=1, body_s=0.4, document_s=0.4, document_bytes=1000, taken_s=1.0
@@ -204,6 +209,34 @@ def test_a_reader_who_takes_a_little_at_a_time_gets_it_all(desk: Faced) -> None:
         slow.sendall(f"{asked}Connection: close\r\n\r\n".encode())
         for _ in range(10):
             came += slow.recv(drop, socket.MSG_WAITALL)
+            due_s = time.monotonic() + pause_s
+            wait_for(lambda until_s=due_s: time.monotonic() >= until_s)  # type: ignore[misc]
+        while part := slow.recv(1 << 20):
+            came += part
+
+    assert came.endswith(content)
+
+
+def test_over_tls_too_who_takes_a_little_at_a_time_gets_it_all(
+    desk: Faced, tmp_path: pathlib.Path
+) -> None:
+    content = os.urandom(1 << 20) * 4
+    version = desk.save("a.bin", content)
+    [shown] = make_certificates(tmp_path, timedelta(days=1))
+    config = replace(desk.api.desk.config, api_tls_cert=shown.certificate, api_tls_key=shown.key)
+    trusted = ssl.create_default_context(cafile=shown.ca)
+    asked = f"GET /api/v1/files/{version}/content HTTP/1.1\r\nHost: localhost\r\n"
+    pause_s, drop, came = SHORT.taken_s / 4, 16384, bytearray()
+
+    with (
+        served(config, desk.mirror.ledger, patience=SHORT, sends_bytes=65536) as api,
+        trusted.wrap_socket(
+            connected(Faced(api, desk.mirror), takes_bytes=drop), server_hostname="127.0.0.1"
+        ) as slow,
+    ):
+        slow.sendall(f"{asked}Connection: close\r\n\r\n".encode())
+        for _ in range(16):
+            came += slow.recv(drop)
             due_s = time.monotonic() + pause_s
             wait_for(lambda until_s=due_s: time.monotonic() >= until_s)  # type: ignore[misc]
         while part := slow.recv(1 << 20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ from docferry.app.compare_apart import Compared
 from docferry.config import Config
 from docferry.engine.dry_run import DryRun
 from docferry.web.comparisons import Comparisons
+from docferry.web.lanes import MOST_WAITING
 from docferry.web.plans import Plans
 from file_faces import Faced, faced
+from processes import wait_for
 
 MANY = 50  # more than there are threads
+THREADS = 8  # of those that read contents
 
 
 @pytest.fixture
@@ -68,3 +72,29 @@ def test_those_who_wait_long_hold_no_thread_of_the_others(desk: Faced, hold: obj
 
         assert desk.api.get("/status").status_code == 200
         assert desk.api.get("/files").status_code == 200
+
+
+def test_who_would_wait_in_a_long_line_is_told_to_come_again(desk: Faced) -> None:
+    may_end, refused = threading.Event(), 10
+    request = hold_comparisons(desk, may_end)
+    there = ("127.0.0.1", int(desk.api.url.rpartition(":")[2]))
+    version = desk.settled("a.txt")
+
+    with ExitStack() as many:
+        many.callback(may_end.set)
+        asking = [
+            many.enter_context(socket.create_connection(there))
+            for _ in range(THREADS + MOST_WAITING + refused)
+        ]
+        for one in asking:
+            one.sendall(request)
+        wait_for(lambda: len(select.select(asking, [], [], 0)[0]) >= refused)
+        answered, _, _ = select.select(asking, [], [], 0)
+        told = [one.recv(65536) for one in answered]
+        content = desk.api.get(f"/files/{version}/content")
+    wait_for(lambda: desk.api.get(f"/files/{version}/content").status_code == 200)
+
+    assert len(told) == refused
+    assert all(one.startswith(b"HTTP/1.1 503") for one in told)
+    assert all(b"\r\nretry-after: 5\r\n" in one.lower() for one in told)
+    assert (content.status_code, content.json()["code"]) == (503, "too-many-at-once")

@@ -40,6 +40,15 @@ def test_a_connection_that_is_closed_is_not_counted(door: Door, listening: Liste
     assert (before, door.crowd.of(HERE)) == (1, 0)
 
 
+def test_who_comes_from_this_machine_by_ipv6_is_of_this_machine(door: Door) -> None:
+    plain = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    with Listening(door, plain.detach()) as listening, ExitStack() as many:
+        many.enter_context(socket.create_connection(listening.getsockname()[:2], timeout=10))
+        many.enter_context(listening.accept()[0])
+
+        assert door.crowd.of(Whose("::/64", THIS_MACHINE)) == 1
+
+
 def test_who_has_to_go_hears_of_it(door: Door, listening: Listening) -> None:
     with ExitStack() as many:
         first, *_ = [many.enter_context(connected(listening)) for _ in range(3)]

@@ -113,7 +113,8 @@ class Feed:
         self.beat_s = beat_s
         self._ledger = ledger
         self._is_ending = is_ending
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # event loops wait for it: never while the ledger is asked
+        self._beginning = threading.Lock()  # one begins to look at a time; before the other one
         self._listeners: dict[Listener, str] = {}  # with who they are
         self._cursor = 0
         self._asked_s = 0.0  # when it was asked whether keys still count
@@ -160,13 +161,16 @@ class Feed:
 
     def look(self) -> None:
         """Begin to look, if nobody does; from now on nothing is missed. May wait for the ledger."""
-        with self._lock:
-            if self._is_looking:
-                return
-            self._cursor = self._ledger.events.last()
-            self._is_looking = True
-            self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-            self._thread.start()
+        with self._beginning:
+            with self._lock:
+                if self._is_looking:
+                    return
+            last = self._ledger.events.last()
+            thread = threading.Thread(target=self._run, name="events", daemon=True)
+            with self._lock:  # it cannot find that nobody listens before it is known to look
+                self._cursor = last
+                thread.start()  # or, where none can be had, whoever comes next tries again
+                self._thread, self._is_looking = thread, True
 
     def end(self) -> None:
         """Let nobody listen any more: it is ending."""

@@ -147,7 +147,7 @@ async def _received(
     wanted = _wanted(asker, request, told, replaces, is_form=form is not None)
     async with closed_by_thread(ExitStack()) as stack:
         taking = receiving(asker.config, asker.ledger, wanted)
-        document = await UPLOADS.run(stack.enter_context, taking)
+        document = await UPLOADS.begin(stack.enter_context, taking)
         await _write_all(document, first, parts)
         if form is not None and not form.is_whole:
             raise _invalid("the form breaks off")

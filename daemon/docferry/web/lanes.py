@@ -3,34 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial, wraps
+from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 
+from docferry.web.problems import ProblemError
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+#: Besides those that run: whoever comes then is told to come again.
+MOST_WAITING = 32
+_AGAIN_S = 5
+
+
+@dataclass(slots=True)
+class _Line:
+    """Those of one event loop."""
+
+    limiter: CapacityLimiter
+    begun: int = 0  # they run, or wait to
 
 
 class Lane:
     """Some threads; who finds none free waits in line without one."""
 
     def __init__(self, name: str, threads: int) -> None:
+        self._name = name
         self._threads = threads
-        self._limiter: RunVar[CapacityLimiter] = RunVar(f"lane {name}")  # one each event loop
+        self._line: RunVar[_Line] = RunVar(f"lane {name}")  # one each event loop
+
+    async def begin(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """
+        Run what nothing has been said about yet: it can be refused.
+
+        Who has gone meanwhile stays in line: where a folder hangs it would have no end.
+
+        Raises:
+            ProblemError: 503, the line is too long.
+        """
+        line = self._own()
+        if line.begun >= self._threads + MOST_WAITING:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too-many-at-once",
+                f"{MOST_WAITING} wait for {self._name} already: again in {_AGAIN_S} s",
+                headers={"Retry-After": str(_AGAIN_S)},
+            )
+        line.begun += 1
+        try:
+            return await self.run(work, *args, **kwargs)
+        finally:
+            line.begun -= 1
 
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await run_sync(partial(work, *args, **kwargs), limiter=self._free())
+        """Run a part of what has begun."""
+        return await run_sync(partial(work, *args, **kwargs), limiter=self._own().limiter)
 
-    def _free(self) -> CapacityLimiter:
+    def _own(self) -> _Line:
         try:
-            return self._limiter.get()
+            return self._line.get()
         except LookupError:
-            limiter = CapacityLimiter(self._threads)
-            self._limiter.set(limiter)
-            return limiter
+            line = _Line(CapacityLimiter(self._threads))
+            self._line.set(line)
+            return line
 
 
 #: What reads contents: a store, or a folder of another machine, may not answer for minutes. A
@@ -43,12 +84,12 @@ RECEIVERS = Lane("receivers", 4)
 
 
 def apart(lane: Lane) -> Callable[[Callable[_P, _T]], Callable[_P, Awaitable[_T]]]:
-    """Have a handler run in the threads of *lane*."""
+    """Have a handler run in the threads of *lane*; 503 where too many wait for them."""
 
     def decorate(handler: Callable[_P, _T]) -> Callable[_P, Awaitable[_T]]:
         @wraps(handler)
         async def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-            return await lane.run(handler, *args, **kwargs)
+            return await lane.begin(handler, *args, **kwargs)
 
         return run
 

@@ -104,5 +104,5 @@ class _Connection(socket.socket):
 def _whose(connection: socket.socket, address: Any) -> Whose:
     if connection.family == socket.AF_UNIX:
         return Whose(f"{peers.UNIX}{peers.of_unix(connection).uid}", BY_SOCKET)
-    network = network_of(address[0])
-    return Whose(network, THIS_MACHINE if peers.is_loopback(network) else ELSEWHERE)
+    kind = THIS_MACHINE if peers.is_loopback(address[0]) else ELSEWHERE
+    return Whose(network_of(address[0]), kind)

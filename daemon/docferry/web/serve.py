@@ -25,7 +25,7 @@ from docferry.app.give_way import go_first
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.ledger import Ledger
-from docferry.web.api import make_app
+from docferry.web.api import DOCUMENTS, make_app
 from docferry.web.desk import Desk
 from docferry.web.figures import Counted
 from docferry.web.listening import Door, Listening
@@ -134,7 +134,9 @@ def server_of(
     return _Server(
         uvicorn.Config(
             app,
-            http=partial(Http, crowd=door.crowd, patience=patience),  # type: ignore[arg-type]
+            http=partial(  # type: ignore[arg-type]
+                Http, crowd=door.crowd, patience=patience, documents=DOCUMENTS
+            ),
             ws="none",
             lifespan="off",
             loop="asyncio",
