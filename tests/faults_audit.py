@@ -243,6 +243,13 @@ OF_THE_AUDIT = (
         ARRIVALS,
     ),
     Fault(
+        "audit: a document whose first try failed after it had its name has no row",
+        "app/upload.py",
+        "        if arrival is None or arrival.token != found.token:\n",
+        "        if arrival is None or found:\n",
+        ARRIVALS,
+    ),
+    Fault(
         "after the clock was set back rows of a time are left out",
         "ledger/audit.py",
         "select(func.max(number)).where(is_early)",

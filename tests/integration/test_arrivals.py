@@ -20,6 +20,7 @@ from docferry.core.audit import Action
 from docferry.errors import ConflictError, PermanentError
 from docferry.ledger import Ledger
 from docferry.model import Mode
+from docferry.storage.local import LocalStorage
 from file_faces import config_of
 from ledger_rows import NOW
 from looped_mirror import Mirror
@@ -136,6 +137,29 @@ def test_who_finishes_after_somebody_has_looked_writes_no_second_row(
         document.finish(NOW)
 
     assert told(mirror.ledger) == [("daemon", Action.FILE_RECEIVED)]
+
+
+def test_a_document_whose_first_try_fails_after_it_has_its_name_is_in_the_audit(
+    config: Config, mirror: Mirror
+) -> None:
+    (mirror.root / "a").write_bytes(b"old")
+    mirror.run()
+    version = mirror.ledger.synced.get("docs", ["a"])["a"].version
+    mirror.stop()
+
+    def step(name: str) -> None:
+        if name == "exchanged":  # the mirror begins anew, and archives what was displaced
+            LocalStorage(mirror.root).sweep_staging()
+
+    wanted = UploadWanted("docs", "a", replaces=version)
+    with receiving(config, mirror.ledger, wanted, step=step) as document:
+        document.write(b"new")
+        done = document.finish(NOW)
+
+    assert (done.is_new, done.replaced) == (True, version)
+    assert content(mirror) == b"new"
+    assert told(mirror.ledger) == [("daemon", Action.FILE_RECEIVED)]
+    assert mirror.ledger.arrivals.begun() == []
 
 
 def test_what_is_refused_leaves_neither_a_row_nor_an_arrival(

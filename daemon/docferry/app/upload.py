@@ -96,7 +96,7 @@ class Uploaded:
     A document that is in the folder, and outlives a power cut.
 
     is_new: False: the very same was there already.
-    replaced: the version that is in the archive now.
+    replaced: the version in whose place it came; None: in nobody's.
     """
 
     mirror: str
@@ -186,9 +186,7 @@ class Receiving:
         found = _found_at(self._local, wanted.path)
         try:
             if found is not None and self._is_same(found):
-                return Uploaded(
-                    wanted.mirror, wanted.path, intake.sha256, intake.size, is_new=False
-                )
+                return self._found_there(found)
             base = _displaced(self._ledger, wanted, found)
             token = None if base is None or found is None else found.token
             self._appear(token, base, at)
@@ -202,6 +200,14 @@ class Receiving:
         return Uploaded(
             wanted.mirror, wanted.path, intake.sha256, intake.size, is_new=True, replaced=replaced
         )
+
+    def _found_there(self, found: FileState) -> Uploaded:
+        """Tell of the very same: an earlier try may have failed after the document had its name."""
+        arrival, (sha256, size) = self._arrival, (self._intake.sha256, self._intake.size)
+        mirror, path = self._wanted.mirror, self._wanted.path
+        if arrival is None or arrival.token != found.token:
+            return Uploaded(mirror, path, sha256, size, is_new=False)
+        return Uploaded(mirror, path, sha256, size, is_new=True, replaced=arrival.replaced)
 
     def _is_same(self, found: FileState) -> bool:
         """Say whether the very same is there: an answer may have been lost on its way."""
