@@ -152,6 +152,13 @@ OF_THE_PAGE = (
         (f"{_PDF}::test_more_than_two_drawings_at_once_are_refused",),
     ),
     Fault(
+        "documents are staged to be drawn until the disk is full",
+        "app/drawings.py",
+        "                require_room(config, row, self._look)\n",
+        "",
+        (f"{_PDF}::test_no_document_is_staged_on_a_disk_that_is_to_take_no_more",),
+    ),
+    Fault(
         "what draws a page may read every document",
         "convert/drawing.py",
         "            readable=(document, pathlib.Path(command[0])),\n",

@@ -7,16 +7,18 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from docferry.app.content import readable
+from docferry.app.content import readable, require_room
 from docferry.config import Config
 from docferry.convert import leftovers
 from docferry.convert.base import ConversionError
 from docferry.convert.drawing import Drawer, Drawn, Undrawn
+from docferry.core.disk import Disk
+from docferry.engine.disk_guard import disk_of
 from docferry.errors import NotFoundError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.model import Sha256, VersionRow
@@ -38,13 +40,22 @@ class Drawings:
     For any thread.
 
     Args:
-        folder: Where documents are staged; nobody else works in it. It need not be there.
+        folder: Where documents are staged, in the state directory; nobody else works in it. It
+            need not be there.
     """
 
-    def __init__(self, folder: Path, drawer: Drawer | None = None, wait_s: float = _WAIT_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        drawer: Drawer | None = None,
+        wait_s: float = _WAIT_S,
+        *,
+        look: Callable[[Path], Disk | None] = disk_of,
+    ) -> None:
         self._folder = folder
         self._drawer = drawer or Drawer()
         self._wait_s = wait_s
+        self._look = look
         self._free = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, tuple[_Outcome, float]] = OrderedDict()
@@ -59,6 +70,7 @@ class Drawings:
             ConversionError: None of its pages can be drawn.
             UserError: What draws is not installed; or the bytes were let go.
             PermanentError: The bytes are nowhere, or damaged.
+            FullError: There is no room to stage it.
             TemporaryError: Others are being drawn, or something else came in between.
         """
         key = (row.sha256, number)
@@ -78,6 +90,7 @@ class Drawings:
         try:
             with self._staging() as place:
                 document = place / "document.pdf"
+                require_room(config, row, self._look)
                 _stage(config, ledger, row, document)
                 work = place / "work"
                 work.mkdir()
