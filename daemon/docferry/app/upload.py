@@ -16,6 +16,7 @@ from pathlib import Path as FilePath
 
 from ulid import ULID
 
+from docferry.app.arrivals import Owed
 from docferry.app.mirrors import mirror_named
 from docferry.app.wake import wake
 from docferry.config import Config, MirrorConfig
@@ -119,6 +120,7 @@ class Receiving:
         intake: Intake,
         look: Callable[[FilePath], Disk | None],
         step: Callable[[str], None] = lambda name: None,
+        owed: Owed | None = None,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -127,6 +129,7 @@ class Receiving:
         self._intake = intake
         self._look = look
         self._step = step
+        self._owed = owed or Owed()
         self._looked_at = 0
         self._arrival: Arrival | None = None
 
@@ -257,12 +260,15 @@ class Receiving:
         arrival = self._arrival
         if arrival is None:
             return
-        with self._is_there():
+        try:
             found = self._local.stat(arrival.path)
-            if isinstance(found, FileState) and found.token == arrival.token:
-                self._ledger.arrivals.note(arrival, Action.FILE_RECEIVED)
-            else:
-                self._ledger.arrivals.withdraw(arrival)
+        except DocferryError as error:  # it stays for the next start
+            log.warning("path.unseen", mirror=arrival.mirror, path=arrival.path, reason=str(error))
+            return
+        if isinstance(found, FileState) and found.token == arrival.token:
+            self._owed.note(self._ledger, arrival, Action.FILE_RECEIVED)
+        else:
+            self._withdraw()
 
     def _withdraw(self) -> None:
         if self._arrival is not None:
@@ -271,9 +277,8 @@ class Receiving:
 
     def _note(self, done: Uploaded) -> None:
         assert self._arrival is not None
-        with self._is_there():
-            self._ledger.arrivals.note(self._arrival, Action.FILE_RECEIVED)
-            self._step("noted")
+        self._owed.note(self._ledger, self._arrival, Action.FILE_RECEIVED)
+        self._step("noted")
         log.info("file.received", mirror=done.mirror, path=done.path, size_bytes=done.size)
 
 
@@ -285,6 +290,7 @@ def receiving(
     *,
     look: Callable[[FilePath], Disk | None] = disk_of,
     step: Callable[[str], None] = lambda name: None,
+    owed: Owed | None = None,
 ) -> Iterator[Receiving]:
     """
     Begin to take in a document. Unless it is finished, nothing of it is left.
@@ -293,6 +299,7 @@ def receiving(
 
     Args:
         step: Called with the name of each step of its end; tests crash there.
+        owed: Keeps the audit's row if the ledger does not take it; None: nobody does.
 
     Raises:
         UserError: Nothing may have that path, or it would not travel.
@@ -309,7 +316,7 @@ def receiving(
     _refuse_taken(ledger, wanted, local)
     _require_room(config, options.local, wanted.size or 0, look)
     with local.intake() as intake:
-        yield Receiving(config, ledger, wanted, local, intake, look, step)
+        yield Receiving(config, ledger, wanted, local, intake, look, step, owed)
 
 
 def settled(ledger: Ledger, done: Uploaded) -> VersionRow | None:
