@@ -159,6 +159,13 @@ OF_THE_PAGE = (
         (f"{_PDF}::test_no_document_is_staged_on_a_disk_that_is_to_take_no_more",),
     ),
     Fault(
+        "what a drawing left that was cut off stays until somebody draws again",
+        "web/serve.py",
+        "        desk.drawings.sweep()\n",
+        "",
+        ("integration/test_arrivals.py",),
+    ),
+    Fault(
         "what draws a page may read every document",
         "convert/drawing.py",
         "            readable=(document, pathlib.Path(command[0])),\n",

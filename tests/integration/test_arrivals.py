@@ -250,6 +250,21 @@ def test_what_a_process_left_is_looked_at_for_each_mirror_by_itself(
     assert [[one.id for one in of_mirror] for of_mirror in found] == [["1", "3"], ["2"]]
 
 
+def test_what_a_drawing_left_that_was_cut_off_goes_when_the_process_starts(
+    config: Config, mirror: Mirror
+) -> None:
+    left = config.state_dir / "drawings" / "tmpleft" / "document.pdf"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"%PDF")
+    desk = Desk(config, mirror.ledger, Beat(is_alive=True, mirrors={}))
+
+    look_after(desk, [])
+
+    wait_for(lambda: not left.parents[1].exists())
+    desk.end()
+    desk.feed.join()
+
+
 def test_what_cannot_be_noted_before_does_not_come(config: Config, mirror: Mirror) -> None:
     with closing(connect(mirror.ledger.path)) as raw:
         raw.execute(

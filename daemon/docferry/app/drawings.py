@@ -82,6 +82,13 @@ class Drawings:
             return found
         raise type(found)(str(found))
 
+    def sweep(self) -> None:
+        """Take away, once, what a process before this one has left, if it was cut off."""
+        with self._lock:
+            if not self._is_swept:
+                leftovers.remove(self._folder)
+                self._is_swept = True
+
     def _drawn(self, config: Config, ledger: Ledger, row: VersionRow, number: int) -> _Outcome:
         if row.size > MOST_BYTES:
             return ConversionError(f"it has more than {MOST_BYTES // 1024**2} MiB")
@@ -103,7 +110,7 @@ class Drawings:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         try:
-            self._sweep()
+            self.sweep()
             self._folder.mkdir(mode=0o700, exist_ok=True)
             place = Path(tempfile.mkdtemp(dir=self._folder))
         except OSError as error:
@@ -112,13 +119,6 @@ class Drawings:
             yield place
         finally:
             leftovers.remove(place)
-
-    def _sweep(self) -> None:
-        """Take away what a process before this one has left, if it was killed."""
-        with self._lock:
-            if not self._is_swept:
-                leftovers.remove(self._folder)
-                self._is_swept = True
 
     def _known(self, key: _Key) -> _Outcome | None:
         with self._lock:

@@ -72,6 +72,7 @@ def look_after(desk: Desk, begun: Sequence[Arrival], every_s: float = RETRY_S) -
         threading.Thread(target=settle, args=(of_mirror,), name="arrivals", daemon=True).start()
 
     def go_on() -> None:
+        desk.drawings.sweep()
         while not desk.is_ending.wait(every_s):
             desk.owed.settle(desk.ledger)
 
