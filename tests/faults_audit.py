@@ -238,8 +238,29 @@ OF_THE_AUDIT = (
     Fault(
         "audit: what was refused is taken for a document that a crash caught",
         "app/upload.py",
-        "                self._ledger.arrivals.withdraw(arrival)\n",
-        "                pass\n",
+        "        else:\n            self._withdraw()\n\n",
+        "\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: a document whose first try failed after it had its name has no row",
+        "app/upload.py",
+        "        if arrival is None or arrival.token != found.token:\n",
+        "        if arrival is None or found:\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: a row about what was handed over waits for the next start",
+        "web/serve.py",
+        "            desk.owed.settle(desk.ledger)\n",
+        "            pass\n",
+        ARRIVALS,
+    ),
+    Fault(
+        "audit: a folder that is away keeps back the rows of other mirrors",
+        "app/arrivals.py",
+        "reason=str(error))\n            continue\n",
+        "reason=str(error))\n            return\n",
         ARRIVALS,
     ),
     Fault(

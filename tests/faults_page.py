@@ -152,6 +152,20 @@ OF_THE_PAGE = (
         (f"{_PDF}::test_more_than_two_drawings_at_once_are_refused",),
     ),
     Fault(
+        "documents are staged to be drawn until the disk is full",
+        "app/drawings.py",
+        "                require_room(config, row, self._look)\n",
+        "",
+        (f"{_PDF}::test_no_document_is_staged_on_a_disk_that_is_to_take_no_more",),
+    ),
+    Fault(
+        "what a drawing left that was cut off stays until somebody draws again",
+        "web/serve.py",
+        "        desk.drawings.sweep()\n",
+        "",
+        ("integration/test_arrivals.py",),
+    ),
+    Fault(
         "what draws a page may read every document",
         "convert/drawing.py",
         "            readable=(document, pathlib.Path(command[0])),\n",

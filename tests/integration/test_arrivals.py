@@ -13,16 +13,22 @@ from sqlite3 import connect
 
 import pytest
 
-from docferry.app.arrivals import settle_arrivals
+from docferry.app.arrivals import by_mirror, settle_arrivals
+from docferry.app.faces import Beat
 from docferry.app.upload import UploadWanted, receiving
 from docferry.config import Config
 from docferry.core.audit import Action
 from docferry.errors import ConflictError, PermanentError
 from docferry.ledger import Ledger
+from docferry.ledger.arrivals import Arrival
 from docferry.model import Mode
+from docferry.storage.local import LocalStorage
+from docferry.web.desk import Desk
+from docferry.web.serve import look_after
 from file_faces import config_of
 from ledger_rows import NOW
 from looped_mirror import Mirror
+from processes import wait_for
 
 #: Hands a document over, and is killed at the step that is named.
 CRASHING = """
@@ -138,6 +144,29 @@ def test_who_finishes_after_somebody_has_looked_writes_no_second_row(
     assert told(mirror.ledger) == [("daemon", Action.FILE_RECEIVED)]
 
 
+def test_a_document_whose_first_try_fails_after_it_has_its_name_is_in_the_audit(
+    config: Config, mirror: Mirror
+) -> None:
+    (mirror.root / "a").write_bytes(b"old")
+    mirror.run()
+    version = mirror.ledger.synced.get("docs", ["a"])["a"].version
+    mirror.stop()
+
+    def step(name: str) -> None:
+        if name == "exchanged":  # the mirror begins anew, and archives what was displaced
+            LocalStorage(mirror.root).sweep_staging()
+
+    wanted = UploadWanted("docs", "a", replaces=version)
+    with receiving(config, mirror.ledger, wanted, step=step) as document:
+        document.write(b"new")
+        done = document.finish(NOW)
+
+    assert (done.is_new, done.replaced) == (True, version)
+    assert content(mirror) == b"new"
+    assert told(mirror.ledger) == [("daemon", Action.FILE_RECEIVED)]
+    assert mirror.ledger.arrivals.begun() == []
+
+
 def test_what_is_refused_leaves_neither_a_row_nor_an_arrival(
     config: Config, mirror: Mirror
 ) -> None:
@@ -169,6 +198,71 @@ def test_a_row_that_the_ledger_did_not_take_comes_with_the_next_look(
     [row] = [one for one in mirror.ledger.audit.rows() if one.action == Action.FILE_RECEIVED]
     assert json.loads(row.facts)["size"] == 3
     assert mirror.ledger.arrivals.begun() == []
+
+
+def test_a_row_that_the_ledger_did_not_take_comes_in_the_same_process_as_received(
+    config: Config, mirror: Mirror
+) -> None:
+    desk = Desk(config, mirror.ledger, Beat(is_alive=True, mirrors={}))
+    look_after(desk, [], every_s=0.01)
+    with closing(connect(mirror.ledger.path)) as raw:
+        raw.execute("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
+        wanted = UploadWanted("docs", "a")
+        with receiving(config, mirror.ledger, wanted, owed=desk.owed) as document:
+            document.write(b"new")
+            document.finish(NOW)
+        (mirror.root / "a").unlink()  # nobody who looks now can tell that it came
+        raw.execute("DROP TRIGGER no")
+
+    wait_for(lambda: told(mirror.ledger) == [("daemon", Action.FILE_RECEIVED)])
+    desk.end()
+    desk.feed.join()
+    assert mirror.ledger.arrivals.begun() == []
+
+
+def test_a_folder_that_is_away_keeps_no_other_row_back_and_is_no_fault_of_the_ledger(
+    config: Config, mirror: Mirror, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrivals = mirror.ledger.arrivals
+    away = Arrival("1", "other", "a", "0" * 64, 3, "3-1-1", None, NOW)
+    gone = Arrival("2", "docs", "a", "0" * 64, 3, "3-1-1", None, NOW)
+    begun = [arrivals.intend(one) for one in (away, gone)]
+
+    settle_arrivals(config, mirror.ledger, begun)
+
+    assert told(mirror.ledger) == [("daemon", Action.FILE_UNCONFIRMED)]
+    assert [one.mirror for one in arrivals.begun()] == ["other"]
+    said = capsys.readouterr().err
+    assert '"event":"path.unseen"' in said.replace(" ", "")
+    assert "ledger.failed" not in said
+
+
+def test_what_a_process_left_is_looked_at_for_each_mirror_by_itself(
+    config: Config, mirror: Mirror
+) -> None:
+    arrivals = mirror.ledger.arrivals
+    silent = Arrival("1", "other", "a", "0" * 64, 3, "3-1-1", None, NOW)
+    gone = Arrival("2", "docs", "a", "0" * 64, 3, "3-1-1", None, NOW)
+    again = Arrival("3", "other", "b", "0" * 64, 3, "3-1-1", None, NOW)
+
+    found = by_mirror([arrivals.intend(one) for one in (silent, gone, again)])
+
+    assert [[one.id for one in of_mirror] for of_mirror in found] == [["1", "3"], ["2"]]
+
+
+def test_what_a_drawing_left_that_was_cut_off_goes_when_the_process_starts(
+    config: Config, mirror: Mirror
+) -> None:
+    left = config.state_dir / "drawings" / "tmpleft" / "document.pdf"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"%PDF")
+    desk = Desk(config, mirror.ledger, Beat(is_alive=True, mirrors={}))
+
+    look_after(desk, [])
+
+    wait_for(lambda: not left.parents[1].exists())
+    desk.end()
+    desk.feed.join()
 
 
 def test_what_cannot_be_noted_before_does_not_come(config: Config, mirror: Mirror) -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from archive_desk import Documents
 from browsing import Browser, words_of
+from docferry.app.content import CHECKED_BYTES
 from docferry.app.drawings import Drawings
 from docferry.convert.base import ConversionError, Limits
 from docferry.convert.drawing import Drawer, Drawn, Undrawn
-from docferry.errors import NotFoundError, TemporaryError
+from docferry.core.disk import Disk
+from docferry.errors import FullError, NotFoundError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.model import Ulid, VersionRow
 from samples import pdfs
@@ -201,6 +203,19 @@ def test_nothing_is_left_of_a_drawing_nor_of_those_before_a_kill(
 
     assert isinstance(found, Drawn)
     assert [*folder.iterdir()] == []
+
+
+def test_no_document_is_staged_on_a_disk_that_is_to_take_no_more(
+    tmp_path: pathlib.Path, api: Served, desk: Documents
+) -> None:
+    full, waiting = Disk(device=1, free=1000, size=10**12), Waiting()
+    drawings = Drawings(tmp_path / "drawings", waiting, look=lambda folder: full)
+    large = put(desk, api.desk.ledger, b"%PDF-" + bytes(CHECKED_BYTES))
+
+    with pytest.raises(FullError, match="no room"):
+        drawings.page(desk.loaded, api.desk.ledger, large, 1)
+
+    assert not waiting.begun.acquire(blocking=False)
 
 
 # On the page.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -145,11 +147,40 @@ def test_a_folder_that_was_never_marked_takes_nothing(tmp_path: Path) -> None:
         pass
 
 
-def test_what_a_sweep_took_away_meanwhile_is_not_put(storage: LocalStorage) -> None:
+def test_what_was_taken_away_meanwhile_is_not_put(storage: LocalStorage) -> None:
     with storage.intake() as intake:
         intake.write(NEW)
-        storage.sweep_staging()
+        [coming] = (storage.root / ".docferry" / "staging").iterdir()
+        coming.unlink()
         with pytest.raises(StaleError):
             intake.put("a", expect=None, archive=None)
 
     assert not (storage.root / "a").exists()
+
+
+def test_a_mirror_that_begins_anew_leaves_what_is_on_its_way_in(storage: LocalStorage) -> None:
+    with storage.intake() as intake:
+        intake.write(NEW)
+        LocalStorage(storage.root).sweep_staging()
+        intake.put("a", expect=None, archive=None)
+
+    assert (storage.root / "a").read_bytes() == NEW
+    assert staged(storage.root) == []
+
+
+def test_a_mirror_that_begins_anew_removes_what_a_killed_process_left(
+    storage: LocalStorage,
+) -> None:
+    killed = "import os, pathlib, sys; from docferry.storage.local import LocalStorage\n" + (
+        "with LocalStorage(pathlib.Path(sys.argv[1])).intake() as intake:\n"
+        "    intake.write(b'new')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", killed, str(storage.root)]
+    subprocess.run(command, env={"PYTHONPATH": ":".join(sys.path)}, check=False)
+    left = staged(storage.root)
+
+    storage.sweep_staging()
+
+    assert len(left) == 1
+    assert staged(storage.root) == []

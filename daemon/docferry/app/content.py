@@ -68,11 +68,29 @@ def readable(
     """
     with ExitStack() as stack:
         if row.size <= CHECKED_BYTES:
-            _require_room(config, row, look)
+            if row.size > SPOOL_BYTES:  # a little stays in memory
+                require_room(config, row, look)
             spooled = opened(config, ledger, row, folder=config.state_dir)
             yield _Checked(stack.enter_context(spooled))
         else:
             yield _AtRest(stack.enter_context(_found(config, ledger, row)), row)
+
+
+def require_room(
+    config: Config, row: VersionRow, look: Callable[[FilePath], Disk | None] = disk_of
+) -> None:
+    """
+    Refuse to put the bytes of a version on the disk of the state.
+
+    Raises:
+        FullError: It has no room for them, or is to take no more.
+    """
+    disk = look(config.state_dir)
+    if disk is not None and not fits(disk, reserve_of(disk, config.disk_reserve), row.size, 0):
+        raise FullError(
+            f"the disk of {config.state_dir} has no room for the bytes of version {row.id}: "
+            f"{disk.free >> 20} MiB are left, of which `disk_reserve` are kept free"
+        )
 
 
 class _Checked:
@@ -128,16 +146,6 @@ class _AtRest:
         if isinstance(self._content, LocalContent) and not self._content.is_as_opened():
             raise StaleError(f"{self._row.path} changed while it was read")
         return piece
-
-
-def _require_room(config: Config, row: VersionRow, look: Callable[[FilePath], Disk | None]) -> None:
-    """Refuse what would lie on a disk that is to take no more; a little stays in memory."""
-    disk = None if row.size <= SPOOL_BYTES else look(config.state_dir)
-    if disk is not None and not fits(disk, reserve_of(disk, config.disk_reserve), row.size, 0):
-        raise FullError(
-            f"the disk of {config.state_dir} has no room to check version {row.id} in: "
-            f"{disk.free >> 20} MiB are left, of which `disk_reserve` are kept free"
-        )
 
 
 def _found(config: Config, ledger: Ledger, row: VersionRow) -> Content:

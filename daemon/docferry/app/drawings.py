@@ -7,16 +7,18 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from docferry.app.content import readable
+from docferry.app.content import readable, require_room
 from docferry.config import Config
 from docferry.convert import leftovers
 from docferry.convert.base import ConversionError
 from docferry.convert.drawing import Drawer, Drawn, Undrawn
+from docferry.core.disk import Disk
+from docferry.engine.disk_guard import disk_of
 from docferry.errors import NotFoundError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.model import Sha256, VersionRow
@@ -38,13 +40,22 @@ class Drawings:
     For any thread.
 
     Args:
-        folder: Where documents are staged; nobody else works in it. It need not be there.
+        folder: Where documents are staged, in the state directory; nobody else works in it. It
+            need not be there.
     """
 
-    def __init__(self, folder: Path, drawer: Drawer | None = None, wait_s: float = _WAIT_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        drawer: Drawer | None = None,
+        wait_s: float = _WAIT_S,
+        *,
+        look: Callable[[Path], Disk | None] = disk_of,
+    ) -> None:
         self._folder = folder
         self._drawer = drawer or Drawer()
         self._wait_s = wait_s
+        self._look = look
         self._free = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, tuple[_Outcome, float]] = OrderedDict()
@@ -59,6 +70,7 @@ class Drawings:
             ConversionError: None of its pages can be drawn.
             UserError: What draws is not installed; or the bytes were let go.
             PermanentError: The bytes are nowhere, or damaged.
+            FullError: There is no room to stage it.
             TemporaryError: Others are being drawn, or something else came in between.
         """
         key = (row.sha256, number)
@@ -70,6 +82,13 @@ class Drawings:
             return found
         raise type(found)(str(found))
 
+    def sweep(self) -> None:
+        """Take away, once, what a process before this one has left, if it was cut off."""
+        with self._lock:
+            if not self._is_swept:
+                leftovers.remove(self._folder)
+                self._is_swept = True
+
     def _drawn(self, config: Config, ledger: Ledger, row: VersionRow, number: int) -> _Outcome:
         if row.size > MOST_BYTES:
             return ConversionError(f"it has more than {MOST_BYTES // 1024**2} MiB")
@@ -78,6 +97,7 @@ class Drawings:
         try:
             with self._staging() as place:
                 document = place / "document.pdf"
+                require_room(config, row, self._look)
                 _stage(config, ledger, row, document)
                 work = place / "work"
                 work.mkdir()
@@ -90,7 +110,7 @@ class Drawings:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         try:
-            self._sweep()
+            self.sweep()
             self._folder.mkdir(mode=0o700, exist_ok=True)
             place = Path(tempfile.mkdtemp(dir=self._folder))
         except OSError as error:
@@ -99,13 +119,6 @@ class Drawings:
             yield place
         finally:
             leftovers.remove(place)
-
-    def _sweep(self) -> None:
-        """Take away what a process before this one has left, if it was killed."""
-        with self._lock:
-            if not self._is_swept:
-                leftovers.remove(self._folder)
-                self._is_swept = True
 
     def _known(self, key: _Key) -> _Outcome | None:
         with self._lock:

@@ -16,6 +16,7 @@ from pathlib import Path as FilePath
 
 from ulid import ULID
 
+from docferry.app.arrivals import Owed
 from docferry.app.mirrors import mirror_named
 from docferry.app.wake import wake
 from docferry.config import Config, MirrorConfig
@@ -96,7 +97,7 @@ class Uploaded:
     A document that is in the folder, and outlives a power cut.
 
     is_new: False: the very same was there already.
-    replaced: the version that is in the archive now.
+    replaced: the version in whose place it came; None: in nobody's.
     """
 
     mirror: str
@@ -119,6 +120,7 @@ class Receiving:
         intake: Intake,
         look: Callable[[FilePath], Disk | None],
         step: Callable[[str], None] = lambda name: None,
+        owed: Owed | None = None,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -127,6 +129,7 @@ class Receiving:
         self._intake = intake
         self._look = look
         self._step = step
+        self._owed = owed or Owed()
         self._looked_at = 0
         self._arrival: Arrival | None = None
 
@@ -186,9 +189,7 @@ class Receiving:
         found = _found_at(self._local, wanted.path)
         try:
             if found is not None and self._is_same(found):
-                return Uploaded(
-                    wanted.mirror, wanted.path, intake.sha256, intake.size, is_new=False
-                )
+                return self._found_there(found)
             base = _displaced(self._ledger, wanted, found)
             token = None if base is None or found is None else found.token
             self._appear(token, base, at)
@@ -202,6 +203,14 @@ class Receiving:
         return Uploaded(
             wanted.mirror, wanted.path, intake.sha256, intake.size, is_new=True, replaced=replaced
         )
+
+    def _found_there(self, found: FileState) -> Uploaded:
+        """Tell of the very same: an earlier try may have failed after the document had its name."""
+        arrival, (sha256, size) = self._arrival, (self._intake.sha256, self._intake.size)
+        mirror, path = self._wanted.mirror, self._wanted.path
+        if arrival is None or arrival.token != found.token:
+            return Uploaded(mirror, path, sha256, size, is_new=False)
+        return Uploaded(mirror, path, sha256, size, is_new=True, replaced=arrival.replaced)
 
     def _is_same(self, found: FileState) -> bool:
         """Say whether the very same is there: an answer may have been lost on its way."""
@@ -251,12 +260,15 @@ class Receiving:
         arrival = self._arrival
         if arrival is None:
             return
-        with self._is_there():
+        try:
             found = self._local.stat(arrival.path)
-            if isinstance(found, FileState) and found.token == arrival.token:
-                self._ledger.arrivals.note(arrival, Action.FILE_RECEIVED)
-            else:
-                self._ledger.arrivals.withdraw(arrival)
+        except DocferryError as error:  # it stays for the next start
+            log.warning("path.unseen", mirror=arrival.mirror, path=arrival.path, reason=str(error))
+            return
+        if isinstance(found, FileState) and found.token == arrival.token:
+            self._owed.note(self._ledger, arrival, Action.FILE_RECEIVED)
+        else:
+            self._withdraw()
 
     def _withdraw(self) -> None:
         if self._arrival is not None:
@@ -265,9 +277,8 @@ class Receiving:
 
     def _note(self, done: Uploaded) -> None:
         assert self._arrival is not None
-        with self._is_there():
-            self._ledger.arrivals.note(self._arrival, Action.FILE_RECEIVED)
-            self._step("noted")
+        self._owed.note(self._ledger, self._arrival, Action.FILE_RECEIVED)
+        self._step("noted")
         log.info("file.received", mirror=done.mirror, path=done.path, size_bytes=done.size)
 
 
@@ -279,6 +290,7 @@ def receiving(
     *,
     look: Callable[[FilePath], Disk | None] = disk_of,
     step: Callable[[str], None] = lambda name: None,
+    owed: Owed | None = None,
 ) -> Iterator[Receiving]:
     """
     Begin to take in a document. Unless it is finished, nothing of it is left.
@@ -287,6 +299,7 @@ def receiving(
 
     Args:
         step: Called with the name of each step of its end; tests crash there.
+        owed: Keeps the audit's row if the ledger does not take it; None: nobody does.
 
     Raises:
         UserError: Nothing may have that path, or it would not travel.
@@ -303,7 +316,7 @@ def receiving(
     _refuse_taken(ledger, wanted, local)
     _require_room(config, options.local, wanted.size or 0, look)
     with local.intake() as intake:
-        yield Receiving(config, ledger, wanted, local, intake, look, step)
+        yield Receiving(config, ledger, wanted, local, intake, look, step, owed)
 
 
 def settled(ledger: Ledger, done: Uploaded) -> VersionRow | None:

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 
 _RENAME_NOREPLACE = 1
@@ -157,6 +158,34 @@ def has_writer(fd: int) -> bool | None:
     except OSError as error:
         return True if error.errno == errno.EAGAIN else None
     fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
+
+
+def hold(place: Place) -> int:
+    """
+    Open a file for as long as it is being made, so that `is_held` says so, in other processes too.
+
+    The caller closes it. Read-only, for to have it open is no writing (`has_writer`), and so with
+    a shared lock: NFS refuses an exclusive one that way. Where there are no locks, nothing is held.
+    """
+    fd = place.open(os.O_RDONLY)
+    with suppress(OSError):
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
+
+
+def is_held(place: Place) -> bool:
+    """Say whether somebody is known to hold the file. Only for one of our own."""
+    try:
+        fd = place.open(os.O_RDWR)  # NFS gives an exclusive lock to nobody else
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno == errno.EWOULDBLOCK
+    finally:
+        os.close(fd)
     return False
 
 

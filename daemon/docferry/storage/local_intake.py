@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 
 from docferry.errors import StaleError
 from docferry.model import Attributes, Path, Sha256, Token, Written
-from docferry.storage.atomic import Place, Renames
+from docferry.storage.atomic import Place, Renames, hold
 from docferry.storage.base import PART_BYTES
 from docferry.storage.local_batch import look_first, refuse_if_taken, swap_of
 from docferry.storage.local_content import token_of
@@ -136,15 +136,30 @@ class Intake:
 def incoming(opened: Opened) -> Iterator[Intake]:
     """Begin to take in a content; what is left of it at the end of the block is removed."""
     with opened.staging.newcomer() as place:
-        # As any program makes a document: where people share a folder, its group may change it.
-        fd = place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        fd, held_fd = _open_held(place)
         intake = Intake(opened, place, fd)
         try:
             yield intake
         finally:
             intake.close()
+            os.close(held_fd)
             with suppress(FileNotFoundError):
                 place.unlink()
+
+
+def _open_held(place: Place) -> tuple[int, int]:
+    """Make the file, and hold it: a mirror that begins anew meanwhile is to leave it alone."""
+    while True:
+        with ExitStack() as opened:
+            # As any program makes one: where people share a folder, its group may change it.
+            fd = place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            opened.callback(os.close, fd)
+            with suppress(FileNotFoundError):  # swept away before it was held
+                held_fd = hold(place)
+                opened.callback(os.close, held_fd)
+                if place.look() is not None:
+                    opened.pop_all()
+                    return fd, held_fd
 
 
 @contextmanager

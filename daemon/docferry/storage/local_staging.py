@@ -32,10 +32,18 @@ from dataclasses import dataclass, replace
 from docferry.core.paths import conflict_copy_path
 from docferry.errors import StaleError
 from docferry.model import RESERVED, Path, Sha256, Token, Ulid
-from docferry.storage.atomic import Place, Renames, fsync_folder, has_writer, open_folder
+from docferry.storage.atomic import (
+    Place,
+    Renames,
+    fsync_folder,
+    has_writer,
+    is_held,
+    open_folder,
+)
 from docferry.storage.local_content import token_of
 
 NO_NEWCOMER = "none"  #: the newcomer of a deletion
+_NEW = ".new"  #: the end of the name of what is on its way in
 _LINK = "link"  # the staged file is a second name of what is to be displaced
 _RUN, _NUMBERS = secrets.token_hex(8), itertools.count()  # a name of its own for each newcomer
 #: So long a displaced file is kept that may be open for writing.
@@ -110,7 +118,7 @@ class Staging:
     @contextmanager
     def newcomer(self) -> Iterator[Place]:
         """Give a free name for a content on its way in, and remove what is left if it fails."""
-        place = Place(self._staging_fd, f"{_RUN}-{next(_NUMBERS)}.new")
+        place = Place(self._staging_fd, f"{_RUN}-{next(_NUMBERS)}{_NEW}")
         try:
             yield place
         except Exception:  # a bug too: until the next start nobody would look for it
@@ -166,7 +174,8 @@ class Staging:
 
     def sweep(self, unsure_s: float = UNSURE_S) -> list[Path]:
         """
-        Tidy up after a crash: finish or undo what was under way. Only while nothing is.
+        Tidy up after a crash: finish or undo what was under way. Only while nothing is, but
+        for what is held (`atomic.hold`): that stays.
 
         Returns:
             The names, in the root, of contents that were somebody's own work and whose
@@ -178,6 +187,8 @@ class Staging:
         for name in names:
             staged = Place(self._staging_fd, name)
             swap = Swap.of(name)
+            if swap is None and name.endswith(_NEW) and is_held(staged):
+                continue  # on its way in, by another process: its end removes it
             if swap is None or _is_newcomer(staged, swap):
                 staged.unlink()
             elif token_of(staged.look()) == swap.expect:

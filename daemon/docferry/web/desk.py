@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from docferry.app.arrivals import Owed
 from docferry.app.authenticate import Authenticator
 from docferry.app.drawings import Drawings
 from docferry.app.faces import SILENT_S, Beat
@@ -57,6 +58,7 @@ class Desk:
         self.contents = Seats("downloads", MOST_CONTENTS, MOST_CONTENTS // 2)
         self.uploads = Seats("uploads", MOST_UPLOADS, MOST_UPLOADS // 2)
         self.drawings = Drawings(config.state_dir / "drawings")
+        self.owed = Owed()  #: rows of the audit about what was handed over
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now
         self.feed = Feed(ledger, self.is_ending)
         self.past = Past(ledger)

@@ -146,7 +146,7 @@ async def _received(
         told = told | {name: form.fields[name] for name in told if name in form.fields}
     wanted = _wanted(asker, request, told, replaces, is_form=form is not None)
     async with closed_by_thread(ExitStack()) as stack:
-        taking = receiving(asker.config, asker.ledger, wanted)
+        taking = receiving(asker.config, asker.ledger, wanted, owed=asker.desk.owed)
         document = await UPLOADS.begin(stack.enter_context, taking)
         await _write_all(document, first, parts)
         if form is not None and not form.is_whole:

@@ -19,12 +19,13 @@ from starlette.types import ASGIApp
 
 from docferry import logs
 from docferry.app.api_figures import ApiFigures
-from docferry.app.arrivals import settle_arrivals
+from docferry.app.arrivals import RETRY_S, by_mirror, settle_arrivals
 from docferry.app.faces import ENDS_WITHIN_S, Beat
 from docferry.app.give_way import go_first
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.ledger import Ledger
+from docferry.ledger.arrivals import Arrival
 from docferry.web.api import DOCUMENTS, make_app
 from docferry.web.desk import Desk
 from docferry.web.figures import Counted
@@ -49,13 +50,33 @@ def main() -> None:
     logs.configure(config.log_level, config.log_format, stream=sys.stdout)
     with Ledger.open(config.state_dir / LEDGER_NAME, creates=False, actor="api") as ledger:
         desk = Desk(config, ledger, beat)
-        settle = partial(settle_arrivals, config, ledger, ledger.arrivals.begun())
-        # A folder that does not answer keeps nobody waiting but this.
-        threading.Thread(target=settle, name="arrivals", daemon=True).start()
+        look_after(desk, ledger.arrivals.begun())
         pipe.send(ApiFigures())
         serve(desk, config, pipe, tcp, unix)
+        desk.owed.settle(ledger)
         desk.feed.join()
     os._exit(0)  # a handler may still wait for a store
+
+
+def look_after(desk: Desk, begun: Sequence[Arrival], every_s: float = RETRY_S) -> None:
+    """
+    See, in threads of its own, to what a process before this one has left, and this one owes.
+
+    Args:
+        begun: By processes that are gone.
+        every_s: What the ledger did not take is tried again so often.
+    """
+    settle = partial(settle_arrivals, desk.config, desk.ledger, owed=desk.owed)
+    for of_mirror in by_mirror(begun):
+        # A folder that does not answer keeps nobody waiting but this.
+        threading.Thread(target=settle, args=(of_mirror,), name="arrivals", daemon=True).start()
+
+    def go_on() -> None:
+        desk.drawings.sweep()
+        while not desk.is_ending.wait(every_s):
+            desk.owed.settle(desk.ledger)
+
+    threading.Thread(target=go_on, name="owed", daemon=True).start()
 
 
 def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> None:
