@@ -13,7 +13,6 @@ TIDY = ("unit/test_tidy.py",)
 LOCAL_CHANGES = ("unit/test_local_changes.py",)
 PLANNED = ("property/test_plan_and_run.py",)
 PROBLEMS = ("unit/test_problems.py",)
-_INTAKE = "unit/test_local_intake.py::"
 
 
 DOING = (
@@ -486,20 +485,6 @@ DOING = (
         "                if upload.id not in self._under_way and key in (None, upload.key)\n",
         "                if key in (None, upload.key)\n",
         ("contract/test_s3_uploads.py::test_an_upload_that_is_under_way_is_not_swept[moto]",),
-    ),
-    Fault(
-        "a mirror that begins anew takes away a document that is being handed over",
-        "storage/local_intake.py",
-        "                held_fd = hold(place)\n",
-        "                held_fd = place.open(os.O_RDONLY)\n",
-        (_INTAKE + "test_a_mirror_that_begins_anew_leaves_what_is_on_its_way_in[all]",),
-    ),
-    Fault(
-        "what a killed process was handed over stays for ever",
-        "storage/local_staging.py",
-        "name.endswith(_NEW) and is_held(staged)",
-        "name.endswith(_NEW)",
-        (_INTAKE + "test_a_mirror_that_begins_anew_removes_what_a_killed_process_left[all]",),
     ),
     Fault(
         "an upload is begun without a note",
