@@ -107,7 +107,7 @@ OF_THE_SLOW = (
     Fault(
         "contents to be checked fill the disk",
         "app/content.py",
-        "            _require_room(config, row, look)\n",
+        "            require_room(config, row, look)\n",
         "",
         (f"{_CONTENT}::test_what_has_no_room_to_be_checked_in_is_not_given",),
     ),
