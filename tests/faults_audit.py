@@ -257,6 +257,16 @@ OF_THE_AUDIT = (
         ARRIVALS,
     ),
     Fault(
+        "audit: a row about what came by the API is kept by nobody",
+        "web/file_upload.py",
+        "wanted, owed=asker.desk.owed)",
+        "wanted)",
+        (
+            "integration/test_api_upload.py"
+            "::test_a_row_that_the_ledger_did_not_take_is_kept_until_it_does",
+        ),
+    ),
+    Fault(
         "audit: a folder that is away keeps back the rows of other mirrors",
         "app/arrivals.py",
         "reason=str(error))\n            continue\n",

@@ -6,6 +6,8 @@ import hashlib
 import pathlib
 import socket
 from collections.abc import Iterator
+from contextlib import closing
+from sqlite3 import connect
 
 import pytest
 
@@ -66,6 +68,20 @@ def test_the_same_again_is_no_error_and_no_second_act(desk: Faced) -> None:
     codes += [desk.api.post(f"/files{DOCUMENT}", headers=headers, data=TEXT).status_code]
 
     assert codes == [201, 200]
+    assert len(received(desk)) == 1
+
+
+def test_a_row_that_the_ledger_did_not_take_is_kept_until_it_does(desk: Faced) -> None:
+    ledger = desk.mirror.ledger
+    with closing(connect(ledger.path)) as raw:
+        raw.execute("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END")
+        said = desk.api.post(f"/files{DOCUMENT}", data=TEXT)
+        kept = received(desk)
+        raw.execute("DROP TRIGGER no")
+
+    desk.api.desk.owed.settle(ledger)
+
+    assert (said.status_code, kept) == (201, [])
     assert len(received(desk)) == 1
 
 
