@@ -203,6 +203,13 @@ OF_THE_SLOW = (
         (f"{_THREADS}::test_who_would_wait_in_a_long_line_is_told_to_come_again",),
     ),
     Fault(
+        "a mirror that hangs has all threads",
+        "web/turns.py",
+        "            if self._taken[mirror] >= self._of_one:\n                raise",
+        "            if False:\n                raise",
+        ("unit/test_turns.py::test_a_mirror_that_hangs_leaves_threads_for_the_others",),
+    ),
+    Fault(
         "who gives up waiting for a plan takes it from the others",
         "web/plans.py",
         "            await asyncio.wait({made}, timeout=wait_s)\n",

@@ -21,6 +21,7 @@ from docferry.web.limits import Limits
 from docferry.web.past import Past
 from docferry.web.plans import Plans
 from docferry.web.seats import Seats
+from docferry.web.turns import Turns
 
 #: At a time. Each has a piece of a content in memory, some of a store 4 MiB.
 MOST_CONTENTS, MOST_UPLOADS = 64, 32
@@ -57,6 +58,7 @@ class Desk:
         self.comparisons = Comparisons()
         self.contents = Seats("downloads", MOST_CONTENTS, MOST_CONTENTS // 2)
         self.uploads = Seats("uploads", MOST_UPLOADS, MOST_UPLOADS // 2)
+        self.turns = Turns()
         self.drawings = Drawings(config.state_dir / "drawings")
         self.owed = Owed()  #: rows of the audit about what was handed over
         self.is_ending = threading.Event()  #: what lasts (streams of events) ends now

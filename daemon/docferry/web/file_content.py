@@ -162,7 +162,7 @@ def streamed(asker: Asker, row: VersionRow, part: Part | None, headers: dict[str
     if part is not None:
         status = HTTPStatus.PARTIAL_CONTENT
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{row.size}"
-    with ExitStack() as stack:
+    with asker.desk.turns.taken(row.mirror), ExitStack() as stack:
         stack.enter_context(asker.desk.contents.taken(asker.caller.counted_as))
         source = stack.enter_context(readable(asker.config, asker.ledger, row))
         pieces = iter(source.pieces(start, stop))

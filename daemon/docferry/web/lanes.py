@@ -13,6 +13,7 @@ from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 
 from docferry.web.problems import ProblemError
+from docferry.web.turns import NoTurnError, until_s
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -84,12 +85,21 @@ RECEIVERS = Lane("receivers", 4)
 
 
 def apart(lane: Lane) -> Callable[[Callable[_P, _T]], Callable[_P, Awaitable[_T]]]:
-    """Have a handler run in the threads of *lane*; 503 where too many wait for them."""
+    """
+    Have a handler run in the threads of *lane*; 503 where too many wait for them.
+
+    It begins anew where it finds that it has to wait for its turn: until then it changes nothing.
+    """
 
     def decorate(handler: Callable[_P, _T]) -> Callable[_P, Awaitable[_T]]:
         @wraps(handler)
         async def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-            return await lane.begin(handler, *args, **kwargs)
+            due_s = until_s()
+            while True:
+                try:
+                    return await lane.begin(handler, *args, **kwargs)
+                except NoTurnError as no:
+                    await no.turns.wait(no.mirror, due_s)
 
         return run
 

@@ -43,7 +43,10 @@ def picture(visitor: Viewer, version: Ulid) -> Response:
     row = _row(visitor, version)
     if row.size > MOST_PICTURE:
         raise HTTPException(HTTPStatus.NOT_FOUND, "the picture is too large to be shown here")
-    with readable(visitor.asker.config, visitor.asker.ledger, row) as content:
+    with (
+        visitor.desk.turns.taken(row.mirror),
+        readable(visitor.asker.config, visitor.asker.ledger, row) as content,
+    ):
         media_type = picture_type(b"".join(content.pieces(0, min(_HEAD, row.size))))
     if media_type is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "it is no picture that is shown here")
@@ -65,7 +68,8 @@ def drawn_page(
     if names(if_none_match, tag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     asker = visitor.asker
-    drawn = visitor.desk.drawings.page(asker.config, asker.ledger, row, number)
+    with visitor.desk.turns.taken(row.mirror):
+        drawn = visitor.desk.drawings.page(asker.config, asker.ledger, row, number)
     if isinstance(drawn, Undrawn):
         raise HTTPException(HTTPStatus.NOT_FOUND, drawn.why)
     return Response(drawn.picture, headers=headers, media_type="image/png")

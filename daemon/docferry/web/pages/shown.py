@@ -85,9 +85,12 @@ def _made(visitor: Visitor, rendition: RenditionEntry) -> VersionRow | None:
 def _preview(visitor: Visitor, row: VersionRow, number: int) -> Preview:
     asker = visitor.asker
     try:
-        with readable(asker.config, asker.ledger, row) as content:
-            head = b"".join(content.pieces(0, min(MOST_TEXT, row.size)))
-        return _page(visitor, row, number) if is_pdf(head) else preview_of(row.path, head, row.size)
+        with visitor.desk.turns.taken(row.mirror):
+            with readable(asker.config, asker.ledger, row) as content:
+                head = b"".join(content.pieces(0, min(MOST_TEXT, row.size)))
+            if is_pdf(head):
+                return _page(visitor, row, number)
+        return preview_of(row.path, head, row.size)
     except DocferryError as error:
         return NotShown(str(error), is_told=True)
 
