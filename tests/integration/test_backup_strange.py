@@ -20,7 +20,7 @@ FACTS: dict[str, object] = {
     "format": 1,
     "taken_at": "",
     "docferry": "1",
-    "schema": "0007",
+    "schema": "0008",
     "size": 1000,
     "sha256": "0" * 64,
 }

@@ -151,4 +151,4 @@ def test_a_copy_that_cannot_be_kept_keeps_nobody_from_migrating(desk: Desk) -> N
 
     assert revision_of(path) == upgrade.HEAD
     left = {one.name for one in desk.state.iterdir()}
-    assert left == {"ledger.sqlite3", "ledger.sqlite3.before-0007", "lock"}
+    assert left == {"ledger.sqlite3", "ledger.sqlite3.before-0008", "lock"}

@@ -81,12 +81,24 @@ def write(revision: str) -> None:
 def _fill(raw: sqlite3.Connection) -> None:
     tables = raw.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'alembic%'"
+        " AND name NOT LIKE 'sqlite%'"
     ).fetchall()
+    triggers = _put_by_triggers(raw)  # they would add rows of their own
     for name, sql in tables:
         columns = raw.execute(f"PRAGMA table_info({name})").fetchall()
         for row in _rows(name, columns, dict(_WORDS.findall(sql))):
             marks = ", ".join("?" * len(row))
             raw.execute(f"INSERT INTO {name} ({', '.join(row)}) VALUES ({marks})", [*row.values()])
+    for sql in triggers:
+        raw.execute(sql)
+
+
+def _put_by_triggers(raw: sqlite3.Connection) -> list[str]:
+    """Take the triggers away; give what makes them again."""
+    found = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in found:
+        raw.execute(f"DROP TRIGGER {name}")
+    return [sql for _, sql in found]
 
 
 def _rows(
@@ -111,7 +123,7 @@ def _rows(
 def _value(table: str, name: str, kind: str, number: int) -> object:
     if name.endswith("_at") or name in ("at", "since", "lease_until", "previous_until"):
         return _INSTANT.format(number)
-    if name == "mirror" and table in ("patrol", "snapshot"):
+    if name == "mirror" and table in ("patrol", "pause", "snapshot"):
         return f"docs{number}"
     if name == "name":
         return "docs" if table == "mirror" and number == 1 else f"name{number}"

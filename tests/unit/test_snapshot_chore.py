@@ -192,7 +192,7 @@ def test_a_snapshot_says_whose_it_is_and_can_be_read(room: Room) -> None:
     [snapshot] = room.bucket.snapshots.all()
     facts = room.bucket.snapshots.describe(snapshot)
     assert facts is not None
-    assert (facts.instance, facts.schema) == (room.ledger.instance, "0007")
+    assert (facts.instance, facts.schema) == (room.ledger.instance, "0008")
     packed = room.folder / "packed"
     packed.write_bytes(b"".join(room.bucket.snapshots.read(snapshot).parts()))
     unpack(packed, room.folder / "plain", sha256=facts.sha256)

@@ -22,7 +22,7 @@ from docferry.logs import get_logger
 log = get_logger(__name__)
 
 #: The newest migration. Migrations are numbered, so that an unknown one can be told for newer.
-HEAD = "0007"
+HEAD = "0008"
 #: What comes between the name of the ledger and the migration before which a copy was made.
 BEFORE = ".before-"
 
