@@ -256,17 +256,17 @@ DECIDING = (
         "engine/holds.py",
         "            carry(group)\n",
         "            paths = [each.path for each in group]\n"
-        "            self._ledger.holds.leave_decided(self._mirror, paths, datetime.now(UTC))\n"
+        "            self._ledger.holds.leave_decided(self._mirror, paths, self._now())\n"
         "            carry(group)\n",
         DECIDED,
     ),
     Fault(
         "a refused deletion leaves its hold before its agreement is forgotten",
         "engine/holds.py",
-        "            self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))\n",
+        "            self._ledger.record(self._mirror, forgotten, at=self._now())\n",
         "            paths = [each.path for each in group]\n"
-        "            self._ledger.holds.leave_decided(self._mirror, paths, datetime.now(UTC))\n"
-        "            self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))\n",
+        "            self._ledger.holds.leave_decided(self._mirror, paths, self._now())\n"
+        "            self._ledger.record(self._mirror, forgotten, at=self._now())\n",
         DECIDED,
     ),
     Fault(
@@ -364,7 +364,7 @@ DECIDING = (
     ),
     Fault(
         "a file is taken while it still moves",
-        "engine/consider.py",
+        "engine/settling.py",
         "        if not isinstance(found, Taken):\n",
         "        if False:\n",
         CONSIDER,

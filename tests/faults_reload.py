@@ -134,7 +134,7 @@ RELOADING = (
     Fault(
         "a mirror waits on though its store has new keys",
         "engine/outage.py",
-        "replace(self._pause, retry_s=time.monotonic())",
+        "replace(self._pause, retry_s=self._timing.monotonic())",
         "self._pause",
         ("unit/test_outage.py",),
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from docferry.engine.execute import Executor
 from docferry.engine.heal import Healer
 from docferry.engine.identity import Places, place_of
 from docferry.engine.on_request import OnRequest
+from docferry.engine.timing import MACHINE, Timing
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import STORE_PRECONDITIONS
@@ -56,16 +56,18 @@ class UlidSource:
         after: The last one that was ever given, by an earlier process: all are greater.
     """
 
-    def __init__(self, after: Ulid | None = None) -> None:
+    def __init__(self, after: Ulid | None = None, timing: Timing = MACHINE) -> None:
+        self._timing = timing
         self._lock = threading.Lock()
         self._last = 0 if after is None else int(ULID.from_str(after))
 
     def __call__(self) -> Ulid:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._timing.time_ns() // 1_000_000
         with self._lock:
             # Within a millisecond, or where the clock has stepped back, the next number.
             is_later = now_ms > self._last >> RANDOM_BITS
-            self._last = int(ULID()) if is_later else self._last + 1
+            fresh = (now_ms << RANDOM_BITS) + self._timing.random_bits(RANDOM_BITS)
+            self._last = fresh if is_later else self._last + 1
             return str(ULID.from_int(self._last))
 
 
@@ -81,14 +83,15 @@ class Clock:
         after: The latest time that an earlier process has written down.
     """
 
-    def __init__(self, after: datetime | None = None) -> None:
+    def __init__(self, after: datetime | None = None, timing: Timing = MACHINE) -> None:
+        self._timing = timing
         self._lock = threading.Lock()
         self._from = after or datetime.fromtimestamp(0, UTC)
-        self._from_s = time.monotonic()
+        self._from_s = timing.monotonic()
 
     def __call__(self) -> datetime:
         with self._lock:
-            now_s, now = time.monotonic(), datetime.now(UTC)
+            now_s, now = self._timing.monotonic(), self._timing.now()
             going_on = self._from + timedelta(seconds=now_s - self._from_s) / 2
             if now < going_on:
                 return going_on

@@ -7,8 +7,6 @@ side that does not answer, only delays it.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +17,7 @@ from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import delay_s
 from docferry.engine.problems import BLOCKED_FOR_GOOD, STALE_AGAIN_S
 from docferry.engine.task import Task
+from docferry.engine.timing import MACHINE, Timing
 from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import Failure, RequestRow
@@ -85,6 +84,7 @@ class AskedFor:
         ledger: Ledger,
         now: Callable[[], datetime],
         poke: Callable[[RequestKind], None],
+        timing: Timing = MACHINE,
     ) -> None:
         """
         Args:
@@ -94,6 +94,7 @@ class AskedFor:
         self._ledger = ledger
         self._now = now
         self._poke = poke
+        self._timing = timing
         self._under_way: set[int] = set()
         self._restoring: dict[Path, _Restoring] = {}
         self._attempts: dict[int, int] = {}
@@ -125,7 +126,7 @@ class AskedFor:
     @property
     def is_due(self) -> bool:
         """Whether it is time for `begin`, if nobody asks for it."""
-        now_s = time.monotonic()
+        now_s = self._timing.monotonic()
         busy_until_s = [] if self._busy_until_s is None else [self._busy_until_s]
         times_s = (*self._retry_s.values(), *busy_until_s)
         return self._is_to_look or any(at_s <= now_s for at_s in times_s)
@@ -169,7 +170,7 @@ class AskedFor:
     def _due(self, is_busy: Callable[[Path], bool]) -> dict[Path, RequestRow]:
         """Give the first open request of each path that is to be looked at now."""
         found: dict[Path, RequestRow] = {}
-        now_s, after = time.monotonic(), 0
+        now_s, after = self._timing.monotonic(), 0
         self._open.clear()
         self._is_to_look, self._busy_until_s = False, None
         self._queued.clear()
@@ -353,12 +354,12 @@ class AskedFor:
     def stale(self, operation: Asked) -> None:
         """Look again: the world moved."""
         self._under_way.discard(operation.request)
-        self._retry_s[operation.request] = time.monotonic() + STALE_AGAIN_S
+        self._retry_s[operation.request] = self._timing.monotonic() + STALE_AGAIN_S
 
     def _put_off(self, request: int, error: DocferryError) -> None:
         attempts = self._attempts[request] = self._attempts.get(request, 0) + 1
-        wait_s = delay_s(attempts, jitter=random.random())
-        self._retry_s[request] = time.monotonic() + wait_s
+        wait_s = delay_s(attempts, jitter=self._timing.jitter())
+        self._retry_s[request] = self._timing.monotonic() + wait_s
         again_at = self._now() + timedelta(seconds=wait_s)
         self._failures[request] = Failure(request, str(error), again_at)
         log.warning(
@@ -388,4 +389,4 @@ class AskedFor:
 
     def _look_again(self, request: int) -> None:
         """Look later whether it is over: what goes up tells so itself, unless it changes again."""
-        self._retry_s[request] = time.monotonic() + PLACED_AGAIN_S
+        self._retry_s[request] = self._timing.monotonic() + PLACED_AGAIN_S

@@ -8,7 +8,6 @@ transaction for a batch of outcomes, one before for a batch of intents.
 from __future__ import annotations
 
 import queue
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
@@ -19,6 +18,7 @@ from typing import Protocol, TypeAlias
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.task import Learned, Task
+from docferry.engine.timing import MACHINE, Timing
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
 from docferry.logs import about
 from docferry.model import Download, MarkSynced, Outcome, Path, Restore, Ulid, Upload
@@ -64,6 +64,7 @@ class Carrier:
         wake: Callable[[Sequence[Task]], None],
         on_wait: Callable[[], None],
         tell_every_s: float = TELL_EVERY_S,
+        timing: Timing = MACHINE,
     ) -> None:
         self._executor = executor
         self._pool = pool
@@ -74,6 +75,7 @@ class Carrier:
         self._wake = wake
         self._on_wait = on_wait
         self._tell_every_s = tell_every_s
+        self._timing = timing
         self.done = 0  #: operations written down since the start
         self.is_to_rest: Callable[[], bool] = lambda: False  #: asked before each operation
         self._stopping = False
@@ -139,7 +141,7 @@ class Carrier:
         if self._running < FEW or len(self._waiting) >= MANY:
             self._submit()
         self._take_finished(wait=False)
-        if self._running < FEW or time.monotonic() - self._oldest_s > BATCH_S:
+        if self._running < FEW or self._timing.monotonic() - self._oldest_s > BATCH_S:
             self._write_down()
 
     def drain(self) -> None:
@@ -178,12 +180,12 @@ class Carrier:
     def _run_all(self, tasks: Sequence[Task]) -> None:
         """Runs in the pool. The loop is told of several at once: each time wakes its thread."""
         finished: list[_Finished] = []
-        told_s = time.monotonic()
+        told_s = self._timing.monotonic()
         for batch in _together(tasks):
             finished += self._run(batch)
-            if time.monotonic() - told_s > self._tell_every_s:
+            if self._timing.monotonic() - told_s > self._tell_every_s:
                 self._tell(finished)
-                finished, told_s = [], time.monotonic()
+                finished, told_s = [], self._timing.monotonic()
         self._tell(finished)
 
     def _tell(self, finished: Sequence[_Finished]) -> None:
@@ -217,7 +219,7 @@ class Carrier:
         while self._running:
             if not self._arrived:
                 try:
-                    self._arrived += self._finished.get(wait, BATCH_S if wait else None)
+                    self._arrived += self._next_finished(wait=wait)
                 except queue.Empty:
                     if not wait:
                         return
@@ -233,11 +235,16 @@ class Carrier:
             finally:
                 self._is_taking = False
 
+    def _next_finished(self, *, wait: bool) -> Sequence[_Finished]:
+        if wait:
+            return self._timing.take(self._finished, BATCH_S)
+        return self._finished.get_nowait()
+
     def _sort(self, task: Task, result: Outcome | Learned | BaseException) -> None:
         if isinstance(result, Outcome):
             # Busy until it is written down: the ledger does not know of it yet.
             if not self._outcomes:
-                self._oldest_s = time.monotonic()
+                self._oldest_s = self._timing.monotonic()
             self._outcomes.append((task, result))
             if len(self._outcomes) >= BATCH:
                 self._write_down()

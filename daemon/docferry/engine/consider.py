@@ -8,18 +8,16 @@ and deletions that wait for a guard.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from docferry.config import MirrorConfig
 from docferry.core.filters import Filter
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.paths import alias_for, is_reserved, key_of
 from docferry.core.plan import allows, decide
-from docferry.core.settle import Sighting, Taken, rest
 from docferry.core.strangers import tells_of_others
 from docferry.engine.asked import AskedFor, Hands
 from docferry.engine.carry import Carrier
@@ -31,9 +29,11 @@ from docferry.engine.identity import Places
 from docferry.engine.look import Looks, look_here
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
+from docferry.engine.settling import Settling
 from docferry.engine.sides import LocalSide
 from docferry.engine.task import Learned, Task
 from docferry.engine.tell import kind_of, tell
+from docferry.engine.timing import MACHINE, Timing
 from docferry.engine.together import Together
 from docferry.errors import (
     BlockedPathError,
@@ -103,7 +103,8 @@ class Tools:
     #: Corrects where new versions come from, by what the ledger knows.
     with_origins: Callable[[Sequence[Outcome]], Sequence[Outcome]] = lambda outcomes: outcomes
     #: Never goes back: what is written down has one order.
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = MACHINE.now
+    timing: Timing = MACHINE  #: of the loop
     patience: Patience | None = None  #: None: the usual
     #: Called when all is known but what a rehearsal has not read yet.
     before_judging: Callable[[], None] = lambda: None
@@ -124,21 +125,21 @@ class Planner:
     ) -> None:
         self._tools = tools
         self._asked = asked
-        self._mirror = tools.options.name
+        self._mirror, self._timing = tools.options.name, tools.timing
         self._filter = Filter(tools.options.include, tools.options.exclude)
         self._dirty = dirty
         self._deletions = deletions
-        self._sightings: dict[Path, Sighting] = {}
-        self._absent_since: dict[Path, float] = {}
         self._let_through: dict[Path, Operation | None] = {}  #: deletions past the guard
         self.origins: dict[Path, Origin] = {}  #: where a path came from, when it is known
         self._stories: dict[Path, tuple[Ulid, int]] = {}  #: begun: their ids, and tries so far
         self.patience = tools.patience or Patience.usual(tools.options.settle_s)
+        self._settling = Settling(tools.timing, self.patience.absence_s)
+        blocked_s = self.patience.blocked_s
         self.problems = Problems(
-            self._mirror, tools.ledger, dirty, blocked_retry_s=self.patience.blocked_s
+            self._mirror, tools.ledger, dirty, blocked_retry_s=blocked_s, timing=tools.timing
         )
         self._wake = wake
-        self._results = Together()
+        self._results = Together(tools.timing.monotonic)
         self.carrier = Carrier(
             executor,
             tools.pool,
@@ -148,6 +149,7 @@ class Planner:
             record=self._record,
             wake=self._on_finished,
             on_wait=on_wait,
+            timing=tools.timing,
         )
         self.side_is_down: UnreachableError | None = None  #: set by an operation that found out
         self._moving: set[Path] | None = None  # while a full run goes on
@@ -286,7 +288,7 @@ class Planner:
                 self._dirty.mark(seen.path)
                 others.append(seen.path)
         if others:
-            self._tools.ledger.holds.leave_decided(self._mirror, others, datetime.now(UTC))
+            self._tools.ledger.holds.leave_decided(self._mirror, others, self._timing.now())
 
     def hands(
         self,
@@ -365,7 +367,7 @@ class Planner:
         elif isinstance(operation, Upload | ReadLocal | KeepBoth) and seen.local is not None:
             wait_s = self._unrest_s(seen.path, seen.local)
         elif isinstance(operation, DeleteRemote) and not is_snapshot:
-            wait_s = self._absence_s(seen.path)
+            wait_s = self._settling.absence_s(seen.path)
         elif isinstance(operation, Download) and self.carrier.is_busy_above(seen.path):
             wait_s = STALE_AGAIN_S  # of `a` and `a/b` the first keeps its name, every time
         if wait_s is None:
@@ -378,31 +380,10 @@ class Planner:
         settle_s = self._tools.options.settle_s
         if self.origins.get(path) in _PUT_BY_US:
             settle_s = 0.0  # it was at rest before it was put here
-        found = rest(
-            state,
-            self._sightings.get(path),
-            now_ns=time.time_ns(),
-            now_s=time.monotonic(),
-            settle_s=settle_s,
-        )
-        if not isinstance(found, Taken):
-            self._sightings[path] = found.sighting
-            return found.for_s
-        self._sightings.pop(path, None)
-        return None  # whether somebody has it open for writing is seen when it is opened
-
-    def _absence_s(self, path: Path) -> float | None:
-        """Seconds to wait until a missing file counts as deleted; None: it does."""
-        now_s = time.monotonic()
-        wait_s = self._absent_since.setdefault(path, now_s) + self.patience.absence_s - now_s
-        if wait_s > 0:
-            return wait_s
-        self._absent_since.pop(path, None)
-        return None
+        return self._settling.unrest_s(path, state, settle_s)
 
     def _rests(self, path: Path) -> None:
-        self._sightings.pop(path, None)
-        self._absent_since.pop(path, None)
+        self._settling.forget(path)
         self._stories.pop(path, None)
         self.problems.mended({path})
 
@@ -416,7 +397,7 @@ class Planner:
     def on_recorded(self, done: Sequence[tuple[Task, Outcome]]) -> None:
         with at_once():
             for task, outcome in done:
-                tell(self._mirror, task, outcome)
+                tell(self._mirror, task, outcome, self._timing.monotonic())
         for task, outcome in done:
             if outcome.conflict_copy is not None:
                 self._dirty.mark(outcome.conflict_copy)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from docferry.engine.timing import MACHINE, Timing
 from docferry.model import Path
 
 
@@ -29,8 +29,9 @@ class DirtyPaths:
         wake: Set when there is something to look at sooner than `next_due_s` has said.
     """
 
-    def __init__(self, wake: threading.Event) -> None:
+    def __init__(self, wake: threading.Event, timing: Timing = MACHINE) -> None:
         self._wake = wake
+        self._timing = timing
         self._lock = threading.Lock()
         self._marks: dict[Path, _Mark] = {}
         self._call_s: float | None = None  # monotonic: a round is due, whatever is marked
@@ -38,7 +39,7 @@ class DirtyPaths:
 
     def mark(self, path: Path, *, after_s: float = 0.0) -> None:
         """Ask for a look at *path*, *after_s* seconds from now or sooner."""
-        now = time.monotonic()
+        now = self._timing.monotonic()
         with self._lock:
             mark = self._marks.get(path)
             if mark is None:
@@ -52,7 +53,7 @@ class DirtyPaths:
     def call(self, *, after_s: float) -> None:
         """Have the loop go round *after_s* seconds from now or sooner, at whatever is due then."""
         with self._lock:
-            due_s = time.monotonic() + after_s
+            due_s = self._timing.monotonic() + after_s
             self._call_s = due_s if self._call_s is None else min(self._call_s, due_s)
             is_sooner = due_s < self._told_s
         if is_sooner:
@@ -60,7 +61,7 @@ class DirtyPaths:
 
     def put_off(self, path: Path, *, after_s: float, since_s: float | None = None) -> None:
         """Ask for a look at *path* not sooner than *after_s* seconds from now."""
-        now = time.monotonic()
+        now = self._timing.monotonic()
         with self._lock:
             mark = self._marks.setdefault(path, _Mark(0.0, now if since_s is None else since_s))
             mark.due_s = max(mark.due_s, now + after_s)
@@ -68,7 +69,7 @@ class DirtyPaths:
 
     def take_due(self, limit: int) -> dict[Path, float]:
         """Remove and return up to *limit* due paths, each with the time it was first marked."""
-        now = time.monotonic()
+        now = self._timing.monotonic()
         with self._lock:
             if self._call_s is not None and self._call_s <= now:
                 self._call_s = None
@@ -82,14 +83,14 @@ class DirtyPaths:
             if self._call_s is not None:
                 due_s.append(self._call_s)
             self._told_s = min(due_s, default=math.inf)
-            return max(0.0, self._told_s - time.monotonic()) if due_s else None
+            return max(0.0, self._told_s - self._timing.monotonic()) if due_s else None
 
     def oldest_age_s(self) -> float:
         """Seconds since the longest waiting path was marked; 0 when nothing waits."""
         with self._lock:
             if not self._marks:
                 return 0.0
-            return time.monotonic() - min(mark.since_s for mark in self._marks.values())
+            return self._timing.monotonic() - min(mark.since_s for mark in self._marks.values())
 
     def oldest_at(self, now: datetime) -> datetime:
         """Give the time, to the second, at which the longest waiting path was marked."""

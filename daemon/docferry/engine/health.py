@@ -8,11 +8,11 @@ changed, and at most once a second while work is going on.
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from docferry.core.words import counted
+from docferry.engine.timing import MACHINE, Timing
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger, MirrorRow
 from docferry.logs import get_logger
@@ -75,34 +75,35 @@ def _as_known(row: MirrorRow | None) -> Facts:
 class Health:
     """Publishes the facts about one mirror. Reading `facts` is safe from any thread."""
 
-    def __init__(self, mirror: str, ledger: Ledger) -> None:
+    def __init__(self, mirror: str, ledger: Ledger, timing: Timing = MACHINE) -> None:
         self.mirror = mirror
         self._ledger = ledger
+        self._timing = timing
         self._written: Facts | None = None
         self._written_s = 0.0
         self._lock = threading.RLock()
         self._told_silence_since_s = 0.0
         self._is_ledger_failing = False
         self.facts = _as_known(ledger.mirrors.get(mirror))
-        self.went_round_s = time.monotonic()  #: when the loop last showed life
+        self.went_round_s = self._timing.monotonic()  #: when the loop last showed life
         self.thread_id: int | None = None  #: the kernel's, of the loop; None: it has shown none yet
         self.judged_s = 0.0  #: monotonic; when its health was told last
 
     def round(self) -> None:
         """Note that the loop is alive."""
-        self.went_round_s = time.monotonic()
+        self.went_round_s = self._timing.monotonic()
         self.thread_id = threading.get_native_id()
 
     def is_told(self, under_way: int) -> bool:
         """Say whether it was told a moment ago that it is at work, as so many operations say."""
-        is_lately = time.monotonic() - self.judged_s <= JUDGE_EVERY_S
+        is_lately = self._timing.monotonic() - self.judged_s <= JUDGE_EVERY_S
         return under_way > 0 and self.facts.health is MirrorHealth.WORKING and is_lately
 
     def note(self, **changes: object) -> None:
         """Change some facts. Trouble is logged, also where it changes its reason, and its end."""
         with self._lock:
             if "health" in changes:
-                self.judged_s = time.monotonic()
+                self.judged_s = self._timing.monotonic()
             before = self.facts
             self.facts = replace(before, **changes)  # type: ignore[arg-type]
             is_news = before.health is not self.facts.health or before.reason != self.facts.reason
@@ -118,7 +119,7 @@ class Health:
         """Say so where the loop has waited long for one of *places*. For any thread."""
         with self._lock:
             since_s = self.went_round_s
-            silent_s = time.monotonic() - since_s
+            silent_s = self._timing.monotonic() - since_s
             if silent_s <= SILENT_S or self.facts.health in _KNOWN:
                 return
             reason = f"it has been waiting {silent_s:.0f} s for one of its sides: {places}"
@@ -130,12 +131,12 @@ class Health:
     def publish(self, *, now: bool = False) -> None:
         """Write the row, if there is news and the last time is a while ago."""
         with self._lock:
-            is_due = now or time.monotonic() - self._written_s >= _WRITE_EVERY_S
+            is_due = now or self._timing.monotonic() - self._written_s >= _WRITE_EVERY_S
             if is_due and self.facts != self._written:
                 self._try_to_write()
 
     def _try_to_write(self) -> None:
-        self._written_s = time.monotonic()
+        self._written_s = self._timing.monotonic()
         try:
             self._write(self.facts)
         except DocferryError as error:  # the mirroring goes on; the row is tried again
@@ -150,7 +151,7 @@ class Health:
     def _write(self, facts: Facts) -> None:
         since = {}
         if self._written is None or self._written.health is not facts.health:
-            since = {"since": datetime.now(UTC)}
+            since = {"since": self._timing.now()}
         # None only says that there was none since the start.
         full = {} if facts.last_full_at is None else {"last_full_at": facts.last_full_at}
         self._ledger.mirrors.put(
@@ -162,7 +163,7 @@ class Health:
             last_poll_at=facts.last_poll_at,
             last_scan_at=facts.last_scan_at,
             progress=facts.progress,
-            updated_at=datetime.now(UTC),
+            updated_at=self._timing.now(),
             **since,
             **full,
         )

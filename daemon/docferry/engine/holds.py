@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from docferry.config import MirrorConfig
 from docferry.core.guards import Proven, Refused
+from docferry.engine.consider import Tools
 from docferry.engine.identity import Places, mark_sides, moves, place_of, prove_sides
+from docferry.engine.timing import MACHINE
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
@@ -21,9 +22,12 @@ _AT_ONCE = 500
 class DecidedHolds:
     """The holds of deletions of one mirror about which people have decided."""
 
-    def __init__(self, mirror: str, ledger: Ledger) -> None:
+    def __init__(
+        self, mirror: str, ledger: Ledger, now: Callable[[], datetime] = MACHINE.now
+    ) -> None:
         self._mirror = mirror
         self._ledger = ledger
+        self._now = now
         self._begun: set[int] = set()
 
     def waiting(self) -> list[HoldRow]:
@@ -51,7 +55,7 @@ class DecidedHolds:
             else:
                 self._refuse(hold, mark)
             self._begun.add(hold.id)
-            self._ledger.holds.leave_decided(self._mirror, [], datetime.now(UTC))  # it was empty
+            self._ledger.holds.leave_decided(self._mirror, [], self._now())  # it was empty
 
     def begin_anew(self) -> None:
         """Look again at all that is left of them, as after a start."""
@@ -71,15 +75,13 @@ class DecidedHolds:
             forgotten = [
                 Outcome(Forget(deletion.path, stays=stays), synced=None) for deletion in group
             ]
-            self._ledger.record(self._mirror, forgotten, at=datetime.now(UTC))
+            self._ledger.record(self._mirror, forgotten, at=self._now())
             self._ledger.unagreed.look_again(self._mirror)
             for deletion in group:
                 mark(deletion.path)
 
 
-def prove_or_hold(
-    options: MirrorConfig, ledger: Ledger, places: Places, new_ulid: Callable[[], Ulid]
-) -> Proven | Refused:
+def prove_or_hold(tools: Tools, places: Places) -> Proven | Refused:
     """
     Look whether both sides are themselves. If one is not, everything is held; else the
     ledger remembers who and where they are.
@@ -87,22 +89,23 @@ def prove_or_hold(
     Raises:
         UnreachableError: A side does not answer, so nothing is proven.
     """
+    options, ledger, now = tools.options, tools.ledger, tools.timing.now()
     row = ledger.mirrors.get(options.name)
     known = row.marker_id if row is not None else None
     moved = moves(row, options)
-    proof = prove_sides(places, known, new_ulid, moved)
+    proof = prove_sides(places, known, tools.new_ulid, moved)
     if isinstance(proof, Refused):
-        hold_identity(options.name, ledger, proof)
+        hold_identity(options.name, ledger, proof, now)
         return proof
     if moved or proof.marker_id != known:
         ledger.mirrors.put(options.name, marker_id=proof.marker_id, **place_of(options))
-    release_identity(options.name, ledger)
+    release_identity(options.name, ledger, now)
     return proof
 
 
-def hold_identity(mirror: str, ledger: Ledger, refused: Refused) -> None:
+def hold_identity(mirror: str, ledger: Ledger, refused: Refused, now: datetime) -> None:
     """Open a hold for a side that is not itself, unless there is one already."""
-    hold = ledger.holds.hold_identity(mirror, refused.reason, datetime.now(UTC))
+    hold = ledger.holds.hold_identity(mirror, refused.reason, now)
     if hold is not None:
         log.error(
             "hold.opened",
@@ -113,25 +116,26 @@ def hold_identity(mirror: str, ledger: Ledger, refused: Refused) -> None:
         )
 
 
-def release_identity(mirror: str, ledger: Ledger) -> None:
+def release_identity(mirror: str, ledger: Ledger, now: datetime) -> None:
     """End the hold of a side that is itself again."""
     for hold in ledger.holds.all(mirror, (HoldState.OPEN,), kind="identity"):
-        ledger.holds.finish(hold.id, datetime.now(UTC))
+        ledger.holds.finish(hold.id, now)
         log.info("hold.resolved", mirror=mirror, hold=hold.id)
 
 
-def join_decided(mirror: str, ledger: Ledger, places: Places, new_ulid: Callable[[], Ulid]) -> bool:
+def join_decided(tools: Tools, places: Places) -> bool:
     """
     Do what people decided about holds of identity; say whether there was any.
 
     An approved one joins both sides anew: nothing is deleted. A discarded one changes
     nothing: while a side is not itself, the next look at it opens another.
     """
+    mirror, ledger = tools.options.name, tools.ledger
     decided = ledger.holds.all(mirror, DECIDED, kind="identity")
     for hold in decided:
         _tell(mirror, hold)
-        _join_anew(mirror, hold, ledger, places, new_ulid)
-        ledger.holds.finish(hold.id, datetime.now(UTC))
+        _join_anew(mirror, hold, ledger, places, tools.new_ulid)
+        ledger.holds.finish(hold.id, tools.timing.now())
     return bool(decided)
 
 

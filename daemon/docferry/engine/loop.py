@@ -8,9 +8,7 @@ The loop looks at the three trees, decides, hands operations to the pool and wri
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 
 from docferry.core.guards import Refused
@@ -30,7 +28,8 @@ from docferry.engine.look import all_trees, expand, is_empty, look_at
 from docferry.engine.one_side import MOST_MARKS, OneSide
 from docferry.engine.ordered import Ordered, RestingError
 from docferry.engine.outage import Outage
-from docferry.engine.runs import Requests, Run, StoppedError, seconds_since
+from docferry.engine.patience import ForRenames
+from docferry.engine.runs import Requests, Run, StoppedError, seconds_between
 from docferry.engine.tidy import recover_conflicts, tidy
 from docferry.errors import DocferryError, PermanentError, ThrottledError
 from docferry.logs import get_logger
@@ -55,20 +54,20 @@ class MirrorLoop:
 
     def __init__(self, tools: Tools, executor: Executor, places: Places) -> None:
         self.name = tools.options.name
-        self._tools = tools
+        self._tools, self._timing = tools, tools.timing
         self._places = places
         self._ledger = tools.ledger
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._requests = Requests(self._wake)
         self.request = self._requests.add  #: for any thread
-        self.dirty = DirtyPaths(self._wake)
+        self.dirty = DirtyPaths(self._wake, tools.timing)
         self._deletions = Deletions(
             self.name, tools.ledger, tools.options.delete_limit, tools.before_judging
         )
-        self._decided = DecidedHolds(self.name, tools.ledger)
-        self.health = Health(self.name, tools.ledger)
-        self._asked = AskedFor(self.name, tools.ledger, tools.now, tools.on_asked)
+        self._decided = DecidedHolds(self.name, tools.ledger, tools.timing.now)
+        self.health = Health(self.name, tools.ledger, tools.timing)
+        self._asked = AskedFor(self.name, tools.ledger, tools.now, tools.on_asked, tools.timing)
         self._planner = Planner(
             tools, executor, self.dirty, self._deletions, self._wake.set, self._on_wait, self._asked
         )
@@ -76,11 +75,11 @@ class MirrorLoop:
         self._planner.carrier.is_to_rest = self.ordered.is_paused
         self.is_on_its_way = self._planner.carrier.is_busy  #: of a path, for any thread
         self.hint = self._planner.hint  #: as `mark`, and gives the id of what was dropped
-        self._outage = Outage()
-        self._judge_by_s: float | None = None  # monotonic: no longer than this
+        self._outage = Outage(tools.timing)
+        self._for_renames = ForRenames(tools.timing, self._planner.patience)
         self._one_side = OneSide(
             places,
-            tools.ledger,
+            tools,
             self._planner,
             self.dirty,
             self._deletions,
@@ -91,7 +90,7 @@ class MirrorLoop:
         self._interleaved_s = 0.0
         self._is_finishing = self._in_round = False
         self._rounds = 0
-        self._thread = threading.Thread(target=self._run, name=f"loop-{self.name}", daemon=True)
+        self._thread = threading.Thread(target=self.run, name=f"loop-{self.name}", daemon=True)
 
     # For any thread.
 
@@ -112,7 +111,7 @@ class MirrorLoop:
             due_s = self.dirty.next_due_s()
             if self._outage.is_on or (self._is_idle and (due_s is None or due_s > SOON_S)):
                 return
-            self._wake.wait(self._sleep_s())
+            self._timing.wait(self._wake, self._sleep_s())
 
     def mark(self, path: Path, origin: Origin | None = None) -> None:
         """Hint that something changed at *path* ("folder/": at or below it)."""
@@ -202,7 +201,8 @@ class MirrorLoop:
 
     # The thread.
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Go round until it is stopped, as the thread that `start` begins."""
         while not self._is_stopped():
             self._in_round = True
             self._rounds += 1
@@ -219,7 +219,7 @@ class MirrorLoop:
                 log.exception("loop.failed", mirror=self.name)
                 self._pause(error, MirrorHealth.WAITING)
             self._in_round = False
-            self._wake.wait(self._sleep_s())
+            self._timing.wait(self._wake, self._sleep_s())
         self._finish()
 
     def _is_stopped(self) -> bool:
@@ -247,7 +247,7 @@ class MirrorLoop:
         if self._requests.take(Run.ASKED) or self._asked.is_due:
             self._asked.begin(self._planner.hands(self._looks, self._places))
         if self._requests.take(Run.TIDY):
-            tidy(self.name, self._places, self._ledger, self._tools.looks, datetime.now(UTC))
+            tidy(self.name, self._places, self._ledger, self._tools.looks, self._timing.now())
         self._work_off_dirty()
         self._planner.carrier.collect()
         self._judge_deletions()
@@ -297,7 +297,7 @@ class MirrorLoop:
         self._forget_plan()
         self._one_side.forget()
         self._planner.problems.walk_begins()
-        began = datetime.now(UTC)
+        began = self._timing.now()
         is_busy = self._planner.carrier.is_busy
         recover_conflicts(self.name, self._places, self._ledger, is_busy, began)
         self._planner.run_begins()
@@ -319,7 +319,8 @@ class MirrorLoop:
         self._one_side.listed(differs=differs)
         self._outage.end()
         self.health.note(last_full_at=began, last_poll_at=began, last_scan_at=began, progress=None)
-        log.info("run.done", mirror=self.name, run="full", took_s=seconds_since(began))
+        took_s = seconds_between(began, self._timing.now())
+        log.info("run.done", mirror=self.name, run="full", took_s=took_s)
         return True
 
     def _work_off_dirty(self) -> None:
@@ -353,9 +354,9 @@ class MirrorLoop:
 
     def _interleave(self) -> None:
         """In the middle of a long run: serve what became dirty, show life."""
-        if time.monotonic() - self._interleaved_s < INTERLEAVE_S:
+        if self._timing.monotonic() - self._interleaved_s < INTERLEAVE_S:
             return
-        self._interleaved_s = time.monotonic()
+        self._interleaved_s = self._timing.monotonic()
         self._on_wait()
         self._planner.carrier.collect()
         if self._planner.side_is_down is not None:
@@ -387,27 +388,25 @@ class MirrorLoop:
         if self._decided.waiting():
             self.request(Run.HOLDS)  # they go first, and then count
             return
-        if self._deletions.parked and (again := self._deletions.take_approved(datetime.now(UTC))):
+        if self._deletions.parked and (again := self._deletions.take_approved(self._timing.now())):
             self._carry_deletions(again)
             return
-        self._judge_by_s = None
+        self._for_renames.begin_anew()
         for group in self._deletions.judge(
-            datetime.now(UTC), lambda side: is_empty(self._places.side(side), self._planner.takes)
+            self._timing.now(), lambda side: is_empty(self._places.side(side), self._planner.takes)
         ):
             self._carry_deletions(group)
 
     def _forget_plan(self) -> None:
         """Half a plan must neither delete nor end a hold that it did not find again."""
         self._deletions.forget()
-        self._judge_by_s = None
+        self._for_renames.begin_anew()
 
     def _may_be_renames(self) -> bool:
         """Say whether files that are still settling may be the deleted ones under new names."""
-        now_s = time.monotonic()
-        if self._judge_by_s is None:
-            self._judge_by_s = now_s + self._planner.patience.renames_s
+        is_over = self._for_renames.is_over()
         is_any = self._is_anything_on_its_way() or self._planner.is_any_to_be_renamed()
-        return is_any and now_s < self._judge_by_s
+        return is_any and not is_over
 
     def _carry_deletions(self, group: list[Deletion]) -> None:
         wanted: dict[Path, Operation] = {deletion.path: deletion for deletion in group}
@@ -416,7 +415,7 @@ class MirrorLoop:
 
     def _decided_holds(self) -> None:
         """Carry out what people decided: deletions only while both sides are themselves."""
-        if join_decided(self.name, self._ledger, self._places, self._tools.new_ulid):
+        if join_decided(self._tools, self._places):
             self._outage.end()
             self._one_side.forget()
             self.request(Run.FULL)
@@ -436,7 +435,7 @@ class MirrorLoop:
     def _prove(self) -> bool:
         """Check that both sides are themselves; if one is not, hold everything."""
         self._tools.prepare()
-        proof = prove_or_hold(self._tools.options, self._ledger, self._places, self._tools.new_ulid)
+        proof = prove_or_hold(self._tools, self._places)
         if isinstance(proof, Refused):
             self._pause(PermanentError(proof.reason), MirrorHealth.BLOCKED)
             return False
@@ -470,7 +469,7 @@ class MirrorLoop:
         self.health.note(health=health, reason=reason, **self._waiting())
 
     def _waiting(self) -> dict[str, object]:
-        oldest_at = self.dirty.oldest_at(datetime.now(UTC)) if self.waiting else None
+        oldest_at = self.dirty.oldest_at(self._timing.now()) if self.waiting else None
         return {"dirty": self.waiting, "oldest_dirty_at": oldest_at}
 
     def _is_anything_on_its_way(self) -> bool:

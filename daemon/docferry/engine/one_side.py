@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from docferry.core.merge import Unseen
-from docferry.engine.consider import Planner
+from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.health import Health
 from docferry.engine.identity import Places
 from docferry.engine.look import changed_on
-from docferry.engine.runs import Run, seconds_since
-from docferry.ledger import Ledger
+from docferry.engine.runs import Run, seconds_between
 from docferry.logs import get_logger
 from docferry.model import Path, Side, Unknown
 
@@ -29,7 +27,7 @@ class OneSide:
     def __init__(
         self,
         places: Places,
-        ledger: Ledger,
+        tools: Tools,
         planner: Planner,
         dirty: DirtyPaths,
         deletions: Deletions,
@@ -38,7 +36,8 @@ class OneSide:
         request: Callable[[Run], None],
     ) -> None:
         self._places = places
-        self._ledger = ledger
+        self._ledger = tools.ledger
+        self._timing = tools.timing
         self._planner = planner
         self._dirty = dirty
         self._deletions = deletions
@@ -62,7 +61,7 @@ class OneSide:
         Returns:
             False: Too much does, and a full run is to follow.
         """
-        began = datetime.now(UTC)
+        began = self._timing.now()
         is_known = self._agreed_listing == self._planner.carrier.done
         if side is Side.REMOTE and is_known and self._places.remote.is_as_scanned():
             self._health.note(last_poll_at=began)  # as the last poll saw it; nothing done since
@@ -85,7 +84,8 @@ class OneSide:
         else:
             self._planner.problems.walk_ended()
             self._health.note(last_scan_at=began)
-        log.debug("run.done", mirror=self._health.mirror, run=side, took_s=seconds_since(began))
+        took_s = seconds_between(began, self._timing.now())
+        log.debug("run.done", mirror=self._health.mirror, run=side, took_s=took_s)
         return True
 
     def _changed_on(self, side: Side) -> Iterator[Path]:

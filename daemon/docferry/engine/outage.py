@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import replace
 
 from docferry.core.outage import Pause, pause_after
+from docferry.engine.timing import MACHINE, Timing
 
 #: For a run that is to end: so many failures in a row are no passing trouble.
 ENOUGH_ATTEMPTS = 4
@@ -15,7 +14,8 @@ ENOUGH_ATTEMPTS = 4
 class Outage:
     """How often in a row a mirror could not work. Its loop's own; reading is for any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, timing: Timing = MACHINE) -> None:
+        self._timing = timing
         self._pause: Pause | None = None
 
     @property
@@ -31,16 +31,18 @@ class Outage:
     def wait_s(self) -> float:
         """Seconds until it is time to ask again; 0: it is, or all is well."""
         pause = self._pause
-        return 0.0 if pause is None else max(0.0, pause.retry_s - time.monotonic())
+        return 0.0 if pause is None else max(0.0, pause.retry_s - self._timing.monotonic())
 
     def note(self) -> None:
         """Note one more failure, and when to ask again."""
-        self._pause = pause_after(self._pause, now_s=time.monotonic(), jitter=random.random())
+        self._pause = pause_after(
+            self._pause, now_s=self._timing.monotonic(), jitter=self._timing.jitter()
+        )
 
     def ask_now(self) -> None:
         """Wait no longer: what was refused may be taken by now."""
         if self._pause is not None:
-            self._pause = replace(self._pause, retry_s=time.monotonic())
+            self._pause = replace(self._pause, retry_s=self._timing.monotonic())
 
     def end(self) -> None:
         """Note that work goes on."""

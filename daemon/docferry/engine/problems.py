@@ -7,15 +7,14 @@ leave a failing path alone until its time, or until somebody changes the file.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from docferry.core.merge import Difference, Unseen
 from docferry.core.retry import delay_s, retry_after_s
 from docferry.engine.dirty import DirtyPaths
+from docferry.engine.timing import MACHINE, Timing
 from docferry.errors import BlockedPathError, DocferryError, PermanentError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -52,9 +51,16 @@ class Problems:
     """The failing paths of one mirror. Used by its loop alone."""
 
     def __init__(
-        self, mirror: str, ledger: Ledger, dirty: DirtyPaths, *, blocked_retry_s: float
+        self,
+        mirror: str,
+        ledger: Ledger,
+        dirty: DirtyPaths,
+        *,
+        blocked_retry_s: float,
+        timing: Timing = MACHINE,
     ) -> None:
         self._mirror = mirror
+        self._timing = timing
         self._blocked_retry_s = blocked_retry_s
         self._ledger = ledger
         self._dirty = dirty
@@ -77,7 +83,7 @@ class Problems:
         retry_s = failing.retry_s
         if failing.changed_ns != _changed_ns(seen):  # its mode or owner, perhaps
             retry_s = min(retry_s, failing.failed_s + failing.attempts * TOUCHED_AFTER_S)
-        return max(0.0, retry_s - time.monotonic())
+        return max(0.0, retry_s - self._timing.monotonic())
 
     def try_again_below(self, folder: Path) -> None:
         """Let what fails below *folder* ("": anywhere) be tried at once: it may be mended."""
@@ -93,7 +99,7 @@ class Problems:
 
     def failed(self, seen: Difference, error: DocferryError, *, kind: str) -> int:
         """Note a failure and when to try again; give the number of attempts so far."""
-        now = datetime.now(UTC)
+        now = self._timing.now()
         before = self._failing.get(seen.path)
         attempts = 1 if before is None else before.attempts + 1
         wait_s = self._wait_s(error, attempts)
@@ -110,7 +116,7 @@ class Problems:
         )
         self._show(seen.path)
         self._unseen.discard(seen.path)
-        now_s = time.monotonic()
+        now_s = self._timing.monotonic()
         self._failing[seen.path] = _Failing(
             _tokens(seen),
             _changed_ns(seen),
@@ -143,7 +149,7 @@ class Problems:
         self._dirty.put_off(path, after_s=wait_s)
         if times < STALE_SHOWN_AFTER:
             return
-        now = datetime.now(UTC)
+        now = self._timing.now()
         self._show(path)
         self._ledger.problems.put(
             self._mirror,
@@ -165,7 +171,7 @@ class Problems:
             path,
             kind="mode",
             message=f"it was changed in the {side}, and mode {mode.value} leaves that as it is",
-            at=datetime.now(UTC),
+            at=self._timing.now(),
             retry_at=None,
         )
 
@@ -191,7 +197,7 @@ class Problems:
             path,
             kind="unseen",
             message=f"{what.side} side: {what.what.reason}",
-            at=datetime.now(UTC),
+            at=self._timing.now(),
             retry_at=None,
         )
         log.warning("path.unseen", mirror=self._mirror, path=path, reason=what.what.reason)
@@ -244,7 +250,7 @@ class Problems:
     def _wait_s(self, error: DocferryError, attempts: int) -> float:
         if isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD:
             return self._blocked_retry_s
-        return retry_after_s(error, attempts, jitter=random.random())
+        return retry_after_s(error, attempts, jitter=self._timing.jitter())
 
 
 def _tokens(seen: Difference) -> tuple[str | None, str | None]:

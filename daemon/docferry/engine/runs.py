@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from docferry.errors import DocferryError
@@ -64,9 +64,9 @@ class Requests:
         return len(self._runs)
 
 
-def seconds_since(began: datetime) -> float:
-    """Give how long a run that *began* then has taken."""
-    return round((datetime.now(UTC) - began).total_seconds(), 3)
+def seconds_between(began: datetime, ended: datetime) -> float:
+    """Give how long a run has taken, for the log."""
+    return round((ended - began).total_seconds(), 3)
 
 
 class StoppedError(DocferryError):

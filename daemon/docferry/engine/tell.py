@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from docferry.engine.task import Task
 from docferry.logs import get_logger
@@ -29,8 +28,8 @@ def kind_of(operation: object) -> str:
     return found
 
 
-def tell(mirror: str, task: Task, outcome: Outcome) -> None:
-    """Log one outcome and count it."""
+def tell(mirror: str, task: Task, outcome: Outcome, now_s: float) -> None:
+    """Log one outcome, written down at *now_s* (monotonic), and count it."""
     operation = outcome.operation
     kind = kind_of(operation)
     done, seconds = operation_meters(mirror, kind)
@@ -42,7 +41,7 @@ def tell(mirror: str, task: Task, outcome: Outcome) -> None:
         direction = "up" if isinstance(operation, Upload) else "down"
         OPERATION_BYTES.labels(mirror, direction).inc(outcome.moved_bytes)
     if task.since_s is not None:
-        _observe_latency(mirror, task, task.since_s)
+        _observe_latency(mirror, task, task.since_s, now_s)
     log.info(
         "operation.done",
         mirror=mirror,
@@ -72,8 +71,8 @@ def _version_of(outcome: Outcome) -> Ulid | None:
     return outcome.archived[0] if outcome.archived else None
 
 
-def _observe_latency(mirror: str, task: Task, since_s: float) -> None:
-    age_s = time.monotonic() - since_s
+def _observe_latency(mirror: str, task: Task, since_s: float, now_s: float) -> None:
+    age_s = now_s - since_s
     if isinstance(task.operation, Upload):
         DROP_TO_BUCKET_SECONDS.labels(mirror).observe(age_s)
     elif isinstance(task.operation, Download | KeepBoth):
