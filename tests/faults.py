@@ -24,6 +24,7 @@ from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_keys import OF_KEYS
 from faults_leaving import LEAVING
+from faults_listing import LISTED_APART
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
@@ -75,6 +76,7 @@ FAULTS = (
     *OF_THE_AUDIT,
     *OF_KEYS,
     *HOUSEKEEPING,
+    *LISTED_APART,
     *MONITORING,
     *OF_THE_SERVICE,
     *OF_ORDERS,

@@ -11,6 +11,7 @@ from benchmarks.api import api
 from benchmarks.bed import Options, say
 from benchmarks.conversions import arrivals, convert
 from benchmarks.latency import latency
+from benchmarks.many import many
 from benchmarks.merging import merging
 from benchmarks.service import scrape, start, version
 from benchmarks.table import Figure, markdown, write_readme
@@ -24,6 +25,7 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "pull": pull,
     "large": large,
     "unchanged": unchanged,
+    "many": many,
     "merge": merging,
     "latency": latency,
     "idle": idle,

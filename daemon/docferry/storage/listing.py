@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import IO, Any, TypeAlias
 from urllib.parse import unquote_plus
@@ -67,7 +67,15 @@ def list_objects(
             then unknown, not absent.
         OutOfOrderError: Not in order, though *is_in_order*.
     """
-    batches = _pages(fetch_page, prefix)
+    yield from in_order(
+        _pages(fetch_page, prefix), is_in_order=is_in_order, run_objects=run_objects
+    )
+
+
+def in_order(
+    batches: Iterator[list[Listed]], *, is_in_order: bool, run_objects: int = RUN_OBJECTS
+) -> Iterator[list[Listed]]:
+    """Give what was listed in the order of UTF-8: see `list_objects`."""
     if not is_in_order:
         batches = _sorted(batches, run_objects)
     last = ""
@@ -119,23 +127,30 @@ def lift_objects(
     response_dict["body"] = ElementTree.tostring(rest)
 
 
+@contextmanager
+def only_glances() -> Iterator[None]:
+    """Let this thread's pages have a DIGEST and nothing LISTED: such a page costs 1 ms."""
+    _this_thread.only_glances = True
+    try:
+        yield
+    finally:
+        _this_thread.only_glances = False
+
+
 def is_same_listing(fetch_page: FetchPage, digests: Sequence[bytes]) -> bool:
     """
-    Say whether the pages are, byte for byte, those with *digests*. A page costs 1 ms.
+    Say whether the pages are, byte for byte, those with *digests*.
 
     Raises:
         TemporaryError: A page is not a store's.
     """
     after: str | None = None
-    _this_thread.only_glances = True
-    try:
+    with only_glances():
         for number, digest in enumerate(digests, start=1):
             page = fetch_page(after)
-            after = _token_of_next(page)
+            after = token_of_next(page)
             if page[DIGEST] != digest or (after is None) != (number == len(digests)):
                 return False
-    finally:
-        _this_thread.only_glances = False
     return bool(digests)
 
 
@@ -144,12 +159,12 @@ def _pages(fetch_page: FetchPage, prefix: str) -> Iterator[list[Listed]]:
         coming: Future[Page] | None = pool.submit(fetch_page, None)
         while coming is not None:
             page = coming.result()
-            after = _token_of_next(page)
+            after = token_of_next(page)
             coming = pool.submit(fetch_page, after) if after is not None else None
-            yield _objects_of(page, prefix)
+            yield objects_of(page, prefix)
 
 
-def _token_of_next(page: Page) -> str | None:
+def token_of_next(page: Page) -> str | None:
     """Give the token of the page after *page*; None: it is the last one."""
     # boto3 takes a 200 with an HTML page, or with nothing, for an empty listing.
     if not page.get("Name") or not isinstance(page.get("IsTruncated"), bool):
@@ -164,7 +179,13 @@ def _token_of_next(page: Page) -> str | None:
     return str(after)
 
 
-def _objects_of(page: Page, prefix: str) -> list[Listed]:
+def objects_of(page: Page, prefix: str) -> list[Listed]:
+    """
+    Give the objects of a page, in its order.
+
+    Raises:
+        TemporaryError: It is damaged, or of another prefix.
+    """
     try:
         listed = [(key, token_of(etag), int(size)) for key, etag, size in page[LISTED]]
     except ValueError as error:

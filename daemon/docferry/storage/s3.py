@@ -9,7 +9,7 @@ the store keeps to it; where it does not (`storage.probe`), docferry looks right
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -34,14 +34,8 @@ from docferry.model import (
     Written,
 )
 from docferry.storage.base import Content, WantsUpload
-from docferry.storage.listing import (
-    DIGEST,
-    Listed,
-    OutOfOrderError,
-    Page,
-    is_same_listing,
-    list_objects,
-)
+from docferry.storage.listing import Listed, OutOfOrderError, list_objects
+from docferry.storage.prefix_listing import PrefixListing
 from docferry.storage.probe import PROBE_PREFIX, StoreProfile, probe
 from docferry.storage.read_lately import ReadLately
 from docferry.storage.s3_archive import S3Archive
@@ -95,7 +89,7 @@ class S3Storage:
         self._aliases = {} if aliases is None else aliases
         self._read_lately = ReadLately()
         self._odd: list[Entry] = []
-        self._digests: list[bytes] = []  # of the pages of the last finished scan
+        self._listing = PrefixListing(partial(self._client.list_page, prefix), prefix)
 
     def use(self, options: S3Options) -> None:
         """Connect in another way from now on: the store has other keys."""
@@ -183,8 +177,7 @@ class S3Storage:
         odd: list[tuple[Path, FileState]] = []
         start, aliases = len(self.prefix), self._aliases
         own = self.prefix + RESERVED + "/"
-        digests: list[bytes] = []
-        for batch in self._list(self.prefix, digests):
+        for batch in self._list_all():
             for full_key, token, size in batch:
                 if full_key.startswith(own) or is_folder(full_key, size):
                     continue
@@ -196,21 +189,25 @@ class S3Storage:
                 else:
                     yield path, state
         self._odd = [*sorted(odd, key=itemgetter(0))]
-        self._digests = digests
 
     def is_as_scanned(self) -> bool:
         """Say whether the store lists exactly what the last finished `scan` saw: cheap to ask."""
-        return is_same_listing(partial(self._client.list_page, self.prefix), self._digests)
+        return self._listing.is_as_before()
 
-    def _list(self, prefix: str, digests: list[bytes]) -> Iterator[list[Listed]]:
-        def fetch_page(after: str | None) -> Page:
-            page = self._client.list_page(prefix, after)
-            digests.append(page[DIGEST])
-            return page
+    def _list_all(self) -> Iterator[list[Listed]]:
+        with self._noting_order():
+            yield from self._listing.objects(is_in_order=self.profile.lists_in_order)
 
-        is_in_order = self.profile.lists_in_order
-        try:
+    def _list(self, prefix: str) -> Iterator[list[Listed]]:
+        fetch_page = partial(self._client.list_page, prefix)
+        with self._noting_order():
+            is_in_order = self.profile.lists_in_order
             yield from list_objects(fetch_page, prefix, is_in_order=is_in_order)
+
+    @contextmanager
+    def _noting_order(self) -> Iterator[None]:
+        try:
+            yield
         except OutOfOrderError:
             self.profile = replace(self.profile, lists_in_order=False)
             raise
@@ -247,7 +244,7 @@ class S3Storage:
             self._client,
             self.prefix,
             self.profile,
-            lambda folder: self._list(folder, []),
+            self._list,
             self._read_lately,
         )
 
@@ -259,16 +256,14 @@ class S3Storage:
     @property
     def snapshots(self) -> S3Snapshots:
         """The snapshots of the ledger that are kept below the prefix."""
-        return S3Snapshots(
-            self._client, self.prefix, self.profile, lambda folder: self._list(folder, [])
-        )
+        return S3Snapshots(self._client, self.prefix, self.profile, self._list)
 
     def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
         """Name what is left of a document: objects, and what the bucket keeps of its own."""
         keys = [archive_key(self.prefix, version) for version in versions]
         if self._alias_instead_of(path) is None:
             keys.append(self._key(path))
-        return traces(self._client, self.profile, keys, lambda: self._list(self.prefix, []))
+        return traces(self._client, self.profile, keys, self._list_all)
 
     # Reading.
 
@@ -382,7 +377,7 @@ class S3Storage:
         trial = folder + key.removeprefix(self.prefix)
         try:
             self._client.put(trial, _TRIAL, {}, None)
-            found = [key for batch in self._list(folder, []) for key, _, _ in batch]
+            found = [key for batch in self._list(folder) for key, _, _ in batch]
             is_held = found == [trial] and self._client.get(trial, None).body == _TRIAL
         except StaleError:
             is_held = False

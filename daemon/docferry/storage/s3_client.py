@@ -211,9 +211,17 @@ class S3Client:
             raise no_answer(doing, self.connections.endpoint_url)
         return version_id is None and answer.get("DeleteMarker", False)
 
-    def list_page(self, prefix: str, after: str | None) -> Page:
-        """Fetch one page of the listing, unchecked: `storage.listing` does that."""
-        following = {} if after is None else {"ContinuationToken": after}
+    def list_page(self, prefix: str, after: str | None, start: str | None = None) -> Page:
+        """
+        Fetch one page of the listing, unchecked: `storage.listing` does that.
+
+        Args:
+            after: The page before gave this token.
+            start: Instead: only what comes after this key.
+        """
+        following: dict[str, Any] = {} if after is None else {"ContinuationToken": after}
+        if start is not None:
+            following["StartAfter"] = start
         sent_at = datetime.now(UTC)
         page = self.call(
             f"list {self.bucket}/{prefix}",
