@@ -42,4 +42,18 @@ LISTED_APART = (
         "== (now[DIGEST], page.is_end)",
         _TESTS,
     ),
+    Fault(
+        "a clock that was set back puts off the listing of all",
+        "core/newest.py",
+        "if listed_whole_at is None or not listed_whole_at <= now < listed_whole_at + relist:",
+        "if listed_whole_at is None or not now < listed_whole_at + relist:",
+        ("unit/test_newest.py",),
+    ),
+    Fault(
+        "what comes after a name is compared with all that was agreed on",
+        "engine/look.py",
+        "ledger.synced.scan(mirror, after)",
+        "ledger.synced.scan(mirror)",
+        ("integration/test_loop.py",),
+    ),
 )

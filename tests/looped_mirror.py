@@ -67,6 +67,7 @@ class Mirror:
         self.remote = Bucket(self.aliases)
         self.limit = delete_limit
         self.mode = mode
+        self.relist_s = 0.0
         self.ledger = fresh_ledger(self.state)
         self.ledger.mirrors.put(
             "docs", store="s", bucket="b", prefix="", local=str(self.root), mode=Mode.TWO_WAY
@@ -86,6 +87,7 @@ class Mirror:
             local=self.root,
             settle_s=0.0,
             delete_limit=self.limit,
+            relist_s=self.relist_s,
             mode=self.mode,
         )
         places = Places(local, self.remote, "the folder", "the bucket")

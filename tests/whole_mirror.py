@@ -14,6 +14,7 @@ from typing import TypeAlias
 from docferry.app.sides import Known
 from docferry.config import MirrorConfig
 from docferry.core.guards import DELETION_WINDOW, marker
+from docferry.core.merge import place_of
 from docferry.core.paths import is_odd, key_of, path_of
 from docferry.engine.consider import Tools
 from docferry.engine.dry_run import DryRun, Rehearsal
@@ -115,6 +116,9 @@ class Bucket(MemoryStorage):
         yield from (entry for entry in named if not is_odd(entry[0]))
         self._odd_ones = [entry for entry in named if is_odd(entry[0])]
         self._scanned = plain
+
+    def scan_after(self, path: Path) -> Iterator[Entry]:
+        return (entry for entry in super().scan() if place_of(entry) > path)
 
     def is_as_scanned(self) -> bool:
         return self._scanned == self._listing()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from contract.backends import s3_options, s3_storage
-from contract.strangers import put
+from contract.strangers import paths, put
 from docferry.storage.listing import Page
 from docferry.storage.prefix_listing import PrefixListing
 from docferry.storage.s3_client import S3Client
@@ -42,6 +42,21 @@ def test_a_bucket_is_listed_in_parts(name: str, request: pytest.FixtureRequest) 
     assert parts == len(NAMES) // PAGE_KEYS - 1
     assert (is_as_before, is_as_before_a_change) == (True, False)
     assert listed() == sorted([*NAMES, "3/new"])
+
+
+@pytest.mark.parametrize("name", ["seaweedfs", "rclone", "moto"])
+def test_what_comes_after_a_name_is_listed_alone(name: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(name)
+    assert isinstance(server, S3Server)
+    storage = s3_storage(server)
+    for path in ("01A", "01B", "01B/x", "01B-", "01C/y", "z"):
+        if (path == "01B/x") <= (name == "moto"):  # elsewhere a file is no folder
+            put(storage, path)
+
+    found = paths(storage.scan_after("01B"))
+
+    assert found == [path for path in paths(storage.scan()) if path > "01B"]
+    assert {"01B-", "01C/y", "z"} <= {*found}
 
 
 def _in_small_pages(server: S3Server, prefix: str, starts: list[str]) -> PrefixListing:

@@ -10,10 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ulid import ULID
 
+from docferry.engine.identity import Places
+from docferry.engine.look import changed_after
+from docferry.engine.one_side import MOST_MARKS
 from docferry.engine.runs import Run
 from docferry.errors import PermanentError, ThrottledError, UnreachableError
 from docferry.metrics import REGISTRY
 from docferry.model import FileState, MirrorHealth, Mode, Path
+from docferry.storage.local import LocalStorage
 from docferry.storage.memory import sha256_of
 from looped_mirror import Mirror
 from processes import wait_for
@@ -181,6 +185,56 @@ def test_a_poll_compares_again_only_what_no_run_has_found_as_agreed(
     mirror.run(Run.POLL)
 
     assert mirror.remote.scans - scans == (0 if was_in_step else 1)
+
+
+def test_a_poll_of_names_by_time_lists_what_is_new_and_the_rest_when_all_is_listed(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    mirror.relist_s = 3600.0
+    mirror.loop = mirror.new_loop()
+    mirror.start()
+    mirror.run(Run.FULL)
+    scans, new = mirror.remote.scans, f"{ULID()}.md"
+    mirror.remote.user_write(new, b"new")
+    mirror.remote.user_write("01AAAAAAAAAAAAAAAAAAAAAAAA.md", b"of long ago")
+
+    mirror.run(Run.POLL)
+    after_a_poll = mirror.files
+    scans_of_a_poll = mirror.remote.scans - scans
+    mirror.run(Run.FULL)
+
+    assert (after_a_poll, scans_of_a_poll) == ({new: b"new"}, 0)
+    assert mirror.files == {new: b"new", "01AAAAAAAAAAAAAAAAAAAAAAAA.md": b"of long ago"}
+
+
+def test_of_what_comes_after_a_name_only_what_differs_is_found(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    for path in ("a", "b", "c"):
+        mirror.remote.user_write(path, b"agreed")
+    mirror.start()
+    mirror.remote.user_write("c", b"edited")
+    places = Places(LocalStorage(mirror.root), mirror.remote, "here", "there")
+
+    found = list(changed_after("a", "docs", places, mirror.ledger))
+
+    assert found == ["c"]
+
+
+def test_what_is_new_in_masses_is_left_to_a_full_run(new_mirror: Callable[..., Mirror]) -> None:
+    mirror = new_mirror()
+    mirror.relist_s = 3600.0
+    mirror.loop = mirror.new_loop()
+    mirror.start()
+    mirror.run(Run.FULL)
+    for _ in range(MOST_MARKS + 1):
+        mirror.remote.user_write(f"{ULID()}.md", b"")
+
+    mirror.run(Run.POLL)
+
+    assert len(mirror.files) == MOST_MARKS + 1
 
 
 def test_a_poll_compares_again_what_the_mode_leaves_different(

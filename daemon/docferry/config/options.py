@@ -150,6 +150,8 @@ class MirrorConfig:
     prefix: Annotated[str, Key("prefix", PREFIX)] = ""  #: "" (the whole bucket) or "a/b/"
     mode: Annotated[Mode, Key("mode", choice(*Mode))] = Mode.TWO_WAY
     poll_s: Annotated[float, Key("poll", duration(0.1))] = 30.0
+    #: How often all is listed, where files are named by ULIDs; 0: by each poll.
+    relist_s: Annotated[float, Key("relist", duration())] = 0.0
     rescan_s: Annotated[float, Key("rescan", duration(0.1))] = 3600.0
     settle_s: Annotated[float, Key("settle", duration())] = 2.0
     snapshot_s: Annotated[float, Key("snapshot", duration(1))] = 900.0

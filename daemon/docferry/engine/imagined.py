@@ -266,6 +266,10 @@ class ImaginedBucket(ImaginedSide):
     def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
         return None
 
+    def scan_after(self, path: Path) -> Iterator[Entry]:
+        """Give them of a whole scan: a rehearsal lists everything anyway."""
+        yield from (entry for entry in self.scan() if place_of(entry) > path)
+
     def is_as_scanned(self) -> bool:
         return False
 

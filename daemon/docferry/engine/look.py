@@ -66,6 +66,20 @@ def changed_on(
     yield from changed(side, storage.scan_odd(), synced.scan_odd(mirror))
 
 
+def changed_after(
+    after: Path, mirror: str, places: Places, ledger: Ledger
+) -> Iterator[Path | Unknown]:
+    """
+    Yield the paths after *after* at which the bucket is not as agreed.
+
+    Raises:
+        UnreachableError, TemporaryError: The listing did not finish.
+    """
+    yield from changed(
+        Side.REMOTE, places.remote.scan_after(after), ledger.synced.scan(mirror, after)
+    )
+
+
 def look_at(
     paths: Sequence[Path], mirror: str, places: Places, ledger: Ledger, looks: Looks
 ) -> Iterator[Seen]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 from docferry.core.merge import Unseen
+from docferry.core.newest import listed_after
 from docferry.engine.consider import Planner, Tools
 from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.health import Health
 from docferry.engine.identity import Places
-from docferry.engine.look import changed_on
+from docferry.engine.look import changed_after, changed_on
 from docferry.engine.runs import Run, seconds_between
 from docferry.logs import get_logger
 from docferry.model import Path, Side, Unknown
@@ -44,11 +46,14 @@ class OneSide:
         self._health = health
         self._on_wait = on_wait
         self._request = request
+        self._relist = timedelta(seconds=tools.options.relist_s)
+        self._listed_at: datetime | None = None  #: when all of the bucket was listed
         self._agreed_listing: int | None = None  #: operations done when a poll found no change
 
     def listed(self, *, differs: bool) -> None:
         """Note that the whole bucket was listed, and whether it was as agreed."""
         self._agreed_listing = None if differs else self._planner.carrier.done
+        self._listed_at = self._timing.now()
 
     def forget(self) -> None:
         """Note that it has to be compared again, even if it is as it was listed last."""
@@ -62,6 +67,9 @@ class OneSide:
             False: Too much does, and a full run is to follow.
         """
         began = self._timing.now()
+        after = listed_after(began, self._listed_at, self._relist)
+        if side is Side.REMOTE and after is not None:
+            return self._look_at_newest(after, began)
         is_known = self._agreed_listing == self._planner.carrier.done
         if side is Side.REMOTE and is_known and self._places.remote.is_as_scanned():
             self._health.note(last_poll_at=began)  # as the last poll saw it; nothing done since
@@ -86,6 +94,18 @@ class OneSide:
             self._health.note(last_scan_at=began)
         took_s = seconds_between(began, self._timing.now())
         log.debug("run.done", mirror=self._health.mirror, run=side, took_s=took_s)
+        return True
+
+    def _look_at_newest(self, after: Path, began: datetime) -> bool:
+        """Do so for what comes after *after*."""
+        mirror = self._health.mirror
+        for marks, found in enumerate(changed_after(after, mirror, self._places, self._ledger)):
+            if marks >= MOST_MARKS:
+                self._request(Run.FULL)
+                return False
+            if not isinstance(found, Unknown) and self._planner.takes(found):
+                self._dirty.mark(found)
+        self._health.note(last_poll_at=began)
         return True
 
     def _changed_on(self, side: Side) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from docferry.errors import DocferryError
 from docferry.model import (
     Attributes,
+    Entry,
     Path,
     Provenance,
     Sha256,
@@ -83,6 +84,15 @@ class RemoteSide(Storage, Protocol):
         Give the version of an upload that was cut off and is gone on with by `write`.
 
         None: none to *path* is of just these *attributes*, but for their version.
+        """
+        ...
+
+    def scan_after(self, path: Path) -> Iterator[Entry]:
+        """
+        Yield as `scan` does what comes after *path*, which costs no more than that.
+
+        Raises:
+            UnreachableError, TemporaryError: The listing did not finish.
         """
         ...
 

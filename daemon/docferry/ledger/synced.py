@@ -43,14 +43,13 @@ class Synced:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def scan(self, mirror: str) -> Iterator[tuple[Path, SyncedState]]:
+    def scan(self, mirror: str, after: Path = "") -> Iterator[tuple[Path, SyncedState]]:
         """
-        Yield every plain path (not `is_odd`) in the order of its UTF-8 bytes.
+        Yield every plain path (not `is_odd`) after *after* in the order of its UTF-8 bytes.
 
         Read page by page, with no transaction open in between: what is recorded
         meanwhile behind the current page is not seen, ahead of it mostly is.
         """
-        after = ""
         while True:
             with self._database.reading() as tx:
                 rows = tx.tuples(_PAGE, mirror=mirror, after=after)

@@ -230,6 +230,15 @@ class MemoryStorage:
     def scan_odd(self) -> list[Entry]:
         return self._odd
 
+    def scan_after(self, path: Path) -> Iterator[Entry]:
+        with self._lock:
+            later = [
+                (each, self._state(held))
+                for each, held in sorted(self.files.items())
+                if each > path and not is_odd(each)
+            ]
+        yield from later
+
     def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
         self.cut_off = [upload for upload in self.cut_off if is_wanted(*upload)]
         return []

@@ -34,7 +34,7 @@ from docferry.model import (
     Written,
 )
 from docferry.storage.base import Content, WantsUpload
-from docferry.storage.listing import Listed, OutOfOrderError, list_objects
+from docferry.storage.listing import Listed, OutOfOrderError, Page, list_objects
 from docferry.storage.prefix_listing import PrefixListing
 from docferry.storage.probe import PROBE_PREFIX, StoreProfile, probe
 from docferry.storage.read_lately import ReadLately
@@ -175,9 +175,21 @@ class S3Storage:
 
     def scan(self) -> Iterator[Entry]:
         odd: list[tuple[Path, FileState]] = []
+        yield from self._entries(self._list_all(), odd)
+        self._odd = [*sorted(odd, key=itemgetter(0))]
+
+    def scan_after(self, path: Path) -> Iterator[Entry]:
+        # A store that begins at the beginning costs more, and nothing else.
+        entries = self._entries(self._list(self.prefix, self._key(path)), [])
+        yield from (entry for entry in entries if entry[0] > path)
+
+    def _entries(
+        self, batches: Iterator[list[Listed]], odd: list[tuple[Path, FileState]]
+    ) -> Iterator[tuple[Path, FileState]]:
+        """Yield the documents of a listing; those with odd paths are added to *odd*."""
         start, aliases = len(self.prefix), self._aliases
         own = self.prefix + RESERVED + "/"
-        for batch in self._list_all():
+        for batch in batches:
             for full_key, token, size in batch:
                 if full_key.startswith(own) or is_folder(full_key, size):
                     continue
@@ -188,7 +200,6 @@ class S3Storage:
                     odd.append((path, state))
                 else:
                     yield path, state
-        self._odd = [*sorted(odd, key=itemgetter(0))]
 
     def is_as_scanned(self) -> bool:
         """Say whether the store lists exactly what the last finished `scan` saw: cheap to ask."""
@@ -198,8 +209,10 @@ class S3Storage:
         with self._noting_order():
             yield from self._listing.objects(is_in_order=self.profile.lists_in_order)
 
-    def _list(self, prefix: str) -> Iterator[list[Listed]]:
-        fetch_page = partial(self._client.list_page, prefix)
+    def _list(self, prefix: str, start: str | None = None) -> Iterator[list[Listed]]:
+        def fetch_page(after: str | None) -> Page:
+            return self._client.list_page(prefix, after, None if after else start)
+
         with self._noting_order():
             is_in_order = self.profile.lists_in_order
             yield from list_objects(fetch_page, prefix, is_in_order=is_in_order)
