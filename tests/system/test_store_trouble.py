@@ -73,6 +73,7 @@ def test_an_access_key_that_nobody_knows_is_named(site: Site) -> None:
     assert "does not know the access key: correct the credentials" in checked.stdout
 
 
+@outcome("the bucket is not there", HEALS, sees="create it, or correct `bucket`")
 def test_a_missing_bucket_is_named_never_made_and_it_heals_once_it_is_there(
     site: Site, server: servers.S3Server
 ) -> None:
@@ -113,9 +114,31 @@ def far_site(site: Site, between: proxy.Proxy) -> Site:
 @pytest.mark.parametrize(
     ("status", "code", "health", "says"),
     [
-        (403, "AccessDenied", "blocked", "correct them or the bucket's policy"),
-        (403, "RequestTimeTooSkewed", "unreachable", "set this machine's time (NTP)"),
-        (200, "a log-in page", "waiting", "is a proxy or a log-in page in between?"),
+        pytest.param(
+            403,
+            "AccessDenied",
+            "blocked",
+            "correct them or the bucket's policy",
+            marks=outcome("the credentials do not allow it", HEALS, sees="the bucket's policy"),
+        ),
+        pytest.param(
+            403,
+            "RequestTimeTooSkewed",
+            "unreachable",
+            "set this machine's time (NTP)",
+            marks=outcome(
+                "clocks that differ by more than 15 minutes",
+                HEALS,
+                sees="this machine's time (NTP)",
+            ),
+        ),
+        pytest.param(
+            200,
+            "a log-in page",
+            "waiting",
+            "is a proxy or a log-in page in between?",
+            marks=outcome("a log-in page instead of the store", HEALS),
+        ),
     ],
 )
 def test_a_store_that_refuses_for_a_while_is_named_deletes_nothing_and_it_heals(
@@ -331,11 +354,15 @@ def test_a_store_that_hangs_is_named_and_keeps_nobody_waiting(
 # Over TLS.
 
 
-def test_an_expired_certificate_is_named_and_it_heals_once_it_is_renewed(
+@outcome("a certificate that has expired", HEALS, sees="certificate has expired: renew it")
+@outcome("a certificate of somebody else", HEALS, sees="nobody trusted here vouches")
+def test_a_certificate_that_proves_nothing_is_named_and_it_heals_once_a_good_one_is_shown(
     site: Site, server: servers.S3Server, tmp_path: Path
 ) -> None:
     lives = timedelta(days=-1), timedelta(days=1)
     expired, renewed = servers.make_certificates(tmp_path, *lives)
+    (tmp_path / "others").mkdir()
+    strangers = servers.make_certificate(tmp_path / "others")
     with proxy.in_front_of(server, expired) as between:
         site.endpoint_url, site.store_options = between.url, f'verify_tls = "{expired.ca}"'
         site.configure()
@@ -350,6 +377,16 @@ def test_an_expired_certificate_is_named_and_it_heals_once_it_is_renewed(
 
             heals(daemon, site)
             assert site.docs.objects() == {"a.txt": b"a"}
+
+            between.show(strangers)
+            site.docs.write("b.txt", b"b")
+            site.docs.remove("a.txt")
+            is_named(daemon, site, "unreachable", between.url, "nobody trusted here vouches")
+            assert site.docs.files() == {"a.txt": b"a", "b.txt": b"b"}
+            between.show(renewed)
+
+            heals(daemon, site)
+            assert site.docs.objects() == {"b.txt": b"b"}
 
 
 def test_a_certificate_that_nobody_trusted_vouches_for_is_named_with_the_remedy(
