@@ -39,6 +39,7 @@ from faults_results import OF_RESULTS
 from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
 from faults_slow import OF_THE_SLOW
+from faults_store import OF_THE_STORE
 from faults_strangers import STRANGERS
 from faults_told import OF_WHAT_IS_TOLD
 from faults_versions import VERSIONS
@@ -86,4 +87,5 @@ FAULTS = (
     *OF_THE_SLOW,
     *OF_WHAT_IS_TOLD,
     *OF_THE_API,
+    *OF_THE_STORE,
 )

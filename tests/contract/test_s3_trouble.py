@@ -36,6 +36,7 @@ from servers import BUCKET, S3Server
 
 SECRET = "a-very-secret-key"
 ARCHIVE = Attributes(version="01JAAAAAAAAAAAAAAAAAAAAAAA")
+MODIFIED = "Fri, 27 Nov 2026 12:00:00 GMT"
 MD5 = "0cc175b9c0f1b6a831c399e269772661"  # of "a"
 STRONG = StoreProfile(
     conditional_create=True, conditional_replace=True, conditional_delete=True, etag_is_md5=True
@@ -117,6 +118,77 @@ def test_a_login_page_is_no_answer(kind: str) -> None:
         REQUESTS, TemporaryError
     )
     assert all("log-in page" in str(error) or "proxy" in str(error) for error in found.values())
+
+
+@pytest.mark.parametrize(
+    ("etag", "kind"),
+    [
+        ('"5e9f-1b2"', "text/html"),
+        ('W/"4a-9d1c"', "application/json"),
+        (f'"{"ab" * 16}"', "text/html; charset=utf-8"),  # a CDN's, of a bucket of its own
+    ],
+)
+def test_a_page_with_an_etag_is_no_object_and_no_upload(etag: str, kind: str) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        headers = {"ETag": etag, "Content-Type": kind, "Last-Modified": MODIFIED}
+        send(request, 200, LOGIN_PAGES["an HTML page"], **headers)
+
+    with servers.answering(answer) as url:
+        found = refused(storage_at(url))
+
+    expected: dict[str, type[DocferryError]] = dict.fromkeys(REQUESTS, TemporaryError)
+    expected["read"] = StaleError  # it is not the one that was asked for
+    assert {name: type(error) for name, error in found.items()} == expected
+    told = [str(found[name]) for name in ("stat", "create", "read marker")]
+    assert all("a log-in page" in each for each in told)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_store_that_leads_to_a_log_in_page_is_none(status: int) -> None:
+    asked: list[str] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        if request.path == "/log-in":
+            send(request, 200, LOGIN_PAGES["an HTML page"], **{"Content-Type": "text/html"})
+        else:
+            send(request, status, b"", Location="/log-in")
+
+    with servers.answering(answer) as url:
+        found = refused(storage_at(url))
+
+    assert {type(error) for error in found.values()} == {TemporaryError}
+    assert all("log-in page" in str(error) for error in found.values())
+    assert len(asked) < 100  # botocore follows without end where the bucket's region might tell
+
+
+def test_an_upload_that_only_a_page_has_answered_is_none(seaweedfs: S3Server) -> None:
+    def mood(request: proxy.Request) -> bool:
+        page = proxy.Answer(200, b"", {"etag": f'"{"ab" * 16}"'})
+        return request.command == "PUT" and request.give(page)
+
+    with proxy.in_front_of(seaweedfs) as between:
+        storage = S3Storage(s3_options(replace(seaweedfs, endpoint_url=between.url)), BUCKET, "q/")
+        between.mood = mood
+        with pytest.raises(TemporaryError, match="log-in page"):
+            create(storage)
+        between.mood = None
+
+        assert storage.stat("a") is None
+        create(storage)
+
+
+def test_a_strangers_html_whatever_its_etag_is_an_object(seaweedfs: S3Server) -> None:
+    """Nothing in the answer tells a page from it: the listing does."""
+    seaweedfs.client().put_object(
+        Bucket=BUCKET, Key="r/folder/a.html", Body=b"<html>", ContentType="text/html"
+    )
+    storage = S3Storage(s3_options(seaweedfs), BUCKET, "r/")
+
+    found = storage.stat("folder/a.html")
+
+    assert found is not None
+    assert found.size == 6
 
 
 def test_nobody_there_is_an_unreachable_side() -> None:
@@ -339,7 +411,7 @@ def test_the_etag_of_what_is_encrypted_with_a_key_is_no_md5(
             if is_believed:
                 content.confirm()
             else:
-                with pytest.raises(TemporaryError, match="came damaged"):
+                with pytest.raises(TemporaryError, match="came damaged, its hash"):
                     content.confirm()
 
 

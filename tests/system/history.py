@@ -61,6 +61,11 @@ class Person:
         with suppress(OSError, ClientError):
             deed()
 
+    @property
+    def wrote(self) -> set[str]:
+        """What the person has ever let stand on a side: nothing else is ever to be seen there."""
+        return set(self._written)
+
     def note_settled(self) -> None:
         """Note that both sides are at rest and hold the same."""
         self.settled |= {sha256(content) for content in self.mirror.files().values()}

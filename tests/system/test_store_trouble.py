@@ -15,6 +15,7 @@ import pytest
 import proxy
 import servers
 from system.daemon import Mirror, Site
+from system.outcomes import HEALS, outcome
 from system.trouble import (
     CHECK_CLOCK,
     CHECK_STORE,
@@ -30,6 +31,7 @@ from system.trouble import (
 # It is not there, or not for us.
 
 
+@outcome("nobody listens at the endpoint", HEALS, sees="is the store running?")
 def test_an_endpoint_where_nobody_listens_is_named(site: Site) -> None:
     (port,) = servers.free_ports(1)
     site.endpoint_url = f"http://127.0.0.1:{port}"
@@ -71,6 +73,7 @@ def test_an_access_key_that_nobody_knows_is_named(site: Site) -> None:
     assert "does not know the access key: correct the credentials" in checked.stdout
 
 
+@outcome("the bucket is not there", HEALS, sees="create it, or correct `bucket`")
 def test_a_missing_bucket_is_named_never_made_and_it_heals_once_it_is_there(
     site: Site, server: servers.S3Server
 ) -> None:
@@ -111,9 +114,31 @@ def far_site(site: Site, between: proxy.Proxy) -> Site:
 @pytest.mark.parametrize(
     ("status", "code", "health", "says"),
     [
-        (403, "AccessDenied", "blocked", "correct them or the bucket's policy"),
-        (403, "RequestTimeTooSkewed", "unreachable", "set this machine's time (NTP)"),
-        (200, "a log-in page", "waiting", "is a proxy or a log-in page in between?"),
+        pytest.param(
+            403,
+            "AccessDenied",
+            "blocked",
+            "correct them or the bucket's policy",
+            marks=outcome("the credentials do not allow it", HEALS, sees="the bucket's policy"),
+        ),
+        pytest.param(
+            403,
+            "RequestTimeTooSkewed",
+            "unreachable",
+            "set this machine's time (NTP)",
+            marks=outcome(
+                "clocks that differ by more than 15 minutes",
+                HEALS,
+                sees="this machine's time (NTP)",
+            ),
+        ),
+        pytest.param(
+            200,
+            "a log-in page",
+            "waiting",
+            "is a proxy or a log-in page in between?",
+            marks=outcome("a log-in page instead of the store", HEALS),
+        ),
     ],
 )
 def test_a_store_that_refuses_for_a_while_is_named_deletes_nothing_and_it_heals(
@@ -248,6 +273,7 @@ def own_server(tmp_path: Path) -> Iterator[servers.S3Server]:
         yield started
 
 
+@outcome("the store is gone for a while", HEALS)
 def test_a_store_that_is_gone_for_a_while_is_named_and_it_heals(
     own_server: servers.S3Server, tmp_path: Path
 ) -> None:
@@ -297,6 +323,7 @@ def mirror_on(server: servers.S3Server, folder: Path) -> tuple[Mirror, str]:
     )
 
 
+@outcome("the store hangs", HEALS, sees="it has been waiting")
 def test_a_store_that_hangs_is_named_and_keeps_nobody_waiting(
     own_server: servers.S3Server, server: servers.S3Server, tmp_path: Path
 ) -> None:
@@ -327,11 +354,15 @@ def test_a_store_that_hangs_is_named_and_keeps_nobody_waiting(
 # Over TLS.
 
 
-def test_an_expired_certificate_is_named_and_it_heals_once_it_is_renewed(
+@outcome("a certificate that has expired", HEALS, sees="certificate has expired: renew it")
+@outcome("a certificate of somebody else", HEALS, sees="nobody trusted here vouches")
+def test_a_certificate_that_proves_nothing_is_named_and_it_heals_once_a_good_one_is_shown(
     site: Site, server: servers.S3Server, tmp_path: Path
 ) -> None:
     lives = timedelta(days=-1), timedelta(days=1)
     expired, renewed = servers.make_certificates(tmp_path, *lives)
+    (tmp_path / "others").mkdir()
+    strangers = servers.make_certificate(tmp_path / "others")
     with proxy.in_front_of(server, expired) as between:
         site.endpoint_url, site.store_options = between.url, f'verify_tls = "{expired.ca}"'
         site.configure()
@@ -346,6 +377,16 @@ def test_an_expired_certificate_is_named_and_it_heals_once_it_is_renewed(
 
             heals(daemon, site)
             assert site.docs.objects() == {"a.txt": b"a"}
+
+            between.show(strangers)
+            site.docs.write("b.txt", b"b")
+            site.docs.remove("a.txt")
+            is_named(daemon, site, "unreachable", between.url, "nobody trusted here vouches")
+            assert site.docs.files() == {"a.txt": b"a", "b.txt": b"b"}
+            between.show(renewed)
+
+            heals(daemon, site)
+            assert site.docs.objects() == {"b.txt": b"b"}
 
 
 def test_a_certificate_that_nobody_trusted_vouches_for_is_named_with_the_remedy(

@@ -48,8 +48,11 @@ ANSWERS = [
     ("TooManyRequests", 429, ThrottledError, "fewer requests"),
     ("InternalError", 500, TemporaryError, "trouble of its own"),
     ("InternalError", 200, TemporaryError, "trouble of its own"),  # a copy that failed late
-    ("502", 502, TemporaryError, "502"),
-    ("504", 504, TemporaryError, "504"),
+    ("301", 301, TemporaryError, "`endpoint_url`"),
+    ("302", 302, TemporaryError, "log-in page"),
+    ("502", 502, TemporaryError, "is the store running?"),
+    ("504", 504, TemporaryError, "is the store running?"),
+    ("InvalidPart", 400, TemporaryError, "sent anew"),
     ("XMinioStorageFull", 507, TemporaryError, "full"),
     ("BadDigest", 400, TemporaryError, "did not arrive"),
     ("MalformedXML", 400, PermanentError, "400 MalformedXML"),

@@ -28,6 +28,7 @@ from docferry.storage.clock import skew_s
 from docferry.storage.listing import Page
 from docferry.storage.s3_connect import Connections, S3Options
 from docferry.storage.s3_errors import no_answer, status_of, translate
+from docferry.storage.s3_genuine import PutAnswers, is_doubtful, is_listed, is_marked_as
 from docferry.storage.s3_metadata import (
     ABSENT,
     CONTENT_HEADERS,
@@ -77,6 +78,7 @@ class S3Client:
         self.uploads = BegunUploads(bucket, notes or NoNotes())
         self.prefix = prefix
         self.connections = Connections(options, bucket)
+        self._put_answers = PutAnswers()
         self._answered_s = -_BUCKET_SEEN_S
         #: The store's clock minus ours, as of its last listing or refusal; None: not known.
         self.skew_s: float | None = None
@@ -116,6 +118,8 @@ class S3Client:
         found = s3_lean.head(self.connections, key) if version_id is None else None
         found = found or self._head_with_boto(key, version_id)
         if not isinstance(found, str):
+            if version_id is None:
+                self._refuse_pages(key, found, f"look at {key}")
             self._answered_s = time.monotonic()
         elif time.monotonic() - self._answered_s > _BUCKET_SEEN_S:
             self.find_bucket()  # a HEAD's 404 does not tell a missing key from a missing bucket
@@ -149,6 +153,8 @@ class S3Client:
         """
         fetched = s3_lean.get(self.connections, key, expect) if version_id is None else None
         fetched = fetched or self._get_with_boto(key, expect, version_id)
+        if expect is None and version_id is None:
+            self._refuse_pages(key, fetched.head, f"read {key}")
         if expect not in (None, fetched.head.token):  # rclone does not look at If-Match
             raise StaleError(f"{key} is another content than expected")
         self._answered_s = time.monotonic()
@@ -188,6 +194,8 @@ class S3Client:
         token = s3_lean.put(self.connections, key, body, headers, condition)
         if token is None:
             token = self._put_with_boto(key, body, headers, condition)
+        if self._put_answers.is_doubtful(token, body):
+            token = self._token_of_what_came(key, body, headers, token)
         self._answered_s = time.monotonic()
         return token
 
@@ -260,6 +268,39 @@ class S3Client:
             raise no_answer(doing, self.connections.endpoint_url)
         return token_of(etag)
 
+    # Whether an answer is one.
+
+    def _refuse_pages(self, key: str, head: ObjectHead, doing: str) -> None:
+        """
+        Raises:
+            TemporaryError: Nothing in the answer tells that it is a store's, nor does a listing.
+        """
+        if not is_doubtful(head):
+            return
+        # What is below "a" is one common prefix, and comes after it.
+        page = self.call(
+            doing, self.connections.boto.list_objects_v2, Prefix=key, Delimiter="/", MaxKeys=100
+        )
+        if not page.get("Name") or not is_listed(page, key, head.token):
+            raise no_answer(doing, self.connections.endpoint_url)
+
+    def _token_of_what_came(
+        self, key: str, body: bytes, headers: dict[str, str], token: Token
+    ) -> Token:
+        """
+        Look at what was put, where the answer to that may be no store's.
+
+        Raises:
+            TemporaryError: It is not there.
+        """
+        found = self.head(key)
+        if found is None or found.size != len(body):
+            raise no_answer(f"write {key}", self.connections.endpoint_url)
+        if found.token != token and not is_marked_as(headers, found):
+            raise no_answer(f"write {key}", self.connections.endpoint_url)
+        self._put_answers.proved_right()
+        return found.token
+
     # Through boto3.
 
     def _head_with_boto(self, key: str, version_id: str | None) -> ObjectHead | Literal["absent"]:
@@ -275,7 +316,7 @@ class S3Client:
             raise self._translated(error, doing) from error
         except (BotoCoreError, ResponseParserError) as error:
             raise self._translated(error, doing) from error
-        return self._head_of(answer, doing)
+        return self._head_of(answer, doing, version_id)
 
     def _get_with_boto(self, key: str, expect: Token | None, version_id: str | None) -> Fetched:
         doing = f"read {key}"
@@ -287,7 +328,7 @@ class S3Client:
             **conditions(expect),
         )
         with closing(answer["Body"]) as stream:
-            head = self._head_of(answer, doing)
+            head = self._head_of(answer, doing, version_id)
             is_small = head.size <= PART_BYTES
             return Fetched(head, self._all_of(stream, doing, head.size) if is_small else None)
 
@@ -306,7 +347,10 @@ class S3Client:
         return self.etag_in(answer, doing)
 
     def _head_of(
-        self, answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef, doing: str
+        self,
+        answer: GetObjectOutputTypeDef | HeadObjectOutputTypeDef,
+        doing: str,
+        version_id: str | None = None,
     ) -> ObjectHead:
         token = self.etag_in(answer, doing)
         headers = {
@@ -316,9 +360,13 @@ class S3Client:
         }
         metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
         modified = str(answer.get("LastModified", ""))  # unparsed, as we asked for
-        return ObjectHead(
+        head = ObjectHead(
             token, answer["ContentLength"], clean(metadata | headers), _http_date_ns(modified)
         )
+        # No listing has a former version under its key.
+        if version_id is not None and is_doubtful(head) and "VersionId" not in answer:
+            raise no_answer(doing, self.connections.endpoint_url)
+        return head
 
     def _note_clock(self, answer: Any, sent_at: datetime) -> None:
         said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})

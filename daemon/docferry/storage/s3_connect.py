@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import botocore.session
 import urllib3
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError, TokenRetrievalError
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -220,4 +220,30 @@ def _connect(options: S3Options) -> _Connected:
     )
     # With the asterisk here it comes before botocore's own, which parse each page again.
     client.meta.events.register("before-parse.*.ListObjectsV2", lift_objects)
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    client.meta.events.register("before-sign.s3", partial(_refuse_ended_keys, session))
     return _Connected(session, cast("BotoClient", client))
+
+
+def _refuse_ended_keys(session: botocore.session.Session, **_: object) -> None:
+    """
+    Raises:
+        TokenRetrievalError: Who hands out the keys gives ended ones: botocore says that by a
+            RuntimeError, which would pass for a bug.
+    """
+    found = session.get_credentials()
+    try:
+        if found is not None:
+            found.get_frozen_credentials()
+    except RuntimeError as error:
+        raise TokenRetrievalError(provider="boto3's chain", error_msg=str(error)) from error
+
+
+def _follow_no_redirect(params: dict[str, Any], **_: object) -> None:
+    """
+    Let botocore take the answer to a question of its own as it comes.
+
+    Where a store answers 301, 302 or 307 it asks for the bucket's region; where the answer to that
+    is one as well, it asks again, until Python's stack is full.
+    """
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True

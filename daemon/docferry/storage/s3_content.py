@@ -14,6 +14,7 @@ from docferry.model import Sha256, Token
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
 from docferry.storage.hashing import HashAside
 from docferry.storage.s3_client import PART_PERMITS, S3Client
+from docferry.storage.s3_errors import without_login
 from docferry.storage.s3_metadata import Fetched
 
 _IS_MD5 = re.compile(r"[0-9a-f]{32}")  # the ETag of a multipart upload is "...-7"
@@ -98,7 +99,11 @@ class S3Content(Content):
             if self.attributes.sha256 is None:
                 return  # nothing tells what it should be
         if self.attributes.sha256 is None or not self._is_only_the_claim_wrong():
-            raise TemporaryError(f"{self._key} came damaged: its hash is not {expected}")
+            raise TemporaryError(
+                f"cannot read {self._key} on "
+                f"{without_login(self._client.connections.endpoint_url)}: it came damaged, its "
+                f"hash is not {expected}: if that goes on, the store or a proxy alters bytes"
+            )
 
     def close(self) -> None:
         """Do nothing: every request is a connection's loan."""

@@ -51,8 +51,20 @@ _EXPIRED = _Meaning(
     RefusedKeysError, "the session token is expired or wrong: renew the credentials"
 )
 _REGION = _Meaning(PermanentError, "the bucket is in another region: correct `region`")
+_ELSEWHERE = _Meaning(
+    TemporaryError,
+    "it sends us elsewhere: correct `endpoint_url` (https://?), or is a proxy or a log-in page in "
+    "between?",
+)
+_GATEWAY = _Meaning(
+    TemporaryError, "a gateway in between does not reach the store: is the store running?"
+)
+_BROKE_OFF = _Meaning(
+    TemporaryError, "the answer broke off: if that goes on, look at the network in between"
+)
 _LESS = _Meaning(ThrottledError, "the store asks for fewer requests")
 _MOVED = _Meaning(StaleError, "the object is not as expected any more")
+_PART = _Meaning(TemporaryError, "a part did not arrive as it was sent: it is sent anew")
 _DAMAGED = _Meaning(TemporaryError, "the bytes did not arrive as they were sent")
 
 _CODES = {
@@ -93,7 +105,11 @@ _CODES = {
     "IncompleteBody": _DAMAGED,
     "XAmzContentSHA256Mismatch": _DAMAGED,
     "RequestTimeout": _Meaning(TemporaryError, "the store waited too long for the bytes"),
-    "InternalError": _Meaning(TemporaryError, "the store has trouble of its own"),
+    "InternalError": _Meaning(
+        TemporaryError, "the store has trouble of its own: if that goes on, look at its log"
+    ),
+    "InvalidPart": _PART,
+    "InvalidPartOrder": _PART,
     "SlowDown": _LESS,
     "SlowDownRead": _LESS,
     "SlowDownWrite": _LESS,
@@ -104,7 +120,11 @@ _CODES = {
     "RequestLimitExceeded": _LESS,
 }
 _STATUSES = {
-    301: _REGION,
+    301: _ELSEWHERE,
+    302: _ELSEWHERE,
+    303: _ELSEWHERE,
+    307: _ELSEWHERE,
+    308: _ELSEWHERE,
     401: _CODES["AccessDenied"],
     403: _Meaning(
         PermanentError,
@@ -118,9 +138,14 @@ _STATUSES = {
     412: _MOVED,
     429: _LESS,
     # botocore says so, too, where a 200 is not XML.
-    500: _Meaning(TemporaryError, "the store has trouble of its own, or a proxy answers for it"),
+    500: _Meaning(
+        TemporaryError,
+        "the store has trouble of its own, or a proxy or a log-in page answers for it",
+    ),
     501: _Meaning(PermanentError, "the store has no such function"),
+    502: _GATEWAY,
     503: _LESS,
+    504: _GATEWAY,
     507: _Meaning(TemporaryError, "the store is full: give it room"),
 }
 
@@ -132,8 +157,8 @@ _FAILURES: tuple[tuple[type[Exception], _Meaning], ...] = (
     (ReadTimeoutError, _Meaning(UnreachableError, "the store stopped answering")),
     (ConnectionClosedError, _Meaning(UnreachableError, "the store closed the connection")),
     (EndpointConnectionError, _Meaning(UnreachableError, "cannot connect: is the store running?")),
-    (IncompleteReadError, _Meaning(TemporaryError, "the answer broke off")),
-    (ResponseStreamingError, _Meaning(TemporaryError, "the answer broke off")),
+    (IncompleteReadError, _BROKE_OFF),
+    (ResponseStreamingError, _BROKE_OFF),
     (HTTPClientError, _Meaning(UnreachableError, "the connection failed")),
     (ResponseParserError, _Meaning(TemporaryError, _NO_ANSWER)),
     (
