@@ -15,6 +15,7 @@ import pytest
 import proxy
 import servers
 from system.daemon import Mirror, Site
+from system.outcomes import HEALS, outcome
 from system.trouble import (
     CHECK_CLOCK,
     CHECK_STORE,
@@ -30,6 +31,7 @@ from system.trouble import (
 # It is not there, or not for us.
 
 
+@outcome("nobody listens at the endpoint", HEALS, sees="is the store running?")
 def test_an_endpoint_where_nobody_listens_is_named(site: Site) -> None:
     (port,) = servers.free_ports(1)
     site.endpoint_url = f"http://127.0.0.1:{port}"
@@ -248,6 +250,7 @@ def own_server(tmp_path: Path) -> Iterator[servers.S3Server]:
         yield started
 
 
+@outcome("the store is gone for a while", HEALS)
 def test_a_store_that_is_gone_for_a_while_is_named_and_it_heals(
     own_server: servers.S3Server, tmp_path: Path
 ) -> None:
@@ -297,6 +300,7 @@ def mirror_on(server: servers.S3Server, folder: Path) -> tuple[Mirror, str]:
     )
 
 
+@outcome("the store hangs", HEALS, sees="it has been waiting")
 def test_a_store_that_hangs_is_named_and_keeps_nobody_waiting(
     own_server: servers.S3Server, server: servers.S3Server, tmp_path: Path
 ) -> None:
