@@ -24,6 +24,7 @@ from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_keys import OF_KEYS
 from faults_leaving import LEAVING
+from faults_machine import OF_THE_MACHINE
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
@@ -84,4 +85,5 @@ FAULTS = (
     *OF_THE_SLOW,
     *OF_WHAT_IS_TOLD,
     *OF_THE_API,
+    *OF_THE_MACHINE,
 )
