@@ -25,6 +25,7 @@ from faults_jobs import JOBS_DONE
 from faults_keys import OF_KEYS
 from faults_leaving import LEAVING
 from faults_listing import LISTED_APART
+from faults_machine import OF_THE_MACHINE
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
@@ -88,4 +89,5 @@ FAULTS = (
     *OF_WHAT_IS_TOLD,
     *OF_THE_API,
     *OF_THE_STORE,
+    *OF_THE_MACHINE,
 )

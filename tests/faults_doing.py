@@ -439,8 +439,8 @@ DOING = (
     Fault(
         "a mirror that hangs is in step",
         "engine/health.py",
-        "            self.note(health=MirrorHealth.WAITING, reason=reason)\n",
-        "            pass\n",
+        'is_news = self._change({"health": MirrorHealth.WAITING, "reason": reason})',
+        "is_news = False",
         ("unit/test_health.py",),
     ),
     Fault(

@@ -58,6 +58,7 @@ EVENTS = frozenset(
         "ledger.rebuilt",
         "ledger.pruned",
         "ledger.recovered",
+        "ledger.taken",
         "ledger.uncopied",
         "library.failed",
         "library.warned",

@@ -51,8 +51,8 @@ class Person:
         self._trash = trash
         self._clashes = clashes
         self._numbers = count(1)
-        self._written: dict[str, Side] = {}
-        self._destroyed: dict[Side, set[str]] = {Side.LOCAL: set(), Side.REMOTE: set()}
+        self.written: dict[str, Side] = {}
+        self.destroyed: dict[Side, set[str]] = {Side.LOCAL: set(), Side.REMOTE: set()}
 
     def act(self) -> None:
         """Do one thing on one side."""
@@ -81,8 +81,8 @@ class Person:
         kept = [*mirror.archived_files(), *mirror.archived_objects()]
         kept += [*mirror.files().values(), *mirror.objects().values()]
         there = {sha256(content) for content in kept}
-        gone = self._destroyed
-        never_destroyed = {sha for sha, side in self._written.items() if sha not in gone[side]}
+        gone = self.destroyed
+        never_destroyed = {sha for sha, side in self.written.items() if sha not in gone[side]}
         settled = (self.settled | set(agreed)) - (gone[Side.LOCAL] & gone[Side.REMOTE])
         return sorted((never_destroyed | settled) - there - {sha256(b"")})
 
@@ -92,7 +92,7 @@ class Person:
 
         Where the bucket keeps no versions perhaps nobody can have it back.
         """
-        return all(sha256 in self._destroyed[side] for side in Side)
+        return all(sha256 in self.destroyed[side] for side in Side)
 
     def _deeds(self) -> list[Callable[[], None]]:
         often = [self._save, self._save_beside, self._put]
@@ -285,11 +285,11 @@ class Person:
     def _note(self, side: Side, content: bytes) -> bytes:
         """Note a content that stands on a side now."""
         if content:  # that an empty file is there again proves nothing
-            self._written.setdefault(sha256(content), side)
+            self.written.setdefault(sha256(content), side)
         return content
 
     def _destroy(self, side: Side, content: bytes) -> None:
-        self._destroyed[side].add(sha256(content))
+        self.destroyed[side].add(sha256(content))
 
     def _tell(self, what: str, file: Path) -> None:
         self.did.append(f"{what} {file.relative_to(self.mirror.folder)}")

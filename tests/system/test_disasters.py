@@ -36,6 +36,7 @@ from system.disasters import (
     take_the_folder_away,
     wait_until_blocked,
 )
+from system.outcomes import REFUSES, outcome
 
 DISASTERS = {
     "empty-mount": Disaster(
@@ -149,6 +150,7 @@ def test_a_folder_that_is_gone_stops_its_own_mirror_and_heals(new_site: NewSite)
         assert site.docs.files() == FILES
 
 
+@outcome("a second daemon is started with another one, and the same folder", REFUSES)
 def test_a_folder_in_which_another_daemon_works_is_refused(new_site: NewSite) -> None:
     site, second = filled(new_site), new_site()
     with site.running() as daemon:

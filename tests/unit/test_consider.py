@@ -29,6 +29,7 @@ from docferry.model import (
     Unknown,
 )
 from ledger_rows import NOW, fresh_ledger, version
+from processes import wait_for
 from unit.desk import LONG_S, Desk
 
 
@@ -67,6 +68,23 @@ def test_a_file_that_somebody_writes_is_put_off_though_it_seems_at_rest(desk: De
 
     assert desk.mirror.remote.files == {}
     assert len(desk.dirty) == 1
+
+
+def test_an_edit_from_a_clock_ahead_goes_up_once_it_was_seen_at_rest(
+    new_desk: Callable[..., Desk],
+) -> None:
+    """Of the same size it has to be read first, and what was seen before must not be forgotten."""
+    desk = new_desk(settle_s=0.05)
+    desk.agree("p")
+    desk.mirror.local.user_write("p", b"q")
+    ahead_ns = time.time_ns() + 3600 * 10**9
+
+    def goes_up() -> bool:
+        desk.planner.consider(desk.look("p", changed_ns=ahead_ns), is_snapshot=True)
+        desk.work()
+        return desk.mirror.remote.files["p"].content == b"q"
+
+    wait_for(goes_up, 10.0)
 
 
 @pytest.mark.parametrize("path", ["~$letter.docx", "a/.docferry/../x.tmp", ".docferry/mirror.json"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -14,6 +16,7 @@ from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode
 from events import logged
 from ledger_rows import MINUTE, NOW, fresh_ledger
+from processes import wait_for
 
 
 def test_a_ledger_that_cannot_be_written_is_told_and_stops_nobody(tmp_path: pathlib.Path) -> None:
@@ -50,6 +53,30 @@ def test_a_ledger_that_cannot_be_written_is_told_once_and_again_when_that_is_ove
     assert told == ["ledger.failed", "ledger.recovered"]
 
 
+def test_who_waits_for_the_ledger_keeps_no_fact_from_being_known(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with (
+        fresh_ledger(path) as ledger,
+        ThreadPoolExecutor(3) as pool,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        ledger.mirrors.put(
+            "docs", store="s", bucket="b", prefix="", local="/docs", mode=Mode.TWO_WAY
+        )
+        health = Health("docs", ledger)
+        other.execute("BEGIN EXCLUSIVE")
+
+        for reason in ("first", "second", "third"):  # each waits for its turn to write
+            pool.submit(health.note, health=MirrorHealth.WAITING, reason=reason)
+            wait_for(partial(_is_known, health, reason), 5.0)
+
+        other.execute("ROLLBACK")
+
+
+def _is_known(health: Health, reason: str) -> bool:
+    return health.facts.reason == reason
+
+
 def test_a_loop_that_waits_long_for_an_answer_is_not_in_step(tmp_path: pathlib.Path) -> None:
     with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
         ledger.mirrors.put(
@@ -67,7 +94,9 @@ def test_a_loop_that_waits_long_for_an_answer_is_not_in_step(tmp_path: pathlib.P
     assert before is MirrorHealth.IN_STEP
     assert row is not None
     assert row.health is MirrorHealth.WAITING
-    assert row.reason == "it has been waiting 6 s for one of its sides: /docs, s3://b"
+    assert row.reason == (
+        f"it has been waiting 6 s for one of these: /docs, s3://b, the ledger {ledger.path}"
+    )
 
 
 def test_silence_hides_no_trouble_that_is_known(tmp_path: pathlib.Path) -> None:

@@ -15,6 +15,7 @@ from docferry.ledger.damage import (
     REPLACED,
     damage_of,
     refuse_damaged,
+    refuse_lost,
     refuse_set_aside,
     set_aside,
 )
@@ -48,6 +49,24 @@ def test_a_sound_ledger_is_left_alone(path: pathlib.Path) -> None:
 
 def test_where_there_never_was_a_ledger_one_may_begin(tmp_path: pathlib.Path) -> None:
     refuse_damaged(tmp_path / "ledger.sqlite3")
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["gone", "empty"])
+def test_a_ledger_that_is_lost_is_not_begun_anew_in_silence(
+    tmp_path: pathlib.Path, *, is_there: bool
+) -> None:
+    path, audit = tmp_path / "ledger.sqlite3", tmp_path / "audit.jsonl"
+    audit.touch()
+    if is_there:
+        path.touch()
+    refuse_lost(path, audit)  # no ledger has written to it yet
+
+    audit.write_text("{}\n")
+
+    with pytest.raises(UserError, match=r"is (gone|empty), .*docferry rebuild.*move .* elsewhere"):
+        refuse_lost(path, audit)
+    audit.rename(tmp_path / "elsewhere")
+    refuse_lost(path, audit)
 
 
 def test_a_damaged_ledger_is_set_aside_with_all_that_is_beside_it(path: pathlib.Path) -> None:

@@ -27,6 +27,24 @@ def test_a_second_daemon_is_refused_and_told_of_the_first(
         pass
 
 
+@pytest.mark.parametrize("kind", [StateLock, MirrorLock])
+def test_whoever_deletes_the_file_lets_nobody_in(
+    tmp_path: pathlib.Path, kind: type[StateLock] | type[MirrorLock]
+) -> None:
+    (tmp_path / ".docferry").mkdir()
+    with kind(tmp_path):
+        for lock in tmp_path.rglob("lock"):
+            lock.unlink()
+
+        with pytest.raises(UserError, match=r"already runs on this .*pid unknown"):
+            kind(tmp_path).acquire()
+        if kind is StateLock:
+            (tmp_path / "lock").touch()  # as one does that was refused, or an older docferry
+            assert is_held(tmp_path) == 0
+
+    assert is_held(tmp_path) is None
+
+
 def test_the_state_is_held_as_long_as_the_lock(tmp_path: pathlib.Path) -> None:
     lock = StateLock(tmp_path / "state")
     before = is_held(tmp_path / "state")

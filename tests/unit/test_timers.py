@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
-from docferry.engine.timers import Timers
+from docferry.engine.timers import Every, Timers
 from docferry.errors import TemporaryError
 
 PATIENCE_S = 10.0
@@ -46,6 +47,34 @@ def test_a_function_is_called_again_and_again(timers: Timers) -> None:
     timers.start()
 
     calls.wait_for(3)
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.5])
+def test_what_was_missed_while_the_clock_went_ahead_is_called_once(jitter_s: float) -> None:
+    """A machine without a battery begins in 1970, until it has met its time server."""
+    trigger = Every(0.2, jitter_s)
+    before = datetime(1970, 1, 1, tzinfo=UTC)
+    due = trigger.get_next_fire_time(None, before)
+    assert before < due < before + timedelta(seconds=1)
+
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert now < trigger.get_next_fire_time(due, now) < now + timedelta(seconds=1)
+
+
+def test_a_call_that_comes_a_little_late_does_not_shift_the_next_one() -> None:
+    due = datetime(2026, 1, 1, tzinfo=UTC)
+
+    again = Every(10.0).get_next_fire_time(due, due + timedelta(seconds=1))
+
+    assert again == due + timedelta(seconds=10)
+
+
+def test_what_a_clock_that_was_set_back_has_put_off_is_known() -> None:
+    trigger, now = Every(10.0, 5.0), datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert not trigger.is_too_far(now + timedelta(seconds=15), now)
+    assert trigger.is_too_far(now + timedelta(seconds=16), now)
 
 
 def test_a_rare_timer_can_begin_at_once(timers: Timers) -> None:

@@ -15,6 +15,8 @@ from docferry.app.figures import is_alive, job_figures, mirror_figures, readines
 from docferry.app.give_way import give_way
 from docferry.app.hints import HintSocket
 from docferry.app.housekeeping import start_housekeeping
+from docferry.app.ledger_check import LOOK_EVERY_S as LEDGER_EVERY_S
+from docferry.app.ledger_check import LedgerCheck
 from docferry.app.machine import LOOK_EVERY_S, Machine
 from docferry.app.memory import GIVE_BACK_EVERY_S, give_back
 from docferry.app.mirrors import LEDGER_NAME
@@ -29,7 +31,7 @@ from docferry.deliver.figures import LiveWebhooks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.timers import Timers
 from docferry.ledger import Ledger
-from docferry.ledger.damage import refuse_damaged
+from docferry.ledger.damage import refuse_damaged, refuse_lost
 from docferry.ledger.lock import StateLock
 from docferry.logs import get_logger
 from docferry.model import MirrorHealth
@@ -81,6 +83,8 @@ class Daemon:
         self._is_reload_asked = threading.Event()
         self._are_secrets_new = threading.Event()
         self._stop_by_s = 0.0  # monotonic; set when the end begins
+        self._is_ledger_taken = False
+        self.failure: str | None = None  #: once it has ended: why, if nobody told it to
 
     def __enter__(self) -> Daemon:
         with ExitStack() as on_failure:
@@ -144,7 +148,9 @@ class Daemon:
         config, on_exit = self._config, self._on_exit
         on_exit.enter_context(StateLock(config.state_dir))
         refuse_damaged(config.state_dir / LEDGER_NAME)
+        refuse_lost(config.state_dir / LEDGER_NAME, config.audit_path)
         self._ledger = on_exit.enter_context(Ledger.open(config.state_dir / LEDGER_NAME))
+        on_exit.callback(self._put_ledger_back)  # after all that writes
         last = self._ledger.versions.last()
         now = Clock(after=last and last[1])
         self._audit = AuditKeeper(self._ledger, config.audit_path, now)
@@ -200,6 +206,8 @@ class Daemon:
             self._timers,
         )
         self._timers.every(AUDIT_EVERY_S, "audit", self._audit, at_once=True)
+        ledger_check = LedgerCheck(self._ledger, self._on_ledger_taken)
+        self._timers.every(LEDGER_EVERY_S, "ledger", ledger_check)
         self._timers.every(GIVE_BACK_EVERY_S, "memory", give_back)
         if notify.is_heard():
             self._timers.every(BEAT_EVERY_S, "supervision", self._supervision.beat)
@@ -276,6 +284,15 @@ class Daemon:
         return self._supervision.line()
 
     # Stopping.
+
+    def _on_ledger_taken(self) -> None:
+        """What is written down from now on would be lost: end, and have it put back."""
+        self._is_ledger_taken = True
+        self.stop()
+
+    def _put_ledger_back(self) -> None:
+        if self._is_ledger_taken:
+            self.failure = self._ledger.put_back()
 
     def _time_left_s(self) -> float:
         """Say how long whoever is to end may still take: one time for all of them."""

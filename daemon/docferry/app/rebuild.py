@@ -30,7 +30,7 @@ from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import DocferryError, PermanentError, UserError
 from docferry.job import Priority
 from docferry.ledger.audit_file import AuditFile
-from docferry.ledger.damage import damage_of, is_there, put_in_place, set_aside
+from docferry.ledger.damage import damage_of, is_empty, put_in_place, set_aside
 from docferry.ledger.lock import StateLock
 from docferry.ledger.rebuilt import Rebuilt
 from docferry.logs import get_logger
@@ -71,7 +71,7 @@ def refuse_sound(config: Config) -> None:
         UserError: There is a ledger, and nothing is wrong with it.
     """
     path = config.state_dir / LEDGER_NAME
-    if is_there(path) and damage_of(path) is None:
+    if not is_empty(path) and damage_of(path) is None:
         raise UserError(
             f"there is a sound ledger {path}. It knows more than a bucket does; if you want "
             f"another one in its place all the same, move it away, with {path.name}-wal beside it"

@@ -77,11 +77,15 @@ def _run(context: Context, *, once: bool) -> None:
         _tell_stacks_on_signal(config.state_dir)
         with bars(daemon) if is_watched else nullcontext():
             is_in_step = daemon.run(once=once)
+    if daemon.failure is not None:
+        notify.status(daemon.failure)
+        click.secho(safe(f"docferry: {daemon.failure}"), err=True)
+    is_trouble = daemon.failure is not None or (once and not is_in_step)
     # Not sys.exit: a thread may still wait for a store's answer, and the interpreter would
     # wait for the thread. What is not written down is found again at the next start.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(EXIT_TROUBLE if once and not is_in_step else 0)
+    os._exit(EXIT_TROUBLE if is_trouble else 0)
 
 
 @click.command()

@@ -81,7 +81,8 @@ class Health:
         self._timing = timing
         self._written: Facts | None = None
         self._written_s = 0.0
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._write_lock = threading.Lock()  # apart: the ledger may let a thread wait for long
         self._told_silence_since_s = 0.0
         self._is_ledger_failing = False
         self.facts = _as_known(ledger.mirrors.get(mirror))
@@ -102,14 +103,8 @@ class Health:
     def note(self, **changes: object) -> None:
         """Change some facts. Trouble is logged, also where it changes its reason, and its end."""
         with self._lock:
-            if "health" in changes:
-                self.judged_s = self._timing.monotonic()
-            before = self.facts
-            self.facts = replace(before, **changes)  # type: ignore[arg-type]
-            is_news = before.health is not self.facts.health or before.reason != self.facts.reason
-            if is_news:
-                self._log_change(before)
-            self.publish(now=is_news)
+            is_news = self._change(changes)
+        self.publish(now=is_news)
 
     def rest(self, why: str, **waiting: object) -> None:
         """Note that a person has paused the mirror."""
@@ -122,18 +117,31 @@ class Health:
             silent_s = self._timing.monotonic() - since_s
             if silent_s <= SILENT_S or self.facts.health in _KNOWN:
                 return
-            reason = f"it has been waiting {silent_s:.0f} s for one of its sides: {places}"
+            places = f"{places}, the ledger {self._ledger.path}"
+            reason = f"it has been waiting {silent_s:.0f} s for one of these: {places}"
             if self._told_silence_since_s != since_s:
                 log.warning("mirror.silent", mirror=self.mirror, reason=reason)
                 self._told_silence_since_s = since_s
-            self.note(health=MirrorHealth.WAITING, reason=reason)
+            is_news = self._change({"health": MirrorHealth.WAITING, "reason": reason})
+        self.publish(now=is_news)
 
     def publish(self, *, now: bool = False) -> None:
         """Write the row, if there is news and the last time is a while ago."""
-        with self._lock:
+        with self._write_lock:
             is_due = now or self._timing.monotonic() - self._written_s >= _WRITE_EVERY_S
             if is_due and self.facts != self._written:
                 self._try_to_write()
+
+    def _change(self, changes: dict[str, object]) -> bool:
+        """Change the facts, and say whether that is news."""
+        if "health" in changes:
+            self.judged_s = self._timing.monotonic()
+        before = self.facts
+        self.facts = replace(before, **changes)  # type: ignore[arg-type]
+        is_news = before.health is not self.facts.health or before.reason != self.facts.reason
+        if is_news:
+            self._log_change(before)
+        return is_news
 
     def _try_to_write(self) -> None:
         self._written_s = self._timing.monotonic()

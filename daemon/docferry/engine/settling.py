@@ -31,9 +31,8 @@ class Settling:
             settle_s=settle_s,
         )
         if not isinstance(found, Taken):
-            self._sightings[path] = found.sighting
+            self._sightings[path] = found.sighting  # until it rests: it may have to be read first
             return found.for_s
-        self._sightings.pop(path, None)
         return None  # whether somebody has it open for writing is seen when it is opened
 
     def absence_s(self, path: Path) -> float | None:

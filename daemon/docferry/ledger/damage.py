@@ -82,6 +82,35 @@ def refuse_set_aside(path: Path) -> None:
     )
 
 
+def refuse_lost(path: Path, audit: Path) -> None:
+    """
+    Args:
+        audit: The audit's file: where that has rows there was a ledger once.
+
+    Raises:
+        UserError: There is none at *path*, or an empty file.
+    """
+    try:
+        was_there = audit.stat().st_size > 0
+    except OSError:
+        return
+    if was_there and is_empty(path):
+        raise UserError(
+            f"the ledger {path} is {'empty' if is_there(path) else 'gone'}, and {audit} tells of "
+            "one that was there. Make a new one from what the bucket holds: docferry rebuild, or "
+            f"put a sound copy of it there. To begin with one that knows of nothing, move {audit} "
+            "elsewhere: nothing is deleted then, and what was deleted meanwhile comes back"
+        )
+
+
+def is_empty(path: Path) -> bool:
+    """Say whether there is no ledger, or a file that lost all it had: SQLite takes it for new."""
+    try:
+        return not is_there(path) or path.stat().st_size == 0
+    except OSError:  # it cannot be looked at: whoever opens it is told why
+        return False
+
+
 def damage_of(path: Path) -> str | None:
     """
     Say what is wrong with the file *path*; None: nothing, or there is none.

@@ -74,6 +74,8 @@ class Database:
         self.path = path
         self._actor = actor
         self._at_rest = AtRest.found(path) if read_only else None
+        if not read_only:
+            _make(path)
         connect = partial(_connect, path, busy_s=busy_s, is_at_rest=self._at_rest is not None)
         self._writer = connect("BEGIN IMMEDIATE", read_only=read_only)
         self._reader = connect("BEGIN", read_only=True)
@@ -144,6 +146,20 @@ class Database:
             raise TemporaryError(
                 f"somebody reads {self.path}: what was deleted is still in its WAL"
             )
+
+    def copy_to(self, copy: Path) -> None:
+        """
+        Write all of it to the new file *copy*. That its own file still has a name is not needed.
+
+        Raises:
+            TemporaryError, PermanentError: *copy* cannot be written.
+        """
+        _refuse_nesting(self._writer)
+        with self._write_lock, closing(_engine(self._writer).raw_connection()) as connection:
+            try:
+                connection.cursor().execute("VACUUM INTO ?", [str(copy)])
+            except sqlite3.Error as error:
+                raise translate(error, copy) from error
 
     def close(self) -> None:
         """Close every connection, after the last writer has finished."""
@@ -336,10 +352,20 @@ def chunks(values: Sequence[T], size: int = IN_LIMIT) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
+def _make(path: Path) -> None:
+    """Make the file, if there is none: an empty one is a database without tables."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rwc", uri=True)) as made:
+            made.execute("PRAGMA schema_version")  # opens it
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
 def _connect(
     path: Path, begin: str, *, read_only: bool, busy_s: float, is_at_rest: bool
 ) -> _Connections:
-    options = f"mode={'rw' if read_only else 'rwc'}{'&immutable=1' if is_at_rest else ''}"
+    # Never "rwc": if the file is taken away, a new connection would make an empty one there.
+    options = f"mode=rw{'&immutable=1' if is_at_rest else ''}"
     pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"]
     if read_only:
         pragmas.append("PRAGMA query_only=ON")

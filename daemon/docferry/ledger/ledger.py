@@ -49,6 +49,7 @@ from docferry.ledger.sessions import Sessions
 from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
+from docferry.ledger.taken_away import OpenFile, put_back
 from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
@@ -71,6 +72,7 @@ class Ledger:
     def __init__(self, database: Database, *, instance: str | None = None) -> None:
         """Use `Ledger.open`."""
         self._database = database
+        self._file = OpenFile.of(database.path)
         #: random, made once with the ledger
         self.instance = _read_instance(database) if instance is None else instance
         self.synced = Synced(database)
@@ -168,6 +170,15 @@ class Ledger:
     @property
     def path(self) -> Path:
         return self._database.path
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether what is written down is written to the file of that name."""
+        return self._file.is_in_place
+
+    def put_back(self) -> str:
+        """Where somebody has taken its file away, write it anew; say what became of it."""
+        return put_back(self._database, self._file)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,8 @@
 One docferry to a state directory, and one to a mirror's folder.
 
 The lock is the kernel's (flock): it ends with the process, however that ends. The pid
-in the file is only there to be shown.
+in the file is only there to be shown. The folder of the file is locked as well: a file that
+somebody deletes is made anew by the next who comes, and locks nobody out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _NAME = "lock"
 # starts at that instant must not take it for another daemon.
 _TRIES = 10
 _PAUSE_S = 0.02
+_A_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class _FileLock:
@@ -41,19 +43,27 @@ class _FileLock:
         self._file = file
         self._place = place  #: what is locked, as a person would say it
         self._fd: int | None = None
+        self._folder_fd: int | None = None
 
     def acquire(self) -> None:
-        if self._fd is None:
+        if self._fd is not None:
+            return
+        self._folder_fd = self._claimed_folder()
+        try:
             try:
                 self._fd = self._claimed(os.O_RDONLY)
             except OSError:  # NFS locks only what is open for writing
                 self._fd = self._claimed(os.O_RDWR)
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         # The file stays: whoever removed it could remove another process's lock.
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        for fd in (self._folder_fd, self._fd):
+            if fd is not None:
+                os.close(fd)
+        self._folder_fd = self._fd = None
 
     def __enter__(self) -> None:
         self.acquire()
@@ -83,10 +93,30 @@ class _FileLock:
     def _make_folder(self) -> None:
         self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
 
+    def _claimed_folder(self) -> int | None:
+        """Lock the folder. None: it is not there, or no folder can be locked, as on NFS."""
+        try:
+            self._make_folder()
+            fd = os.open(self._file.parent, _A_FOLDER)
+        except OSError:
+            return None
+        try:
+            if _take(fd):
+                return fd
+            raise self._taken_by(_pid_in(self._file))
+        except TakenError:
+            os.close(fd)
+            raise
+        except (OSError, UserError):
+            os.close(fd)
+            return None
+
+    def _taken_by(self, pid: int) -> TakenError:
+        return TakenError(f"docferry already runs on this {self._place} (pid {pid or 'unknown'})")
+
     def _claim(self, fd: int) -> None:
         if not _take(fd):
-            pid = _read_pid(fd) or "unknown"
-            raise TakenError(f"docferry already runs on this {self._place} (pid {pid})")
+            raise self._taken_by(_read_pid(fd))
         with suppress(OSError):  # read-only: whoever is refused sees an older pid
             self._file.write_text(f"{os.getpid()}\n")
 
@@ -139,19 +169,34 @@ def is_held(state_dir: Path) -> int | None:
     """
     Tell which process holds the state directory. None: nobody.
 
-    0 is a process that has not written its pid yet: compare with None.
+    0 is a process that has not written its pid yet, or whose file was deleted: compare with None.
     """
     try:
         fd = os.open(state_dir / _NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return None
+        return 0 if _is_folder_held(state_dir) else None
     except OSError as error:
         raise UserError(
             f"cannot tell whether docferry runs on {state_dir}: {error.strerror}. Ask as root, "
             "or as the user that docferry runs as"
         ) from error
     try:
-        return None if _try_lock(fd, fcntl.LOCK_SH) else _read_pid(fd)
+        if not _try_lock(fd, fcntl.LOCK_SH):
+            return _read_pid(fd)
+    finally:
+        os.close(fd)
+    return 0 if _is_folder_held(state_dir) else None
+
+
+def _is_folder_held(folder: Path) -> bool:
+    try:
+        fd = os.open(folder, _A_FOLDER)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(fd, fcntl.LOCK_SH)
+    except (OSError, UserError):
+        return False
     finally:
         os.close(fd)
 
@@ -198,6 +243,17 @@ def _try_lock(fd: int, how: int) -> bool:
             f"cannot lock: {error.strerror}; docferry needs a file system with locks (flock)"
         ) from error
     return True
+
+
+def _pid_in(file: Path) -> int:
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        return _read_pid(fd)
+    finally:
+        os.close(fd)
 
 
 def _read_pid(fd: int) -> int:

@@ -28,6 +28,10 @@ from docferry.storage.atomic import Place, fsync_folder, open_folder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_MOST_OPEN = frozenset({errno.EMFILE, errno.ENFILE})
+_MORE_FILES = (
+    "Docferry has as many files open as it may: raise LimitNOFILE= of its unit, or `ulimit -n`"
+)
 _GONE = frozenset({errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.ENODEV})
 
 
@@ -83,9 +87,10 @@ class Folder:
         try:
             fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
+            is_mounted = "Is it mounted, and may docferry read it?"
+            remedy = _MORE_FILES if error.errno in _MOST_OPEN else is_mounted
             raise UnreachableError(
-                f"cannot open the folder {self.root}: {error.strerror}. "
-                "Is it mounted, and may docferry read it?"
+                f"cannot open the folder {self.root}: {error.strerror}. {remedy}"
             ) from error
         try:
             yield fd
@@ -135,7 +140,8 @@ class Folder:
     def translate(self, error: OSError, path: Path) -> DocferryError:
         what, why, number = self.root / path, error.strerror, error.errno
         if number in _FULL:
-            return FullError(f"the disk of {self.root} is full ({why}): make room there")
+            disk = f"the disk of {self.root} is full ({why})"
+            return FullError(f"{disk}: make room there{_without_inodes(self.root)}")
         if number == errno.EROFS:
             return ReadOnlyError(
                 f"{self.root} is mounted read-only: mount it read-write, or, if it is so for the "
@@ -154,7 +160,21 @@ class Folder:
             )
         if number in _GONE:
             return UnreachableError(f"{self.root} does not answer ({why}): is it mounted?")
+        if number in _MOST_OPEN:
+            return TemporaryError(f"{what}: {why}. {_MORE_FILES}")
+        if number == errno.EIO:
+            return TemporaryError(f"{what}: {why}. Look at the disk, and at the kernel's log")
         return TemporaryError(f"{what}: {why}")
+
+
+def _without_inodes(folder: pathlib.Path) -> str:
+    """Say so where a disk has room, and no inodes: `df` shows nothing of it."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return ""
+    is_without = found.f_files > 0 and found.f_favail == 0
+    return "; it has no inodes left (df -i): delete files" if is_without else ""
 
 
 def _segments(path: Path, *, own: bool) -> list[str]:
