@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from docferry.errors import DocferryError, PermanentError, TakenError, UserError
+from docferry.folders import make_folder
 from docferry.model import RESERVED
 
 _NAME = "lock"
@@ -81,7 +82,7 @@ class _FileLock:
             ) from error
 
     def _make_folder(self) -> None:
-        self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(self._file.parent, 0o750)
 
     def _claim(self, fd: int) -> None:
         if not _take(fd):
