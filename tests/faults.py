@@ -33,6 +33,7 @@ from faults_orders import OF_ORDERS
 from faults_packages import OF_PACKAGES
 from faults_page import OF_THE_PAGE
 from faults_parts import PARTS
+from faults_power import OF_THE_POWER
 from faults_process import PROCESSING
 from faults_rebuilding import REBUILDING
 from faults_reload import RELOADING
@@ -75,6 +76,7 @@ FAULTS = (
     *OF_RESULTS,
     *CANARIES,
     *PARTS,
+    *OF_THE_POWER,
     *OF_THE_AUDIT,
     *OF_KEYS,
     *HOUSEKEEPING,

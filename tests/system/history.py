@@ -29,6 +29,8 @@ _NAMES = ("one.txt", "two.pdf", "naïve.md", "50%_off", "x%_41", "trail.", ".hid
 _LOCAL_NAMES = ("back\\slash.txt", "tab\there.txt")
 #: `a` and `b` are folders too: a bucket can hold both, a folder cannot.
 _CLASHES = ("a", "b", "a/b")
+#: Nobody touches it: where it is, no side is ever empty, which asks for a decision.
+SPARED = "spared.txt"
 
 
 class Person:
@@ -264,14 +266,14 @@ class Person:
         found = [
             path
             for path in sorted(root.rglob("*"))
-            if path.relative_to(root).parts[0] != RESERVED and is_wanted(path)
+            if path.relative_to(root).parts[0] not in (RESERVED, SPARED) and is_wanted(path)
         ]
         if not found:
             raise FileNotFoundError("there is none")
         return self._random.choice(found)
 
     def _key_there(self) -> str:
-        found = [key for key in self.mirror.all_keys() if not key.startswith(RESERVED)]
+        found = [key for key in self.mirror.all_keys() if not key.startswith((RESERVED, SPARED))]
         if not found:
             raise FileNotFoundError("there is none")
         return self._random.choice(sorted(found))

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +20,17 @@ import pytest
 
 import servers
 from system.daemon import Daemon, Site
-from system.history import Person
+from system.history import SPARED, Person
 
 COUNT = int(os.environ.get("HISTORIES", "8"))
 FIRST = int(os.environ.get("HISTORIES_FROM", "0"))
 AT_ONCE = 8  # mirrors in one daemon: starting it takes longer than using it
 LIVES = 4  # of the daemon, before the last
 REST_WITHIN_S = 60.0
+_ASKS = "delete_limit"
+HANDS = 2  #: threads of people who go on working while the daemon is killed
+A_MOMENT_S = 0.3  #: it is killed within so long after it has done some more
+_PACE_S = 0.03  #: between the deeds of a thread, at most: else there is nothing but deeds
 
 
 @dataclass(slots=True)
@@ -32,6 +41,7 @@ class Batch:
     people: list[Person]
     random: random.Random
     held: int = 0  #: holds that a person decided about
+    kills: int = 0  #: of the daemon, with people at work
 
     @property
     def replay(self) -> str:
@@ -45,18 +55,55 @@ class Batch:
         """Let the daemon live for a while, with people at work before and meanwhile."""
         self.act(self.random.randrange(10 * len(self.people)))
         daemon = self.site.start()
+        match self.random.choice(("kill", "kill", "kill at once", "stop", "rest")):
+            case "kill":
+                self._let_it_work(daemon)
+                self._kill(daemon)
+            case "kill at once":  # perhaps while it tidies up after the last one
+                self._kill(daemon)
+            case "stop":
+                self._let_it_work(daemon)
+                assert daemon.stop() == 0, daemon.tail()
+            case "rest":
+                self.rest(daemon)
+                self._kill(daemon)
+
+    def _let_it_work(self, daemon: Daemon) -> None:
         self._let_it_log(daemon, self.random.randrange(1, 10))
         for _ in range(self.random.randrange(1, 4)):
             self.act(self.random.randrange(8 * len(self.people)))
             self._let_it_log(daemon, self.random.randrange(20))
-        match self.random.choice(("kill", "kill", "stop", "rest")):
-            case "kill":
-                daemon.kill()
-            case "stop":
-                assert daemon.stop() == 0, daemon.tail()
-            case "rest":
-                self.rest(daemon)
-                daemon.kill()
+
+    def _kill(self, daemon: Daemon) -> None:
+        """Kill it at a moment that nobody chose, under the hands of people on both sides."""
+        with self._people_at_work():
+            self._let_it_log(daemon, self.random.randrange(10))
+            with pytest.raises(subprocess.TimeoutExpired):
+                daemon.process.wait(self.random.uniform(0, A_MOMENT_S))
+            daemon.kill()
+        self.kills += 1
+
+    @contextmanager
+    def _people_at_work(self) -> Iterator[None]:
+        is_over = threading.Event()
+
+        def work(people: Sequence[Person], source: random.Random) -> None:
+            while not is_over.wait(source.uniform(0, _PACE_S)):
+                source.choice(people).act()
+
+        hands = [
+            threading.Thread(target=work, args=(people, random.Random(self.random.random())))
+            for number in range(HANDS)
+            if (people := self.people[number::HANDS])
+        ]
+        for each in hands:
+            each.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            for each in hands:
+                each.join()
 
     def _let_it_log(self, daemon: Daemon, lines: int) -> None:
         """Wait until it has done some more, or has nothing to do."""
@@ -92,6 +139,8 @@ class Batch:
 
     def _decide(self) -> None:
         for hold in self.site.holds():
+            # Elsewhere nobody may be needed.
+            assert _ASKS in self.site.mirrors[hold.mirror].options, f"{self.replay}\n{hold}"
             decision = self.random.choice(("approve", "approve", "discard"))
             if self.site.asked("holds", decision, str(hold.id)).returncode == 0:
                 self.held += 1
@@ -114,6 +163,7 @@ def test_whatever_happens_both_sides_end_equal_and_nothing_settled_is_lost(
         lost = {person.seed: person.lost(agreed(batch.site, person)) for person in batch.people}
     finally:
         batch.site.close()
+    sys.stdout.write(f"{seeds}: {batch.kills} kills, {batch.held} decisions\n")
     assert {seed: found for seed, found in lost.items() if found} == {}, batch.replay
 
 
@@ -123,7 +173,9 @@ def new_batch(seeds: range, server: servers.S3Server, folder: Path) -> Batch:
     for number, mirror in enumerate(site.mirrors.values()):
         mirror.options = f'settle = "{source.choice((0, 50, 200))}ms"\n'
         if number % 4 == 3:
-            mirror.options += "delete_limit = 3\n"  # people have to decide
+            mirror.options += f"{_ASKS} = 3\n"  # people have to decide
+        else:
+            mirror.write(SPARED, b"here to stay")
     site.configure()
     trash = folder / "trash"
     trash.mkdir()

@@ -308,6 +308,24 @@ def test_a_line_of_which_a_crash_left_a_part_is_completed(
     assert file.path.read_bytes() == whole
 
 
+@pytest.mark.parametrize("left", [0, 1, 40])
+def test_a_line_of_which_a_power_cut_left_zeros_is_completed(
+    ledger: Ledger, file: AuditFile, left: int
+) -> None:
+    """A file system may have the new length of a file and not yet its bytes."""
+    noted(ledger, 3)
+    file.catch_up(ledger.audit)
+    whole = file.path.read_bytes()
+    sound = whole.index(b"\n") + 1 + left
+    file.path.write_bytes(whole[:sound].ljust(len(whole), b"\0"))
+
+    count = AuditFile(file.path).catch_up(ledger.audit)
+
+    assert count == 2
+    assert file.path.read_bytes() == whole
+    assert verified(ledger, file.path).faults == []
+
+
 @pytest.mark.parametrize(
     ("statement", "seq"),
     [

@@ -14,6 +14,7 @@ from docferry.core.paths import is_reserved
 from docferry.engine.drop import Destination, DropFolder
 from docferry.engine.loop import MirrorLoop
 from docferry.errors import DocferryError, StaleError
+from docferry.folders import make_folder
 from docferry.ledger import Ledger
 from docferry.model import Attributes, Origin, Path, Token, Ulid
 from docferry.storage.base import Content
@@ -31,7 +32,7 @@ class Drop:
     def start(self) -> None:
         """Begin. A folder that is missing is made."""
         with suppress(OSError):  # it says itself, and again, that it cannot be opened
-            self.options.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.options.folder)
         self._feed.forget_old_problems()
         self._folder.start()
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from docferry.app.sides import KnownStore, Sides, StoreProbe
 from docferry.errors import PermanentError, TemporaryError, UnreachableError, UserError
+from docferry.folders import make_folder
 from docferry.ledger import Ledger
 from docferry.ledger.lock import MirrorLock
 from docferry.logs import get_logger
@@ -73,7 +74,7 @@ class Preparation:
         if row is not None and row.marker_id is not None:
             return
         try:
-            options.local.mkdir(parents=True, exist_ok=True)
+            make_folder(options.local)
         except OSError as error:
             raise UnreachableError(
                 f"cannot make the folder {options.local}: {error.strerror}. Make it and let "

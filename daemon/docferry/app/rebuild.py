@@ -28,6 +28,7 @@ from docferry.engine.claims import Claims
 from docferry.engine.identity import place_of
 from docferry.engine.rebuild import Rebuild, Result
 from docferry.errors import DocferryError, PermanentError, UserError
+from docferry.folders import make_folder
 from docferry.job import Priority
 from docferry.ledger.audit_file import AuditFile
 from docferry.ledger.damage import damage_of, is_empty, put_in_place, set_aside
@@ -301,7 +302,7 @@ def _ready_folder(options: MirrorConfig, found: str) -> str:
                 return f"{folder} is as it was"
             if any(one.name != RESERVED for one in folder.iterdir()):
                 return f"{folder} holds files, and no marker: docferry asks before it joins them"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise PermanentError(
             f"cannot make the folder {folder}: {error.strerror}. Make it and let docferry read "

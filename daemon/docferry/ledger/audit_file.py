@@ -100,6 +100,7 @@ def seq_in(line: str) -> int | None:
 
 
 def _append_missing(file: int, audit: Audit, path: Path) -> int:
+    _cut_off_zeros(file)
     whole, torn = _end_of(file)
     chain, after = audit.chain, 0
     if whole is not None:
@@ -117,6 +118,19 @@ def _append_missing(file: int, audit: Audit, path: Path) -> int:
         count += 1
     os.fsync(file)
     return count
+
+
+def _cut_off_zeros(file: int) -> None:
+    """Cut off what no line has: a power cut can leave the length of a line without its bytes."""
+    size = end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - _TAIL_BYTES)
+        sound = len(os.pread(file, end - start, start).rstrip(b"\0"))
+        end = start + sound
+        if sound:
+            break
+    if end != size:
+        os.ftruncate(file, end)
 
 
 def _end_of(file: int) -> tuple[str | None, bytes]:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from docferry.errors import DocferryError, PermanentError, TakenError, UserError
+from docferry.folders import make_folder
 from docferry.model import RESERVED
 
 _NAME = "lock"
@@ -91,7 +92,7 @@ class _FileLock:
             ) from error
 
     def _make_folder(self) -> None:
-        self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(self._file.parent, 0o750)
 
     def _claimed_folder(self) -> int | None:
         """Lock the folder. None: it is not there, or no folder can be locked, as on NFS."""
