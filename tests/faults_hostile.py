@@ -8,6 +8,7 @@ SWAPPED = "integration/test_swapped_folders.py"
 AT_NO_MOMENT = (f"{SWAPPED}::test_at_no_moment_does_a_swapped_name_lead_out_of_the_folder",)
 NO_PATH = (f"{SWAPPED}::test_no_path_below_the_folder_is_ever_given_to_the_kernel",)
 FASTEST = (f"{SWAPPED}::test_however_fast_it_is_swapped_nothing_leads_out_of_the_folder",)
+NAMES = "integration/test_hostile_names.py"
 ODD = "unit/test_local_odd_files.py"
 LOCKS = ("unit/test_ledger_lock.py",)
 
@@ -104,5 +105,26 @@ HOSTILE = (
         'if said == "0":',
         'if said == "none":',
         ("integration/test_check_links.py",),
+    ),
+    Fault(
+        "a name in a complaint makes lines of its own",
+        "cli/output.py",
+        "safe(text) if error.has_lines else in_one_line(text)",
+        "safe(text)",
+        (f"{NAMES}::test_no_name_steers_the_terminal",),
+    ),
+    Fault(
+        "a reason is read as markup, and ends the run that shows it",
+        "cli/progress.py",
+        'TextColumn("{task.fields[facts]}", markup=False)',
+        'TextColumn("{task.fields[facts]}")',
+        (f"{NAMES}::test_no_name_steers_what_shows_how_far_it_is",),
+    ),
+    Fault(
+        "a name in an error looks like an event in the log",
+        "logs.py",
+        'indent(text, "    ") if is_traceback else text',
+        "text",
+        (f"{NAMES}::test_no_name_steers_the_log_on_a_terminal",),
     ),
 )

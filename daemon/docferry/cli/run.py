@@ -16,7 +16,7 @@ import click
 
 from docferry import notify
 from docferry.cli import EXIT_TAKEN, EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import aside, emit_json, line, safe
+from docferry.cli.output import aside, complain, emit_json, line
 from docferry.errors import DocferryError, TakenError, UserError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(context: Context, *, once: bool) -> None:
         _run(context, once=once)
     except TakenError as error:
         notify.status(str(error))
-        click.secho(safe(f"docferry: {error}"), err=True)
+        complain(error)
         sys.exit(EXIT_TAKEN)
     except DocferryError as error:
         notify.status(str(error))  # `systemctl status` goes on showing it
