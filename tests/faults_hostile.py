@@ -9,6 +9,7 @@ AT_NO_MOMENT = (f"{SWAPPED}::test_at_no_moment_does_a_swapped_name_lead_out_of_t
 NO_PATH = (f"{SWAPPED}::test_no_path_below_the_folder_is_ever_given_to_the_kernel",)
 FASTEST = (f"{SWAPPED}::test_however_fast_it_is_swapped_nothing_leads_out_of_the_folder",)
 NAMES = "integration/test_hostile_names.py"
+FUZZ = "fuzz/test_fuzz.py::test_what_was_found_once_breaks_nothing"
 ODD = "unit/test_local_odd_files.py"
 LOCKS = ("unit/test_ledger_lock.py",)
 
@@ -126,5 +127,61 @@ HOSTILE = (
         'indent(text, "    ") if is_traceback else text',
         "text",
         (f"{NAMES}::test_no_name_steers_the_log_on_a_terminal",),
+    ),
+    Fault(
+        "a listing that goes round in a circle is followed for ever",
+        "storage/listing.py",
+        "            if after is not None and after == before:\n",
+        "            if False:\n",
+        ("unit/test_listing.py",),
+    ),
+    Fault(
+        "an object has a size that nothing has",
+        "storage/s3_metadata.py",
+        "    if not 0 <= size <= _MOST_WHOLE:\n",
+        "    if False:\n",
+        (f"{FUZZ}[listing]",),
+    ),
+    Fault(
+        "a stranger's mtime is one that no ledger takes",
+        "storage/s3_metadata.py",
+        "number is not None and abs(number) <= _MOST_WHOLE",
+        "number is not None",
+        (f"{FUZZ}[metadata]",),
+    ),
+    Fault(
+        "an archived object's path ends in the middle",
+        "storage/s3_metadata.py",
+        'return path if path and "\\0" not in path else None',
+        "return path or None",
+        (f"{FUZZ}[metadata]",),
+    ),
+    Fault(
+        "a configuration that is nested deeply ends the command",
+        "config/load.py",
+        "    except RecursionError as error:\n",
+        "    except MemoryError as error:\n",
+        (f"{FUZZ}[configuration]",),
+    ),
+    Fault(
+        "a range of many digits is a bug of ours",
+        "web/headers.py",
+        'int((digits.lstrip("0") or "0")[:_MOST_DIGITS])',
+        "int(digits)",
+        (f"{FUZZ}[ranges]",),
+    ),
+    Fault(
+        "a receiver's date from a zone far away ends the sending",
+        "deliver/send.py",
+        "    except (ValueError, OverflowError):  # the latter for a zone that is far away\n",
+        "    except ValueError:\n",
+        (f"{FUZZ}[retries]",),
+    ),
+    Fault(
+        "a version from before all times ends the listing",
+        "storage/version_listing.py",
+        "    except (KeyError, ValueError, OverflowError) as error:\n",
+        "    except (KeyError, ValueError) as error:\n",
+        (f"{FUZZ}[versions]",),
     ),
 )
