@@ -37,6 +37,13 @@ HOSTILE = (
         FASTEST,
     ),
     Fault(
+        "a file behind a link that becomes a folder again is taken for deleted",
+        "storage/local.py",
+        "            return Unknown(path, _CHANGED if above is None else above.reason)\n",
+        "            return Unknown(path, above.reason) if above is not None else None\n",
+        (f"{SWAPPED}::test_a_file_behind_a_swapped_folder_is_never_taken_for_deleted",),
+    ),
+    Fault(
         "another mirror gets this one's marker",
         "storage/local_staging.py",
         '        return Place(self._own_fd, MARKER_PATH.rpartition("/")[2])\n',

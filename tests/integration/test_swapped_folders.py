@@ -256,6 +256,34 @@ def swapped_at(number: int, action: Callable[[Room], object], swapped: str, fold
     return moments.passed > number
 
 
+@pytest.mark.parametrize("swapped", ["d", "d/e"])
+@pytest.mark.parametrize("is_link_first", [True, False])
+def test_a_file_behind_a_swapped_folder_is_never_taken_for_deleted(
+    swapped: str,
+    is_link_first: bool,  # noqa: FBT001
+    folder: Path,
+) -> None:
+    room = Room(folder / "room")
+    for root in (room.mirror, room.drop):
+        room.link_beside(root, swapped)
+    number, is_over = 0, False
+
+    while not is_over:
+        moments = Moments(number, partial(swap, room, swapped))
+        if (room.mirror / swapped).is_symlink() != is_link_first:
+            swap(room, swapped)
+        with heard(partial(pass_one, moments)):
+            found = room.storage.stat("d/e/b")
+        assert found is not None, f"at moment {number}"
+        number, is_over = number + 1, moments.passed <= number
+
+    assert number > 2
+
+
+def pass_one(moments: Moments, event: str, arguments: tuple[object, ...]) -> None:
+    moments.pass_one()
+
+
 def swap(room: Room, swapped: str) -> None:
     for root, link in zip((room.mirror, room.drop), room.links, strict=True):
         with suppress(OSError):  # docferry has taken it away

@@ -58,6 +58,8 @@ from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
 from docferry.storage.whole_sync import WholeSync
 
+_CHANGED = "what is above it changed while it was looked at"
+
 
 class LocalStorage:
     """
@@ -143,7 +145,10 @@ class LocalStorage:
             found = self._look(path)
         except BlockedPathError as error:
             above = self.stat(error.blocked_by)
-            return Unknown(path, above.reason) if isinstance(above, Unknown) else None
+            if isinstance(above, FileState):  # nothing can be below a file
+                return None
+            # What was no folder may be one again by now, with the file in it: not "absent".
+            return Unknown(path, _CHANGED if above is None else above.reason)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 return None
