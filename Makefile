@@ -10,7 +10,7 @@ LOCKS := packaging/requirements
 UV    ?= $(BIN)/uv
 
 .DELETE_ON_ERROR:
-.PHONY: help test check demo bench soak faults packages lock clean
+.PHONY: help test check demo bench soak fuzz faults packages lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -42,6 +42,9 @@ lock: $(if $(filter $(BIN)/%,$(UV)),.venv/.checks) ## write the locks anew from 
 	$(COMPILE) --extra=markdown --extra=pdf --group=test --constraints=$(LOCKS)-pdf.lock --output-file=$(LOCKS)-test.lock pyproject.toml
 	$(COMPILE) --group=check --constraints=$(LOCKS)-test.lock --output-file=$(LOCKS)-check.lock
 	@! grep -nE '://|^ *--(index|extra|find|trusted)|@ ' $(LOCKS)*.lock || { echo 'a lock names a place' >&2; exit 1; }
+
+fuzz: .venv/.tests ## look for bytes that break a promise, five minutes a target; ARGS="listing forms --seconds 60"
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
 
 faults: .venv/.tests ## plant known faults one by one: each must be caught; ARGS="hold rename" picks some
 	$(BIN)/python tests/planted_faults.py $(ARGS)

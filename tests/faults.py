@@ -19,6 +19,7 @@ from faults_converters import CONVERTERS
 from faults_deciding import DECIDING
 from faults_doing import DOING
 from faults_hints import HINTS
+from faults_hostile import HOSTILE
 from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
@@ -54,6 +55,7 @@ __all__ = ["FAULTS", "Fault"]
 FAULTS = (
     *DECIDING,
     *DOING,
+    *HOSTILE,
     *ARCHIVE,
     *VERSIONS,
     *LEAVING,

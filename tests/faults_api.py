@@ -13,8 +13,8 @@ OF_THE_API = (
     Fault(
         "a range that begins beyond the end gives all of the content",
         "web/headers.py",
-        "int(found[2]) if found[2] else None\n",
-        "int(found[2]) if found[2] else size\n",
+        "_number(found[2]) if found[2] else None\n",
+        "_number(found[2]) if found[2] else size\n",
         (f"{_RANGES}::test_from_a_position_on_all_of_the_rest_is_given_or_there_is_none",),
     ),
     Fault(

@@ -76,8 +76,8 @@ COMMANDS_SAY = (
     Fault(
         "what is said aside comes into the JSON",
         "cli/output.py",
-        '    click.secho(_in_one_line(f"docferry: {text}"), err=True)\n',
-        '    click.secho(_in_one_line(f"docferry: {text}"))\n',
+        '    click.secho(in_one_line(f"docferry: {text}"), err=True)\n',
+        '    click.secho(in_one_line(f"docferry: {text}"))\n',
         SILENT,
     ),
     Fault(

@@ -263,8 +263,8 @@ VERSIONS = (
     Fault(
         "a name in a title is markup",
         "cli/output.py",
-        'console.print(Text(_in_one_line(title), style="table.title"), soft_wrap=True)\n',
-        "console.print(_in_one_line(title), soft_wrap=True)\n",
+        'console.print(Text(in_one_line(title), style="table.title"), soft_wrap=True)\n',
+        "console.print(in_one_line(title), soft_wrap=True)\n",
         ("unit/test_output.py",),
     ),
     Fault(

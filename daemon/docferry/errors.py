@@ -25,6 +25,8 @@ class DocferryError(Exception):
     The message says what failed, on what, and what to do about it.
     """
 
+    has_lines = False  #: whether it says that in several lines; else a line break is a name's
+
 
 class UserError(DocferryError):
     """The configuration or a request is wrong. Shown without a traceback; exit code 2."""

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from textwrap import indent
 from typing import TextIO
 
 import structlog
@@ -442,10 +443,13 @@ def _escaped(event: EventDict) -> EventDict:
     shown = dict(event)
     for key, value in event.items():
         if isinstance(value, str):
-            kept = _IN_TRACEBACKS if key == "exception" else ""
-            shown[key] = "".join(
+            is_traceback = key == "exception"
+            kept = _IN_TRACEBACKS if is_traceback else ""
+            text = "".join(
                 char if char.isprintable() or char in kept else repr(char)[1:-1] for char in value
             )
+            # A line break may be one of a name that the error speaks of: no line begins as ours do.
+            shown[key] = indent(text, "    ") if is_traceback else text
     return shown
 
 

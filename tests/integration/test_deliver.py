@@ -135,7 +135,13 @@ def test_a_refusal_is_told_with_the_begin_of_what_was_said(server: ReceiverServe
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [("120", 120), ("Fri, 31 Dec 2999 23:59:59 GMT", 1e9), ("soon", None), ("-5", None)],
+    [
+        ("120", 120),
+        ("Fri, 31 Dec 2999 23:59:59 GMT", 1e9),
+        ("soon", None),
+        ("-5", None),
+        ("Mon, 01 Jan 2001 00:00:00 +99999999999999999999", None),
+    ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(
     server: ReceiverServer, said: str, seconds: float | None

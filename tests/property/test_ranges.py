@@ -77,3 +77,9 @@ def test_what_is_no_range_and_what_are_several_give_all(header: str | None) -> N
 
 def test_a_range_is_named_in_any_case_and_may_have_space_around_it() -> None:
     assert part_of("Bytes= 2-3 ", 10) == Part(2, 4)
+
+
+@pytest.mark.parametrize("header", [f"bytes={'9' * 5000}-", f"bytes={'0' * 5000}7-"])
+def test_of_however_many_digits_a_range_is_read(header: str) -> None:
+    assert given_of(header, 5) is None
+    assert given_of(header.replace("=", "=0-").removesuffix("-"), 5) == range(5)

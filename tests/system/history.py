@@ -66,7 +66,7 @@ class Person:
     @property
     def wrote(self) -> set[str]:
         """What the person has ever let stand on a side: nothing else is ever to be seen there."""
-        return set(self._written)
+        return set(self.written)
 
     def note_settled(self) -> None:
         """Note that both sides are at rest and hold the same."""

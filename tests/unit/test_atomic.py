@@ -145,3 +145,11 @@ def test_asking_for_writers_survives_one_that_comes_at_the_wrong_moment(tmp_path
     )
 
     assert (asked.returncode, asked.stdout, asked.stderr) == (0, "True\n", "")
+
+
+def test_a_link_is_not_opened(folder: int, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("theirs")
+    os.symlink(tmp_path / "elsewhere", "link", dir_fd=folder)
+
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        Place(folder, "link").open(os.O_RDONLY)

@@ -117,6 +117,8 @@ FAULTS: list[tuple[str, str, str, str]] = [
     (BASE + "canary = 900\ninclude = ['*.pdf']", IN_DOCS + "canary", "leaves out", "include"),
     (BASE + "canary = 900\nexclude = ['/*.canary']", IN_DOCS + "canary", "leaves out", "exclude"),
     (BASE + "watch = 'never'", IN_DOCS + "watch", "never", '"polling"'),
+    ("a = " + "[" * 3000, "the file", "nested too deeply", "key = value"),
+    (BASE + "extra = 1\n" + "x = " + "{a = " * 3000, "the file", "nested too deeply", "TOML"),
     # drops
     (BASE + "[drop.scans]", "drop.scans.into", "is missing", "MIRROR/a/folder"),
     (BASE + DROP.replace("docs/", "dosc/"), "drop.scans.into", "[mirror.dosc]", "mean docs?"),

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from docferry.errors import PermanentError, UserError
+from docferry.errors import PermanentError, TakenError, UserError
 from docferry.ledger.lock import MirrorLock, StateLock, is_held
 
 
@@ -114,3 +114,45 @@ def test_a_lock_keeps_no_file_system_from_being_remounted_read_only(tmp_path: pa
 
 def is_at(fd: pathlib.Path, file: pathlib.Path) -> bool:
     return fd.exists() and fd.samefile(file)
+
+
+@pytest.mark.parametrize("is_folder_linked", [True, False])
+def test_a_lock_is_never_written_through_a_link_that_somebody_has_put_there(
+    tmp_path: pathlib.Path,
+    is_folder_linked: bool,  # noqa: FBT001
+) -> None:
+    folder, elsewhere = tmp_path / "docs", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "lock").write_text("another program's")
+    if is_folder_linked:
+        (folder / ".docferry").symlink_to(elsewhere)
+    else:
+        (folder / ".docferry").mkdir()
+        (folder / ".docferry/lock").symlink_to(elsewhere / "lock")
+
+    with pytest.raises(PermanentError, match=r"cannot lock .*/\.docferry/lock"):
+        MirrorLock(folder).acquire()
+
+    assert (elsewhere / "lock").read_text() == "another program's"
+
+
+def test_a_lock_that_is_another_file_too_is_taken_and_not_written_to(
+    tmp_path: pathlib.Path,
+) -> None:
+    (tmp_path / ".docferry").mkdir()
+    (tmp_path / "elsewhere").write_text("another program's")
+    os.link(tmp_path / "elsewhere", tmp_path / ".docferry/lock")
+
+    with MirrorLock(tmp_path), pytest.raises(TakenError):
+        MirrorLock(tmp_path).acquire()
+
+    assert (tmp_path / "elsewhere").read_text() == "another program's"
+
+
+def test_a_pipe_in_the_place_of_a_lock_makes_nobody_wait(tmp_path: pathlib.Path) -> None:
+    (tmp_path / ".docferry").mkdir()
+    os.mkfifo(tmp_path / ".docferry/lock")
+
+    with MirrorLock(tmp_path):
+        pass

@@ -100,6 +100,8 @@ NON_ANSWERS: dict[str, Callable[[], dict[str, Any]]] = {
     "without an ETag": lambda: {**page(), LISTED: [("p/b", "", "7")]},
     "without a size": lambda: {**page(), LISTED: [("p/b", '"etag"', "")]},
     "with a size that is none": lambda: {**page(), LISTED: [("p/b", '"etag"', "x")]},
+    "with a size that nothing has": lambda: {**page(), LISTED: [("p/b", '"etag"', "-5")]},
+    "with a size that no ledger takes": lambda: {**page(), LISTED: [("p/b", '"etag"', "9" * 19)]},
     "without a key": lambda: {**page(), LISTED: [("", '"etag"', "7")]},
 }
 
@@ -110,6 +112,14 @@ def test_a_page_that_no_store_sends_is_an_error(kind: str, *, is_in_order: bool)
     fetch_page = pages(page("p/a", after="1"), NON_ANSWERS[kind]())
 
     with pytest.raises(TemporaryError):
+        keys(fetch_page, is_in_order=is_in_order)
+
+
+@pytest.mark.parametrize("is_in_order", [True, False])
+def test_a_listing_that_always_goes_on_at_the_same_place_is_an_error(*, is_in_order: bool) -> None:
+    fetch_page = pages(page("p/a", after="1"), page(after="1"))
+
+    with pytest.raises(TemporaryError, match="circle"):
         keys(fetch_page, is_in_order=is_in_order)
 
 

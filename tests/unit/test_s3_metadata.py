@@ -80,13 +80,18 @@ def test_half_a_provenance_is_none(missing: str) -> None:
         ("docferry-sha256", SHA256.upper()),
         ("docferry-mtime-ns", "yesterday"),
         ("docferry-mtime-ns", "9" * 40),
+        ("docferry-mtime-ns", "9" * 19),  # no database takes it for a whole number
+        ("docferry-mtime-ns", "-" + "9" * 19),
         ("docferry-parent", ""),
         ("docferry-writer", "x" * 65),
         ("docferry-bytes-of", "../mirror.json"),
         ("docferry-size", "-1"),
         ("docferry-size", "9" * 20),
+        ("docferry-size", "9" * 19),
         ("docferry-path", "%FF"),
+        ("docferry-path", "a%00b"),
         ("docferry-path-base64", "!"),
+        ("docferry-path-base64", "AAAA"),
     ],
 )
 def test_what_reads_like_nonsense_is_left_out(name: str, value: str) -> None:
@@ -163,3 +168,7 @@ def test_the_transports_encoding_is_not_the_contents(sent: str, kept: str | None
 @pytest.mark.parametrize("etag", ['"abc-2"', "abc-2", 'W/"abc-2"'])
 def test_a_token_is_the_etag_without_its_quotes(etag: str) -> None:
     assert token_of(etag) == "abc-2"
+
+
+def test_a_time_of_the_store_that_no_ledger_takes_is_none() -> None:
+    assert ObjectHead("etag", 0, {}, 253_402_300_799 * 10**9).attributes.mtime_ns is None  # 9999

@@ -186,3 +186,13 @@ def test_a_walk_gives_every_version_or_an_error(keys: set[str], page_keys: int) 
 def test_the_versions_of_a_key_are_not_believed_where_some_may_be_left_out() -> None:
     with pytest.raises(PermanentError, match="folders"):
         list_versions_of(Walker(2), "a/b", is_in_order=False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"Size": -1}, {"Size": 2**63}, {"LastModified": "0001-01-01T00:00:00+23:00"}],
+    ids=["a size that nothing has", "a size that no ledger takes", "before all times"],
+)
+def test_what_no_version_can_be_is_an_error(said: dict[str, Any]) -> None:
+    with pytest.raises(TemporaryError, match="damaged"):
+        list(list_versions(Pages(page(version("a", **said))), "", is_in_order=True))

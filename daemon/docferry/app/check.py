@@ -13,6 +13,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from docferry.app.check_api import check_api, check_ports
 from docferry.app.check_converters import check_converters
+from docferry.app.check_links import check_links
 from docferry.app.check_notifications import check_notifications
 from docferry.app.check_secrets import check_secrets
 from docferry.app.check_webhooks import check_webhooks
@@ -46,6 +47,7 @@ def check_all(config: Config, onlooker: Onlooker | None = None) -> list[Finding]
     findings = [Finding("config", "configuration", "ok", "valid")]
     findings += [Finding("config", "configuration", "warning", text) for text in config.warnings]
     findings += check_secrets(config, os.environ)
+    findings += check_links()
     findings += check_ports(config)
     findings += check_api(config)
     findings += _check_unit(config)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from docferry.cli.output import safe
+from docferry.cli.output import complain, in_one_line
 from docferry.errors import DocferryError, UserError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def confirm(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise UserError(f"{question} Nobody can be asked here: add --yes if that is meant")
-    click.confirm(question, abort=True, err=True)
+    click.confirm(in_one_line(question), abort=True, err=True)
 
 
 class _Commands(click.Group):
@@ -194,10 +194,10 @@ def main() -> None:
     try:
         commands(prog_name="docferry")
     except UserError as error:
-        click.secho(safe(f"docferry: {error}"), err=True)
+        complain(error)
         sys.exit(EXIT_USER)
     except DocferryError as error:
-        click.secho(safe(f"docferry: {error}"), err=True)
+        complain(error)
         sys.exit(EXIT_TROUBLE)
     except BrokenPipeError:
         sys.stderr.close()  # `docferry ls | head`: nobody listens any more

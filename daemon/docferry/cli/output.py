@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 import click
 
-from docferry.errors import PermanentError
+from docferry.errors import DocferryError, PermanentError
 
 _NO_ASCII = re.compile(r"[^\n -~]")
 #: Columns that are not folded.
@@ -43,11 +43,11 @@ def emit_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     for row in rows:
-        table.add_row(*(Text(_in_one_line(_words(cell))) for cell in row))
+        table.add_row(*(Text(in_one_line(_words(cell))) for cell in row))
     with _writing():
         console = Console(soft_wrap=False)
         # A title of the table's own is folded to the table's width, however narrow.
-        console.print(Text(_in_one_line(title), style="table.title"), soft_wrap=True)
+        console.print(Text(in_one_line(title), style="table.title"), soft_wrap=True)
         console.print(table)
 
 
@@ -55,12 +55,18 @@ def line(text: str = "", *, colour: str | None = None) -> None:
     """Print one line, and an empty one before it where *text* begins so."""
     gap = "\n" if text.startswith("\n") else ""
     with _writing():
-        click.secho(gap + _in_one_line(text.removeprefix(gap)), fg=colour)
+        click.secho(gap + in_one_line(text.removeprefix(gap)), fg=colour)
 
 
 def aside(text: str) -> None:
     """Say to a person what is no part of the answer: a program reads that alone."""
-    click.secho(_in_one_line(f"docferry: {text}"), err=True)
+    click.secho(in_one_line(f"docferry: {text}"), err=True)
+
+
+def complain(error: DocferryError) -> None:
+    """Say on the standard error what is wrong; a name in it makes no lines of its own."""
+    text = f"docferry: {error}"
+    click.secho(safe(text) if error.has_lines else in_one_line(text), err=True)
 
 
 @contextmanager
@@ -95,7 +101,7 @@ def safe(text: str) -> str:
     )
 
 
-def _in_one_line(text: str) -> str:
+def in_one_line(text: str) -> str:
     """Make line breaks visible too: a file's name must not look like docferry's next words."""
     return safe(text).replace("\n", "\\n")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from docferry.cli.output import safe
+from docferry.cli.output import in_one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ def counter(console: Console | None = None) -> Iterator[Callable[[str, int], Non
 
     shown_on = console or Console(stderr=True)
     progress = Progress(
-        TextColumn("{task.description}: {task.completed} looked at"),
+        TextColumn("{task.description}: {task.completed} looked at", markup=False),
         TimeElapsedColumn(),
         console=shown_on,
         refresh_per_second=1,
@@ -49,7 +49,7 @@ def counter(console: Console | None = None) -> Iterator[Callable[[str, int], Non
         if mirror not in lines:
             for before in lines.values():
                 progress.update(before, visible=False)
-            lines[mirror] = progress.add_task(safe(mirror), total=None)
+            lines[mirror] = progress.add_task(in_one_line(mirror), total=None)
         progress.update(lines[mirror], completed=entries)
 
     with progress:
@@ -69,14 +69,14 @@ def stages(console: Console | None = None) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     shown_on = console or Console(stderr=True)
     progress = Progress(
         *columns, console=shown_on, transient=True, disable=not shown_on.is_terminal
     )
     shown = progress.add_task("", total=None)
     with progress:
-        yield lambda stage: progress.update(shown, description=safe(stage))
+        yield lambda stage: progress.update(shown, description=in_one_line(stage))
 
 
 @contextmanager
@@ -86,13 +86,15 @@ def bars(daemon: Daemon) -> Iterator[None]:
 
     progress = Progress(
         SpinnerColumn(finished_text="-"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed}/{task.total} done"),
-        TextColumn("{task.fields[facts]}"),
+        TextColumn("{task.fields[facts]}", markup=False),
         TimeElapsedColumn(),
     )
-    lines = {name: progress.add_task(safe(name), total=None, facts="") for name in daemon.loops}
+    lines = {
+        name: progress.add_task(in_one_line(name), total=None, facts="") for name in daemon.loops
+    }
     is_over = threading.Event()
 
     def follow() -> None:
@@ -101,7 +103,7 @@ def bars(daemon: Daemon) -> Iterator[None]:
                 loop = daemon.loops[name]
                 total = loop.done + loop.waiting
                 facts = loop.facts.reason or loop.facts.health.value
-                progress.update(line, completed=loop.done, total=total, facts=safe(facts))
+                progress.update(line, completed=loop.done, total=total, facts=in_one_line(facts))
             if is_over.wait(_EVERY_S):
                 return
 

@@ -16,7 +16,7 @@ import click
 
 from docferry import notify
 from docferry.cli import EXIT_TAKEN, EXIT_TROUBLE, Context, as_json, pass_context
-from docferry.cli.output import aside, emit_json, line, safe
+from docferry.cli.output import aside, complain, emit_json, line
 from docferry.errors import DocferryError, TakenError, UserError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(context: Context, *, once: bool) -> None:
         _run(context, once=once)
     except TakenError as error:
         notify.status(str(error))
-        click.secho(safe(f"docferry: {error}"), err=True)
+        complain(error)
         sys.exit(EXIT_TAKEN)
     except DocferryError as error:
         notify.status(str(error))  # `systemctl status` goes on showing it
@@ -79,7 +79,7 @@ def _run(context: Context, *, once: bool) -> None:
             is_in_step = daemon.run(once=once)
     if daemon.failure is not None:
         notify.status(daemon.failure)
-        click.secho(safe(f"docferry: {daemon.failure}"), err=True)
+        aside(daemon.failure)
     is_trouble = daemon.failure is not None or (once and not is_in_step)
     # Not sys.exit: a thread may still wait for a store's answer, and the interpreter would
     # wait for the thread. What is not written down is found again at the next start.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from docferry.cli import EXIT_TROUBLE, EXIT_USER, Context, as_json, limit, pass_context
-from docferry.cli.output import ago, aside, emit_json, emit_table, line, safe, say_hidden, size
+from docferry.cli.output import ago, aside, complain, emit_json, emit_table, line, say_hidden, size
 from docferry.core.words import counted
 from docferry.errors import DocferryError, UserError
 from docferry.model import HoldState, RequestState
@@ -105,7 +105,7 @@ def diff(context: Context, a: str, b: str, mirror: str | None) -> None:
                 return
             lines = difference(context.config, ledger, *rows)
     except DocferryError as error:  # as diff(1): 1 says that they differ, and no more
-        click.secho(safe(f"docferry: {error}"), err=True)
+        complain(error)
         sys.exit(EXIT_USER)
     if lines is None:
         for row in rows:

@@ -85,7 +85,7 @@ def _options(value: object) -> dict[str, str | int | float | bool]:
     if isinstance(value, str):
         try:
             value = tomllib.loads(f"table = {value}")["table"]
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise Wrong(f"is {shown(value)}: {error}") from error
     if not isinstance(value, dict):
         raise Wrong(f"is {shown(value)}")

@@ -30,6 +30,8 @@ class ConfigError(UserError):
         state_dir: As the file has it, if that is sound.
     """
 
+    has_lines = True
+
     def __init__(
         self, path: pathlib.Path, faults: Sequence[Fault], *, state_dir: pathlib.Path | None = None
     ) -> None:

@@ -95,6 +95,8 @@ def _parsed(path: pathlib.Path, text: str) -> dict[str, object]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, [_syntax_fault(str(error))]) from error
+    except RecursionError as error:
+        raise ConfigError(path, [_syntax_fault("nested too deeply")]) from error
 
 
 def _state_dir(top: Table) -> pathlib.Path | None:

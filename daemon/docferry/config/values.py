@@ -286,7 +286,7 @@ def read_list(value: object) -> list[object]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = tomllib.loads(f"list = {value}")["list"]
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise Wrong(f"is {shown(value)}: {error}") from error
     if not isinstance(value, list):
         raise Wrong(f"is {shown(value)}")

@@ -214,7 +214,7 @@ def _retry_after_s(headers: Message, at: datetime) -> float | None:
         return float(text[:9])
     try:
         until = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone that is far away
         return None
     until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
     return max(0.0, (until - at).total_seconds())

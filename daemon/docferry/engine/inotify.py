@@ -25,6 +25,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from watchdog.observers.inotify_c import (
     CallbackId,
@@ -37,6 +38,7 @@ from watchdog.observers.inotify_c import (
 
 from docferry.core.paths import fault_in_name
 from docferry.model import RESERVED, Path
+from docferry.storage.atomic import open_folder
 
 #: No opens and no closes without a write: docferry's own reading would wake it for ever.
 _MASK = Mask(
@@ -70,7 +72,7 @@ class InotifyTree:
     """
 
     def __init__(self, root: str, on_dirty: Callable[[Path], None]) -> None:
-        self._root = os.fsencode(root) + b"/"
+        self._root = root
         self._on_dirty = on_dirty
         self._lock = threading.RLock()  # taken before the reader's own lock, never after
         self._folders: dict[WatchDescriptor, tuple[_Folder, CallbackId]] = {}
@@ -90,7 +92,7 @@ class InotifyTree:
             WatchLimitError: Some directories cannot be watched. Stop it and poll instead.
             OSError: The root cannot be watched: it is gone, or not readable.
         """
-        self._reader.name = f"inotify {os.fsdecode(self._root)}"
+        self._reader.name = f"inotify {self._root}/"
         self._reader.start()
         self._watch_below(b"")
         if not self._folders:
@@ -166,23 +168,25 @@ class InotifyTree:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
-            if self._watch(folder):
-                waiting.extend(self._folders_in(folder))
+            try:
+                with opened(self._root, os.fsdecode(folder)) as fd:
+                    if self._watch(folder, fd):
+                        waiting.extend(_folders_in(folder, fd))
+            except OSError as error:
+                if error.errno not in _NOT_THERE:  # the storage's walk reports what is unreadable
+                    raise WatchLimitError(error.strerror) from error
 
-    def _watch(self, folder: _Folder) -> bool:
-        """Watch one directory. False: it is not there any more, or not readable."""
+    def _watch(self, folder: _Folder, fd: int) -> bool:
+        """Watch an open directory. False: it is not readable, or nobody listens any more."""
         with self._lock:
             if self._stopped:
                 return False
             # A new id each time: watchdog warns about an id it knows, and only with the
             # new one in place can the old one go without losing events in between.
             id_ = CallbackId(next(self._ids))
-            try:
-                wd = self._reader.add_callback(self._root + folder, _MASK, self, id_)
-            except OSError as error:
-                if error.errno in _NOT_THERE:
-                    return False
-                raise WatchLimitError(error.strerror) from error
+            # The kernel takes a path only. This one leads to what was opened, whatever stands
+            # at the directory's own path by now: else a link there could lead to all of a disk.
+            wd = self._reader.add_callback(b"/proc/self/fd/%d" % fd, _MASK, self, id_)
             if wd < 0:  # how watchdog 7.1 says EACCES
                 return False
             before = self._folders.get(wd)
@@ -190,16 +194,6 @@ class InotifyTree:
             if before is not None:
                 self._reader.remove_callbacks([(wd, before[1])])
             return True
-
-    def _folders_in(self, folder: _Folder) -> Iterator[_Folder]:
-        try:
-            with os.scandir(self._root + folder) as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:  # gone or unreadable: the storage's walk reports it
-            return
-        for name in names:
-            if _is_ours(folder, name):
-                yield folder + name + b"/"
 
     def _unwatch_below(self, top: _Folder) -> None:
         with self._lock:
@@ -209,6 +203,35 @@ class InotifyTree:
             for wd, _ in gone:
                 del self._folders[wd]
             self._reader.remove_callbacks(gone)
+
+
+@contextmanager
+def opened(root: str, folder: Path) -> Iterator[int]:
+    """
+    Open a directory below *root*, never through a symbolic link below that.
+
+    Args:
+        folder: Relative; "" is the root. It may end in "/".
+
+    Raises:
+        OSError: It is not there (any more), not readable, or a link.
+    """
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in filter(None, folder.split("/")):
+            above, fd = fd, open_folder(name, dir_fd=fd)
+            os.close(above)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _folders_in(folder: _Folder, fd: int) -> Iterator[_Folder]:
+    with os.scandir(fd) as entries:
+        found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for name in map(os.fsencode, found):
+        if _is_ours(folder, name):
+            yield folder + name + b"/"
 
 
 def _is_ours(folder: _Folder, name: bytes) -> bool:

@@ -18,7 +18,7 @@ from watchdog.events import DirModifiedEvent, FileSystemEvent, FileSystemEventHa
 from watchdog.observers.polling import PollingObserverVFS
 
 from docferry.engine.filesystems import Kind, instance_limit, kind_of, watch_limit
-from docferry.engine.inotify import InotifyTree, WatchLimitError
+from docferry.engine.inotify import InotifyTree, WatchLimitError, opened
 from docferry.logs import get_logger
 from docferry.model import RESERVED, Path
 
@@ -234,8 +234,9 @@ class _PolledTree(FileSystemEventHandler):
                 self._on_dirty(path + "/" if event.is_directory else path)
 
     def _list(self, folder: str | None) -> Iterator[os.DirEntry[str]]:
-        with os.scandir(folder) as entries:
-            listed = [entry for entry in entries if folder != self._root or entry.name != RESERVED]
+        below = "" if folder is None else folder[len(self._root) + 1 :]
+        with opened(self._root, below) as fd, os.scandir(fd) as entries:
+            listed = [entry for entry in entries if below or entry.name != RESERVED]
         return iter(listed)
 
 

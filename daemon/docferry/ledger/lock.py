@@ -12,8 +12,10 @@ import errno
 import fcntl
 import os
 import pwd
+import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from docferry.errors import DocferryError, PermanentError, TakenError, UserError
@@ -25,7 +27,7 @@ _NAME = "lock"
 # starts at that instant must not take it for another daemon.
 _TRIES = 10
 _PAUSE_S = 0.02
-_A_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class _FileLock:
@@ -39,6 +41,7 @@ class _FileLock:
 
     _cannot_be_made: type[DocferryError] = UserError
     _remedy = "; check that the folder exists and that docferry may write there"
+    _folder_flags = 0
 
     def __init__(self, file: Path, place: str) -> None:
         self._file = file
@@ -74,22 +77,26 @@ class _FileLock:
 
     def _claimed(self, flags: int) -> int:
         # A file that is open for writing keeps its file system from being remounted read-only.
-        fd = self._open(flags)
-        try:
-            self._claim(fd)
-        except BaseException:
-            os.close(fd)
-            raise
+        with self._in_folder() as folder_fd:
+            fd = self._open(folder_fd, flags | os.O_CREAT)
+            try:
+                self._claim(fd, folder_fd)
+            except BaseException:
+                os.close(fd)
+                raise
         return fd
 
-    def _open(self, flags: int) -> int:
+    @contextmanager
+    def _in_folder(self) -> Iterator[int]:
         try:
             self._make_folder()
-            return os.open(self._file, flags | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            fd = os.open(self._file.parent, _FOLDER | self._folder_flags)
         except OSError as error:
-            raise self._cannot_be_made(
-                f"cannot lock {self._file}: {error.strerror}{self._remedy}"
-            ) from error
+            raise self._refusal(error) from error
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def _make_folder(self) -> None:
         make_folder(self._file.parent, 0o750)
@@ -98,7 +105,7 @@ class _FileLock:
         """Lock the folder. None: it is not there, or no folder can be locked, as on NFS."""
         try:
             self._make_folder()
-            fd = os.open(self._file.parent, _A_FOLDER)
+            fd = os.open(self._file.parent, _FOLDER | self._folder_flags)
         except OSError:
             return None
         try:
@@ -115,11 +122,20 @@ class _FileLock:
     def _taken_by(self, pid: int) -> TakenError:
         return TakenError(f"docferry already runs on this {self._place} (pid {pid or 'unknown'})")
 
-    def _claim(self, fd: int) -> None:
+    def _open(self, folder_fd: int, flags: int) -> int:
+        try:
+            return _open_itself(self._file.name, folder_fd, flags)
+        except OSError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> DocferryError:
+        return self._cannot_be_made(f"cannot lock {self._file}: {error.strerror}{self._remedy}")
+
+    def _claim(self, fd: int, folder_fd: int) -> None:
         if not _take(fd):
             raise self._taken_by(_read_pid(fd))
         with suppress(OSError):  # read-only: whoever is refused sees an older pid
-            self._file.write_text(f"{os.getpid()}\n")
+            _note_pid(self._file.name, folder_fd, fd)
 
 
 class StateLock(_FileLock):
@@ -149,6 +165,8 @@ class MirrorLock(_FileLock):
     """
 
     _cannot_be_made = PermanentError
+    #: Others may write to a mirror's folder: a link of theirs is not to lead elsewhere.
+    _folder_flags = os.O_NOFOLLOW
 
     def __init__(self, local: Path) -> None:
         super().__init__(local / RESERVED / _NAME, f"folder, {local}")
@@ -158,7 +176,7 @@ class MirrorLock(_FileLock):
     def has_place(self) -> bool:
         """Whether the folder is one that docferry has worked in."""
         try:
-            return self._folder.is_dir()
+            return stat.S_ISDIR(self._folder.lstat().st_mode)
         except OSError:  # it does not answer, or not to us
             return False
 
@@ -191,7 +209,7 @@ def is_held(state_dir: Path) -> int | None:
 
 def _is_folder_held(folder: Path) -> bool:
     try:
-        fd = os.open(folder, _A_FOLDER)
+        fd = os.open(folder, _FOLDER)
     except OSError:
         return False
     try:
@@ -222,6 +240,24 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _open_itself(name: str, folder_fd: int, flags: int) -> int:
+    """Open a file itself, never what a symbolic link points to, nor wait for a pipe's end."""
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(name, flags, 0o640, dir_fd=folder_fd)
+
+
+def _note_pid(name: str, folder_fd: int, locked_fd: int) -> None:
+    fd = _open_itself(name, folder_fd, os.O_WRONLY)
+    try:
+        found = os.fstat(fd)
+        # Under a second name it could be any file of the machine that somebody has linked here.
+        if found.st_nlink == 1 and os.path.samestat(found, os.fstat(locked_fd)):
+            os.ftruncate(fd, 0)
+            os.write(fd, b"%d\n" % os.getpid())
+    finally:
+        os.close(fd)
 
 
 def _take(fd: int) -> bool:

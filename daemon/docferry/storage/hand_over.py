@@ -1,7 +1,7 @@
 """
 Move a settled file out of one folder into another. A crash leaves it in one of them, whole.
 
-On one file system that is a rename. Between two, the content is copied by `LocalStorage`,
+On one file system that is a rename. Between two, the content is copied by `storage.local`,
 and `remove` takes the original away: it is looked at again *after* it left its place,
 where no saver can replace it any more:
 
@@ -21,15 +21,15 @@ import pathlib
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from docferry.errors import BlockedPathError, PermanentError, StaleError, UnreachableError
-from docferry.model import MARKER_PATH, RESERVED, Path, Token, Unknown
+from docferry.model import MARKER_PATH, RESERVED, Entry, Path, Token, Unknown
 from docferry.storage.atomic import Place, Renames
-from docferry.storage.local import LocalStorage
 from docferry.storage.local_content import token_of
-from docferry.storage.local_folder import Folder, Parent
+from docferry.storage.local_folder import Folder, Parent, has_marker
 from docferry.storage.local_staging import has_writer_at
+from docferry.storage.local_walk import in_order, walk
 
 #: So long after the settle time a file stays aside that may be open for writing.
 UNSURE_S = 60.0
@@ -131,13 +131,31 @@ class HandOver:
 
     def recover(self) -> None:
         """Finish each `remove` that was interrupted. Call it at start, and now and then."""
-        taken = self._source.root / _TAKEN
-        with suppress(FileNotFoundError):
-            for token in sorted(os.listdir(taken)):  # noqa: PTH208  names, not paths
-                storage = LocalStorage(taken / token)
-                for entry in [*storage.scan(), *storage.scan_odd()]:
-                    path = entry.path if isinstance(entry, Unknown) else entry[0]
-                    self._recover_one(path, token)
+        for token in self._names_in(_TAKEN):
+            for path in self._paths_below(f"{_TAKEN}/{token}"):
+                self._recover_one(path, token)
+
+    def _names_in(self, folder: Path) -> list[str]:
+        with self._own(folder) as fd:
+            return [] if fd is None else sorted(os.listdir(fd))  # noqa: PTH208  an open one
+
+    def _paths_below(self, folder: Path) -> list[Path]:
+        odd: list[Entry] = []
+        with self._own(folder) as fd:
+            found = [] if fd is None else [*walk(fd, odd)]
+        entries = found + in_order(odd)
+        return [entry.path if isinstance(entry, Unknown) else entry[0] for entry in entries]
+
+    @contextmanager
+    def _own(self, folder: Path) -> Iterator[int | None]:
+        """Open a folder of ours in the source. None: there is none, or it leads elsewhere."""
+        with self._source.translated(folder), self._source.open() as root_fd, ExitStack() as stack:
+            fd = None
+            # People may write to what they drop into: a link of theirs is nothing of ours.
+            with suppress(FileNotFoundError, BlockedPathError):
+                parent = self._source.parent(root_fd, f"{folder}/-", own=True)
+                fd = stack.enter_context(parent).place.dir_fd
+            yield fd
 
     def _recover_one(self, path: Path, token: Token) -> None:
         with (
@@ -166,7 +184,7 @@ class HandOver:
 
     def _require_marker(self) -> None:
         with self._target.open() as root_fd:
-            if Place(root_fd, MARKER_PATH).look() is None:
+            if not has_marker(root_fd):
                 raise UnreachableError(
                     f"{self._target.root} has no {MARKER_PATH}: it is not mounted, or its mirror "
                     "has not run yet"

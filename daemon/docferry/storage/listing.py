@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 
 from docferry.errors import TemporaryError
 from docferry.model import Token
-from docferry.storage.s3_metadata import token_of
+from docferry.storage.s3_metadata import size_of, token_of
 
 #: One page as a store sends it: boto3's ListObjectsV2 answer after `lift_objects`.
 Page: TypeAlias = Mapping[str, Any]
@@ -157,9 +157,12 @@ def is_same_listing(fetch_page: FetchPage, digests: Sequence[bytes]) -> bool:
 def _pages(fetch_page: FetchPage, prefix: str) -> Iterator[list[Listed]]:
     with ThreadPoolExecutor(1, thread_name_prefix="list") as pool:
         coming: Future[Page] | None = pool.submit(fetch_page, None)
+        after: str | None = None
         while coming is not None:
             page = coming.result()
-            after = token_of_next(page)
+            before, after = after, token_of_next(page)
+            if after is not None and after == before:
+                raise TemporaryError("the listing goes round in a circle")
             coming = pool.submit(fetch_page, after) if after is not None else None
             yield objects_of(page, prefix)
 
@@ -187,9 +190,11 @@ def objects_of(page: Page, prefix: str) -> list[Listed]:
         TemporaryError: It is damaged, or of another prefix.
     """
     try:
-        listed = [(key, token_of(etag), int(size)) for key, etag, size in page[LISTED]]
+        listed = [(key, token_of(etag), size_of(size)) for key, etag, size in page[LISTED]]
     except ValueError as error:
-        raise TemporaryError("the listing is damaged: an object without a size") from error
+        raise TemporaryError(
+            "the listing is damaged: an object without a size that can be"
+        ) from error
     for key, token, _ in listed:
         if not token:
             raise TemporaryError(f"the listing is damaged: {key!r} is without an ETag")

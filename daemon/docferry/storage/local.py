@@ -50,13 +50,15 @@ from docferry.storage.base import Arrival, Content
 from docferry.storage.local_archive import LocalArchive
 from docferry.storage.local_batch import Batch, look_first, refuse_if_taken, swap_of
 from docferry.storage.local_content import LocalContent, state_of, token_of
-from docferry.storage.local_folder import Folder
+from docferry.storage.local_folder import Folder, has_marker
 from docferry.storage.local_intake import Intake, Opened, incoming
 from docferry.storage.local_staging import UNSURE_S, Staging, is_being_written
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
 from docferry.storage.whole_sync import WholeSync
+
+_CHANGED = "what is above it changed while it was looked at"
 
 
 class LocalStorage:
@@ -143,7 +145,10 @@ class LocalStorage:
             found = self._look(path)
         except BlockedPathError as error:
             above = self.stat(error.blocked_by)
-            return Unknown(path, above.reason) if isinstance(above, Unknown) else None
+            if isinstance(above, FileState):  # nothing can be below a file
+                return None
+            # What was no folder may be one again by now, with the file in it: not "absent".
+            return Unknown(path, _CHANGED if above is None else above.reason)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 return None
@@ -322,7 +327,7 @@ class LocalStorage:
                 fsync_folder(root_fd)
             with self._staging(root_fd) as staging, staging.newcomer() as newcomer:
                 stage(newcomer, BytesContent(content), Attributes(), None, mode=0o600)
-                newcomer.rename_over(Place(root_fd, MARKER_PATH))
+                newcomer.rename_over(staging.marker)
                 staging.fsync()
 
     def sweep_staging(self, *, unsure_s: float = UNSURE_S) -> list[Path]:
@@ -381,7 +386,7 @@ class LocalStorage:
         return found
 
     def _require_marker(self, root_fd: int) -> None:
-        if self._needs_marker and Place(root_fd, MARKER_PATH).look() is None:
+        if self._needs_marker and not has_marker(root_fd):
             raise UnreachableError(
                 f"{self.root} has no {MARKER_PATH}: it is not the mirror's folder, or not mounted"
             )

@@ -23,7 +23,7 @@ from docferry.errors import (
     TemporaryError,
     UnreachableError,
 )
-from docferry.model import Path
+from docferry.model import MARKER_PATH, Path
 from docferry.storage.atomic import Place, fsync_folder, open_folder
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -33,6 +33,9 @@ _MORE_FILES = (
     "Docferry has as many files open as it may: raise LimitNOFILE= of its unit, or `ulimit -n`"
 )
 _GONE = frozenset({errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.ENODEV})
+
+#: A file in there keeps its own mode, though it may have come from a folder closed to others.
+_OWN_MODE = 0o700
 
 
 @dataclass(slots=True)
@@ -120,7 +123,7 @@ class Folder:
                 except FileNotFoundError:
                     if not create:
                         raise
-                    if _make(folder, fds[-1]):
+                    if _make(folder, fds[-1], _OWN_MODE if own else 0o777):
                         parent.made_in.add(fds[-1])
                     parent.changed.add(fds[-1])
                     fd = _enter(folder, fds[-1], above, device)
@@ -177,6 +180,19 @@ def _without_inodes(folder: pathlib.Path) -> str:
     return "; it has no inodes left (df -i): delete files" if is_without else ""
 
 
+def has_marker(root_fd: int) -> bool:
+    """Say whether the open root has a marker: of its own, not behind a link."""
+    own, _, name = MARKER_PATH.partition("/")
+    try:
+        fd = open_folder(own, dir_fd=root_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        return Place(fd, name).look() is not None
+    finally:
+        os.close(fd)
+
+
 def _segments(path: Path, *, own: bool) -> list[str]:
     segments = path.split("/")
     if "" in segments or "." in segments or ".." in segments or "\0" in path:
@@ -186,9 +202,9 @@ def _segments(path: Path, *, own: bool) -> list[str]:
     return segments
 
 
-def _make(name: str, dir_fd: int) -> bool:
+def _make(name: str, dir_fd: int, mode: int) -> bool:
     with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=dir_fd)
+        os.mkdir(name, mode, dir_fd=dir_fd)
         return True
     return False
 

@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 
 from docferry.core.paths import conflict_copy_path
 from docferry.errors import StaleError
-from docferry.model import RESERVED, Path, Sha256, Token, Ulid
+from docferry.model import MARKER_PATH, RESERVED, Path, Sha256, Token, Ulid
 from docferry.storage.atomic import (
     Place,
     Renames,
@@ -114,6 +114,11 @@ class Staging:
     def archived(self, version: Ulid) -> Place:
         """Give the place of a version in the archive."""
         return Place(self._open_archive(), version)
+
+    @property
+    def marker(self) -> Place:
+        """The place of the mirror's marker."""
+        return Place(self._own_fd, MARKER_PATH.rpartition("/")[2])
 
     @contextmanager
     def newcomer(self) -> Iterator[Place]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from docferry.errors import UnreachableError
 from docferry.model import RESERVED, Path, Ulid
@@ -48,12 +48,57 @@ def _drop(root_fd: int, name: str, versions: Collection[Ulid]) -> None:
 
 
 def _all_files(folder: Folder) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        raise UnreachableError(f"cannot list {error.filename}: {error.strerror}") from error
+    with folder.open() as root_fd:
+        levels = [_Level(os.dup(root_fd), "")]
+        try:
+            while levels:
+                level = levels[-1]
+                if level.folders is None:
+                    with _told(folder, level.prefix):
+                        files = level.read()
+                    yield from (level.prefix + name for name in files)
+                elif level.folders:
+                    with _told(folder, level.prefix), suppress(FileNotFoundError):
+                        levels.append(level.enter(level.folders.pop()))
+                else:
+                    os.close(levels.pop().fd)
+        finally:
+            for level in levels:
+                os.close(level.fd)
 
-    for above, _, names in os.walk(folder.root, onerror=refuse):
-        for name in names:
-            yield str((pathlib.Path(above) / name).relative_to(folder.root))
+
+@dataclass(slots=True)
+class _Level:
+    """
+    An open folder on the way down.
+
+    Entered from the one above, never by its path: a folder on the way may be a link by now.
+    """
+
+    fd: int
+    prefix: str  #: its path and "/"; "" for the root
+    folders: list[str] | None = None  #: those still to be entered; None: not listed yet
+
+    def read(self) -> list[str]:
+        """Take down the folders in it, and give the names of all else."""
+        with os.scandir(self.fd) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        self.folders = [name for name, is_folder in found if is_folder]
+        return [name for name, is_folder in found if not is_folder]
+
+    def enter(self, name: str) -> _Level:
+        return _Level(open_folder(name, dir_fd=self.fd), f"{self.prefix}{name}/")
+
+
+@contextmanager
+def _told(folder: Folder, prefix: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        where = folder.root / prefix
+        raise UnreachableError(f"cannot list {where}: {error.strerror}") from error
 
 
 def _version_of(name: str) -> Ulid:

@@ -408,5 +408,5 @@ def boto_headers(headers: Headers) -> dict[str, Any]:
 def _http_date_ns(text: str) -> int | None:
     try:
         return int(parsedate_to_datetime(text).timestamp()) * 10**9
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone that is far away
         return None

@@ -46,6 +46,8 @@ _IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _IS_SHA256 = re.compile(r"[0-9a-f]{64}")
 _IS_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _IS_SIZE = re.compile(r"[0-9]{1,19}")
+#: What databases take for a whole number.
+_MOST_WHOLE = 2**63 - 1
 _IS_RULE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LONGEST_CONVERTER, _PLAIN = 100, " /:;+(),"
 _IS_WRITER = re.compile(r"[!-~]{1,64}")
@@ -69,18 +71,17 @@ class ObjectHead:
     def attributes(self) -> Attributes:
         """What the object says about itself: claims. What reads like nonsense is left out."""
         headers = self.headers
-        mtime_ns = _claim(headers, _MTIME_NS, _IS_NUMBER)
-        size = _claim(headers, _SIZE, _IS_SIZE)
+        mtime_ns = _number(headers, _MTIME_NS, _IS_NUMBER)
         return Attributes(
             version=_claim(headers, VERSION, _IS_ULID),
             sha256=_claim(headers, _SHA256, _IS_SHA256),
-            mtime_ns=self.modified_ns if mtime_ns is None else int(mtime_ns),
+            mtime_ns=_whole(self.modified_ns) if mtime_ns is None else mtime_ns,
             parent=_claim(headers, _PARENT, _IS_ULID),
             writer=_claim(headers, _WRITER, _IS_WRITER),
             path=_path_of(headers),
             content_type=headers.get("Content-Type"),
             bytes_of=_claim(headers, _BYTES_OF, _IS_ULID),
-            size=None if size is None else int(size),
+            size=_number(headers, _SIZE, _IS_SIZE),
             made_from=_provenance_of(headers),
         )
 
@@ -96,6 +97,19 @@ class Fetched:
 def token_of(etag: str) -> Token:
     """Give the ETag without quotes: rclone lists it without and answers with them."""
     return etag.removeprefix("W/").strip('"')
+
+
+def size_of(said: str | int) -> int:
+    """
+    Read a size in bytes, as a listing has it.
+
+    Raises:
+        ValueError: No object can have it.
+    """
+    size = int(said)
+    if not 0 <= size <= _MOST_WHOLE:
+        raise ValueError(f"no object has {said} bytes")
+    return size
 
 
 def headers_of(attributes: Attributes) -> dict[str, str]:
@@ -171,6 +185,16 @@ def _claim(headers: Headers, name: str, form: re.Pattern[str]) -> str | None:
     return value if value is not None and form.fullmatch(value) else None
 
 
+def _number(headers: Headers, name: str, form: re.Pattern[str]) -> int | None:
+    text = _claim(headers, name, form)
+    return _whole(None if text is None else int(text))
+
+
+def _whole(number: int | None) -> int | None:
+    """Give what can be written down: neither a size nor a time (year 2262) is more."""
+    return number if number is not None and abs(number) <= _MOST_WHOLE else None
+
+
 def _provenance_headers(made_from: Provenance) -> dict[str, str]:
     return {
         _SOURCE: made_from.source,
@@ -184,9 +208,10 @@ def _provenance_of(headers: Headers) -> Provenance | None:
     source = _claim(headers, _SOURCE, _IS_ULID)
     sha256 = _claim(headers, _SOURCE_SHA256, _IS_SHA256)
     rule = _claim(headers, _RULE, _IS_RULE)
-    if source is None or sha256 is None or rule is None:
+    converter = unquote(headers.get(_CONVERTER, ""))
+    if source is None or sha256 is None or rule is None or "\0" in converter:
         return None
-    return Provenance(source, sha256, rule, unquote(headers.get(_CONVERTER, "")))
+    return Provenance(source, sha256, rule, converter)
 
 
 def _path_headers(path: Path) -> dict[str, str]:
@@ -199,7 +224,9 @@ def _path_headers(path: Path) -> dict[str, str]:
 def _path_of(headers: Headers) -> Path | None:
     try:
         if _PATH_BASE64 in headers:
-            return base64.urlsafe_b64decode(headers[_PATH_BASE64]).decode() or None
-        return unquote(headers[_PATH], errors="strict") or None if _PATH in headers else None
+            path = base64.urlsafe_b64decode(headers[_PATH_BASE64]).decode()
+        else:
+            path = unquote(headers.get(_PATH, ""), errors="strict")
     except ValueError:
         return None
+    return path if path and "\0" not in path else None

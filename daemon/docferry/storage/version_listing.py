@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 
 from docferry.errors import PermanentError, TemporaryError
 from docferry.model import Token
-from docferry.storage.s3_metadata import token_of
+from docferry.storage.s3_metadata import size_of, token_of
 
 #: One page as boto3 gives it (ListObjectVersions), its timestamps unparsed.
 VersionPage: TypeAlias = Mapping[str, Any]
@@ -208,7 +208,7 @@ def _versions_of(page: VersionPage, prefix: str) -> list[ListedVersion]:
 
 def _version(said: Mapping[str, Any]) -> ListedVersion:
     try:
-        token, size = token_of(said["ETag"]), int(said["Size"])
+        token, size = token_of(said["ETag"]), size_of(said["Size"])
     except (KeyError, ValueError) as error:
         raise _damaged(said) from error
     if not token:
@@ -225,7 +225,7 @@ def _listed(
 ) -> ListedVersion:
     try:
         key, version_id, modified_at = said["Key"], said["VersionId"], _time(said["LastModified"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise _damaged(said) from error
     if not key or not version_id:  # without its id, a request would be about what is there now
         raise _damaged(said)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from docferry.model import Path, Sha256
 
-#: However many digits: the head of a request, and who takes the header, are bounded.
 _RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)", re.IGNORECASE)
+_MOST_DIGITS = 4000
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 _NOT_PLAIN = re.compile(r"[^ !#$&+\-.0-9;=@A-Z^_`a-z{}~]")  # in a quoted string, for old programs
 _SAFE_TYPES = frozenset(
@@ -65,13 +65,18 @@ def part_of(header: str | None, size: int) -> Part | None:
     if found is None or not (found[1] or found[2]):
         return None
     if not found[1]:
-        return _last(int(found[2]), size)
-    start, end = int(found[1]), int(found[2]) if found[2] else None
+        return _last(_number(found[2]), size)
+    start, end = _number(found[1]), _number(found[2]) if found[2] else None
     if end is not None and end < start:
         return None  # no range at all
     if start >= size:
         raise Unsatisfiable(header)
     return Part(start, size if end is None else min(end + 1, size))
+
+
+def _number(digits: str) -> int:
+    # Of more digits than any size has the first tell enough; of 4301 Python makes no number at all.
+    return int((digits.lstrip("0") or "0")[:_MOST_DIGITS])
 
 
 def _last(length: int, size: int) -> Part | None:
