@@ -23,6 +23,7 @@ from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_keys import OF_KEYS
+from faults_large import OF_LARGE_FILES
 from faults_leaving import LEAVING
 from faults_monitoring import MONITORING
 from faults_of_doubt import OF_DOUBT
@@ -72,6 +73,7 @@ FAULTS = (
     *OF_RESULTS,
     *CANARIES,
     *PARTS,
+    *OF_LARGE_FILES,
     *OF_THE_AUDIT,
     *OF_KEYS,
     *HOUSEKEEPING,

@@ -23,7 +23,7 @@ HELD_BACK_AFTER = 6  #: parts
 
 class SlowStore:
     """
-    A line to the store that takes so many parts, and then nothing large any more.
+    A line to the store that takes, and gives, so many parts, and then nothing large any more.
 
     Whatever is held back is never handed on: its sender has to be gone by then.
     """
@@ -31,6 +31,8 @@ class SlowStore:
     def __init__(self, between: proxy.Proxy) -> None:
         self.url = between.url
         self.taken = 0  #: parts
+        self.given = 0  #: pieces of objects
+        self.gives = 0  #: so many pieces, while it is slow
         self.is_slow = True
         self.hangs_up = False  #: instead of letting them wait
         self._over = threading.Event()
@@ -40,7 +42,7 @@ class SlowStore:
 
     def quicken(self) -> None:
         """Take all that comes from now on, and count anew."""
-        self.is_slow, self.taken = False, 0
+        self.is_slow, self.taken, self.given = False, 0, 0
         self.end()
 
     def end(self) -> None:
@@ -56,6 +58,9 @@ class SlowStore:
         with self._lock:
             if is_part and (not self.is_slow or self.taken < HELD_BACK_AFTER):
                 self.taken += 1
+                return False
+            if is_piece and (not self.is_slow or self.given < self.gives):
+                self.given += 1
                 return False
         if not self.is_slow:
             return False
@@ -96,6 +101,12 @@ def write_large(file: Path) -> str:
             large.write(piece)
     file.with_name(".being written").rename(file)
     return digest.hexdigest()
+
+
+def came(docs: Mirror) -> int:
+    """Give how many pieces have come of the one download that is under way."""
+    notes = [file.read_bytes() for file in (docs.folder / ".docferry/staging").glob("*.pieces")]
+    return sum(len(note.partition(b"\n")[2]) // hashlib.sha256().digest_size for note in notes)
 
 
 def noted_parts(site: Site) -> int:
@@ -143,6 +154,57 @@ def test_an_upload_is_gone_on_with_after_the_next_start(
     metadata = docs.head("large.bin")["Metadata"]
     assert row == (metadata["docferry-version"], "large.bin", sha256, SIZE, None, "local")
     assert metadata["docferry-sha256"] == sha256
+
+
+@pytest.mark.parametrize("end", [Daemon.stop, Daemon.kill], ids=["stopped", "killed"])
+def test_a_download_is_gone_on_with_after_the_next_start(
+    site: Site, store: SlowStore, end: Callable[[Daemon], int | None]
+) -> None:
+    docs = site.docs
+    assert site.work_off()
+    sha256 = write_large(site.folder / "theirs.bin")
+    docs.client.upload_file(
+        str(site.folder / "theirs.bin"), servers.BUCKET, f"{docs.prefix}large.bin"
+    )
+    store.gives = HELD_BACK_AFTER
+    daemon = site.start()
+    daemon.wait_for(lambda: came(docs) == HELD_BACK_AFTER)
+
+    end(daemon)
+
+    assert docs.files() == {}
+    store.quicken()
+    with site.running():
+        pass
+    assert store.given == PARTS - HELD_BACK_AFTER
+    with (docs.folder / "large.bin").open("rb") as large:
+        assert hashlib.file_digest(large, "sha256").hexdigest() == sha256
+    assert list((docs.folder / ".docferry/staging").glob("*")) == []
+
+
+def test_a_download_of_an_object_that_is_replaced_meanwhile_is_of_one_of_the_two(
+    site: Site, store: SlowStore
+) -> None:
+    docs = site.docs
+    assert site.work_off()
+    write_large(site.folder / "first.bin")
+    docs.client.upload_file(str(site.folder / "first.bin"), servers.BUCKET, f"{docs.prefix}a.bin")
+    store.gives = HELD_BACK_AFTER
+    with site.running(until=None) as daemon:
+        daemon.wait_for(lambda: came(docs) == HELD_BACK_AFTER)
+        sha256 = write_large(site.folder / "second.bin")
+        docs.client.upload_file(
+            str(site.folder / "second.bin"), servers.BUCKET, f"{docs.prefix}a.bin"
+        )
+
+        store.quicken()
+
+        daemon.wait_for(lambda: (docs.folder / "a.bin").exists())
+        daemon.wait_until("in-step")
+    with (docs.folder / "a.bin").open("rb") as large:
+        assert hashlib.file_digest(large, "sha256").hexdigest() == sha256
+    assert list((docs.folder / ".docferry/staging").glob("*")) == []
+    assert docs.archived_files() == []
 
 
 def test_an_upload_is_gone_on_with_when_the_line_is_back(site: Site, store: SlowStore) -> None:

@@ -18,11 +18,11 @@ BEGUN: Ulid = "0" * 25 + "A"
 class Bucket(MemoryStorage):
     """Holds an upload that was cut off."""
 
-    begun: dict[Path, Attributes]
+    offered: dict[Path, Attributes]
     had_bytes = 0
 
     def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
-        found = self.begun.get(path)
+        found = self.offered.get(path)
         is_it = found is not None and replace(found, version=attributes.version) == attributes
         return found.version if found is not None and is_it else None
 
@@ -42,7 +42,7 @@ class Bucket(MemoryStorage):
 @pytest.fixture
 def bucket() -> Bucket:
     bucket = Bucket(knows_sha256=False)
-    bucket.begun = {}
+    bucket.offered = {}
     return bucket
 
 
@@ -55,7 +55,7 @@ def begin(mirror: MemoryMirror, bucket: Bucket, content: bytes = LARGE) -> None:
     """Save a file, and let an earlier process have begun to send it."""
     token = mirror.local.user_write("p", content)
     with mirror.local.read("p", token) as found:
-        bucket.begun["p"] = replace(
+        bucket.offered["p"] = replace(
             found.attributes,
             version=BEGUN,
             sha256=sha256_of(content),
