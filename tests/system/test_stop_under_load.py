@@ -109,6 +109,14 @@ def came(docs: Mirror) -> int:
     return sum(len(note.partition(b"\n")[2]) // hashlib.sha256().digest_size for note in notes)
 
 
+def transfers(site: Site) -> list[tuple[str, str, int, int]]:
+    """Give path, way, bytes so far and bytes in all of what status says is on its way."""
+    [docs] = site.json("status")["mirrors"]
+    return [
+        tuple(one[name] for name in ("path", "way", "done", "size")) for one in docs["transfers"]
+    ]
+
+
 def noted_parts(site: Site) -> int:
     with site.ledger() as ledger:
         [[parts]] = ledger.execute("SELECT count(*) FROM upload_part")
@@ -137,6 +145,8 @@ def test_an_upload_is_gone_on_with_after_the_next_start(
     sha256 = write_large(docs.folder / "large.bin")
     daemon = site.start()
     daemon.wait_for(lambda: noted_parts(site) == HELD_BACK_AFTER)
+    so_far = ("large.bin", "up", HELD_BACK_AFTER * PART_BYTES, SIZE)
+    daemon.wait_for(lambda: transfers(site) == [so_far])
 
     end(daemon)  # within ten seconds
 
@@ -169,6 +179,11 @@ def test_a_download_is_gone_on_with_after_the_next_start(
     store.gives = HELD_BACK_AFTER
     daemon = site.start()
     daemon.wait_for(lambda: came(docs) == HELD_BACK_AFTER)
+    so_far = ("large.bin", "down", HELD_BACK_AFTER * PART_BYTES, SIZE)
+    daemon.wait_for(lambda: transfers(site) == [so_far])
+    assert "on its way down: large.bin, 96.0 MiB of 192.0 MiB (50%)" in site.run(
+        "status", code=None
+    )
 
     end(daemon)
 
@@ -176,6 +191,7 @@ def test_a_download_is_gone_on_with_after_the_next_start(
     store.quicken()
     with site.running():
         pass
+    assert transfers(site) == []
     assert store.given == PARTS - HELD_BACK_AFTER
     with (docs.folder / "large.bin").open("rb") as large:
         assert hashlib.file_digest(large, "sha256").hexdigest() == sha256
