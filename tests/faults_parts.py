@@ -34,7 +34,7 @@ PARTS = (
         "storage/s3_uploads.py",
         "for part in noted if _is_there(part, has, plan)}",
         "for part in noted}",
-        _going_on("test_a_part_of_which_the_note_tells_another_etag_is_sent_again"),
+        _going_on("test_a_part_of_which_the_note_tells_another_etag_is_not_taken_by_that"),
     ),
     Fault(
         "an upload of another version is gone on with",

@@ -260,6 +260,30 @@ def test_a_file_that_was_edited_meanwhile_goes_up_as_it_is_now(
     assert begun(docs) == []
 
 
+def test_a_file_that_grows_while_it_is_sent_is_given_up_at_once_and_goes_up_whole(
+    site: Site, store: SlowStore
+) -> None:
+    docs = site.docs
+    assert site.work_off()
+    write_large(docs.folder / "large.bin")
+    with site.running(until=None) as daemon:
+        daemon.wait_for(lambda: noted_parts(site) == HELD_BACK_AFTER)
+        with (docs.folder / "large.bin").open("ab") as large:
+            large.write(b"one more line\n")
+
+        store.quicken()
+
+        daemon.wait_for(lambda: "large.bin" in docs.all_keys(), 60)
+        daemon.wait_until("in-step")
+    with (docs.folder / "large.bin").open("rb") as large:
+        sha256 = hashlib.file_digest(large, "sha256").hexdigest()
+    assert sha256_in_bucket(docs, "large.bin") == sha256
+    assert store.taken < PARTS + (PARTS - HELD_BACK_AFTER)  # the first try was not sent to its end
+    assert begun(docs) == []
+    with site.ledger() as ledger:
+        assert ledger.execute("SELECT sha256 FROM version").fetchall() == [(sha256,)]
+
+
 def test_a_stop_with_everything_under_way_leaves_nothing_half_done(
     new_site: NewSite, store: SlowStore, tmp_path: Path
 ) -> None:

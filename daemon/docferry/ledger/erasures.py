@@ -258,19 +258,8 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
         )
         if one is not None
     ]
-    tables = (
-        synced,
-        history,
-        problem,
-        deletion,
-        intent,
-        alias,
-        result,
-        webhook_delivery,
-        arrival,
-        transfer,
-    )
-    for table in tables:
+    tables = (synced, history, problem, deletion, intent, alias, result, webhook_delivery, arrival)
+    for table in (*tables, transfer):
         tx.delete(table, table.c.mirror == mirror, table.c.path == path)
     # The row stays, or its number would be given to the next event.
     named = webhook_event.c.mirror == mirror, webhook_event.c.ref == path

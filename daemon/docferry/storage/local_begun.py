@@ -212,7 +212,7 @@ def _lock(notes: Place, flags: int = os.O_RDWR | os.O_CREAT) -> int | None:
 
 def _head(notes_fd: int, path: Path, content: Content) -> int:
     """Say in the notes what they are of, if they do not; give the bytes that it takes."""
-    told = {"path": path, "of": content.identity, "size": content.size, "piece": PART_BYTES}
+    told = {"path": path, "size": content.size, "piece": PART_BYTES}
     line = json.dumps(told).encode() + b"\n"
     if os.pread(notes_fd, len(line), 0) != line:
         os.ftruncate(notes_fd, 0)

@@ -17,7 +17,7 @@ from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
 from docferry.storage.part_reader import PartReader
 from docferry.storage.s3_client import PART_PERMITS, S3Client, boto_headers, conditions
 from docferry.storage.s3_errors import no_answer
-from docferry.storage.s3_uploads import abort, take_up
+from docferry.storage.s3_uploads import TakenUp, abort, take_up
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
@@ -62,7 +62,7 @@ class MultipartUpload:
         if size is not None:
             self._plan = UploadPlan(headers, size, part_bytes_for(size, PART_BYTES))
         found = take_up(client, key, self._plan) if self._plan else None
-        self._id, self._had = found or (self._begin(headers), {})
+        self._id, self._had, self._there = found or TakenUp(self._begin(headers), {}, {})
 
     def _begin(self, headers: dict[str, str]) -> str:
         client, key = self._client, self._key
@@ -173,12 +173,11 @@ class MultipartUpload:
             self._client.uploads.end(self._key, upload_id)
 
     def _send_part(self, number: int, piece: _Piece) -> Token:
-        had = self._had.get(number)
-        # A content that is another up to here has another part there, or before it.
-        if had is not None and had.sha256_so_far == piece.sha256_so_far:
+        had = self._etag_there(number, piece)
+        if had is not None:
             self._had_sizes.append(piece.size)
             self._moved(piece.size)
-            return had.etag
+            return had
         answer = self._client.call(
             self._doing,
             self._boto.upload_part,
@@ -196,6 +195,16 @@ class MultipartUpload:
             part = SentPart(number, etag, piece.sha256_so_far)
             self._client.uploads.sent(self._key, self._id, part)
         return etag
+
+    def _etag_there(self, number: int, piece: _Piece) -> Token | None:
+        """Give the ETag of a part that the store has already. None: it has not this one."""
+        had = self._had.get(number)
+        # A content that is another up to here has another part there, or before it.
+        if had is not None and had.sha256_so_far == piece.sha256_so_far:
+            return had.etag
+        etag, size = self._there.get(number, ("", -1))
+        # What came to the store as we were killed was not noted. Some of them tell an MD5.
+        return etag if size == piece.size and _md5(piece.body) == etag else None
 
     def _in_parallel(self, pieces: Iterator[T], request: Callable[[int, T], Token]) -> None:
         """Send a request for each piece, with its part's number. The first failure ends it."""
@@ -277,6 +286,17 @@ def _body(
     body = content.part(offset, size)
     hashed(body)
     return body
+
+
+def _md5(body: bytes | PartReader) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(body, bytes):
+        digest.update(body)
+        return digest.hexdigest()
+    while piece := body.read(PART_BYTES):
+        digest.update(piece)
+    body.seek(0)
+    return digest.hexdigest()
 
 
 def _permitted(pieces: Iterator[T]) -> Iterator[T]:
