@@ -133,3 +133,14 @@ def test_what_the_path_holds_without_an_agreement_keeps_its_version(
 
     assert isinstance(outcome.synced, SyncedState)
     assert outcome.synced.version == held == bucket.files["p"].attributes.version
+
+
+def test_a_download_that_is_gone_on_with_moves_only_what_was_missing() -> None:
+    folder = Bucket(knows_sha256=False)
+    folder.offered, folder.had_bytes = {}, PART_BYTES
+    mirror = MemoryMirror(local=folder)
+    mirror.remote.user_write("p", LARGE)
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert outcome.moved_bytes == 1
