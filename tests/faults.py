@@ -24,6 +24,7 @@ from faults_housekeeping import HOUSEKEEPING
 from faults_inspecting import INSPECTING
 from faults_jobs import JOBS_DONE
 from faults_keys import OF_KEYS
+from faults_large import OF_LARGE_FILES
 from faults_leaving import LEAVING
 from faults_listing import LISTED_APART
 from faults_machine import OF_THE_MACHINE
@@ -79,6 +80,7 @@ FAULTS = (
     *CANARIES,
     *PARTS,
     *OF_THE_POWER,
+    *OF_LARGE_FILES,
     *OF_THE_AUDIT,
     *OF_KEYS,
     *HOUSEKEEPING,

@@ -68,8 +68,8 @@ HOUSEKEEPING = (
     Fault(
         "a content comes into a folder without asking for its room",
         "storage/local_batch.py",
-        "with self.room(arrival.content.size), self.staging.newcomer() as newcomer:",
-        "with self.staging.newcomer() as newcomer:",
+        "            self.room(max(0, content.size - coming.taken_bytes)),\n",
+        "",
         DISK,
     ),
     # Rows.

@@ -91,3 +91,5 @@ class BlockedPathError(PermanentError):
 
 class StaleError(DocferryError):
     """The world moved since the plan was made. Plan again; never repeat as is."""
+
+    took_s = 0.0  #: how long it had been worked on until then

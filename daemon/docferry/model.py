@@ -164,6 +164,24 @@ class BegunUpload:
     plan: UploadPlan | None  #: None: nobody ever goes on with it
 
 
+class Way(StrEnum):
+    """Where a content travels to."""
+
+    UP = "up"  # into the bucket
+    DOWN = "down"  # into the folder
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A large content on its way."""
+
+    path: Path
+    way: Way
+    done: int  #: bytes that have arrived, or had before it was cut off
+    size: int  #: bytes
+    since: datetime  #: when this try began
+
+
 # Operations. Each names what must still be true when it runs (expect_*); an
 # executor that finds otherwise raises StaleError and changes nothing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from docferry.errors import TemporaryError
 from docferry.model import Attributes, BegunUpload, SentPart, UploadPlan
 from docferry.storage.base import PART_BYTES
 from docferry.storage.memory import BytesContent
+from docferry.storage.part_reader import PartReader
 from docferry.storage.probe import PROBE_PREFIX
 from docferry.storage.s3 import S3Storage
 from docferry.storage.s3_client import S3Client
@@ -56,6 +58,7 @@ class Site:
         self.notes = Notes()
         self.boto = server.client()
         self._server = server
+        self.options = s3_options(server)
         self.prefix = f"{ULID()}/"
 
     def storage(self) -> S3Storage:
@@ -161,3 +164,22 @@ def test_a_probe_removes_what_an_earlier_one_that_was_killed_has_left(site: Site
     folder = f"{site.prefix}{PROBE_PREFIX}"
     page = site.boto.list_objects_v2(Bucket=BUCKET, Prefix=folder)
     assert {found["Key"].removeprefix(folder) for found in page["Contents"]} == others
+
+
+def test_a_part_that_is_too_large_for_memory_is_read_while_it_is_sent(site: Site) -> None:
+    whole = os.urandom(12 * 1024**2)
+    client = S3Client(site.options, BUCKET, site.prefix, site.notes)
+    boto, which = client.connections.boto, {"Key": site.prefix + "a"}
+    half = len(whole) // 2
+    which["UploadId"] = client.call("begin", boto.create_multipart_upload, **which)["UploadId"]
+    parts = []
+    for number, offset in enumerate((0, half), 1):
+        body = PartReader(BytesContent(whole), offset, half, lambda piece: None)
+        answer = client.call("send", boto.upload_part, PartNumber=number, Body=body, **which)
+        body.check()
+        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    client.call("end", boto.complete_multipart_upload, MultipartUpload={"Parts": parts}, **which)
+
+    held = site.boto.get_object(Bucket=BUCKET, Key=site.prefix + "a")
+    assert held["Body"].read() == whole

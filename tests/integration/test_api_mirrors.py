@@ -11,7 +11,7 @@ import pytest
 from commands import Desk
 from docferry.ledger import Ledger
 from docferry.ledger.lock import StateLock
-from docferry.model import HoldState, MirrorHealth, OrderedRun
+from docferry.model import HoldState, MirrorHealth, OrderedRun, Transfer, Way
 from ledger_rows import NOW, uploaded
 from serving import Served, served
 
@@ -63,8 +63,19 @@ def test_mirrors_are_listed_with_how_they_are(api: Served, ledger: Ledger) -> No
         "docs", health=MirrorHealth.WORKING, dirty=3, oldest_dirty_at=oldest_at, last_poll_at=NOW
     )
 
+    ledger.transfers.put("docs", [Transfer("large.bin", Way.UP, 3, 10**9, NOW)])
+
     docs, other = api.get("/mirrors").json()["items"]
 
+    [transfer] = docs["transfers"]
+    assert {**transfer, "since": ""} == {
+        "path": "large.bin",
+        "way": "up",
+        "done": 3,
+        "size": 10**9,
+        "since": "",
+    }
+    assert other["transfers"] == []
     assert (docs["name"], docs["health"], docs["files"], docs["dirty"]) == ("docs", "working", 1, 3)
     assert 90 <= docs["lag_s"] < 150
     assert docs["remote"] == "s3://documents/docs/"

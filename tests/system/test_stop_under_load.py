@@ -23,7 +23,7 @@ HELD_BACK_AFTER = 6  #: parts
 
 class SlowStore:
     """
-    A line to the store that takes so many parts, and then nothing large any more.
+    A line to the store that takes, and gives, so many parts, and then nothing large any more.
 
     Whatever is held back is never handed on: its sender has to be gone by then.
     """
@@ -31,6 +31,8 @@ class SlowStore:
     def __init__(self, between: proxy.Proxy) -> None:
         self.url = between.url
         self.taken = 0  #: parts
+        self.given = 0  #: pieces of objects
+        self.gives = 0  #: so many pieces, while it is slow
         self.is_slow = True
         self.hangs_up = False  #: instead of letting them wait
         self._over = threading.Event()
@@ -40,7 +42,7 @@ class SlowStore:
 
     def quicken(self) -> None:
         """Take all that comes from now on, and count anew."""
-        self.is_slow, self.taken = False, 0
+        self.is_slow, self.taken, self.given = False, 0, 0
         self.end()
 
     def end(self) -> None:
@@ -56,6 +58,9 @@ class SlowStore:
         with self._lock:
             if is_part and (not self.is_slow or self.taken < HELD_BACK_AFTER):
                 self.taken += 1
+                return False
+            if is_piece and (not self.is_slow or self.given < self.gives):
+                self.given += 1
                 return False
         if not self.is_slow:
             return False
@@ -98,6 +103,20 @@ def write_large(file: Path) -> str:
     return digest.hexdigest()
 
 
+def came(docs: Mirror) -> int:
+    """Give how many pieces have come of the one download that is under way."""
+    notes = [file.read_bytes() for file in (docs.folder / ".docferry/staging").glob("*.pieces")]
+    return sum(len(note.partition(b"\n")[2]) // hashlib.sha256().digest_size for note in notes)
+
+
+def transfers(site: Site) -> list[tuple[str, str, int, int]]:
+    """Give path, way, bytes so far and bytes in all of what status says is on its way."""
+    [docs] = site.json("status")["mirrors"]
+    return [
+        tuple(one[name] for name in ("path", "way", "done", "size")) for one in docs["transfers"]
+    ]
+
+
 def noted_parts(site: Site) -> int:
     with site.ledger() as ledger:
         [[parts]] = ledger.execute("SELECT count(*) FROM upload_part")
@@ -126,6 +145,8 @@ def test_an_upload_is_gone_on_with_after_the_next_start(
     sha256 = write_large(docs.folder / "large.bin")
     daemon = site.start()
     daemon.wait_for(lambda: noted_parts(site) == HELD_BACK_AFTER)
+    so_far = ("large.bin", "up", HELD_BACK_AFTER * PART_BYTES, SIZE)
+    daemon.wait_for(lambda: transfers(site) == [so_far])
 
     end(daemon)  # within ten seconds
 
@@ -143,6 +164,63 @@ def test_an_upload_is_gone_on_with_after_the_next_start(
     metadata = docs.head("large.bin")["Metadata"]
     assert row == (metadata["docferry-version"], "large.bin", sha256, SIZE, None, "local")
     assert metadata["docferry-sha256"] == sha256
+
+
+@pytest.mark.parametrize("end", [Daemon.stop, Daemon.kill], ids=["stopped", "killed"])
+def test_a_download_is_gone_on_with_after_the_next_start(
+    site: Site, store: SlowStore, end: Callable[[Daemon], int | None]
+) -> None:
+    docs = site.docs
+    assert site.work_off()
+    sha256 = write_large(site.folder / "theirs.bin")
+    docs.client.upload_file(
+        str(site.folder / "theirs.bin"), servers.BUCKET, f"{docs.prefix}large.bin"
+    )
+    store.gives = HELD_BACK_AFTER
+    daemon = site.start()
+    daemon.wait_for(lambda: came(docs) == HELD_BACK_AFTER)
+    so_far = ("large.bin", "down", HELD_BACK_AFTER * PART_BYTES, SIZE)
+    daemon.wait_for(lambda: transfers(site) == [so_far])
+    assert "on its way down: large.bin, 96.0 MiB of 192.0 MiB (50%)" in site.run(
+        "status", code=None
+    )
+
+    end(daemon)
+
+    assert docs.files() == {}
+    store.quicken()
+    with site.running():
+        pass
+    assert transfers(site) == []
+    assert store.given == PARTS - HELD_BACK_AFTER
+    with (docs.folder / "large.bin").open("rb") as large:
+        assert hashlib.file_digest(large, "sha256").hexdigest() == sha256
+    assert list((docs.folder / ".docferry/staging").glob("*")) == []
+
+
+def test_a_download_of_an_object_that_is_replaced_meanwhile_is_of_one_of_the_two(
+    site: Site, store: SlowStore
+) -> None:
+    docs = site.docs
+    assert site.work_off()
+    write_large(site.folder / "first.bin")
+    docs.client.upload_file(str(site.folder / "first.bin"), servers.BUCKET, f"{docs.prefix}a.bin")
+    store.gives = HELD_BACK_AFTER
+    with site.running(until=None) as daemon:
+        daemon.wait_for(lambda: came(docs) == HELD_BACK_AFTER)
+        sha256 = write_large(site.folder / "second.bin")
+        docs.client.upload_file(
+            str(site.folder / "second.bin"), servers.BUCKET, f"{docs.prefix}a.bin"
+        )
+
+        store.quicken()
+
+        daemon.wait_for(lambda: (docs.folder / "a.bin").exists())
+        daemon.wait_until("in-step")
+    with (docs.folder / "a.bin").open("rb") as large:
+        assert hashlib.file_digest(large, "sha256").hexdigest() == sha256
+    assert list((docs.folder / ".docferry/staging").glob("*")) == []
+    assert docs.archived_files() == []
 
 
 def test_an_upload_is_gone_on_with_when_the_line_is_back(site: Site, store: SlowStore) -> None:
@@ -180,6 +258,30 @@ def test_a_file_that_was_edited_meanwhile_goes_up_as_it_is_now(
     assert store.taken == PARTS
     assert sha256_in_bucket(docs, "large.bin") == sha256
     assert begun(docs) == []
+
+
+def test_a_file_that_grows_while_it_is_sent_is_given_up_at_once_and_goes_up_whole(
+    site: Site, store: SlowStore
+) -> None:
+    docs = site.docs
+    assert site.work_off()
+    write_large(docs.folder / "large.bin")
+    with site.running(until=None) as daemon:
+        daemon.wait_for(lambda: noted_parts(site) == HELD_BACK_AFTER)
+        with (docs.folder / "large.bin").open("ab") as large:
+            large.write(b"one more line\n")
+
+        store.quicken()
+
+        daemon.wait_for(lambda: "large.bin" in docs.all_keys(), 60)
+        daemon.wait_until("in-step")
+    with (docs.folder / "large.bin").open("rb") as large:
+        sha256 = hashlib.file_digest(large, "sha256").hexdigest()
+    assert sha256_in_bucket(docs, "large.bin") == sha256
+    assert store.taken < PARTS + (PARTS - HELD_BACK_AFTER)  # the first try was not sent to its end
+    assert begun(docs) == []
+    with site.ledger() as ledger:
+        assert ledger.execute("SELECT sha256 FROM version").fetchall() == [(sha256,)]
 
 
 def test_a_stop_with_everything_under_way_leaves_nothing_half_done(

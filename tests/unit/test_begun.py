@@ -18,11 +18,11 @@ BEGUN: Ulid = "0" * 25 + "A"
 class Bucket(MemoryStorage):
     """Holds an upload that was cut off."""
 
-    begun: dict[Path, Attributes]
+    offered: dict[Path, Attributes]
     had_bytes = 0
 
     def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
-        found = self.begun.get(path)
+        found = self.offered.get(path)
         is_it = found is not None and replace(found, version=attributes.version) == attributes
         return found.version if found is not None and is_it else None
 
@@ -42,7 +42,7 @@ class Bucket(MemoryStorage):
 @pytest.fixture
 def bucket() -> Bucket:
     bucket = Bucket(knows_sha256=False)
-    bucket.begun = {}
+    bucket.offered = {}
     return bucket
 
 
@@ -55,7 +55,7 @@ def begin(mirror: MemoryMirror, bucket: Bucket, content: bytes = LARGE) -> None:
     """Save a file, and let an earlier process have begun to send it."""
     token = mirror.local.user_write("p", content)
     with mirror.local.read("p", token) as found:
-        bucket.begun["p"] = replace(
+        bucket.offered["p"] = replace(
             found.attributes,
             version=BEGUN,
             sha256=sha256_of(content),
@@ -133,3 +133,14 @@ def test_what_the_path_holds_without_an_agreement_keeps_its_version(
 
     assert isinstance(outcome.synced, SyncedState)
     assert outcome.synced.version == held == bucket.files["p"].attributes.version
+
+
+def test_a_download_that_is_gone_on_with_moves_only_what_was_missing() -> None:
+    folder = Bucket(knows_sha256=False)
+    folder.offered, folder.had_bytes = {}, PART_BYTES
+    mirror = MemoryMirror(local=folder)
+    mirror.remote.user_write("p", LARGE)
+
+    outcome = mirror.do(mirror.task("p"))
+
+    assert outcome.moved_bytes == 1

@@ -475,3 +475,16 @@ def test_a_damaged_archive_is_put_aside_and_not_thrown_away(root: Path) -> None:
 
     assert archived(root) == OLD
     assert sorted(everything(root)) == [b"cut sho", OLD]
+
+
+def test_a_file_that_grows_while_it_is_read_is_given_up_at_once(root: Path) -> None:
+    file = root / "log"
+    file.write_bytes(b"line\n" * 10)
+    storage = LocalStorage(root)
+
+    with storage.read("log", token(storage, "log")) as content:
+        content.part(0, 5)
+        with file.open("ab") as log:
+            log.write(b"line\n")
+        with pytest.raises(StaleError):
+            content.part(5, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from docferry.core.merge import Difference, Unseen
 from docferry.core.retry import PERMANENT_BASE_S
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.problems import TOUCHED_AFTER_S, Problems
-from docferry.errors import PermanentError
+from docferry.errors import PermanentError, StaleError
 from docferry.ledger import Ledger
 from docferry.model import FileState, Path, Side, Unknown
 from ledger_rows import NOW, fresh_ledger
@@ -134,3 +135,41 @@ def test_a_full_run_takes_away_no_problem_about_rot(desk: Desk) -> None:
     desk.problems.full_run_ended()
 
     assert desk.shown == {"p"}
+
+
+def grown(desk: Desk, *, times: int, took_s: float, changed_ns: int) -> Difference:
+    """Let a file change under a try that took so long, *times* in a row."""
+    seen = Difference("log", FileState("9-9-9", None, 9, changed_ns=changed_ns), None, None)
+    for _ in range(times):
+        error = StaleError("it changed while it was read")
+        error.took_s = took_s
+        desk.problems.stale("log", error)
+    return seen
+
+
+def test_a_large_file_that_never_rests_is_left_alone_whatever_the_watcher_says(desk: Desk) -> None:
+    seen = grown(desk, times=4, took_s=30.0, changed_ns=time.time_ns())
+    desk.dirty.mark("log")
+
+    assert 25.0 < desk.problems.wait_s(seen) <= 30.0
+    assert desk.shown == set()
+
+
+def test_one_that_has_come_to_rest_is_tried(desk: Desk) -> None:
+    seen = grown(desk, times=4, took_s=30.0, changed_ns=time.time_ns() - 31 * 10**9)
+
+    assert desk.problems.wait_s(seen) == 0.0
+
+
+def test_a_large_file_that_was_edited_once_does_not_wait(desk: Desk) -> None:
+    seen = grown(desk, times=1, took_s=30.0, changed_ns=time.time_ns())
+
+    assert desk.problems.wait_s(seen) == 0.0
+
+
+def test_what_is_up_is_not_left_alone_any_more(desk: Desk) -> None:
+    seen = grown(desk, times=4, took_s=30.0, changed_ns=time.time_ns())
+
+    desk.problems.mended({"log"})
+
+    assert desk.problems.wait_s(seen) == 0.0

@@ -7,9 +7,12 @@ import pytest
 from docferry.core.retry import (
     CAP_S,
     FLOOR_S,
+    IN_VAIN_CAP_S,
     PERMANENT_CAP_S,
+    after_vain_s,
     delay_s,
     retry_after_s,
+    still_in_vain_s,
 )
 from docferry.errors import DocferryError, PermanentError, TemporaryError
 
@@ -49,3 +52,31 @@ def test_what_only_a_person_can_mend_waits_longer_and_never_for_ever(
 ) -> None:
     assert retry_after_s(error, attempts, jitter=0.0) == shortest_s
     assert retry_after_s(error, attempts, jitter=0.9999) == pytest.approx(longest_s, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("took_s", "times", "alone_s"),
+    [
+        (600.0, 1, 0),  # an edit
+        (10.0, 2, 20),
+        (10.0, 3, 40),
+        (10.0, 4, 80),
+        (10.0, 100_000, 80),
+        (0.5, 100, 0),  # it costs nothing
+        (7200.0, 4, IN_VAIN_CAP_S),
+    ],
+)
+def test_what_never_rests_is_worked_on_a_ninth_of_the_time(
+    took_s: float, times: int, alone_s: float
+) -> None:
+    assert after_vain_s(took_s, times) == alone_s
+
+
+@pytest.mark.parametrize(
+    ("left_s", "rested_s", "wait_s"),
+    [(80, 0, 10), (80, 4, 6), (80, 11, 0), (3, 0, 3), (-5, 0, 0), (80, -99_999, 80)],
+)
+def test_what_has_rested_as_long_as_a_try_takes_is_tried(
+    left_s: float, rested_s: float, wait_s: float
+) -> None:
+    assert still_in_vain_s(left_s, 10.0, rested_s) == wait_s

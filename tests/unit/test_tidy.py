@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ulid import ULID
 
-from docferry.core.intents import INTENT_LIFE, UPLOAD_LIFE, is_spent
+from docferry.core.intents import INTENT_LIFE, TRANSFER_LIFE, is_spent
 from docferry.core.merge import Difference, Unseen
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
@@ -230,12 +230,30 @@ def test_parts_of_what_is_not_to_go_up_any_more_are_taken_away(desk: Desk) -> No
 def test_parts_do_not_wait_for_ever(desk: Desk) -> None:
     archived = f".docferry/versions/{'0' * 26}"
     desk.write(desk.local, "new")
-    long_ago = NOW - UPLOAD_LIFE
+    long_ago = NOW - TRANSFER_LIFE
     desk.remote.cut_off = [("new", 1, long_ago), (archived, 1, long_ago), (archived, 1, NOW)]
 
     desk.tidy()
 
     assert desk.remote.cut_off == [(archived, 1, NOW)]
+
+
+# Downloads that were cut off.
+
+
+def test_what_came_of_a_download_stays_while_it_is_still_to_come(desk: Desk) -> None:
+    long_ago = NOW - TRANSFER_LIFE
+    desk.write(desk.remote, "new")
+    desk.agree("here already")
+    desk.agree("edited")
+    desk.remote.user_write("edited", b"yz")
+    wanted = [("new", 1, NOW), ("edited", 2, NOW), (f".docferry/versions/{'0' * 26}", 1, NOW)]
+    spent = [("here already", 1, NOW), ("deleted", 1, NOW), ("new", 2, NOW), ("new", 1, long_ago)]
+    desk.local.begun = [*wanted, *spent]
+
+    desk.tidy()
+
+    assert desk.local.begun == wanted
 
 
 # Conflicts whose note was lost.

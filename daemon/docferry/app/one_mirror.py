@@ -30,6 +30,7 @@ from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.runs import Run
 from docferry.engine.timers import Timers
+from docferry.engine.transfers import TransferNotes
 from docferry.engine.watch import Watch, log_loss
 from docferry.errors import DocferryError
 from docferry.job import NewJob
@@ -42,6 +43,7 @@ from docferry.model import Outcome, VersionRow
 PEOPLE_EVERY_S = 2.0
 WATCH_CHECK_EVERY_S = 2.0
 SILENCE_EVERY_S = 1.0
+TRANSFERS_EVERY_S = 1.0
 TIDY_EVERY_S = 6 * 3600.0
 LOOKERS = 8
 
@@ -119,6 +121,7 @@ class OneMirror:
             lambda: common.conversions().rules,
             common.new_ulid,
         )
+        self._transfer_notes = TransferNotes(name, self.sides.under_way.transfers, common.ledger)
         options = self.options
         rescan = partial(_rescan, self.loop)
         self._watch = Watch(options.local, self.loop.mark, rescan, kind=options.watch)
@@ -151,6 +154,7 @@ class OneMirror:
             (TIDY_EVERY_S, Run.TIDY),
         ):
             self._every(seconds, run, partial(self.loop.request, run))
+        self._every(TRANSFERS_EVERY_S, "transfers", self._tell_transfers, at_once=True)
         self._every(PEOPLE_EVERY_S, "people", self.ask_people)
         self._every(SILENCE_EVERY_S, "silence", self.loop.tell_silence)
         if self.canary is not None:
@@ -162,6 +166,10 @@ class OneMirror:
             self.loop.heed()
         self.loop.request(Run.HOLDS)
         self.loop.request(Run.ASKED)
+
+    def _tell_transfers(self) -> None:
+        with suppress(DocferryError):  # it is told again soon
+            self._transfer_notes()
 
     def use_keys(self, config: Config) -> None:
         """Go on with the store's new keys; what it refused before is tried anew."""
@@ -189,6 +197,7 @@ class OneMirror:
         is_over = self.keeper.stop(time_left_s())
         self._watch.stop()
         is_over = self.loop.join(time_left_s()) and is_over
+        self._tell_transfers()
         if is_over:
             self._preparation.release()
             if self.is_leaving:

@@ -33,6 +33,7 @@ from docferry.model import (
     RequestKind,
     RequestState,
     SyncedState,
+    Transfer,
     VersionRow,
 )
 
@@ -72,6 +73,7 @@ class MirrorReport:
     retention_waits_since: datetime | None = None  #: its rules wait for a person's word
     pause: Pause | None = None  #: None: nobody has told it to rest
     ordered: tuple[RunOrder, ...] = ()  #: runs that nobody has done yet
+    transfers: tuple[Transfer, ...] = ()  #: large contents on their way, as was last told
 
     @property
     def is_in_step(self) -> bool:
@@ -307,6 +309,7 @@ def mirror_report(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         ledger.patrols.get(name),
         ledger.waits.since(name) if options.retention.lets_go else None,
         *_orders(name, ledger),
+        tuple(ledger.transfers.of(name)),
     )
 
 

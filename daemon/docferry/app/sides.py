@@ -36,6 +36,7 @@ from docferry.model import (
 from docferry.storage.local import LocalStorage
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3 import S3Options, S3Storage
+from docferry.storage.under_way import UnderWay
 
 log = get_logger(__name__)
 
@@ -111,6 +112,7 @@ class Sides:
     aliases: dict[str, Path]
     contents: Contents
     on_request: OnRequest
+    under_way: UnderWay
 
 
 def open_sides(
@@ -137,13 +139,15 @@ def open_sides(
     options = mirror_named(config, mirror)
     store = config.stores[options.store]
     aliases = ledger.aliases.all(mirror)
-    local = LocalStorage(options.local, needs_marker=True, room=room)
+    under_way = UnderWay(now)
+    local = LocalStorage(options.local, needs_marker=True, room=room, under_way=under_way)
     remote = S3Storage(
         s3_options(store, connections),
         options.bucket,
         options.prefix,
         aliases=aliases,
         notes=_UploadNotes(mirror, ledger) if is_daemon else None,
+        under_way=under_way,
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))
     contents = Contents(mirror, places, ledger.versions, ledger.synced)
@@ -165,7 +169,7 @@ def open_sides(
         new_ulid=new_ulid,
         on_request=on_request,
     )
-    return Sides(options, local, remote, places, executor, aliases, contents, on_request)
+    return Sides(options, local, remote, places, executor, aliases, contents, on_request, under_way)
 
 
 def note_mirror(ledger: Ledger, options: MirrorConfig) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docferry.config import ConfigError
     from docferry.engine.dry_run import DryRun
     from docferry.job import JobRow
+    from docferry.model import Transfer
 
 _COLOURS = {
     "in-step": "green",
@@ -221,6 +222,8 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
         line(f"  why: {row.reason}")
     if row.progress and is_running:
         line(f"  now: {row.progress}")
+    for one in mirror.transfers if is_running else ():
+        line(f"  on its way {one.way}: {_how_far(one)}")
     if row.dirty:
         line(
             f"  waiting: {counted(row.dirty, 'path')}, the oldest since {ago(row.oldest_dirty_at)}"
@@ -228,6 +231,11 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
     line(f"  last poll {ago(row.last_poll_at)}, last scan {ago(row.last_scan_at)}")
     line(f"  last snapshot {ago(mirror.snapshot_at)}, {_patrol_of(mirror)}")
     _show_what_waits(mirror)
+
+
+def _how_far(one: Transfer) -> str:
+    share = f"{size(one.done)} of {size(one.size)} ({one.done / one.size:.0%})"
+    return f"{one.path}, {share}, since {ago(one.since)}"
 
 
 def _patrol_of(mirror: MirrorReport) -> str:

@@ -1,4 +1,4 @@
-"""When an upload that was announced, or begun, and never written down may be forgotten."""
+"""When a transfer that was announced, or begun, and never written down may be forgotten."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from docferry.core.merge import Difference, Seen
 #: days are for stores that are not so strict, and for clocks that were wrong.
 INTENT_LIFE = timedelta(days=7)
 #: What was cut off and is not gone on with in this time costs its owner room for nothing.
-UPLOAD_LIFE = timedelta(days=7)
+TRANSFER_LIFE = timedelta(days=7)
 
 
 def is_spent(seen: Seen) -> bool:
@@ -25,8 +25,8 @@ def is_spent(seen: Seen) -> bool:
 
 
 def is_lately_begun(begun_at: datetime, now: datetime) -> bool:
-    """Say whether an upload that was cut off may still be gone on with, for all its age says."""
-    return now - begun_at < UPLOAD_LIFE
+    """Say whether a transfer that was cut off may still be gone on with, for all its age says."""
+    return now - begun_at < TRANSFER_LIFE
 
 
 def is_still_to_go_up(seen: Seen, size: int) -> bool:
@@ -34,3 +34,10 @@ def is_still_to_go_up(seen: Seen, size: int) -> bool:
     if not isinstance(seen, Difference):
         return True  # of what cannot be seen nothing is known
     return not seen.is_settled and seen.local is not None and seen.local.size == size
+
+
+def is_still_to_come_down(seen: Seen, size: int) -> bool:
+    """Say whether a path may still call for the download, of so many bytes, that was cut off."""
+    if not isinstance(seen, Difference):
+        return True
+    return not seen.is_settled and seen.remote is not None and seen.remote.size == size

@@ -16,6 +16,12 @@ FLOOR_S = 0.1
 PERMANENT_BASE_S = 15.0
 PERMANENT_CAP_S = 900.0
 
+#: A file that changes while it is worked on is left alone in proportion to what that cost, where
+#: it cost so much, and so long at the most.
+COSTLY_S = 1.0
+IN_VAIN_CAP_S = 3600.0
+_MOST_TIMES_ITS_COST = 8
+
 _DOUBLINGS = 16  # far beyond the cap; 2.0 ** attempts would overflow one day
 
 
@@ -38,3 +44,31 @@ def retry_after_s(error: DocferryError, attempts: int, *, jitter: float) -> floa
             return ceiling_s * (1 + jitter) / 2  # at once would help nobody
         case _:
             return delay_s(attempts, jitter=jitter)
+
+
+def after_vain_s(took_s: float, times: int) -> float:
+    """
+    Give the seconds to leave a file alone that changed under us, *times* in a row.
+
+    A log that never rests would be hashed and sent, a gigabyte each time, for nothing. Once is
+    an edit; from then on less and less of the time is spent in vain, at last a ninth. It need
+    not wait on once it has rested for as long as a try takes.
+
+    Args:
+        took_s: How long the last try had gone on.
+    """
+    if times < 2 or took_s < COSTLY_S:
+        return 0.0
+    factor = min(2.0 ** min(times - 1, _DOUBLINGS), _MOST_TIMES_ITS_COST)
+    return min(IN_VAIN_CAP_S, took_s * factor)
+
+
+def still_in_vain_s(left_s: float, took_s: float, rested_s: float) -> float:
+    """
+    Give the seconds to leave such a file alone from now on.
+
+    Args:
+        left_s: Of what `after_vain_s` gave.
+        rested_s: How long it has not changed; below zero where clocks differ.
+    """
+    return max(0.0, min(left_s, took_s - rested_s))

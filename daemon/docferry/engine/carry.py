@@ -212,7 +212,12 @@ class Carrier:
             if isinstance(batch[0].operation, Restore):
                 return self._executor.restore(batch)
             return self._executor.download_new(batch)
-        return [self._executor.execute(batch[0])]
+        began_s = self._timing.monotonic()
+        try:
+            return [self._executor.execute(batch[0])]
+        except StaleError as error:
+            error.took_s = self._timing.monotonic() - began_s
+            raise
 
     def _take_finished(self, *, wait: bool) -> None:
         """Take all that has finished; with *wait*, at least one."""

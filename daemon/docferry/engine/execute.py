@@ -267,7 +267,7 @@ class Executor:
         assert isinstance(task.operation, Download)
         etag = task.operation.source.token
         outcome = self._came_down(task, attributes, written, etag)
-        return replace(outcome, moved_bytes=written.size)
+        return replace(outcome, moved_bytes=written.size - written.had_bytes)
 
     def _came_down(
         self, task: Task, attributes: Attributes, written: Written, etag: Token
@@ -312,7 +312,7 @@ class Executor:
             archived=(displaced.id, Side.LOCAL),
             displaced=displaced,
             conflict_copy=copy_path,
-            moved_bytes=written.size,
+            moved_bytes=written.size - written.had_bytes,
         )
 
     def _copy_aside(self, operation: KeepBoth, sha256: Sha256) -> tuple[Path, int | None]:

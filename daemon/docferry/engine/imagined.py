@@ -34,6 +34,7 @@ from docferry.storage.base import (
     Arrival,
     Content,
     Storage,
+    WantsDownload,
     WantsUpload,
     write_each,
 )
@@ -205,6 +206,9 @@ class ImaginedFolder(ImaginedSide):
 
     def is_being_written(self, path: Path) -> bool:
         return path not in self._changed and self._folder.is_being_written(path)
+
+    def drop_begun(self, is_wanted: WantsDownload) -> None:
+        """Do nothing: what was begun is begun in earnest."""
 
     def make_last(self, path: Path, content: Content) -> None:
         """Do nothing: nothing is written down in earnest."""

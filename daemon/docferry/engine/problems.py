@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from docferry.core.merge import Difference, Unseen
-from docferry.core.retry import delay_s, retry_after_s
+from docferry.core.retry import after_vain_s, delay_s, retry_after_s, still_in_vain_s
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.timing import MACHINE, Timing
-from docferry.errors import BlockedPathError, DocferryError, PermanentError
+from docferry.errors import BlockedPathError, DocferryError, PermanentError, StaleError
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
 from docferry.metrics import ERRORS
@@ -66,6 +66,7 @@ class Problems:
         self._dirty = dirty
         self._failing: dict[Path, _Failing] = {}
         self._stale: dict[Path, int] = {}  # times in a row
+        self._in_vain: dict[Path, tuple[float, float]] = {}  # until when (monotonic), what it cost
         rows = ledger.problems.all(mirror)
         self._shown = {row.path for row in rows if row.kind not in OTHERS_KINDS}
         self._unseen: set[Path] = set()  # shown as such
@@ -76,10 +77,14 @@ class Problems:
         return len(self._shown)
 
     def wait_s(self, seen: Difference) -> float:
-        """Seconds for which *seen* is to be left alone: it failed lately and is unchanged."""
+        """
+        Seconds for which *seen* is to be left alone.
+
+        It failed lately and is unchanged; or it changed again and again while much was done.
+        """
         failing = self._failing.get(seen.path)
         if failing is None or failing.tokens != _tokens(seen):
-            return 0.0
+            return self._in_vain_s(seen)
         retry_s = failing.retry_s
         if failing.changed_ns != _changed_ns(seen):  # its mode or owner, perhaps
             retry_s = min(retry_s, failing.failed_s + failing.attempts * TOUCHED_AFTER_S)
@@ -141,10 +146,14 @@ class Problems:
         )
         return attempts
 
-    def stale(self, path: Path, error: DocferryError) -> None:
+    def stale(self, path: Path, error: StaleError) -> None:
         """Note that the world moved under an operation, and when to look again."""
         times = self._stale[path] = self._stale.get(path, 0) + 1
-        wait_s = max(STALE_AGAIN_S, delay_s(times, jitter=0.5) if times > 2 else 0.0)
+        in_vain_s = after_vain_s(error.took_s, times)
+        if in_vain_s:
+            self._in_vain[path] = self._timing.monotonic() + in_vain_s, error.took_s
+        again_s = delay_s(times, jitter=0.5) if times > 2 else 0.0
+        wait_s = max(STALE_AGAIN_S, again_s, min(in_vain_s, error.took_s))  # then it is looked at
         log.debug("operation.stale", mirror=self._mirror, path=path, reason=str(error))
         self._dirty.put_off(path, after_s=wait_s)
         if times < STALE_SHOWN_AFTER:
@@ -206,6 +215,7 @@ class Problems:
         """Forget the problems of *paths*: they are as they should be."""
         for path in paths & self._stale.keys():
             del self._stale[path]
+            self._in_vain.pop(path, None)
         found = paths & self._shown
         if found:
             self._shown -= found
@@ -246,6 +256,11 @@ class Problems:
         self._shown |= ours
         self.mended(ours - self._unseen_now - self._again)
         self._again.clear()
+
+    def _in_vain_s(self, seen: Difference) -> float:
+        until_s, took_s = self._in_vain.get(seen.path, (0.0, 0.0))
+        rested_s = (self._timing.time_ns() - _changed_ns(seen)) / 1e9
+        return still_in_vain_s(until_s - self._timing.monotonic(), took_s, rested_s)
 
     def _wait_s(self, error: DocferryError, attempts: int) -> float:
         if isinstance(error, BlockedPathError) and attempts < BLOCKED_FOR_GOOD:

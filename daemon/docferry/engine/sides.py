@@ -19,7 +19,7 @@ from docferry.model import (
     VersionRow,
     Written,
 )
-from docferry.storage.base import Arrival, Content, Storage, WantsUpload
+from docferry.storage.base import Arrival, Content, Storage, WantsDownload, WantsUpload
 
 
 class LocalSide(Storage, Protocol):
@@ -59,6 +59,10 @@ class LocalSide(Storage, Protocol):
         Returns:
             For each what it came to, or the error that `write` would have raised.
         """
+        ...
+
+    def drop_begun(self, is_wanted: WantsDownload) -> None:
+        """Remove what came of large downloads that were cut off and are not wanted any more."""
         ...
 
     def blocker(self, path: Path) -> Path | None:

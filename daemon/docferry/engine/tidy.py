@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from docferry.core.intents import INTENT_LIFE, is_lately_begun, is_spent, is_still_to_go_up
+from docferry.core.intents import (
+    INTENT_LIFE,
+    is_lately_begun,
+    is_spent,
+    is_still_to_come_down,
+    is_still_to_go_up,
+)
 from docferry.core.paths import is_reserved
 from docferry.engine.identity import Places
 from docferry.engine.look import Looks, look_at
@@ -22,7 +28,7 @@ _MOST_INTENTS = 1000
 
 def tidy(mirror: str, places: Places, ledger: Ledger, looks: Looks, now: datetime) -> None:
     """
-    Forget what was announced long ago, and take away uploads that nobody goes on with.
+    Forget what was announced long ago, and take away transfers that nobody goes on with.
 
     Raises:
         UnreachableError: A side does not answer.
@@ -39,6 +45,7 @@ def tidy(mirror: str, places: Places, ledger: Ledger, looks: Looks, now: datetim
 
     for failure in places.remote.sweep_uploads(is_wanted):
         log.warning("upload.left", mirror=mirror, error=str(failure))
+    _drop_begun_downloads(mirror, places, ledger, looks, now)
 
 
 def recover_conflicts(
@@ -62,6 +69,20 @@ def recover_conflicts(
         else:
             ledger.conflicts.recover(begun, now)
             log.warning("conflict.found", mirror=mirror, path=path, copy=begun.copy_path)
+
+
+def _drop_begun_downloads(
+    mirror: str, places: Places, ledger: Ledger, looks: Looks, now: datetime
+) -> None:
+    def is_wanted(path: Path, size: int, last_at: datetime) -> bool:
+        if not is_lately_begun(last_at, now):
+            return False
+        if is_reserved(path):
+            return True
+        [seen] = look_at([path], mirror, places, ledger, looks)
+        return is_still_to_come_down(seen, size)
+
+    places.local.drop_begun(is_wanted)
 
 
 def _forget_spent_intents(

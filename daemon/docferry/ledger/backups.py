@@ -39,6 +39,7 @@ _OF_A_MOMENT = (
     "intent",
     "problem",
     "snapshot",
+    "transfer",
     "webhook_cursor",
     "webhook_delivery",
     "webhook_event",

@@ -42,6 +42,7 @@ from docferry.ledger.schema import (
     version,
 )
 from docferry.ledger.schema import mirror as mirror_table
+from docferry.ledger.transfers import transfer
 from docferry.ledger.webhook_schema import webhook_delivery, webhook_event
 from docferry.model import Path, RequestState, Sha256, Ulid
 
@@ -258,7 +259,7 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
         if one is not None
     ]
     tables = (synced, history, problem, deletion, intent, alias, result, webhook_delivery, arrival)
-    for table in tables:
+    for table in (*tables, transfer):
         tx.delete(table, table.c.mirror == mirror, table.c.path == path)
     # The row stays, or its number would be given to the next event.
     named = webhook_event.c.mirror == mirror, webhook_event.c.ref == path

@@ -50,6 +50,7 @@ from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
 from docferry.ledger.taken_away import OpenFile, put_back
+from docferry.ledger.transfers import Transfers
 from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
@@ -82,6 +83,7 @@ class Ledger:
         self.history = History(database)
         self.intents = Intents(database)
         self.uploads = Uploads(database)
+        self.transfers = Transfers(database)
         self.aliases = Aliases(database)
         self.problems = Problems(database)
         self.holds = Holds(database)

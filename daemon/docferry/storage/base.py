@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from docferry.errors import DocferryError
 from docferry.model import (
@@ -34,6 +34,9 @@ from docferry.model import (
 PART_BYTES = 16 * 1024 * 1024
 PARTS_AT_ONCE = 4
 
+#: Gives the bytes at an offset, so many, which an earlier try has fetched. None: it has not.
+Give: TypeAlias = Callable[[int, int], bytes | None]
+
 _IS_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -47,6 +50,8 @@ class Content(ABC):
 
     size: int  #: bytes
     attributes: Attributes  #: what the side says about it: claims, not facts
+    #: Tells it from every other content, anywhere. None: nothing does, or nobody needs it.
+    identity: str | None = None
 
     @abstractmethod
     def part(self, offset: int, size: int) -> bytes:
@@ -61,6 +66,10 @@ class Content(ABC):
     @abstractmethod
     def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
         """Read it all, in order, in bounded memory (a remote one reads ahead)."""
+
+    def take_from(self, give: Give) -> None:
+        """Have `parts` fetch only what *give* has not. Only of a content with an identity."""
+        raise NotImplementedError
 
     @abstractmethod
     def confirm(self) -> None:
@@ -108,6 +117,12 @@ class WantsUpload(Protocol):
     """Says whether somebody may still go on with an upload in parts that was cut off."""
 
     def __call__(self, path: Path, size: int, begun_at: datetime) -> bool: ...
+
+
+class WantsDownload(Protocol):
+    """Says whether somebody may still go on with a download that was cut off."""
+
+    def __call__(self, path: Path, size: int, last_at: datetime, /) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

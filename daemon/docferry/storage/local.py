@@ -46,7 +46,7 @@ from docferry.model import (
 )
 from docferry.storage import local_traces
 from docferry.storage.atomic import Place, Renames, fsync_folder
-from docferry.storage.base import Arrival, Content
+from docferry.storage.base import Arrival, Content, WantsDownload
 from docferry.storage.local_archive import LocalArchive
 from docferry.storage.local_batch import Batch, look_first, refuse_if_taken, swap_of
 from docferry.storage.local_content import LocalContent, state_of, token_of
@@ -56,6 +56,7 @@ from docferry.storage.local_staging import UNSURE_S, Staging, is_being_written
 from docferry.storage.local_walk import MOUNT, in_order, kind_of, walk, why_unreadable
 from docferry.storage.local_write import stage
 from docferry.storage.memory import BytesContent
+from docferry.storage.under_way import UnderWay
 from docferry.storage.whole_sync import WholeSync
 
 _CHANGED = "what is above it changed while it was looked at"
@@ -77,6 +78,7 @@ class LocalStorage:
         whole_sync: How many files are brought to the disk at once; tests look on.
         room: Entered with the size of a content while it comes in; raises FullError if the
             disk is to take no more.
+        under_way: Is told how far large contents have come.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class LocalStorage:
         renames: Renames | None = None,
         whole_sync: WholeSync | None = None,
         room: Callable[[int], AbstractContextManager[object]] = nullcontext,
+        under_way: UnderWay | None = None,
     ) -> None:
         self.root = root
         self._folder = Folder(root)
@@ -97,6 +100,7 @@ class LocalStorage:
         self._odd: list[Entry] = []
         self._whole_sync = whole_sync or WholeSync()
         self._room = room
+        self._under_way = under_way or UnderWay()
         # A few system calls long. Without it, two of our own writes to one path would
         # take each other for strangers, and pruning would remove a folder just made.
         self._changing = threading.Lock()
@@ -281,6 +285,7 @@ class LocalStorage:
                     self._changing,
                     self._step,
                     self._room,
+                    self._under_way,
                 )
                 return batch.run(arrivals)
         except DocferryError as error:  # the folder itself is out of reach
@@ -346,6 +351,15 @@ class LocalStorage:
                 staging.fsync()
                 fsync_folder(root_fd)
         return recovered
+
+    def drop_begun(self, is_wanted: WantsDownload) -> None:
+        """Remove what came of large downloads that were cut off, where nobody goes on with it."""
+        with (
+            self._folder.translated(RESERVED),
+            self._folder.open() as root_fd,
+            self._staging(root_fd) as staging,
+        ):
+            staging.drop_begun(is_wanted)
 
     def look_at_kept(self, *, unsure_s: float = UNSURE_S) -> list[Path]:
         """

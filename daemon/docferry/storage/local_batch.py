@@ -18,13 +18,14 @@ from threading import Lock
 from typing import TypeAlias, TypeVar
 
 from docferry.errors import BlockedPathError, DocferryError, StaleError
-from docferry.model import Attributes, Path, Token, Written
+from docferry.model import Attributes, Path, Token, Way, Written
 from docferry.storage.atomic import Place, Renames
 from docferry.storage.base import Arrival
 from docferry.storage.local_content import token_of
 from docferry.storage.local_folder import Folder, Parent
 from docferry.storage.local_staging import NO_NEWCOMER, Staging, Swap, is_being_written
 from docferry.storage.local_write import stage
+from docferry.storage.under_way import UnderWay
 from docferry.storage.whole_sync import WholeSync
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Batch:
     changing: Lock
     step: Callable[[str], None]
     room: Callable[[int], AbstractContextManager[object]]
+    under_way: UnderWay
     _parents: dict[Path, Parent] = field(default_factory=dict)  # by the folder's path
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -108,10 +110,23 @@ class Batch:
 
     def _stage(self, arrival: Arrival, *, lasts: bool) -> _Staged:
         replaced = self._look_first(arrival)
-        with self.room(arrival.content.size), self.staging.newcomer() as newcomer:
-            written = stage(newcomer, arrival.content, arrival.attributes, replaced, lasts=lasts)
+        path, content = arrival.path, arrival.content
+        with (
+            self.staging.newcomer_of(path, content) as coming,
+            self.room(max(0, content.size - coming.taken_bytes)),
+            self.under_way.carries(path, Way.DOWN, content.size) as moved,
+        ):
+            written = stage(
+                coming.place,
+                content,
+                arrival.attributes,
+                replaced,
+                lasts=lasts,
+                begun=coming.begun,
+                moved=moved,
+            )
         self.step("staged")
-        return newcomer, written
+        return coming.place, written
 
     def _look_first(self, arrival: Arrival) -> stat_result | None:
         path = arrival.path

@@ -60,6 +60,8 @@ class LocalContent(Content):
             pieces.append(piece)
             offset += len(piece)
             size -= len(piece)
+        if not self.is_as_opened():  # at once: a log that grows is not sent to its end in vain
+            self._changed()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def parts(self, part_bytes: int = PART_BYTES) -> Iterator[bytes]:

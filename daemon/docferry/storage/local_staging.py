@@ -9,7 +9,8 @@ was due when the crash came is taken by the sweep at the next start:
     the content that was to go   archived: `.docferry/versions/<version>`
     anything else                somebody's own work: given back
 
-`*.new` files never were anything but unfinished newcomers: swept away.
+`*.new` files never were anything but unfinished newcomers: swept away. What is left of a
+large download (`local_begun`) stays for the next try.
 
 A file that somebody may still change from outside, through another hard link or through
 a descriptor of which we cannot know, is archived as a copy. Where it is a descriptor, the
@@ -40,6 +41,8 @@ from docferry.storage.atomic import (
     is_held,
     open_folder,
 )
+from docferry.storage.base import Content, WantsDownload
+from docferry.storage.local_begun import Begun, drop_begun, going_on, is_begun
 from docferry.storage.local_content import token_of
 
 NO_NEWCOMER = "none"  #: the newcomer of a deletion
@@ -74,6 +77,19 @@ class Swap:
         """Read it back from a staged file's name. None: the file is no part of a swap."""
         fields = name.split(".", 4)
         return cls(*fields[1:]) if len(fields) == 5 else None
+
+
+@dataclass(slots=True)
+class Newcomer:
+    """A content on its way in."""
+
+    place: Place
+    begun: Begun | None  #: it outlives a try that is cut off
+
+    @property
+    def taken_bytes(self) -> int:
+        """What it takes of the disk already."""
+        return 0 if self.begun is None else self.begun.taken_bytes
 
 
 class Staging:
@@ -123,13 +139,36 @@ class Staging:
     @contextmanager
     def newcomer(self) -> Iterator[Place]:
         """Give a free name for a content on its way in, and remove what is left if it fails."""
-        place = Place(self._staging_fd, f"{_RUN}-{next(_NUMBERS)}{_NEW}")
+        place = self._free_place()
         try:
             yield place
         except Exception:  # a bug too: until the next start nobody would look for it
             with suppress(FileNotFoundError):
                 place.unlink()
             raise
+
+    @contextmanager
+    def newcomer_of(self, path: Path, content: Content) -> Iterator[Newcomer]:
+        """
+        Do as `newcomer`, for *content* on its way to *path*.
+
+        A large one whose identity is known stays if it is cut off, and the next try goes on
+        with it. Its place is another one after the block.
+        """
+        coming = None
+        with going_on(self._staging_fd, path, content, self._free_place) as begun:
+            if begun is not None:
+                coming = Newcomer(begun.place, begun)
+                yield coming
+        if begun is None or coming is None:
+            with self.newcomer() as place:
+                yield Newcomer(place, None)
+        else:
+            coming.place = begun.place
+
+    def drop_begun(self, is_wanted: WantsDownload) -> None:
+        """Remove what came of downloads that were cut off and that nobody goes on with."""
+        drop_begun(self._staging_fd, is_wanted)
 
     def replace(self, newcomer: Place, target: Place, swap: Swap) -> None:
         """
@@ -192,6 +231,8 @@ class Staging:
         for name in names:
             staged = Place(self._staging_fd, name)
             swap = Swap.of(name)
+            if is_begun(name):
+                continue  # whether it is still wanted is known once both sides were looked at
             if swap is None and name.endswith(_NEW) and is_held(staged):
                 continue  # on its way in, by another process: its end removes it
             if swap is None or _is_newcomer(staged, swap):
@@ -228,6 +269,9 @@ class Staging:
                 elif time.time() - found.st_ctime >= unsure_s:  # a rename sets the ctime
                     kept.unlink()
         return given_back
+
+    def _free_place(self) -> Place:
+        return Place(self._staging_fd, f"{_RUN}-{next(_NUMBERS)}{_NEW}")
 
     def _open_archive(self) -> int:
         """Open the archive, before anything is displaced: what only comes in does without."""

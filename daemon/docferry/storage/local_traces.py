@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from docferry.errors import UnreachableError
 from docferry.model import RESERVED, Path, Ulid
 from docferry.storage.atomic import Place, fsync_folder, open_folder
+from docferry.storage.local_begun import drop_begun
 from docferry.storage.local_folder import Folder
 from docferry.storage.local_staging import Swap
 
@@ -22,7 +23,11 @@ def traces(folder: Folder, path: Path, versions: Collection[Ulid]) -> Iterator[s
 
 
 def drop_staged(folder: Folder, versions: Collection[Ulid]) -> None:
-    """Remove what was displaced as one of *versions* and is not in the archive, or not only."""
+    """
+    Remove what was displaced as one of *versions* and is not in the archive, or not only.
+
+    What came of large downloads that were cut off goes, too: of all, for they come again.
+    """
     with folder.translated(RESERVED), folder.open() as root_fd:
         for name in ("staging", "kept"):
             with suppress(FileNotFoundError):
@@ -42,6 +47,7 @@ def _drop(root_fd: int, name: str, versions: Collection[Ulid]) -> None:
             swap = Swap.of(entry)
             if swap is not None and swap.version in versions:
                 Place(fd, entry).unlink()
+        drop_begun(fd)  # of which path they are is not told by a version
         fsync_folder(fd)
     finally:
         os.close(fd)

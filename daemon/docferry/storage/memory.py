@@ -21,6 +21,7 @@ from docferry.storage.base import (
     Archived,
     Arrival,
     Content,
+    WantsDownload,
     WantsUpload,
     check_bytes,
     check_versions,
@@ -206,6 +207,7 @@ class MemoryStorage:
         self.step = step
         self.files: dict[Path, Held] = {}
         self.cut_off: list[tuple[Path, int, datetime]] = []  # uploads, as `WantsUpload` is asked
+        self.begun: list[tuple[Path, int, datetime]] = []  # downloads, as `WantsDownload` is
         self.archive = MemoryArchive(
             keeps_references=keeps_references, step=lambda name: self.step(name)
         )
@@ -242,6 +244,9 @@ class MemoryStorage:
     def sweep_uploads(self, is_wanted: WantsUpload) -> list[DocferryError]:
         self.cut_off = [upload for upload in self.cut_off if is_wanted(*upload)]
         return []
+
+    def drop_begun(self, is_wanted: WantsDownload) -> None:
+        self.begun = [download for download in self.begun if is_wanted(*download)]
 
     def begun_as(self, path: Path, attributes: Attributes) -> Ulid | None:
         return None

@@ -31,6 +31,7 @@ from docferry.model import (
     Sha256,
     Token,
     Ulid,
+    Way,
     Written,
 )
 from docferry.storage.base import Content, WantsUpload
@@ -51,6 +52,7 @@ from docferry.storage.s3_version_pages import remove_versions_below
 from docferry.storage.s3_versions import BucketVersions
 from docferry.storage.s3_write import Writer, archive_key
 from docferry.storage.snapshots import S3Snapshots
+from docferry.storage.under_way import UnderWay
 
 __all__ = ["S3Options", "S3Storage"]
 
@@ -71,6 +73,7 @@ class S3Storage:
         profile: What the store keeps to, as once probed.
         notes: Keeps what uploads in parts were begun; None: what a crash leaves of them
             stays.
+        under_way: Is told how far large contents have come.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class S3Storage:
         aliases: Mapping[Key, Path] | None = None,
         profile: StoreProfile = StoreProfile.CAUTIOUS,
         notes: UploadNotes | None = None,
+        under_way: UnderWay | None = None,
     ) -> None:
         self.bucket = bucket
         self.prefix = prefix
@@ -88,6 +92,7 @@ class S3Storage:
         self._client = S3Client(options, bucket, prefix, notes)
         self._aliases = {} if aliases is None else aliases
         self._read_lately = ReadLately()
+        self._under_way = under_way or UnderWay()
         self._odd: list[Entry] = []
         self._listing = PrefixListing(partial(self._client.list_page, prefix), prefix)
 
@@ -318,7 +323,9 @@ class S3Storage:
         key = self._key(path)
         if not is_plain(key):
             self._refuse_what_the_store_cannot_hold(key, content.size)
-        return self._writer.write(key, content, attributes, expect, archive)
+        with self._under_way.carries(path, Way.UP, content.size) as moved:
+            writer = replace(self._writer, moved=moved)
+            return writer.write(key, content, attributes, expect, archive)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
         self._writer.delete(self._key(path), expect, archive)

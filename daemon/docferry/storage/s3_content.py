@@ -11,11 +11,11 @@ from typing import Literal
 
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import Sha256, Token
-from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
+from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content, Give
 from docferry.storage.hashing import HashAside
 from docferry.storage.s3_client import PART_PERMITS, S3Client
 from docferry.storage.s3_errors import without_login
-from docferry.storage.s3_metadata import Fetched
+from docferry.storage.s3_metadata import Fetched, ObjectHead
 
 _IS_MD5 = re.compile(r"[0-9a-f]{32}")  # the ETag of a multipart upload is "...-7"
 
@@ -40,6 +40,7 @@ class S3Content(Content):
     ) -> None:
         self.size = fetched.head.size
         self.attributes = fetched.head.attributes
+        self.identity = _identity(client, key, version_id, fetched.head)
         self._client = client
         self._key = key
         self._version_id = version_id
@@ -47,6 +48,7 @@ class S3Content(Content):
         self._body = fetched.body
         self._etag_is_md5 = etag_is_md5 and _IS_MD5.fullmatch(self._token) is not None
         self._is_of_one_answer = False
+        self._give: Give = lambda offset, size: None
         self._found: str | None = None  # the hash of what was last read to its end
 
     def part(self, offset: int, size: int) -> bytes:
@@ -80,6 +82,9 @@ class S3Content(Content):
             take(part)
         assert self._found is not None
         return self._found
+
+    def take_from(self, give: Give) -> None:
+        self._give = give
 
     def confirm(self) -> None:
         """
@@ -122,6 +127,7 @@ class S3Content(Content):
 
         Tools that edit an object in place, or copy it, take its metadata along.
         """
+        self._give = lambda offset, size: None
         again = hashlib.new("md5" if self._etag_is_md5 else "sha256", usedforsecurity=False)
         if self._body is not None and not self._etag_is_md5:
             self._body = self._client.get(*self._which).body
@@ -141,6 +147,10 @@ class S3Content(Content):
             for offset in range(0, self.size, part_bytes):
                 yield self.part(offset, min(part_bytes, self.size - offset))
 
+    def _had_or_part(self, offset: int, size: int) -> bytes:
+        had = self._give(offset, size)
+        return self.part(offset, size) if had is None else had
+
     def _read_ahead(self, part_bytes: int) -> Iterator[bytes]:
         """Fetch some parts at once and give them in order, in bounded memory."""
         offsets = iter(range(0, self.size, part_bytes))
@@ -155,7 +165,7 @@ class S3Content(Content):
                         PART_PERMITS.release()
                         break
                     size = min(part_bytes, self.size - offset)
-                    coming.append(pool.submit(self.part, offset, size))
+                    coming.append(pool.submit(self._had_or_part, offset, size))
                 if not coming:
                     return
                 yield coming[0].result()
@@ -165,3 +175,9 @@ class S3Content(Content):
             pool.shutdown(cancel_futures=True)
             for _ in coming:
                 PART_PERMITS.release()
+
+
+def _identity(client: S3Client, key: str, version_id: str | None, head: ObjectHead) -> str:
+    """Name the very bytes: two objects of one ETag that were not written at once are two."""
+    where = client.connections.endpoint_url, client.bucket, key, version_id
+    return "\n".join(map(str, (*where, head.token, head.size, head.modified_ns)))

@@ -9,26 +9,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from docferry.errors import DocferryError, TemporaryError, ThrottledError, UnreachableError
+from docferry.core.going_on import is_to_be_gone_on_with
+from docferry.core.parts import MAX_PART_BYTES, part_bytes_for
+from docferry.errors import DocferryError
 from docferry.model import SentPart, Sha256, Token, UploadPlan
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
+from docferry.storage.part_reader import PartReader
 from docferry.storage.s3_client import PART_PERMITS, S3Client, boto_headers, conditions
 from docferry.storage.s3_errors import no_answer
-from docferry.storage.s3_uploads import abort, take_up
+from docferry.storage.s3_uploads import TakenUp, abort, take_up
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 T = TypeVar("T")
 
-MAX_PARTS = 10_000
-#: S3 copies objects up to this size in one request.
-COPY_BYTES = 5 * 1024**3
 _COPY_PART_BYTES = 1024**3
 
 
 class _Piece(NamedTuple):
-    body: bytes
+    body: bytes | PartReader
+    size: int  #: bytes
     sha256_so_far: Sha256  #: of the content up to its end
 
 
@@ -56,9 +57,12 @@ class MultipartUpload:
         self._is_completed = False
         self._has_gone_on = False  # a part was sent in this try
         self._had_sizes: list[int] = []  # of parts that an earlier try has sent; bytes
-        self._plan = None if size is None else UploadPlan(headers, size, part_bytes_for(size))
+        self._moved: Callable[[int], object] = lambda count: None
+        self._plan = None
+        if size is not None:
+            self._plan = UploadPlan(headers, size, part_bytes_for(size, PART_BYTES))
         found = take_up(client, key, self._plan) if self._plan else None
-        self._id, self._had = found or (self._begin(headers), {})
+        self._id, self._had, self._there = found or TakenUp(self._begin(headers), {}, {})
 
     def _begin(self, headers: dict[str, str]) -> str:
         client, key = self._client, self._key
@@ -79,21 +83,25 @@ class MultipartUpload:
         """How much of what `send` was given an earlier try had sent already."""
         return sum(self._had_sizes)
 
-    def send(self, content: Content) -> Sha256:
+    def send(self, content: Content, moved: Callable[[int], object] = lambda count: None) -> Sha256:
         """
         Send all parts that the store has not yet, some at once, read in order.
+
+        Args:
+            moved: Told of the bytes of each part once the store has it.
 
         Returns:
             The SHA-256 of what was read: of all parts, also those that are there already.
         """
         digest = hashlib.sha256()
+        self._moved = moved
 
         def pieces() -> Iterator[_Piece]:
-            part_bytes = part_bytes_for(content.size)
+            part_bytes = part_bytes_for(content.size, PART_BYTES)
             for offset in range(0, content.size, part_bytes):
-                body = content.part(offset, min(part_bytes, content.size - offset))
-                digest.update(body)
-                yield _Piece(body, digest.hexdigest())
+                size = min(part_bytes, content.size - offset)
+                body = _body(content, offset, size, digest.update)
+                yield _Piece(body, size, digest.hexdigest())
 
         self._in_parallel(pieces(), self._send_part)
         return digest.hexdigest()
@@ -153,22 +161,10 @@ class MultipartUpload:
             # The object is there: a note too many does no harm, a failure would.
             with suppress(DocferryError):
                 self._client.uploads.end(self._key, self._id)
-        elif self._plan is not None and self._is_to_be_gone_on_with(error):
+        elif self._plan is not None and is_to_be_gone_on_with(error, has_gone_on=self._has_gone_on):
             self._client.uploads.leave(self._id)
         else:
             self._abort(self._id)
-
-    def _is_to_be_gone_on_with(self, error: BaseException | None) -> bool:
-        """Say so of what was cut off. What fails and has come no further is begun anew."""
-        match error:
-            case UnreachableError() | ThrottledError():
-                return True
-            case TemporaryError():
-                return self._has_gone_on
-            case DocferryError() | None:
-                return False
-            case _:  # the process ends
-                return True
 
     def _abort(self, upload_id: str) -> None:
         self._client.uploads.leave(upload_id)
@@ -177,11 +173,11 @@ class MultipartUpload:
             self._client.uploads.end(self._key, upload_id)
 
     def _send_part(self, number: int, piece: _Piece) -> Token:
-        had = self._had.get(number)
-        # A content that is another up to here has another part there, or before it.
-        if had is not None and had.sha256_so_far == piece.sha256_so_far:
-            self._had_sizes.append(len(piece.body))
-            return had.etag
+        had = self._etag_there(number, piece)
+        if had is not None:
+            self._had_sizes.append(piece.size)
+            self._moved(piece.size)
+            return had
         answer = self._client.call(
             self._doing,
             self._boto.upload_part,
@@ -190,12 +186,25 @@ class MultipartUpload:
             PartNumber=number,
             Body=piece.body,
         )
+        if isinstance(piece.body, PartReader):
+            piece.body.check()
         etag = self._client.etag_in(answer, self._doing)
         self._has_gone_on = True
+        self._moved(piece.size)
         if self._plan is not None:
             part = SentPart(number, etag, piece.sha256_so_far)
             self._client.uploads.sent(self._key, self._id, part)
         return etag
+
+    def _etag_there(self, number: int, piece: _Piece) -> Token | None:
+        """Give the ETag of a part that the store has already. None: it has not this one."""
+        had = self._had.get(number)
+        # A content that is another up to here has another part there, or before it.
+        if had is not None and had.sha256_so_far == piece.sha256_so_far:
+            return had.etag
+        etag, size = self._there.get(number, ("", -1))
+        # What came to the store as we were killed was not noted. Some of them tell an MD5.
+        return etag if size == piece.size and _md5(piece.body) == etag else None
 
     def _in_parallel(self, pieces: Iterator[T], request: Callable[[int, T], Token]) -> None:
         """Send a request for each piece, with its part's number. The first failure ends it."""
@@ -228,8 +237,8 @@ def copy_object(
     source_is: Token | None,
     target_is: Token | None,
     source_version_id: str | None = None,
-    copy_bytes: int = COPY_BYTES,
-    part_bytes: int = _COPY_PART_BYTES,
+    copy_bytes: int = MAX_PART_BYTES,
+    part_bytes: int | None = None,
 ) -> Token:
     """
     Let the store copy an object, with *headers* instead of its own.
@@ -246,6 +255,7 @@ def copy_object(
         which["VersionId"] = source_version_id
     if size > copy_bytes:
         with MultipartUpload(client, target, headers) as upload:
+            part_bytes = part_bytes or part_bytes_for(size, _COPY_PART_BYTES)
             upload.copy(which, size, source_is, part_bytes)
             return upload.complete(target_is)
     doing = f"copy {source} to {target}"
@@ -262,14 +272,31 @@ def copy_object(
     return client.etag_in(answer.get("CopyObjectResult", {}), doing)
 
 
-def part_bytes_for(size: int) -> int:
-    """Give the size of parts in which a content of *size* fits: PART_BYTES, or more."""
-    return max(PART_BYTES, -(-size // MAX_PARTS))
-
-
 def source_conditions(condition: Token | None) -> dict[str, str]:
     """Give boto3's arguments for a condition on what is copied."""
     return {} if condition is None else {"CopySourceIfMatch": f'"{condition}"'}
+
+
+def _body(
+    content: Content, offset: int, size: int, hashed: Callable[[bytes], object]
+) -> bytes | PartReader:
+    """Give a part, once it was hashed: in memory, unless it is too large to be held there."""
+    if size > PART_BYTES:
+        return PartReader(content, offset, size, hashed)
+    body = content.part(offset, size)
+    hashed(body)
+    return body
+
+
+def _md5(body: bytes | PartReader) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(body, bytes):
+        digest.update(body)
+        return digest.hexdigest()
+    while piece := body.read(PART_BYTES):
+        digest.update(piece)
+    body.seek(0)
+    return digest.hexdigest()
 
 
 def _permitted(pieces: Iterator[T]) -> Iterator[T]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -123,13 +123,20 @@ def abort(client: S3Client, key: str, upload_id: str) -> None:
         raise translate(error, doing, client.connections.endpoint_url) from error
 
 
-def take_up(client: S3Client, key: str, plan: UploadPlan) -> tuple[str, dict[int, SentPart]] | None:
+class TakenUp(NamedTuple):
+    """An upload that is gone on with."""
+
+    id: str  #: the store's own
+    noted: Mapping[int, SentPart]  #: parts that were noted and that the store has, by number
+    there: Mapping[int, tuple[Token, int]]  #: ETag and size of all parts that it has
+
+
+def take_up(client: S3Client, key: str, plan: UploadPlan) -> TakenUp | None:
     """
     Find an upload to *key* of the very same plan that was cut off; others to it are aborted.
 
     Returns:
-        Its id, and the parts by number that were noted and that the store has. None: there
-        is none, or the store has forgotten it.
+        None: there is none, or the store has forgotten it.
     """
     found = None
     for left in client.uploads.left(key):
@@ -137,7 +144,8 @@ def take_up(client: S3Client, key: str, plan: UploadPlan) -> tuple[str, dict[int
         if has is not None:
             client.uploads.begin(key, left.id, plan)
             noted = client.uploads.parts(key, left.id)
-            found = left.id, {part.number: part for part in noted if _is_there(part, has, plan)}
+            known = {part.number: part for part in noted if _is_there(part, has, plan)}
+            found = TakenUp(left.id, known, has)
             continue
         with suppress(DocferryError):  # it is swept later
             abort(client, key, left.id)

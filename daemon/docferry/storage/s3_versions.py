@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from docferry.core.parts import MAX_PART_BYTES
 from docferry.core.paths import is_reserved, key_of, path_of
 from docferry.errors import StaleError
 from docferry.model import RESERVED, Attributes, Key, Path, Token
@@ -21,7 +22,7 @@ from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_metadata import ABSENT, ObjectHead, archive_headers, is_same_content
-from docferry.storage.s3_multipart import COPY_BYTES, copy_object
+from docferry.storage.s3_multipart import copy_object
 from docferry.storage.s3_version_pages import PAGE_KEYS, VersionPages
 from docferry.storage.s3_write import archive_key
 from docferry.storage.version_listing import ListedVersion, list_versions, list_versions_of
@@ -59,7 +60,7 @@ class BucketVersions:
     profile: StoreProfile
     aliases: Mapping[Key, Path]
     page_keys: int = PAGE_KEYS
-    copy_bytes: int = COPY_BYTES
+    copy_bytes: int = MAX_PART_BYTES
 
     def of(self, path: Path) -> list[BucketVersion]:
         """Give all that is kept of exactly this path's object, the newest first."""

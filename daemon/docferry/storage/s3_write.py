@@ -34,12 +34,14 @@ class Writer:
 
     Args:
         archives: False: what is displaced is not archived, for the store cannot copy it.
+        moved: Told of each number of bytes of a large content that the store has taken.
     """
 
     client: S3Client
     prefix: str
     profile: StoreProfile
     archives: bool = True
+    moved: Callable[[int], object] = lambda count: None
 
     def write(
         self,
@@ -138,7 +140,7 @@ class Writer:
         headers = headers_of(attributes) | headers_of(Attributes(sha256=sha256))
         is_kept = self.profile.conditional_multipart
         with MultipartUpload(self.client, key, headers, size=content.size) as upload:
-            _refuse_damage(sha256, upload.send(content))
+            _refuse_damage(sha256, upload.send(content, self.moved))
             content.confirm()
             if expect is None:
                 token = self._create(key, upload.complete, is_kept=is_kept)

@@ -15,7 +15,7 @@ from docferry.engine.dry_run import DryRun
 from docferry.engine.tell import kind_of
 from docferry.errors import NotFoundError
 from docferry.ledger.orders import RunOrder
-from docferry.model import MirrorHealth, Mode, OrderedRun, Pause
+from docferry.model import MirrorHealth, Mode, OrderedRun, Pause, Way
 from docferry.web.asker import Asker, Operator, Viewer
 from docferry.web.problems import documented, shown
 from docferry.web.repeatable import RepeatableRoute
@@ -71,6 +71,18 @@ class Trouble(BaseModel):
     retry_at: datetime | None
 
 
+class TellsTransfer(BaseModel):
+    """A large content on its way."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    path: str
+    way: Way = Field(description="up: into the bucket; down: into the folder.")
+    done: int = Field(description="Bytes that have arrived, or had before it was cut off.")
+    size: int = Field(description="Bytes of the whole.")
+    since: datetime = Field(description="When this try began.")
+
+
 class Mirror(BaseModel):
     """How a mirror is."""
 
@@ -88,6 +100,9 @@ class Mirror(BaseModel):
     oldest_dirty_at: datetime | None
     lag_s: float = Field(description="Age of the oldest of those; 0: none waits.")
     progress: str | None
+    transfers: list[TellsTransfer] = Field(
+        description="Large contents (over 16 MiB) on their way, as of a second ago."
+    )
     last_poll_at: datetime | None
     last_scan_at: datetime | None
     last_full_at: datetime | None
@@ -310,6 +325,7 @@ def _told(asker: Asker, found: MirrorReport) -> Mirror:
         oldest_dirty_at=oldest_at,
         lag_s=0.0 if oldest_at is None else max(0.0, (now - oldest_at).total_seconds()),
         progress=None if row is None else row.progress,
+        transfers=[TellsTransfer.model_validate(one) for one in found.transfers],
         last_poll_at=None if row is None else row.last_poll_at,
         last_scan_at=None if row is None else row.last_scan_at,
         last_full_at=None if row is None else row.last_full_at,
