@@ -40,6 +40,7 @@ from faults_services import SERVED
 from faults_slow import OF_THE_SLOW
 from faults_strangers import STRANGERS
 from faults_told import OF_WHAT_IS_TOLD
+from faults_traffic import OF_TRAFFIC
 from faults_versions import VERSIONS
 from faults_waking import WAKING
 from faults_webhooks import OF_WEBHOOKS
@@ -64,6 +65,7 @@ FAULTS = (
     *INSPECTING,
     *RELOADING,
     *WAKING,
+    *OF_TRAFFIC,
     *HINTS,
     *OF_THE_WORKER,
     *SERVED,

@@ -34,6 +34,8 @@ EVENTS = frozenset(
         # the daemon
         "audit.failed",
         "audit.written",
+        "budget.eased",
+        "budget.stretched",
         "config.refused",
         "config.reloaded",
         "config.waits",
@@ -93,6 +95,7 @@ EVENTS = frozenset(
         "scan.failed",
         "store.probed",
         "store.recovered",
+        "store.slowed",
         "store.throttled",
         "store.unreachable",
         "store.weak",

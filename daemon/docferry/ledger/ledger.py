@@ -49,6 +49,7 @@ from docferry.ledger.sessions import Sessions
 from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
+from docferry.ledger.traffic import Traffic
 from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
 from docferry.ledger.versions import Versions
@@ -104,6 +105,7 @@ class Ledger:
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
+        self.traffic = Traffic(database)
         self.audit = Audit(database)
         self.arrivals = Arrivals(database)
         self.answers = Answers(database)
