@@ -46,6 +46,7 @@ from faults_slow import OF_THE_SLOW
 from faults_store import OF_THE_STORE
 from faults_strangers import STRANGERS
 from faults_told import OF_WHAT_IS_TOLD
+from faults_traffic import OF_TRAFFIC
 from faults_versions import VERSIONS
 from faults_waking import WAKING
 from faults_webhooks import OF_WEBHOOKS
@@ -71,6 +72,7 @@ FAULTS = (
     *INSPECTING,
     *RELOADING,
     *WAKING,
+    *OF_TRAFFIC,
     *HINTS,
     *OF_THE_WORKER,
     *SERVED,

@@ -15,7 +15,7 @@ RELOADING = (
     Fault(
         "new keys stop the mirrors of their store",
         "config/changes.py",
-        "and _without_keys(old.stores[name]) != _without_keys(store)",
+        "and _place_of(old.stores[name]) != _place_of(store)",
         "and old.stores[name] != store",
         CHANGES,
     ),

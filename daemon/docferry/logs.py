@@ -35,6 +35,8 @@ EVENTS = frozenset(
         # the daemon
         "audit.failed",
         "audit.written",
+        "budget.eased",
+        "budget.stretched",
         "config.refused",
         "config.reloaded",
         "config.waits",
@@ -95,6 +97,7 @@ EVENTS = frozenset(
         "scan.failed",
         "store.probed",
         "store.recovered",
+        "store.slowed",
         "store.throttled",
         "store.unreachable",
         "store.weak",

@@ -332,7 +332,7 @@ _MACHINE: tuple[tuple[str, str, Callable[[MachineFigures], float]], ...] = (
 _BY_NAME: tuple[tuple[str, str, str, Callable[[MachineFigures], Mapping[str, float]]], ...] = (
     (
         "poll_interval_seconds",
-        "How often the bucket is listed, as configured.",
+        "How often the bucket is listed: as configured, or less often to keep to a budget.",
         "mirror",
         lambda m: m.poll_s,
     ),

@@ -192,6 +192,7 @@ def test_a_key_of_one_mirror_neither_sees_nor_pauses_another(api: Served, ledger
     assert ledger.orders.pauses() == {}
     assert [one["name"] for one in status["mirrors"]] == ["other"]
     assert status["conversions"] is None
+    assert status["stores"] is None
     assert api.get("/rules", key=key).json()["items"] == []
 
 

@@ -6,7 +6,19 @@ import threading
 
 import pytest
 
+from docferry.core.concurrency import RAISE_AFTER, SETTLE_S
 from docferry.engine.gate import Gate
+
+
+class Later:
+    """A clock by which every look is long after the one before."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def __call__(self) -> float:
+        self._now_s += 2 * SETTLE_S
+        return self._now_s
 
 
 def use(gate: Gate, times: int) -> None:
@@ -16,16 +28,28 @@ def use(gate: Gate, times: int) -> None:
 
 
 def test_each_complaint_halves_the_limit_but_never_below_one() -> None:
-    gate = Gate(16)
+    gate = Gate(16, Later())
 
     assert [gate.slow_down() for _ in range(6)] == [8, 4, 2, 1, 1, 1]
+
+
+def test_those_who_were_refused_at_the_same_time_halve_it_once() -> None:
+    gate = Gate(16, lambda: 5.0)
+
+    assert [gate.slow_down() for _ in range(16)] == [8] * 16
+
+
+def test_a_store_that_becomes_slow_gets_fewer_but_not_one_alone() -> None:
+    gate = Gate(16, Later())
+
+    assert [gate.ease(8.0) for _ in range(4)] == [8, 4, 4, 4]
 
 
 def test_after_enough_uses_without_complaint_there_is_room_for_one_more() -> None:
     gate = Gate(16)
     gate.slow_down()
 
-    use(gate, Gate.RAISE_AFTER - 1)
+    use(gate, RAISE_AFTER - 1)
     before = gate.limit
     use(gate, 1)
 
@@ -36,18 +60,18 @@ def test_the_limit_never_rises_above_the_most() -> None:
     gate = Gate(2)
     gate.slow_down()
 
-    use(gate, 5 * Gate.RAISE_AFTER)
+    use(gate, 5 * RAISE_AFTER)
 
     assert gate.limit == 2
 
 
 def test_a_complaint_starts_the_count_anew() -> None:
-    gate = Gate(8)
+    gate = Gate(8, Later())
     gate.slow_down()
-    use(gate, Gate.RAISE_AFTER - 1)
+    use(gate, RAISE_AFTER - 1)
 
     gate.slow_down()
-    use(gate, Gate.RAISE_AFTER - 1)
+    use(gate, RAISE_AFTER - 1)
 
     assert gate.limit == 2
 
@@ -56,7 +80,7 @@ def test_uses_that_fail_do_not_count() -> None:
     gate = Gate(4)
     gate.slow_down()
 
-    for _ in range(2 * Gate.RAISE_AFTER):
+    for _ in range(2 * RAISE_AFTER):
         with pytest.raises(ValueError, match="failed"), gate:
             raise ValueError("failed")
 
@@ -124,7 +148,7 @@ def test_a_lower_limit_holds_for_those_who_wait_already() -> None:
 def test_a_raised_limit_lets_one_more_of_the_waiting_in() -> None:
     gate = Gate(2)
     gate.slow_down()
-    use(gate, Gate.RAISE_AFTER - 1)
+    use(gate, RAISE_AFTER - 1)
     crowd = Crowd(gate, 3)
     assert crowd.have_entered(1)
     assert crowd.nobody_else_enters()

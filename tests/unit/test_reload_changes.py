@@ -69,6 +69,23 @@ def test_new_keys_alone_stop_no_mirror(file: Written) -> None:
     assert found == Changes(keys=("main",))
 
 
+@pytest.mark.parametrize(
+    "limit",
+    [
+        'bandwidth_up = "1MiB"',
+        'bandwidth_down = ["08:00-18:00 1MiB"]',
+        'requests = "9/s"',
+        'budget = "9/h"',
+    ],
+)
+def test_new_limits_alone_stop_no_mirror(file: Written, limit: str) -> None:
+    old = file.load(ALL + QUEUE)
+
+    found = changes(old, file.load(ALL.replace(STORE, f"{STORE}{limit}\n") + QUEUE))
+
+    assert found == Changes(limits=("main",))
+
+
 QUEUE = '[sqs.events]\nstore = "main"\nqueue_url = "https://sqs.eu-west-1.amazonaws.com/1/q"\n'
 
 

@@ -25,12 +25,14 @@ class ApiFigures:
     requests: by method and class of status ("2xx").
     took: how many took as long as each of `BOUNDS_S`, and no less than the one before.
     listeners: who follows events at the moment.
+    store_requests: to stores, by store, mirror and kind.
     """
 
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)
     took: tuple[int, ...] = (0,) * len(BOUNDS_S)
     took_s: float = 0.0
     listeners: int = 0
+    store_requests: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 class LiveApi(Collector):

@@ -25,6 +25,7 @@ from docferry.app.reload import Reloads
 from docferry.app.sending import webhook_figures
 from docferry.app.sides import Clock, UlidSource
 from docferry.app.supervision import BEAT_EVERY_S, Pool, Supervision
+from docferry.app.traffic_figures import LiveTraffic
 from docferry.app.wake import WakeUps
 from docferry.config import Config, Reading, Source
 from docferry.deliver.figures import LiveWebhooks
@@ -227,7 +228,9 @@ class Daemon:
     def _start_probes(self) -> None:
         if self._config.metrics_port == 0:
             return
-        machine = Machine(lambda: self._config, self._parts.sides, self._ledger.path)
+        machine = Machine(
+            lambda: self._config, self._parts.sides, self._ledger.path, self._parts.traffic.poll_s
+        )
         self._timers.every(LOOK_EVERY_S, "machine", machine.look, at_once=True)
         figures = metrics.LiveFigures(
             lambda: mirror_figures(self.loops, self._ledger),
@@ -235,7 +238,11 @@ class Daemon:
             machine=machine.figures,
         )
         webhooks = LiveWebhooks(lambda: webhook_figures(self._config, self._ledger))
-        for each in (figures, webhooks, LiveApi(lambda: self._faces.figures)):
+        api = LiveApi(lambda: self._faces.figures)
+        traffic = LiveTraffic(
+            lambda: self._parts.traffic.figures(self._faces.figures.store_requests)
+        )
+        for each in (figures, webhooks, api, traffic):
             metrics.publish(each)
             self._on_exit.callback(metrics.withdraw, each)
         probes = Probes(

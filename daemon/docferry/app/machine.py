@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from docferry.app.sides import Sides
-from docferry.config import Config
+from docferry.config import Config, MirrorConfig
 from docferry.core.figures import MachineFigures
 from docferry.engine.filesystems import watch_limit
 from docferry.engine.watch import watched
@@ -44,12 +44,18 @@ class Machine:
         config: The one that is in force.
         sides: By mirror's name; they may come and go.
         ledger: Its file.
+        poll_s: How far apart a mirror's polls are now.
     """
 
     def __init__(
-        self, config: Callable[[], Config], sides: Mapping[str, Sides], ledger: Path
+        self,
+        config: Callable[[], Config],
+        sides: Mapping[str, Sides],
+        ledger: Path,
+        poll_s: Callable[[MirrorConfig], float] = lambda mirror: mirror.poll_s,
     ) -> None:
         self._config = config
+        self._poll_s = poll_s
         self._sides = sides
         self._ledger = ledger
         self._rooms: Beside[tuple[str, str], tuple[int, int]] = Beside(LOOK_EVERY_S)
@@ -80,7 +86,7 @@ class Machine:
             inotify_watches=seen.directories,
             inotify_watch_limit=watch_limit(),
             degraded_watches=seen.degraded,
-            poll_s={name: mirror.poll_s for name, mirror in config.mirrors.items()},
+            poll_s={name: self._poll_s(mirror) for name, mirror in config.mirrors.items()},
             patrol_s={name: mirror.patrol_s for name, mirror in config.mirrors.items()},
             skews_s=self._skews_s(),
             certificates=self._certificates.answers(),

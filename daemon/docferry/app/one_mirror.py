@@ -12,6 +12,7 @@ from docferry.app.canaries import canary_of
 from docferry.app.conversion import Conversions
 from docferry.app.disks import Disks
 from docferry.app.keepers import MirrorKeeper
+from docferry.app.meters import METERS
 from docferry.app.prepare import Preparation
 from docferry.app.sides import (
     PRECONDITIONS,
@@ -22,7 +23,9 @@ from docferry.app.sides import (
     s3_options,
 )
 from docferry.app.supervision import Pool
+from docferry.app.traffic import Polls
 from docferry.config import Config
+from docferry.core.concurrency import Rise
 from docferry.core.rules import jobs_for
 from docferry.engine.consider import Tools
 from docferry.engine.gate import Gate
@@ -35,8 +38,12 @@ from docferry.engine.watch import Watch, log_loss
 from docferry.errors import DocferryError
 from docferry.job import NewJob
 from docferry.ledger import Ledger
+from docferry.logs import get_logger
 from docferry.metrics import LEDGER_SNAPSHOT, STORE_PRECONDITIONS
 from docferry.model import Outcome, VersionRow
+from docferry.storage.s3_meter import Meter
+
+log = get_logger(__name__)
 
 #: How often the loops look whether a person has decided about a hold, or asked for something,
 #: if no wake-up tells them.
@@ -55,15 +62,33 @@ class StoreThreads:
     Of one store: where it hangs, all of them may wait for an answer for minutes.
     """
 
-    def __init__(self, transfers: int) -> None:
+    def __init__(self, store: str, transfers: int, meter: Meter) -> None:
+        self._store = store
         self.carry = Pool(transfers, "carry")
         self.gate = Gate(transfers)
         self.look = Pool(LOOKERS, "look")
         self.looks = Looks(self.look, Gate(LOOKERS))
+        meter.on_refusal, meter.on_rise = self._slow_down, self._ease
 
     def shutdown(self) -> None:
         for pool in (self.carry, self.look):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _slow_down(self) -> None:
+        self.gate.slow_down()
+        self.looks.gate.slow_down()
+
+    def _ease(self, rise: Rise) -> None:
+        before, limit = self.gate.limit, self.gate.ease(rise.times)
+        self.looks.gate.ease(rise.times)
+        if limit < before:
+            log.warning(
+                "store.slowed",
+                store=self._store,
+                at_a_time=limit,
+                took_s=round(rise.took_s, 3),
+                usual_s=round(rise.usual_s, 3),
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,7 @@ class Common:
 
     disks: Say whether they take more.
     conversions: Those of now: a reload may replace them.
+    stretch: How many times longer than configured polls are apart, of a store's mirrors.
     """
 
     ledger: Ledger
@@ -81,6 +107,7 @@ class Common:
     disks: Disks
     conversions: Callable[[], Conversions]
     is_rebuilt: bool
+    stretch: Callable[[str], float] = lambda store: 1.0
 
 
 class OneMirror:
@@ -123,6 +150,12 @@ class OneMirror:
         )
         self._transfer_notes = TransferNotes(name, self.sides.under_way.transfers, common.ledger)
         options = self.options
+        self.polls = Polls(
+            options,
+            METERS.of(config.stores[options.store]).of(name),
+            partial(self.loop.request, Run.POLL),
+            partial(common.stretch, options.store),
+        )
         rescan = partial(_rescan, self.loop)
         self._watch = Watch(options.local, self.loop.mark, rescan, kind=options.watch)
 
@@ -148,8 +181,8 @@ class OneMirror:
         )
         self.loop.start()
         self.keeper.start(partial(self._every, at_once=True))
+        self._every(self.options.poll_s, Run.POLL, self.polls)
         for seconds, run in (
-            (self.options.poll_s, Run.POLL),
             (self.options.rescan_s, Run.RESCAN),
             (TIDY_EVERY_S, Run.TIDY),
         ):

@@ -10,11 +10,13 @@ from docferry.app.conversion import Conversions
 from docferry.app.disks import Disks
 from docferry.app.drops import Drop
 from docferry.app.hints import Followed
+from docferry.app.meters import METERS
 from docferry.app.one_mirror import Common, OneMirror, StoreThreads
 from docferry.app.queue_readers import QueueReaders
 from docferry.app.running import Running
 from docferry.app.sending import webhooks_of
 from docferry.app.sides import Clock, Sides, UlidSource
+from docferry.app.traffic import LOOK_EVERY_S, StoreTraffic
 from docferry.config import Config
 from docferry.config.changes import Changes, may_meet
 from docferry.engine.canary import Canary
@@ -59,14 +61,26 @@ class Parts:
         self._timers = timers
         self._is_rebuilt = is_rebuilt
         self._disks = Disks(config, ledger, self.loops)
-        self._common = Common(
-            ledger, new_ulid, now, self._disks, lambda: self.conversions, is_rebuilt
-        )
         self._mirrors = Running[OneMirror]()
+        self.threads = Running[StoreThreads]()
+        self.traffic = StoreTraffic(
+            lambda: self._config,
+            ledger,
+            lambda: [mirror.polls for mirror in self._mirrors.values()],
+            self.threads.get,
+        )
+        self._common = Common(
+            ledger,
+            new_ulid,
+            now,
+            self._disks,
+            lambda: self.conversions,
+            is_rebuilt,
+            self.traffic.stretch,
+        )
         self._drops = Running[Drop]()
         self.hints = Followed(lambda: self._config, self.loops, self._aliases_of)
         self._queues = QueueReaders(self.hints)
-        self.threads = Running[StoreThreads]()
         self._ending: list[OneMirror | Drop] = []
         self._retired: list[Conversions] = []
         self._reasons: dict[str, str] = {}  # why a mirror, or a drop folder, does not begin
@@ -101,6 +115,7 @@ class Parts:
     def start(self) -> None:
         """Let everything run until it is stopped."""
         self._disks.start(self._timers)
+        self._timers.every(LOOK_EVERY_S, "traffic", self.traffic.look, at_once=True)
         if not self._is_rebuilt:
             self.conversions.start()
             self.conversions.start_timers(self._timers)
@@ -121,6 +136,7 @@ class Parts:
         as if nothing had happened.
         """
         self._config = config
+        self.traffic.use_limits()
         # First: should the ledger fail in between, it is still known what is to begin.
         coming = [*self._mirrors_to_come, *changes.mirrors.begin]
         self._mirrors_to_come = [name for name in dict.fromkeys(coming) if name in config.mirrors]
@@ -218,7 +234,8 @@ class Parts:
     def _build(self, name: str) -> OneMirror:
         store = self._config.mirrors[name].store
         if store not in self.threads:
-            self.threads.put(store, StoreThreads(self._config.transfers))
+            meter = METERS.of(self._config.stores[store])
+            self.threads.put(store, StoreThreads(store, self._config.transfers, meter))
         return OneMirror(self._config, name, self._common, self.threads[store])
 
     def _show(self, mirror: OneMirror) -> None:
@@ -296,7 +313,7 @@ class Parts:
     def _polls(self) -> dict[str, tuple[datetime | None, float]]:
         configured = self._config.mirrors
         return {
-            name: (loop.facts.last_poll_at, configured[name].poll_s)
+            name: (loop.facts.last_poll_at, self.traffic.poll_s(configured[name]))
             for name, loop in self.loops.items()
             if name in configured and loop.facts.health is not MirrorHealth.PAUSED
         }

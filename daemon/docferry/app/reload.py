@@ -169,4 +169,5 @@ def _facts(found: Changes) -> dict[str, object]:
         "webhooks": found.webhooks,
     }
     facts: dict[str, object] = {kind: named.facts for kind, named in kinds.items() if named.facts}
-    return facts | ({"new_keys_of": found.keys} if found.keys else {})
+    facts |= {"new_keys_of": found.keys} if found.keys else {}
+    return facts | ({"new_limits_of": found.limits} if found.limits else {})

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from docferry.app.queues import BacklogReport, ConverterReport, backlogs, converters
+from docferry.app.store_report import StoreReport, stores
 from docferry.app.unseen import veiled
 from docferry.app.webhook_report import WebhookReport, webhooks
 from docferry.config import Config, MirrorConfig
@@ -106,6 +107,7 @@ class Status:
     dead_letters: conversions that were given up on, of documents that are still there.
     converting: mirrors of whose documents a conversion waits, or runs, that a rule asks for.
     refused_config: the daemon goes on with an older one.
+    stores: those that mirrors use, and what the daemon asked them for lately.
     """
 
     at: datetime
@@ -119,6 +121,7 @@ class Status:
     converting: tuple[str, ...] = ()
     refused_config: RefusedConfig | None = None
     webhooks: tuple[WebhookReport, ...] = ()
+    stores: tuple[StoreReport, ...] = ()
 
     @property
     def is_in_step(self) -> bool:
@@ -155,6 +158,7 @@ class Status:
             converting=tuple(one for one in self.converting if one in mirrors),
             jobs={},
             webhooks=(),
+            stores=(),
             converters=(),
             backlogs=(),
         )
@@ -212,6 +216,7 @@ def status(config: Config, ledger: Ledger) -> Status:
         jobs=ledger.jobs.counts(),
         converters=converters(config, ledger),
         webhooks=tuple(webhooks(config, ledger)),
+        stores=tuple(stores(config, ledger)),
         backlogs=backlogs(config, ledger),
         dead_letters=tuple(_dead_letters(config, ledger)),
         converting=tuple(sorted({*converting, *_converting(config, ledger)})),

@@ -11,6 +11,7 @@ from functools import partial
 
 from ulid import ULID
 
+from docferry.app.meters import METERS
 from docferry.app.mirrors import mirror_named
 from docferry.config import Config, MirrorConfig, StoreConfig
 from docferry.engine.contents import Contents
@@ -148,6 +149,7 @@ def open_sides(
         aliases=aliases,
         notes=_UploadNotes(mirror, ledger) if is_daemon else None,
         under_way=under_way,
+        meter=METERS.of(store).of(mirror),
     )
     places = Places(local, remote, str(options.local), remote_name(options, store))
     contents = Contents(mirror, places, ledger.versions, ledger.synced)

@@ -197,6 +197,11 @@ def _show_status(report: Status) -> None:
     for mirror in report.mirrors:
         _show_mirror(mirror, is_running=report.pid is not None)
     _show_conversions(report)
+    for store in report.stores:
+        first, *rest = store.sentences or ("not asked for anything yet",)
+        line(f"\nstore {store.name}: {first}")
+        for sentence in rest:
+            line(f"  {sentence}", colour="yellow")
     for webhook in report.webhooks:
         line(f"\nwebhook {webhook.name}, {webhook.origin}")
         show_how_it_does(webhook)

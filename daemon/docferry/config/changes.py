@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from docferry.config.options import Config, ConvertConfig, MirrorConfig, StoreConfig
 from docferry.config.tables import keys_of
+from docferry.core.traffic import UNLIMITED
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ class Changes:
     """
     All that is different.
 
-    keys: Stores of which only the keys are.
+    keys: Stores of which the keys are, and not what their mirrors would begin anew for.
+    limits: Stores of which limits are, or the budget.
     after_restart: Keys that count from the next start on.
     """
 
@@ -57,6 +59,7 @@ class Changes:
     rules: Named = Named()
     webhooks: Named = Named()
     keys: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     after_restart: tuple[str, ...] = ()
 
 
@@ -65,12 +68,12 @@ def changes(old: Config, new: Config) -> Changes:
     reached = {
         name
         for name, store in new.stores.items()
-        if name in old.stores and _without_keys(old.stores[name]) != _without_keys(store)
+        if name in old.stores and _place_of(old.stores[name]) != _place_of(store)
     }
     renewed = {
         name
         for name, store in new.stores.items()
-        if name in old.stores and name not in reached and old.stores[name] != store
+        if name in old.stores and name not in reached and _keys(old.stores[name]) != _keys(store)
     }
     moved = {name for name, mirror in new.mirrors.items() if mirror.store in reached}
     mirrors = _named(old.mirrors, new.mirrors, moved)
@@ -82,6 +85,11 @@ def changes(old: Config, new: Config) -> Changes:
         rules=_named(_rules(old), _rules(new)),
         webhooks=_named(old.webhooks, new.webhooks),
         keys=tuple(name for name in new.stores if name in renewed),
+        limits=tuple(
+            name
+            for name, store in new.stores.items()
+            if name in old.stores and _limits(old.stores[name]) != _limits(store)
+        ),
         after_restart=tuple(
             key.name
             for key, attribute, _ in keys_of(Config)
@@ -115,8 +123,26 @@ def _named(old: Mapping[str, T], new: Mapping[str, T], also: Collection[str] = (
     )
 
 
-def _without_keys(store: StoreConfig) -> StoreConfig:
-    return replace(store, access_key_id=None, secret_access_key=None, session_token=None)
+def _place_of(store: StoreConfig) -> StoreConfig:
+    """Leave out what may change while the store's mirrors go on."""
+    return replace(
+        store,
+        access_key_id=None,
+        secret_access_key=None,
+        session_token=None,
+        bandwidth_up=UNLIMITED,
+        bandwidth_down=UNLIMITED,
+        requests_per_s=None,
+        budget=None,
+    )
+
+
+def _keys(store: StoreConfig) -> tuple[object, ...]:
+    return (store.access_key_id, store.secret_access_key, store.session_token)
+
+
+def _limits(store: StoreConfig) -> tuple[object, ...]:
+    return (store.limits, store.budget)
 
 
 def _queues_of(config: Config, stores: Collection[str]) -> set[str]:

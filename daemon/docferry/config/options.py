@@ -29,6 +29,7 @@ from docferry.config.conversion_values import (
     VARIABLES,
     patience,
 )
+from docferry.config.traffic_values import BANDWIDTH, BUDGET, REQUESTS
 from docferry.config.values import (
     ADDRESS,
     BUCKET,
@@ -59,6 +60,7 @@ from docferry.config.webhook_values import EVENTS, FLAG, MIRRORS, URL
 from docferry.core.filters import DEFAULT_EXCLUDES
 from docferry.core.places import DEFAULT_TEMPLATE
 from docferry.core.retention import Policy
+from docferry.core.traffic import UNLIMITED, Limits, Timetable
 from docferry.model import Mode
 
 
@@ -133,10 +135,22 @@ class StoreConfig:
         Literal["path", "virtual", "auto"],
         Key("addressing_style", choice("path", "virtual", "auto")),
     ] = "path"
+    #: Bytes a second, by the hour of this machine's clock.
+    bandwidth_up: Annotated[Timetable, Key("bandwidth_up", BANDWIDTH)] = UNLIMITED
+    bandwidth_down: Annotated[Timetable, Key("bandwidth_down", BANDWIDTH)] = UNLIMITED
+    #: None: as many as there are.
+    requests_per_s: Annotated[float | None, Key("requests", REQUESTS)] = None
+    #: Requests an hour, beyond which it is polled less often; None: none.
+    budget: Annotated[float | None, Key("budget", BUDGET)] = None
     #: From $CREDENTIALS_DIRECTORY; all None: boto3's own chain (AWS_* variables, ~/.aws, roles).
     access_key_id: str | None = None
     secret_access_key: SecretStr | None = None
     session_token: SecretStr | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What may pass between docferry and the store."""
+        return Limits(self.bandwidth_up, self.bandwidth_down, self.requests_per_s)
 
 
 @dataclass(frozen=True, slots=True)

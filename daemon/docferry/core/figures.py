@@ -45,8 +45,8 @@ class MachineFigures:
     inotify_watches: int = 0
     inotify_watch_limit: int = 0
     degraded_watches: int = 0  #: folders that cannot be watched as they should be
-    poll_s: Mapping[str, float] = field(default_factory=dict)  #: as configured, by mirror
-    patrol_s: Mapping[str, float] = field(default_factory=dict)  #: likewise; 0: never
+    poll_s: Mapping[str, float] = field(default_factory=dict)  #: as it is now, by mirror
+    patrol_s: Mapping[str, float] = field(default_factory=dict)  #: as configured; 0: never
     skews_s: Mapping[str, float] = field(default_factory=dict)  #: by store: its clock minus ours
     #: When a certificate ends: by whose (store, converter) and its name.
     certificates: Mapping[tuple[str, str], datetime] = field(default_factory=dict)

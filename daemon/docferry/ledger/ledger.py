@@ -50,6 +50,7 @@ from docferry.ledger.sharing import Sharing
 from docferry.ledger.snapshot_log import SnapshotLog
 from docferry.ledger.synced import Synced
 from docferry.ledger.taken_away import OpenFile, put_back
+from docferry.ledger.traffic import Traffic
 from docferry.ledger.transfers import Transfers
 from docferry.ledger.unagreed import Unagreed
 from docferry.ledger.uploads import Uploads
@@ -108,6 +109,7 @@ class Ledger:
         self.canaries = Canaries(database)
         self.unagreed = Unagreed(database)
         self.refusals = Refusals(database)
+        self.traffic = Traffic(database)
         self.audit = Audit(database)
         self.arrivals = Arrivals(database)
         self.answers = Answers(database)

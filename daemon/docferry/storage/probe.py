@@ -245,7 +245,7 @@ class _Trial:
     ) -> bool:
         """Say whether the store refuses; False also where it does not know the condition."""
         try:
-            request(Bucket=self._client.bucket, **arguments)
+            self._client.send(request, **arguments)
         except ClientError as error:
             if status_of(error) in by:
                 return True

@@ -46,6 +46,7 @@ from docferry.storage.s3_content import S3Content
 from docferry.storage.s3_folders import is_folder
 from docferry.storage.s3_lean import is_plain
 from docferry.storage.s3_metadata import ABSENT, VERSION, headers_of
+from docferry.storage.s3_meter import MirrorMeter
 from docferry.storage.s3_traces import traces
 from docferry.storage.s3_uploads import UploadNotes, sweep
 from docferry.storage.s3_version_pages import remove_versions_below
@@ -74,6 +75,7 @@ class S3Storage:
         notes: Keeps what uploads in parts were begun; None: what a crash leaves of them
             stays.
         under_way: Is told how far large contents have come.
+        meter: Counts what is asked of the store, and keeps it within limits; None: nobody does.
     """
 
     def __init__(
@@ -85,11 +87,12 @@ class S3Storage:
         profile: StoreProfile = StoreProfile.CAUTIOUS,
         notes: UploadNotes | None = None,
         under_way: UnderWay | None = None,
+        meter: MirrorMeter | None = None,
     ) -> None:
         self.bucket = bucket
         self.prefix = prefix
         self.profile = profile
-        self._client = S3Client(options, bucket, prefix, notes)
+        self._client = S3Client(options, bucket, prefix, notes, meter)
         self._aliases = {} if aliases is None else aliases
         self._read_lately = ReadLately()
         self._under_way = under_way or UnderWay()

@@ -38,6 +38,7 @@ from docferry.storage.s3_metadata import (
     clean,
     token_of,
 )
+from docferry.storage.s3_meter import MirrorMeter
 from docferry.storage.s3_uploads import BegunUploads, NoNotes, UploadNotes
 
 if TYPE_CHECKING:
@@ -73,12 +74,13 @@ class S3Client:
         bucket: str,
         prefix: str = "",
         notes: UploadNotes | None = None,
+        meter: MirrorMeter | None = None,
     ) -> None:
         self.bucket = bucket
         self.uploads = BegunUploads(bucket, notes or NoNotes())
         self.prefix = prefix
-        self.connections = Connections(options, bucket)
         self._put_answers = PutAnswers()
+        self.connections = Connections(options, bucket, meter)
         self._answered_s = -_BUCKET_SEEN_S
         #: The store's clock minus ours, as of its last listing or refusal; None: not known.
         self.skew_s: float | None = None
@@ -86,9 +88,14 @@ class S3Client:
     def call(self, doing: str, request: Callable[..., T], **arguments: Any) -> T:
         """Send *request*, a method of `connections.boto`, to the bucket."""
         try:
-            return request(Bucket=self.bucket, **arguments)
+            return self.send(request, **arguments)
         except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise self._translated(error, doing) from error
+
+    def send(self, request: Callable[..., T], **arguments: Any) -> T:
+        """Do so, and let boto3's errors through."""
+        with self.connections.meter.sending():
+            return request(Bucket=self.bucket, **arguments)
 
     def find_bucket(self) -> None:
         """
@@ -128,9 +135,7 @@ class S3Client:
     def checksum(self, key: str, expect: Token) -> Sha256 | None:
         """Give the SHA-256 that the store keeps of an object; None: none, or it is another one."""
         try:
-            answer = self.connections.boto.head_object(
-                Bucket=self.bucket, Key=key, ChecksumMode="ENABLED"
-            )
+            answer = self.send(self.connections.boto.head_object, Key=key, ChecksumMode="ENABLED")
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             if isinstance(error, ClientError) and status_of(error) == 404:
                 return None
@@ -307,7 +312,7 @@ class S3Client:
         doing = f"look at {key}"
         try:
             which: dict[str, Any] = _of_version(version_id)
-            answer = self.connections.boto.head_object(Bucket=self.bucket, Key=key, **which)
+            answer = self.send(self.connections.boto.head_object, Key=key, **which)
         except ClientError as error:
             is_too_long = status_of(error) == 400 and len(key.encode()) > _KEY_BYTES
             is_delete_marker = status_of(error) == 405 and version_id is not None
@@ -374,12 +379,22 @@ class S3Client:
 
     def _all_of(self, stream: StreamingBody, doing: str, size: int) -> bytes:
         try:
-            body = stream.read()
+            body = self._read(stream)
         except BotoCoreError as error:
             raise self._translated(error, doing) from error
         if len(body) != size:
             raise TemporaryError(f"cannot {doing}: {len(body)} bytes came of {size}")
         return body
+
+    def _read(self, stream: StreamingBody) -> bytes:
+        down = self.connections.meter.store.down
+        if down.rate is None:
+            return stream.read()
+        pieces = []
+        while piece := stream.read(down.piece_bytes()):
+            down.take(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def _translated(self, error: Exception, doing: str) -> Exception:
         if isinstance(error, ClientError):

@@ -24,6 +24,7 @@ from docferry.errors import PermanentError
 from docferry.storage.base import PARTS_AT_ONCE
 from docferry.storage.listing import lift_objects
 from docferry.storage.s3_errors import without_login
+from docferry.storage.s3_meter import Meter, MirrorMeter, watch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client as BotoClient
@@ -52,9 +53,14 @@ class S3Options:
 
 
 class Connections:
-    """Both clients of one bucket, built when they are first used. Thread-safe."""
+    """
+    Both clients of one bucket, built when they are first used. Thread-safe.
 
-    def __init__(self, options: S3Options, bucket: str) -> None:
+    meter: counts what they send, and keeps it within limits.
+    """
+
+    def __init__(self, options: S3Options, bucket: str, meter: MirrorMeter | None = None) -> None:
+        self.meter = meter or Meter().of("")
         self._bucket = bucket
         self._clients = _Clients(options)
 
@@ -222,6 +228,7 @@ def _connect(options: S3Options) -> _Connected:
     client.meta.events.register("before-parse.*.ListObjectsV2", lift_objects)
     client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
     client.meta.events.register("before-sign.s3", partial(_refuse_ended_keys, session))
+    watch(client.meta.events)
     return _Connected(session, cast("BotoClient", client))
 
 

@@ -113,9 +113,7 @@ class BegunUploads:
 def abort(client: S3Client, key: str, upload_id: str) -> None:
     """Let the store throw the parts of an upload away; one that it does not know has none."""
     try:
-        client.connections.boto.abort_multipart_upload(
-            Bucket=client.bucket, Key=key, UploadId=upload_id
-        )
+        client.send(client.connections.boto.abort_multipart_upload, Key=key, UploadId=upload_id)
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         if isinstance(error, ClientError) and code_of(error) == "NoSuchUpload":
             return

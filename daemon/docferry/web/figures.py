@@ -10,6 +10,7 @@ from collections import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from docferry.app.api_figures import BOUNDS_S, ApiFigures
+from docferry.app.meters import METERS
 
 #: A method is a stranger's to write: of any other there is no series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -51,7 +52,7 @@ class Counted:
     def figures(self) -> ApiFigures:
         with self._lock:
             requests, took = dict(self._requests), tuple(self._took)
-            return ApiFigures(requests, took, self._took_s, self._listeners)
+            return ApiFigures(requests, took, self._took_s, self._listeners, METERS.counts())
 
     def _begin(self, method: str, status: int, took_s: float, listens: bool) -> None:  # noqa: FBT001
         known = method if method in _METHODS else "other"

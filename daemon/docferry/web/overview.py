@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from docferry.app import report
 from docferry.app.queues import ConverterReport
+from docferry.app.store_report import StoreReport
 from docferry.config import ConvertConfig
 from docferry.job import JobState
 from docferry.model import MirrorHealth
@@ -46,6 +47,26 @@ class Conversions(BaseModel):
     dead_letters: int = Field(description="Of documents that are still there.")
 
 
+class Store(BaseModel):
+    """What the daemon has asked a store for lately; the API's own process is not counted in."""
+
+    name: str = Field(examples=["main"])
+    at: datetime | None = Field(description="As of when; null: it has not been used yet.")
+    since: datetime | None = Field(description="An hour before, or when the daemon began.")
+    requests: dict[str, int] = Field(
+        description="Since then, by kind.", examples=[{"list": 240, "get": 122}]
+    )
+    budget_per_hour: float | None = Field(description="null: none is configured.")
+    poll_stretch: float = Field(
+        description="How many times as far apart polls are as configured, to keep to the budget."
+    )
+    is_over_budget: bool = Field(description="Even so: documents do not wait for a budget.")
+    at_a_time: int = Field(description="Transfers.")
+    most_at_a_time: int = Field(
+        description="More than `at_a_time`: the store asked for less, or became slow."
+    )
+
+
 class Status(BaseModel):
     """How docferry is."""
 
@@ -58,6 +79,9 @@ class Status(BaseModel):
     trouble: str | None = Field(description="Why the rest may be out of date.")
     refused_config: str | None = Field(description="Why a newer configuration is not in force.")
     mirrors: list[InShort]
+    stores: list[Store] | None = Field(
+        description="null: for an API key that is limited to some mirrors."
+    )
     conversions: Conversions | None = Field(
         description="null: for an API key that is limited to some mirrors."
     )
@@ -105,6 +129,7 @@ def status(asker: Viewer) -> Status:
         trouble=found.trouble,
         refused_config=None if found.refused_config is None else found.refused_config.reason,
         mirrors=[_in_short(mirror) for mirror in found.mirrors],
+        stores=[_store(one) for one in found.stores] if is_whole else None,
         conversions=_conversions(found) if is_whole else None,
     )
 
@@ -121,6 +146,21 @@ def rules(asker: Viewer) -> Rules:
             for one in asker.config.converts
             if one.from_mirror in seen and one.to_mirror in seen
         ]
+    )
+
+
+def _store(found: StoreReport) -> Store:
+    row = found.row
+    return Store(
+        name=found.name,
+        at=None if row is None else row.at,
+        since=None if row is None else row.since,
+        requests={} if row is None else dict(row.requests),
+        budget_per_hour=found.budget,
+        poll_stretch=1.0 if row is None else row.stretch,
+        is_over_budget=row is not None and row.is_over,
+        at_a_time=0 if row is None else row.at_a_time,
+        most_at_a_time=0 if row is None else row.most,
     )
 
 

@@ -34,6 +34,7 @@ def mirrors(visitor: Viewer) -> Response:
         "mirrors.html",
         mirrors=[(one, mark_of(one, is_running=is_running)) for one in report.mirrors],
         is_running=is_running,
+        stores=report.stores,
         coverage=coverage,
         requests={
             one.name: asked(asker.ledger, asker.config, [one.name], is_all=False, most=_MOST)
