@@ -13,9 +13,10 @@ import pytest
 
 from docferry.cli import main
 from docferry.config import Config, Source
+from docferry.core.brake import Change
 from docferry.ledger import Ledger
-from docferry.model import DeleteRemote, Mode
-from ledger_rows import NOW, agreed, fresh_ledger
+from docferry.model import DeleteRemote, Mode, Side
+from ledger_rows import NOW, agreed, fresh_ledger, ulid_of
 
 MIRROR = """
 [mirror.{name}]
@@ -108,3 +109,17 @@ def held(ledger: Ledger, *paths: str, reason: str = "too many") -> int:
     hold = ledger.holds.hold("docs", reason, NOW)
     assert hold is not None
     return hold.id
+
+
+def held_changes(ledger: Ledger, *paths: str) -> int:
+    """Hold changes of *paths* that were made in the folder, as an encrypting program makes them."""
+    why = "it looks encrypted, and did not before"
+    changes = [
+        Change(path, Side.LOCAL, f"token of {path}", path, agreed(path).version, why)
+        for path in paths
+    ]
+    holds = [
+        ledger.changes.hold("docs", change, ulid_of(f"displaced {change.path}"), NOW)[0]
+        for change in changes
+    ]
+    return holds[-1].id

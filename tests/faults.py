@@ -12,6 +12,7 @@ from faults_api import OF_THE_API
 from faults_archive import ARCHIVE
 from faults_asked import ASKED_FOR
 from faults_audit import OF_THE_AUDIT
+from faults_brake import BRAKE
 from faults_canary import CANARIES
 from faults_commands import COMMANDS_SAY
 from faults_confining import CONFINING
@@ -56,6 +57,7 @@ __all__ = ["FAULTS", "Fault"]
 
 FAULTS = (
     *DECIDING,
+    *BRAKE,
     *DOING,
     *HOSTILE,
     *ARCHIVE,

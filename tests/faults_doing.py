@@ -88,10 +88,10 @@ DOING = (
     ),
     Fault(
         "what was read is not confirmed",
-        "engine/execute.py",
-        "        content.confirm()\n"
-        "        return Learned(replace(task.seen, local=replace(local, sha256=sha256)))\n",
-        "        return Learned(replace(task.seen, local=replace(local, sha256=sha256)))\n",
+        "engine/learn.py",
+        "    content.confirm()\n"
+        "    return Learned(replace(task.seen, local=replace(local, sha256=sha256)))\n",
+        "    return Learned(replace(task.seen, local=replace(local, sha256=sha256)))\n",
         EXECUTE,
     ),
     Fault(

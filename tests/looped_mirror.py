@@ -9,6 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
+from docferry.core.ulids import first_of
+from docferry.engine.brake import MassChangeBrake
 from docferry.engine.consider import Tools
 from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
@@ -18,6 +20,7 @@ from docferry.engine.identity import Places
 from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.on_request import OnRequest
+from docferry.engine.put_back import PutsBack
 from docferry.engine.runs import Run
 from docferry.ledger import Ledger
 from docferry.model import MirrorHealth, Mode, Path, SyncedState, VersionRow
@@ -66,6 +69,8 @@ class Mirror:
         self.aliases: dict[str, Path] = {}
         self.remote = Bucket(self.aliases)
         self.limit = delete_limit
+        self.suspicious_limit = 20
+        self.change_limit = 0
         self.mode = mode
         self.relist_s = 0.0
         self.ledger = fresh_ledger(self.state)
@@ -88,6 +93,8 @@ class Mirror:
             settle_s=0.0,
             delete_limit=self.limit,
             relist_s=self.relist_s,
+            suspicious_limit=self.suspicious_limit,
+            change_limit=self.change_limit,
             mode=self.mode,
         )
         places = Places(local, self.remote, "the folder", "the bucket")
@@ -109,6 +116,16 @@ class Mirror:
                 heal=lambda operation, synced: healer.heal(
                     operation, synced, self.new_ulid(), datetime.now(UTC)
                 ),
+                puts_back=PutsBack("docs", local, self.remote, lambda: datetime.now(UTC)),
+            ),
+            brake=MassChangeBrake(
+                "docs",
+                self.ledger,
+                local,
+                self.remote,
+                options.limits,
+                new_ulid=self.new_ulid,
+                now=lambda: datetime.now(UTC),
             ),
         )
         tools = Tools(
@@ -127,7 +144,7 @@ class Mirror:
         return MirrorLoop(tools, executor, Places(local, self.remote, str(self.root), "s3://b"))
 
     def new_ulid(self) -> str:
-        return f"{next(self.numbers):026d}"
+        return first_of(datetime.now(UTC))[:10] + f"{next(self.numbers):016d}"
 
     def note_proof(self) -> None:
         self.proofs += 1

@@ -14,6 +14,7 @@ DocferryError
 ├── PermanentError          the same call will fail again; a row that a person sees
 │   ├── ReadOnlyError       a file system takes no writes: a person mounts it otherwise
 │   └── BlockedPathError    a file stands where a folder is needed, or the other way round
+├── HeldError               a guard keeps it from travelling until a person decides
 └── StaleError              the world moved since the plan was made; plan again, never retry as is
 """
 
@@ -87,6 +88,10 @@ class BlockedPathError(PermanentError):
     def __init__(self, message: str, *, blocked_by: str = "") -> None:
         super().__init__(message)
         self.blocked_by = blocked_by  #: path of what stands in the way
+
+
+class HeldError(DocferryError):
+    """A guard keeps this change from travelling: it waits in a hold. Nothing is to be retried."""
 
 
 class StaleError(DocferryError):

@@ -276,6 +276,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[MirrorFigures, datetime], float]], ...]
     ),
     ("holds", "Holds that wait for a person.", lambda f, _: f.holds),
     ("held_deletions", "Deletions in those holds.", lambda f, _: f.held_deletions),
+    ("held_changes", "Changes in those holds.", lambda f, _: f.held_changes),
     ("conflicts", "Conflicts that nobody has settled.", lambda f, _: f.conflicts),
     ("problems", "Files that cannot be mirrored as they are.", lambda f, _: f.problems),
     (

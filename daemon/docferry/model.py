@@ -278,13 +278,16 @@ class Restore:
     """
     Put an older content to *path* on the local side; from there it goes up like any other.
 
-    What somebody has edited there meanwhile stays, and the content comes beside it.
+    What somebody has edited there meanwhile stays, and the content comes beside it: unless it
+    is *refused*, the token of what a person refused: it goes to the archive as *displaces*.
     """
 
     path: Path
     request: int
     version: VersionRow
     expect_local: Token | None  #: None: nothing may be there
+    displaces: Ulid | None = None
+    refused: Token | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +298,21 @@ class Remove:
     request: int
     expect_local: Token | None  #: None: it is gone there already
     expect_remote: Token | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """
+    Archive what *side* alone holds, as the version *displaces*; what both sides agreed on
+    takes its place, if they did.
+    """
+
+    path: Path
+    request: int
+    side: Side
+    expect: Token | None  #: None: it is gone, by an earlier try perhaps
+    displaces: Ulid
+    is_held: bool  #: *expect* is what was refused; else it may only be what was agreed on
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +335,7 @@ class Erase:
 
 Read: TypeAlias = ReadLocal | ReadRemote
 Deletion: TypeAlias = DeleteLocal | DeleteRemote
-Asked: TypeAlias = Restore | Remove | Heal | Erase
+Asked: TypeAlias = Restore | Remove | PutBack | Heal | Erase
 Operation: TypeAlias = (
     Upload | Download | DeleteLocal | DeleteRemote | KeepBoth | Read | MarkSynced | Forget | Asked
 )

@@ -32,10 +32,13 @@ def patrol(age_s: float, interval_s: float) -> list[dict[str, str]]:
     ]
 
 
-def health(word: str, *, held: int = 0, since: str = "1+0x150") -> list[dict[str, str]]:
+def health(
+    word: str, *, held: int = 0, changes: int = 0, since: str = "1+0x150"
+) -> list[dict[str, str]]:
     return [
         series("docferry_mirror_health", since, mirror="docs", health=word),
         of_docs("held_deletions", f"{held}+0x150"),
+        of_docs("held_changes", f"{changes}+0x150"),
     ]
 
 
@@ -107,6 +110,7 @@ CASES = {
         (health("unreachable", held=3), True),
         (health("blocked", held=0), True),
         (health("blocked", held=3), False),  # all else travels
+        (health("blocked", changes=3), False),
         (health("unreachable", since="0+0x144 1 1 1 1 1 1"), False),  # the store was restarted
     ],
     "DocferryMirrorStale": [

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from commands import Desk, held
+from commands import Desk, held, held_changes
 from conversion_rows import RULE, done
 from docferry.core.audit import Action
 from docferry.core.cursors import cursor_of
@@ -65,6 +65,23 @@ def test_a_hold_is_looked_at_by_pages_and_approved_once(api: Served, ledger: Led
     assert rest["next"] is None
     assert codes == [200, 409]
     assert [action for _, action in told(ledger)] == ["hold.opened", "hold.approved"]
+
+
+def test_a_hold_of_changes_says_why_and_refused_asks_for_what_was_there(
+    api: Served, ledger: Ledger
+) -> None:
+    hold = held_changes(ledger, "a.txt", "b.txt")
+
+    told_of = api.get(f"/holds/{hold}", params={"limit": 1}).json()
+    code = api.post(f"/holds/{hold}/discard").status_code
+
+    assert (told_of["hold"]["kind"], told_of["hold"]["count"]) == ("changes", 2)
+    [item] = told_of["items"]
+    assert (item["what"], item["path"]) == ("upload", "a.txt")
+    assert item["note"] == "it looks encrypted, and did not before"
+    assert code == 200
+    assert [row[:2] for row in requests(ledger)] == [("restore", "a.txt"), ("restore", "b.txt")]
+    assert [action for _, action in told(ledger)] == ["hold.opened", "hold.discarded"]
 
 
 def test_a_hold_of_a_side_that_is_not_itself_cannot_be_discarded(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands import Desk, held
+from commands import Desk, held, held_changes
 from conversion_rows import RULE, dead
 from docferry.app.daemon import Daemon
 from docferry.config import load
@@ -86,6 +86,21 @@ def test_what_a_hold_keeps_is_named_as_everywhere_and_nothing_is_cut_off_in_sile
     assert "delete_remote a ... and 2 more: docferry holds show" in said.words
     assert "more" not in whole.words
     assert {each["kind"] for each in facts["deletions"]} == {"delete_remote"}
+
+
+def test_a_hold_of_changes_is_shown_with_why_and_what_to_do(desk: Desk, ledger: Ledger) -> None:
+    hold = held_changes(ledger, "a.txt", "b.txt")
+
+    said = desk.asks("holds", "show", str(hold), "--limit", "1")
+    facts = desk.asks("holds", "show", str(hold), "--json").json
+    listed = desk.asks("holds", "list")
+
+    assert "upload a.txt it looks encrypted, and did not before" in said.words
+    assert f"and 1 more: docferry holds show {hold}" in said.words
+    assert f"docferry holds discard {hold}" in said.words
+    assert [item["path"] for item in facts["items"]] == ["a.txt", "b.txt"]
+    assert (facts["kind"], facts["deletions"]) == ("changes", [])
+    assert "2 files in the folder changed as if by an encrypting program" in listed.words
 
 
 def test_what_is_held_is_not_called_in_step_and_all_else_is_said_to_travel(

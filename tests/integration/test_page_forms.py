@@ -13,7 +13,7 @@ import requests
 
 from archive_desk import Documents
 from browsing import Browser, words_of
-from commands import held
+from commands import held, held_changes
 from docferry.app.chains import rules_of
 from docferry.core.failures import Failed
 from docferry.core.keys import Role
@@ -272,6 +272,19 @@ def test_a_hold_is_shown_then_asked_about_then_approved(api: Served, browser: Br
     assert f"Hold {hold} is approved" in said
     assert api.desk.ledger.holds.get(hold).state is HoldState.APPROVED
     assert actions(api.desk.ledger)[0] == "hold.approved"
+
+
+def test_a_hold_of_changes_says_of_each_why_and_is_refused(api: Served, browser: Browser) -> None:
+    hold = held_changes(api.desk.ledger, "a.txt")
+
+    shown = words_of(browser.get(f"/holds/{hold}").text)
+    asked = words_of(browser.send(f"/holds/{hold}/discard").text)
+    browser.send(f"/holds/{hold}/discard", sure="true")
+
+    assert "put into the bucket" in shown
+    assert "it looks encrypted, and did not before" in shown
+    assert "gets back what it held before" in asked
+    assert api.desk.ledger.holds.get(hold).state is HoldState.DISCARDED
 
 
 def test_what_is_decided_already_is_told_as_a_page(api: Served, browser: Browser) -> None:

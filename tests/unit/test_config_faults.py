@@ -26,7 +26,7 @@ FAULTS: list[tuple[str, str, str, str]] = [
         BASE + "colour = 'red'",
         IN_DOCS + "colour",
         "no such key",
-        "one of: bucket, canary, d",
+        "one of: bucket, canary, change_limit, d",
     ),
     (BASE + "name = 'docs'", IN_DOCS + "name", "no such key", "one of"),
     (BASE + "state_dir = '/x'", IN_DOCS + "state_dir", "no such key", "above the first [table]"),

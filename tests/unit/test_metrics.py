@@ -112,6 +112,7 @@ def test_the_figures_of_each_mirror_are_told() -> None:
         last_scan_at=NOW,
         holds=2,
         held_deletions=300,
+        held_changes=301,
         conflicts=4,
         problems=5,
         versions=6,
@@ -124,6 +125,7 @@ def test_the_figures_of_each_mirror_are_told() -> None:
         "last_scan_timestamp_seconds",
         "holds",
         "held_deletions",
+        "held_changes",
         "conflicts",
         "problems",
         "versions",
@@ -136,7 +138,7 @@ def test_the_figures_of_each_mirror_are_told() -> None:
         told = {name: sample(name, mirror="a") for name in names}
         other = sample("dirty_paths", mirror="b")
 
-    assert list(told.values()) == [1, NOW.timestamp(), 2, 300, 4, 5, 6, 60, 7, 70]
+    assert list(told.values()) == [1, NOW.timestamp(), 2, 300, 301, 4, 5, 6, 60, 7, 70]
     assert other == 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from heapq import merge
 from typing import TypeAlias
 
 from docferry.app.versions import refuse_what_travels_not
@@ -14,9 +15,12 @@ from docferry.engine.tell import kind_of
 from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.conflicts import ConflictRow, refuse_settled
+from docferry.ledger.held_changes import HeldChange
 from docferry.ledger.requests import NewRequest
-from docferry.model import HoldState, Path, RequestKind, RequestState, Ulid
+from docferry.model import HoldState, Mode, Path, RequestKind, RequestState, Side, Ulid
 
+#: How a change that was made on a side would travel.
+TRAVELS = {Side.LOCAL: "upload", Side.REMOTE: "download"}
 _MOST_DIGITS = 18  # of a number that the ledger can hold
 
 #: Whose holds and conflicts may be seen; None: of all, also of those not configured any more.
@@ -36,8 +40,11 @@ class HeldItem:
     """
     One thing that a hold keeps from happening.
 
-    what: "delete_local", "delete_remote"; of a rewind "restore", "remove".
+    what: "delete_local", "delete_remote"; of a change "upload", "download", and "travelled"
+        where it came with those that are held and was carried out before; of a rewind
+        "restore", "remove".
     key: where the list goes on after it.
+    note: of a change what is suspicious about it.
     """
 
     what: str
@@ -67,7 +74,7 @@ def hold_named(ledger: Ledger, mirrors: Mirrors, hold: int) -> HoldRow:
 
 def held(ledger: Ledger, hold: HoldRow, after: str, most: int) -> list[HeldItem]:
     """
-    Give what a hold is about, in its order; of deletions none once it is over.
+    Give what a hold is about, in its order; of deletions and changes none once it is over.
 
     Args:
         after: The key of the last one of the page before; "": this is the first.
@@ -78,8 +85,17 @@ def held(ledger: Ledger, hold: HoldRow, after: str, most: int) -> list[HeldItem]
             HeldItem(row.kind.value, row.path, str(row.id), row.version, row.state, row.note)
             for row in rows
         ]
-    items = ledger.holds.items(hold.id, most, after=after)
-    return [HeldItem(kind_of(item), item.path, item.path) for item in items]
+    deletions = [
+        HeldItem(kind_of(item), item.path, item.path)
+        for item in ledger.holds.items(hold.id, most, after=after)
+    ]
+    changes = [_changed(one) for one in ledger.changes.items(hold.id, most, after=after)]
+    return [*merge(deletions, changes, key=lambda item: item.path)][:most]
+
+
+def _changed(change: HeldChange) -> HeldItem:
+    what = "travelled" if change.travelled else TRAVELS[change.side]
+    return HeldItem(what, change.path, change.path, note=change.why)
 
 
 def number_in(key: str) -> int:
@@ -102,7 +118,18 @@ def decide(ledger: Ledger, mirrors: Mirrors, hold: int, state: HoldState, at: da
             f"{found.reason}. When that is mended it ends by itself; else: docferry holds "
             f"approve {hold}"
         )
+    if found.changes and state is HoldState.DISCARDED:
+        _refuse_what_only_pulls(ledger, found)
     return ledger.holds.decide(hold, state, at)
+
+
+def _refuse_what_only_pulls(ledger: Ledger, hold: HoldRow) -> None:
+    row = ledger.mirrors.get(hold.mirror)
+    if row is not None and row.mode is Mode.PULL:
+        raise ConflictError(
+            f"{hold.mirror} only pulls: docferry cannot put back what is in the bucket. Mend it "
+            f"there, and hold {hold.id} ends by itself; or: docferry holds approve {hold.id}"
+        )
 
 
 def conflicts(ledger: Ledger, mirrors: Mirrors, *, is_all: bool) -> list[ConflictRow]:

@@ -121,6 +121,7 @@ def _figures(facts: Facts, known: LedgerFigures) -> MirrorFigures:
         last_scan_at=facts.last_scan_at,
         holds=known.holds,
         held_deletions=known.held_deletions,
+        held_changes=known.held_changes,
         conflicts=known.conflicts,
         problems=known.problems,
         rotten=known.rotten,

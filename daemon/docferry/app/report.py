@@ -186,6 +186,7 @@ class PathReport:
     problem: ProblemRow | None
     conversions: tuple[JobRow, ...]  #: of any of its contents, the newest first
     hold: int | None  #: that keeps it from being deleted
+    held_change: int | None = None  #: the hold that keeps what one side has from the other
 
     @property
     def is_known(self) -> bool:
@@ -250,6 +251,7 @@ def story(ledger: Ledger, mirror: str, path: Path) -> PathReport:
         problems[0] if problems else None,
         tuple(ledger.jobs.of(list({version.sha256 for version in versions}))),
         _held(ledger, mirror).get(path),
+        ledger.changes.held_paths(mirror).get(path),
     )
 
 
@@ -302,7 +304,7 @@ def mirror_report(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         ledger.mirrors.get(name),
         count,
         size_bytes,
-        sum(hold.count for hold in holds if hold.kind == "deletions"),
+        sum(hold.count for hold in holds if hold.kind in ("deletions", "changes")),
         tuple(ledger.problems.all(name)[:_MOST_PROBLEMS]),
         holds,
         tuple(ledger.conflicts.all(name)),

@@ -14,11 +14,13 @@ from ulid import ULID
 from docferry.app.meters import METERS
 from docferry.app.mirrors import mirror_named
 from docferry.config import Config, MirrorConfig, StoreConfig
+from docferry.engine.brake import MassChangeBrake
 from docferry.engine.contents import Contents
 from docferry.engine.execute import Executor
 from docferry.engine.heal import Healer
 from docferry.engine.identity import Places, place_of
 from docferry.engine.on_request import OnRequest
+from docferry.engine.put_back import PutsBack
 from docferry.engine.timing import MACHINE, Timing
 from docferry.ledger import Ledger
 from docferry.logs import get_logger
@@ -160,6 +162,7 @@ def open_sides(
         contents,
         ledger.versions.get,
         heal=lambda operation, synced: healer.heal(operation, synced, new_ulid(), now()),
+        puts_back=PutsBack(mirror, local, remote, now),
     )
     executor = Executor(
         mirror,
@@ -170,6 +173,9 @@ def open_sides(
         now=now,
         new_ulid=new_ulid,
         on_request=on_request,
+        brake=MassChangeBrake(
+            mirror, ledger, local, remote, options.limits, new_ulid=new_ulid, now=now
+        ),
     )
     return Sides(options, local, remote, places, executor, aliases, contents, on_request, under_way)
 

@@ -31,6 +31,7 @@ _COLOURS = {
     "paused": "yellow",
 }
 _HELD = "gone from one side, and kept on the other by hold {}"
+_HELD_CHANGE = "changed on one side, and kept from the other by hold {}"
 _MOST_HELD = 20
 _MOST = 10  # of a kind are listed: the rest of `status` must stay in sight
 
@@ -83,7 +84,7 @@ def plan(context: Context, mirrors: tuple[str, ...], *, is_json: bool) -> None:
     else:
         for name, one in plans.items():
             _show_plan(name, one)
-    sys.exit(EXIT_TROUBLE if any(one.refused or one.held_back for one in plans.values()) else 0)
+    sys.exit(EXIT_TROUBLE if any(map(_is_trouble, plans.values())) else 0)
 
 
 @click.command()
@@ -139,6 +140,9 @@ def log(context: Context, path: str, mirror: str | None, most: int, *, is_json: 
         line(f"problem since {ago(report.problem.since)}: {report.problem.message}", colour="red")
     if report.hold is not None:
         line(f"{_HELD.format(report.hold)}: docferry holds show {report.hold}", colour="red")
+    if report.held_change is not None:
+        held = report.held_change
+        line(f"{_HELD_CHANGE.format(held)}: docferry holds show {held}", colour="red")
     happened = ((row.at, row.kind, row.version, row.note) for row in report.history[:most])
     emit_table(f"{report.mirror}: {path}", ("when", "what", "version", "note"), happened)
     say_hidden(len(report.history) - most, "--limit N, or --json")
@@ -312,6 +316,10 @@ def _show_what_waits(mirror: MirrorReport) -> None:
 # plan
 
 
+def _is_trouble(one: DryRun) -> bool:
+    return bool(one.refused or one.held_back or one.held_changes)
+
+
 def _plan_facts(one: DryRun) -> dict[str, object]:
     from docferry.engine.tell import kind_of
 
@@ -319,7 +327,8 @@ def _plan_facts(one: DryRun) -> dict[str, object]:
         "operations": [{"kind": step.kind, "path": step.path} for step in one.operations],
         "refused": one.refused,
         "held_back": [
-            {"kind": kind_of(deletion), "path": deletion.path} for deletion in one.held_back
+            *({"kind": kind_of(deletion), "path": deletion.path} for deletion in one.held_back),
+            *({"kind": step.kind, "path": step.path} for step in one.held_changes),
         ],
         "hold_reason": one.hold_reason,
         "waiting": [{"path": path, "why": why} for path, why in one.waiting],
@@ -333,7 +342,8 @@ def _show_plan(name: str, one: DryRun) -> None:
     if one.refused:
         line(f"{name}: nothing would travel: {one.refused}", colour="red")
         return
-    if not (one.operations or one.held_back or one.waiting or one.left_alone):
+    held = one.held_back or one.held_changes
+    if not (one.operations or held or one.waiting or one.left_alone):
         line(f"{name}: in step, nothing to do", colour="green")
         return
     rows = [(step.kind, step.path) for step in one.operations]
@@ -346,6 +356,14 @@ def _show_plan(name: str, one: DryRun) -> None:
         for deletion in one.held_back[:_MOST_HELD]:
             line(f"  {kind_of(deletion)} {deletion.path}")
         say_hidden(len(one.held_back) - _MOST_HELD, "docferry plan --json")
+    if one.held_changes:
+        line(
+            f"{name}: {counted(len(one.held_changes), 'change')} would be held: {one.hold_reason}",
+            colour="red",
+        )
+        for step in one.held_changes[:_MOST_HELD]:
+            line(f"  {step.kind} {step.path}")
+        say_hidden(len(one.held_changes) - _MOST_HELD, "docferry plan --json")
     for path, why in one.waiting:
         line(f"  waits: {path}: {why}", colour="yellow")
     for path, why in one.left_alone:

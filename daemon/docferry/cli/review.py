@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def holds() -> None:
-    """Deletions, or whole mirrors, that a guard held back until you decide."""
+    """Deletions, changes, or whole mirrors, that a guard held back until you decide."""
 
 
 @holds.command("list")
@@ -49,24 +49,35 @@ def list_holds(context: Context, *, is_all: bool, is_json: bool) -> None:
 @as_json
 @pass_context
 def show_hold(context: Context, hold: int, *, limit: int, is_json: bool) -> None:
-    """Say why HOLD was opened, and list the files that it keeps from being deleted."""
+    """Say why HOLD was opened, and list the files that it keeps from travelling."""
+    from docferry.app.decisions import held
     from docferry.engine.tell import kind_of
 
     with context.ledger() as ledger:
         found = ledger.holds.get(hold)
         items = ledger.holds.items(hold, limit)
         requests = ledger.requests.in_hold(hold, limit)
+        changes = held(ledger, found, "", limit) if found.changes else []
     if found.kind == "rewind":
         _show_requests(found, requests, is_json=is_json)
         return
     if is_json:
         deletions = [{"kind": kind_of(item), "path": item.path} for item in items]
-        emit_json(asdict(found) | {"deletions": deletions})
+        facts = {"deletions": deletions} | ({"items": changes} if found.changes else {})
+        emit_json(asdict(found) | facts)
         return
     line(f"{found.mirror}: {found.reason}")
     if found.kind == "identity":
         line("nothing is to be deleted; until that side is itself again nothing travels")
         line(f"to have both sides joined anew: docferry holds approve {hold}")
+        return
+    if changes:
+        rows = ((one.what, one.path, one.note or "") for one in changes)
+        emit_table(f"hold {hold}", ("what", "path", "why"), rows)
+        rest = found.count - sum(one.what != "travelled" for one in changes)
+        say_hidden(rest, f"docferry holds show {hold} --limit N")
+        line(f"to have back what was before: docferry holds discard {hold}")
+        line(f"to let it all travel: docferry holds approve {hold}")
         return
     emit_table(f"hold {hold}", ("what", "path"), ((kind_of(item), item.path) for item in items))
     say_hidden(found.count - len(items) if items else 0, f"docferry holds show {hold} --limit N")
@@ -80,8 +91,8 @@ def approve(context: Context, hold: int, *, is_json: bool) -> None:
     """
     Let HOLD go ahead.
 
-    Deletions are carried out (what is deleted stays in the archive). Where a side was
-    not itself, both sides are joined anew and nothing is deleted.
+    Deletions and changes are carried out (what is deleted or overwritten stays in the
+    archive). Where a side was not itself, both sides are joined anew and nothing is deleted.
     """
     decided = _decide(context, hold, HoldState.APPROVED)
     if is_json:
@@ -101,6 +112,9 @@ def approve(context: Context, hold: int, *, is_json: bool) -> None:
 def discard(context: Context, hold: int, *, is_json: bool) -> None:
     """
     Refuse HOLD: the files come back from the side that still has them.
+
+    Of changes each file gets back what it held before, those too that had travelled; what was
+    refused goes to the archive, and files that came in the place of others go with it.
 
     A hold that was opened because a side is not itself cannot be discarded: bring that
     side back and the hold ends by itself, or approve it.

@@ -57,6 +57,7 @@ from docferry.config.values import (
     words,
 )
 from docferry.config.webhook_values import EVENTS, FLAG, MIRRORS, URL
+from docferry.core.brake import ChangeLimits
 from docferry.core.filters import DEFAULT_EXCLUDES
 from docferry.core.places import DEFAULT_TEMPLATE
 from docferry.core.retention import Policy
@@ -172,6 +173,18 @@ class MirrorConfig:
     delete_limit: Annotated[
         int, Key("delete_limit", whole(0, 10**9, "deletions that may travel without a person"))
     ] = 100
+    suspicious_limit: Annotated[
+        int,
+        Key(
+            "suspicious_limit",
+            whole(0, 10**9, "suspicious changes that may travel without a person"),
+        ),
+    ] = 20
+    #: 0: however many.
+    change_limit: Annotated[
+        int,
+        Key("change_limit", whole(0, 10**9, "overwrites that may travel, 0 for no such limit")),
+    ] = 0
     include: Annotated[tuple[str, ...], Key("include", PATTERNS)] = ()  #: (): everything
     #: Complete: the defaults first, then what the file adds.
     exclude: Annotated[tuple[str, ...], Key("exclude", EXCLUDES)] = DEFAULT_EXCLUDES
@@ -190,6 +203,11 @@ class MirrorConfig:
     keep_hourly: Annotated[int, Key("keep_hourly", _kept("hours"))] = 0
     keep_daily: Annotated[int, Key("keep_daily", _kept("days"))] = 0
     keep_weekly: Annotated[int, Key("keep_weekly", _kept("weeks"))] = 0
+
+    @property
+    def limits(self) -> ChangeLimits:
+        """What may be changed before a person is asked."""
+        return ChangeLimits(self.suspicious_limit, self.change_limit or None)
 
     @property
     def retention(self) -> Policy:

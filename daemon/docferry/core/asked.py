@@ -16,6 +16,7 @@ from docferry.model import (
     Erase,
     FileState,
     Heal,
+    PutBack,
     Remove,
     RequestKind,
     RequestState,
@@ -42,18 +43,21 @@ class Request:
     expect: the version that the path held when it was asked; NOTHING: none; None: any will do.
     placed: the token of the local file by which it was carried out already.
     barred: why what is done at the path would not travel; "": it does.
+    displaces: as which version that is archived which one side alone holds; then *expect* is
+        its token.
     """
 
     id: int
     kind: RequestKind
     wanted: VersionRow | None = None
-    expect: Ulid | None = None
+    expect: Ulid | Token | None = None
     placed: Token | None = None
     barred: str = ""
+    displaces: Ulid | None = None
 
 
 #: None: the path is on its way to where it was asked to be.
-Decision: TypeAlias = Restore | Remove | Heal | Erase | Answer | None
+Decision: TypeAlias = Restore | Remove | PutBack | Heal | Erase | Answer | None
 
 
 def answer(request: Request, seen: Difference) -> Decision:
@@ -61,10 +65,14 @@ def answer(request: Request, seen: Difference) -> Decision:
     Give the next step of *request*, from what the three trees hold at its path.
 
     Of a restore the remote side is not asked: what it holds is the loop's business, before
-    and after.
+    and after. Unless something is displaced: it may be there.
     """
     if request.barred and request.kind in (RequestKind.RESTORE, RequestKind.REMOVE):
         return Answer(request.id, RequestState.FAILED, request.barred)
+    if request.displaces is not None:
+        put_back = _put_back(request, request.displaces, seen)
+        if put_back is not None:
+            return put_back
     match request.kind:
         case RequestKind.RESTORE:
             return _restore(request, seen)
@@ -98,9 +106,31 @@ def _restore(request: Request, seen: Difference) -> Decision:
         if local == request.placed:
             return None  # it goes up like any other file
         return Answer(request.id, RequestState.DONE, "it was changed again right after")
-    if not _is_expected(request, base):
+    if request.displaces is None and not _is_expected(request, base):
         return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
-    return Restore(seen.path, request.id, wanted, expect_local=local)
+    refused = request.expect if request.displaces is not None else None
+    return Restore(seen.path, request.id, wanted, local, request.displaces, refused)
+
+
+def _put_back(request: Request, displaces: Ulid, seen: Difference) -> PutBack | None:
+    """
+    Say what is to be archived of what was refused; None: it is to be restored over it, or is done.
+
+    A refused newcomer goes, on whichever side it is.
+    """
+    base = seen.synced
+    if base is None and request.kind is RequestKind.REMOVE:
+        if seen.local is not None and seen.remote is not None:
+            return None
+        side, state = Side.LOCAL, seen.local
+        if seen.remote is not None:
+            side, state = Side.REMOTE, seen.remote
+    elif base is not None and seen.remote is not None and seen.remote.token != base.remote_token:
+        side, state = Side.REMOTE, seen.remote
+    else:
+        return None
+    token = None if state is None else state.token
+    return PutBack(seen.path, request.id, side, token, displaces, token == request.expect)
 
 
 def _remove(request: Request, seen: Difference) -> Decision:

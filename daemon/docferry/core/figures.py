@@ -21,6 +21,7 @@ class MirrorFigures:
     last_scan_at: datetime | None = None  #: the same
     holds: int = 0
     held_deletions: int = 0
+    held_changes: int = 0
     conflicts: int = 0
     problems: int = 0
     rotten: int = 0  #: of the problems

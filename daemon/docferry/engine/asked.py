@@ -30,6 +30,7 @@ from docferry.model import (
     Origin,
     Outcome,
     Path,
+    PutBack,
     RequestKind,
     RequestState,
     Restore,
@@ -160,10 +161,9 @@ class AskedFor:
             wanted = self._ledger.versions.rows(named)
             if "" in rows:  # an erasure whose path is not known to the ledger any more
                 self._consider(rows, Difference("", None, None, None), wanted, hands)
-            is_restore = {path: row.kind is RequestKind.RESTORE for path, row in rows.items()}
-            here = [path for path in rows if is_restore[path]]
-            everywhere = [path for path in rows if path and not is_restore[path]]
-            for seen in chain(hands.look_here(here), hands.look(everywhere)):
+            here = [path for path, row in rows.items() if path and _is_of_the_folder(row)]
+            rest = [path for path, row in rows.items() if path and not _is_of_the_folder(row)]
+            for seen in chain(hands.look_here(here), hands.look(rest)):
                 self._consider(rows, seen, wanted, hands)
         self._finish_holds()
 
@@ -228,9 +228,8 @@ class AskedFor:
             restoring = None
         found = wanted.get(row.version) if row.version is not None else None
         placed = None if restoring is None else restoring.placed
-        request = Request(
-            row.id, row.kind, found, row.expect, placed, barred=hands.barred(row.path)
-        )
+        barred = hands.barred(row.path)
+        request = Request(row.id, row.kind, found, row.expect, placed, barred, row.displaces)
         decision = answer(request, seen)
         if isinstance(decision, Answer):
             self._finish(decision)
@@ -255,7 +254,10 @@ class AskedFor:
         hands.carry(seen, operation)
 
     def _finish(self, found: Answer) -> None:
+        row = self._rows.get(found.request)
         self._ledger.requests.finish(found.request, found.state, self._now(), found.note)
+        if row is not None and row.displaces is not None:  # nothing keeps it from travelling now
+            self._ledger.holds.leave_decided(self._mirror, [row.path], self._now())
         self._over(found)
 
     def _over(self, found: Answer) -> None:
@@ -325,8 +327,8 @@ class AskedFor:
         operation = outcome.operation
         if isinstance(operation, Asked):
             self._under_way.discard(operation.request)
-        if isinstance(operation, Erase):
-            self._is_to_look = True  # it has answered its request itself
+        if isinstance(operation, Erase | PutBack):
+            self._is_to_look = True  # answered by itself, or one step further
         if outcome.answers is not None:
             self._over(outcome.answers)
         if not isinstance(operation, Restore) or outcome.placed is None:
@@ -390,3 +392,8 @@ class AskedFor:
     def _look_again(self, request: int) -> None:
         """Look later whether it is over: what goes up tells so itself, unless it changes again."""
         self._retry_s[request] = self._timing.monotonic() + PLACED_AGAIN_S
+
+
+def _is_of_the_folder(row: RequestRow) -> bool:
+    """Say whether the remote side need not be asked."""
+    return row.kind is RequestKind.RESTORE and row.displaces is None

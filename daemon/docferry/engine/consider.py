@@ -38,6 +38,7 @@ from docferry.engine.together import Together
 from docferry.errors import (
     BlockedPathError,
     DocferryError,
+    HeldError,
     StaleError,
     ThrottledError,
     UnreachableError,
@@ -138,6 +139,7 @@ class Planner:
         self.problems = Problems(
             self._mirror, tools.ledger, dirty, blocked_retry_s=blocked_s, timing=tools.timing
         )
+        self.brake = executor.brake
         self._wake = wake
         self._results = Together(tools.timing.monotonic)
         self.carrier = Carrier(
@@ -188,6 +190,7 @@ class Planner:
     def run_begins(self) -> None:
         """Note what moves already: a full run may read one tree before and another after."""
         self._moving = self.carrier.busy_paths()
+        self.brake.run_begins()
 
     def is_outdated(self, seen: Seen) -> bool:
         """
@@ -202,6 +205,11 @@ class Planner:
 
     def run_ended(self) -> None:
         self._moving = None
+
+    def full_run_ended(self) -> None:
+        """Note that everything was looked at: what was not met again is not so any more."""
+        self.problems.full_run_ended()
+        self.brake.run_ended()
 
     def consider(self, seen: Seen, *, is_snapshot: bool, since_s: float | None = None) -> None:
         """
@@ -228,7 +236,8 @@ class Planner:
         if not isinstance(operation, DeleteLocal | DeleteRemote | ReadLocal | ReadRemote):
             self._deletions.spare(path)
         mode = self._tools.options.mode
-        if operation is None:
+        is_held = self.brake.keeps(seen, operation)
+        if operation is None or is_held:
             self._rests(path)
         elif not allows(mode, operation):
             self.problems.left_alone(path, mode, operation)
@@ -418,6 +427,9 @@ class Planner:
         self.problems.stale(task.seen.path, error)
 
     def on_failed(self, task: Task, error: DocferryError) -> None:
+        if isinstance(error, HeldError):
+            self._rests(task.seen.path)
+            return
         path = task.seen.path
         self._stories[path] = task.id, task.attempts
         self._let_through.pop(path, None)

@@ -127,10 +127,12 @@ class Deletions:
             self._hold(held, reason, now, is_complete=is_complete)
         elif planned.count:
             yield from self._let_through()
+        elif held is not None and held.changes:
+            self._hold(held, held.reason, now, is_complete=is_complete)  # they wait on
         elif held is not None:
             self._ledger.holds.finish(held.id, now)
             log.info("hold.resolved", mirror=self._mirror, hold=held.id, deletions=held.count)
-        self.is_holding = reason is not None
+        self.is_holding = reason is not None or (held is not None and held.changes > 0)
         self._parked = len(self._unsaved)  # parked meanwhile: it is judged the next time
 
     def _let_through(self) -> Iterator[list[Deletion]]:
@@ -168,7 +170,7 @@ class Deletions:
                 "hold.opened",
                 mirror=self._mirror,
                 hold=hold.id,
-                deletions=hold.count,
+                deletions=hold.count - hold.changes,
                 reason=hold.reason,
                 remedy=f"docferry holds show {hold.id}, then approve or discard it",
             )

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from docferry.config import MirrorConfig
 from docferry.core.guards import counts_since
+from docferry.engine.brake import Brake, MassChangeBrake
 from docferry.engine.consider import Tools
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
@@ -38,6 +39,7 @@ from docferry.model import (
     Outcome,
     Path,
     Sha256,
+    Side,
     Ulid,
     Upload,
 )
@@ -47,6 +49,7 @@ from docferry.storage.base import Content
 _PATIENCE = Patience(absence_s=0.0, renames_s=2.0, blocked_s=0.05)
 _NOT_AT_REST = "not yet at rest"
 _AT_ONCE = 16
+_TRAVELS = {Side.LOCAL: "upload", Side.REMOTE: "download"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class DryRun:
 
     refused: why nothing would travel at all; None: the sides are themselves.
     held_back: deletions that wait for a person, or would, for *hold_reason*.
+    held_changes: changes that do, likewise.
     waiting: paths that are not at rest, or that could not be looked at, and why.
     left_alone: paths at which the sides differ and may, because of the mode.
     """
@@ -71,6 +75,7 @@ class DryRun:
     operations: tuple[Step, ...] = ()
     refused: str | None = None
     held_back: tuple[Deletion, ...] = ()
+    held_changes: tuple[Step, ...] = ()
     hold_reason: str | None = None
     waiting: tuple[tuple[Path, str], ...] = ()
     left_alone: tuple[tuple[Path, str], ...] = ()
@@ -111,6 +116,15 @@ class Rehearsal:
             known,
             announced=scratch.intents.paths(self._mirror),
             new_ulid=new_ulid,
+            brake=MassChangeBrake(
+                self._mirror,
+                scratch,
+                self._folder,
+                self._bucket,
+                options.limits,
+                new_ulid=new_ulid,
+                now=lambda: datetime.now(UTC),
+            ),
         )
         tools = Tools(
             options=options,
@@ -148,6 +162,12 @@ class Rehearsal:
                 deletion
                 for hold in held
                 for deletion in self._ledger.holds.items(hold.id, limit=hold.count)
+            ),
+            held_changes=tuple(
+                Step(_TRAVELS[change.side], change.path)
+                for hold in held
+                for change in self._ledger.changes.items(hold.id, limit=10**9)
+                if not change.travelled
             ),
             hold_reason=held[0].reason if held else None,
             waiting=tuple(sorted(waiting.items())),
@@ -197,6 +217,7 @@ class Imagining(Executor):
         *,
         announced: Container[Path],
         new_ulid: Callable[[], Ulid],
+        brake: Brake,
     ) -> None:
         super().__init__(
             mirror,
@@ -206,6 +227,7 @@ class Imagining(Executor):
             writer="",
             now=lambda: datetime.now(UTC),
             new_ulid=new_ulid,
+            brake=brake,
         )
         self._folder = local
         self._bucket = remote
@@ -227,7 +249,8 @@ class Imagining(Executor):
         def open_content() -> Content:
             return self._folder.read(path, source.token)
 
-        open_content().close()  # it is at rest, and ours to read
+        with open_content() as content:  # it is at rest, and ours to read
+            self.brake.upload(task, content)
         written = self._bucket.put(path, source, open_content, expect=operation.expect_remote)
         return self._agreed(task, written, source.token, written.token, Attributes(), Origin.LOCAL)
 
@@ -251,6 +274,9 @@ class Imagining(Executor):
                 adopted = self._adopted(task, content, source.token)
                 if adopted is not None:
                     return adopted
+        if self.brake.looks_at(task):
+            with open_content() as content:
+                self.brake.download(task, content)
         blocker = self._folder.blocker(path) if operation.expect_local is None else None
         if blocker is not None:
             raise BlockedPathError(f"{blocker} is in the way of {path}", blocked_by=blocker)

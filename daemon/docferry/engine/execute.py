@@ -18,8 +18,10 @@ from typing import assert_never
 from docferry.core.results import claim_of
 from docferry.engine.begun import Begun
 from docferry.engine.beside import put_beside
+from docferry.engine.brake import Brake
 from docferry.engine.describe import Describe
 from docferry.engine.held import Held
+from docferry.engine.learn import learn_local, learn_remote
 from docferry.engine.on_request import OnRequest
 from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
 from docferry.engine.task import Flush, Learned, Task
@@ -39,6 +41,7 @@ from docferry.model import (
     Origin,
     Outcome,
     Path,
+    PutBack,
     Read,
     ReadLocal,
     ReadRemote,
@@ -74,11 +77,14 @@ class Executor:
         now: Callable[[], datetime],
         new_ulid: Callable[[], Ulid],
         on_request: OnRequest | None = None,
+        brake: Brake | None = None,
     ) -> None:
         """
         Args:
             on_request: Carries out what was asked for; None: nothing ever is.
+            brake: Looks at what is about to travel; None: nothing is ever held.
         """
+        self.brake = brake or Brake()
         self._mirror = mirror
         self._local = local
         self._remote = remote
@@ -151,7 +157,7 @@ class Executor:
                 return self._mark_synced(task, operation)
             case Forget():
                 return Outcome(operation, synced=None)
-            case Restore() | Remove() | Heal() | Erase():
+            case Restore() | Remove() | PutBack() | Heal() | Erase():
                 assert self._on_request is not None
                 return self._on_request.execute(task, operation)
             case _:
@@ -163,6 +169,7 @@ class Executor:
         path, source = operation.path, operation.source
         base = task.seen.synced
         with self._local.read(path, source.token) as content:
+            self.brake.upload(task, content)
             # Before it is sent, not only before the note: after a power cut the intent and
             # the object alone say that both sides had it, and its loss would be a deletion.
             self._make_last(task, path, content)
@@ -224,6 +231,7 @@ class Executor:
             adopted = self._adopted(task, content, source.token)
             if adopted is not None:
                 return adopted
+            self.brake.download(task, content)
             attributes = content.attributes
             archive = self._archive_of(path, base) if operation.expect_local is not None else None
             written = self._local.write(
@@ -251,7 +259,10 @@ class Executor:
             token = task.operation.source.token
             try:
                 content = opened.enter_context(self._remote.read(task.seen.path, token))
-                found.append(self._adopted(task, content, token) or content)
+                adopted = self._adopted(task, content, token)
+                if adopted is None:
+                    self.brake.download(task, content)
+                found.append(adopted or content)
             except DocferryError as error:
                 found.append(error)
         return found
@@ -346,26 +357,10 @@ class Executor:
         path = operation.path
         if isinstance(operation, ReadLocal):
             with self._local.read(path, operation.expect_local) as content:
-                return self._learn_local(task, content)
+                return learn_local(task, content)
         token = operation.expect_remote
         with self._remote.read(path, token) as content:
-            return self._adopted(task, content, token) or self._learn_remote(task, content)
-
-    def _learn_local(self, task: Task, content: Content) -> Learned:
-        local = task.seen.local
-        assert local is not None
-        sha256 = content.sha256()
-        content.confirm()
-        return Learned(replace(task.seen, local=replace(local, sha256=sha256)))
-
-    def _learn_remote(self, task: Task, content: Content) -> Learned:
-        remote = task.seen.remote
-        assert remote is not None
-        sha256 = content.sha256()
-        content.confirm()
-        claimed = claim_of(content.attributes, sha256)
-        remote = replace(remote, sha256=sha256)
-        return Learned(replace(task.seen, remote=remote, claimed=claimed))
+            return self._adopted(task, content, token) or learn_remote(task, content)
 
     def _adopted(self, task: Task, content: Content, token: Token) -> Outcome | None:
         """

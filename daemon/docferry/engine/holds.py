@@ -20,7 +20,7 @@ _AT_ONCE = 500
 
 
 class DecidedHolds:
-    """The holds of deletions of one mirror about which people have decided."""
+    """The holds of deletions and changes of one mirror about which people have decided."""
 
     def __init__(
         self, mirror: str, ledger: Ledger, now: Callable[[], datetime] = MACHINE.now
@@ -36,7 +36,8 @@ class DecidedHolds:
 
     def waiting_among(self, decided: Sequence[HoldRow]) -> list[HoldRow]:
         """Give those of *decided*, all that people decided about, as `waiting` does."""
-        return [hold for hold in decided if hold.kind == "deletions" and hold.id not in self._begun]
+        kinds = ("deletions", "changes")
+        return [hold for hold in decided if hold.kind in kinds and hold.id not in self._begun]
 
     def carry_out(
         self, mark: Callable[[Path], None], carry: Callable[[list[Deletion]], None]
@@ -47,11 +48,14 @@ class DecidedHolds:
         Approved deletions travel if the trees still call for them, and leave their hold when
         that is written down: one that fails is tried again without asking again. Discarded
         ones are forgotten as agreements, so that the file comes back from the side that has it.
+        Approved changes are looked at anew, and nothing holds them; what was asked for when
+        they were discarded puts them back.
         """
         for hold in self.waiting():
             _tell(self._mirror, hold)
             if hold.state is HoldState.APPROVED:
                 self._carry(hold, carry)
+                self._let_go(hold, mark)
             else:
                 self._refuse(hold, mark)
             self._begun.add(hold.id)
@@ -67,6 +71,13 @@ class DecidedHolds:
             carry(group)
             after = group[-1].path
 
+    def _let_go(self, hold: HoldRow, mark: Callable[[Path], None]) -> None:
+        after = ""
+        while group := self._ledger.changes.items(hold.id, _AT_ONCE, after=after):
+            for change in group:
+                mark(change.path)
+            after = group[-1].path
+
     def _refuse(self, hold: HoldRow, mark: Callable[[Path], None]) -> None:
         row = self._ledger.mirrors.get(self._mirror)
         stays = row is not None and row.mode == Mode.TWO_WAY  # else one side goes without it
@@ -79,6 +90,11 @@ class DecidedHolds:
             self._ledger.unagreed.look_again(self._mirror)
             for deletion in group:
                 mark(deletion.path)
+        # Taken back by a person, or answered otherwise: nothing would come of them.
+        if unasked := self._ledger.changes.unasked(hold.id):
+            self._ledger.holds.leave_decided(self._mirror, unasked, self._now())
+            for path in unasked:
+                mark(path)
 
 
 def prove_or_hold(tools: Tools, places: Places) -> Proven | Refused:
@@ -140,10 +156,12 @@ def join_decided(tools: Tools, places: Places) -> bool:
 
 
 def _tell(mirror: str, hold: HoldRow) -> None:
+    deletions = hold.count - hold.changes
+    changes = {"changes": hold.changes} if hold.changes else {}
     if hold.state is HoldState.APPROVED:
-        log.info("hold.approved", mirror=mirror, hold=hold.id, deletions=hold.count)
+        log.info("hold.approved", mirror=mirror, hold=hold.id, deletions=deletions, **changes)
     else:
-        log.info("hold.discarded", mirror=mirror, hold=hold.id, deletions=hold.count)
+        log.info("hold.discarded", mirror=mirror, hold=hold.id, deletions=deletions, **changes)
 
 
 def _join_anew(

@@ -314,7 +314,7 @@ class MirrorLoop:
             raise
         finally:
             self._planner.run_ended()
-        self._planner.problems.full_run_ended()
+        self._planner.full_run_ended()
         self._deletions.saw_all()
         self._one_side.listed(differs=differs)
         self._outage.end()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar, assert_never
 
 from docferry.engine.beside import put_beside
+from docferry.engine.put_back import PutsBack, archive_of
 from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.task import Task
 from docferry.errors import DocferryError, TemporaryError, UnreachableError
@@ -19,6 +20,7 @@ from docferry.model import (
     Erase,
     Heal,
     Outcome,
+    PutBack,
     Remove,
     RequestState,
     Restore,
@@ -49,22 +51,31 @@ class _Placement:
 
     operation: Restore
     base: SyncedState | None  #: what is there, and both sides agreed on; None: nothing is there
+    displaced: VersionRow | None = None  #: what is there, and was refused
 
     def arrival(self, content: Content) -> Arrival:
-        operation, base = self.operation, self.base
+        operation = self.operation
         return Arrival(
             operation.path,
             content,
             _attributes_of(operation.version),
             expect=operation.expect_local,
-            archive=None if base is None else _archive_of(operation, base, parent=None),
+            archive=self._archive,
         )
 
+    @property
+    def _archive(self) -> Attributes | None:
+        if self.displaced is not None:
+            return archive_of(self.displaced)
+        return None if self.base is None else _archive_of(self.operation, self.base, parent=None)
+
     def placed(self, written: Written) -> Outcome:
+        displaced = None if self._archive is None else self._archive.version
         return Outcome(
             self.operation,
             synced=None,
-            archived=None if self.base is None else (self.base.version, Side.LOCAL),
+            archived=None if displaced is None else (displaced, Side.LOCAL),
+            displaced=self.displaced,
             placed=written.token,
             moved_bytes=self.operation.version.size,
         )
@@ -77,6 +88,7 @@ class OnRequest:
     Args:
         version_of: Gives a version's row; None: there is none.
         heal: Heals what both sides agreed on.
+        puts_back: Archives what one side alone holds.
     """
 
     def __init__(
@@ -86,12 +98,14 @@ class OnRequest:
         contents: OpensVersions,
         version_of: Callable[[Ulid], VersionRow | None],
         heal: Callable[[Heal, SyncedState], Outcome],
+        puts_back: PutsBack | None = None,
     ) -> None:
         self._local = local
         self._remote = remote
         self._contents = contents
         self._version_of = version_of
         self._heal = heal
+        self._puts_back = puts_back
         self._erase: Callable[[Erase], None] | None = None
 
     def use(self, erase: Callable[[Erase], None]) -> None:
@@ -113,6 +127,9 @@ class OnRequest:
                 return result
             case Remove():
                 return self._remove(task, operation)
+            case PutBack():
+                assert self._puts_back is not None
+                return self._puts_back.execute(task, operation)
             case Erase():
                 assert self._erase is not None
                 self._erase(operation)
@@ -146,10 +163,28 @@ class OnRequest:
             return _Placement(operation, base if expect is not None else None)
         sha256 = self._sha256_of_local(operation, expect)
         if sha256 == operation.version.sha256:  # an earlier try whose note was lost, or a person's
-            return Outcome(operation, synced=None, placed=expect)
+            return self._placed_before(task, operation, expect)
         if base is not None and sha256 == base.sha256:  # touched, not edited
             return _Placement(operation, base)
+        if operation.displaces is not None and expect == operation.refused:
+            assert self._puts_back is not None
+            with self._local.read(operation.path, expect) as content:
+                row = self._puts_back.version(
+                    operation.displaces, task, Side.LOCAL, content, sha256
+                )
+            return _Placement(operation, base, row)
         return self._place_beside(operation, operation.version)
+
+    def _placed_before(self, task: Task, operation: Restore, placed: Token) -> Outcome:
+        """It holds the content already; the note of what that displaced may be lost."""
+        outcome, displaces = Outcome(operation, synced=None, placed=placed), operation.displaces
+        row = None
+        if displaces is not None:
+            assert self._puts_back is not None
+            row = self._puts_back.archived_as(displaces, task, Side.LOCAL)
+        if row is None:
+            return outcome
+        return replace(outcome, displaced=row, archived=(row.id, Side.LOCAL))
 
     def _sha256_of_local(self, operation: Restore, token: Token) -> Sha256:
         with self._local.read(operation.path, token) as content:

@@ -34,6 +34,7 @@ from docferry.model import NEVER_SEEN, UNFINISHED, HoldState, RequestState
 #: What speaks of a moment: carried out on a later world it would do harm, or is not so.
 _OF_A_MOMENT = (
     "arrival",
+    "change",
     "deletion",
     "event",
     "intent",

@@ -21,7 +21,9 @@ from docferry.core.places import is_named_after
 from docferry.job import JobRow, JobState
 from docferry.ledger.arrivals import arrival
 from docferry.ledger.audit import note
+from docferry.ledger.change_schema import change
 from docferry.ledger.database import Database, Transaction, chunks
+from docferry.ledger.held_changes import tell
 from docferry.ledger.schema import (
     METADATA,
     Shown,
@@ -31,7 +33,6 @@ from docferry.ledger.schema import (
     conflict,
     deletion,
     history,
-    hold,
     intent,
     job,
     patrol,
@@ -249,18 +250,19 @@ def _another(
 
 
 def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> None:
-    holds = [
+    holds = {
         one
+        for held in (deletion, change)
         for (one,) in tx.tuples(
-            select(deletion.c.hold)
-            .distinct()
-            .where(deletion.c.mirror == mirror, deletion.c.path == path)
+            select(held.c.hold).distinct().where(held.c.mirror == mirror, held.c.path == path)
         )
         if one is not None
-    ]
-    tables = (synced, history, problem, deletion, intent, alias, result, webhook_delivery, arrival)
-    for table in (*tables, transfer):
+    }
+    waiting = (deletion, change, intent, problem, transfer)
+    tables = (synced, history, *waiting, alias, result, webhook_delivery, arrival)
+    for table in tables:
         tx.delete(table, table.c.mirror == mirror, table.c.path == path)
+    tx.delete(change, change.c.mirror == mirror, change.c.victim == path)
     # The row stays, or its number would be given to the next event.
     named = webhook_event.c.mirror == mirror, webhook_event.c.ref == path
     tx.update(webhook_event, {"ref": ""}, webhook_event.c.source == "rot", *named)
@@ -273,8 +275,7 @@ def _forget_path(tx: Transaction, mirror: str, path: Path, request_id: int) -> N
     # What was answered to calls may name it; kept for a day at most, it is missed by few.
     tx.delete(answer, answer.c.status.is_not(null()))
     for one in holds:
-        left = select(func.count()).where(deletion.c.hold == one).scalar_subquery()
-        tx.update(hold, {"count": left}, hold.c.id == one)
+        tell(tx, one)
 
 
 def _redact(tx: Transaction, mirror: str, path: Path, request_id: int) -> None:

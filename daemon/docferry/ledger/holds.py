@@ -1,9 +1,10 @@
 """
 Holds: what a guard refused, or a large change that was asked for, until a person decides.
 
-A hold of deletions keeps them from travelling; a hold of identity keeps a whole mirror
-still, because a side of it does not prove to be itself; a hold of a rewind keeps nothing
-from anything: its requests wait. Of each kind a mirror has one open hold at most.
+A hold of deletions keeps them from travelling; with changes in it, it is one of changes, and
+both wait for the same decision. A hold of identity keeps a whole mirror still, because a side
+of it does not prove to be itself; a hold of a rewind keeps nothing from anything: its requests
+wait. Of each kind a mirror has one open hold at most.
 
 While a plan is made its deletions are parked here, so that memory stays flat and the
 guard can count them before the first one is carried out.
@@ -17,17 +18,20 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, null, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, null, or_, select
 
 from docferry.core.audit import Action
 from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger.audit import note
+from docferry.ledger.change_schema import change
 from docferry.ledger.database import Database, Taken, Transaction, chunks
+from docferry.ledger.held_changes import decide_changes, leave, tell
 from docferry.ledger.requests import NewRequest, decide_requests, insert_requests
 from docferry.ledger.schema import deletion, hold, synced
 from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256, Side
 
-Kind: TypeAlias = Literal["deletions", "identity", "rewind"]
+#: "changes" is what a hold of deletions with changes in it is called.
+Kind: TypeAlias = Literal["deletions", "changes", "identity", "rewind"]
 
 DECIDED = (HoldState.APPROVED, HoldState.DISCARDED)  #: and not carried out yet
 
@@ -39,10 +43,11 @@ class HoldRow:
     kind: Kind
     reason: str
     state: HoldState
-    count: int  #: deletions, also when they are over and done with
+    count: int  #: what it is about, also when that is over and done with
     created_at: datetime
     decided_at: datetime | None
     decision: HoldState | None = None  #: what a person decided, also when it is done
+    changes: int = 0  #: of `count`; the others are deletions
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,14 @@ class Planned:
 _ROW = select(
     hold.c.id,
     hold.c.mirror,
-    hold.c.kind,
+    case((hold.c.changes > 0, "changes"), else_=hold.c.kind).label("kind"),
     hold.c.reason,
     hold.c.state,
     hold.c.count,
     hold.c.created_at,
     hold.c.decided_at,
     hold.c.decision,
+    hold.c.changes,
 )
 _DELETION = select(deletion.c.side, deletion.c.path, deletion.c.token)
 _IS_PARKED = deletion.c.hold.is_(null())
@@ -147,7 +153,7 @@ class Holds:
         with self._database.writing() as tx:
             _drop_decided(tx, mirror)
             hold_id = _open_hold(tx, mirror, "deletions")
-            return None if hold_id is None else _get(tx, hold_id)
+            return None if hold_id is None else get_hold(tx, hold_id)
 
     def hold(
         self, mirror: str, reason: str, at: datetime, *, replace: bool = True
@@ -170,9 +176,9 @@ class Holds:
                 hold_id = _insert_hold(tx, mirror, "deletions", reason, at)
             tx.delete(deletion, deletion.c.hold == hold_id, *_making_room(mirror, replace=replace))
             tx.update(deletion, {"hold": hold_id}, deletion.c.mirror == mirror, _IS_PARKED)
-            _count(tx, hold_id)
             tx.update(hold, {"reason": reason}, hold.c.id == hold_id)
-            return _get(tx, hold_id)
+            tell(tx, hold_id)
+            return get_hold(tx, hold_id)
 
     def release(self, mirror: str, paths: Sequence[Path]) -> None:
         """Take *paths* out of the open hold of deletions: they are not to be deleted any more."""
@@ -182,7 +188,7 @@ class Holds:
                 return
             for chunk in chunks(paths):
                 tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
-            _count(tx, hold_id)
+            tell(tx, hold_id)
 
     def gone_from(self, mirror: str, side: Side, limit: int) -> list[Path]:
         """Give up to *limit* paths of the open hold that *side* did not have any more."""
@@ -259,7 +265,7 @@ class Holds:
             NotFoundError: There is no such hold.
         """
         with self._database.reading() as tx:
-            return _get(tx, hold_id)
+            return get_hold(tx, hold_id)
 
     def decide(self, hold_id: int, state: HoldState, at: datetime) -> HoldRow:
         """
@@ -270,7 +276,7 @@ class Holds:
             ConflictError: It was decided before.
         """
         with self._database.writing() as tx:
-            found = _get(tx, hold_id)
+            found = get_hold(tx, hold_id)
             if found.state is not HoldState.OPEN:
                 raise ConflictError(f"hold {hold_id} is not open any more: it is {found.state}")
             decided = {"state": state, "decision": state, "decided_at": at}
@@ -279,12 +285,14 @@ class Holds:
             action = Action.HOLD_APPROVED if is_approved else Action.HOLD_DISCARDED
             facts = {"hold": hold_id, "kind": found.kind, "count": found.count}
             note(tx, action, at, found.mirror, facts)
+            if found.changes:
+                decide_changes(tx, found.mirror, hold_id, state, at)
             if found.kind == "rewind":
                 decide_requests(tx, hold_id, state, at, why_not="it was discarded")
                 if state is HoldState.DISCARDED:  # there is nothing to be carried out
                     done = {"state": HoldState.DONE, "finished_at": at}
                     tx.update(hold, done, hold.c.id == hold_id)
-            return _get(tx, hold_id)
+            return get_hold(tx, hold_id)
 
     def hold_rewind(
         self, mirror: str, reason: str, wanted: Sequence[NewRequest], at: datetime
@@ -301,12 +309,13 @@ class Holds:
             hold_id = _insert_hold(tx, mirror, "rewind", reason, at)
             insert_requests(tx, wanted, at, hold=hold_id)
             tx.update(hold, {"count": len(wanted)}, hold.c.id == hold_id)
-            return _get(tx, hold_id)
+            return get_hold(tx, hold_id)
 
     def finish(self, hold_id: int, at: datetime) -> None:
         """Note that a hold is over, whatever was decided, and forget its deletions."""
         with self._database.writing() as tx:
-            tx.delete(deletion, deletion.c.hold == hold_id)
+            for table in (deletion, change):
+                tx.delete(table, table.c.hold == hold_id)
             tx.update(hold, {"state": HoldState.DONE, "finished_at": at}, hold.c.id == hold_id)
 
     def _take(self, where: Sequence[ColumnElement[bool]], limit: int) -> list[Deletion]:
@@ -345,9 +354,11 @@ def leave_decided(
     for (hold_id,) in decided:
         for chunk in chunks(paths):
             tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
+        leave(tx, mirror, paths, change.c.hold == hold_id)
         left = select(deletion.c.id).where(deletion.c.hold == hold_id)
+        changes = select(change.c.path).where(change.c.hold == hold_id)
         done = {"state": HoldState.DONE, "finished_at": at}
-        tx.update(hold, done, hold.c.id == hold_id, ~left.exists())
+        tx.update(hold, done, hold.c.id == hold_id, ~left.exists(), ~changes.exists())
 
 
 def _side(planned: Deletion) -> Side:
@@ -374,6 +385,12 @@ def _deletion(side: str, path: Path, token: str) -> Deletion:
             return DeleteRemote(path, expect_remote=token)
 
 
+def open_hold_of(tx: Transaction, mirror: str, reason: str, at: datetime) -> int:
+    """Give the mirror's open hold of deletions and changes; there is one by now."""
+    found = _open_hold(tx, mirror, "deletions")
+    return _insert_hold(tx, mirror, "deletions", reason, at, "changes") if found is None else found
+
+
 def _open_hold(tx: Transaction, mirror: str, kind: Kind) -> int | None:
     query = select(hold.c.id).where(
         hold.c.mirror == mirror, hold.c.kind == kind, hold.c.state == HoldState.OPEN
@@ -382,18 +399,21 @@ def _open_hold(tx: Transaction, mirror: str, kind: Kind) -> int | None:
     return found
 
 
-def _insert_hold(tx: Transaction, mirror: str, kind: Kind, reason: str, at: datetime) -> int:
+def _insert_hold(
+    tx: Transaction, mirror: str, kind: Kind, reason: str, at: datetime, told_as: Kind | None = None
+) -> int:
     row = {
         "mirror": mirror,
         "kind": kind,
         "reason": reason,
         "state": HoldState.OPEN,
         "count": 0,
+        "changes": 0,
         "created_at": at,
     }
     tx.insert(hold, [row])
     hold_id = int(tx.value(select(func.max(hold.c.id))))  # nobody else writes meanwhile
-    note(tx, Action.HOLD_OPENED, at, mirror, {"hold": hold_id, "kind": kind})
+    note(tx, Action.HOLD_OPENED, at, mirror, {"hold": hold_id, "kind": told_as or kind})
     return hold_id
 
 
@@ -433,20 +453,22 @@ def _parked_and_approved(mirror: str, *, is_same: bool) -> Select[Any]:
     )
 
 
-def _count(tx: Transaction, hold_id: int) -> None:
-    """Write down how many deletions a hold has now."""
-    count = tx.value(select(func.count()).where(deletion.c.hold == hold_id))
-    tx.update(hold, {"count": count}, hold.c.id == hold_id)
-
-
 def _making_room(mirror: str, *, replace: bool) -> list[ColumnElement[bool]]:
     """Give what narrows the held deletions to those that parked ones take the place of."""
     parked = select(deletion.c.path).where(deletion.c.mirror == mirror, _IS_PARKED)
     return [] if replace else [deletion.c.path.in_(parked)]
 
 
-def _get(tx: Transaction, hold_id: int) -> HoldRow:
-    found = tx.one(_ROW.where(hold.c.id == hold_id), HoldRow)
+def get_hold(tx: Transaction, hold_id: int) -> HoldRow:
+    """
+    Raises:
+        NotFoundError: There is no such hold.
+    """
+    found = find_hold(tx, hold_id)
     if found is None:
         raise NotFoundError(f"there is no hold {hold_id}")
     return found
+
+
+def find_hold(tx: Transaction, hold_id: int) -> HoldRow | None:
+    return tx.one(_ROW.where(hold.c.id == hold_id), HoldRow)

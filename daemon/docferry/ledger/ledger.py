@@ -18,6 +18,7 @@ from docferry.ledger.answers import Answers
 from docferry.ledger.arrivals import Arrivals
 from docferry.ledger.audit import Audit
 from docferry.ledger.canaries import Canaries
+from docferry.ledger.changes import Changes
 from docferry.ledger.conflicts import Conflicts
 from docferry.ledger.converters import Converters
 from docferry.ledger.damage import is_there, refuse_set_aside
@@ -88,6 +89,7 @@ class Ledger:
         self.aliases = Aliases(database)
         self.problems = Problems(database)
         self.holds = Holds(database)
+        self.changes = Changes(database)
         self.conflicts = Conflicts(database)
         self.mirrors = Mirrors(database)
         self.orders = Orders(database)

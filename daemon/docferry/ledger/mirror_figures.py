@@ -29,6 +29,7 @@ class LedgerFigures:
     conflicts: int = 0  #: that nobody has settled
     holds: int = 0  #: that are open
     held_deletions: int = 0
+    held_changes: int = 0
     oldest_held_at: datetime | None = None  #: of the holds of deletions
     requests: Mapping[RequestKind, int] = field(default_factory=dict)  #: open ones
     oldest_request_at: datetime | None = None
@@ -60,7 +61,11 @@ def _columns(tx: Transaction) -> list[tuple[str, Mapping[str, Any]]]:
         ("rotten", _by(tx, problem.c.mirror, func.count(), problem.c.kind == _ROTTEN)),
         ("conflicts", _by(tx, conflict.c.mirror, func.count(), conflict.c.settled_at.is_(null()))),
         ("holds", _by(tx, hold.c.mirror, func.count(), hold.c.state == HoldState.OPEN)),
-        ("held_deletions", _by(tx, hold.c.mirror, func.sum(hold.c.count), *held)),
+        (
+            "held_deletions",
+            _by(tx, hold.c.mirror, func.sum(hold.c.count - hold.c.changes), *held),
+        ),
+        ("held_changes", _by(tx, hold.c.mirror, func.sum(hold.c.changes), *held)),
         ("oldest_held_at", _times(_by(tx, hold.c.mirror, func.min(hold.c.created_at), *held))),
         ("requests", _requests(tx, asked)),
         (

@@ -27,6 +27,7 @@ from docferry.model import (
     Forget,
     Outcome,
     Path,
+    PutBack,
     ReadLocal,
     ReadRemote,
     Remove,
@@ -156,7 +157,7 @@ def _leaving(mirror: str, outcomes: Sequence[Outcome], at: datetime) -> list[tup
 
 
 def _ends_an_agreement(outcome: Outcome) -> bool:
-    return not isinstance(outcome.operation, ReadLocal | ReadRemote | Restore)
+    return not isinstance(outcome.operation, ReadLocal | ReadRemote | Restore | PutBack)
 
 
 def _stays(outcome: Outcome) -> bool:

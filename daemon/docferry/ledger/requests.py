@@ -12,7 +12,7 @@ from docferry.core.audit import Action
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Row, Transaction, chunks
 from docferry.ledger.schema import request
-from docferry.model import UNFINISHED, HoldState, Path, RequestKind, RequestState, Ulid
+from docferry.model import UNFINISHED, HoldState, Path, RequestKind, RequestState, Token, Ulid
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,16 @@ class NewRequest:
     version: to restore; to heal, the one that should be there.
     expect: the version that the path held when it was asked; the request is only for that.
         None: whatever is there.
+    displaces: what one side alone holds there goes, and is archived as this version; then
+        *expect* is its token. None: only what both sides agreed on goes.
     """
 
     mirror: str
     path: Path
     kind: RequestKind
     version: Ulid | None = None
-    expect: Ulid | None = None
+    expect: Ulid | Token | None = None
+    displaces: Ulid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class RequestRow:
     #: of one that is open: what its last try failed of
     retry_at: datetime | None = None  #: when it is tried again after that
     begun_at: datetime | None = None  #: of an erasure: a part of it may be done already
+    displaces: Ulid | None = None  #: as which version that goes which one side alone holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,7 @@ def insert_requests(
             "kind": one.kind,
             "version": one.version,
             "expect": one.expect,
+            "displaces": one.displaces,
             "hold": hold,
             "state": state,
             "created_at": at,

@@ -230,6 +230,7 @@ hold = _table(
     Column("decided_at", Instant),
     Column("finished_at", Instant),
     Column("decision", Word(HoldState)),
+    Column("changes", BigInteger),
 )
 
 #: Deletions that were planned but not carried out: parked (hold is NULL) or held.
@@ -260,6 +261,7 @@ request = _table(
     Column("note", Shown),
     Column("retry_at", Instant),
     Column("begun_at", Instant),
+    Column("displaces", Text),
 )
 
 #: Mirrors that people have told to rest.

@@ -25,6 +25,7 @@ _TAKEN_OVER = {
     "intent": "mirror = :mirror",
     "hold": f"mirror = :mirror AND {_OPEN}",
     "deletion": f"hold IN (SELECT id FROM real.hold WHERE mirror = :mirror AND {_OPEN})",
+    "change": "mirror = :mirror",
     "history": f"mirror = :mirror AND kind IN {_DELETIONS} AND at >= :since",
     # Of what was deleted, and of what a decided hold will delete before others are judged.
     "version": "mirror = :mirror AND id IN (SELECT version FROM main.history"

@@ -12,10 +12,10 @@ from docferry.core.webhooks import Event, EventType, Note, file_event
 from docferry.job import JobRow, JobState
 from docferry.ledger.database import Transaction
 from docferry.ledger.history import HistoryRow, kind_of
-from docferry.ledger.holds import HoldRow
+from docferry.ledger.holds import find_hold
 from docferry.ledger.problems import ProblemRow
 from docferry.ledger.requests import RequestRow
-from docferry.ledger.schema import history, hold, job, mirror, problem, request, version
+from docferry.ledger.schema import history, job, mirror, problem, request, version
 from docferry.model import (
     ARCHIVE_PREFIX,
     DeleteLocal,
@@ -160,8 +160,7 @@ def _of_job(row: JobRow, state: JobState) -> Event:
 
 
 def _of_hold(tx: Transaction, hold_id: int) -> Event | None:
-    columns = [hold.c[name] for name in HoldRow.__dataclass_fields__]
-    row = tx.one(select(*columns).where(hold.c.id == hold_id), HoldRow)
+    row = find_hold(tx, hold_id)
     if row is None:
         return None
     facts = {"hold": row.id, "kind": row.kind, "count": row.count, "reason": row.reason}

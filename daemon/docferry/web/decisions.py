@@ -29,7 +29,7 @@ class Hold(BaseModel):
 
     id: int
     mirror: str = Field(examples=["docs"])
-    kind: Literal["deletions", "identity", "rewind"]
+    kind: Literal["deletions", "changes", "identity", "rewind"]
     state: HoldState
     reason: str
     count: int = Field(description="How many files it is about.")
@@ -45,7 +45,10 @@ class Holds(BaseModel):
 class HeldItem(BaseModel):
     """One thing that is kept from happening."""
 
-    what: str = Field(examples=["delete_remote"])
+    what: str = Field(
+        examples=["delete_remote"],
+        description="Of a change upload or download; travelled: it was carried out before.",
+    )
     path: str
     version: str | None = Field(description="Of a rewind: which is to be there.")
     state: RequestState | None = Field(description="Of a rewind: what came of it.")

@@ -341,7 +341,9 @@ def _told(asker: Asker, found: MirrorReport) -> Mirror:
 
 
 def _plan(mirror: str, found: DryRun) -> Plan:
-    held, first = found.held_back, slice(MOST_STEPS)
+    deletions = [Step(kind=kind_of(one), path=shown(one.path)) for one in found.held_back]
+    changes = [Step(kind=one.kind, path=shown(one.path)) for one in found.held_changes]
+    held, first = deletions + changes, slice(MOST_STEPS)
     return Plan(
         mirror=mirror,
         is_ready=True,
@@ -353,7 +355,7 @@ def _plan(mirror: str, found: DryRun) -> Plan:
         ),
         operations=[Step(kind=one.kind, path=shown(one.path)) for one in found.operations[first]],
         refused=found.refused,
-        held_back=[Step(kind=kind_of(one), path=shown(one.path)) for one in held[first]],
+        held_back=held[first],
         hold_reason=found.hold_reason,
         waiting=[Remark(path=shown(path), why=shown(why)) for path, why in found.waiting[first]],
         left_alone=[

@@ -1,0 +1,124 @@
+"""Faults of the brake on mass changes: what it must hold, what it must not, what comes back."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+_LOOP = "integration/test_loop_changes.py"
+_HELD = f"{_LOOP}::test_files_that_are_encrypted_are_held_beyond_the_limit_before_they_spread"
+_DISCARDED = (
+    f"{_LOOP}::test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had"
+    "_travelled"
+)
+_RENAMED = f"{_LOOP}::test_renames_to_a_strange_ending_are_held_with_their_deletions_and_come_back"
+_BRAKE = ("unit/test_brake.py",)
+_ALIKE = ("unit/test_alike.py",)
+
+BRAKE = (
+    Fault(
+        "brake: what goes up is not looked at",
+        "engine/execute.py",
+        "            self.brake.upload(task, content)\n",
+        "",
+        (f"{_HELD}[local]",),
+    ),
+    Fault(
+        "brake: what comes down is not looked at",
+        "engine/execute.py",
+        "            self.brake.download(task, content)\n            attributes",
+        "            attributes",
+        (f"{_HELD}[remote]",),
+    ),
+    Fault(
+        "brake: what has travelled is not counted",
+        "engine/brake.py",
+        "        if was_held or is_counted(change, self._limits):\n",
+        "        if was_held:\n",
+        (f"{_HELD}[local]",),
+    ),
+    Fault(
+        "brake: the limit is the one beyond",
+        "core/brake.py",
+        "    return lately.suspicious >= limits.suspicious\n",
+        "    return lately.suspicious > limits.suspicious\n",
+        (*_BRAKE, f"{_HELD}[local]"),
+    ),
+    Fault(
+        "brake: while a hold is open what is suspicious travels again",
+        "core/brake.py",
+        "(lately.held_at is not None or _is_full(lately, limits))",
+        "_is_full(lately, limits)",
+        _BRAKE,
+    ),
+    Fault(
+        "brake: what is not recognised travels while a burst goes on",
+        "core/brake.py",
+        '    return "" if is_burst else None\n',
+        "    return None\n",
+        _BRAKE,
+    ),
+    Fault(
+        "brake: a photo that is saved again looks encrypted",
+        "core/alike.py",
+        "    return does_fit is False or (may_be_noise and is_noise(new))\n",
+        "    return does_fit is False or is_noise(new)\n",
+        _ALIKE,
+    ),
+    Fault(
+        "brake: what was noise before looks encrypted",
+        "core/alike.py",
+        "any(_is_noisy(now) and not _is_noisy(before) for now, before in pairs)",
+        "any(_is_noisy(now) for now, _ in pairs)",
+        _ALIKE,
+    ),
+    Fault(
+        "brake: a program that encrypts 4 KiB is not seen",
+        "core/alike.py",
+        "_PIECE_BYTES = 4096\n",
+        "_PIECE_BYTES = BLOCK_BYTES\n",
+        _ALIKE,
+    ),
+    Fault(
+        "brake: a character that a sample cuts makes a text none",
+        "core/alike.py",
+        "        _Utf8().decode(block[begins:])",
+        "        block.decode()",
+        _ALIKE,
+    ),
+    Fault(
+        "brake: what had travelled before the hold does not come back",
+        "ledger/held_changes.py",
+        "    elif now not in (None, version):\n",
+        "    elif now is None:\n",
+        (f"{_DISCARDED}[local]",),
+    ),
+    Fault(
+        "brake: the first of a burst are not in its hold",
+        "ledger/changes.py",
+        "            if is_first:\n                _forget_old(tx, mirror, counts_from(at))\n"
+        "                _take_in(tx, mirror, hold_id)\n",
+        "",
+        (f"{_DISCARDED}[local]",),
+    ),
+    Fault(
+        "brake: nobody knows what was displaced in the bucket",
+        "engine/put_back.py",
+        "        return replace(outcome, displaced=row, archived=(row.id, operation.side))\n",
+        "        return outcome\n",
+        (f"{_DISCARDED}[remote]",),
+    ),
+    Fault(
+        "brake: a refused newcomer stays",
+        "core/asked.py",
+        "    if base is None and request.kind is RequestKind.REMOVE:\n",
+        "    if base is None and request.kind is RequestKind.RESTORE:\n",
+        (_RENAMED,),
+    ),
+    Fault(
+        "brake: what a person has put back stays held",
+        "engine/brake.py",
+        "        if not isinstance(operation, Upload | Download | Read):\n",
+        "        if isinstance(operation, Upload):\n",
+        (f"{_LOOP}::test_a_hold_of_changes_ends_by_itself_when_the_files_are_as_they_were",),
+    ),
+)

@@ -1,0 +1,234 @@
+"""One mirror's loop before the brake: which changes are held, what a person decides, what comes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from docferry.engine.runs import Run
+from docferry.ledger import HoldRow
+from docferry.model import HoldState, MirrorHealth, Side
+from looped_mirror import Mirror
+from processes import wait_for
+
+LIMIT = 3
+FILES = {
+    f"folder/{number}.txt": b"The minutes of meeting %d.\n" % number * 9 for number in range(9)
+}
+
+
+@pytest.fixture
+def mirror(new_mirror: Callable[..., Mirror]) -> Mirror:
+    """Give a mirror that is in step, with nine documents."""
+    mirror = new_mirror()
+    mirror.suspicious_limit = LIMIT
+    mirror.restart()
+    for path, content in FILES.items():
+        write(mirror, path, content)
+    mirror.start()
+    return mirror
+
+
+@pytest.mark.parametrize("side", Side)
+def test_files_that_are_encrypted_are_held_beyond_the_limit_before_they_spread(
+    mirror: Mirror, side: Side
+) -> None:
+    encrypt(mirror, side)
+
+    mirror.run()
+
+    hold = held(mirror, 6)
+    assert (hold.kind, hold.changes) == ("changes", 6)
+    assert mirror.health is MirrorHealth.BLOCKED
+    other = objects(mirror) if side is Side.LOCAL else mirror.files
+    assert len([path for path in FILES if other[path] != FILES[path]]) == LIMIT
+    mirror.run()
+    assert held(mirror, 6) == hold
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had_travelled(
+    mirror: Mirror, side: Side
+) -> None:
+    noise = encrypt(mirror, side)
+    mirror.run()
+    held(mirror, 6)
+
+    decide(mirror, HoldState.DISCARDED)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs") == []
+    assert noise <= archived(mirror)
+    rows = [row for path in FILES for row in mirror.ledger.versions.of("docs", path)]
+    assert noise <= {row.sha256 for row in rows if row.archived_local or row.archived_remote}
+    mirror.run()
+    assert mirror.files == objects(mirror) == FILES
+    assert open_holds(mirror) == []
+
+
+@pytest.mark.parametrize("side", Side)
+def test_an_approved_hold_of_changes_lets_them_all_travel(mirror: Mirror, side: Side) -> None:
+    noise = encrypt(mirror, side)
+    mirror.run()
+    held(mirror, 6)
+
+    decide(mirror, HoldState.APPROVED)
+
+    wait_for(lambda: mirror.files == objects(mirror))
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert {sha256(content) for content in mirror.files.values()} == noise
+    assert mirror.ledger.holds.all("docs") == []
+    assert {sha256(content) for content in FILES.values()} <= archived(mirror)
+
+
+def test_renames_to_a_strange_ending_are_held_with_their_deletions_and_come_back(
+    mirror: Mirror,
+) -> None:
+    noise = set()
+    for path in FILES:
+        content = os.urandom(500)
+        noise.add(sha256(content))
+        write(mirror, f"{path}.locked", content)
+        (mirror.root / path).unlink()
+
+    mirror.run()
+
+    hold = held(mirror, 15)
+    assert (hold.kind, hold.changes) == ("changes", 6)
+    there = objects(mirror)
+    assert {path: there[path] for path in FILES} == FILES
+    assert len(there) == len(FILES) + LIMIT
+
+    decide(mirror, HoldState.DISCARDED)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs") == []
+    assert noise <= archived(mirror)
+
+
+def test_while_a_burst_is_held_what_is_new_travels_and_other_edits_wait_with_it(
+    mirror: Mirror,
+) -> None:
+    paths = [*FILES]
+    encrypt(mirror, Side.LOCAL, paths[:5])
+    mirror.run()
+    held(mirror, 2)
+
+    write(mirror, "folder/new.txt", b"new")
+    write(mirror, paths[8], b"an edit")
+    mirror.run()
+
+    held(mirror, 3)
+    wait_for(lambda: objects(mirror).get("folder/new.txt") == b"new")
+    assert objects(mirror)[paths[8]] == FILES[paths[8]]
+
+
+def test_a_hold_of_changes_ends_by_itself_when_the_files_are_as_they_were(mirror: Mirror) -> None:
+    encrypt(mirror, Side.LOCAL)
+    mirror.run()
+    items = mirror.ledger.changes.items(held(mirror, 6).id)
+    waiting = [one.path for one in items if not one.travelled]
+
+    for path in waiting:
+        write(mirror, path, FILES[path])
+        mirror.loop.mark(path)
+
+    wait_for(lambda: open_holds(mirror) == [])
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+
+
+def test_a_restart_forgets_neither_what_travelled_nor_what_is_held(mirror: Mirror) -> None:
+    paths = [*FILES]
+    encrypt(mirror, Side.LOCAL, paths[:2])
+    mirror.run()
+    assert open_holds(mirror) == []
+    mirror.restart()
+    encrypt(mirror, Side.LOCAL, paths[2:5])
+
+    mirror.start()
+
+    hold = held(mirror, 2)
+    mirror.restart()
+    mirror.start()
+    assert held(mirror, 2) == hold
+    decide(mirror, HoldState.DISCARDED)
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+
+
+def test_a_refusal_of_which_a_part_is_taken_back_ends_all_the_same(mirror: Mirror) -> None:
+    """What is not to be put back is looked at anew: nothing is held, nothing goes round."""
+    paths = [*FILES]
+    encrypt(mirror, Side.LOCAL, paths[:5])
+    mirror.run()
+    held(mirror, 2)
+    mirror.stop()
+    [hold] = open_holds(mirror)
+    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    rows = mirror.ledger.requests.open("docs", 99)
+    mirror.ledger.requests.cancel([rows[0].id, rows[-1].id], datetime.now(UTC))
+    mirror.restart()
+
+    mirror.start()
+
+    wait_for(lambda: mirror.files == objects(mirror))
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    wait_for(lambda: mirror.ledger.holds.all("docs", (HoldState.DISCARDED,)) == [])
+    assert sum(mirror.files[path] != FILES[path] for path in FILES) == 2
+
+
+def write(mirror: Mirror, path: str, content: bytes) -> None:
+    target = mirror.root / path
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(content)
+
+
+def encrypt(mirror: Mirror, side: Side, paths: list[str] | None = None) -> set[str]:
+    """Overwrite documents with noise, on one side; give the hashes of that."""
+    found = set()
+    for path in paths or FILES:
+        content = os.urandom(300)
+        found.add(sha256(content))
+        if side is Side.LOCAL:
+            write(mirror, path, content)
+        else:
+            mirror.remote.user_write(path, content)
+    return found
+
+
+def objects(mirror: Mirror) -> dict[str, bytes]:
+    return {path: held.content for path, held in dict(mirror.remote.files).items()}
+
+
+def archived(mirror: Mirror) -> set[str]:
+    """Give the hashes of what either archive holds."""
+    local = (mirror.root / ".docferry" / "versions").rglob("*")
+    found = {sha256(path.read_bytes()) for path in local if path.is_file()}
+    return found | {sha256(one.content) for one in dict(mirror.remote.archive).values()}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def open_holds(mirror: Mirror) -> list[HoldRow]:
+    return mirror.ledger.holds.all("docs", (HoldState.OPEN,))
+
+
+def held(mirror: Mirror, count: int) -> HoldRow:
+    """Wait until so many are held."""
+    wait_for(lambda: [one.count for one in open_holds(mirror)] == [count])
+    [hold] = open_holds(mirror)
+    return hold
+
+
+def decide(mirror: Mirror, state: HoldState) -> None:
+    [hold] = open_holds(mirror)
+    mirror.ledger.holds.decide(hold.id, state, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+    mirror.loop.request(Run.ASKED)
