@@ -33,7 +33,8 @@ class Settling:
         if not isinstance(found, Taken):
             self._sightings[path] = found.sighting
             return found.for_s
-        self._sightings.pop(path, None)
+        # The sighting stays: once it is read, it is asked again whether it is at rest. Where
+        # its time stamp lies ahead, nothing else tells.
         return None  # whether somebody has it open for writing is seen when it is opened
 
     def absence_s(self, path: Path) -> float | None:
@@ -46,6 +47,6 @@ class Settling:
         return None
 
     def forget(self, path: Path) -> None:
-        """Note that *path* is as agreed."""
+        """Note that *path* is as agreed, or has been carried."""
         self._sightings.pop(path, None)
         self._absent_since.pop(path, None)
