@@ -10,6 +10,7 @@ Exit code 1: some promise was broken; its seed is told, and the shortest script 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import time
@@ -29,10 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--trace", action="store_true", help="tell what happened, step by step")
+    parser.add_argument("--digest", action="store_true", help="hash all that happened in them")
     options = parser.parse_args(arguments)
     if options.seed is not None:
         return _one(options.seed, is_traced=options.trace)
-    return _many(range(options.first, options.first + options.histories))
+    seeds = range(options.first, options.first + options.histories)
+    if options.digest:
+        sys.stdout.write(f"{digest_of(seeds)}\n")
+        return 0
+    return _many(seeds)
+
+
+def digest_of(seeds: Sequence[int]) -> str:
+    """Hash all that happens in the histories of *seeds*."""
+    with room() as where:
+        digests = [where.live(script_of(seed)).digest for seed in seeds]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def failures(seeds: Sequence[int]) -> list[str]:

@@ -49,6 +49,8 @@ def _said_of_sides(world: World) -> Iterator[str]:
     for path in sorted(local.keys() | remote.keys()):
         if local.get(path) != remote.get(path):
             yield f"{path} is {local.get(path)!r} in the folder, {remote.get(path)!r} in the bucket"
+    for path in sorted(world.truth.gone & (local.keys() | remote.keys())):
+        yield f"somebody deleted {path}, and it is there again"
     for content in sorted(world.truth.standing - set(local.values())):
         yield f"somebody left {content!r} standing, and it does not stand any more"
     for path, content in local.items():
@@ -75,6 +77,10 @@ def _said_of_the_ledger(world: World) -> Iterator[str]:
             yield f"{path}: its version {state.version} is not in the ledger"
         elif row.sha256 != state.sha256 or not row.is_current or row.path != path:
             yield f"{path}: its version is said to be {row}"
+    current = {state.version for state in synced.values()}
+    for row in world.all_versions():
+        if row.is_current and row.id not in current:
+            yield f"version {row.id} is said to be what {row.path} holds, and it is not"
 
 
 def _said_of_holds(world: World) -> Iterator[str]:
@@ -141,6 +147,10 @@ def _said_of_jobs(world: World) -> Iterator[str]:
     for job in jobs:
         if job.state in (JobState.QUEUED, JobState.RUNNING):
             yield f"job {job.id} of {job.path} has no outcome: {job.state}"
+        if job.state is JobState.DONE:
+            held = world.truth.held_ever.get((Side.LOCAL, job.result_path or ""), ())
+            if job.result_sha256 not in {sha256_of(content) for content in held}:
+                yield f"job {job.id} is said to be done, and {job.result_path} never held that"
 
 
 def _left_behind(world: World) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -14,7 +15,6 @@ from typing import Any
 import structlog
 
 from docferry.ledger import Ledger
-from docferry.ledger.database import _engine
 from simulation.acts import Act, Kind, Script
 from simulation.checks import check_all, check_quiet
 from simulation.daemon import StepDatabase
@@ -58,20 +58,24 @@ class Room:
             made.backup(self._template)
         made.close()
         self.database = StepDatabase(path)
-        self._reader = sqlite3.connect(path)
-        self._heard: list[str] = []
+        self._own = sqlite3.connect(path)
+        self._heard: list[str] = []  # in the history that is lived through
         self._trace: list[str] = []
 
     def live(self, script: Script) -> Lived:
         self._renew()
-        world = World(script, self.database, self._rows, self._folder / "work")
-        self._trace, self._heard = world.trace.lines, []
+        work = self._folder / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        world = World(script, self.database, self._rows, work)
+        self._trace, self._heard = world.trace.lines, world.broken
         try:
             with self._listening():
-                _live(world, script, self._heard)
+                _live(world, script)
             broken = None
         except BrokenPromiseError as error:
             broken = str(error)
+        except Exception as error:  # noqa: BLE001  a thread of docferry's has ended by it
+            broken = f"{type(error).__name__}: {error}"
         finally:
             self.database.step = lambda name: None
             world.truth.is_person = True
@@ -79,19 +83,15 @@ class Room:
         return Lived(script, broken, world.trace.lines, world.trace.digest())
 
     def close(self) -> None:
-        self._reader.close()
+        self._own.close()
         self.database.close()
         self._template.close()
 
     def _rows(self, query: str) -> list[tuple[str, ...]]:
-        return self._reader.execute(query).fetchall()
+        return self._own.execute(query).fetchall()
 
     def _renew(self) -> None:
-        connection = _engine(self.database._writer).raw_connection()
-        try:
-            self._template.backup(connection.driver_connection)  # type: ignore[arg-type]
-        finally:
-            connection.close()
+        self._template.backup(self._own)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -133,16 +133,16 @@ def room() -> Iterator[Room]:
             found.close()
 
 
-def _live(world: World, script: Script, heard: list[str]) -> None:
+def _live(world: World, script: Script) -> None:
     with world.by_a_person():
         world.mark_sides()
         world.begin()
     for act in script.acts:
-        _let_go_on(world, act, heard)
+        _let_go_on(world, act)
         perform(world, act)
     _mend(world)
     for turn in range(20):
-        _rest(world, heard)
+        _rest(world)
         check_quiet(world)
         if not _decided(world, script.seed + turn):
             break
@@ -152,7 +152,7 @@ def _live(world: World, script: Script, heard: list[str]) -> None:
     check_all(world)
 
 
-def _let_go_on(world: World, act: Act, heard: list[str]) -> None:
+def _let_go_on(world: World, act: Act) -> None:
     if act.steps is not None:
         for _ in range(act.steps):
             world.go_on()
@@ -163,7 +163,7 @@ def _let_go_on(world: World, act: Act, heard: list[str]) -> None:
         if world.is_quiet():
             world.truth.rested(world.folder.files, world.bucket.files)
             check_quiet(world)
-    _refuse_faults(heard)
+    _refuse_broken(world)
 
 
 def _mend(world: World) -> None:
@@ -177,7 +177,7 @@ def _mend(world: World) -> None:
         world.converter.fails.clear()
 
 
-def _rest(world: World, heard: list[str]) -> None:
+def _rest(world: World) -> None:
     """
     Raises:
         BrokenPromiseError: It does not come to rest.
@@ -188,7 +188,7 @@ def _rest(world: World, heard: list[str]) -> None:
         steps += 1
         if world.crew.now_s > began_s + MOST_S or steps > MOST_STEPS:
             raise BrokenPromiseError(f"it does not come to rest: {world.why_busy()}")
-    _refuse_faults(heard)
+    _refuse_broken(world)
 
 
 def _decided(world: World, number: int) -> bool:
@@ -198,6 +198,6 @@ def _decided(world: World, number: int) -> bool:
     return True
 
 
-def _refuse_faults(heard: list[str]) -> None:
-    if heard:
-        raise BrokenPromiseError(heard[0])
+def _refuse_broken(world: World) -> None:
+    if world.broken:
+        raise BrokenPromiseError(world.broken[0])

@@ -9,6 +9,7 @@ from docferry.convert.base import ConversionError, ConverterDownError
 from docferry.engine.runs import Run
 from docferry.ledger.requests import NewRequest
 from docferry.model import HoldState, RequestKind, Side
+from docferry.storage.memory import sha256_of
 from simulation.acts import Act, Kind
 from simulation.daemon import MIRROR, SETTLE_S
 from simulation.sides import Trouble
@@ -219,6 +220,9 @@ def _decide(world: World, act: Act) -> None:
     for hold in world.people.holds.all(MIRROR, (HoldState.OPEN,)):
         if hold.kind == "deletions" and state is HoldState.APPROVED:
             world.truth.approved |= {one.path for one in world.people.holds.items(hold.id)}
+        else:  # what a person refuses, or joins anew, comes back
+            world.truth.refused |= {one.path for one in world.people.holds.items(hold.id)}
+            world.truth.gone.clear()
         world.people.holds.decide(hold.id, state, world.timing.now())
         world.trace(f"{hold.kind} {hold.count} {state.value}")
     if world.daemon is not None and act.hint:
@@ -227,10 +231,12 @@ def _decide(world: World, act: Act) -> None:
 
 def _pause(world: World, act: Act) -> None:
     world.people.orders.pause(MIRROR, None, world.timing.now())
+    world.truth.paused_s = world.truth.paused_s or world.crew.now_s
 
 
 def _resume(world: World, act: Act) -> None:
     world.people.orders.resume(MIRROR, world.timing.now())
+    world.truth.paused_s = None
     if world.daemon is not None:
         world.daemon.loop.heed()
 
@@ -241,14 +247,16 @@ def _restore(world: World, act: Act) -> None:
         return
     row = rows[act.number % len(rows)]
     world.truth.asked_back.add(row.path)
+    world.truth.gone.discard(row.path)
     _ask(world, act, NewRequest(MIRROR, row.path, RequestKind.RESTORE, row.id))
 
 
 def _remove(world: World, act: Act) -> None:
     agreed = world.people.synced.get(MIRROR, [act.path]).get(act.path)
-    if agreed is None:
+    held = world.folder.files.get(act.path) or world.bucket.files.get(act.path)
+    if agreed is None or held is None or sha256_of(held.content) != agreed.sha256:
         return
-    world.truth.asked_away.add(act.path)
+    world.truth.asked_away.setdefault(act.path, set()).add(held.content)
     request = NewRequest(MIRROR, act.path, RequestKind.REMOVE, expect=agreed.version)
     _ask(world, act, request)
 

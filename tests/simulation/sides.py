@@ -297,6 +297,7 @@ class SimulatedBucket(WatchedSide):
         super().__init__(watcher)
         self.aliases: dict[Key, Path] = {}
         self.are_etags_of_content = True
+        self.modified_s: dict[Path, int] = {}  #: `LastModified`: a store tells whole seconds
         self._scanned: list[tuple[Path, Token]] | None = None
 
     def scan(self) -> Iterator[Entry]:
@@ -306,13 +307,18 @@ class SimulatedBucket(WatchedSide):
         for plain, held in self._walk():
             seen.append((plain, held.token))
             name = self.aliases.get(key_of(plain), plain)
-            entry = (name, FileState(held.token, None, len(held.content)))
+            modified_ns = self.modified_s[plain] * 10**9
+            entry = (name, FileState(held.token, None, len(held.content), modified_ns))
             if is_odd(name):
                 odd.append(entry)
             else:
                 yield entry
         self._odd = sorted(odd, key=place_of)
         self._scanned = seen
+
+    def put(self, path: Path, content: bytes, attributes: Attributes) -> Token:
+        self.modified_s[path] = self.watcher.now_ns() // 10**9
+        return super().put(path, content, attributes)
 
     def is_as_scanned(self) -> bool:
         self._step("glance", "")

@@ -12,6 +12,10 @@ from docferry.storage.memory import Held
 OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
 
+#: What is under way ends within so many seconds.
+GRACE_S = 15.0
+
+
 class BrokenPromiseError(AssertionError):
     """docferry has done, or said, what it must not."""
 
@@ -35,16 +39,22 @@ class Truth:
     had: Callable[[], set[bytes]]  #: all contents that are on a side or in an archive
     elsewhere: Callable[[Path, bytes], bool]  #: whether another path has that content now
     now_s: Callable[[], float]
-    hold_of: Callable[[Path], str | None]  #: the state of the hold that a path is in
+    is_held: Callable[[Path], bool]  #: whether a person is asked about its deletion
+    is_agreed: Callable[[Side, Path, Held], bool]  #: whether both sides and the ledger have it
+    is_empty: Callable[[Side], bool]
     standing: set[bytes] = field(default_factory=set)
     made: set[bytes] = field(default_factory=set)  #: by people, and by converters
     halves: set[bytes] = field(default_factory=set)  #: never finished, nor ever at rest
     given_up: set[bytes] = field(default_factory=set)  #: destroyed by people alone
     held_ever: dict[tuple[Side, Path], set[bytes]] = field(default_factory=dict)
     removed: set[tuple[Side, Path]] = field(default_factory=set)  #: by people, and not back
-    asked_away: set[Path] = field(default_factory=set)  #: by requests of people
+    gone: set[Path] = field(default_factory=set)  #: deleted by people, whatever came of it
+    asked_away: dict[Path, set[bytes]] = field(default_factory=dict)  #: by requests of people
     asked_back: set[Path] = field(default_factory=set)
     approved: set[Path] = field(default_factory=set)
+    refused: set[Path] = field(default_factory=set)  #: deletions that people did not want
+    paused_s: float | None = None
+    emptied_s: dict[Side, float] = field(default_factory=dict)
     losses_s: list[float] = field(default_factory=list)  #: of deletions without an approval
     done: Done = field(default_factory=Done)
     is_person: bool = False
@@ -87,12 +97,26 @@ class Truth:
             self.removed.discard(place)
         elif self.is_person:
             self.removed.add(place)
-        if self.is_person and after is not None:
-            self.named.add(plain)
-        if not self.is_person:
+        if self.is_empty(side):
+            self.emptied_s.setdefault(side, self.now_s())
+        else:
+            self.emptied_s.pop(side, None)
+        if self.is_person:
+            self._note_person(side, plain, before, after)
+        else:
             self._check(side, plain, before, after)
 
+    def _note_person(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
+        self.refused.discard(path)
+        if after is not None:
+            self.named.add(path)
+            self.gone.discard(path)
+        elif before is not None and self.is_agreed(side, path, before):
+            self.gone.add(path)
+
     def _check(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
+        if self.paused_s is not None and self.now_s() > self.paused_s + GRACE_S:
+            raise BrokenPromiseError(f"{path} was changed ({side}) though the mirror is paused")
         if after is not None:
             self.done.written[side] += 1
             self._check_invented(side, path, after.content)
@@ -103,7 +127,7 @@ class Truth:
         if after is None or after.content != before.content:
             if before.content not in self.had():
                 raise BrokenPromiseError(f"{before.content!r} is lost: it was at {side} {path}")
-            if path in self.asked_away | self.asked_back:
+            if path in self.asked_back or before.content in self.asked_away.get(path, ()):
                 self.standing.discard(before.content)
         if after is None:
             self._check_deletion(side, path, before.content)
@@ -115,7 +139,7 @@ class Truth:
             raise BrokenPromiseError(f"nobody made {content!r}, which came to {side} {path}")
 
     def _check_deletion(self, side: Side, path: Path, content: bytes) -> None:
-        if path in self.asked_away:
+        if content in self.asked_away.get(path, ()):
             return
         other = OTHER[side], path
         if other not in self.removed:
@@ -124,11 +148,15 @@ class Truth:
             raise BrokenPromiseError(
                 f"{path} was deleted ({side}): an edit that {OTHER[side]} never had"
             )
-        state = self.hold_of(path)
-        if state is not None and state != "approved":
-            raise BrokenPromiseError(f"{path} was deleted ({side}) though it is held: {state}")
-        if path not in self.approved and not self.elsewhere(path, content):
-            self.losses_s.append(self.now_s())
+        if self.is_held(path):
+            raise BrokenPromiseError(f"{path} was deleted ({side}), and a person is still asked")
+        if path in self.refused:
+            raise BrokenPromiseError(f"{path} was deleted ({side}), which a person did not want")
+        if path not in self.approved:
+            if self.emptied_s.get(OTHER[side], self.now_s()) + GRACE_S < self.now_s():
+                raise BrokenPromiseError(f"{path} was deleted ({side}): {OTHER[side]} is empty")
+            if not self.elsewhere(path, content):
+                self.losses_s.append(self.now_s())
 
     def check_limit(self, limit: int, window_s: float) -> None:
         """See that no more was deleted within some time than may be without asking."""

@@ -26,7 +26,7 @@ from simulation.daemon import (
     Surroundings,
 )
 from simulation.sides import SimulatedBucket, SimulatedFolder, WatchedSide
-from simulation.truth import Truth
+from simulation.truth import OTHER, BrokenPromiseError, Truth
 from simulation.weather import Weather
 
 PEOPLE_EVERY_S = 3.0
@@ -59,6 +59,7 @@ class World:
         """
         self._rows = rows
         self.trace = Trace()
+        self.broken: list[str] = []  #: promises
         self.chance = random.Random(script.seed ^ 0x5EED)
         self.crew = Crew(self.chance, self.trace)
         self.timing = SeededTiming(self.crew)
@@ -66,7 +67,14 @@ class World:
         self.folder = SimulatedFolder(self)
         self.bucket = SimulatedBucket(self)
         self.bucket.are_etags_of_content = script.are_etags_of_content
-        self.truth = Truth(self._had, self._is_elsewhere, lambda: self.crew.now_s, self._hold_of)
+        self.truth = Truth(
+            self._had,
+            self._is_elsewhere,
+            lambda: self.crew.now_s,
+            self._is_held,
+            self._is_agreed,
+            lambda side: not self.side(side).files,
+        )
         self.people = Ledger(database, instance="simulated")
         database.step = self._note_step
         self.options = MirrorConfig(
@@ -210,7 +218,11 @@ class World:
         who = "somebody" if self.truth.is_person else "docferry"
         held = None if after is None else (after.content, after.token)
         self.trace(f"{who}: {side} {path} is {held}")
-        self.truth.changed(side, path, before, after)
+        try:
+            self.truth.changed(side, path, before, after)
+        except BrokenPromiseError as error:  # who has broken it may well go on
+            self.broken.append(str(error))
+            raise
         if side is Side.LOCAL and not self.truth.is_person and self.daemon is not None:
             self.daemon.loop.mark(path)  # the watcher tells of what docferry does, too
 
@@ -236,11 +248,19 @@ class World:
         found = ((at, held) for side in sides for at, held in side.files.items())
         return any(held.content == content and at != path for at, held in found)
 
-    def _hold_of(self, path: Path) -> str | None:
-        for hold in self.people.holds.all(MIRROR, (HoldState.OPEN,), kind="deletions"):
-            if any(item.path == path for item in self.people.holds.items(hold.id)):
-                return hold.state.value
-        return None
+    def _is_held(self, path: Path) -> bool:
+        holds = self.people.holds.all(MIRROR, (HoldState.OPEN,), kind="deletions")
+        held = (item for hold in holds for item in self.people.holds.items(hold.id))
+        return any(item.path == path for item in held)
+
+    def _is_agreed(self, side: Side, path: Path, held: Held) -> bool:
+        agreed = self.people.synced.get(MIRROR, [path]).get(path)
+        there = self.side(OTHER[side]).files.get(path)
+        if agreed is None or there is None:
+            return False
+        found = (held.token, there.token)
+        tokens = (agreed.local_token, agreed.remote_token)
+        return tokens == (found if side is Side.LOCAL else found[::-1])
 
     # People.
 
