@@ -15,6 +15,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.gate import Gate
 from docferry.engine.look import Looks
+from docferry.engine.timing import MACHINE, Timing
 from docferry.ledger import Ledger
 from docferry.model import Deletion, Path, Side
 from unit.memory_mirror import HeldPool, MemoryMirror
@@ -26,11 +27,12 @@ LONG_S = 1000.0
 class Desk:
     """A planner over a mirror in memory, with a real ledger and a pool that runs on demand."""
 
-    def __init__(self, ledger: Ledger, options: MirrorConfig) -> None:
+    def __init__(self, ledger: Ledger, options: MirrorConfig, timing: Timing = MACHINE) -> None:
         self.ledger = ledger
+        self.timing = timing
         self.mirror = MemoryMirror()
         self.pool = HeldPool()
-        self.dirty = DirtyPaths(threading.Event())
+        self.dirty = DirtyPaths(threading.Event(), timing)
         self.deletions = Deletions("docs", ledger, options.delete_limit)
         self.options = options
         self.by_others: list[Path] = []  #: paths at which others did something in the bucket
@@ -52,6 +54,7 @@ class Desk:
             prepare=lambda: None,
             on_jobs=lambda: None,
             on_remote_change=self.by_others.extend,
+            timing=self.timing,
         )
         return Planner(
             tools,

@@ -155,6 +155,31 @@ def test_what_is_not_to_be_deleted_any_more_leaves_its_hold(new_desk: Callable[.
     assert desk.ledger.holds.all("docs", (HoldState.OPEN,)) == []
 
 
+@pytest.mark.parametrize("is_holding", [False, True])
+def test_what_comes_back_before_it_is_judged_is_not_held(
+    new_desk: Callable[..., Desk], *, is_holding: bool
+) -> None:
+    """A person who is asked about it would find it on both sides."""
+    desk = new_desk(delete_limit=0)
+    desk.agree("before", "back", "gone", "stays")
+    if is_holding:
+        desk.mirror.local.user_delete("before")
+        desk.consider("before")
+        assert desk.judge() == []
+    for path in ("back", "gone"):
+        desk.mirror.local.user_delete(path)
+    desk.consider("back", "gone", is_snapshot=True)
+
+    desk.mirror.local.user_write("back", b"written anew")
+    desk.consider("back")
+    desk.work()
+
+    assert desk.judge(is_complete=False) == []
+    [hold] = desk.ledger.holds.all("docs", (HoldState.OPEN,))
+    held = {item.path for item in desk.ledger.holds.items(hold.id)}
+    assert held == ({"before", "gone"} if is_holding else {"gone"})
+
+
 def test_a_touched_file_that_is_gone_there_stays_held(new_desk: Callable[..., Desk]) -> None:
     """Until its content is read it looks edited, and an edit beats a deletion."""
     desk = new_desk(delete_limit=0)

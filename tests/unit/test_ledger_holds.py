@@ -260,10 +260,10 @@ def test_nothing_that_waits_weighs_nothing(ledger: Ledger) -> None:
     assert ledger.holds.planned("docs", None) == Planned(count=0, lost=0, gone_from=())
 
 
-def test_what_is_not_to_be_deleted_any_more_leaves_the_open_hold(ledger: Ledger) -> None:
+def test_what_is_not_to_be_deleted_any_more_is_neither_held_nor_parked(ledger: Ledger) -> None:
     ledger.holds.park("docs", [planned(path) for path in "abc"])
     hold = hold_parked(ledger, "docs", "many", NOW)
-    ledger.holds.park("docs", [planned("a")])
+    ledger.holds.park("docs", [planned("a"), planned("d")])
 
     ledger.holds.release("docs", ["a", "c", "not held"])
 

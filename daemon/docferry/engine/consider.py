@@ -414,6 +414,7 @@ class Planner:
                 self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
             self.origins.pop(task.seen.path, None)
             self._stories.pop(task.seen.path, None)
+            self._settling.forget(task.seen.path)
         for path in self._placed:
             self.origins[path] = Origin.RESTORE
             self._dirty.mark(path)

@@ -38,9 +38,9 @@ class Deletions:
         self._before_judging = before_judging
         self._ledger = ledger
         self._limit = limit
-        self._unsaved: list[tuple[Deletion, Sha256]] = []
+        # Not in the ledger yet: what is parked, and (None) what is not to be deleted any more.
+        self._unsaved: dict[Path, tuple[Deletion, Sha256] | None] = {}
         self._parked = 0
-        self._returned: list[Path] = []  # held, and not to be deleted any more
         self._is_letting_through = False
         self._is_news = False  # something was parked or spared since the last judgement
         self._saw_all = False  # a plan that saw both sides whole is at its end
@@ -48,7 +48,7 @@ class Deletions:
         self.is_holding = bool(ledger.holds.all(mirror, (HoldState.OPEN,), kind="deletions"))
 
     def park(self, deletion: Deletion, sha256: Sha256) -> None:
-        self._unsaved.append((deletion, sha256))
+        self._unsaved[deletion.path] = deletion, sha256
         self._parked += 1
         self._is_news = True
         if len(self._unsaved) >= _PARK_AT_ONCE:
@@ -56,15 +56,17 @@ class Deletions:
 
     def spare(self, path: Path) -> None:
         """
-        Note that *path* is not to be deleted: if it is held, it leaves the hold.
+        Note that *path* is not to be deleted: if it is parked or held, it is so no more.
 
         Held or not: what becomes of it may make the hold's reason another, so it is judged anew.
         """
         if self.is_holding:
             self._is_news = True
-            self._returned.append(path)
-            if len(self._returned) >= _PARK_AT_ONCE:
-                self._save()
+        elif not self._parked:
+            return
+        self._unsaved[path] = None
+        if len(self._unsaved) >= _PARK_AT_ONCE:
+            self._save()
 
     @property
     def parked(self) -> int:
@@ -87,7 +89,8 @@ class Deletions:
     def is_parked(self, path: Path) -> bool:
         """Say whether the deletion of *path*, or of a file below it, waits to be judged."""
         below = f"{path}/"
-        is_new = any(f"{deletion.path}/".startswith(below) for deletion, _ in self._unsaved)
+        new = (each for each, parked in self._unsaved.items() if parked is not None)
+        is_new = any(f"{each}/".startswith(below) for each in new)
         return is_new or self._ledger.holds.is_parked(self._mirror, path)
 
     def gone_from(self, side: Side, limit: int) -> list[Path]:
@@ -133,7 +136,8 @@ class Deletions:
             self._ledger.holds.finish(held.id, now)
             log.info("hold.resolved", mirror=self._mirror, hold=held.id, deletions=held.count)
         self.is_holding = reason is not None or (held is not None and held.changes > 0)
-        self._parked = len(self._unsaved)  # parked meanwhile: it is judged the next time
+        parked = [one for one in self._unsaved.values() if one is not None]
+        self._parked = len(parked)  # meanwhile: they are judged the next time
 
     def _let_through(self) -> Iterator[list[Deletion]]:
         self._is_letting_through = True
@@ -176,9 +180,10 @@ class Deletions:
             )
 
     def _save(self) -> None:
-        if self._unsaved and not self._is_letting_through:  # they would go along, unjudged
-            self._ledger.holds.park(self._mirror, self._unsaved)
-            self._unsaved = []
-        if self._returned:
-            self._ledger.holds.release(self._mirror, self._returned)
-            self._returned = []
+        if not self._unsaved or self._is_letting_through:  # they would go along, unjudged
+            return
+        unsaved, self._unsaved = self._unsaved, {}
+        if parked := [one for one in unsaved.values() if one is not None]:
+            self._ledger.holds.park(self._mirror, parked)
+        if spared := [path for path, one in unsaved.items() if one is None]:
+            self._ledger.holds.release(self._mirror, spared)

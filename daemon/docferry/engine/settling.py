@@ -45,6 +45,6 @@ class Settling:
         return None
 
     def forget(self, path: Path) -> None:
-        """Note that *path* is as agreed."""
+        """Note that *path* is as agreed, or has been carried."""
         self._sightings.pop(path, None)
         self._absent_since.pop(path, None)

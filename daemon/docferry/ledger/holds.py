@@ -181,14 +181,17 @@ class Holds:
             return get_hold(tx, hold_id)
 
     def release(self, mirror: str, paths: Sequence[Path]) -> None:
-        """Take *paths* out of the open hold of deletions: they are not to be deleted any more."""
+        """Take *paths* from what is parked, or held and open: they are not to be deleted."""
         with self._database.writing() as tx:
             hold_id = _open_hold(tx, mirror, "deletions")
-            if hold_id is None:
-                return
             for chunk in chunks(paths):
-                tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
-            tell(tx, hold_id)
+                tx.delete(
+                    deletion, deletion.c.mirror == mirror, _IS_PARKED, deletion.c.path.in_(chunk)
+                )
+                if hold_id is not None:
+                    tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
+            if hold_id is not None:
+                tell(tx, hold_id)
 
     def gone_from(self, mirror: str, side: Side, limit: int) -> list[Path]:
         """Give up to *limit* paths of the open hold that *side* did not have any more."""
