@@ -37,6 +37,8 @@ class Moment:
     def wrongs(self, site: Site) -> list[str]:
         """Say what is wrong on the sides of *site*, on which docferry has run since."""
         files, objects = site.docs.files(), site.docs.objects()
+        # What an editor left in the middle of its work is its own, and docferry leaves it out.
+        files = {path: content for path, content in files.items() if not path.endswith(".tmp")}
         told = [f"the sides differ at {path}" for path in _unequal(files, objects)]
         for path in sorted(files.keys() | self.lived.before.keys() | MADE.keys()):
             may = self._may_be_made(path, files) if path in MADE else self._may_be(path)

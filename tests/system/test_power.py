@@ -234,6 +234,8 @@ def wanted_cuts(recording: Recording) -> Iterator[tuple[int, disk.Survival, str]
                 yield number, survival, name
             yield number, disk.some(number), f"seed {number}"
         return
+    for lived in recording.days:  # what a day has come to is there for good
+        yield recording.number_at(lived.ended_ns), disk.NOTHING, "nothing"
     source = random.Random(SEED)
     steps = [number for number in numbers if number and _is_step(events[number - 1][1])]
     most = int(CUTS)
