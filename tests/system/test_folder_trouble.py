@@ -17,6 +17,7 @@ import pytest
 
 from system.conftest import NewSite
 from system.daemon import Site
+from system.outcomes import HEALS, outcome
 from system.trouble import (
     CHECK_FOLDER,
     a_small_disk,
@@ -260,6 +261,7 @@ def test_a_name_that_is_too_long_for_the_file_system_is_shown_and_uploads_go_on(
 # The disk.
 
 
+@outcome("the disk of the folder is full", HEALS, sees="make room there")
 @pytest.mark.root
 @pytest.mark.tools("mount", "umount")
 def test_a_full_disk_is_named_nothing_half_written_is_seen_and_it_heals(site: Site) -> None:
@@ -281,6 +283,7 @@ def test_a_full_disk_is_named_nothing_half_written_is_seen_and_it_heals(site: Si
         assert docs.files().keys() == {"large.bin", "small.txt"}
 
 
+@outcome("the disk of the folder is nearly full", HEALS, sees="nothing is taken in")
 @pytest.mark.root
 @pytest.mark.tools("mount", "umount")
 def test_before_a_disk_is_full_nothing_is_taken_in_and_uploads_go_on(site: Site) -> None:
@@ -302,6 +305,7 @@ def test_before_a_disk_is_full_nothing_is_taken_in_and_uploads_go_on(site: Site)
         assert len(daemon.events("disk.short")) == len(daemon.events("disk.recovered")) == 1
 
 
+@outcome("the disk of the ledger is full", HEALS, sees="the disk is full")
 @pytest.mark.root
 @pytest.mark.tools("mount", "umount")
 def test_a_full_disk_of_the_ledger_is_named_and_it_heals(site: Site) -> None:
@@ -330,6 +334,9 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+@outcome(
+    "the folder is remounted read-only", HEALS, sees="is mounted read-only: mount it read-write"
+)
 @pytest.mark.root
 @pytest.mark.tools("mount", "umount")
 def test_a_folder_remounted_read_only_is_named_and_heals(site: Site) -> None:
@@ -352,6 +359,7 @@ def test_a_folder_remounted_read_only_is_named_and_heals(site: Site) -> None:
         assert docs.files() == {"mine.txt": b"mine", "theirs.txt": b"theirs"}
 
 
+@outcome("the disk of the folder is not mounted", HEALS, sees="has no marker")
 @pytest.mark.root
 @pytest.mark.tools("mount", "umount")
 def test_a_disk_that_is_unmounted_while_docferry_is_down_deletes_nothing(site: Site) -> None:

@@ -16,6 +16,7 @@ import pytest
 from system import encrypting
 from system.conftest import NewSite
 from system.daemon import Daemon, Hold, Mirror, Site
+from system.outcomes import ASKS, outcome
 
 MOST = 25
 NOTE = "README_TO_DECRYPT.txt"
@@ -53,6 +54,7 @@ def documents(count: int) -> dict[str, bytes]:
     }
 
 
+@outcome("a program encrypts a folder", ASKS)
 @pytest.mark.timeout(300)
 def test_a_program_that_encrypts_1000_files_is_held_within_25_and_one_command_has_all_back(
     new_site: NewSite,

@@ -30,6 +30,7 @@ from system.disasters import (
     snapshot,
     wait_until_blocked,
 )
+from system.outcomes import ASKS, outcome
 
 PATHS = list(FILES)
 NO_FILE = "the folder holds no file any more"
@@ -82,6 +83,7 @@ def test_many_deletions_while_docferry_is_down_delete_nothing(new_site: NewSite)
         assert f"{name}: {hold.count} deletions would be held: {hold.reason}" in told.stdout
 
 
+@outcome("more files are deleted than delete_limit", ASKS)
 def test_many_deletions_while_docferry_runs_wait_and_all_else_goes_on(new_site: NewSite) -> None:
     names = [f"{name}-{decision}" for name in DISASTERS for decision in ("approve", "discard")]
     disasters = {name: DISASTERS[name.rpartition("-")[0]] for name in names}

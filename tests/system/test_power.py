@@ -27,6 +27,7 @@ from small_s3 import Objects, SmallStore, small_s3
 from system import disk
 from system.after_the_cut import Moment, files_of, had_before
 from system.daemon import Site
+from system.outcomes import HEALS, outcome
 from system.power_cut import lay_out
 from system.recorded_days import INBOX, Day, Lived, Recording, live, started
 from system.recorder import Kind, Record, Recorder
@@ -118,6 +119,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield Bench(site, store, recorder, base, live(site, store, recorder, DAYS))
 
 
+@outcome("the power fails", HEALS)
 @pytest.mark.timeout(36_000)
 @pytest.mark.tools("gcc")
 def test_wherever_the_power_is_cut_docferry_goes_on_by_itself_and_nothing_is_lost(
@@ -136,6 +138,7 @@ def test_wherever_the_power_is_cut_docferry_goes_on_by_itself_and_nothing_is_los
     assert wrong == {}
 
 
+@outcome("docferry is killed", HEALS)
 @pytest.mark.timeout(36_000)
 @pytest.mark.tools("gcc")
 def test_at_whichever_change_or_request_docferry_is_killed_it_goes_on_by_itself(

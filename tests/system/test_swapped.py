@@ -6,12 +6,14 @@ from pathlib import Path
 
 from swapping import always_swapping, everything_about, exchange
 from system.daemon import Site
+from system.outcomes import HEALS, outcome
 from system.trouble import heals
 
 SECRET = b"a secret of others"
 ROUNDS = 12
 
 
+@outcome("somebody swaps folders for links to elsewhere", HEALS)
 def test_nothing_leaves_or_comes_to_what_a_swapped_link_leads_to(
     site: Site, tmp_path: Path
 ) -> None:
