@@ -67,6 +67,7 @@ HELD = Held(["f"], HoldState.APPROVED)
 
 
 @given(mixture=mixtures())
+@example(Mixture([Found("a/b/c", ONE, ONE, TWO)], identity=HoldState.APPROVED))  # a copy, no ending
 @example(Mixture([DOWN, UP, Found("e.txt", ONE, TWO, SIX)]))  # a conflict, with its copy
 @example(Mixture([Found("f", ONE, None, TWO, is_announced=True)], delete_limit=1))  # our own upload
 @example(Mixture([Found("B.txt", ONE, ONE, None, is_touched=(True, False)), UP], delete_limit=1))

@@ -121,6 +121,8 @@ def test_an_ordinary_edit_leaves_no_doubt_so_that_nothing_is_fetched() -> None:
         ("a.log.1", False),
         ("a.2026-11-27", False),
         ("a.docx.bak", False),
+        ("a.conflict-7692c3ad", False),
+        ("a.conflict-of-ours", True),
         ("Makefile", False),
         (".profile", False),
         ("v1.2 of the plan", False),

@@ -85,6 +85,8 @@ _OTHERS = _words(
 )
 _KNOWN = frozenset(_MARKS) | _TEXTS | _OTHERS
 _AN_ENDING = re.compile(r"[a-z][a-z0-9_\-]{1,15}|[a-z0-9_\-]*[a-z][a-z0-9_\-]*")
+#: How docferry ends the second name of a file that has no ending: `core.paths.conflict_copy_path`.
+_A_COPY = re.compile(r"conflict-[0-9a-f]{8}")
 _CONTROLS = bytes(frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b\x08") | {127})
 
 
@@ -119,6 +121,8 @@ def ending_of(path: Path) -> str:
 def is_strange(path: Path) -> bool:
     """Say whether the name of *path* ends with what is no kind of file that is known here."""
     ending = ending_of(path)
+    if _A_COPY.fullmatch(ending):
+        return False
     return ending not in _KNOWN and _AN_ENDING.fullmatch(ending) is not None
 
 
