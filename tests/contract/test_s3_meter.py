@@ -24,7 +24,9 @@ from docferry.errors import DocferryError
 from docferry.model import Attributes, Token
 from docferry.storage.base import PART_BYTES
 from docferry.storage.memory import BytesContent, sha256_of
+from docferry.storage.part_reader import PartReader
 from docferry.storage.s3 import S3Storage
+from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_meter import Ask, Meter
 
 LARGE = os.urandom(PART_BYTES) + b"and a second part"
@@ -79,6 +81,9 @@ class Line:
         )
         found.probe()
         return found
+
+    def client(self) -> S3Client:
+        return S3Client(self._options, servers.BUCKET, meter=self.meter.of("docs"))
 
     def counted(self) -> Counter[Ask]:
         found: Counter[Ask] = Counter()
@@ -185,6 +190,18 @@ def test_what_goes_up_takes_the_time_that_its_limit_says(line: Line, size: int) 
         needed_s = took_s(lambda: list(pool.map(send, range(count))))
 
     assert needed_s > 0.9 * (count * size / (800 * KIB)) - 0.1
+
+
+def test_a_part_too_large_for_memory_takes_the_time_that_its_limit_says(line: Line) -> None:
+    whole, client = BytesContent(os.urandom(800 * KIB)), line.client()
+    part = PartReader(whole, 0, whole.size, lambda piece: None)
+    line.meter.limits = Limits(up=always(800))
+
+    def send() -> None:
+        client.call("write", client.connections.boto.put_object, Key="part", Body=part)
+
+    assert took_s(send) > 0.8
+    part.check()
 
 
 @pytest.mark.parametrize("size", [200 * KIB, PART_BYTES + 1], ids=["obstore", "boto3"])
