@@ -15,7 +15,7 @@ from docferry.storage.base import PART_BYTES, Give
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent, sha256_of
 from docferry.storage.under_way import UnderWay
-from unit.folder import staged
+from unit.folder import OLD, archived, replace, staged, token
 
 PIECES = 3
 LAST = 1000
@@ -261,6 +261,26 @@ def test_what_nobody_wants_is_dropped_and_the_rest_stays(storage: LocalStorage) 
     content = Remote()
     fetch(storage, content, "wanted")
     assert content.fetched == [1, 2]
+    assert staged(storage.root) == []
+
+
+@pytest.mark.parametrize("path", ["a.begun", "a.pieces"])
+def test_what_a_crash_caught_is_no_download_by_its_documents_name(
+    storage: LocalStorage, path: str
+) -> None:
+    (storage.root / path).write_bytes(OLD)
+
+    def die(step: str) -> None:
+        if step == "exchanged":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace(LocalStorage(storage.root, step=die), path, token(storage, path))
+    storage.drop_begun(lambda path, size, last_at: True)
+
+    storage.sweep_staging()
+
+    assert archived(storage.root) == OLD
     assert staged(storage.root) == []
 
 
