@@ -204,6 +204,25 @@ def test_what_came_whole_and_is_damaged_is_not_kept(storage: LocalStorage) -> No
     assert staged(storage.root) == []
 
 
+def test_what_came_whole_before_the_line_went_down_is_not_fetched_again(
+    storage: LocalStorage,
+) -> None:
+    """Where the store is asked at the end whether the object still is the one that was read."""
+    content, again = Remote(), Remote()
+
+    def break_off() -> None:
+        raise UnreachableError("the line is down")
+
+    content.confirms = break_off
+    with pytest.raises(UnreachableError):
+        fetch(storage, content)
+
+    fetch(storage, again)
+
+    assert again.fetched == []
+    assert (storage.root / "a").read_bytes() == WHOLE
+
+
 def test_what_fails_where_it_failed_before_begins_anew(storage: LocalStorage) -> None:
     break_off(storage, error=TemporaryError("it broke off"))
     assert len(staged(storage.root)) == 2
