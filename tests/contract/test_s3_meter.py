@@ -28,6 +28,8 @@ from docferry.storage.part_reader import PartReader
 from docferry.storage.s3 import S3Storage
 from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_meter import Ask, Meter
+from docferry.storage.s3_multipart import MultipartUpload
+from processes import wait_for
 
 LARGE = os.urandom(PART_BYTES) + b"and a second part"
 KIB = 1024
@@ -202,6 +204,27 @@ def test_a_part_too_large_for_memory_takes_the_time_that_its_limit_says(line: Li
 
     assert took_s(send) > 0.8
     part.check()
+
+
+def test_a_store_that_is_limited_does_not_keep_another_waiting(seaweedfs: servers.S3Server) -> None:
+    options, limited, other = s3_options(seaweedfs), Meter(), Meter()
+    limited.limits = Limits(up=always(64))
+
+    def send(meter: Meter, key: str, body: bytes) -> None:
+        client = S3Client(options, servers.BUCKET, meter=meter.of("docs"))
+        with MultipartUpload(client, key, {}) as upload:
+            upload.send(BytesContent(body))
+            upload.complete(None)
+
+    with ThreadPoolExecutor(2) as pool:
+        body = os.urandom(4 * PART_BYTES)
+        coming = [pool.submit(send, limited, f"limited {number}", body) for number in range(2)]
+        wait_for(lambda: limited.counts().get(("docs", Ask.PART), 0) == 8)
+
+        send(other, "large", LARGE)
+
+        assert not any(future.done() for future in coming)
+        limited.limits = Limits()
 
 
 @pytest.mark.parametrize("size", [200 * KIB, PART_BYTES + 1], ids=["obstore", "boto3"])
