@@ -142,7 +142,8 @@ class Meter:
     def last_hour(self) -> tuple[datetime, Counter[str]]:
         """Give since when requests are counted, and those of the last hour by kind."""
         with self._lock:
-            return self._last_hour.since, self._last_hour.counts(self._now())
+            counts = self._last_hour.counts(self._now())
+            return self._last_hour.since, counts
 
 
 @dataclass(frozen=True, slots=True)
