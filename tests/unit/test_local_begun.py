@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -363,13 +364,13 @@ def test_it_is_told_how_far_it_has_come_and_what_was_there_before(tmp_path: Path
 
 
 def test_room_is_asked_for_what_is_still_to_come(tmp_path: Path) -> None:
-    from contextlib import nullcontext
-
     asked: list[int] = []
+    came: list[int] = []
 
-    def room(size: int) -> nullcontext[None]:
+    @contextmanager
+    def room(size: int) -> Iterator[Callable[[int], object]]:
         asked.append(size)
-        return nullcontext()
+        yield came.append
 
     storage = LocalStorage(tmp_path, room=room)
     storage.write_marker(b"{}")
@@ -378,3 +379,4 @@ def test_room_is_asked_for_what_is_still_to_come(tmp_path: Path) -> None:
     storage.write("a", Remote(), Attributes(), expect=None)
 
     assert asked == [len(WHOLE) - PART_BYTES]
+    assert came == [PART_BYTES, LAST]
