@@ -54,8 +54,15 @@ HOUSEKEEPING = (
     Fault(
         "what gave up keeps its room on the disk",
         "engine/disk_guard.py",
-        "                self._promised[disk.device] -= size\n",
-        "                pass\n",
+        "            came(left)\n",
+        "            pass\n",
+        DISK,
+    ),
+    Fault(
+        "what has come in is counted twice, until all of it has",
+        "engine/disk_guard.py",
+        "                count = min(count, left)\n",
+        "                count = left if count == left else 0\n",
         DISK,
     ),
     Fault(
@@ -68,8 +75,8 @@ HOUSEKEEPING = (
     Fault(
         "a content comes into a folder without asking for its room",
         "storage/local_batch.py",
-        "            self.room(max(0, content.size - coming.taken_bytes)),\n",
-        "",
+        "            self.room(max(0, content.size - coming.taken_bytes)) as took,\n",
+        "            self.room(0) as took,\n",
         DISK,
     ),
     # Rows.

@@ -29,6 +29,13 @@ LISTED_APART = (
         _TESTS,
     ),
     Fault(
+        "a part after which nothing is said to follow is believed against the next",
+        "storage/listing_apart.py",
+        "if is_end and any(",
+        "if False and any(",
+        _TESTS,
+    ),
+    Fault(
         "a store is believed to list from a key on without a trial",
         "storage/prefix_listing.py",
         "self._is_cut = can_be_cut(self._fetch_from, pages)",

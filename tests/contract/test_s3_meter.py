@@ -24,8 +24,12 @@ from docferry.errors import DocferryError
 from docferry.model import Attributes, Token
 from docferry.storage.base import PART_BYTES
 from docferry.storage.memory import BytesContent, sha256_of
+from docferry.storage.part_reader import PartReader
 from docferry.storage.s3 import S3Storage
+from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_meter import Ask, Meter
+from docferry.storage.s3_multipart import MultipartUpload
+from processes import wait_for
 
 LARGE = os.urandom(PART_BYTES) + b"and a second part"
 KIB = 1024
@@ -79,6 +83,9 @@ class Line:
         )
         found.probe()
         return found
+
+    def client(self) -> S3Client:
+        return S3Client(self._options, servers.BUCKET, meter=self.meter.of("docs"))
 
     def counted(self) -> Counter[Ask]:
         found: Counter[Ask] = Counter()
@@ -185,6 +192,39 @@ def test_what_goes_up_takes_the_time_that_its_limit_says(line: Line, size: int) 
         needed_s = took_s(lambda: list(pool.map(send, range(count))))
 
     assert needed_s > 0.9 * (count * size / (800 * KIB)) - 0.1
+
+
+def test_a_part_too_large_for_memory_takes_the_time_that_its_limit_says(line: Line) -> None:
+    whole, client = BytesContent(os.urandom(800 * KIB)), line.client()
+    part = PartReader(whole, 0, whole.size, lambda piece: None)
+    line.meter.limits = Limits(up=always(800))
+
+    def send() -> None:
+        client.call("write", client.connections.boto.put_object, Key="part", Body=part)
+
+    assert took_s(send) > 0.8
+    part.check()
+
+
+def test_a_store_that_is_limited_does_not_keep_another_waiting(seaweedfs: servers.S3Server) -> None:
+    options, limited, other = s3_options(seaweedfs), Meter(), Meter()
+    limited.limits = Limits(up=always(64))
+
+    def send(meter: Meter, key: str, body: bytes) -> None:
+        client = S3Client(options, servers.BUCKET, meter=meter.of("docs"))
+        with MultipartUpload(client, key, {}) as upload:
+            upload.send(BytesContent(body))
+            upload.complete(None)
+
+    with ThreadPoolExecutor(2) as pool:
+        body = os.urandom(4 * PART_BYTES)
+        coming = [pool.submit(send, limited, f"limited {number}", body) for number in range(2)]
+        wait_for(lambda: limited.counts().get(("docs", Ask.PART), 0) == 8)
+
+        send(other, "large", LARGE)
+
+        assert not any(future.done() for future in coming)
+        limited.limits = Limits()
 
 
 @pytest.mark.parametrize("size", [200 * KIB, PART_BYTES + 1], ids=["obstore", "boto3"])

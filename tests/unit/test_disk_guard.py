@@ -62,6 +62,22 @@ def test_what_is_on_its_way_in_has_its_room_already() -> None:
     assert room.takes(50)  # it gave up, and needs its room no more
 
 
+def test_what_has_come_in_is_not_asked_for_once_more() -> None:
+    """Else nothing else comes in while a large file does, from its middle on."""
+    room = Room(free=150)
+
+    with room.guard.taking(DOCS, 40) as came:
+        room.has(120)
+        came(30)
+        meanwhile = room.takes(11), room.takes(10)
+        room.has(110)
+        came(30)  # more than it said
+        whole = room.takes(11), room.takes(10)
+
+    assert (meanwhile, whole) == ((False, True), (False, True))
+    assert room.takes(10)
+
+
 def test_a_disk_that_was_short_takes_in_again_only_with_some_room_to_spare() -> None:
     room = Room()
 

@@ -104,6 +104,23 @@ def test_a_part_that_fails_is_an_error_and_no_shorter_listing() -> None:
         listed(listing, is_in_order=True)
 
 
+def test_a_store_that_finds_nothing_after_a_key_that_is_gone_is_not_believed() -> None:
+    """It may look the key up, and has given nothing but keys that are there at the trial."""
+    shelf = Shelf(set(MANY))
+
+    def fetch(after: str | None, start: str | None) -> Page:
+        is_lost = start is not None and start not in shelf.keys
+        return shelf.fetch_page(after, "999" if is_lost else start)
+
+    listing = listing_of(fetch)
+    shelf.keys.remove("015")  # the last one of two parts
+
+    with pytest.raises(NotCutError):
+        listed(listing, is_in_order=True)
+
+    assert listed(listing, is_in_order=True) == sorted(shelf.keys)
+
+
 def test_what_has_come_between_two_keys_in_masses_is_listed_whole() -> None:
     shelf = Shelf(set(MANY))
     listing = listing_of(shelf.fetch_page)

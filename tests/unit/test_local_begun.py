@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from docferry.storage.base import PART_BYTES, Give
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent, sha256_of
 from docferry.storage.under_way import UnderWay
-from unit.folder import staged
+from unit.folder import OLD, archived, replace, staged, token
 
 PIECES = 3
 LAST = 1000
@@ -204,6 +205,25 @@ def test_what_came_whole_and_is_damaged_is_not_kept(storage: LocalStorage) -> No
     assert staged(storage.root) == []
 
 
+def test_what_came_whole_before_the_line_went_down_is_not_fetched_again(
+    storage: LocalStorage,
+) -> None:
+    """Where the store is asked at the end whether the object still is the one that was read."""
+    content, again = Remote(), Remote()
+
+    def break_off() -> None:
+        raise UnreachableError("the line is down")
+
+    content.confirms = break_off
+    with pytest.raises(UnreachableError):
+        fetch(storage, content)
+
+    fetch(storage, again)
+
+    assert again.fetched == []
+    assert (storage.root / "a").read_bytes() == WHOLE
+
+
 def test_what_fails_where_it_failed_before_begins_anew(storage: LocalStorage) -> None:
     break_off(storage, error=TemporaryError("it broke off"))
     assert len(staged(storage.root)) == 2
@@ -261,6 +281,26 @@ def test_what_nobody_wants_is_dropped_and_the_rest_stays(storage: LocalStorage) 
     content = Remote()
     fetch(storage, content, "wanted")
     assert content.fetched == [1, 2]
+    assert staged(storage.root) == []
+
+
+@pytest.mark.parametrize("path", ["a.begun", "a.pieces"])
+def test_what_a_crash_caught_is_no_download_by_its_documents_name(
+    storage: LocalStorage, path: str
+) -> None:
+    (storage.root / path).write_bytes(OLD)
+
+    def die(step: str) -> None:
+        if step == "exchanged":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace(LocalStorage(storage.root, step=die), path, token(storage, path))
+    storage.drop_begun(lambda path, size, last_at: True)
+
+    storage.sweep_staging()
+
+    assert archived(storage.root) == OLD
     assert staged(storage.root) == []
 
 
@@ -324,13 +364,13 @@ def test_it_is_told_how_far_it_has_come_and_what_was_there_before(tmp_path: Path
 
 
 def test_room_is_asked_for_what_is_still_to_come(tmp_path: Path) -> None:
-    from contextlib import nullcontext
-
     asked: list[int] = []
+    came: list[int] = []
 
-    def room(size: int) -> nullcontext[None]:
+    @contextmanager
+    def room(size: int) -> Iterator[Callable[[int], object]]:
         asked.append(size)
-        return nullcontext()
+        yield came.append
 
     storage = LocalStorage(tmp_path, room=room)
     storage.write_marker(b"{}")
@@ -339,3 +379,4 @@ def test_room_is_asked_for_what_is_still_to_come(tmp_path: Path) -> None:
     storage.write("a", Remote(), Attributes(), expect=None)
 
     assert asked == [len(WHOLE) - PART_BYTES]
+    assert came == [PART_BYTES, LAST]

@@ -96,6 +96,17 @@ def test_requests_are_forgotten_after_an_hour() -> None:
     assert hour.counts(NOW + timedelta(hours=3)) == {}
 
 
+def test_a_clock_that_was_set_back_does_not_keep_an_hour_for_a_day() -> None:
+    ahead = NOW + timedelta(days=1)
+    hour = LastHour(ahead)
+    hour.add("list", ahead)
+
+    hour.add("get", NOW)
+
+    assert hour.counts(NOW) == {"get": 1}
+    assert hour.since == NOW
+
+
 @pytest.mark.parametrize(
     ("since", "per_hour"),
     [(timedelta(hours=5), 60), (timedelta(minutes=30), 120), (timedelta(minutes=1), 360)],

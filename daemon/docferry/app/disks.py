@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from docferry.engine.timers import Timers
 from docferry.errors import DocferryError
 from docferry.ledger import Ledger
 from docferry.metrics import DISK_SHORT
+from docferry.storage.local_batch import Room
 
 CHECK_EVERY_S = 2.0
 #: What stands among the problems of a mirror that takes nothing in.
@@ -46,7 +47,7 @@ class Disks:
         self._short: dict[Path, str] = {}
         self._guard = DiskGuard(config.disk_reserve, self._watched, self._tell, look=look)
 
-    def room_in(self, mirror: str, folder: Path) -> Callable[[int], AbstractContextManager[object]]:
+    def room_in(self, mirror: str, folder: Path) -> Room:
         """
         Watch the disk of *mirror* from now on.
 
@@ -86,9 +87,9 @@ class Disks:
         return [*dict.fromkeys((self._state_dir, *self._folders.values()))]
 
     @contextmanager
-    def _taking(self, folder: Path, size: int) -> Iterator[None]:
-        with self._guard.taking(self._state_dir, 0), self._guard.taking(folder, size):
-            yield
+    def _taking(self, folder: Path, size: int) -> Iterator[Callable[[int], None]]:
+        with self._guard.taking(self._state_dir, 0), self._guard.taking(folder, size) as came:
+            yield came
 
     def _tell(self, folder: Path, why: str | None) -> None:
         if why is None:

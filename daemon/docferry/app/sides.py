@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,6 +36,7 @@ from docferry.model import (
     VersionRow,
 )
 from docferry.storage.local import LocalStorage
+from docferry.storage.local_batch import Room, unguarded
 from docferry.storage.probe import StoreProfile
 from docferry.storage.s3 import S3Options, S3Storage
 from docferry.storage.under_way import UnderWay
@@ -127,7 +127,7 @@ def open_sides(
     connections: int,
     is_daemon: bool = False,
     takes_results: Callable[[], bool] | None = None,
-    room: Callable[[int], AbstractContextManager[object]] = nullcontext,
+    room: Room = unguarded,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Sides:
     """

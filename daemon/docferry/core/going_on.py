@@ -25,12 +25,12 @@ def is_to_be_gone_on_with(
         is_whole: All of it had come, and that is what it failed at.
     """
     match error:
+        case UnreachableError() | ThrottledError():  # nothing was said against what has come
+            return True
         case _ if is_whole:
             return False
         case FullError():  # the room that it takes is what is missing
             return False
-        case UnreachableError() | ThrottledError():
-            return True
         case TemporaryError():
             return has_gone_on
         case DocferryError() | OSError() | None:

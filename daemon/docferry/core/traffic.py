@@ -117,8 +117,10 @@ class LastHour:
         return found
 
     def _forget(self, now: datetime) -> None:
+        # Where the clock was set back, what is of the future would count until that is there.
+        self.since = min(self.since, now)
         oldest = now - timedelta(hours=1)
-        for minute in [minute for minute in self._minutes if minute <= oldest]:
+        for minute in [minute for minute in self._minutes if not oldest < minute <= now]:
             del self._minutes[minute]
 
 

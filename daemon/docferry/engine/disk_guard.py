@@ -59,16 +59,20 @@ class DiskGuard:
         self._lock = threading.Lock()
 
     @contextmanager
-    def taking(self, folder: Path, size: int) -> Iterator[None]:
+    def taking(self, folder: Path, size: int) -> Iterator[Callable[[int], None]]:
         """
         Let *size* bytes come into *folder* while the block lasts.
+
+        Yields:
+            What is to be told of each number of bytes that has come: the disk says so itself
+            from then on, and others need not leave that much free once more.
 
         Raises:
             FullError: They would not leave what is to be kept free.
         """
         disk = self._look(folder)
         if disk is None:  # whoever writes there will hear why
-            yield
+            yield lambda count: None
             return
         reserve = reserve_of(disk, self._reserve)
         with self._lock:
@@ -76,11 +80,19 @@ class DiskGuard:
             if folder in self._short or not fits(disk, reserve, size, promised):
                 raise FullError(f"{_shortage(folder, disk, reserve)}: {_bytes(size)} must wait")
             self._promised[disk.device] += size
-        try:
-            yield
-        finally:
+        left = size
+
+        def came(count: int) -> None:
+            nonlocal left
             with self._lock:
-                self._promised[disk.device] -= size
+                count = min(count, left)
+                left -= count
+                self._promised[disk.device] -= count
+
+        try:
+            yield came
+        finally:
+            came(left)
 
     def check(self) -> None:
         """Look at all disks, and tell of those that became short of room, or have some again."""

@@ -60,6 +60,7 @@ class SeenPage:
 class _Part:
     batches: list[Batch]
     rest: str | None  #: what follows this key is still to be listed; None: nothing is
+    is_end: bool = False  #: the store says that nothing follows it, in no part
 
 
 def in_order_of_keys(key: str) -> list[str]:
@@ -122,6 +123,7 @@ def list_apart(
     cuts = [page.last for page in pages[PAGES_A_PART - 1 : -1 : PAGES_A_PART]]
     ranges = deque(pairwise([None, *filter(None, cuts), None]))
     coming: deque[tuple[Future[_Part], str | None]] = deque()
+    is_end = False
     with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="list") as pool:
 
         def begin(start: str | None, end: str | None) -> tuple[Future[_Part], str | None]:
@@ -132,6 +134,9 @@ def list_apart(
                 coming.append(begin(*ranges.popleft()))
             future, end = coming.popleft()
             part = future.result()
+            if is_end and any(objects for _, objects in part.batches):
+                raise NotCutError("the store said that nothing follows, and something does")
+            is_end = is_end or part.is_end
             if part.rest is not None:  # much has come since: what follows waits for it
                 coming.appendleft(begin(part.rest, end))
             yield from part.batches
@@ -158,8 +163,9 @@ def _list_part(
             raise NotCutError(f"asked for what follows {start!r}, the store gave something else")
         within = objects if end is None else _up_to(end, objects, order)
         batches.append((one, within))
-        if one.is_end or len(within) < len(objects) or (one.last is not None and one.last == end):
-            return _Part(batches, None)
+        is_beyond = len(within) < len(objects)
+        if one.is_end or is_beyond or (one.last is not None and one.last == end):
+            return _Part(batches, None, one.is_end and not is_beyond)
         if one.last is None:
             raise NotCutError("the store says that more follows a page without objects")
         start = one.last

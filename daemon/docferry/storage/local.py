@@ -17,10 +17,8 @@ import stat
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import (
-    AbstractContextManager,
     ExitStack,
     contextmanager,
-    nullcontext,
     suppress,
 )
 from dataclasses import replace
@@ -48,7 +46,14 @@ from docferry.storage import local_traces
 from docferry.storage.atomic import Place, Renames, fsync_folder
 from docferry.storage.base import Arrival, Content, WantsDownload
 from docferry.storage.local_archive import LocalArchive
-from docferry.storage.local_batch import Batch, look_first, refuse_if_taken, swap_of
+from docferry.storage.local_batch import (
+    Batch,
+    Room,
+    look_first,
+    refuse_if_taken,
+    swap_of,
+    unguarded,
+)
 from docferry.storage.local_content import LocalContent, state_of, token_of
 from docferry.storage.local_folder import Folder, has_marker
 from docferry.storage.local_intake import Intake, Opened, incoming
@@ -89,7 +94,7 @@ class LocalStorage:
         step: Callable[[str], None] = lambda name: None,
         renames: Renames | None = None,
         whole_sync: WholeSync | None = None,
-        room: Callable[[int], AbstractContextManager[object]] = nullcontext,
+        room: Room = unguarded,
         under_way: UnderWay | None = None,
     ) -> None:
         self.root = root

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from os import stat_result
@@ -30,6 +30,8 @@ from docferry.storage.whole_sync import WholeSync
 
 T = TypeVar("T")
 _Staged: TypeAlias = tuple[Place, Written]
+#: Entered with the bytes that are to come in; gives what is told of those that have come.
+Room: TypeAlias = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 #: To refuse before a byte is moved what would be refused at the end saves nothing below it.
 _WORTH_A_LOOK_BYTES = 64 * 1024
@@ -48,7 +50,7 @@ class Batch:
     whole_sync: WholeSync
     changing: Lock
     step: Callable[[str], None]
-    room: Callable[[int], AbstractContextManager[object]]
+    room: Room
     under_way: UnderWay
     _parents: dict[Path, Parent] = field(default_factory=dict)  # by the folder's path
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -113,7 +115,7 @@ class Batch:
         path, content = arrival.path, arrival.content
         with (
             self.staging.newcomer_of(path, content) as coming,
-            self.room(max(0, content.size - coming.taken_bytes)),
+            self.room(max(0, content.size - coming.taken_bytes)) as took,
             self.under_way.carries(path, Way.DOWN, content.size) as moved,
         ):
             written = stage(
@@ -124,6 +126,7 @@ class Batch:
                 lasts=lasts,
                 begun=coming.begun,
                 moved=moved,
+                took=took,
             )
         self.step("staged")
         return coming.place, written
@@ -166,6 +169,11 @@ class Batch:
             found = self.folder.parent(self.root_fd, path, create=create)
             parent = self._parents[above] = self._stack.enter_context(found)
         return Place(parent.place.dir_fd, name)
+
+
+def unguarded(size: int) -> AbstractContextManager[Callable[[int], object]]:
+    """Let any content come in."""
+    return nullcontext(lambda count: None)
 
 
 def look_first(folder: Folder, root_fd: int, path: Path, expect: Token) -> stat_result:

@@ -129,8 +129,12 @@ def going_on(
 
 
 def is_begun(name: str) -> bool:
-    """Say whether a file in the staging folder is a part of a download that was cut off."""
-    return name.endswith((BEGUN, _PIECES))
+    """
+    Say whether a file in the staging folder is a part of a download that was cut off.
+
+    What was displaced (`local_staging.Swap`) has dots in its name, and ends as its document does.
+    """
+    return name.count(".") == 1 and name.endswith((BEGUN, _PIECES))
 
 
 def drop_begun(staging_fd: int, is_wanted: WantsDownload = lambda path, size, at: False) -> None:
@@ -141,7 +145,7 @@ def drop_begun(staging_fd: int, is_wanted: WantsDownload = lambda path, size, at
         is_wanted: Asked about each that can be gone on with: its path, its size, and when
             something last came of it.
     """
-    names = {entry.name for entry in os.scandir(staging_fd)}
+    names = set(filter(is_begun, os.listdir(staging_fd)))
     for name in sorted(names):
         if name.endswith(BEGUN) and name.removesuffix(BEGUN) + _PIECES not in names:
             Place(staging_fd, name).unlink()  # without notes nothing of it counts

@@ -31,6 +31,7 @@ def stage(
     mode: int = 0o666,
     begun: Begun | None = None,
     moved: Callable[[int], object] = lambda count: None,
+    took: Callable[[int], object] = lambda count: None,
 ) -> Written:
     """
     Write *content* to *place*, which must be free unless it is *begun*'s.
@@ -46,6 +47,7 @@ def stage(
             where people share a folder, its group may change it.
         begun: What an earlier try has brought, and this one goes on with.
         moved: Told of each number of bytes that is where it belongs.
+        took: Told of those that were not there before.
 
     Raises:
         StaleError: The content changed while it was read.
@@ -53,7 +55,7 @@ def stage(
     """
     fd = place.open(os.O_WRONLY | os.O_CREAT | (os.O_EXCL if begun is None else 0), mode)
     try:
-        sha256, size = _copy(content, fd, begun, moved)
+        sha256, size = _copy(content, fd, begun, moved, took)
         content.confirm()
         if size != content.size:
             raise TemporaryError(f"{size} bytes came of a content of {content.size}")
@@ -72,7 +74,11 @@ def stage(
 
 
 def _copy(
-    content: Content, fd: int, begun: Begun | None, moved: Callable[[int], object]
+    content: Content,
+    fd: int,
+    begun: Begun | None,
+    moved: Callable[[int], object],
+    took: Callable[[int], object],
 ) -> tuple[Sha256, int]:
     size = 0
     # Up to here an earlier try may have left anything: there also zeros are written.
@@ -82,6 +88,7 @@ def _copy(
         nonlocal size
         if begun is None or not begun.has(size):
             _write_at(fd, size, part, leaves_holes=content.size > PART_BYTES and size >= old_end)
+            took(len(part))
         if begun is not None:
             begun.came(size, part)
         moved(len(part))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from docferry.core.traffic import Queue
+from docferry.storage.part_reader import PartReader
 
 #: After a silence so much may pass at once.
 _BURST_S = 0.1
@@ -61,7 +62,7 @@ class SlowBody:
     """A body that lets itself be read no faster than it may be sent."""
 
     def __init__(self, body: object, up: Pacer) -> None:
-        self._body = body if isinstance(body, io.BytesIO) else io.BytesIO(_plain(body))
+        self._body = body if isinstance(body, io.BytesIO | PartReader) else io.BytesIO(_plain(body))
         self._up = up
 
     def read(self, size: int = -1) -> bytes:
@@ -81,7 +82,7 @@ def size_of(body: object) -> int:
     """Give how many bytes a body has that `SlowBody` takes; 0: none, or it is another kind."""
     if isinstance(body, io.BytesIO):
         return body.getbuffer().nbytes
-    return len(_plain(body))
+    return len(body if isinstance(body, PartReader) else _plain(body))
 
 
 def _plain(body: object) -> bytes | bytearray:

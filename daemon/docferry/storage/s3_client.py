@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import re
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,7 +22,7 @@ from botocore.parsers import ResponseParserError
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import Sha256, Token
 from docferry.storage import s3_lean
-from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE
+from docferry.storage.base import PART_BYTES
 from docferry.storage.clock import skew_s
 from docferry.storage.listing import Page
 from docferry.storage.s3_connect import Connections, S3Options
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
-
-#: One for each part of a large content that is in memory, over all transfers.
-PART_PERMITS = threading.BoundedSemaphore(2 * PARTS_AT_ONCE)
 
 #: S3 takes no longer keys. AWS answers 400 to a HEAD for one, without saying why.
 _KEY_BYTES = 1024
@@ -81,6 +77,7 @@ class S3Client:
         self.prefix = prefix
         self._put_answers = PutAnswers()
         self.connections = Connections(options, bucket, meter)
+        self.part_permits = self.connections.meter.store.part_permits
         self._answered_s = -_BUCKET_SEEN_S
         #: The store's clock minus ours, as of its last listing or refusal; None: not known.
         self.skew_s: float | None = None

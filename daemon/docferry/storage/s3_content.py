@@ -13,7 +13,7 @@ from docferry.errors import StaleError, TemporaryError
 from docferry.model import Sha256, Token
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content, Give
 from docferry.storage.hashing import HashAside
-from docferry.storage.s3_client import PART_PERMITS, S3Client
+from docferry.storage.s3_client import S3Client
 from docferry.storage.s3_errors import without_login
 from docferry.storage.s3_metadata import Fetched, ObjectHead
 
@@ -156,13 +156,14 @@ class S3Content(Content):
         offsets = iter(range(0, self.size, part_bytes))
         coming: deque[Future[bytes]] = deque()
         pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
+        permits = self._client.part_permits
         try:
             while True:
                 # Only who holds no part waits for a permit: so nobody waits in a circle.
-                while len(coming) < PARTS_AT_ONCE and PART_PERMITS.acquire(blocking=not coming):
+                while len(coming) < PARTS_AT_ONCE and permits.acquire(blocking=not coming):
                     offset = next(offsets, None)
                     if offset is None:
-                        PART_PERMITS.release()
+                        permits.release()
                         break
                     size = min(part_bytes, self.size - offset)
                     coming.append(pool.submit(self._had_or_part, offset, size))
@@ -170,11 +171,11 @@ class S3Content(Content):
                     return
                 yield coming[0].result()
                 coming.popleft()
-                PART_PERMITS.release()
+                permits.release()
         finally:
             pool.shutdown(cancel_futures=True)
             for _ in coming:
-                PART_PERMITS.release()
+                permits.release()
 
 
 def _identity(client: S3Client, key: str, version_id: str | None, head: ObjectHead) -> str:

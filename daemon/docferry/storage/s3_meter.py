@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from docferry.core.concurrency import Rise, Usual
 from docferry.core.traffic import LastHour, Limits
+from docferry.storage.base import PARTS_AT_ONCE
 from docferry.storage.pacer import Pacer, SlowBody, size_of
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class Meter:
         self.requests = Pacer(lambda: self.limits.requests_per_s, clock, wait)
         self.up = Pacer(lambda: self.limits.up.bytes_per_s(local()), clock, wait)
         self.down = Pacer(lambda: self.limits.down.bytes_per_s(local()), clock, wait)
+        #: One for each part of a large content that is in memory, over all its transfers. Another
+        #: store's do not wait for them: this one may be limited, or hang.
+        self.part_permits = threading.BoundedSemaphore(2 * PARTS_AT_ONCE)
         self._clock = clock
         self._now = now
         self._lock = threading.Lock()
@@ -138,7 +142,8 @@ class Meter:
     def last_hour(self) -> tuple[datetime, Counter[str]]:
         """Give since when requests are counted, and those of the last hour by kind."""
         with self._lock:
-            return self._last_hour.since, self._last_hour.counts(self._now())
+            counts = self._last_hour.counts(self._now())
+            return self._last_hour.since, counts
 
 
 @dataclass(frozen=True, slots=True)

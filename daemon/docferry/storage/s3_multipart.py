@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Semaphore
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from docferry.core.going_on import is_to_be_gone_on_with
@@ -15,7 +16,7 @@ from docferry.errors import DocferryError
 from docferry.model import SentPart, Sha256, Token, UploadPlan
 from docferry.storage.base import PART_BYTES, PARTS_AT_ONCE, Content
 from docferry.storage.part_reader import PartReader
-from docferry.storage.s3_client import PART_PERMITS, S3Client, boto_headers, conditions
+from docferry.storage.s3_client import S3Client, boto_headers, conditions
 from docferry.storage.s3_errors import no_answer
 from docferry.storage.s3_uploads import TakenUp, abort, take_up
 
@@ -210,10 +211,11 @@ class MultipartUpload:
         """Send a request for each piece, with its part's number. The first failure ends it."""
         under_way: deque[Future[Token]] = deque()
         pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
+        permits = self._client.part_permits
         try:
-            for number, piece in enumerate(_permitted(pieces), 1):
+            for number, piece in enumerate(_permitted(pieces, permits), 1):
                 sent = pool.submit(request, number, piece)
-                sent.add_done_callback(lambda _: PART_PERMITS.release())
+                sent.add_done_callback(lambda _: permits.release())
                 under_way.append(sent)
                 if len(under_way) == PARTS_AT_ONCE:
                     self._note(under_way.popleft())
@@ -299,16 +301,16 @@ def _md5(body: bytes | PartReader) -> str:
     return digest.hexdigest()
 
 
-def _permitted(pieces: Iterator[T]) -> Iterator[T]:
+def _permitted(pieces: Iterator[T], permits: Semaphore) -> Iterator[T]:
     """Give each of *pieces* with a permit taken for it: a piece takes memory once it is read."""
     while True:
-        PART_PERMITS.acquire()
+        permits.acquire()
         piece = None
         try:
             piece = next(pieces, None)
         finally:
             if piece is None:
-                PART_PERMITS.release()
+                permits.release()
         if piece is None:
             return
         yield piece
