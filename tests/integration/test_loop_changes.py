@@ -11,7 +11,7 @@ import pytest
 
 from docferry.engine.runs import Run
 from docferry.ledger import HoldRow
-from docferry.model import HoldState, MirrorHealth, Side
+from docferry.model import HoldState, MirrorHealth, Mode, Side
 from looped_mirror import Mirror
 from processes import wait_for
 
@@ -180,6 +180,47 @@ def test_a_refusal_of_which_a_part_is_taken_back_ends_all_the_same(mirror: Mirro
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
     wait_for(lambda: mirror.ledger.holds.all("docs", (HoldState.DISCARDED,)) == [])
     assert sum(mirror.files[path] != FILES[path] for path in FILES) == 2
+
+
+def test_what_is_held_stays_so_when_all_of_it_is_touched_while_docferry_is_down(
+    mirror: Mirror,
+) -> None:
+    """Else it would begin anew: as many would travel once more, and the first stay spoilt."""
+    encrypt(mirror, Side.LOCAL)
+    mirror.run()
+    hold = held(mirror, 6)
+    mirror.stop()
+    tokens = {one.path: one.token for one in mirror.ledger.changes.items(hold.id)}
+    for path in FILES:
+        os.utime(mirror.root / path)
+    mirror.loop = mirror.new_loop()
+
+    mirror.start()
+
+    def are_held_anew() -> bool:
+        items = [one for one in mirror.ledger.changes.items(hold.id) if not one.travelled]
+        return len(items) == 6 and all(one.token != tokens[one.path] for one in items)
+
+    wait_for(are_held_anew)
+    there = objects(mirror)
+    assert len([path for path in FILES if there[path] != FILES[path]]) == LIMIT
+    decide(mirror, HoldState.DISCARDED)
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+
+
+def test_an_approved_change_that_the_mode_bars_by_now_leaves_its_hold(mirror: Mirror) -> None:
+    encrypt(mirror, Side.REMOTE)
+    mirror.run()
+    held(mirror, 6)
+    mirror.stop()
+    mirror.mode = Mode.PUSH
+    mirror.loop = mirror.new_loop()
+    decide(mirror, HoldState.APPROVED)
+
+    mirror.start()
+
+    wait_for(lambda: mirror.ledger.holds.all("docs") == [])
+    assert sum(mirror.files[path] != FILES[path] for path in FILES) == LIMIT
 
 
 def write(mirror: Mirror, path: str, content: bytes) -> None:
