@@ -72,6 +72,15 @@ def test_what_travelled_long_ago_counts_no_more_and_comes_into_no_hold(ledger: L
     assert found.reason.endswith("; 1 change of this kind had travelled before")
 
 
+def test_what_is_tried_again_does_not_count_against_itself(ledger: Ledger) -> None:
+    for path in ("a", "b"):
+        ledger.changes.travels("docs", edit(path), ulid_of("x"), NOW)
+
+    lately = ledger.changes.lately("docs", Side.LOCAL, NOW, but_for="a")
+
+    assert (lately.suspicious, lately.overwrites) == (1, 1)
+
+
 def test_changes_and_deletions_wait_in_one_hold_whichever_came_first(ledger: Ledger) -> None:
     ledger.holds.park("docs", [(DeleteRemote("gone", "etag"), agreed("gone").sha256)])
     deletions = ledger.holds.hold("docs", "too many", NOW)

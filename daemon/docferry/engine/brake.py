@@ -213,7 +213,9 @@ class MassChangeBrake(Brake):
                 raise HeldError(f"{change.path} is held")
             if standing is not None and is_same:
                 return
-            lately = self._ledger.changes.lately(self._mirror, change.side, now)
+            lately = self._ledger.changes.lately(
+                self._mirror, change.side, now, but_for=change.path
+            )
             self._admit_if(change, lately, now, was_held=standing is not None)
 
     def _admit_if(self, change: Change, lately: Lately, now: datetime, *, was_held: bool) -> None:
