@@ -223,6 +223,27 @@ def test_an_approved_change_that_the_mode_bars_by_now_leaves_its_hold(mirror: Mi
     assert sum(mirror.files[path] != FILES[path] for path in FILES) == LIMIT
 
 
+def test_what_had_travelled_comes_back_though_nothing_but_deletions_is_held_by_now(
+    mirror: Mirror,
+) -> None:
+    for path in FILES:
+        write(mirror, f"{path}.locked", os.urandom(500))
+        (mirror.root / path).unlink()
+    mirror.run()
+    hold = held(mirror, 15)
+    for change in mirror.ledger.changes.items(hold.id):
+        if not change.travelled:
+            (mirror.root / change.path).unlink()
+    mirror.run()
+    held(mirror, 9)
+
+    decide(mirror, HoldState.DISCARDED)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs", (HoldState.DISCARDED,)) == []
+
+
 def write(mirror: Mirror, path: str, content: bytes) -> None:
     target = mirror.root / path
     target.parent.mkdir(exist_ok=True)

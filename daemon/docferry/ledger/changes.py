@@ -180,7 +180,7 @@ def _row(
     earlier = select(change.c.version, change.c.victim).where(
         change.c.mirror == mirror,
         change.c.path == what.path,
-        change.c.at >= counts_from(at),
+        (change.c.at >= counts_from(at)) | change.c.hold.is_not(null()),
         _IS_SUSPICIOUS,
     )
     rows = tx.tuples(earlier)
