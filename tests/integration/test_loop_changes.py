@@ -11,7 +11,10 @@ import pytest
 
 from docferry.engine.runs import Run
 from docferry.ledger import HoldRow
-from docferry.model import HoldState, MirrorHealth, Mode, Side
+from docferry.model import Attributes, HoldState, MirrorHealth, Mode, Side
+from docferry.storage.base import Storage
+from docferry.storage.local import LocalStorage
+from docferry.storage.memory import BytesContent
 from looped_mirror import Mirror
 from processes import wait_for
 
@@ -242,6 +245,36 @@ def test_what_had_travelled_comes_back_though_nothing_but_deletions_is_held_by_n
     wait_for(lambda: mirror.files == objects(mirror) == FILES)
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
     assert mirror.ledger.holds.all("docs", (HoldState.DISCARDED,)) == []
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_was_archived_before_a_crash_is_told_of_by_a_version(
+    mirror: Mirror, side: Side
+) -> None:
+    noise = encrypt(mirror, side)
+    mirror.run()
+    hold = held(mirror, 6)
+    mirror.stop()
+    changes = mirror.ledger.changes.items(hold.id)
+    decide(mirror, HoldState.DISCARDED)
+    storage: Storage = mirror.remote
+    if side is Side.LOCAL:
+        storage = LocalStorage(mirror.root, needs_marker=True)
+    for change in changes:  # as one that died before it could write it down
+        if not change.travelled:
+            content = BytesContent(FILES[change.path])
+            displaced = Attributes(version=change.displaces, path=change.path)
+            storage.write(
+                change.path, content, Attributes(), expect=change.token, archive=displaced
+            )
+    mirror.loop = mirror.new_loop()
+
+    mirror.start()
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    rows = [row for path in FILES for row in mirror.ledger.versions.of("docs", path)]
+    assert noise <= {row.sha256 for row in rows if row.archived_local or row.archived_remote}
 
 
 def write(mirror: Mirror, path: str, content: bytes) -> None:
