@@ -277,6 +277,21 @@ def test_what_was_archived_before_a_crash_is_told_of_by_a_version(
     assert noise <= {row.sha256 for row in rows if row.archived_local or row.archived_remote}
 
 
+def test_what_is_made_of_each_new_picture_is_not_held(mirror: Mirror) -> None:
+    """Noise of no known kind beside files that came just now, and stay."""
+    names = [f"photos/{number}" for number in range(2 * LIMIT)]
+    for name in names:
+        write(mirror, f"{name}.jpg", b"\xff\xd8\xff\xe0" + os.urandom(500))
+    mirror.run()
+    for name in names:
+        write(mirror, f"{name}.rawest", os.urandom(500))
+
+    mirror.run()
+
+    wait_for(lambda: all(f"{name}.rawest" in objects(mirror) for name in names))
+    assert open_holds(mirror) == []
+
+
 def write(mirror: Mirror, path: str, content: bytes) -> None:
     target = mirror.root / path
     target.parent.mkdir(exist_ok=True)

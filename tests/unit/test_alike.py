@@ -121,6 +121,8 @@ def test_an_ordinary_edit_leaves_no_doubt_so_that_nothing_is_fetched() -> None:
         ("a.log.1", False),
         ("a.2026-11-27", False),
         ("a.docx.bak", False),
+        ("DSCF0001.RAF", False),
+        ("contract.pdf.p7m", False),
         ("Makefile", False),
         (".profile", False),
         ("v1.2 of the plan", False),

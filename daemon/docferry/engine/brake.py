@@ -195,10 +195,12 @@ class MassChangeBrake(Brake):
         if victim is None:
             is_one = is_noisy and side is Side.LOCAL and self._is_any_gone_beside(path)
             return "it looks encrypted, and files of its folder are gone" if is_one else None
-        name, _ = victim
-        if is_noisy:
+        name, version = victim
+        is_there = storage.stat(name) is not None
+        # Beside what came just now it is what a camera, or a program, makes of each picture.
+        if is_noisy and not (is_there and version >= first_of(counts_from(self._now()))):
             return f"it looks encrypted, and is named after {name}"
-        if storage.stat(name) is None:
+        if not is_there:
             return f"it took the place of {name}, and its ending is of no known kind"
         return None
 
