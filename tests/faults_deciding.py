@@ -365,8 +365,8 @@ DECIDING = (
     Fault(
         "what was seen of a file is forgotten once it is read",
         "engine/settling.py",
-        "        return None  # whether somebody",
-        "        self._sightings.pop(path, None)\n        return None  # whether somebody",
+        "        return None  # whether somebody has",
+        "        self._sightings.pop(path, None)\n        return None  # whether somebody has",
         ("unit/test_settling.py",),
     ),
     Fault(

@@ -313,6 +313,8 @@ class PutBack:
     expect: Token | None  #: None: it is gone, by an earlier try perhaps
     displaces: Ulid
     is_held: bool  #: *expect* is what was refused; else it may only be what was agreed on
+    #: With which nothing is left to do but to note what an earlier try may have archived.
+    ends: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,10 @@ import pytest
 
 from docferry.engine.runs import Run
 from docferry.ledger import HoldRow
-from docferry.model import HoldState, MirrorHealth, Side
+from docferry.model import Attributes, HoldState, MirrorHealth, Mode, Side
+from docferry.storage.base import Storage
+from docferry.storage.local import LocalStorage
+from docferry.storage.memory import BytesContent
 from looped_mirror import Mirror
 from processes import wait_for
 
@@ -180,6 +183,113 @@ def test_a_refusal_of_which_a_part_is_taken_back_ends_all_the_same(mirror: Mirro
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
     wait_for(lambda: mirror.ledger.holds.all("docs", (HoldState.DISCARDED,)) == [])
     assert sum(mirror.files[path] != FILES[path] for path in FILES) == 2
+
+
+def test_what_is_held_stays_so_when_all_of_it_is_touched_while_docferry_is_down(
+    mirror: Mirror,
+) -> None:
+    """Else it would begin anew: as many would travel once more, and the first stay spoilt."""
+    encrypt(mirror, Side.LOCAL)
+    mirror.run()
+    hold = held(mirror, 6)
+    mirror.stop()
+    tokens = {one.path: one.token for one in mirror.ledger.changes.items(hold.id)}
+    for path in FILES:
+        os.utime(mirror.root / path)
+    mirror.loop = mirror.new_loop()
+
+    mirror.start()
+
+    def are_held_anew() -> bool:
+        items = [one for one in mirror.ledger.changes.items(hold.id) if not one.travelled]
+        return len(items) == 6 and all(one.token != tokens[one.path] for one in items)
+
+    wait_for(are_held_anew)
+    there = objects(mirror)
+    assert len([path for path in FILES if there[path] != FILES[path]]) == LIMIT
+    decide(mirror, HoldState.DISCARDED)
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+
+
+def test_an_approved_change_that_the_mode_bars_by_now_leaves_its_hold(mirror: Mirror) -> None:
+    encrypt(mirror, Side.REMOTE)
+    mirror.run()
+    held(mirror, 6)
+    mirror.stop()
+    mirror.mode = Mode.PUSH
+    mirror.loop = mirror.new_loop()
+    decide(mirror, HoldState.APPROVED)
+
+    mirror.start()
+
+    wait_for(lambda: mirror.ledger.holds.all("docs") == [])
+    assert sum(mirror.files[path] != FILES[path] for path in FILES) == LIMIT
+
+
+def test_what_had_travelled_comes_back_though_nothing_but_deletions_is_held_by_now(
+    mirror: Mirror,
+) -> None:
+    for path in FILES:
+        write(mirror, f"{path}.locked", os.urandom(500))
+        (mirror.root / path).unlink()
+    mirror.run()
+    hold = held(mirror, 15)
+    for change in mirror.ledger.changes.items(hold.id):
+        if not change.travelled:
+            (mirror.root / change.path).unlink()
+    mirror.run()
+    held(mirror, 9)
+
+    decide(mirror, HoldState.DISCARDED)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs", (HoldState.DISCARDED,)) == []
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_was_archived_before_a_crash_is_told_of_by_a_version(
+    mirror: Mirror, side: Side
+) -> None:
+    noise = encrypt(mirror, side)
+    mirror.run()
+    hold = held(mirror, 6)
+    mirror.stop()
+    changes = mirror.ledger.changes.items(hold.id)
+    decide(mirror, HoldState.DISCARDED)
+    storage: Storage = mirror.remote
+    if side is Side.LOCAL:
+        storage = LocalStorage(mirror.root, needs_marker=True)
+    for change in changes:  # as one that died before it could write it down
+        if not change.travelled:
+            content = BytesContent(FILES[change.path])
+            displaced = Attributes(version=change.displaces, path=change.path)
+            storage.write(
+                change.path, content, Attributes(), expect=change.token, archive=displaced
+            )
+    mirror.loop = mirror.new_loop()
+
+    mirror.start()
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    rows = [row for path in FILES for row in mirror.ledger.versions.of("docs", path)]
+    assert noise <= {row.sha256 for row in rows if row.archived_local or row.archived_remote}
+
+
+def test_what_is_made_of_each_new_picture_is_not_held(mirror: Mirror) -> None:
+    """Noise of no known kind beside files that came just now, and stay."""
+    names = [f"photos/{number}" for number in range(2 * LIMIT)]
+    for name in names:
+        write(mirror, f"{name}.jpg", b"\xff\xd8\xff\xe0" + os.urandom(500))
+    mirror.run()
+    for name in names:
+        write(mirror, f"{name}.rawest", os.urandom(500))
+
+    mirror.run()
+
+    wait_for(lambda: all(f"{name}.rawest" in objects(mirror) for name in names))
+    assert open_holds(mirror) == []
 
 
 def write(mirror: Mirror, path: str, content: bytes) -> None:

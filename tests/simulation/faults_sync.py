@@ -191,8 +191,8 @@ OF_SYNC = (
     Fault(
         "what was seen of a file is forgotten once it is read",
         "engine/settling.py",
-        "        # The sighting stays:",
-        "        self._sightings.pop(path, None)\n        # The sighting stays:",
+        "        return None  # whether somebody has",
+        "        self._sightings.pop(path, None)\n        return None  # whether somebody has",
         HISTORIES,
     ),
 )

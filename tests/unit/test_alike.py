@@ -123,6 +123,8 @@ def test_an_ordinary_edit_leaves_no_doubt_so_that_nothing_is_fetched() -> None:
         ("a.docx.bak", False),
         ("a.conflict-7692c3ad", False),
         ("a.conflict-of-ours", True),
+        ("DSCF0001.RAF", False),
+        ("contract.pdf.p7m", False),
         ("Makefile", False),
         (".profile", False),
         ("v1.2 of the plan", False),

@@ -72,6 +72,47 @@ def test_what_travelled_long_ago_counts_no_more_and_comes_into_no_hold(ledger: L
     assert found.reason.endswith("; 1 change of this kind had travelled before")
 
 
+def test_what_is_tried_again_does_not_count_against_itself(ledger: Ledger) -> None:
+    for path in ("a", "b"):
+        ledger.changes.travels("docs", edit(path), ulid_of("x"), NOW)
+
+    lately = ledger.changes.lately("docs", Side.LOCAL, NOW, but_for="a")
+
+    assert (lately.suspicious, lately.overwrites) == (1, 1)
+
+
+def test_what_travelled_and_is_spoilt_again_much_later_is_had_back_as_it_was_before_both(
+    ledger: Ledger,
+) -> None:
+    first = edit("twice")
+    ledger.changes.travels("docs", first, ulid_of("x"), NOW - 2 * CHANGE_WINDOW)
+    ledger.changes.hold("docs", edit("a"), ulid_of("a!"), NOW - 2 * CHANGE_WINDOW)
+    again = replace(first, token="again", version=ulid_of("spoilt"), why=None)
+
+    found = hold(ledger, again)
+
+    ledger.holds.decide(found.id, HoldState.DISCARDED, NOW)
+    wanted = (RequestKind.RESTORE, "twice", first.version, "again", ulid_of("twice!"))
+    assert wanted in asked(ledger)
+
+
+def test_what_travelled_is_had_back_where_only_deletions_wait_in_the_hold_by_now(
+    ledger: Ledger,
+) -> None:
+    ledger.record("docs", [uploaded("a", ulid_of("spoilt"))], at=NOW)
+    ledger.changes.travels("docs", edit("a"), ulid_of("x"), NOW)
+    found = hold(ledger, newcomer("b.locked", "b"))
+    ledger.holds.park("docs", [(DeleteRemote("b", "etag"), agreed("b").sha256)])
+    ledger.holds.hold("docs", "too many", NOW)
+    ledger.changes.leave("docs", ["b.locked"], NOW)
+
+    ledger.holds.decide(found.id, HoldState.DISCARDED, NOW)
+    ledger.holds.leave_decided("docs", ["b"], NOW)
+
+    assert [path for _, path, *_ in asked(ledger)] == ["a"]
+    assert ledger.holds.get(found.id).state is HoldState.DONE
+
+
 def test_changes_and_deletions_wait_in_one_hold_whichever_came_first(ledger: Ledger) -> None:
     ledger.holds.park("docs", [(DeleteRemote("gone", "etag"), agreed("gone").sha256)])
     deletions = ledger.holds.hold("docs", "too many", NOW)

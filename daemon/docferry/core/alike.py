@@ -82,6 +82,8 @@ _OTHERS = _words(
     " dxf skp ai eps indd ttf otf woff woff2 ico bin dat db iso img vmdk vhd vdi tar cab msi deb"
     " rpm so dylib o a class pyc whl pem crt cer der p12 pfx asc sig sha256 md5 torrent parquet"
     " bak old orig tmp temp part sav swp lock pid"
+    " raf orf rw2 pef srw cr3 crw nrw rwl x3f 3fr erf iiq gpr thm lrv insv insp mts m2ts xmp aae"
+    " p7m p7s tsd"
 )
 _KNOWN = frozenset(_MARKS) | _TEXTS | _OTHERS
 _AN_ENDING = re.compile(r"[a-z][a-z0-9_\-]{1,15}|[a-z0-9_\-]*[a-z][a-z0-9_\-]*")

@@ -45,6 +45,7 @@ class Request:
     barred: why what is done at the path would not travel; "": it does.
     displaces: as which version that is archived which one side alone holds; then *expect* is
         its token.
+    is_told: whether the ledger tells of that version.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Request:
     placed: Token | None = None
     barred: str = ""
     displaces: Ulid | None = None
+    is_told: bool = False
 
 
 #: None: the path is on its way to where it was asked to be.
@@ -67,6 +69,15 @@ def answer(request: Request, seen: Difference) -> Decision:
     Of a restore the remote side is not asked: what it holds is the loop's business, before
     and after. Unless something is displaced: it may be there.
     """
+    found = _answer(request, seen)
+    displaces = None if request.is_told else request.displaces
+    if displaces is None or not isinstance(found, Answer):
+        return found
+    # A crash may have lost the note: then the archive alone knows what was displaced.
+    return PutBack(seen.path, request.id, Side.LOCAL, None, displaces, is_held=False, ends=found)
+
+
+def _answer(request: Request, seen: Difference) -> Decision:
     if request.barred and request.kind in (RequestKind.RESTORE, RequestKind.REMOVE):
         return Answer(request.id, RequestState.FAILED, request.barred)
     if request.displaces is not None:
@@ -120,7 +131,7 @@ def _put_back(request: Request, displaces: Ulid, seen: Difference) -> PutBack | 
     """
     base = seen.synced
     if base is None and request.kind is RequestKind.REMOVE:
-        if seen.local is not None and seen.remote is not None:
+        if (seen.local is None) == (seen.remote is None):
             return None
         side, state = Side.LOCAL, seen.local
         if seen.remote is not None:
@@ -129,8 +140,9 @@ def _put_back(request: Request, displaces: Ulid, seen: Difference) -> PutBack | 
         side, state = Side.REMOTE, seen.remote
     else:
         return None
-    token = None if state is None else state.token
-    return PutBack(seen.path, request.id, side, token, displaces, token == request.expect)
+    assert state is not None
+    is_held = state.token == request.expect
+    return PutBack(seen.path, request.id, side, state.token, displaces, is_held)
 
 
 def _remove(request: Request, seen: Difference) -> Decision:

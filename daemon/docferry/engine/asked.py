@@ -157,7 +157,7 @@ class AskedFor:
             self._failures.clear()
         rows = self._due(hands.is_busy)
         if rows:
-            named = [row.version for row in rows.values() if row.version is not None]
+            named = [one for row in rows.values() for one in (row.version, row.displaces) if one]
             wanted = self._ledger.versions.rows(named)
             if "" in rows:  # an erasure whose path is not known to the ledger any more
                 self._consider(rows, Difference("", None, None, None), wanted, hands)
@@ -229,7 +229,10 @@ class AskedFor:
         found = wanted.get(row.version) if row.version is not None else None
         placed = None if restoring is None else restoring.placed
         barred = hands.barred(row.path)
-        request = Request(row.id, row.kind, found, row.expect, placed, barred, row.displaces)
+        is_told = row.displaces in wanted
+        request = Request(
+            row.id, row.kind, found, row.expect, placed, barred, row.displaces, is_told
+        )
         decision = answer(request, seen)
         if isinstance(decision, Answer):
             self._finish(decision)

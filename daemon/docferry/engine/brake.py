@@ -8,7 +8,7 @@ changed by then. What is counted is written down before it travels: a restart fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime
 
 from docferry.core.alike import (
@@ -75,14 +75,24 @@ class Brake:
         return False
 
     def keeps(self, seen: Difference, operation: Operation | None) -> bool:
-        """Say whether *operation* waits in a hold; what is none any more leaves it."""
+        """
+        Say whether *operation* waits in a hold; what is none any more leaves it.
+
+        Args:
+            operation: None: nothing is called for, or the mirror's mode does not let it travel.
+        """
         return False
 
     def run_begins(self) -> None:
         """Note that everything is looked at from now on."""
 
-    def run_ended(self) -> None:
-        """Let those changes leave their hold that the run has not found again."""
+    def run_ended(self, unfinished: Callable[[], Set[Path]]) -> None:
+        """
+        Let those changes leave their hold that the run has not found again.
+
+        Args:
+            unfinished: Gives the paths that are under way, or yet to be looked at: they stay.
+        """
 
 
 class MassChangeBrake(Brake):
@@ -185,10 +195,12 @@ class MassChangeBrake(Brake):
         if victim is None:
             is_one = is_noisy and side is Side.LOCAL and self._is_any_gone_beside(path)
             return "it looks encrypted, and files of its folder are gone" if is_one else None
-        name, _ = victim
-        if is_noisy:
+        name, version = victim
+        is_there = storage.stat(name) is not None
+        # Beside what came just now it is what a camera, or a program, makes of each picture.
+        if is_noisy and not (is_there and version >= first_of(counts_from(self._now()))):
             return f"it looks encrypted, and is named after {name}"
-        if storage.stat(name) is None:
+        if not is_there:
             return f"it took the place of {name}, and its ending is of no known kind"
         return None
 
@@ -203,7 +215,9 @@ class MassChangeBrake(Brake):
                 raise HeldError(f"{change.path} is held")
             if standing is not None and is_same:
                 return
-            lately = self._ledger.changes.lately(self._mirror, change.side, now)
+            lately = self._ledger.changes.lately(
+                self._mirror, change.side, now, but_for=change.path
+            )
             self._admit_if(change, lately, now, was_held=standing is not None)
 
     def _admit_if(self, change: Change, lately: Lately, now: datetime, *, was_held: bool) -> None:
@@ -273,7 +287,7 @@ class MassChangeBrake(Brake):
         standing = self._ledger.changes.standing(self._mirror, seen.path)
         if standing is None:
             return False
-        if _is_still(seen, standing.side, standing.token):
+        if operation is not None and _is_still(seen, standing.side, standing.token):
             self._met.add(seen.path)
             return standing.state is not HoldState.APPROVED
         if not isinstance(operation, Upload | Download | Read):
@@ -284,10 +298,12 @@ class MassChangeBrake(Brake):
         self._met.clear()
         self._run_began = self._now()
 
-    def run_ended(self) -> None:
+    def run_ended(self, unfinished: Callable[[], Set[Path]]) -> None:
         if self.is_holding and self._run_began is not None:
-            held = self._ledger.changes.held_paths(self._mirror)
-            self._leave([path for path in held if path not in self._met], before=self._run_began)
+            held = self._ledger.changes.held_paths(self._mirror).keys()
+            # What was touched, or edited again, is not as it was held: it is held anew.
+            left = held - self._met - unfinished()
+            self._leave(sorted(left), before=self._run_began)
         self._is_holding = None  # ask again
 
     def _leave(self, paths: list[Path], before: datetime | None = None) -> None:

@@ -209,7 +209,7 @@ class Planner:
     def full_run_ended(self) -> None:
         """Note that everything was looked at: what was not met again is not so any more."""
         self.problems.full_run_ended()
-        self.brake.run_ended()
+        self.brake.run_ended(lambda: self.carrier.busy_paths() | {*self._dirty.paths()})
 
     def consider(self, seen: Seen, *, is_snapshot: bool, since_s: float | None = None) -> None:
         """
@@ -236,10 +236,11 @@ class Planner:
         if not isinstance(operation, DeleteLocal | DeleteRemote | ReadLocal | ReadRemote):
             self._deletions.spare(path)
         mode = self._tools.options.mode
-        is_held = self.brake.keeps(seen, operation)
+        is_allowed = operation is not None and allows(mode, operation)
+        is_held = self.brake.keeps(seen, operation if is_allowed else None)
         if operation is None or is_held:
             self._rests(path)
-        elif not allows(mode, operation):
+        elif not is_allowed:
             self.problems.left_alone(path, mode, operation)
         elif wait_s := self.problems.wait_s(seen):
             # The hint that led here took the place of the mark for the next try.

@@ -47,7 +47,7 @@ class PutsBack:
         """
         base, expect = task.seen.synced, operation.expect
         if expect is None:
-            return self._done(operation, base, self.archived_before(task, operation))
+            return self._ended(task, operation)
         path = operation.path
         with self._mine(operation.side).read(path, expect) as content:
             sha256 = content.sha256()
@@ -66,6 +66,14 @@ class PutsBack:
         if base is not None and written is not None:
             agreed = _with_token(base, operation.side, written.token)
         return self._done(operation, agreed, row)
+
+    def _ended(self, task: Task, operation: PutBack) -> Outcome:
+        outcome = Outcome(operation, synced=None, answers=operation.ends)
+        for side in Side:
+            row = self.archived_as(operation.displaces, task, side)
+            if row is not None:
+                return replace(outcome, displaced=row, archived=(row.id, side))
+        return outcome
 
     def _displace(
         self, task: Task, operation: PutBack, expect: Token, archive: Attributes

@@ -39,10 +39,15 @@ class Changes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lately(self, mirror: str, side: Side, now: datetime) -> Lately:
-        """Say what has travelled, and whether changes made on *side* are held."""
-        since = counts_from(now)
-        free = change.c.mirror == mirror, change.c.hold.is_(null()), change.c.at >= since
+    def lately(self, mirror: str, side: Side, now: datetime, *, but_for: Path = "") -> Lately:
+        """
+        Say what has travelled, and whether changes made on *side* are held.
+
+        Args:
+            but_for: Whose own change does not count: it may be tried again.
+        """
+        is_recent = change.c.at >= counts_from(now), change.c.path != but_for
+        free = change.c.mirror == mirror, change.c.hold.is_(null()), *is_recent
         suspicious = select(func.count(change.c.victim.distinct())).where(*free, _IS_SUSPICIOUS)
         overwrites = select(func.count()).where(*free, change.c.victim == change.c.path)
         held = (
@@ -175,7 +180,7 @@ def _row(
     earlier = select(change.c.version, change.c.victim).where(
         change.c.mirror == mirror,
         change.c.path == what.path,
-        change.c.at >= counts_from(at),
+        (change.c.at >= counts_from(at)) | change.c.hold.is_not(null()),
         _IS_SUSPICIOUS,
     )
     rows = tx.tuples(earlier)

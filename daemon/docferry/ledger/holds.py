@@ -25,7 +25,7 @@ from docferry.errors import ConflictError, NotFoundError
 from docferry.ledger.audit import note
 from docferry.ledger.change_schema import change
 from docferry.ledger.database import Database, Taken, Transaction, chunks
-from docferry.ledger.held_changes import decide_changes, leave, tell
+from docferry.ledger.held_changes import IS_HELD, decide_changes, leave, tell
 from docferry.ledger.requests import NewRequest, decide_requests, insert_requests
 from docferry.ledger.schema import deletion, hold, synced
 from docferry.model import DeleteLocal, DeleteRemote, Deletion, HoldState, Path, Sha256, Side
@@ -288,7 +288,7 @@ class Holds:
             action = Action.HOLD_APPROVED if is_approved else Action.HOLD_DISCARDED
             facts = {"hold": hold_id, "kind": found.kind, "count": found.count}
             note(tx, action, at, found.mirror, facts)
-            if found.changes:
+            if found.kind in ("deletions", "changes"):  # some may have travelled, and none wait
                 decide_changes(tx, found.mirror, hold_id, state, at)
             if found.kind == "rewind":
                 decide_requests(tx, hold_id, state, at, why_not="it was discarded")
@@ -359,7 +359,7 @@ def leave_decided(
             tx.delete(deletion, deletion.c.hold == hold_id, deletion.c.path.in_(chunk))
         leave(tx, mirror, paths, change.c.hold == hold_id)
         left = select(deletion.c.id).where(deletion.c.hold == hold_id)
-        changes = select(change.c.path).where(change.c.hold == hold_id)
+        changes = select(change.c.path).where(change.c.hold == hold_id, IS_HELD)
         done = {"state": HoldState.DONE, "finished_at": at}
         tx.update(hold, done, hold.c.id == hold_id, ~left.exists(), ~changes.exists())
 
