@@ -146,6 +146,10 @@ CASES = {
         ([of_docs("holds", "1+0x150")], True),
         ([of_docs("holds", "0+0x150")], False),
     ],
+    "DocferryChangesHeld": [
+        ([of_docs("held_changes", "0+0x147 80 81 81")], True),  # nobody waits for morning
+        ([of_docs("held_changes", "0+0x150"), of_docs("held_deletions", "200+0x150")], False),
+    ],
     "DocferryPauseForgotten": [
         (paused(f"{_DAY}+60x150"), True),
         (paused("60000+60x150"), False),  # it ends today

@@ -59,6 +59,10 @@ class Power:
 
 def main(words: Sequence[str]) -> int:
     faults = [one for one in FAULTS if not words or any(word in one.name for word in words)]
+    if not faults:
+        names = ", ".join(one.name for one in FAULTS)
+        sys.stderr.write(f"no fault is called {' '.join(words)}; there are: {names}\n")
+        return 2
     with tempfile.TemporaryDirectory(prefix="docferry-power-") as name:
         folders = [Path(name) / str(number) for number in range(len(faults))]
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -9,6 +9,7 @@ import pytest
 
 from docferry.core.brake import (
     CHANGE_WINDOW,
+    TOO_MANY,
     Change,
     ChangeLimits,
     Lately,
@@ -109,4 +110,12 @@ def test_a_hold_of_changes_says_what_is_held_where_and_what_came_before_it() -> 
         "980 files in the folder and 2 files in the bucket changed as if by an encrypting program "
         "(a.txt: it is no txt any more); 20 changes of this kind had travelled before; 1 deletion "
         "waits with them"
+    )
+
+
+def test_a_hold_by_change_limit_alone_speaks_of_no_encrypting_program() -> None:
+    example = ("a.txt", f"{TOO_MANY}, which is 10")
+
+    assert why_held([(Side.LOCAL, 28), (Side.REMOTE, 0)], 0, 0, example) == (
+        "28 files in the folder changed: more files were overwritten than change_limit, which is 10"
     )

@@ -159,3 +159,19 @@ def test_only_work_that_goes_on_and_was_told_lately_is_not_judged_again(
         found["long ago"] = health.is_told(1)
 
     assert {name for name, is_told in found.items() if is_told} == {"at work"}
+
+
+def test_a_hold_that_grows_file_by_file_is_logged_once_and_another_one_again(
+    tmp_path: pathlib.Path,
+) -> None:
+    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger, logged() as events:
+        health = Health("docs", ledger)
+
+        for hold, count in ((1, 1), (1, 80), (2, 3)):
+            reason = f"{count} of hold {hold} wait"
+            health.note(health=MirrorHealth.BLOCKED, reason=reason, hold=hold)
+        health.note(health=MirrorHealth.BLOCKED, reason="no marker")
+
+    told = [event["reason"] for event in events if event["event"] == "mirror.blocked"]
+    assert told == ["1 of hold 1 wait", "3 of hold 2 wait", "no marker"]
+    assert health.facts.reason == "no marker"

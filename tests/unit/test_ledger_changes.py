@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from docferry.app.decisions import decide, held
-from docferry.core.brake import CHANGE_WINDOW, Change
+from docferry.core.brake import CHANGE_WINDOW, TOO_MANY, Change
 from docferry.errors import ConflictError
 from docferry.ledger import HoldRow, Ledger
 from docferry.model import DeleteRemote, HoldState, Mode, RequestKind, Side
@@ -111,6 +111,16 @@ def test_what_travelled_is_had_back_where_only_deletions_wait_in_the_hold_by_now
 
     assert [path for _, path, *_ in asked(ledger)] == ["a"]
     assert ledger.holds.get(found.id).state is HoldState.DONE
+
+
+def test_a_hold_is_called_by_what_is_worst_in_it(ledger: Ledger) -> None:
+    too_many = edit("a", why=f"{TOO_MANY}, which is 10")
+
+    mild = hold(ledger, too_many)
+    worse = hold(ledger, edit("b"))
+
+    assert mild.reason == f"1 file in the folder changed: {TOO_MANY}, which is 10"
+    assert worse.reason.endswith("as if by an encrypting program (b: it is no txt any more)")
 
 
 def test_changes_and_deletions_wait_in_one_hold_whichever_came_first(ledger: Ledger) -> None:

@@ -61,7 +61,7 @@ class MirrorReport:
     row: MirrorRow | None  #: None: the daemon has never run it
     files: int = 0  #: agreed on, held ones too
     size_bytes: int = 0
-    held: int = 0  #: files of which one side is gone, and whose deletion waits for a person
+    held: int = 0  #: files whose deletion or change waits for a person
     problems: tuple[ProblemRow, ...] = ()
     holds: tuple[HoldRow, ...] = ()
     conflicts: tuple[ConflictRow, ...] = ()
@@ -75,6 +75,7 @@ class MirrorReport:
     pause: Pause | None = None  #: None: nobody has told it to rest
     ordered: tuple[RunOrder, ...] = ()  #: runs that nobody has done yet
     transfers: tuple[Transfer, ...] = ()  #: large contents on their way, as was last told
+    held_newcomers: int = 0  #: of those held: files that only one side has ever had
 
     @property
     def is_in_step(self) -> bool:
@@ -317,6 +318,7 @@ def mirror_report(options: MirrorConfig, ledger: Ledger) -> MirrorReport:
         ledger.waits.since(name) if options.retention.lets_go else None,
         *_orders(name, ledger),
         tuple(ledger.transfers.of(name)),
+        ledger.changes.held_newcomers(name),
     )
 
 

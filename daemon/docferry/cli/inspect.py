@@ -221,7 +221,7 @@ def _show_mirror(mirror: MirrorReport, *, is_running: bool) -> None:
     line(f"\n{mirror.name}: {word} since {ago(row.since)}", colour=colour)
     line(f"  {mirror.local}  <->  {mirror.remote} ({row.mode})")
     if mirror.held:
-        in_step = max(0, mirror.files - mirror.held)
+        in_step = max(0, mirror.files - (mirror.held - mirror.held_newcomers))
         line(f"  {counted(in_step, 'file')} in step, {mirror.held} held back")
     else:
         line(f"  {counted(mirror.files, 'file')}, {size(mirror.size_bytes)} in step")

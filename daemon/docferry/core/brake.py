@@ -17,6 +17,8 @@ from docferry.model import Path, Side, Token, Ulid
 
 #: Changes within this time count together: they come one by one.
 CHANGE_WINDOW = timedelta(minutes=10)
+#: What is said of overwrites beyond change_limit begins so: they may look like anything.
+TOO_MANY = "more files were overwritten than change_limit"
 _PLACES = {Side.LOCAL: "the folder", Side.REMOTE: "the bucket"}
 
 
@@ -88,7 +90,7 @@ def why_not(change: Change, lately: Lately, limits: ChangeLimits, now: datetime)
     if not change.overwrites:
         return None
     if limits.overwrites is not None and lately.overwrites >= limits.overwrites:
-        return f"more files were overwritten than change_limit, which is {limits.overwrites}"
+        return f"{TOO_MANY}, which is {limits.overwrites}"
     is_burst = lately.held_at is not None and lately.held_at > counts_from(now)
     return "" if is_burst else None
 
@@ -107,11 +109,15 @@ def why_held(
         held: How many changes made on which side wait in it.
         travelled: Those that had travelled before, and would come back with it.
         deletions: Those that wait with them.
-        example: One of its paths, and what is suspicious there.
+        example: One of its paths, and what is suspicious there, if that is so of any.
     """
     sides = [f"{counted(count, 'file')} in {_PLACES[side]}" for side, count in held if count]
     path, why = example
-    words = f"{' and '.join(sides)} changed as if by an encrypting program ({path}: {why})"
+    words = f"{' and '.join(sides)} changed"
+    if why.startswith(TOO_MANY):
+        words += f": {why}"
+    else:
+        words += f" as if by an encrypting program ({path}: {why})"
     if travelled:
         words += f"; {counted(travelled, 'change')} of this kind had travelled before"
     if deletions:

@@ -36,6 +36,7 @@ class Facts:
 
     health: MirrorHealth = MirrorHealth.STARTING
     reason: str | None = None
+    hold: int | None = None  #: the hold that *reason* is of: its sentence grows, file by file
     dirty: int = 0
     oldest_dirty_at: datetime | None = None
     last_poll_at: datetime | None = None  #: when the last complete listing began; None: never
@@ -101,7 +102,12 @@ class Health:
         return under_way > 0 and self.facts.health is MirrorHealth.WORKING and is_lately
 
     def note(self, **changes: object) -> None:
-        """Change some facts. Trouble is logged, also where it changes its reason, and its end."""
+        """
+        Change some facts.
+
+        Trouble is logged, also where it changes its reason, and its end; a hold that grows is not:
+        a thousand files that are held one by one would be a thousand lines.
+        """
         with self._lock:
             is_news = self._change(changes)
         self.publish(now=is_news)
@@ -137,9 +143,12 @@ class Health:
         if "health" in changes:
             self.judged_s = self._timing.monotonic()
         before = self.facts
+        if "reason" in changes:
+            changes = {"hold": None} | changes
         self.facts = replace(before, **changes)  # type: ignore[arg-type]
         is_news = before.health is not self.facts.health or before.reason != self.facts.reason
-        if is_news:
+        does_grow = self.facts.hold is not None and before.hold == self.facts.hold
+        if is_news and not does_grow:
             self._log_change(before)
         return is_news
 

@@ -17,9 +17,11 @@ def judged(
     is_working: bool,
     problems: int,
     unsettled: int,
-) -> tuple[tuple[MirrorHealth, str | None], bool]:
+) -> tuple[dict[str, object], bool]:
     """
-    Say how a mirror is, and why; and whether something that people decided is still to be done.
+    Say how a mirror is, and why, as `Health.note` takes it.
+
+    And whether something that people decided is still to be done.
 
     Args:
         is_working: At something else than that.
@@ -29,14 +31,15 @@ def judged(
     holds = [hold for hold in found if hold.kind != "rewind"]  # that keeps nothing back
     decided = [hold for hold in holds if hold.state in DECIDED]
     is_to_do = bool(decisions.waiting_among(decided)) or any(h.kind == "identity" for h in decided)
-    verdict = judge(
-        held=next((hold.reason for hold in holds if hold.state is HoldState.OPEN), None),
+    held = next((hold for hold in holds if hold.state is HoldState.OPEN), None)
+    health, reason = judge(
+        held=None if held is None else held.reason,
         is_working=is_to_do or is_working,
         problems=problems,
         unsettled=unsettled,
     )
-    if decided and verdict[0] is MirrorHealth.IN_STEP:
+    if decided and health is MirrorHealth.IN_STEP:
         # Approved, and nothing will come of what is left unless it is looked at.
         decisions.begin_anew()
-        return (MirrorHealth.WORKING, None), True
-    return verdict, is_to_do
+        return {"health": MirrorHealth.WORKING, "reason": None}, True
+    return {"health": health, "reason": reason, "hold": None if held is None else held.id}, is_to_do

@@ -456,7 +456,7 @@ class MirrorLoop:
     def _tell_health(self) -> None:
         if self._outage.is_on or self.health.is_told(self._planner.carrier.under_way):
             return
-        (health, reason), is_to_do = judged(
+        told, is_to_do = judged(
             self.name,
             self._ledger,
             self._decided,
@@ -466,7 +466,7 @@ class MirrorLoop:
         )
         if is_to_do:
             self.request(Run.HOLDS)
-        self.health.note(health=health, reason=reason, **self._waiting())
+        self.health.note(**told, **self._waiting())
 
     def _waiting(self) -> dict[str, object]:
         oldest_at = self.dirty.oldest_at(self._timing.now()) if self.waiting else None

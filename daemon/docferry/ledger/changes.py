@@ -133,6 +133,21 @@ class Changes:
         with self._database.reading() as tx:
             return dict(tx.tuples(query))
 
+    def held_newcomers(self, mirror: str) -> int:
+        """Count the paths of such changes of which nothing has been agreed on."""
+        query = (
+            select(func.count())
+            .select_from(change)
+            .join(hold, change.c.hold == hold.c.id)
+            .outerjoin(
+                synced, (synced.c.mirror == change.c.mirror) & (synced.c.path == change.c.path)
+            )
+            .where(change.c.mirror == mirror, IS_HELD, hold.c.state.in_(_NOT_OVER))
+            .where(synced.c.path.is_(null()))
+        )
+        with self._database.reading() as tx:
+            return int(tx.value(query))
+
     def items(self, hold_id: int, limit: int = 1000, *, after: Path = "") -> list[HeldChange]:
         """Give the first changes of a hold, by path, that come after *after*."""
         query = ROW.where(change.c.hold == hold_id, change.c.path > after)

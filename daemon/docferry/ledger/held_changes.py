@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, false, func, null, select, true
 
 from docferry.core.asked import NOTHING
-from docferry.core.brake import why_held
+from docferry.core.brake import TOO_MANY, why_held
 from docferry.ledger.change_schema import change
 from docferry.ledger.database import Transaction, chunks
 from docferry.ledger.requests import NewRequest, insert_requests
@@ -118,6 +118,7 @@ def _travelled(tx: Transaction, hold_id: int) -> int:
 
 def _example(tx: Transaction, hold_id: int) -> tuple[Path, str]:
     query = select(change.c.path, change.c.why).where(change.c.hold == hold_id, IS_HELD)
-    rows = tx.tuples(query.order_by(change.c.why.is_(null()), change.c.path).limit(1))
+    worst_first = change.c.why.is_(null()), change.c.why.startswith(TOO_MANY), change.c.path
+    rows = tx.tuples(query.order_by(*worst_first).limit(1))
     path, why = rows[0]
     return path, why or "it was changed meanwhile"

@@ -107,7 +107,7 @@ class Mirror(BaseModel):
     last_scan_at: datetime | None
     last_full_at: datetime | None
     holds: list[int] = Field(description="Open ones.")
-    held: int = Field(description="Files whose deletion they hold.")
+    held: int = Field(description="Files whose deletion or change they hold.")
     conflicts: int
     problems: int
     requests: int = Field(description="Open ones: restores, erasures ...")
