@@ -84,11 +84,11 @@ def test_a_loop_that_waits_long_for_an_answer_is_not_in_step(tmp_path: pathlib.P
         )
         health = Health("docs", ledger)
         health.note(health=MirrorHealth.IN_STEP)
-        health.tell_silence("/docs, s3://b")
+        health.tell_silence("/docs", "s3://b", "")
         before = health.facts.health
         health.went_round_s -= SILENT_S + 1
 
-        health.tell_silence("/docs, s3://b")
+        health.tell_silence("/docs", "s3://b", "")
 
         row = ledger.mirrors.get("docs")
     assert before is MirrorHealth.IN_STEP
@@ -105,7 +105,7 @@ def test_silence_hides_no_trouble_that_is_known(tmp_path: pathlib.Path) -> None:
         health.note(health=MirrorHealth.BLOCKED, reason="no such bucket")
         health.went_round_s -= SILENT_S + 1
 
-        health.tell_silence("/docs, s3://b")
+        health.tell_silence("/docs", "s3://b", "")
 
     assert health.facts.reason == "no such bucket"
 

@@ -12,6 +12,7 @@ from docferry.core.traffic import (
     UNLIMITED,
     Hours,
     LastHour,
+    Limits,
     Poll,
     PollCost,
     Queue,
@@ -191,3 +192,20 @@ def test_the_cost_of_a_poll_follows_a_bucket_that_has_grown() -> None:
         poll.begins(listed)
 
     assert poll.requests == 11
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        (Limits(), ""),
+        (Limits(requests_per_s=1.0), "the limits of the store main (`requests`)"),
+        (
+            Limits(down=TABLE, requests_per_s=1.0),
+            "the limits of the store main (`bandwidth_down`, `requests`)",
+        ),
+    ],
+)
+def test_what_is_limited_has_a_name_for_who_wonders_what_is_waited_for(
+    limits: Limits, named: str
+) -> None:
+    assert limits.named("main") == named

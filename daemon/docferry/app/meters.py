@@ -28,6 +28,12 @@ class Meters:
             self._meters[store.name] = meter
         return self.of(store)
 
+    def named_limits(self, store: str) -> str:
+        """Name what of a store is limited now; "": nothing, or nobody asks it for anything."""
+        with self._lock:
+            meter = self._meters.get(store)
+        return "" if meter is None else meter.limits.named(store)
+
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Give the requests since the process began: by store, mirror and kind."""
         with self._lock:

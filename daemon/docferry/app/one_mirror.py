@@ -262,6 +262,7 @@ class OneMirror:
             on_remote_change=self.keeper.remote_changed,
             with_origins=partial(_with_origins, common, self.options.name),
             now=common.now,
+            named_limits=partial(METERS.named_limits, self.options.store),
         )
 
     def _every(

@@ -64,6 +64,13 @@ class Limits:
     down: Timetable = UNLIMITED
     requests_per_s: float | None = None
 
+    def named(self, store: str) -> str:
+        """Name what is limited, for a person who wonders what is waited for; "": nothing is."""
+        keys = (("bandwidth_up", self.up), ("bandwidth_down", self.down))
+        limited = [f"`{key}`" for key, table in keys if table != UNLIMITED]
+        limited += ["`requests`"] if self.requests_per_s is not None else []
+        return f"the limits of the store {store} ({', '.join(limited)})" if limited else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:

@@ -107,6 +107,8 @@ class Tools:
     now: Callable[[], datetime] = MACHINE.now
     timing: Timing = MACHINE  #: of the loop
     patience: Patience | None = None  #: None: the usual
+    #: Names the limits that docferry itself keeps to, for a person; "": there are none.
+    named_limits: Callable[[], str] = lambda: ""
     #: Called when all is known but what a rehearsal has not read yet.
     before_judging: Callable[[], None] = lambda: None
 

@@ -116,15 +116,15 @@ class Health:
         """Note that a person has paused the mirror."""
         self.note(health=MirrorHealth.PAUSED, reason=why, progress=None, **waiting)
 
-    def tell_silence(self, places: str) -> None:
-        """Say so where the loop has waited long for one of *places*. For any thread."""
+    def tell_silence(self, *places: str) -> None:
+        """Say so where the loop has waited long for one of *places* ("": none). For any thread."""
         with self._lock:
             since_s = self.went_round_s
             silent_s = self._timing.monotonic() - since_s
             if silent_s <= SILENT_S or self.facts.health in _KNOWN:
                 return
-            places = f"{places}, the ledger {self._ledger.path}"
-            reason = f"it has been waiting {silent_s:.0f} s for one of these: {places}"
+            named = ", ".join(filter(None, (*places, f"the ledger {self._ledger.path}")))
+            reason = f"it has been waiting {silent_s:.0f} s for one of these: {named}"
             if self._told_silence_since_s != since_s:
                 log.warning("mirror.silent", mirror=self.mirror, reason=reason)
                 self._told_silence_since_s = since_s

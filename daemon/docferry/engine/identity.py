@@ -31,6 +31,10 @@ class Places:
     local_name: str  #: the folder
     remote_name: str  #: "bucket/prefix on store"
 
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.local_name, self.remote_name
+
     def side(self, side: Side) -> Storage:
         return self.local if side is Side.LOCAL else self.remote
 

@@ -130,7 +130,7 @@ class MirrorLoop:
     def tell_silence(self) -> None:
         """Say so where a side lets the loop wait for an answer. For a timer."""
         if self._in_round:
-            self.health.tell_silence(f"{self._places.local_name}, {self._places.remote_name}")
+            self.health.tell_silence(*self._places.names, self._tools.named_limits())
 
     def join(self, timeout_s: float) -> bool:
         if self._thread.ident is not None:  # else it was never started
