@@ -1,6 +1,8 @@
 # Everything a developer, the README and CI run. The first call makes .venv from the locks.
 PYTHON   ?= python3
 EXAMPLES ?= 20000
+HISTORIES ?= 100000
+FIRST    ?= 0
 ARGS     ?=
 RELEASE  ?= 1
 
@@ -10,7 +12,7 @@ LOCKS := packaging/requirements
 UV    ?= $(BIN)/uv
 
 .DELETE_ON_ERROR:
-.PHONY: help test check demo bench soak faults packages lock clean
+.PHONY: help test check demo bench soak power faults packages lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -30,8 +32,12 @@ demo: .venv/.tests ## a folder and a real S3 server, mirrored before your eyes; 
 bench: .venv/.tests ## measure against rclone and s5cmd; ARGS="--help" tells what there is
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
-soak: .venv/.tests ## the property tests for long: EXAMPLES=20000 of each
+soak: .venv/.tests ## many simulated histories, then the property tests for long: HISTORIES=100000 EXAMPLES=20000
+	PYTHONPATH=daemon:tests $(BIN)/python -m simulation --histories $(HISTORIES) --first $(FIRST)
 	DOCFERRY_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/property --hypothesis-profile=long --timeout=0 $(ARGS)
+
+power: .venv/.tests ## plant known faults in what histories run through: how many until each is found
+	PYTHONPATH=daemon:tests $(BIN)/python -m simulation.power $(ARGS)
 
 # Pins stay as they are unless pyproject.toml asks for others: ARGS=--upgrade moves all of them.
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version=3.11 --generate-hashes \

@@ -363,6 +363,20 @@ DECIDING = (
         CONSIDER,
     ),
     Fault(
+        "what was seen of a file is forgotten once it is read",
+        "engine/settling.py",
+        "        # The sighting stays:",
+        "        self._sightings.pop(path, None)\n        # The sighting stays:",
+        ("unit/test_settling.py",),
+    ),
+    Fault(
+        "what comes back before it is judged stays parked",
+        "engine/deletions.py",
+        "            self._ledger.holds.release(self._mirror, spared)\n",
+        "            pass\n",
+        ("unit/test_deletions.py",),
+    ),
+    Fault(
         "a file is taken while it still moves",
         "engine/settling.py",
         "        if not isinstance(found, Taken):\n",

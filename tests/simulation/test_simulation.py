@@ -1,0 +1,77 @@
+"""
+Every promise is kept in as many histories as there is time for.
+
+Which histories, and how many, depends on how long they may take; what comes of each does not.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from simulation.__main__ import digest_of
+from simulation.acts import Act, Kind, script_of
+from simulation.history import room
+from simulation.shrink import shortest, told
+
+ROOT = Path(__file__).parents[2]
+#: How long the histories of one run of the tests may take. A failing one is told by its seed.
+WITHIN_S = 90.0 if os.environ.get("CI") else 15.0
+#: At the least, however slow the machine.
+FEWEST = 25
+#: Of so many all that happens is compared.
+REPEATED = 8
+
+
+def test_every_promise_is_kept_in_every_history() -> None:
+    until_s, seed = time.monotonic() + WITHIN_S, 0
+    with room() as where:
+        while seed < FEWEST or time.monotonic() < until_s:
+            lived = where.live(script_of(seed))
+            assert lived.broken is None, told(shortest(where, lived), seed)
+            seed += 1
+    sys.stdout.write(f"{seed} histories\n")
+
+
+def test_the_same_seeds_give_the_same_histories_in_every_process() -> None:
+    seeds = range(40, 40 + REPEATED)
+
+    here = [digest_of(seeds), digest_of(seeds)]
+
+    assert here == [_digest_elsewhere(seeds, hash_seed) for hash_seed in (1, 7)]
+    assert here[0] != digest_of(range(REPEATED))
+
+
+def test_a_history_is_shortened_to_what_breaks_the_promise() -> None:
+    """The promise that is broken here is the world's own: a content that nobody made."""
+    noise = [Act(Kind.WRITE, 3, path=f"n{number}.txt") for number in range(4)]
+    acts = (*noise, Act(Kind.INVENT, 0, path="x"), *noise)
+    script = replace(script_of(1), acts=acts)
+    with room() as where:
+        lived = where.live(script)
+        short = shortest(where, lived)
+
+    assert lived.broken is not None
+    assert [act.kind for act in short.script.acts] == [Kind.INVENT]
+    assert replace(short.script, acts=()) == replace(script, acts=())
+
+
+def _digest_elsewhere(seeds: range, hash_seed: int) -> str:
+    """Give it as another process does, in which sets have another order."""
+    which = ["--first", str(seeds.start), "--histories", str(len(seeds))]
+    result = subprocess.run(
+        [sys.executable, "-m", "simulation", *which, "--digest"],
+        env=os.environ
+        | {
+            "PYTHONHASHSEED": str(hash_seed),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "daemon"), str(ROOT / "tests")]),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.strip()
