@@ -53,6 +53,7 @@ class Act:
     One act.
 
     steps: so many steps of docferry's threads are made before; None: until all is quiet.
+    at: then, until one of them is at this step; the act is about the path that it is at.
     number: of which content, how many, for how long, which way: as its kind takes it.
     hint: 0: nobody tells of it; 1: somebody does; 2: twice; 3: of its folder.
     """
@@ -64,6 +65,7 @@ class Act:
     other: Path = ""
     number: int = 0
     hint: int = 1
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,29 @@ _WEIGHTS = {
 _KINDS, _CUMULATIVE = list(_WEIGHTS), list(_WEIGHTS.values())
 #: What an act waits for: mostly a few steps of the others, at times for all to be over.
 _STEPS = (0, 0, 1, 2, 3, 5, 8, 13, 21, 40, None, None)
+#: Where somebody comes in between: the two steps of a race are seldom met by chance.
+_RACES = (
+    "stat",
+    "open",
+    "read",
+    "before write",
+    "after write",
+    "after write",
+    "before delete",
+    "after delete",
+    "before note",
+    "after note",
+)
+_RACING = {
+    Kind.WRITE,
+    Kind.TOUCH,
+    Kind.DELETE,
+    Kind.RENAME,
+    Kind.SAVE_ANEW,
+    Kind.CRASH,
+    Kind.DOWN,
+    Kind.UNMOUNT,
+}
 _FIRST = 4  #: files that are there at the beginning, at the most
 _FEWEST, _MOST = 3, 12
 
@@ -160,4 +185,5 @@ def _act(kind: Kind, chance: random.Random, paths: tuple[Path, ...]) -> Act:
         chance.choice(paths),
         chance.randrange(1000),
         chance.choice((0, 1, 1, 1, 2, 3)),
+        at=chance.choice(_RACES) if kind in _RACING and chance.random() < 0.4 else "",
     )

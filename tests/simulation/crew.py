@@ -106,6 +106,10 @@ class Crew:
         due_s = [hand.until_s for hand in self._hands if hand.until_s is not None]
         return min(due_s, default=None)
 
+    def who(self) -> object:
+        """Give whoever runs now: a thread, or a person."""
+        return greenlet.getcurrent()
+
     @property
     def are_any(self) -> bool:
         return bool(self._hands)

@@ -8,30 +8,6 @@ from simulation.faults_sync import HISTORIES
 OF_KEEPING = (
     # Carrying out.
     Fault(
-        "skip the HEAD before a delete",
-        "engine/execute.py",
-        "        if other.stat(path) is not None:\n",
-        "        if False:\n",
-        HISTORIES,
-    ),
-    Fault(
-        "delete whatever is there by now",
-        "engine/execute.py",
-        "        storage.delete(path, expect=token, archive=archive)\n",
-        "        now = storage.stat(path)\n"
-        "        storage.delete(path, expect=now.token if now else token, archive=archive)\n",
-        HISTORIES,
-    ),
-    Fault(
-        "download over whatever is there by now",
-        "engine/execute.py",
-        "                Attributes(mtime_ns=attributes.mtime_ns),\n"
-        "                expect=operation.expect_local,\n",
-        "                Attributes(mtime_ns=attributes.mtime_ns),\n"
-        "                expect=now.token if (now := self._local.stat(path)) else None,\n",
-        HISTORIES,
-    ),
-    Fault(
         "no archive before an overwrite in the bucket",
         "engine/execute.py",
         "        archive = self._archive_of(path, base) if operation.expect_remote is not None "
@@ -71,39 +47,11 @@ OF_KEEPING = (
         "        copy_path = conflict_copy_path(path, sha256[start + 8 :])\n",
         HISTORIES,
     ),
-    Fault(
-        "what a conflict displaced is not told of before",
-        "engine/execute.py",
-        "        self._known.begin_conflict(displaced, copy_path)\n",
-        "",
-        HISTORIES,
-    ),
-    Fault(
-        "forget intents",
-        "engine/consider.py",
-        "        self._tools.ledger.intents.add(self._mirror, uploads)\n",
-        "        return\n",
-        HISTORIES,
-    ),
-    Fault(
-        "an upload is ours whoever has written it",
-        "engine/execute.py",
-        "        if content.sha256() != found.sha256:\n            return None  # somebody",
-        "        if False:\n            return None  # somebody",
-        HISTORIES,
-    ),
     # What people are asked, and ask.
     Fault(
         "a hold is ignored",
         "core/guards.py",
         "    if lost + recent > limit:\n",
-        "    if False:\n",
-        HISTORIES,
-    ),
-    Fault(
-        "an emptied side deletes everything on the other",
-        "core/guards.py",
-        "    if emptied is not None:\n",
         "    if False:\n",
         HISTORIES,
     ),
@@ -122,13 +70,6 @@ OF_KEEPING = (
         HISTORIES,
     ),
     Fault(
-        "what a hold decided about is judged by the trees of before",
-        "engine/consider.py",
-        "            if operation is not None and operation == wanted.get(seen.path):\n",
-        "            operation = wanted.get(seen.path)\n            if operation is not None:\n",
-        HISTORIES,
-    ),
-    Fault(
         "what came back stays parked, and is held",
         "engine/deletions.py",
         "            self._ledger.holds.release(self._mirror, spared)\n",
@@ -136,24 +77,10 @@ OF_KEEPING = (
         HISTORIES,
     ),
     Fault(
-        "a pause is ignored",
-        "engine/loop.py",
-        "        if self._rests():\n            return\n",
-        "",
-        HISTORIES,
-    ),
-    Fault(
         "a restore takes the place of an edit that nobody has seen",
         "engine/on_request.py",
         "        if expect is None or (base is not None and base.local_token == expect):\n",
         "        if True:\n",
-        HISTORIES,
-    ),
-    Fault(
-        "a removal takes away what has changed since",
-        "core/asked.py",
-        "    if not is_untouched or not _is_expected(request, base):\n",
-        "    if False:\n",
         HISTORIES,
     ),
     # What is written down.
@@ -203,22 +130,6 @@ OF_KEEPING = (
         "            pairs = zip(made, releases, strict=True)\n"
         "            self._done([_Done(one, 'nowhere.md', release) for one, release in pairs])\n"
         "            ends = self._stored(made)\n            self._done(",
-        HISTORIES,
-    ),
-    Fault(
-        "a crashed worker's job stays its own for ever",
-        "ledger/jobs.py",
-        "            tx.update(job, _lost(at, ENDED), running)\n            return rows\n",
-        '            tx.update(job, {"lease_until": at.replace(year=9999)}, running)\n'
-        "            return rows\n",
-        HISTORIES,
-    ),
-    # The past.
-    Fault(
-        "the bucket's archive loses what it shares",
-        "engine/bring_up.py",
-        "        if self._sharing.lends(row.id):\n            return False",
-        "        if False:\n            return False",
         HISTORIES,
     ),
 )

@@ -147,20 +147,6 @@ OF_SYNC = (
         HISTORIES,
     ),
     Fault(
-        "what cannot be read counts as absent",
-        "engine/look.py",
-        "        local = places.local.stat(path)\n"
-        "        if isinstance(local, Unknown):\n"
-        "            yield Unseen(Side.LOCAL, local)\n"
-        "        elif isinstance(remote",
-        "        local = places.local.stat(path)\n"
-        "        local = None if isinstance(local, Unknown) else local\n"
-        "        if isinstance(local, Unknown):\n"
-        "            yield Unseen(Side.LOCAL, local)\n"
-        "        elif isinstance(remote",
-        HISTORIES,
-    ),
-    Fault(
         "a poll does not see what is gone",
         "core/merge.py",
         "            if not agreed_path.startswith(unseen):\n                yield agreed_path\n",
@@ -172,27 +158,6 @@ OF_SYNC = (
         "engine/settling.py",
         "        if not isinstance(found, Taken):\n",
         "        if False:\n",
-        HISTORIES,
-    ),
-    Fault(
-        "a path with an operation under way is decided about again",
-        "engine/consider.py",
-        "        self.problems.considered(path)\n        if self.carrier.is_busy(path):\n",
-        "        self.problems.considered(path)\n        if False:\n",
-        HISTORIES,
-    ),
-    Fault(
-        "a local alias is forgotten at the end",
-        "engine/consider.py",
-        "        self._tools.ledger.aliases.add(self._mirror, key, alias)\n",
-        "",
-        HISTORIES,
-    ),
-    Fault(
-        "what was seen of a file is forgotten once it is read",
-        "engine/settling.py",
-        "        return None  # whether somebody has",
-        "        self._sightings.pop(path, None)\n        return None  # whether somebody has",
         HISTORIES,
     ),
 )

@@ -9,11 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
+from docferry.core.paths import key_of, path_of
 from docferry.ledger import Ledger
 from simulation.acts import Act, Kind, Script
 from simulation.checks import check_all, check_quiet
@@ -28,6 +29,8 @@ MOST_S = 3600.0
 MOST_STEPS = 30_000
 #: An act that waits for quiet waits no longer: what only a person can mend lasts.
 QUIET_WITHIN_S = 60.0
+#: Nor does one that waits for a step.
+STEP_WITHIN_S = 12.0
 #: What the daemon must never say.
 _FAULTS = ("loop.failed", "worker.failed", "timer.failed")
 
@@ -139,7 +142,7 @@ def _live(world: World, script: Script) -> None:
         world.begin()
     for act in script.acts:
         _let_go_on(world, act)
-        perform(world, act)
+        perform(world, _at_its_step(world, act))
     _mend(world)
     for turn in range(20):
         _rest(world)
@@ -164,6 +167,18 @@ def _let_go_on(world: World, act: Act) -> None:
             world.truth.rested(world.folder.files, world.bucket.files)
             check_quiet(world)
     _refuse_broken(world)
+
+
+def _at_its_step(world: World, act: Act) -> Act:
+    """Wait for the step that *act* is to come at; give it with that step's path."""
+    until_s = world.crew.now_s + STEP_WITHIN_S
+    while act.at and world.crew.now_s < until_s:
+        world.reached = "", ""
+        world.go_on()
+        what, path = world.reached
+        if what == act.at:
+            return replace(act, path=path_of(key_of(path))) if path else act
+    return act
 
 
 def _mend(world: World) -> None:

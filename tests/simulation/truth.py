@@ -42,6 +42,7 @@ class Truth:
     is_held: Callable[[Path], bool]  #: whether a person is asked about its deletion
     is_agreed: Callable[[Side, Path, Held], bool]  #: whether both sides and the ledger have it
     is_empty: Callable[[Side], bool]
+    who: Callable[[], object]  #: which of docferry's threads acts
     standing: set[bytes] = field(default_factory=set)
     made: set[bytes] = field(default_factory=set)  #: by people, and by converters
     halves: set[bytes] = field(default_factory=set)  #: never finished, nor ever at rest
@@ -53,6 +54,8 @@ class Truth:
     asked_back: set[Path] = field(default_factory=set)
     approved: set[Path] = field(default_factory=set)
     refused: set[Path] = field(default_factory=set)  #: deletions that people did not want
+    #: Who has looked at a place last, and found it so: what comes after is a race nobody wins.
+    seen_gone: dict[tuple[Side, Path], object] = field(default_factory=dict)
     paused_s: float | None = None
     emptied_s: dict[Side, float] = field(default_factory=dict)
     losses_s: list[float] = field(default_factory=list)  #: of deletions without an approval
@@ -86,6 +89,14 @@ class Truth:
                 self.at_rest.add(held.content)
 
     # What happens on the sides.
+
+    def looked(self, side: Side, path: Path) -> None:
+        """Note that docferry looks at *path* just now."""
+        place = side, path_of(key_of(path))
+        if place in self.removed:
+            self.seen_gone[place] = self.who()
+        else:
+            self.seen_gone.pop(place, None)
 
     def changed(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
         plain = path_of(key_of(path))
@@ -142,7 +153,7 @@ class Truth:
         if content in self.asked_away.get(path, ()):
             return
         other = OTHER[side], path
-        if other not in self.removed:
+        if other not in self.removed and self.seen_gone.get(other) is not self.who():
             raise BrokenPromiseError(f"{path} was deleted ({side}), and nobody had deleted it")
         if content not in self.held_ever.get(other, ()):
             raise BrokenPromiseError(

@@ -60,6 +60,7 @@ class World:
         self._rows = rows
         self.trace = Trace()
         self.broken: list[str] = []  #: promises
+        self.reached: tuple[str, Path] = "", ""  #: the last step of a thread, and its path
         self.chance = random.Random(script.seed ^ 0x5EED)
         self.crew = Crew(self.chance, self.trace)
         self.timing = SeededTiming(self.crew)
@@ -74,6 +75,7 @@ class World:
             self._is_held,
             self._is_agreed,
             lambda side: not self.side(side).files,
+            self.crew.who,
         )
         self.people = Ledger(database, instance="simulated")
         database.step = self._note_step
@@ -211,8 +213,11 @@ class World:
     def step(self, side: Side, what: str, path: Path) -> None:
         if self.truth.is_person:
             return
+        self.reached = what, path
         self.crew.point(f"{side} {what} {path}")
         self.weather.strike_side(side, what, self.chance)
+        if what == "stat":
+            self.truth.looked(side, path)
 
     def changed(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
         who = "somebody" if self.truth.is_person else "docferry"
@@ -231,6 +236,7 @@ class World:
 
     def _note_step(self, what: str) -> None:
         if not self.truth.is_person:
+            self.reached = what, ""
             self.crew.point(what)
             self.weather.strike_note(what)
 
