@@ -40,7 +40,7 @@ class Truth:
     elsewhere: Callable[[Path, bytes], bool]  #: whether another path has that content now
     now_s: Callable[[], float]
     is_held: Callable[[Path], bool]  #: whether a person is asked about its deletion
-    is_agreed: Callable[[Side, Path, Held], bool]  #: whether both sides and the ledger have it
+    is_agreed: Callable[[Side, Path, Held], bool]  #: both sides have it, and nothing is asked for
     is_empty: Callable[[Side], bool]
     who: Callable[[], object]  #: which of docferry's threads acts
     standing: set[bytes] = field(default_factory=set)

@@ -13,7 +13,7 @@ from docferry.core.guards import marker
 from docferry.engine.runs import Run
 from docferry.job import JobRow, JobState
 from docferry.ledger import Ledger
-from docferry.model import HoldState, Path, Side, Ulid, VersionRow
+from docferry.model import HoldState, Path, RequestKind, Side, Ulid, VersionRow
 from docferry.storage.memory import Held
 from simulation.acts import Act, Script
 from simulation.crew import Crew, SeededTiming, Trace
@@ -264,6 +264,8 @@ class World:
         there = self.side(OTHER[side]).files.get(path)
         if agreed is None or there is None:
             return False
+        if self.people.requests.is_asked(MIRROR, path, RequestKind.RESTORE):
+            return False  # asked for before it was deleted, it comes after that
         found = (held.token, there.token)
         tokens = (agreed.local_token, agreed.remote_token)
         return tokens == (found if side is Side.LOCAL else found[::-1])
