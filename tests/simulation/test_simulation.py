@@ -6,12 +6,16 @@ Which histories, and how many, depends on how long they may take; what comes of 
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import ParamSpec
 
 from simulation.__main__ import digest_of
 from simulation.acts import Act, Kind, script_of
@@ -27,6 +31,21 @@ FEWEST = 25
 REPEATED = 8
 
 
+P = ParamSpec("P")
+
+
+def in_a_thread_of_its_own(test: Callable[P, None]) -> Callable[P, None]:
+    """Run *test* so: what docferry's threads are at when they are thrown away stays with it."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(test, *args, **kwargs).result()
+
+    return run
+
+
+@in_a_thread_of_its_own
 def test_every_promise_is_kept_in_every_history() -> None:
     until_s, seed = time.monotonic() + WITHIN_S, 0
     with room() as where:
@@ -37,6 +56,7 @@ def test_every_promise_is_kept_in_every_history() -> None:
     sys.stdout.write(f"{seed} histories\n")
 
 
+@in_a_thread_of_its_own
 def test_the_same_seeds_give_the_same_histories_in_every_process() -> None:
     seeds = range(40, 40 + REPEATED)
 
@@ -46,6 +66,7 @@ def test_the_same_seeds_give_the_same_histories_in_every_process() -> None:
     assert here[0] != digest_of(range(REPEATED))
 
 
+@in_a_thread_of_its_own
 def test_a_history_is_shortened_to_what_breaks_the_promise() -> None:
     """The promise that is broken here is the world's own: a content that nobody made."""
     noise = [Act(Kind.WRITE, 3, path=f"n{number}.txt") for number in range(4)]
