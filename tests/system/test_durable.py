@@ -124,7 +124,7 @@ def calls_in(trace: str) -> list[Call]:
             continue
         thread, what = call
         if what is None:
-            calls.append(begun.pop(thread))
+            calls.extend(ended for ended in [begun.pop(thread, None)] if ended)
         elif line.endswith("<unfinished ...>"):
             begun[thread] = what
         else:

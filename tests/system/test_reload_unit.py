@@ -53,7 +53,8 @@ def test_a_reload_is_told_to_systemd_and_a_refusal_to_whoever_asks(service: Serv
 
     service.wait_until("2 mirrors in step")
     assert told == ""
-    assert machine.show("MainPID", "ActiveState") == pid | {"ActiveState": "active"}
+    expected = pid | {"ActiveState": "active"}  # it goes on "reloading" until READY=1 is read
+    machine.wait_for(lambda: machine.show("MainPID", "ActiveState") == expected)
 
 
 def test_a_reload_does_not_renew_what_systemd_has_loaded_and_a_folder_of_ours_does(
