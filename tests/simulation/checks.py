@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from docferry.core.guards import DELETION_WINDOW
 from docferry.core.paths import conflict_copy_path, key_of, path_of
 from docferry.errors import DocferryError
 from docferry.job import JobState
-from docferry.model import Side
+from docferry.model import Path, Sha256, Side
 from docferry.storage.memory import sha256_of
 from simulation.daemon import MIRROR
 from simulation.truth import BrokenPromiseError
 from simulation.world import World
 
-_COPY = re.compile(r"\.conflict-[0-9a-f]{8}")
+_COPY = re.compile(r"(?P<stem>.*)\.conflict-[0-9a-f]{8}(?P<suffix>[^/]*)")
 
 
 def check_all(world: World) -> None:
@@ -56,10 +56,22 @@ def _said_of_sides(world: World) -> Iterator[str]:
     for path, content in local.items():
         if content not in world.truth.made:
             yield f"nobody made {content!r}, which is at {path}"
-        named = _COPY.search(path)
-        is_right = not named or conflict_copy_path("x", sha256_of(content))[1:] == named[0]
-        if not is_right and path not in world.truth.named:
+        if _is_misnamed(path, sha256_of(content), world.truth.named):
             yield f"{path} is named after another content than {content!r}"
+
+
+def _is_misnamed(path: Path, sha256: Sha256, taken: Set[Path]) -> bool:
+    """
+    Say whether *path* is a conflict's copy with a name that its content does not have.
+
+    taken: By people. The next eight digits are in the name if it has to be another one.
+    """
+    copy = _COPY.fullmatch(path)
+    if copy is None or path in taken:
+        return False
+    whole = copy["stem"] + copy["suffix"]
+    names = [conflict_copy_path(whole, sha256[start:]) for start in range(0, 64, 8)]
+    return path not in names or not taken >= {*names[: names.index(path)]}
 
 
 def _said_of_the_ledger(world: World) -> Iterator[str]:
