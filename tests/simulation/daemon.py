@@ -145,7 +145,13 @@ class SimulatedDaemon:
         )
         self.loop = MirrorLoop(tools, self._executor(), self.places)
         self._bring_up = BringUp(MIRROR, around.folder, around.bucket, ledger, self.contents)
+        self._worker: Worker | None = None  #: once it is at work
         self._is_stopping = False
+
+    @property
+    def is_worker_busy(self) -> bool:
+        """Whether a job is begun: when its outcome is written down its folder is still there."""
+        return self._worker is not None and self._worker.is_at_work
 
     def start(self) -> None:
         """Begin its threads."""
@@ -170,14 +176,14 @@ class SimulatedDaemon:
             self._around.crew.wait(lambda: self._is_stopping, BRING_UP_EVERY_S)
 
     def _work(self) -> None:
-        worker = self._worker()
+        worker = self._worker = self._new_worker()
         _attempt(worker.prepare)
         while not self._is_stopping:
             _attempt(worker.work_off)
             _attempt(worker.requeue_expired)
             self._around.crew.wait(lambda: self._is_stopping, WORK_EVERY_S)
 
-    def _worker(self) -> Worker:
+    def _new_worker(self) -> Worker:
         around = self._around
         assert around.converter is not None
         conversion = Conversion(self._rules[0], (around.converter,), Limits(), max_attempts=3)

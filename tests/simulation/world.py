@@ -140,11 +140,12 @@ class World:
             return f"these wait: {daemon.loop.dirty.paths()}"
         if any(not one.is_daemons for one in self._timers):
             return "somebody is in the middle of something"
-        if None in lists or any(at < self._acted_at for at in lists if at):
+        now = self.timing.now()  # what is later is by a clock that was set back since
+        if None in lists or any(not self._acted_at <= at <= now for at in lists if at):
             return "it has not looked since"
         if self.people.requests.open(MIRROR, 1):
             return "a request is open"
-        return self._job_that_waits()
+        return self._job_that_waits() or ("a job is seen through" if daemon.is_worker_busy else "")
 
     def is_all_decided(self) -> bool:
         return not self.people.holds.all(MIRROR, (HoldState.OPEN,))
