@@ -41,6 +41,7 @@ from faults_process import PROCESSING
 from faults_rebuilding import REBUILDING
 from faults_reload import RELOADING
 from faults_results import OF_RESULTS
+from faults_said import OF_WHAT_IS_SAID
 from faults_service import OF_THE_SERVICE
 from faults_services import SERVED
 from faults_slow import OF_THE_SLOW
@@ -96,6 +97,7 @@ FAULTS = (
     *OF_WEBHOOKS,
     *OF_THE_PAGE,
     *OF_THE_SLOW,
+    *OF_WHAT_IS_SAID,
     *OF_WHAT_IS_TOLD,
     *OF_THE_API,
     *OF_THE_STORE,

@@ -19,8 +19,8 @@ RARE = (
     ),
     Fault(
         "a local alias is forgotten at the end",
-        "engine/consider.py",
-        "        self._tools.ledger.aliases.add(self._mirror, key, alias)\n",
+        "engine/aliased.py",
+        "    ledger.aliases.add(mirror, key, alias)\n",
         "",
         HISTORIES,
     ),

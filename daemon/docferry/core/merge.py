@@ -34,8 +34,12 @@ class Difference:
     @property
     def is_settled(self) -> bool:
         """Whether there is no difference, after all: as agreed, or nowhere."""
-        is_nowhere = self.local is None and self.remote is None and self.synced is None
-        return is_nowhere or _as_agreed(self.local, self.remote, self.synced)
+        return self.is_nowhere or _as_agreed(self.local, self.remote, self.synced)
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether none of the trees has anything there."""
+        return self.local is None and self.remote is None and self.synced is None
 
 
 @dataclass(frozen=True, slots=True)

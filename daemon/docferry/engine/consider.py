@@ -16,9 +16,10 @@ from datetime import datetime
 from docferry.config import MirrorConfig
 from docferry.core.filters import Filter
 from docferry.core.merge import Difference, Seen, Unseen
-from docferry.core.paths import alias_for, is_reserved, key_of
+from docferry.core.paths import is_reserved
 from docferry.core.plan import allows, decide
 from docferry.core.strangers import tells_of_others
+from docferry.engine.aliased import give_alias
 from docferry.engine.asked import AskedFor, Hands
 from docferry.engine.carry import Carrier
 from docferry.engine.deletions import Deletions
@@ -26,6 +27,7 @@ from docferry.engine.dirty import DirtyPaths
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
+from docferry.engine.left import Left
 from docferry.engine.look import Looks, look_here
 from docferry.engine.patience import Patience
 from docferry.engine.problems import STALE_AGAIN_S, Problems
@@ -141,6 +143,7 @@ class Planner:
         self.problems = Problems(
             self._mirror, tools.ledger, dirty, blocked_retry_s=blocked_s, timing=tools.timing
         )
+        self._left = Left(self._mirror, tools.options.mode, tools.ledger, dirty, tools.now)
         self.brake = executor.brake
         self._wake = wake
         self._results = Together(tools.timing.monotonic)
@@ -211,6 +214,7 @@ class Planner:
     def full_run_ended(self) -> None:
         """Note that everything was looked at: what was not met again is not so any more."""
         self.problems.full_run_ended()
+        self._left.full_run_ended()
         self.brake.run_ended(lambda: self.carrier.busy_paths() | {*self._dirty.paths()})
 
     def consider(self, seen: Seen, *, is_snapshot: bool, since_s: float | None = None) -> None:
@@ -234,6 +238,7 @@ class Planner:
         if self.carrier.is_busy(path):
             self._dirty.mark(path, after_s=STALE_AGAIN_S)
             return
+        self._left.looked(seen)
         operation = decide(path, seen.local, seen.remote, seen.synced)
         if not isinstance(operation, DeleteLocal | DeleteRemote | ReadLocal | ReadRemote):
             self._deletions.spare(path)
@@ -465,12 +470,8 @@ class Planner:
         log.warning("store.throttled", mirror=self._mirror, store=store, at_a_time=limit)
 
     def _give_alias(self, path: Path, error: BlockedPathError) -> None:
-        """Give an object whose local name is blocked another one, for good."""
-        key = key_of(path)
-        alias = alias_for(key, blocked_by=error.blocked_by)
-        self._tools.ledger.aliases.add(self._mirror, key, alias)
-        self._tools.aliases[key] = alias
-        log.warning("path.aliased", mirror=self._mirror, path=path, alias=alias)
+        tools, blocked_by = self._tools, error.blocked_by
+        alias = give_alias(self._mirror, tools.ledger, tools.aliases, path, blocked_by=blocked_by)
         self._dirty.mark(alias)
         self._dirty.mark(path)
 

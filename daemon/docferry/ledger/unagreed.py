@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Select, literal, null, select
 
 from docferry.ledger.database import Database
@@ -27,9 +29,20 @@ class Unagreed:
         newest = _current(mirror).where(version.c.path == path).order_by(version.c.id.desc())
         with self._database.reading() as tx:
             found = tx.tuples(newest.limit(1))
-            if not found and tx.value(_without_agreement(mirror).limit(1)) is None:
+            if not found and tx.value(_paths(mirror).limit(1)) is None:
                 self._has_none.add(mirror)
         return (found[0][0], found[0][1]) if found else None
+
+    def paths(self, mirror: str, limit: int, *, after: Path = "") -> list[Path]:
+        """Give up to *limit* paths after *after* that hold one, in order."""
+        if mirror in self._has_none:
+            return []
+        following = _paths(mirror).where(version.c.path > after).order_by(version.c.path)
+        with self._database.reading() as tx:
+            paths = [path for (path,) in tx.tuples(following.distinct().limit(limit))]
+            if not paths and not after:
+                self._has_none.add(mirror)
+        return paths
 
     def look_again(self, mirror: str) -> None:
         """There may be some by now: agreements of *mirror* were dropped."""
@@ -41,8 +54,9 @@ def _current(mirror: str) -> Select[tuple[Ulid, Sha256]]:
     return query.where(version.c.mirror == mirror, version.c.left_at.is_(null()))
 
 
-def _without_agreement(mirror: str) -> Select[tuple[Ulid, Sha256]]:
+def _paths(mirror: str) -> Select[Any]:
     agreed = select(literal(1)).where(
         synced.c.mirror == version.c.mirror, synced.c.path == version.c.path
     )
-    return _current(mirror).where(~agreed.exists())
+    is_current = version.c.left_at.is_(null())
+    return select(version.c.path).where(version.c.mirror == mirror, is_current, ~agreed.exists())

@@ -1,0 +1,40 @@
+"""Faults by which docferry says of a document what is not so."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+HOLDS = ("integration/test_loop_holds.py",)
+LEFT = ("unit/test_left.py",)
+
+OF_WHAT_IS_SAID = (
+    # That a path holds a version.
+    Fault(
+        "what does not come back after a refused deletion stays its path's version",
+        "engine/consider.py",
+        "        self._left.looked(seen)\n",
+        "",
+        HOLDS,
+    ),
+    Fault(
+        "what both sides lost while docferry was down stays its path's version",
+        "engine/consider.py",
+        "        self._left.full_run_ended()\n",
+        "",
+        HOLDS,
+    ),
+    Fault(
+        "only the first of those that both sides lost are looked at",
+        "engine/left.py",
+        "        if path == self._after:\n",
+        "        if False:\n",
+        LEFT,
+    ),
+    Fault(
+        "what one side has still leaves while the other is without it",
+        "engine/left.py",
+        "        if seen.is_nowhere and self._ledger",
+        "        if self._ledger",
+        LEFT,
+    ),
+)
