@@ -6,6 +6,7 @@ from fault import Fault
 
 HOLDS = ("integration/test_loop_holds.py",)
 LEFT = ("unit/test_left.py",)
+CONTENTS = ("unit/test_contents.py",)
 
 OF_WHAT_IS_SAID = (
     # That a path holds a version.
@@ -36,5 +37,20 @@ OF_WHAT_IS_SAID = (
         "        if seen.is_nowhere and self._ledger",
         "        if self._ledger",
         LEFT,
+    ),
+    # That a version is nowhere.
+    Fault(
+        "a file that was touched holds its version no more",
+        "engine/contents.py",
+        "            yield partial(_as_it_is, side, version)\n",
+        "            yield from ()\n",
+        CONTENTS,
+    ),
+    Fault(
+        "an edit of the same size is taken for the version before",
+        "engine/contents.py",
+        "        if content.sha256() != version.sha256:\n",
+        "        if False:\n",
+        CONTENTS,
     ),
 )

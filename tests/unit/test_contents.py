@@ -151,6 +151,32 @@ def test_a_content_is_had_from_any_path_that_has_it_now(bench: Bench) -> None:
     assert read(bench.contents.open(wanted)) == SAME.encode()
 
 
+@pytest.mark.parametrize("is_agreed", [True, False])
+@pytest.mark.parametrize("side", Side)
+def test_a_content_is_had_from_its_path_though_it_is_not_as_agreed(
+    bench: Bench, side: Side, *, is_agreed: bool
+) -> None:
+    """Touched while its deletion waits for a person, say, or not agreed on again yet."""
+    row = replace(version("a"), sha256=sha_of(SAME), size=len(SAME))
+    state = SyncedState(row.sha256, "before", "before", row.id, row.size)
+    bench.ledger.record("docs", [replace(uploaded("a"), synced=state, version=row)], at=NOW)
+    if not is_agreed:
+        bench.ledger.synced.forget_all("docs")
+    (bench.local if side is Side.LOCAL else bench.remote).user_write("a", SAME.encode())
+
+    assert read(bench.contents.open(row)) == SAME.encode()
+    assert read(bench.contents.open_sound(row)) == SAME.encode()
+
+
+def test_an_edit_of_the_same_size_is_not_taken_for_the_content_before(bench: Bench) -> None:
+    wanted = bench.displaced("a")
+    for side in (bench.local, bench.remote):
+        side.user_write("a", SAME.upper().encode())
+
+    with pytest.raises(PermanentError, match="neither side"):
+        bench.contents.open(wanted)
+
+
 def test_bytes_of_another_size_are_not_taken_for_the_content(bench: Bench) -> None:
     """Of rotten bytes the size alone often tells; the next place may have sound ones."""
     wanted = bench.displaced("a", *Side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Protocol
 
@@ -14,8 +15,8 @@ from docferry.errors import (
     ThrottledError,
     UnreachableError,
 )
-from docferry.model import Path, Sha256, SyncedState, Ulid, VersionRow
-from docferry.storage.base import Content
+from docferry.model import FileState, Path, Sha256, SyncedState, Ulid, VersionRow
+from docferry.storage.base import Content, Storage
 
 
 class LostError(PermanentError):
@@ -119,6 +120,9 @@ class Contents:
         if elsewhere is not None and elsewhere[0] != version.path:
             yield from self._current(*elsewhere)
         yield from self._equal_ones(version)
+        # Not as agreed, and still that content: touched, or without an agreement.
+        for side in (self._places.local, self._places.remote):
+            yield partial(_as_it_is, side, version)
 
     def _equal_ones(self, version: VersionRow) -> Iterator[Callable[[], Content]]:
         """
@@ -152,6 +156,24 @@ class Contents:
         for side in sides:
             for name in names:
                 yield partial(side.read_archived, name)
+
+
+def _as_it_is(side: Storage, version: VersionRow) -> Content:
+    """
+    Open what is at the path of *version* now, if it is that content: it is read as a whole.
+
+    Raises:
+        StaleError: It is not.
+    """
+    found = side.stat(version.path)
+    if not isinstance(found, FileState) or found.size != version.size:
+        raise StaleError(f"{version.path} holds another content by now")
+    with ExitStack() as on_failure:
+        content = on_failure.enter_context(side.read(version.path, found.token))
+        if content.sha256() != version.sha256:
+            raise StaleError(f"{version.path} holds another content by now")
+        on_failure.pop_all()
+    return content
 
 
 def _weightier(first: DocferryError | None, other: DocferryError) -> DocferryError:
