@@ -361,8 +361,22 @@ VERSIONS = (
     Fault(
         "versions go back when the clock does",
         "app/sides.py",
-        "            is_later = now_ms > self._last >> RANDOM_BITS\n",
-        "            is_later = True\n",
+        "            if now_ms > last_ms:\n",
+        "            if True:\n",
         ("unit/test_ulid_source.py",),
+    ),
+    Fault(
+        "a version gets the number of one that a crash has cut off",
+        "app/sides.py",
+        "            elif self._is_first:  # by",
+        "            elif False:  # by",
+        ("unit/test_ulid_source.py",),
+    ),
+    Fault(
+        "a version comes before one whose upload a crash has cut off",
+        "ledger/versions.py",
+        '            last = max(last, str(tx.value(select(func.max(intent.c.version))) or ""))\n',
+        "",
+        ("unit/test_ledger_versions.py",),
     ),
 )

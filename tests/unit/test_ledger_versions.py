@@ -133,6 +133,13 @@ def test_the_last_version_and_the_latest_time_are_those_of_any_mirror(ledger: Le
     assert last == (max(ulid_of("a1"), ulid_of("b1")), at(7))
 
 
+def test_an_upload_that_was_begun_counts_as_the_last_version(ledger: Ledger) -> None:
+    put(ledger, "a", "1", 1)
+    ledger.intents.add("docs", [("b", "7" + "0" * 25), ("c", "0" * 26)])
+
+    assert ledger.versions.last() == ("7" + "0" * 25, at(1))
+
+
 def test_what_is_gone_from_a_folder_is_its_paths_with_their_last_versions(ledger: Ledger) -> None:
     for path in ("f/a", "f/b", "g"):
         put(ledger, path, "1", 1)

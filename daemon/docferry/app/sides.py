@@ -57,21 +57,27 @@ class UlidSource:
     Gives ULIDs that strictly increase, also when the clock steps back.
 
     Args:
-        after: The last one that was ever given, by an earlier process: all are greater.
+        after: The last one that an earlier process has written down: all are greater. That
+            process may have given the numbers right after it, too: none of them is given again.
     """
 
     def __init__(self, after: Ulid | None = None, timing: Timing = MACHINE) -> None:
         self._timing = timing
         self._lock = threading.Lock()
         self._last = 0 if after is None else int(ULID.from_str(after))
+        self._is_first = True
 
     def __call__(self) -> Ulid:
         now_ms = self._timing.time_ns() // 1_000_000
         with self._lock:
-            # Within a millisecond, or where the clock has stepped back, the next number.
-            is_later = now_ms > self._last >> RANDOM_BITS
-            fresh = (now_ms << RANDOM_BITS) + self._timing.random_bits(RANDOM_BITS)
-            self._last = fresh if is_later else self._last + 1
+            last_ms, chance = self._last >> RANDOM_BITS, self._timing.random_bits(RANDOM_BITS)
+            if now_ms > last_ms:
+                self._last = (now_ms << RANDOM_BITS) + chance
+            elif self._is_first:  # by chance: the next number may be that of an object already
+                self._last = (last_ms + 1 << RANDOM_BITS) + chance
+            else:  # within a millisecond, or where the clock has stepped back
+                self._last += 1
+            self._is_first = False
             return str(ULID.from_int(self._last))
 
 

@@ -11,7 +11,7 @@ from docferry.core.audit import Action
 from docferry.errors import UserError
 from docferry.ledger.audit import note
 from docferry.ledger.database import Database, Transaction, chunks
-from docferry.ledger.schema import history, request, synced, version
+from docferry.ledger.schema import history, intent, request, synced, version
 from docferry.ledger.tallies import tallied
 from docferry.model import UNFINISHED, Origin, Path, Sha256, Side, Ulid, VersionRow
 
@@ -134,11 +134,16 @@ class Versions:
         return found
 
     def last(self) -> tuple[Ulid, datetime] | None:
-        """Give the greatest version's id and the latest time of any; None: there is none."""
+        """
+        Give the greatest version's id and the latest time of any; None: there is none.
+
+        The id may be that of a version which is not written down: its upload was begun.
+        """
         with self._database.reading() as tx:
             last = tx.value(select(func.max(version.c.id)))
             if last is None:
                 return None
+            last = max(last, str(tx.value(select(func.max(intent.c.version))) or ""))
             times = select(func.max(version.c.created_at), func.max(version.c.left_at))
             [(created, left)] = tx.tuples(times)
         return last, datetime.fromisoformat(max(created, left or ""))
