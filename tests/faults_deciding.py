@@ -317,7 +317,7 @@ DECIDING = (
     Fault(
         "a hold is not looked at again",
         "engine/one_side.py",
-        "        for path in held:  # it may be back, and as agreed\n"
+        "        for path in held:  # it may be there, and as agreed\n"
         "            self._dirty.mark(path)\n",
         "",
         (f"{LOOP}::test_a_hold_ends_when_the_files_are_back",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fault import Fault
 
 HOLDS = ("integration/test_loop_holds.py",)
-LEFT = ("unit/test_left.py",)
+LEFT = ("integration/test_loop_left.py", "unit/test_left.py")
 CONTENTS = ("unit/test_contents.py",)
 
 OF_WHAT_IS_SAID = (
@@ -15,14 +15,14 @@ OF_WHAT_IS_SAID = (
         "engine/consider.py",
         "        self._left.looked(seen)\n",
         "",
-        HOLDS,
+        LEFT,
     ),
     Fault(
         "what both sides lost while docferry was down stays its path's version",
         "engine/consider.py",
         "        self._left.full_run_ended()\n",
         "",
-        HOLDS,
+        LEFT,
     ),
     Fault(
         "only the first of those that both sides lost are looked at",
@@ -37,6 +37,21 @@ OF_WHAT_IS_SAID = (
         "        if seen.is_nowhere and self._ledger",
         "        if self._ledger",
         LEFT,
+    ),
+    # That a file is gone.
+    Fault(
+        "what is held as gone is not looked for while the bucket is as it was listed",
+        "engine/one_side.py",
+        "        return not is_any_gone and self",
+        "        return self",
+        HOLDS,
+    ),
+    Fault(
+        "what waits to be judged is not looked for where a listing does not lack it",
+        "ledger/holds.py",
+        "            .where(_IS_PARKED | (hold.c.state == HoldState.OPEN))\n",
+        "            .where(hold.c.state == HoldState.OPEN)\n",
+        ("unit/test_ledger_holds.py",),
     ),
     # That a version is nowhere.
     Fault(

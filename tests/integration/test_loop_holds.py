@@ -11,7 +11,7 @@ import pytest
 
 from docferry.engine.runs import Run
 from docferry.errors import DocferryError, PermanentError, TemporaryError, UnreachableError
-from docferry.model import Forget, HoldState, MirrorHealth, Outcome, Side
+from docferry.model import HoldState, MirrorHealth, Side
 from looped_mirror import Mirror
 from processes import wait_for
 
@@ -84,54 +84,25 @@ def test_what_a_refused_deletion_brings_back_is_no_new_version(
     assert mirror.ledger.synced.get("docs", ["a"])["a"].version == before.id
 
 
-def test_what_a_refused_deletion_brings_back_under_another_name_has_left_its_own(
+def test_what_is_back_in_the_bucket_just_as_it_was_is_held_no_more(
     new_mirror: Callable[..., Mirror],
 ) -> None:
-    mirror = new_mirror(delete_limit=0)
-    (mirror.root / "f").write_bytes(b"a file")
-    (mirror.root / "b").write_bytes(b"b")
-    mirror.start()
-    (mirror.root / "f").unlink()
-    (mirror.root / "f").mkdir()
-    (mirror.root / "f/g").write_bytes(b"in a folder of its name")
-    mirror.run()
-    [hold] = mirror.ledger.holds.all("docs")
-
-    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
-    mirror.loop.request(Run.HOLDS)
-    wait_for(lambda: "%_~/f" in mirror.files)
-    mirror.settle()
-
-    assert [row.is_current for row in mirror.ledger.versions.of("docs", "%_~/f")] == [True]
-    assert [row.is_current for row in mirror.ledger.versions.of("docs", "f")] == [False]
-
-
-@pytest.mark.parametrize("is_up", [True, False], ids=["up", "down"])
-def test_what_does_not_come_back_as_both_sides_have_deleted_it_has_left(
-    new_mirror: Callable[..., Mirror], *, is_up: bool
-) -> None:
+    """By the listing alone nothing has changed since the last one."""
     mirror = new_mirror(delete_limit=0)
     for name in ("a", "b"):
         (mirror.root / name).write_bytes(name.encode())
     mirror.start()
-    (mirror.root / "a").unlink()
-    mirror.run()
-    [hold] = mirror.ledger.holds.all("docs")
-    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    mirror.run(Run.POLL)
+    held = mirror.remote.files["a"]
     mirror.remote.user_delete("a")
-    if is_up:
-        mirror.loop.request(Run.HOLDS)
-    else:
-        mirror.restart()  # killed as soon as the decision was carried out
-        forgotten = Outcome(Forget("a", stays=True), synced=None)
-        mirror.ledger.record("docs", [forgotten], at=datetime.now(UTC))
-        mirror.ledger.unagreed.look_again("docs")
-        mirror.start()
+    mirror.loop.mark("a")
+    wait_for(lambda: mirror.ledger.holds.all("docs"))
 
-    def are_current() -> list[bool]:
-        return [row.is_current for row in mirror.ledger.versions.of("docs", "a")]
+    mirror.remote.files["a"] = held
+    mirror.run(Run.POLL)
 
-    wait_for(lambda: are_current() == [False])
+    wait_for(lambda: not mirror.ledger.holds.all("docs"))
+    assert mirror.files == mirror.remote.contents == {"a": b"a", "b": b"b"}
 
 
 @pytest.mark.parametrize("decision", [HoldState.APPROVED, HoldState.DISCARDED])

@@ -299,7 +299,11 @@ def test_a_side_is_asked_only_for_what_it_did_not_have(ledger: Ledger) -> None:
     hold_parked(ledger, "docs", "many", NOW)
     ledger.holds.park("docs", [planned("parked")])
 
-    assert sorted(ledger.holds.gone_from("docs", Side.LOCAL, 10)) == ["a", "b"]
+    assert sorted(ledger.holds.gone_from("docs", Side.LOCAL, 10)) == ["a", "b", "parked"]
     assert ledger.holds.gone_from("docs", Side.REMOTE, 10) == ["c"]
     assert len(ledger.holds.gone_from("docs", Side.LOCAL, 1)) == 1
     assert ledger.holds.gone_from("other", Side.LOCAL, 10) == []
+
+    [hold] = ledger.holds.all("docs")
+    ledger.holds.decide(hold.id, HoldState.DISCARDED, NOW)
+    assert ledger.holds.gone_from("docs", Side.LOCAL, 10) == ["parked"]

@@ -94,9 +94,10 @@ class Deletions:
         return is_new or self._ledger.holds.is_parked(self._mirror, path)
 
     def gone_from(self, side: Side, limit: int) -> list[Path]:
-        """Give up to *limit* paths that are held because *side* did not have them any more."""
-        if not self.is_holding:
+        """Give up to *limit* paths, parked or held as *side* did not have them any more."""
+        if not self.is_holding and not self._parked:
             return []
+        self._save()
         return self._ledger.holds.gone_from(self._mirror, side, limit)
 
     def forget(self) -> None:

@@ -70,9 +70,8 @@ class OneSide:
         after = listed_after(began, self._listed_at, self._relist)
         if side is Side.REMOTE and after is not None:
             return self._look_at_newest(after, began)
-        is_known = self._agreed_listing == self._planner.carrier.done
-        if side is Side.REMOTE and is_known and self._places.remote.is_as_scanned():
-            self._health.note(last_poll_at=began)  # as the last poll saw it; nothing done since
+        if side is Side.REMOTE and self._is_as_agreed():
+            self._health.note(last_poll_at=began)
             return True
         if side is Side.LOCAL:
             self._planner.problems.walk_begins()
@@ -84,7 +83,7 @@ class OneSide:
         if max(marks, len(held)) > MOST_MARKS:
             self._request(Run.FULL)
             return False
-        for path in held:  # it may be back, and as agreed
+        for path in held:  # it may be there, and as agreed
             self._dirty.mark(path)
         if side is Side.REMOTE:
             self.listed(differs=marks > 0)
@@ -95,6 +94,14 @@ class OneSide:
         took_s = seconds_between(began, self._timing.now())
         log.debug("run.done", mirror=self._health.mirror, run=side, took_s=took_s)
         return True
+
+    def _is_as_agreed(self) -> bool:
+        """Say whether the bucket is as the last poll saw it, and nothing was done since."""
+        if self._agreed_listing != self._planner.carrier.done:
+            return False
+        # By an earlier listing some may be gone. It lied: they are there, and to be looked at.
+        is_any_gone = self._deletions.gone_from(Side.REMOTE, 1)
+        return not is_any_gone and self._places.remote.is_as_scanned()
 
     def _look_at_newest(self, after: Path, began: datetime) -> bool:
         """Do so for what comes after *after*."""

@@ -194,12 +194,13 @@ class Holds:
                 tell(tx, hold_id)
 
     def gone_from(self, mirror: str, side: Side, limit: int) -> list[Path]:
-        """Give up to *limit* paths of the open hold that *side* did not have any more."""
+        """Give up to *limit* paths, parked or in the open hold, that *side* had no more."""
         query = (
             select(deletion.c.path)
-            .join_from(deletion, hold, deletion.c.hold == hold.c.id)
-            .where(hold.c.mirror == mirror, hold.c.state == HoldState.OPEN)
-            .where(deletion.c.side != side)
+            .join_from(deletion, hold, deletion.c.hold == hold.c.id, isouter=True)
+            .where(deletion.c.mirror == mirror, deletion.c.side != side)
+            .where(_IS_PARKED | (hold.c.state == HoldState.OPEN))
+            .distinct()
             .limit(limit)
         )
         with self._database.reading() as tx:
