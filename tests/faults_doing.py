@@ -104,8 +104,8 @@ DOING = (
     Fault(
         "a deletion does not look at the other side again",
         "engine/execute.py",
-        "        if other.stat(path) is not None:\n",
-        "        if False:\n",
+        "        require_absent(path, other)\n",
+        "",
         EXECUTE,
     ),
     Fault(

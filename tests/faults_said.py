@@ -53,6 +53,13 @@ OF_WHAT_IS_SAID = (
         "            .where(hold.c.state == HoldState.OPEN)\n",
         ("unit/test_ledger_holds.py",),
     ),
+    Fault(
+        "what both listings lack is forgotten unasked",
+        "engine/execute.py",
+        "                require_absent(operation.path, self._local, self._remote)\n",
+        "",
+        ("unit/test_execute.py", "integration/test_loop_left.py"),
+    ),
     # That a version is nowhere.
     Fault(
         "a file that was touched holds its version no more",

@@ -101,6 +101,7 @@ class Bucket(MemoryStorage):
         self._odd_ones: list[Entry] = []
         self._scanned: list[Entry] | None = None  # what the last finished scan saw
         self.scans = 0
+        self.lacks: set[Path] = set()  #: what no listing has, though it is there
 
     def seen_with(self, aliases: dict[Key, Path]) -> Bucket:
         """Give the same bucket as somebody sees it who knows other aliases."""
@@ -124,7 +125,8 @@ class Bucket(MemoryStorage):
         return self._scanned == self._listing()
 
     def _listing(self) -> list[Entry]:
-        return [*super().scan(), *super().scan_odd()]
+        listed = (*super().scan(), *super().scan_odd())
+        return [entry for entry in listed if place_of(entry) not in self.lacks]
 
     def scan_odd(self) -> list[Entry]:
         return self._odd_ones

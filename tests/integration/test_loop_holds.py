@@ -96,7 +96,7 @@ def test_what_is_back_in_the_bucket_just_as_it_was_is_held_no_more(
     held = mirror.remote.files["a"]
     mirror.remote.user_delete("a")
     mirror.loop.mark("a")
-    wait_for(lambda: mirror.ledger.holds.all("docs"))
+    wait_for(lambda: mirror.ledger.holds.all("docs") != [])
 
     mirror.remote.files["a"] = held
     mirror.run(Run.POLL)

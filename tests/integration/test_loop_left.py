@@ -1,4 +1,4 @@
-"""One mirror's loop after a refused deletion: the file that was to come back does not."""
+"""One mirror's loop and what is gone, or seems so, on both sides."""
 
 from __future__ import annotations
 
@@ -61,3 +61,21 @@ def test_what_does_not_come_back_as_both_sides_have_deleted_it_has_left(
         return [row.is_current for row in mirror.ledger.versions.of("docs", "a")]
 
     wait_for(lambda: are_current() == [False])
+
+
+def test_a_deletion_travels_though_a_listing_lacked_the_object_as_well(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    mirror = new_mirror()
+    for name in ("a", "b"):
+        (mirror.root / name).write_bytes(name.encode())
+    mirror.start()
+    mirror.stop()
+    (mirror.root / "a").unlink()
+    mirror.remote.lacks = {"a"}
+    mirror.restart()
+
+    mirror.start()
+
+    wait_for(lambda: mirror.remote.contents == {"b": b"b"})
+    assert mirror.files == {"b": b"b"}

@@ -34,8 +34,8 @@ RARE = (
     Fault(
         "skip the HEAD before a delete",
         "engine/execute.py",
-        "        if other.stat(path) is not None:\n",
-        "        if False:\n",
+        "        require_absent(path, other)\n",
+        "",
         HISTORIES,
     ),
     Fault(

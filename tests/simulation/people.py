@@ -198,9 +198,6 @@ def _listing(world: World, act: Act) -> None:
     elif act.kind is Kind.SHORT_LISTING:
         paths = sorted(bucket.files)
         trouble.lacks = set(paths[act.number % 3 : act.number % 3 + 2])
-        # What neither the folder nor a listing has is forgotten, without a look at the object:
-        # a deletion that has not travelled yet comes undone. Nothing is lost by that.
-        world.truth.gone -= trouble.lacks
     else:
         trouble.stale = dict(bucket.files)
     bucket.trouble = trouble

@@ -263,7 +263,7 @@ class World:
     def _is_agreed(self, side: Side, path: Path, held: Held) -> bool:
         agreed = self.people.synced.get(MIRROR, [path]).get(path)
         there = self.side(OTHER[side]).files.get(path)
-        if agreed is None or there is None or path in self.bucket.trouble.lacks:
+        if agreed is None or there is None:
             return False
         if self.people.requests.is_asked(MIRROR, path, RequestKind.RESTORE):
             return False  # asked for before it was deleted, it comes after that

@@ -222,6 +222,18 @@ def test_forgetting_changes_no_side(mirror: MemoryMirror) -> None:
 
 
 @pytest.mark.parametrize("side", Side)
+def test_what_is_there_after_all_is_not_forgotten(mirror: MemoryMirror, side: Side) -> None:
+    """A listing lacked it, or the folder was not mounted for a moment."""
+    mirror.agree("p", b"old")
+    (mirror.remote if side is Side.LOCAL else mirror.local).user_delete("p")
+    task = mirror.task("p")
+    seen = replace(task.seen, local=None, remote=None)
+
+    with pytest.raises(StaleError):
+        mirror.do(replace(task, operation=Forget("p"), seen=seen))
+
+
+@pytest.mark.parametrize("side", Side)
 def test_reading_a_content_only_tells_its_hash(mirror: MemoryMirror, side: Side) -> None:
     mirror.local.user_write("p", b"mine")
     mirror.remote.user_write("p", b"theirs")

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import assert_never
 
 from docferry.core.results import claim_of
+from docferry.engine.absent import require_absent
 from docferry.engine.begun import Begun
 from docferry.engine.beside import put_beside
 from docferry.engine.brake import Brake
@@ -155,7 +156,8 @@ class Executor:
                 return self._read(task, operation)
             case MarkSynced():
                 return self._mark_synced(task, operation)
-            case Forget():
+            case Forget():  # else a deletion that has not travelled yet would come undone
+                require_absent(operation.path, self._local, self._remote)
                 return Outcome(operation, synced=None)
             case Restore() | Remove() | PutBack() | Heal() | Erase():
                 assert self._on_request is not None
@@ -347,8 +349,7 @@ class Executor:
         else:
             side, token = Side.REMOTE, operation.expect_remote
             storage, other = other, storage
-        if other.stat(path) is not None:
-            raise StaleError(f"{path} is on the other side after all")
+        require_absent(path, other)
         storage.delete(path, expect=token, archive=archive)
         assert archive.version is not None
         return Outcome(operation, synced=None, archived=(archive.version, side))
