@@ -117,7 +117,7 @@ def test_a_version_had_back_and_what_it_displaces_are_on_the_disk_before_that_is
 def calls_in(trace: str) -> list[Call]:
     """Give what a trace shows, each call where it ended."""
     begun: dict[str, Call] = {}
-    calls = []
+    calls: list[Call] = []
     for line in trace.splitlines():
         call = _call_in(line)
         if call is None:
