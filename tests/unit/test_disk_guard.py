@@ -52,6 +52,25 @@ def test_what_would_not_leave_the_reserve_waits_and_smaller_ones_go_on(
     assert Room(free=150).takes(size) is is_taken
 
 
+def test_of_many_small_contents_only_some_look_at_the_disk() -> None:
+    """To look costs as much as to write it; what is large is never let in by an old look."""
+    looks, now_s = [], [0.0]
+
+    def look(folder: pathlib.Path) -> Disk:
+        looks.append(now_s[0])
+        return Disk(1, 10**9, 10**10)
+
+    guard = DiskGuard(
+        RESERVE, lambda: [DOCS], lambda *told: None, look=look, monotonic=lambda: now_s[0]
+    )
+    for at_s, size in [(0, 64), (0.01, 64), (0.02, 65 * 1024), (0.05, 64), (0.2, 64), (0.21, 0)]:
+        now_s[0] = at_s
+        with guard.taking(DOCS, size):
+            pass
+
+    assert looks == [0, 0.02, 0.2]
+
+
 def test_what_is_on_its_way_in_has_its_room_already() -> None:
     room = Room(free=150)
 

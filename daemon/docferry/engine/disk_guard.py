@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ from docferry.errors import FullError
 from docferry.logs import get_logger
 
 log = get_logger(__name__)
+
+#: For so small a content a look at the disk need not be newer than this. What comes in meanwhile
+#: comes out of the reserve.
+_SMALL_BYTES = 64 * 1024
+_YOUNG_S = 0.05
 
 
 def disk_of(folder: Path) -> Disk | None:
@@ -40,6 +46,7 @@ class DiskGuard:
         folders: Gives those whose disks are watched.
         tell: Called by `check` with a folder, and why its disk takes nothing in any more; None:
             it does again.
+        monotonic: Seconds.
     """
 
     def __init__(
@@ -49,11 +56,14 @@ class DiskGuard:
         tell: Callable[[Path, str | None], None],
         *,
         look: Callable[[Path], Disk | None] = disk_of,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reserve = reserve
         self._folders = folders
         self._tell = tell
         self._look = look
+        self._monotonic = monotonic
+        self._looked: dict[Path, tuple[float, Disk | None]] = {}  # when, and what was found
         self._short: frozenset[Path] = frozenset()
         self._promised: Counter[int] = Counter()  # bytes on their way in, by device
         self._lock = threading.Lock()
@@ -70,7 +80,7 @@ class DiskGuard:
         Raises:
             FullError: They would not leave what is to be kept free.
         """
-        disk = self._look(folder)
+        disk = self._disk_for(folder, size)
         if disk is None:  # whoever writes there will hear why
             yield lambda count: None
             return
@@ -94,10 +104,22 @@ class DiskGuard:
         finally:
             came(left)
 
+    def _disk_for(self, folder: Path, size: int) -> Disk | None:
+        if size <= _SMALL_BYTES and folder in self._looked:
+            looked_s, disk = self._looked[folder]
+            if self._monotonic() - looked_s < _YOUNG_S:
+                return disk
+        return self._newly(folder)
+
+    def _newly(self, folder: Path) -> Disk | None:
+        disk = self._look(folder)
+        self._looked[folder] = (self._monotonic(), disk)
+        return disk
+
     def check(self) -> None:
         """Look at all disks, and tell of those that became short of room, or have some again."""
         for folder in self._folders():
-            disk = self._look(folder)
+            disk = self._newly(folder)
             if disk is None:
                 continue
             was_short = folder in self._short
