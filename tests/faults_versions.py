@@ -99,7 +99,7 @@ VERSIONS = (
     Fault(
         "what was followed by another version stays current",
         "ledger/record.py",
-        "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",
+        "    _leave_others(tx, mirror, _followed(outcomes, at))\n",
         "",
         LEDGER,
     ),

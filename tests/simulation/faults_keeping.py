@@ -111,7 +111,7 @@ OF_KEEPING = (
     Fault(
         "a version that was replaced still counts as what its path holds",
         "ledger/record.py",
-        "    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))\n",
+        "    _leave_others(tx, mirror, _followed(outcomes, at))\n",
         "",
         HISTORIES,
     ),

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from docferry.errors import PermanentError, TemporaryError
-from docferry.ledger.database import Database, FairLock
+from docferry.ledger.database import ROWS_AT_ONCE, Database, FairLock, Taken
 from docferry.ledger.faults import translate
 from docferry.ledger.schema import alias, deletion, setting
 from docferry.ledger.upgrade import upgrade
@@ -37,6 +37,28 @@ def test_a_column_that_the_schema_does_not_have_is_refused(database: Database) -
             tx.insert(setting, [row, row | {"vaule": "v"}])
         with pytest.raises(ValueError, match="table setting has no column vaule"):
             tx.update(setting, {"vaule": "v"}, setting.c.key == "k")
+
+
+@pytest.mark.parametrize("count", [1, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE + 3])
+def test_however_many_rows_come_each_is_there_once_as_the_last_one_says(
+    database: Database, count: int
+) -> None:
+    def rows(numbers: range, value: str) -> list[dict[str, str]]:
+        return [{"key": str(number), "value": value} for number in numbers]
+
+    with database.writing() as tx:
+        tx.insert(setting, rows(range(count), "first"))
+        tx.insert_missing(setting, rows(range(2 * count), "second"))
+        tx.upsert(setting, rows(range(1, count + 1), "third"), Taken(("key",)))
+        found = dict(tx.tuples(select(setting.c.key, setting.c.value)))
+
+    changed = {row["key"]: row["value"] for row in rows(range(1, count + 1), "third")}
+    added = {row["key"]: row["value"] for row in rows(range(count + 1, 2 * count), "second")}
+    assert {key: found[key] for key in map(str, range(2 * count))} == {
+        "0": "first",
+        **changed,
+        **added,
+    }
 
 
 def test_a_change_without_a_condition_is_refused(database: Database) -> None:

@@ -24,7 +24,7 @@ from contextlib import closing, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar, cast
 from urllib.parse import quote
@@ -55,6 +55,7 @@ Row: TypeAlias = Mapping[str, object]
 
 BUSY_S = 10.0
 _KEPT_OPEN = 8  # connections; more are opened when more threads ask at once
+ROWS_AT_ONCE = 32  # in one INSERT
 IN_LIMIT = 1000  # values in one IN (...), far below what SQLite and PostgreSQL take
 
 
@@ -278,7 +279,23 @@ class Transaction:
             else repeat(prepared.params[name], len(rows))
             for name in names
         ]
-        self.connection.exec_driver_sql(prepared.string, list(zip(*values, strict=True)))
+        self._fill(prepared.string, list(zip(*values, strict=True)), len(columns))
+
+    def _fill(self, text: str, rows: Sequence[tuple[object, ...]], columns: int) -> None:
+        """
+        Insert *rows* by *text*, which inserts one: some at a time, as far as they go.
+
+        Between two statements the driver lets other threads in, and has to wait for its turn.
+        """
+        whole = 0
+        if len(rows[0]) == columns:
+            whole = len(rows) - len(rows) % ROWS_AT_ONCE
+            some = _repeated(text, columns, ROWS_AT_ONCE)
+            for start in range(0, whole, ROWS_AT_ONCE):
+                together = rows[start : start + ROWS_AT_ONCE]
+                self.connection.exec_driver_sql(some, tuple(chain.from_iterable(together)))
+        if rows[whole:]:
+            self.connection.exec_driver_sql(text, list(rows[whole:]))
 
     def _change(self, statement: Update | Delete, where: Sequence[ColumnElement[bool]]) -> int:
         if not where:
@@ -369,6 +386,10 @@ def _connect(
     pragmas = ["PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL"]
     if read_only:
         pragmas.append("PRAGMA query_only=ON")
+    else:
+        # What a statement of many rows may have to take back, else kept in a file: 35 writes
+        # of a page for each document. What readers sort may be large, and goes to the disk.
+        pragmas.append("PRAGMA temp_store=MEMORY")
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(
@@ -438,6 +459,15 @@ def _prepare(
 def _as_stored(values: list[object], column: Column[Any], dialect: Dialect) -> Iterable[object]:
     process = column.type.bind_processor(dialect)
     return values if process is None else map(process, values)
+
+
+@lru_cache(maxsize=64)
+def _repeated(text: str, columns: int, times: int) -> str:
+    """Make a statement that inserts one row of *columns* one that inserts several."""
+    row = f"({', '.join('?' * columns)})"
+    before, found, after = text.partition(f"VALUES {row}")
+    assert found, text
+    return f"{before}VALUES {', '.join([row] * times)}{after}"
 
 
 @cache

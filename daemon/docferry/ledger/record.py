@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Text, bindparam, null, true
+from sqlalchemy import Text, bindparam, null, select, true, tuple_
 
 from docferry.core.audit import Action
 from docferry.core.paths import is_odd
 from docferry.job import NewJob
 from docferry.ledger.audit import note
 from docferry.ledger.conflicts import end_begun, list_conflicts
-from docferry.ledger.database import Database, Taken, Transaction
+from docferry.ledger.database import Database, Taken, Transaction, chunks
 from docferry.ledger.history import kind_of
 from docferry.ledger.holds import leave_decided
 from docferry.ledger.jobs import insert_jobs
@@ -44,11 +44,18 @@ _FORGET = synced.delete().where(
 )
 _FULFIL = intent.delete().where(
     intent.c.mirror == bindparam("of_mirror"),
-    intent.c.path == bindparam("of_path"),
-    intent.c.version == bindparam("of_version"),
+    tuple_(intent.c.path, intent.c.version).in_(bindparam("uploads", expanding=True)),
 )
 _SOLVE = problem.delete().where(
-    problem.c.mirror == bindparam("of_mirror"), problem.c.path == bindparam("of_path")
+    problem.c.mirror == bindparam("of_mirror"),
+    problem.c.path.in_(bindparam("paths", expanding=True)),
+)
+#: Of some paths those with a version that counts as current, but for these.
+_TO_LEAVE = select(version.c.path).where(
+    version.c.mirror == bindparam("of_mirror"),
+    version.c.path.in_(bindparam("paths", expanding=True)),
+    version.c.left_at.is_(null()),
+    tuple_(version.c.path, version.c.id).not_in(bindparam("but_for", expanding=True)),
 )
 _LEAVE = (
     version.update()
@@ -141,19 +148,29 @@ def _record_versions(
     ]
     # The id travels with the object: the same content, come back, is the same version.
     tx.insert_missing(version, [values_of(row) for row in (*displaced, *new)])
-    tx.execute_many(_LEAVE, _leaving(mirror, outcomes, at))
+    _leave_others(tx, mirror, _followed(outcomes, at))
 
 
-def _leaving(mirror: str, outcomes: Sequence[Outcome], at: datetime) -> list[tuple[str, ...]]:
+def _followed(outcomes: Sequence[Outcome], at: datetime) -> dict[Path, tuple[str, datetime]]:
     """Say of which paths all but one version, or all, are not current any more, and since when."""
-    followed: dict[Path, tuple[Ulid, datetime]] = {}
+    followed: dict[Path, tuple[str, datetime]] = {}
     for outcome in outcomes:
         path = outcome.operation.path
         if outcome.version is not None:
             followed[path] = (outcome.version.id, outcome.version.created_at)
         elif outcome.synced is None and _ends_an_agreement(outcome) and not _stays(outcome):
             followed[path] = ("", at)
-    return [(instant_text(since), mirror, path, one) for path, (one, since) in followed.items()]
+    return followed
+
+
+def _leave_others(tx: Transaction, mirror: str, followed: dict[Path, tuple[str, datetime]]) -> None:
+    """Of most paths there are no others: these are found first, all by one statement."""
+    for paths in chunks([*followed]):
+        stay = [(path, followed[path][0]) for path in paths]
+        found = tx.tuples(_TO_LEAVE, of_mirror=mirror, paths=paths, but_for=stay)
+        stale = {path: followed[path] for (path,) in found}
+        rows = [(instant_text(at), mirror, path, one) for path, (one, at) in stale.items()]
+        tx.execute_many(_LEAVE, rows)
 
 
 def _ends_an_agreement(outcome: Outcome) -> bool:
@@ -166,11 +183,12 @@ def _stays(outcome: Outcome) -> bool:
 
 def _fulfil_intents(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
     recorded = [
-        (mirror, outcome.operation.path, outcome.synced.version)
+        (outcome.operation.path, outcome.synced.version)
         for outcome in outcomes
         if outcome.synced is not None
     ]
-    tx.execute_many(_FULFIL, recorded)
+    for uploads in chunks(recorded):
+        tx.run(_FULFIL, of_mirror=mirror, uploads=uploads)
 
 
 def _record_archived(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
@@ -234,4 +252,5 @@ def _record_conflicts(
 
 
 def _solve_problems(tx: Transaction, mirror: str, outcomes: Sequence[Outcome]) -> None:
-    tx.execute_many(_SOLVE, [(mirror, outcome.operation.path) for outcome in outcomes])
+    for paths in chunks([outcome.operation.path for outcome in outcomes]):
+        tx.run(_SOLVE, of_mirror=mirror, paths=paths)
