@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -39,6 +40,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: str) -> bool:
         return self._ledger.intents.is_intended(mirror, path, version)
+
+    def intended(self, mirror: str, paths: Sequence[Path]) -> frozenset[Path]:
+        return self._ledger.intents.paths_among(mirror, paths)
 
     def unagreed(self, mirror: str, path: Path) -> tuple[str, str] | None:
         return self._ledger.unagreed.at(mirror, path)

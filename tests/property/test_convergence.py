@@ -50,6 +50,9 @@ class Notes:
     def is_intended(self, mirror: str, path: str, version: str) -> bool:
         return (path, version) in self.intents
 
+    def intended(self, mirror: str, paths: Sequence[str]) -> set[str]:
+        return {path for path, _ in self.intents}.intersection(paths)
+
     def unagreed(self, mirror: str, path: str) -> tuple[str, str] | None:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -75,6 +75,9 @@ class MemoryMirror:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return (path, version) in self.intents
+
+    def intended(self, mirror: str, paths: Sequence[Path]) -> set[Path]:
+        return {path for path, _ in self.intents}.intersection(paths)
 
     def unagreed(self, mirror: str, path: Path) -> tuple[Ulid, Sha256] | None:
         return self.held.get(path)

@@ -220,6 +220,8 @@ def test_an_intent_ends_when_its_version_is_written_down(ledger: Ledger) -> None
     assert ledger.intents.is_intended("docs", "a", other)
     assert ledger.intents.is_intended("docs", "b", mine)
     assert not ledger.intents.is_intended("other", "a", other)
+    assert ledger.intents.paths_among("docs", ["b", "a", "c"]) == {"a", "b"}
+    assert ledger.intents.paths_among("other", ["a"]) == frozenset()
 
 
 def test_history_tells_the_newest_first_and_as_much_as_is_asked(ledger: Ledger) -> None:

@@ -46,6 +46,7 @@ SECRETS_EVERY_S = 2.0
 ENDED_EVERY_S = 0.5
 AUDIT_EVERY_S = 2.0
 _ONCE_STEP_S = 0.02
+_ONCE_MOST_S = 0.5
 
 
 class Daemon:
@@ -306,7 +307,9 @@ class Daemon:
         return max(0.0, self._stop_by_s - time.monotonic())
 
     def _wait_until_quiet(self) -> None:
-        while not self._stop.wait(_ONCE_STEP_S):
+        step_s = _ONCE_STEP_S
+        while not self._stop.wait(step_s):
+            step_s = min(step_s + _ONCE_STEP_S / 50, _ONCE_MOST_S)  # who works long is asked less
             loops = self.loops.values()
             is_over = all(loop.has_given_up or loop.is_quiet() for loop in loops)
             if is_over and (self._is_rebuilt or self._parts.conversions.is_quiet()):

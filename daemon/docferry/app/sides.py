@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -273,6 +273,9 @@ class Known:
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         return self.ledger.intents.is_intended(mirror, path, version)
+
+    def intended(self, mirror: str, paths: Sequence[Path]) -> frozenset[Path]:
+        return self.ledger.intents.paths_among(mirror, paths)
 
     def unagreed(self, mirror: str, path: Path) -> tuple[Ulid, Sha256] | None:
         return self.ledger.unagreed.at(mirror, path)

@@ -253,6 +253,7 @@ class Executor:
     ) -> list[Content | Outcome | DocferryError]:
         """Open the remote contents of new files; what is known for an upload of ours is done."""
         found: list[Content | Outcome | DocferryError] = []
+        intended = self._known.intended(self._mirror, [task.seen.path for task in tasks])
         for task in tasks:
             if found and isinstance(found[-1], UnreachableError):
                 found.append(found[-1])  # the next ones would wait as long, for nothing
@@ -261,7 +262,8 @@ class Executor:
             token = task.operation.source.token
             try:
                 content = opened.enter_context(self._remote.read(task.seen.path, token))
-                adopted = self._adopted(task, content, token)
+                is_ours = task.seen.path in intended
+                adopted = self._adopted(task, content, token) if is_ours else None
                 if adopted is None:
                     self.brake.download(task, content)
                 found.append(adopted or content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from docferry.errors import DocferryError
@@ -123,6 +123,10 @@ class KnownContents(Protocol):
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         """Say whether *version* is an upload of ours that was begun and never written down."""
+        ...
+
+    def intended(self, mirror: str, paths: Sequence[Path]) -> Collection[Path]:
+        """Give those of *paths* with an upload of ours that was begun and never written down."""
         ...
 
     def unagreed(self, mirror: str, path: Path) -> tuple[Ulid, Sha256] | None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select
 from ulid import ULID
 
-from docferry.ledger.database import Database
+from docferry.ledger.database import Database, chunks
 from docferry.ledger.schema import intent
 from docferry.model import Path, Ulid
 
@@ -22,6 +22,10 @@ _FORGET = intent.delete().where(
     intent.c.mirror == bindparam("of_mirror"),
     intent.c.path == bindparam("of_path"),
     intent.c.version == bindparam("of_version"),
+)
+_AMONG = select(intent.c.path).where(
+    intent.c.mirror == bindparam("of_mirror"),
+    intent.c.path.in_(bindparam("some", expanding=True)),
 )
 
 
@@ -54,6 +58,12 @@ class Intents:
     def forget(self, mirror: str, uploads: Sequence[tuple[Path, Ulid]]) -> None:
         with self._database.writing() as tx:
             tx.execute_many(_FORGET, [(mirror, path, version) for path, version in uploads])
+
+    def paths_among(self, mirror: str, paths: Sequence[Path]) -> frozenset[Path]:
+        """Give those of *paths* with uploads that were begun and never written down."""
+        with self._database.reading() as tx:
+            found = [tx.tuples(_AMONG, of_mirror=mirror, some=some) for some in chunks(paths)]
+        return frozenset(path for rows in found for (path,) in rows)
 
     def is_intended(self, mirror: str, path: Path, version: Ulid) -> bool:
         """Tell whether this upload was begun and never written down."""

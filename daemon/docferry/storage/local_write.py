@@ -101,7 +101,8 @@ def _copy(
             raise TemporaryError(f"{size} bytes came of a content of {content.size}")
 
     sha256 = content.read_into(write)
-    os.ftruncate(fd, size)  # it may end in a hole
+    if content.size > PART_BYTES or old_end > size:
+        os.ftruncate(fd, size)  # it may end in a hole, or in what an earlier try has left
     return sha256, size
 
 
