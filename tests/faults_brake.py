@@ -101,11 +101,11 @@ BRAKE = (
         (f"{_DISCARDED}[local]",),
     ),
     Fault(
-        "brake: nobody knows what was displaced in the bucket",
+        "brake: nobody knows what was displaced before a crash",
         "engine/put_back.py",
-        "        return replace(outcome, displaced=row, archived=(row.id, operation.side))\n",
-        "        return outcome\n",
-        (f"{_DISCARDED}[remote]",),
+        "                return replace(outcome, displaced=row, archived=(row.id, side))\n",
+        "                return outcome\n",
+        (f"{_LOOP}::test_what_was_archived_before_a_crash_is_told_of_by_a_version",),
     ),
     Fault(
         "brake: a refused newcomer stays",
