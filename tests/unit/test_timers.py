@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -86,6 +86,12 @@ def test_a_rare_timer_can_begin_at_once(timers: Timers) -> None:
     calls.wait_for(1)
 
 
+def failed(events: Sequence[Mapping[str, object]], timer: str) -> Mapping[str, object]:
+    """Give the first failure of *timer*: a call of an earlier test's may end only now."""
+    mine = (event for event in events if event.get("timer") == timer)
+    return next(event for event in mine if event["event"] == "timer.failed")
+
+
 def test_a_failure_is_logged_and_the_next_call_comes(timers: Timers) -> None:
     calls = Calls()
 
@@ -100,8 +106,7 @@ def test_a_failure_is_logged_and_the_next_call_comes(timers: Timers) -> None:
         calls.wait_for(3)
         timers.stop()
 
-    failure = next(event for event in events if event["event"] == "timer.failed")
-    assert failure["timer"] == "poll"
+    failure = failed(events, "poll")
     assert str(failure["exc_info"]) == "no luck"
 
 
@@ -119,7 +124,7 @@ def test_a_failure_that_is_known_is_told_in_its_own_words(timers: Timers) -> Non
         calls.wait_for(2)
         timers.stop()
 
-    failure = next(event for event in events if event["event"] == "timer.failed")
+    failure = failed(events, "job-counts")
     assert failure["reason"] == "the ledger cannot be opened"
     assert "exc_info" not in failure
 
