@@ -15,7 +15,7 @@ from benchmarks.many import many
 from benchmarks.merging import merging
 from benchmarks.service import scrape, start, version
 from benchmarks.table import Figure, markdown, write_readme
-from benchmarks.transfers import large, pull, push
+from benchmarks.transfers import huge, large, pull, push
 from benchmarks.unchanged import idle, unchanged
 from benchmarks.uploading import uploading
 from benchmarks.versions import rebuild, restore, verify
@@ -24,6 +24,7 @@ CASES: Mapping[str, Callable[[Options], list[Figure]]] = {
     "push": push,
     "pull": pull,
     "large": large,
+    "huge": huge,
     "unchanged": unchanged,
     "many": many,
     "merge": merging,

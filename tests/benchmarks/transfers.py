@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 
@@ -53,6 +54,37 @@ def large(options: Options) -> list[Figure]:
         _growth(f"{name} up", up, quarter_up),
         *_figures(f"{name} down", down, wall=1.1),
         _growth(f"{name} down", down, quarter_down),
+    ]
+
+
+def huge(options: Options) -> list[Figure]:
+    """Move a file of 20 GiB, which is nearly all holes: what counts is the memory that it takes."""
+    size_mib = options.size(20 * 1024, 512)
+    up, down = Costs(), Costs()
+    with bed() as here:
+        local = here.folder / "local"
+        local.mkdir()
+        with (local / "huge.bin").open("wb") as file:
+            file.truncate(size_mib * _MIB)
+            for at_mib in range(0, size_mib, size_mib // 20):
+                file.seek(at_mib * _MIB)
+                file.write(os.urandom(4096))
+        up.add("docferry", here.docferry("up", local, "docs").run())
+        down.add("docferry", _pull(here, 0))
+        if not filecmp.cmp(local / "huge.bin", here.folder / "docferry-0/huge.bin", shallow=False):
+            raise RuntimeError("another content came down than had gone up")
+    return [
+        figure
+        for way, costs in (("up", up), ("down", down))
+        for figure in _of_huge(f"a file of {size_mib // 1024} GiB {way}", costs)
+    ]
+
+
+def _of_huge(what: str, costs: Costs) -> list[Figure]:
+    found = costs.medians()["docferry"]
+    return [
+        Figure(what, "s", found.wall_s, {}),
+        Figure(f"{what}: memory", "MiB", found.peak_mib, {}, (Bound(300.0),)),
     ]
 
 
