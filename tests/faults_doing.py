@@ -189,7 +189,7 @@ DOING = (
     Fault(
         "what is missing in a bare mount point is taken for deleted",
         "storage/local.py",
-        "            if found is None and not own:\n",
+        "            if found is None:\n",
         "            if False:\n",
         ("unit/test_local_marker.py",),
     ),

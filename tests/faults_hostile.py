@@ -53,8 +53,8 @@ HOSTILE = (
     Fault(
         "a content is read by its path",
         "storage/local.py",
-        "content = LocalContent(parent.place.open(os.O_RDONLY), path, token, look)",
-        "content = LocalContent(os.open(self.root / path, os.O_RDONLY), path, token, look)",
+        "                fd = place.open(os.O_RDONLY)\n",
+        "                fd = os.open(self.root / path, os.O_RDONLY)\n",
         NO_PATH,
     ),
     Fault(

@@ -168,7 +168,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None)
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA synchronous=OFF")  # who is interrupted makes another one
-    connection.execute("PRAGMA cache_size=-65536")  # KiB
+    # KiB. Eight times as much is no faster for 200,000 files, and to sort takes that once more.
+    connection.execute("PRAGMA cache_size=-8192")
     return connection
 
 

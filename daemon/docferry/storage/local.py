@@ -393,14 +393,14 @@ class LocalStorage:
         """Name what is left of a document: at its path, and of its versions anywhere."""
         return local_traces.traces(self._folder, path, versions)
 
-    def _look(self, path: Path, *, own: bool = False) -> os.stat_result | None:
+    def _look(self, path: Path) -> os.stat_result | None:
         with self._folder.open() as root_fd:
             try:
-                with self._folder.parent(root_fd, path, own=own) as parent:
+                with self._folder.parent(root_fd, path) as parent:
                     found = parent.place.look()
             except FileNotFoundError:
                 found = None
-            if found is None and not own:
+            if found is None:
                 self._require_marker(root_fd)
         return found
 
@@ -413,26 +413,29 @@ class LocalStorage:
     def _open(self, path: Path, expect: Token | None, *, own: bool) -> LocalContent | None:
         """Open what is at *path* if it is *expect* (None: any regular file)."""
 
-        def look() -> os.stat_result | None:
-            with self._folder.translated(path):
-                return self._look(path, own=own)
-
-        with self._folder.translated(path), self._folder.open() as root_fd:
+        with self._folder.translated(path), ExitStack() as opened:
+            root_fd = opened.enter_context(self._folder.open())
             if not own:
                 self._require_marker(root_fd)
             try:
-                with self._folder.parent(root_fd, path, own=own) as parent:
-                    # Look before opening: to open a FIFO or a device is to act on it.
-                    token = token_of(parent.place.look())
-                    if token is None or expect not in (None, token):
-                        return None
-                    content = LocalContent(parent.place.open(os.O_RDONLY), path, token, look)
+                place = opened.enter_context(self._folder.parent(root_fd, path, own=own)).place
+                # Look before opening: to open a FIFO or a device is to act on it.
+                token = token_of(place.look())
+                if token is None or expect not in (None, token):
+                    return None
+                fd = place.open(os.O_RDONLY)
             except (FileNotFoundError, BlockedPathError):
                 return None
-        if content.is_as_opened():
+            look = partial(self._look_in, place, path)
+            content = LocalContent(fd, path, token, look, opened.pop_all())
+        if content.was_as_expected:
             return content
         content.close()
         return None
+
+    def _look_in(self, place: Place, path: Path) -> os.stat_result | None:
+        with self._folder.translated(path):
+            return place.look()
 
     @contextmanager
     def _staging(self, root_fd: int) -> Iterator[Staging]:

@@ -6,6 +6,7 @@ import mimetypes
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import NoReturn
 
 from docferry.errors import StaleError, TemporaryError
@@ -32,17 +33,24 @@ class LocalContent(Content):
     """
     An open file. *look* stats its name anew, so that a replaced file is noticed too.
 
-    It owns *fd* from the first line on.
+    It owns *fd* from the first line on, and closes with it what *look* needs.
     """
 
     def __init__(
-        self, fd: int, name: str, token: Token, look: Callable[[], os.stat_result | None]
+        self,
+        fd: int,
+        name: str,
+        token: Token,
+        look: Callable[[], os.stat_result | None],
+        looks_in: ExitStack | None = None,
     ) -> None:
         self._fd = fd
         self._name = name
         self._token = token
         self._look = look
+        self._looks_in = looks_in
         found = os.fstat(fd)
+        self.was_as_expected = token_of(found) == token  #: when it was opened
         self.size = found.st_size
         self.attributes = Attributes(
             mtime_ns=found.st_mtime_ns, content_type=mimetypes.guess_type(name)[0]
@@ -88,6 +96,8 @@ class LocalContent(Content):
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+        if self._looks_in is not None:
+            self._looks_in.close()
 
     def _changed(self) -> NoReturn:
         raise StaleError(f"{self._name} changed while it was read")
