@@ -72,6 +72,13 @@ OF_TRAFFIC = (
         DOWN,
     ),
     Fault(
+        "who waits for a limit that is lifted waits on",
+        "storage/pacer.py",
+        "self._wait(min(left_s, _LOOK_AGAIN_S))",
+        "self._wait(left_s)",
+        ("unit/test_pacer.py",),
+    ),
+    Fault(
         "each thread has the whole rate for itself",
         "storage/pacer.py",
         "self._queue = self._queue.after(",

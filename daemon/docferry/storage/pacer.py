@@ -11,6 +11,8 @@ from docferry.storage.part_reader import PartReader
 
 #: After a silence so much may pass at once.
 _BURST_S = 0.1
+#: Who waits looks so often whether the limit still stands.
+_LOOK_AGAIN_S = 1.0
 _PIECE_BYTES = 64 * 1024
 _LEAST_PIECE_BYTES = 4096
 
@@ -46,11 +48,13 @@ class Pacer:
         if rate is None:
             return
         with self._lock:
-            now_s = self._clock()
-            self._queue = self._queue.after(amount, rate, now_s, _BURST_S)
-            left_s = self._queue.free_s - now_s
-        if left_s > 0:
-            self._wait(left_s)
+            self._queue = self._queue.after(amount, rate, self._clock(), _BURST_S)
+            free_s = self._queue.free_s
+        while (left_s := free_s - self._clock()) > 0:
+            self._wait(min(left_s, _LOOK_AGAIN_S))
+            if self._rate() is None:  # lifted: nobody waits for what it was
+                self._queue = Queue()
+                return
 
     def piece_bytes(self) -> int:
         """Say how much is to pass at a time, for it to be smooth."""
