@@ -13,6 +13,7 @@ _DISCARDED = (
 _RENAMED = f"{_LOOP}::test_renames_to_a_strange_ending_are_held_with_their_deletions_and_come_back"
 _BRAKE = ("unit/test_brake.py",)
 _ALIKE = ("unit/test_alike.py",)
+_PUT_BACK = "unit/test_put_back.py"
 
 BRAKE = (
     Fault(
@@ -106,6 +107,23 @@ BRAKE = (
         "                return replace(outcome, displaced=row, archived=(row.id, side))\n",
         "                return outcome\n",
         (f"{_LOOP}::test_what_was_archived_before_a_crash_is_told_of_by_a_version",),
+    ),
+    Fault(
+        "brake: what was refused does not go as long as its file here was touched",
+        "engine/put_back.py",
+        "        return _with_token(base, Side.LOCAL, state.token)\n",
+        "        return base\n",
+        (
+            f"{_PUT_BACK}::test_what_was_refused_gives_way_to_what_was_agreed_on_touched_or_not",
+            f"{_LOOP}::test_what_is_refused_in_the_bucket_goes_though_its_files_here_were_touched",
+        ),
+    ),
+    Fault(
+        "brake: what was refused is put back over by what somebody has edited meanwhile",
+        "engine/put_back.py",
+        "            if content.sha256() != base.sha256:\n                return None\n",
+        "",
+        (f"{_PUT_BACK}::test_an_edit_made_here_meanwhile_displaces_what_was_refused",),
     ),
     Fault(
         "brake: a refused newcomer stays",

@@ -74,6 +74,26 @@ def test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had
     assert open_holds(mirror) == []
 
 
+def test_what_is_refused_in_the_bucket_goes_though_its_files_here_were_touched(
+    mirror: Mirror,
+) -> None:
+    noise = encrypt(mirror, Side.REMOTE)
+    mirror.run()
+    held(mirror, 6)
+    mirror.stop()
+    for path in FILES:
+        os.utime(mirror.root / path)
+    mirror.loop = mirror.new_loop()
+    decide(mirror, HoldState.DISCARDED)
+
+    mirror.start()
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs") == []
+    assert noise <= archived(mirror)
+
+
 @pytest.mark.parametrize("side", Side)
 def test_an_approved_hold_of_changes_lets_them_all_travel(mirror: Mirror, side: Side) -> None:
     noise = encrypt(mirror, side)

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from docferry.core.merge import Difference
 from docferry.core.paths import conflict_copy_path
+from docferry.core.plan import decide
 from docferry.engine.on_request import OnRequest
+from docferry.engine.put_back import PutsBack
 from docferry.engine.task import Task
 from docferry.errors import StaleError
 from docferry.model import (
     Attributes,
+    DeleteRemote,
     Heal,
+    Operation,
     Outcome,
+    PutBack,
     Remove,
     RequestState,
     Restore,
     Side,
     SyncedState,
+    Token,
+    Upload,
     VersionRow,
 )
+from docferry.storage.memory import sha256_of
+from ledger_rows import NOW
 from unit.kept import Kept
 
 
@@ -29,18 +39,22 @@ def no_heal(operation: Heal, synced: SyncedState) -> Outcome:
     raise AssertionError("nobody has asked for it")
 
 
-def carried_out(kept: Kept, operation: Restore | Remove) -> Outcome:
+def carried_out(kept: Kept, operation: Restore | Remove | PutBack) -> Outcome:
     on_request = OnRequest(
-        kept.local, kept.remote, kept.contents, kept.ledger.versions.get, no_heal
+        kept.local,
+        kept.remote,
+        kept.contents,
+        kept.ledger.versions.get,
+        no_heal,
+        PutsBack("docs", kept.local, kept.remote, kept.clock),
     )
-    path = operation.path
-    seen = Difference(
-        path,
-        kept.local.stat(path),
-        kept.remote.stat(path),
-        kept.ledger.synced.get("docs", [path]).get(path),
-    )
-    return on_request.execute(Task(operation, seen, kept.new_ulid()), operation)
+    task = Task(operation, seen_at(kept, operation.path), kept.new_ulid())
+    return on_request.execute(task, operation)
+
+
+def seen_at(kept: Kept, path: str) -> Difference:
+    agreed = kept.ledger.synced.get("docs", [path]).get(path)
+    return Difference(path, kept.local.stat(path), kept.remote.stat(path), agreed)
 
 
 def restore(kept: Kept, version: VersionRow) -> Outcome:
@@ -202,3 +216,70 @@ def test_what_is_taken_away_says_in_the_archive_what_it_was(kept: Kept) -> None:
     for side in Side:
         said: Attributes = kept.side(side).archive[state.version].attributes
         assert (said.version, said.sha256, said.path) == (state.version, state.sha256, "a")
+
+
+# What was refused in the bucket.
+
+
+def refuse(kept: Kept) -> tuple[Token, PutBack]:
+    """Let somebody spoil the object, and a person refuse that."""
+    token = kept.remote.user_write("a", b"spoilt")
+    displaces = kept.new_ulid()
+    return token, PutBack("a", 7, Side.REMOTE, token, displaces, is_held=True)
+
+
+@pytest.mark.parametrize("is_touched", [False, True])
+def test_what_was_refused_gives_way_to_what_was_agreed_on_touched_or_not(
+    kept: Kept, *, is_touched: bool
+) -> None:
+    state = kept.agree("a", b"now")
+    _, operation = refuse(kept)
+    if is_touched:
+        kept.local.user_write("a", b"now")
+    token = kept.local.files["a"].token
+
+    outcome = carried_out(kept, operation)
+
+    assert kept.remote.contents == {"a": b"now"}
+    assert kept.remote.archive[operation.displaces].content == b"spoilt"
+    assert outcome.synced == replace(
+        state, local_token=token, remote_token=kept.remote.files["a"].token
+    )
+    assert outcome.archived == (operation.displaces, Side.REMOTE)
+    assert not is_touched or ("a", token) in kept.local.made_to_last
+
+
+def test_an_edit_made_here_meanwhile_displaces_what_was_refused(kept: Kept) -> None:
+    kept.agree("a", b"now")
+    token, operation = refuse(kept)
+    kept.local.user_write("a", b"mine")
+
+    then = noted_and_planned(kept, carried_out(kept, operation))
+
+    assert (kept.local.contents, kept.remote.contents) == ({"a": b"mine"}, {"a": b"spoilt"})
+    assert isinstance(then, Upload)
+    assert then.expect_remote == token
+    row = kept.ledger.versions.get(operation.displaces)
+    assert row is not None
+    assert row.sha256 == sha256_of(b"spoilt")
+
+
+def test_a_deletion_made_here_meanwhile_takes_what_was_refused(kept: Kept) -> None:
+    kept.agree("a", b"now")
+    token, operation = refuse(kept)
+    kept.local.user_delete("a")
+
+    then = noted_and_planned(kept, carried_out(kept, operation))
+
+    assert then == DeleteRemote("a", expect_remote=token)
+
+
+def noted_and_planned(kept: Kept, outcome: Outcome) -> Operation | None:
+    """Write *outcome* down, and say what is done next where nothing is asked for."""
+    assert outcome.answers is None
+    kept.ledger.record("docs", [outcome], at=NOW)
+    seen, held = seen_at(kept, "a"), kept.local.files.get("a")
+    local = seen.local
+    if local is not None and held is not None:
+        local = replace(local, sha256=sha256_of(held.content))
+    return decide("a", local, seen.remote, seen.synced)

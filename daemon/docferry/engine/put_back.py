@@ -11,10 +11,12 @@ from docferry.core.asked import CHANGED_SINCE
 from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.task import Task
 from docferry.model import (
+    TOKEN_LOST,
     Answer,
     Attributes,
     Origin,
     Outcome,
+    Path,
     PutBack,
     RequestState,
     Side,
@@ -61,11 +63,15 @@ class PutsBack:
             else:
                 content.confirm()
             row = self.version(operation.displaces, task, operation.side, content, sha256)
-        written = self._displace(task, operation, expect, archive_of(row))
-        agreed = None
-        if base is not None and written is not None:
-            agreed = _with_token(base, operation.side, written.token)
-        return self._done(operation, agreed, row)
+        if base is None:
+            mine = self._mine(operation.side)
+            mine.delete(path, expect=expect, archive=archive_of(row))
+            return self._done(operation, None, row)
+        agreed = self._agreed_here(task, base)
+        if agreed is None:
+            return _gives_way(operation, expect, row)
+        written = self._replace(path, agreed, expect, archive_of(row))
+        return self._done(operation, _with_token(agreed, Side.REMOTE, written.token), row)
 
     def _ended(self, task: Task, operation: PutBack) -> Outcome:
         outcome = Outcome(operation, synced=None, answers=operation.ends)
@@ -75,20 +81,25 @@ class PutsBack:
                 return replace(outcome, displaced=row, archived=(row.id, side))
         return outcome
 
-    def _displace(
-        self, task: Task, operation: PutBack, expect: Token, archive: Attributes
-    ) -> Written | None:
-        """Put what was agreed on in its place, if there is such a thing; else nothing."""
-        path, base = operation.path, task.seen.synced
-        mine, other = self._mine(operation.side), self._other(operation.side)
-        if base is None:
-            mine.delete(path, expect=expect, archive=archive)
-            return None
-        is_local = operation.side is Side.LOCAL
-        with other.read(path, base.remote_token if is_local else base.local_token) as content:
+    def _agreed_here(self, task: Task, base: SyncedState) -> SyncedState | None:
+        """Give what was agreed on, as the folder has it, touched perhaps; None: it has not."""
+        path, state = task.operation.path, task.seen.local
+        if state is None or state.token == base.local_token:
+            return None if state is None else base
+        with self.local.read(path, state.token) as content:
+            if content.sha256() != base.sha256:
+                return None
+            self.local.make_last(path, content)
+        return _with_token(base, Side.LOCAL, state.token)
+
+    def _replace(
+        self, path: Path, agreed: SyncedState, expect: Token, archive: Attributes
+    ) -> Written:
+        """Put to the bucket what the folder has."""
+        with self.local.read(path, agreed.local_token) as content:
             mtime_ns = content.attributes.mtime_ns
-            attributes = Attributes(base.version, base.sha256, mtime_ns)
-            return mine.write(path, content, attributes, expect=expect, archive=archive)
+            attributes = Attributes(agreed.version, agreed.sha256, mtime_ns)
+            return self.remote.write(path, content, attributes, expect=expect, archive=archive)
 
     def version(
         self, version: Ulid, task: Task, side: Side, content: Content, sha256: str
@@ -133,13 +144,20 @@ class PutsBack:
     def _mine(self, side: Side) -> _Side:
         return self.local if side is Side.LOCAL else self.remote
 
-    def _other(self, side: Side) -> _Side:
-        return self.remote if side is Side.LOCAL else self.local
-
 
 def archive_of(row: VersionRow) -> Attributes:
     """Name what is about to be displaced."""
     return Attributes(version=row.id, sha256=row.sha256, path=row.path, parent=row.parent)
+
+
+def _gives_way(operation: PutBack, expect: Token, row: VersionRow) -> Outcome:
+    """
+    Call agreed on what was refused: the file here was edited, or deleted, since.
+
+    So it is displaced like any other content, by that edit or by what is restored.
+    """
+    agreed = SyncedState(row.sha256, TOKEN_LOST, expect, row.id, row.size)
+    return Outcome(operation, synced=agreed, displaced=row)
 
 
 def _skipped(operation: PutBack, base: SyncedState | None) -> Outcome:
