@@ -126,6 +126,13 @@ BRAKE = (
         (f"{_PUT_BACK}::test_an_edit_made_here_meanwhile_displaces_what_was_refused",),
     ),
     Fault(
+        "brake: what is held leaves its hold when the other side is touched",
+        "engine/brake.py",
+        "(other.token == agreed or other.sha256 == seen.synced.sha256)",
+        "other.token == agreed",
+        ("unit/test_brake_keeps.py",),
+    ),
+    Fault(
         "brake: a refused newcomer stays",
         "core/asked.py",
         "    if base is None and request.kind is RequestKind.REMOVE:\n",

@@ -321,7 +321,8 @@ def _is_still(seen: Difference, side: Side, token: Token) -> bool:
     if seen.synced is None:
         return other is None
     agreed = seen.synced.remote_token if side is Side.LOCAL else seen.synced.local_token
-    return other is not None and other.token == agreed
+    # A touch is no edit: what was held must not leave by it, and travel.
+    return other is not None and (other.token == agreed or other.sha256 == seen.synced.sha256)
 
 
 def _sample_of(content: Content) -> Sample:

@@ -1,0 +1,80 @@
+"""What is held stays in its hold, for as long as it is what was held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from docferry.core.brake import Change, ChangeLimits
+from docferry.core.merge import Difference
+from docferry.core.plan import decide
+from docferry.engine.brake import MassChangeBrake
+from docferry.model import Download, FileState, HoldState, Side, Token, Upload
+from docferry.storage.memory import sha256_of
+from ledger_rows import MINUTE, NOW
+from unit.kept import Kept
+
+PATH = "a.txt"
+OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
+
+
+def held(kept: Kept, side: Side) -> Token:
+    """Let a change made on *side* be held; give its token."""
+    state = kept.agree(PATH, b"words")
+    token = kept.side(side).user_write(PATH, b"noise")
+    change = Change(PATH, side, token, PATH, state.version, "it is no txt any more")
+    kept.ledger.changes.hold("docs", change, kept.new_ulid(), NOW)
+    return token
+
+
+def looked_at_again(kept: Kept) -> list[HoldState]:
+    """Let a full run, a minute later, look at it, both contents read; give what is held."""
+    kept.now = NOW + MINUTE
+    brake = MassChangeBrake(
+        "docs",
+        kept.ledger,
+        kept.local,
+        kept.remote,
+        ChangeLimits(0),
+        new_ulid=kept.new_ulid,
+        now=kept.clock,
+    )
+    seen = Difference(
+        PATH,
+        read(kept, Side.LOCAL),
+        read(kept, Side.REMOTE),
+        kept.ledger.synced.get("docs", [PATH])[PATH],
+    )
+    operation = decide(seen.path, seen.local, seen.remote, seen.synced)
+    brake.run_begins()
+    is_kept = brake.keeps(seen, operation)
+    brake.run_ended(frozenset)
+    assert not is_kept or isinstance(operation, Upload | Download)
+    return [hold.state for hold in kept.ledger.holds.all("docs")]
+
+
+def read(kept: Kept, side: Side) -> FileState:
+    state, held = kept.side(side).stat(PATH), kept.side(side).files[PATH]
+    assert state is not None
+    return replace(state, sha256=sha256_of(held.content))
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_is_held_stays_so_though_what_it_is_to_displace_was_touched(
+    kept: Kept, side: Side
+) -> None:
+    held(kept, side)
+    kept.side(OTHER[side]).user_write(PATH, b"words")
+
+    assert looked_at_again(kept) == [HoldState.OPEN]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_was_edited_on_both_sides_is_a_conflict_and_held_no_more(
+    kept: Kept, side: Side
+) -> None:
+    held(kept, side)
+    kept.side(OTHER[side]).user_write(PATH, b"other words")
+
+    assert looked_at_again(kept) == []
