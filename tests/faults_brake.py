@@ -133,6 +133,13 @@ BRAKE = (
         ("unit/test_brake_keeps.py",),
     ),
     Fault(
+        "brake: a refusal waits for whoever tells of requests",
+        "engine/loop.py",
+        "        self.request(Run.ASKED)  # a refusal asks for what it takes\n",
+        "",
+        (f"{_LOOP}::test_a_refusal_is_carried_out_by_whoever_looks_at_what_was_decided",),
+    ),
+    Fault(
         "brake: a refused newcomer stays",
         "core/asked.py",
         "    if base is None and request.kind is RequestKind.REMOVE:\n",

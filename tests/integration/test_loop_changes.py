@@ -74,6 +74,18 @@ def test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had
     assert open_holds(mirror) == []
 
 
+def test_a_refusal_is_carried_out_by_whoever_looks_at_what_was_decided(mirror: Mirror) -> None:
+    """Nobody tells of requests: until somebody does, all would be walked again and again."""
+    encrypt(mirror, Side.LOCAL)
+    mirror.run()
+    hold = held(mirror, 6)
+
+    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    mirror.loop.request(Run.HOLDS)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+
+
 def test_what_is_refused_in_the_bucket_goes_though_its_files_here_were_touched(
     mirror: Mirror,
 ) -> None:
