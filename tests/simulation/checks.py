@@ -15,7 +15,7 @@ from simulation.daemon import MIRROR
 from simulation.truth import BrokenPromiseError
 from simulation.world import World
 
-_COPY = re.compile(r"(?P<stem>.*)\.conflict-[0-9a-f]{8}(?P<suffix>[^/]*)")
+_COPY = re.compile(r"\.conflict-[0-9a-f]{8}")
 
 
 def check_all(world: World) -> None:
@@ -66,12 +66,18 @@ def _is_misnamed(path: Path, sha256: Sha256, taken: Set[Path]) -> bool:
 
     taken: By people. The next eight digits are in the name if it has to be another one.
     """
-    copy = _COPY.fullmatch(path)
-    if copy is None or path in taken:
+    copies = [*_COPY.finditer(path)]
+    if not copies or path in taken:
         return False
-    whole = copy["stem"] + copy["suffix"]
+    # Of a copy of a copy that has no ending the last part is no digits of its own.
+    wholes = [path[: copy.start()] + path[copy.end() :] for copy in copies]
+    return not any(_is_named_so(path, whole, sha256, taken) for whole in wholes)
+
+
+def _is_named_so(path: Path, whole: Path, sha256: Sha256, taken: Set[Path]) -> bool:
+    """Say whether *path* is the name of a copy of *whole* with that content."""
     names = [conflict_copy_path(whole, sha256[start:]) for start in range(0, 64, 8)]
-    return path not in names or not taken >= {*names[: names.index(path)]}
+    return path in names and taken >= {*names[: names.index(path)]}
 
 
 def _said_of_the_ledger(world: World) -> Iterator[str]:
