@@ -5,6 +5,11 @@ from __future__ import annotations
 from fault import Fault
 
 _LOOP = "integration/test_loop_changes.py"
+_LEDGER = "unit/test_ledger_changes.py"
+_UNDECIDED = "test_what_travelled_before_a_hold_that_ended_undecided_counts_and_is_had_back"
+_OTHER_SIDE = (
+    "test_what_travelled_counts_while_it_is_in_a_hold_that_the_other_side_has_brought_about"
+)
 _HELD = f"{_LOOP}::test_files_that_are_encrypted_are_held_beyond_the_limit_before_they_spread"
 _DISCARDED = (
     f"{_LOOP}::test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had"
@@ -100,6 +105,20 @@ BRAKE = (
         "                _take_in(tx, mirror, hold_id)\n",
         "",
         (f"{_DISCARDED}[local]",),
+    ),
+    Fault(
+        "brake: a hold of the other side's changes begins the count anew",
+        "ledger/changes.py",
+        "change.c.hold.is_(null()) | came, *is_recent",
+        "change.c.hold.is_(null()), *is_recent",
+        (f"{_LEDGER}::{_OTHER_SIDE}",),
+    ),
+    Fault(
+        "brake: a hold that ends by itself forgets what had travelled",
+        "ledger/changes.py",
+        '            tx.update(change, {"hold": None}, change.c.hold == one)',
+        "            tx.delete(change, change.c.hold == one)",
+        (f"{_LEDGER}::{_UNDECIDED}",),
     ),
     Fault(
         "brake: nobody knows what was displaced before a crash",

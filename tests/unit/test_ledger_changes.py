@@ -150,6 +150,32 @@ def test_a_hold_ends_when_its_last_change_leaves_it(ledger: Ledger) -> None:
     [ended] = ledger.changes.leave("docs", ["b"], NOW)
 
     assert (ended.id, ended.state) == (found.id, HoldState.DONE)
+
+
+def test_what_travelled_before_a_hold_that_ended_undecided_counts_and_is_had_back(
+    ledger: Ledger,
+) -> None:
+    ledger.changes.travels("docs", edit("before"), ulid_of("x"), NOW)
+    hold(ledger, edit("a"))
+    ledger.changes.leave("docs", ["a"], NOW)
+
+    assert ledger.changes.lately("docs", Side.LOCAL, NOW).suspicious == 1
+
+    again = hold(ledger, edit("a"))
+    items = [(one.path, one.travelled) for one in ledger.changes.items(again.id)]
+    assert items == [("a", False), ("before", True)]
+
+
+def test_what_travelled_counts_while_it_is_in_a_hold_that_the_other_side_has_brought_about(
+    ledger: Ledger,
+) -> None:
+    ledger.changes.travels("docs", edit("before"), ulid_of("x"), NOW)
+    found = hold(ledger, edit("a", Side.REMOTE))
+
+    counts = [ledger.changes.lately("docs", side, NOW).suspicious for side in Side]
+
+    assert dict(zip(Side, counts, strict=True)) == {Side.LOCAL: 1, Side.REMOTE: 0}
+    ledger.holds.decide(found.id, HoldState.DISCARDED, NOW)
     assert ledger.changes.lately("docs", Side.LOCAL, NOW).suspicious == 0
 
 

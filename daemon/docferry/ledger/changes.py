@@ -47,7 +47,10 @@ class Changes:
             but_for: Whose own change does not count: it may be tried again.
         """
         is_recent = change.c.at >= counts_from(now), change.c.path != but_for
-        free = change.c.mirror == mirror, change.c.hold.is_(null()), *is_recent
+        # What came into a hold without being held is on the other side, and nobody has decided yet.
+        is_open = select(hold.c.id).where(hold.c.mirror == mirror, hold.c.state == HoldState.OPEN)
+        came = (change.c.side == side) & ~IS_HELD & change.c.hold.in_(is_open)
+        free = change.c.mirror == mirror, change.c.hold.is_(null()) | came, *is_recent
         suspicious = select(func.count(change.c.victim.distinct())).where(*free, _IS_SUSPICIOUS)
         overwrites = select(func.count()).where(*free, change.c.victim == change.c.path)
         held = (
@@ -237,7 +240,7 @@ def _told(tx: Transaction, mirror: str, holds: set[int], at: datetime) -> list[i
     ended = []
     for one in holds:
         if not tell(tx, one) and get_hold(tx, one).state is HoldState.OPEN:
-            tx.delete(change, change.c.hold == one)
+            tx.update(change, {"hold": None}, change.c.hold == one)  # as before the hold
             done = {"state": HoldState.DONE, "finished_at": at}
             tx.update(hold, done, hold.c.id == one)
             ended.append(one)
