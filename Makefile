@@ -34,6 +34,7 @@ bench: .venv/.tests ## measure against rclone and s5cmd; ARGS="--help" tells wha
 
 soak: .venv/.tests ## many simulated histories, then the property tests for long: HISTORIES=100000 EXAMPLES=20000
 	PYTHONPATH=daemon:tests $(BIN)/python -m simulation --histories $(HISTORIES) --first $(FIRST)
+	PYTHONPATH=daemon:tests $(BIN)/python -m simulation --bursts --histories $$(($(HISTORIES) / 4)) --first $(FIRST)
 	DOCFERRY_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/property --hypothesis-profile=long --timeout=0 $(ARGS)
 
 power: .venv/.tests ## plant known faults in what histories run through: how many until each is found

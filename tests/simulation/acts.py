@@ -44,6 +44,8 @@ class Kind(StrEnum):
     CONVERTER = "converter"  #: does not work for a while
     HINT = "hint"  #: of something that did not happen
     POLL = "poll"
+    SPOIL = "spoil"  #: a program writes noise over some files
+    LOCK = "lock"  #: a program writes noise beside some files, under new endings, and deletes them
     INVENT = "invent"  #: in no script that is drawn: a content that nobody made, as a fault would
 
 
@@ -76,7 +78,12 @@ class Script:
     delete_limit: int
     are_etags_of_content: bool
     converts: bool
+    suspicious_limit: int | None  #: None: nobody encrypts, and there is no brake
     acts: tuple[Act, ...]
+
+    @property
+    def has_brake(self) -> bool:
+        return self.suspicious_limit is not None
 
 
 #: Few, so that acts meet. Twins in case and in spelling, and what cannot be in one folder.
@@ -127,7 +134,7 @@ _WEIGHTS = {
     Kind.HINT: 2,
     Kind.POLL: 2,
 }
-_KINDS, _CUMULATIVE = list(_WEIGHTS), list(_WEIGHTS.values())
+_BURSTS = {Kind.SPOIL: 20, Kind.LOCK: 8, Kind.DECIDE: 12}
 #: What an act waits for: mostly a few steps of the others, at times for all to be over.
 _STEPS = (0, 0, 1, 2, 3, 5, 8, 13, 21, 40, None, None)
 #: Where somebody comes in between: the two steps of a race are seldom met by chance.
@@ -157,21 +164,23 @@ _FIRST = 4  #: files that are there at the beginning, at the most
 _FEWEST, _MOST = 3, 12
 
 
-def script_of(seed: int) -> Script:
-    """Draw the script of *seed*."""
+def script_of(seed: int, *, has_bursts: bool = False) -> Script:
+    """Draw the script of *seed*: of a history with programs that encrypt, or without."""
+    weights = _WEIGHTS | _BURSTS if has_bursts else _WEIGHTS
     chance = random.Random(seed)
     paths = PATHS if chance.random() < 0.4 else _TAME
     acts = [
         Act(Kind.WRITE, 0, chance.choice(list(Side)), path, number=number)
         for number, path in enumerate(chance.sample(paths, chance.randint(1, _FIRST)))
     ]
-    kinds = chance.choices(_KINDS, _CUMULATIVE, k=chance.randint(_FEWEST, _MOST))
+    kinds = chance.choices(list(weights), list(weights.values()), k=chance.randint(_FEWEST, _MOST))
     acts += [_act(kind, chance, paths) for kind in kinds]
     return Script(
         seed,
         delete_limit=chance.choice((0, 1, 2, 2, 100, 100)),
         are_etags_of_content=chance.random() < 0.7,
         converts=chance.random() < 0.3,
+        suspicious_limit=chance.choice((0, 1, 2, 2)) if has_bursts else None,
         acts=tuple(acts),
     )
 

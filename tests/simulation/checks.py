@@ -11,6 +11,7 @@ from docferry.errors import DocferryError
 from docferry.job import JobState
 from docferry.model import Path, Sha256, Side
 from docferry.storage.memory import sha256_of
+from simulation.bursts import waiting
 from simulation.daemon import MIRROR
 from simulation.truth import BrokenPromiseError
 from simulation.world import World
@@ -53,6 +54,11 @@ def _said_of_sides(world: World) -> Iterator[str]:
         yield f"somebody deleted {path}, and it is there again"
     for content in sorted(world.truth.standing - set(local.values())):
         yield f"somebody left {content!r} standing, and it does not stand any more"
+    lost = {sha256_of(content) for content in world.truth.given_up}
+    for path, sha256 in world.truth.bursts.come_back.items():
+        found = None if path not in local else sha256_of(local[path])
+        if found != sha256 and sha256 not in lost:
+            yield f"{path} is {local.get(path)!r}: what was refused has not made room"
     for path, content in local.items():
         if content not in world.truth.made:
             yield f"nobody made {content!r}, which is at {path}"
@@ -114,7 +120,8 @@ def _said_of_versions(world: World) -> Iterator[str]:
     assert world.daemon is not None
     rows = [row for row in world.all_versions() if row.gone_at is None]
     told = {row.sha256 for row in rows}
-    lost = {sha256_of(content) for content in world.truth.given_up}
+    # Where somebody has renamed what is held now, docferry has still to learn that it is there.
+    lost = {sha256_of(content) for content in (*world.truth.given_up, *waiting(world))}
     for row in rows:
         if row.sha256 in lost:
             continue
@@ -159,8 +166,10 @@ def _said_of_jobs(world: World) -> Iterator[str]:
         else set()
     )
     told = {job.sha256 for job in jobs}
+    # What was refused before it travelled is kept, and is nothing to make results of.
+    refused = {sha256_of(one) for one in world.truth.bursts.refused - world.truth.done.contents}
     for sha256, version in sorted(calls):
-        if sha256 not in told:
+        if sha256 not in told | refused:
             yield f"version {version} calls for a conversion, and there is no job"
     for job in jobs:
         if job.state in (JobState.QUEUED, JobState.RUNNING):

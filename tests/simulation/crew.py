@@ -163,6 +163,22 @@ class SeededTiming(Timing):
         return coming.get_nowait()
 
 
+class Turn:
+    """Lets one thread of a crew in at a time."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._is_taken = False
+
+    def __enter__(self) -> None:
+        while self._is_taken:
+            self._crew.wait(lambda: not self._is_taken, None)
+        self._is_taken = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_taken = False
+
+
 class Pool(Executor):
     """
     Runs what is submitted in threads of a crew, as many at a time as its gate lets through.

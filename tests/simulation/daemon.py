@@ -17,6 +17,7 @@ from docferry.convert.base import (
 )
 from docferry.core.filters import Filter
 from docferry.core.rules import Rule, jobs_for, recipe_for
+from docferry.engine.brake import MassChangeBrake
 from docferry.engine.bring_up import BringUp
 from docferry.engine.consider import Tools
 from docferry.engine.contents import Contents
@@ -27,6 +28,7 @@ from docferry.engine.identity import Places
 from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.on_request import OnRequest
+from docferry.engine.put_back import PutsBack
 from docferry.engine.put_result import Target
 from docferry.engine.worker import Worker
 from docferry.engine.worker_chain import Conversion
@@ -35,7 +37,7 @@ from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.ledger.database import Database, Transaction
 from docferry.model import VersionRow
-from simulation.crew import Crew, Pool, SeededTiming
+from simulation.crew import Crew, Pool, SeededTiming, Turn
 from simulation.sides import SimulatedBucket, SimulatedFolder
 
 MIRROR = "docs"
@@ -101,6 +103,7 @@ class Surroundings:
     options: MirrorConfig
     converter: Capitals | None  #: None: there is no rule
     work_folder: pathlib.Path
+    has_brake: bool
 
 
 class SimulatedDaemon:
@@ -222,7 +225,22 @@ class SimulatedDaemon:
                 heal=lambda operation, synced: healer.heal(
                     operation, synced, self._new_ulid(), self._now()
                 ),
+                puts_back=PutsBack(MIRROR, folder, bucket, self._now),
             ),
+            brake=self._brake() if self._around.has_brake else None,
+        )
+
+    def _brake(self) -> MassChangeBrake:
+        around = self._around
+        return MassChangeBrake(
+            MIRROR,
+            self.ledger,
+            around.folder,
+            around.bucket,
+            around.options.limits,
+            new_ulid=self._new_ulid,
+            now=self._now,
+            turn=Turn(around.crew),
         )
 
     def _jobs_for(self, version: VersionRow) -> tuple[NewJob, ...]:

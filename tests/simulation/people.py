@@ -11,6 +11,7 @@ from docferry.ledger.requests import NewRequest
 from docferry.model import HoldState, RequestKind, Side
 from docferry.storage.memory import sha256_of
 from simulation.acts import Act, Kind
+from simulation.bursts import lock, spoil, tell_decided
 from simulation.daemon import MIRROR, SETTLE_S
 from simulation.sides import Trouble
 from simulation.world import World
@@ -212,6 +213,7 @@ def _listing(world: World, act: Act) -> None:
 
 
 def _clock(world: World, act: Act) -> None:
+    world.truth.bursts.spread.clear()  # it may be another time by now
     ahead_s = (act.number % 5 - 2) * 1800.0
     world.crew.ahead_s += ahead_s
     if ahead_s > 0:  # by its time stamp what was just written seems to have rested
@@ -222,7 +224,10 @@ def _clock(world: World, act: Act) -> None:
 def _decide(world: World, act: Act) -> None:
     state = HoldState.APPROVED if act.number % 3 else HoldState.DISCARDED
     for hold in world.people.holds.all(MIRROR, (HoldState.OPEN,)):
-        if hold.kind == "deletions" and state is HoldState.APPROVED:
+        if hold.kind == "changes":
+            state = HoldState.APPROVED if act.number % 2 else HoldState.DISCARDED
+            tell_decided(world, hold.id, state)
+        if hold.kind in ("deletions", "changes") and state is HoldState.APPROVED:
             world.truth.approved |= {one.path for one in world.people.holds.items(hold.id)}
         else:  # what a person refuses, or joins anew, comes back
             world.truth.refused |= {one.path for one in world.people.holds.items(hold.id)}
@@ -251,6 +256,7 @@ def _restore(world: World, act: Act) -> None:
         return
     row = rows[act.number % len(rows)]
     world.truth.asked_back.add(row.path)
+    world.truth.bursts.come_back.pop(row.path, None)
     world.truth.gone.discard(row.path)
     _ask(world, act, NewRequest(MIRROR, row.path, RequestKind.RESTORE, row.id))
 
@@ -261,6 +267,7 @@ def _remove(world: World, act: Act) -> None:
     if agreed is None or held is None or sha256_of(held.content) != agreed.sha256:
         return
     world.truth.asked_away.setdefault(act.path, set()).add(held.content)
+    world.truth.bursts.come_back.pop(act.path, None)
     request = NewRequest(MIRROR, act.path, RequestKind.REMOVE, expect=agreed.version)
     _ask(world, act, request)
 
@@ -322,6 +329,8 @@ _PERFORM: dict[Kind, Callable[[World, Act], None]] = {
     Kind.MOUNT: _mount,
     Kind.CLOCK: _clock,
     Kind.DECIDE: _decide,
+    Kind.SPOIL: spoil,
+    Kind.LOCK: lock,
     Kind.PAUSE: _pause,
     Kind.RESUME: _resume,
     Kind.RESTORE: _restore,

@@ -37,14 +37,15 @@ def _without_some(room: Room, failed: Lived, size: int) -> Lived | None:
     return None
 
 
-def told(lived: Lived, seed: int) -> str:
+def told(lived: Lived) -> str:
     """Say which promise was broken, by what, and how to see it again."""
     acts = [f"  {act}" for act in lived.script.acts]
-    script = replace(lived.script, acts=())
+    script, seed = replace(lived.script, acts=()), lived.script.seed
+    which = f"--seed {seed}" + (" --bursts" if lived.script.has_brake else "")
     return "\n".join(
         [
             f"seed {seed}: {lived.broken}",
-            f"again: PYTHONPATH=daemon:tests python -m simulation --seed {seed} --trace",
+            f"again: PYTHONPATH=daemon:tests python -m simulation {which} --trace",
             f"the shortest script that breaks a promise, of {script}:",
             *acts,
         ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from docferry.core.brake import CHANGE_WINDOW
 from docferry.core.paths import key_of, path_of
-from docferry.model import Path, Side
-from docferry.storage.memory import Held
+from docferry.model import Path, Sha256, Side
+from docferry.storage.memory import Held, sha256_of
 
 OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
@@ -26,6 +27,46 @@ class Done:
 
     written: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     deleted: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
+    contents: set[bytes] = field(default_factory=set)  #: that it wrote anywhere
+
+
+@dataclass
+class Bursts:
+    """
+    What programs that encrypt have done, and what people decided about it.
+
+    let_go: noise that people approved, or that was on its way as they decided.
+    spread: when (monotonic) docferry wrote noise over what both sides had, since a decision:
+        each side may have as much of it from the other.
+    refused: contents of one side that people were asked about, and did not want on the other.
+    come_back: what a path is to hold, as people refused what it holds; None: nothing.
+    restored: contents that refusals ask back: to come they displace what is there by then.
+    """
+
+    limit: int
+    is_held: Callable[[Side, Path, Held | None, Held], bool]  #: whether a person is asked about it
+    is_as_agreed: Callable[[Side, Path, Held], bool]
+    noise: set[bytes] = field(default_factory=set)
+    let_go: set[bytes] = field(default_factory=set)
+    spread: dict[tuple[Side, Path], float] = field(default_factory=dict)
+    refused: set[bytes] = field(default_factory=set)
+    come_back: dict[Path, Sha256 | None] = field(default_factory=dict)
+    restored: set[tuple[Path, Sha256]] = field(default_factory=set)
+
+    def check(self, side: Side, path: Path, before: Held | None, after: Held, now_s: float) -> None:
+        """See that noise neither spreads though it is held, nor to more files than it may."""
+        if self.is_held(side, path, before, after):
+            raise BrokenPromiseError(f"{path} was changed ({side}) to what is held")
+        is_spoilt = before is not None and before.content not in self.noise
+        if not is_spoilt or after.content in self.let_go:
+            return
+        if before is not None and self.is_as_agreed(side, path, before):
+            self.spread[side, path] = now_s
+            since_s = now_s - CHANGE_WINDOW.total_seconds() + GRACE_S
+            all_of = self.spread.items()
+            within = [one for (on, one), at_s in all_of if on is side and at_s > since_s]
+            if len(within) > self.limit:
+                raise BrokenPromiseError(f"{len(within)} files were spoilt, and nobody was asked")
 
 
 @dataclass
@@ -43,6 +84,7 @@ class Truth:
     is_agreed: Callable[[Side, Path, Held], bool]  #: both sides have it, and nothing is asked for
     is_empty: Callable[[Side], bool]
     who: Callable[[], object]  #: which of docferry's threads acts
+    bursts: Bursts
     standing: set[bytes] = field(default_factory=set)
     made: set[bytes] = field(default_factory=set)  #: by people, and by converters
     halves: set[bytes] = field(default_factory=set)  #: never finished, nor ever at rest
@@ -119,6 +161,7 @@ class Truth:
 
     def _note_person(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
         self.refused.discard(path)
+        self.bursts.come_back.pop(path, None)
         if after is not None:
             self.named.add(path)
             self.gone.discard(path)
@@ -130,7 +173,10 @@ class Truth:
             raise BrokenPromiseError(f"{path} was changed ({side}) though the mirror is paused")
         if after is not None:
             self.done.written[side] += 1
+            self.done.contents.add(after.content)
             self._check_invented(side, path, after.content)
+            if after.content in self.bursts.noise:
+                self.bursts.check(side, path, before, after, self.now_s())
         else:
             self.done.deleted[side] += 1
         if before is None:
@@ -138,10 +184,16 @@ class Truth:
         if after is None or after.content != before.content:
             if before.content not in self.had():
                 raise BrokenPromiseError(f"{before.content!r} is lost: it was at {side} {path}")
-            if path in self.asked_back or before.content in self.asked_away.get(path, ()):
+            if self._may_give_way(path, before.content, after):
                 self.standing.discard(before.content)
         if after is None:
             self._check_deletion(side, path, before.content)
+
+    def _may_give_way(self, path: Path, content: bytes, after: Held | None) -> bool:
+        """Say whether a person has asked for what displaces *content*."""
+        if path in self.asked_back or content in self.asked_away.get(path, ()):
+            return True
+        return after is not None and (path, sha256_of(after.content)) in self.bursts.restored
 
     def _check_invented(self, side: Side, path: Path, content: bytes) -> None:
         if content in self.halves:

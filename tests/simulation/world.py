@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from docferry.config import MirrorConfig
 from docferry.core.guards import marker
+from docferry.core.paths import key_of, path_of
 from docferry.engine.runs import Run
 from docferry.job import JobRow, JobState
 from docferry.ledger import Ledger
@@ -26,7 +27,7 @@ from simulation.daemon import (
     Surroundings,
 )
 from simulation.sides import SimulatedBucket, SimulatedFolder, WatchedSide
-from simulation.truth import OTHER, BrokenPromiseError, Truth
+from simulation.truth import OTHER, BrokenPromiseError, Bursts, Truth
 from simulation.weather import Weather
 
 PEOPLE_EVERY_S = 3.0
@@ -76,6 +77,7 @@ class World:
             self._is_agreed,
             lambda side: not self.side(side).files,
             self.crew.who,
+            Bursts(script.suspicious_limit or 0, self._is_held_change, self._is_as_agreed),
         )
         self.people = Ledger(database, instance="simulated")
         database.step = self._note_step
@@ -86,6 +88,7 @@ class World:
             local=pathlib.Path("/nowhere"),
             settle_s=SETTLE_S,
             delete_limit=script.delete_limit,
+            suspicious_limit=script.suspicious_limit or 0,
         )
         self.converter = Capitals(self.truth.made) if script.converts else None
         self._around = Surroundings(
@@ -97,6 +100,7 @@ class World:
             self.options,
             self.converter,
             work,
+            has_brake=script.has_brake,
         )
         self.work = work
         self.converts = script.converts
@@ -259,6 +263,30 @@ class World:
         holds = self.people.holds.all(MIRROR, (HoldState.OPEN,), kind="deletions")
         held = (item for hold in holds for item in self.people.holds.items(hold.id))
         return any(item.path == path for item in held)
+
+    def _is_held_change(self, side: Side, path: Path, before: Held | None, after: Held) -> bool:
+        """Say whether *after* is what somebody made on the other side, and is held, or refused."""
+        holds = self.people.holds.all(MIRROR, (HoldState.OPEN, HoldState.DISCARDED))
+        for change in [one for hold in holds for one in self.people.changes.items(hold.id)]:
+            if change.travelled or change.side is side or path_of(key_of(change.path)) != path:
+                continue
+            at = change.path if change.side is Side.LOCAL else path
+            made = self.side(change.side).files.get(at)
+            if made is None or (made.token, made.content) != (change.token, after.content):
+                continue
+            if before is None:
+                return change.is_newcomer
+            return self._is_as_agreed(side, path, before)
+        return False
+
+    def _is_as_agreed(self, side: Side, path: Path, held: Held) -> bool:
+        """Say whether *held* is there as both sides last had it: nobody has touched it."""
+        for one, state in self.people.synced.scan(MIRROR):
+            if path_of(key_of(one)) == path:
+                return held.token in (
+                    [state.local_token] if side is Side.LOCAL else [state.remote_token]
+                )
+        return False
 
     def _is_agreed(self, side: Side, path: Path, held: Held) -> bool:
         agreed = self.people.synced.get(MIRROR, [path]).get(path)

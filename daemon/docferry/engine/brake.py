@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Set
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from docferry.core.alike import (
@@ -108,7 +109,12 @@ class MassChangeBrake(Brake):
         *,
         new_ulid: Callable[[], Ulid],
         now: Callable[[], datetime],
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
+        """
+        Args:
+            turn: Lets one thread in at a time; None: a lock.
+        """
         self._mirror = mirror
         self._ledger = ledger
         self._local = local
@@ -116,7 +122,7 @@ class MassChangeBrake(Brake):
         self._limits = limits
         self._new_ulid = new_ulid
         self._now = now
-        self._lock = threading.Lock()  # two must not both be the last that may travel
+        self._turn = turn or threading.Lock()  # two must not both be the last that may travel
         self._is_holding: bool | None = None  #: None: the ledger was not asked yet
         self._known_endings: set[str] = set()
         self._met: set[Path] = set()
@@ -207,7 +213,7 @@ class MassChangeBrake(Brake):
     def _admit(self, change: Change) -> None:
         if change.why is None and self._limits.overwrites is None and not self.is_holding:
             return
-        with self._lock:
+        with self._turn:
             now = self._now()
             standing = self._ledger.changes.standing(self._mirror, change.path)
             is_same = standing is not None and standing.token == change.token
