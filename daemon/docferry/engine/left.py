@@ -43,12 +43,14 @@ class Left:
         if seen.is_nowhere and self._ledger.unagreed.at(self._mirror, path) is not None:
             self._ledger.record(self._mirror, [Outcome(Forget(path), synced=None)], at=self._now())
         if path == self._after:
-            self.full_run_ended()
+            self._look_at_next()
 
     def full_run_ended(self) -> None:
-        """Have the next ones looked at: a full run does not meet what is in none of its trees."""
-        if self._mode is not Mode.TWO_WAY:
-            return  # one side may keep any number to itself
+        """Have them looked at: a full run does not meet what is in none of its trees."""
+        if self._mode is Mode.TWO_WAY:  # else one side may keep any number to itself
+            self._look_at_next()
+
+    def _look_at_next(self) -> None:
         paths = self._ledger.unagreed.paths(self._mirror, _AT_ONCE, after=self._after)
         self._after = paths[-1] if len(paths) == _AT_ONCE else ""
         for path in paths:
