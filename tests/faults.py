@@ -30,6 +30,7 @@ from faults_leaving import LEAVING
 from faults_listing import LISTED_APART
 from faults_machine import OF_THE_MACHINE
 from faults_monitoring import MONITORING
+from faults_names import NAMES
 from faults_of_doubt import OF_DOUBT
 from faults_of_rot import OF_ROT
 from faults_orders import OF_ORDERS
@@ -63,6 +64,7 @@ FAULTS = (
     *HOSTILE,
     *ARCHIVE,
     *VERSIONS,
+    *NAMES,
     *LEAVING,
     *JOBS_DONE,
     *PROCESSING,

@@ -15,7 +15,7 @@ from docferry.app.sides import Known
 from docferry.config import MirrorConfig
 from docferry.core.guards import DELETION_WINDOW, marker
 from docferry.core.merge import place_of
-from docferry.core.paths import is_odd, key_of, path_of
+from docferry.core.paths import is_odd, key_of, name_instead_of, path_of, require_own_name
 from docferry.engine.consider import Tools
 from docferry.engine.dry_run import DryRun, Rehearsal
 from docferry.engine.execute import Executor
@@ -25,7 +25,7 @@ from docferry.engine.look import Looks
 from docferry.engine.loop import MirrorLoop
 from docferry.engine.patience import Patience
 from docferry.engine.tell import kind_of
-from docferry.errors import BlockedPathError
+from docferry.errors import BlockedPathError, StaleError
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.scratch import Scratch
 from docferry.model import (
@@ -132,7 +132,7 @@ class Bucket(MemoryStorage):
         return self._odd_ones
 
     def stat(self, path: Path) -> FileState | None:
-        is_elsewhere = self._aliases.get(key_of(path), path) != path
+        is_elsewhere = name_instead_of(path, self._aliases) is not None
         return None if is_elsewhere else super().stat(_plain(path))
 
     def read(self, path: Path, expect: Token) -> Content:
@@ -147,9 +147,12 @@ class Bucket(MemoryStorage):
         expect: Token | None,
         archive: Attributes | None = None,
     ) -> Written:
+        require_own_name(path, self._aliases)
         return super().write(_plain(path), content, attributes, expect=expect, archive=archive)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
+        if name_instead_of(path, self._aliases) is not None:
+            raise StaleError(path)
         super().delete(_plain(path), expect=expect, archive=archive)
 
     def _name(self, plain: Path) -> Path:

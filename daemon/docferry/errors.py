@@ -14,6 +14,7 @@ DocferryError
 ├── PermanentError          the same call will fail again; a row that a person sees
 │   ├── ReadOnlyError       a file system takes no writes: a person mounts it otherwise
 │   └── BlockedPathError    a file stands where a folder is needed, or the other way round
+│       └── NameTakenError  the object that a file would be has another local name
 ├── HeldError               a guard keeps it from travelling until a person decides
 └── StaleError              the world moved since the plan was made; plan again, never retry as is
 """
@@ -88,6 +89,14 @@ class BlockedPathError(PermanentError):
     def __init__(self, message: str, *, blocked_by: str = "") -> None:
         super().__init__(message)
         self.blocked_by = blocked_by  #: path of what stands in the way
+
+
+class NameTakenError(BlockedPathError):
+    """
+    The object with this path's key goes by another local name: `blocked_by`.
+
+    The engine answers by ending that alias, or by moving the file (`engine.aliased`).
+    """
 
 
 class HeldError(DocferryError):

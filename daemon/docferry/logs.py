@@ -128,6 +128,7 @@ EVENTS = frozenset(
         "operation.failed",
         "operation.stale",
         "path.aliased",
+        "path.unaliased",
         "path.recovered",
         "path.unseen",
         "patrol.done",

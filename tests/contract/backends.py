@@ -49,11 +49,14 @@ def _local(request: pytest.FixtureRequest) -> Storage:
     return LocalStorage(root)
 
 
-def s3_storage(server: servers.S3Server, prefix: str | None = None) -> S3Storage:
+def s3_storage(
+    server: servers.S3Server, prefix: str | None = None, aliases: dict[str, str] | None = None
+) -> S3Storage:
     """Give a storage below a prefix of its own, which knows what *server* keeps to."""
     prefix = f"{ULID()}/" if prefix is None else prefix
     profile = _profile_of(server)
-    return S3Storage(s3_options(server), servers.BUCKET, prefix, profile=profile)
+    options = s3_options(server)
+    return S3Storage(options, servers.BUCKET, prefix, profile=profile, aliases=aliases)
 
 
 def s3_options(server: servers.S3Server) -> S3Options:

@@ -8,7 +8,7 @@ from ulid import ULID
 from contract.backends import s3_storage
 from contract.strangers import Stranger, paths, put
 from docferry.core.paths import key_of, path_of
-from docferry.errors import PermanentError
+from docferry.errors import NameTakenError, PermanentError, StaleError
 from docferry.model import Attributes, Path
 from docferry.storage.memory import BytesContent
 from servers import S3Server
@@ -65,3 +65,30 @@ def test_an_empty_file_is_not_written_as_a_folders_marker(moto: S3Server) -> Non
 def test_a_name_that_is_too_long_for_the_store_is_refused(seaweedfs: S3Server) -> None:
     with pytest.raises(PermanentError, match="shorten"):
         put(s3_storage(seaweedfs), path_of("x" * 300))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "aliases"),
+    [("a", "%_~/a", {"a": "%_~/a"}), ("%_~/a", "a", {}), ("%_~/a", "%_~~/a", {"a": "%_~~/a"})],
+)
+def test_an_object_is_what_it_is_called_here_and_nothing_else(
+    moto: S3Server, path: Path, name: Path, aliases: dict[str, Path]
+) -> None:
+    storage = s3_storage(moto)
+    content, attributes = BytesContent(b"a"), Attributes()
+    token = storage.write("a", content, attributes, expect=None).token
+    other = storage.write("b", content, attributes, expect=None).token
+    aliased = s3_storage(moto, prefix=storage.prefix, aliases=aliases)
+
+    assert aliased.stat(path) is None
+    found = aliased.stat(name)
+    assert found is not None
+    assert found.token == token
+    with pytest.raises(NameTakenError) as taken:
+        aliased.write(path, content, attributes, expect=None)
+    with pytest.raises(NameTakenError):
+        aliased.copy_within("b", other, path, attributes)
+    with pytest.raises(StaleError):
+        aliased.delete(path, expect=token, archive=Attributes(version=str(ULID())))
+    assert taken.value.blocked_by == name
+    assert aliased.stat(name) == found

@@ -20,7 +20,7 @@ RARE = (
     Fault(
         "a local alias is forgotten at the end",
         "engine/aliased.py",
-        "    ledger.aliases.add(mirror, key, alias)\n",
+        "        self._ledger.aliases.add(self._mirror, key, alias)\n",
         "",
         HISTORIES,
     ),

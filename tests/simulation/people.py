@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from docferry.convert.base import ConversionError, ConverterDownError
+from docferry.core.paths import key_of, path_of
 from docferry.engine.runs import Run
 from docferry.ledger.requests import NewRequest
-from docferry.model import HoldState, RequestKind, Side
+from docferry.model import HoldState, Path, RequestKind, Side
 from docferry.storage.memory import sha256_of
 from simulation.acts import Act, Kind
 from simulation.bursts import lock, spoil, tell_decided
@@ -228,9 +229,9 @@ def _decide(world: World, act: Act) -> None:
             state = HoldState.APPROVED if act.number % 2 else HoldState.DISCARDED
             tell_decided(world, hold.id, state)
         if hold.kind in ("deletions", "changes") and state is HoldState.APPROVED:
-            world.truth.approved |= {one.path for one in world.people.holds.items(hold.id)}
+            world.truth.approved |= {_plain(one.path) for one in world.people.holds.items(hold.id)}
         else:  # what a person refuses, or joins anew, comes back
-            world.truth.refused |= {one.path for one in world.people.holds.items(hold.id)}
+            world.truth.refused |= {_plain(one.path) for one in world.people.holds.items(hold.id)}
             world.truth.gone.clear()
         world.people.holds.decide(hold.id, state, world.timing.now())
         world.trace(f"{hold.kind} {hold.count} {state.value}")
@@ -255,9 +256,9 @@ def _restore(world: World, act: Act) -> None:
     if not rows:
         return
     row = rows[act.number % len(rows)]
-    world.truth.asked_back.add(row.path)
+    world.truth.asked_back.add(_plain(row.path))
     world.truth.bursts.come_back.pop(row.path, None)
-    world.truth.gone.discard(row.path)
+    world.truth.gone.discard(_plain(row.path))
     _ask(world, act, NewRequest(MIRROR, row.path, RequestKind.RESTORE, row.id))
 
 
@@ -340,3 +341,7 @@ _PERFORM: dict[Kind, Callable[[World, Act], None]] = {
     Kind.POLL: _poll,
     Kind.INVENT: _invent,
 }
+
+
+def _plain(path: Path) -> Path:
+    return path_of(key_of(path))

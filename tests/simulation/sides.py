@@ -13,8 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from docferry.core.merge import place_of
-from docferry.core.paths import is_odd, is_reserved, key_of, path_of
-from docferry.errors import BlockedPathError, PermanentError, UnreachableError
+from docferry.core.paths import (
+    is_odd,
+    is_reserved,
+    key_of,
+    name_instead_of,
+    path_of,
+    require_own_name,
+)
+from docferry.errors import BlockedPathError, PermanentError, StaleError, UnreachableError
 from docferry.model import (
     Attributes,
     Entry,
@@ -327,7 +334,7 @@ class SimulatedBucket(WatchedSide):
 
     def stat(self, path: Path) -> FileState | None:
         self._step("stat", path)
-        if self.aliases.get(key_of(path), path) != path:
+        if name_instead_of(path, self.aliases) is not None:
             return None
         return super().stat(_plain(path))
 
@@ -343,9 +350,12 @@ class SimulatedBucket(WatchedSide):
         expect: Token | None,
         archive: Attributes | None = None,
     ) -> Written:
+        require_own_name(path, self.aliases)
         return super().write(_plain(path), content, attributes, expect=expect, archive=archive)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes | None) -> None:
+        if name_instead_of(path, self.aliases) is not None:
+            raise StaleError(path)
         super().delete(_plain(path), expect=expect, archive=archive)
 
     def copy_within(

@@ -83,6 +83,7 @@ class Truth:
     is_held: Callable[[Path], bool]  #: whether a person is asked about its deletion
     is_agreed: Callable[[Side, Path, Held], bool]  #: both sides have it, and nothing is asked for
     is_empty: Callable[[Side], bool]
+    is_there: Callable[[Side, Path], bool]
     who: Callable[[], object]  #: which of docferry's threads acts
     bursts: Bursts
     standing: set[bytes] = field(default_factory=set)
@@ -90,7 +91,8 @@ class Truth:
     halves: set[bytes] = field(default_factory=set)  #: never finished, nor ever at rest
     given_up: set[bytes] = field(default_factory=set)  #: destroyed by people alone
     held_ever: dict[tuple[Side, Path], set[bytes]] = field(default_factory=dict)
-    removed: set[tuple[Side, Path]] = field(default_factory=set)  #: by people, and not back
+    #: By people, and not back: each with the local name that it had.
+    removed: dict[tuple[Side, Path], Path] = field(default_factory=dict)
     gone: set[Path] = field(default_factory=set)  #: deleted by people, whatever came of it
     asked_away: dict[Path, set[bytes]] = field(default_factory=dict)  #: by requests of people
     asked_back: set[Path] = field(default_factory=set)
@@ -147,9 +149,11 @@ class Truth:
             self.held_ever.setdefault(place, set()).add(before.content)
         if after is not None:
             self.held_ever.setdefault(place, set()).add(after.content)
-            self.removed.discard(place)
+            # A file with the name of an object that has a second one is another file.
+            if not self.is_person or self.removed.get(place) == path:
+                self.removed.pop(place, None)
         elif self.is_person:
-            self.removed.add(place)
+            self.removed[place] = path
         if self.is_empty(side):
             self.emptied_s.setdefault(side, self.now_s())
         else:
@@ -157,7 +161,8 @@ class Truth:
         if self.is_person:
             self._note_person(side, plain, before, after)
         else:
-            self._check(side, plain, before, after)
+            is_renamed = path != plain and self.is_there(side, plain)
+            self._check(side, plain, before, after, is_renamed=is_renamed)
 
     def _note_person(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
         self.refused.discard(path)
@@ -168,7 +173,15 @@ class Truth:
         elif before is not None and self.is_agreed(side, path, before):
             self.gone.add(path)
 
-    def _check(self, side: Side, path: Path, before: Held | None, after: Held | None) -> None:
+    def _check(
+        self,
+        side: Side,
+        path: Path,
+        before: Held | None,
+        after: Held | None,
+        *,
+        is_renamed: bool,
+    ) -> None:
         if self.paused_s is not None and self.now_s() > self.paused_s + GRACE_S:
             raise BrokenPromiseError(f"{path} was changed ({side}) though the mirror is paused")
         if after is not None:
@@ -186,7 +199,7 @@ class Truth:
                 raise BrokenPromiseError(f"{before.content!r} is lost: it was at {side} {path}")
             if self._may_give_way(path, before.content, after):
                 self.standing.discard(before.content)
-        if after is None:
+        if after is None and not is_renamed:  # else the same object has another local name
             self._check_deletion(side, path, before.content)
 
     def _may_give_way(self, path: Path, content: bytes, after: Held | None) -> bool:

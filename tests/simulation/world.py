@@ -76,6 +76,7 @@ class World:
             self._is_held,
             self._is_agreed,
             lambda side: not self.side(side).files,
+            lambda side, path: path in self.side(side).files,
             self.crew.who,
             Bursts(script.suspicious_limit or 0, self._is_held_change, self._is_as_agreed),
         )
@@ -262,7 +263,7 @@ class World:
     def _is_held(self, path: Path) -> bool:
         holds = self.people.holds.all(MIRROR, (HoldState.OPEN,), kind="deletions")
         held = (item for hold in holds for item in self.people.holds.items(hold.id))
-        return any(item.path == path for item in held)
+        return any(path_of(key_of(item.path)) == path for item in held)
 
     def _is_held_change(self, side: Side, path: Path, before: Held | None, after: Held) -> bool:
         """Say whether *after* is what somebody made on the other side, and is held, or refused."""

@@ -85,7 +85,8 @@ class Desk:
         while carrier.under_way:
             carrier.collect()
             self.pool.run()
-        self.mirror.synced = dict(self.ledger.synced.scan("docs"))
+        synced = self.ledger.synced
+        self.mirror.synced = {**dict(synced.scan("docs")), **dict(synced.scan_odd("docs"))}
 
     def judge(self, *, is_complete: bool = True) -> list[Deletion]:
         """Give the deletions that may travel."""

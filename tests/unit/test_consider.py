@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from docferry.config import MirrorConfig
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import PERMANENT_BASE_S
+from docferry.engine.aliased import BLOCKED_BEFORE_ALIAS
 from docferry.engine.asked import Hands
-from docferry.engine.consider import BLOCKED_BEFORE_ALIAS, PUT_WITHIN_S
+from docferry.engine.consider import PUT_WITHIN_S
 from docferry.engine.together import TOGETHER_S
 from docferry.errors import BlockedPathError, PermanentError, TemporaryError, UnreachableError
 from docferry.ledger.requests import NewRequest
@@ -28,22 +27,9 @@ from docferry.model import (
     Side,
     Unknown,
 )
-from ledger_rows import NOW, fresh_ledger, version
+from ledger_rows import NOW, version
 from processes import wait_for
 from unit.desk import LONG_S, Desk
-
-
-@pytest.fixture
-def new_desk(tmp_path: pathlib.Path) -> Iterator[Callable[..., Desk]]:
-    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
-        options = MirrorConfig(name="docs", store="s", bucket="b", local=tmp_path, settle_s=0.0)
-        yield lambda **others: Desk(ledger, replace(options, **others))
-
-
-@pytest.fixture
-def desk(new_desk: Callable[..., Desk]) -> Desk:
-    return new_desk()
-
 
 # What is not begun.
 

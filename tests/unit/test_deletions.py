@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from docferry.config import MirrorConfig
 from docferry.core.filters import Filter
 from docferry.core.merge import Unseen
 from docferry.engine.deletions import Deletions
 from docferry.engine.look import is_empty
 from docferry.model import DeleteRemote, HoldState, Mode, Path, Side, Unknown
 from docferry.storage.memory import MemoryStorage
-from ledger_rows import fresh_ledger
 from unit.desk import LONG_S, Desk
-
-
-@pytest.fixture
-def new_desk(tmp_path: pathlib.Path) -> Iterator[Callable[..., Desk]]:
-    with fresh_ledger(tmp_path / "ledger.sqlite3") as ledger:
-        options = MirrorConfig(name="docs", store="s", bucket="b", local=tmp_path, settle_s=0.0)
-        yield lambda **others: Desk(ledger, replace(options, **others))
-
-
-@pytest.fixture
-def desk(new_desk: Callable[..., Desk]) -> Desk:
-    return new_desk()
 
 
 def test_a_deletion_waits_until_it_is_judged(desk: Desk) -> None:

@@ -25,7 +25,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
 
+from docferry.errors import NameTakenError
 from docferry.model import RESERVED, Key, Path
 
 #: What Linux file systems take as one name, in bytes (NAME_MAX).
@@ -101,7 +103,34 @@ def is_odd(path: Path) -> bool:
 
 def is_alias(path: Path) -> bool:
     """Tell whether *path* is a second name: one that only `alias_for` gives."""
-    return _ANY_DETOUR.search(path) is not None
+    return "%_~" in path and _ANY_DETOUR.search(path) is not None
+
+
+def name_instead_of(path: Path, aliases: Mapping[Key, Path]) -> Path | None:
+    """
+    Give the local name that the object with this path's key has; None: it is *path*.
+
+    Args:
+        aliases: The keys whose objects go by a second name.
+    """
+    if not aliases and not is_alias(path):
+        return None  # nearly all there are: each path of a mirror comes through here
+    key = key_of(path)
+    name = aliases.get(key) or path_of(key)
+    return None if name == path else name
+
+
+def require_own_name(path: Path, aliases: Mapping[Key, Path]) -> None:
+    """
+    Refuse to do anything to an object by a name that it does not have here.
+
+    Raises:
+        NameTakenError: The object with this path's key goes by another local name.
+    """
+    name = name_instead_of(path, aliases)
+    if name is not None:
+        message = f"{path} has the key of the object that is kept here as {name}"
+        raise NameTakenError(message, blocked_by=name)
 
 
 def is_reserved(path: Path) -> bool:

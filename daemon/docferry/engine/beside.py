@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from docferry.core.paths import conflict_copy_path
 from docferry.engine.sides import LocalSide
 from docferry.errors import StaleError, TemporaryError
@@ -20,19 +22,40 @@ def put_beside(local: LocalSide, path: Path, content: Content, attributes: Attri
         StaleError: The content changed.
         TemporaryError: Every such name is taken by another content.
     """
-    sha256 = attributes.sha256
-    assert sha256 is not None
-    for start in range(0, 64, 8):
-        copy_path = conflict_copy_path(path, sha256[start:])
-        if _holds(local, copy_path, sha256):
-            return copy_path
+    return _put(local, _names_beside(path, attributes), content, attributes)
+
+
+def put_at_or_beside(
+    local: LocalSide, path: Path, content: Content, attributes: Attributes
+) -> Path:
+    """
+    Do as `put_beside`, but for *path* itself if it is free.
+
+    Raises:
+        StaleError, TemporaryError: As there.
+        BlockedPathError: A file stands where a folder is needed, or vice versa.
+    """
+    return _put(local, (path, *_names_beside(path, attributes)), content, attributes)
+
+
+def _names_beside(path: Path, attributes: Attributes) -> tuple[Path, ...]:
+    assert attributes.sha256 is not None
+    starts = range(0, 64, 8)
+    return tuple(conflict_copy_path(path, attributes.sha256[start:]) for start in starts)
+
+
+def _put(local: LocalSide, names: Sequence[Path], content: Content, attributes: Attributes) -> Path:
+    assert attributes.sha256 is not None
+    for name in names:
+        if _holds(local, name, attributes.sha256):
+            return name
         try:
-            local.write(copy_path, content, attributes, expect=None)
+            local.write(name, content, attributes, expect=None)
         except StaleError:
             content.confirm()  # our own content moved: nothing to keep here
             continue  # the name is taken by another content
-        return copy_path
-    raise TemporaryError(f"no free name for the conflict copy of {path}")
+        return name
+    raise TemporaryError(f"no free name for the conflict copy of {names[0]}")
 
 
 def _holds(local: LocalSide, path: Path, sha256: Sha256) -> bool:

@@ -19,7 +19,7 @@ from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.paths import is_reserved
 from docferry.core.plan import allows, decide
 from docferry.core.strangers import tells_of_others
-from docferry.engine.aliased import give_alias
+from docferry.engine.aliased import Aliasing
 from docferry.engine.asked import AskedFor, Hands
 from docferry.engine.carry import Carrier
 from docferry.engine.deletions import Deletions
@@ -72,8 +72,6 @@ from docferry.model import (
 
 log = get_logger(__name__)
 
-#: A path blocked this often is no passing state: the newcomer gets another local name.
-BLOCKED_BEFORE_ALIAS = 2
 #: While other contents are put back, one that has been goes up so much later.
 RESTORING_AGAIN_S = 0.2
 #: What was at rest before it was put to its path.
@@ -144,6 +142,14 @@ class Planner:
             self._mirror, tools.ledger, dirty, blocked_retry_s=blocked_s, timing=tools.timing
         )
         self._left = Left(self._mirror, tools.options.mode, tools.ledger, dirty, tools.now)
+        self._aliasing = Aliasing(
+            self._mirror,
+            tools.ledger,
+            tools.aliases,
+            tools.local,
+            dirty,
+            self._is_on_its_way_out,
+        )
         self.brake = executor.brake
         self._wake = wake
         self._results = Together(tools.timing.monotonic)
@@ -361,6 +367,7 @@ class Planner:
 
     def _begin(self, seen: Difference, operation: Operation, since_s: float | None) -> None:
         is_let_through = operation == self._let_through.get(seen.path)
+        is_let_through |= self._aliasing.is_over(seen.path)  # the object is here by its own name
         if isinstance(operation, DeleteLocal | DeleteRemote) and not is_let_through:
             assert seen.synced is not None  # only what was agreed on is ever deleted
             self._deletions.park(operation, seen.synced.sha256)
@@ -385,6 +392,8 @@ class Planner:
             wait_s = self._unrest_s(seen.path, seen.local)
         elif isinstance(operation, DeleteRemote) and not is_snapshot:
             wait_s = self._settling.absence_s(seen.path)
+        elif isinstance(operation, DeleteLocal) and self._aliasing.is_home_awaited(seen.path):
+            wait_s = STALE_AGAIN_S
         elif isinstance(operation, Download) and self.carrier.is_busy_above(seen.path):
             wait_s = STALE_AGAIN_S  # of `a` and `a/b` the first keeps its name, every time
         if wait_s is None:
@@ -418,6 +427,7 @@ class Planner:
         for task, outcome in done:
             if outcome.conflict_copy is not None:
                 self._dirty.mark(outcome.conflict_copy)
+            self._aliasing.recorded(outcome)
             if outcome.synced is not None and outcome.synced.local_token == TOKEN_LOST:
                 self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
             self.origins.pop(task.seen.path, None)
@@ -453,12 +463,8 @@ class Planner:
             return
         kind = kind_of(task.operation)
         attempts = self.problems.failed(task.seen, error, kind=kind)
-        if (
-            isinstance(error, BlockedPathError)
-            and attempts >= BLOCKED_BEFORE_ALIAS
-            and not self._is_on_its_way_out(error.blocked_by)
-        ):
-            self._give_alias(path, error)
+        if isinstance(error, BlockedPathError):
+            self._aliasing.blocked(task.seen, error, attempts)
 
     def _is_on_its_way_out(self, path: Path) -> bool:
         """Say whether a file at *path*, or below, is going to be deleted, or may be."""
@@ -468,12 +474,6 @@ class Planner:
         self._tools.looks.gate.slow_down()
         store, limit = self._tools.options.store, self._tools.gate.limit
         log.warning("store.throttled", mirror=self._mirror, store=store, at_a_time=limit)
-
-    def _give_alias(self, path: Path, error: BlockedPathError) -> None:
-        tools, blocked_by = self._tools, error.blocked_by
-        alias = give_alias(self._mirror, tools.ledger, tools.aliases, path, blocked_by=blocked_by)
-        self._dirty.mark(alias)
-        self._dirty.mark(path)
 
     # The ledger.
 

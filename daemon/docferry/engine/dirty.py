@@ -101,6 +101,10 @@ class DirtyPaths:
         with self._lock:
             return list(self._marks)
 
+    def __contains__(self, path: Path) -> bool:
+        with self._lock:
+            return path in self._marks
+
     def __len__(self) -> int:
         with self._lock:
             return len(self._marks)

@@ -17,6 +17,7 @@ from typing import assert_never
 
 from docferry.core.results import claim_of
 from docferry.engine.absent import require_absent
+from docferry.engine.aliased import Homecoming
 from docferry.engine.begun import Begun
 from docferry.engine.beside import put_beside
 from docferry.engine.brake import Brake
@@ -25,8 +26,8 @@ from docferry.engine.held import Held
 from docferry.engine.learn import learn_local, learn_remote
 from docferry.engine.on_request import OnRequest
 from docferry.engine.sides import KnownContents, LocalSide, RemoteSide
-from docferry.engine.task import Flush, Learned, Task
-from docferry.errors import DocferryError, StaleError, UnreachableError
+from docferry.engine.task import Flush, Learned, Task, timed
+from docferry.errors import DocferryError, NameTakenError, StaleError, UnreachableError
 from docferry.model import (
     TOKEN_LOST,
     Attributes,
@@ -90,6 +91,7 @@ class Executor:
         self._local = local
         self._remote = remote
         self._known = known
+        self._homecoming = Homecoming(mirror, local, known, now=now, new_ulid=new_ulid)
         self._held = Held(mirror, known)
         self._begun = Begun(mirror, known, remote)
         self._describe = Describe(mirror, known, writer)
@@ -104,7 +106,10 @@ class Executor:
             TemporaryError, PermanentError: It could not be done; nothing was changed.
         """
         started = time.monotonic()
-        result = self._execute(task)
+        try:
+            result = self._execute(task)
+        except NameTakenError as error:
+            result = self._homecoming.move(task, error)
         if isinstance(result, Learned):
             return result
         return replace(result, took_s=time.monotonic() - started)
@@ -133,13 +138,13 @@ class Executor:
             self._arrived(task, one, next(written)) if isinstance(one, Content) else one
             for task, one in zip(tasks, found, strict=True)
         ]
-        return _timed(results, started)
+        return timed(results, started)
 
     def restore(self, tasks: Sequence[Task]) -> list[Outcome | DocferryError]:
         """Carry out restores of small contents together, as `download_new` does downloads."""
         assert self._on_request is not None
         started = time.monotonic()
-        return _timed(self._on_request.restore(tasks), started)
+        return timed(self._on_request.restore(tasks), started)
 
     def _execute(self, task: Task) -> Outcome | Learned:
         operation = task.operation
@@ -488,11 +493,3 @@ class Executor:
         return VersionRow(
             version, self._mirror, path, sha256, size, mtime_ns, origin, parent, etag, self._now()
         )
-
-
-def _timed(
-    results: list[Outcome | DocferryError], started_s: float
-) -> list[Outcome | DocferryError]:
-    """Say of each what it took: of what was done together its share."""
-    took_s = (time.monotonic() - started_s) / len(results)
-    return [replace(one, took_s=took_s) if isinstance(one, Outcome) else one for one in results]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from docferry.core.merge import Difference
-from docferry.model import Operation, Origin, Ulid
+from docferry.errors import DocferryError
+from docferry.model import Operation, Origin, Outcome, Ulid
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,11 @@ class Learned:
     """A content was read: the same difference, now with the SHA-256 it lacked."""
 
     seen: Difference
+
+
+def timed(
+    results: list[Outcome | DocferryError], started_s: float
+) -> list[Outcome | DocferryError]:
+    """Say of each what it took since then (monotonic): of what was done together its share."""
+    took_s = (time.monotonic() - started_s) / len(results)
+    return [replace(one, took_s=took_s) if isinstance(one, Outcome) else one for one in results]

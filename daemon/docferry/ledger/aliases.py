@@ -24,3 +24,8 @@ class Aliases:
         """Give *key* the local name *path*, in place of the one it may have had."""
         with self._database.writing() as tx:
             tx.upsert(alias, [{"mirror": mirror, "key": key, "path": path}], _SAME_KEY)
+
+    def remove(self, mirror: str, key: Key) -> None:
+        """Let *key* go by its own local name again."""
+        with self._database.writing() as tx:
+            tx.run(alias.delete().where(alias.c.mirror == mirror, alias.c.key == key))

@@ -17,7 +17,14 @@ from operator import itemgetter
 
 from ulid import ULID
 
-from docferry.core.paths import is_odd, is_reserved, key_of, path_of
+from docferry.core.paths import (
+    is_odd,
+    is_reserved,
+    key_of,
+    name_instead_of,
+    path_of,
+    require_own_name,
+)
 from docferry.errors import DocferryError, PermanentError, StaleError
 from docferry.model import (
     MARKER_PATH,
@@ -247,7 +254,7 @@ class S3Storage:
 
     def look(self, path: Path) -> tuple[FileState, Attributes, int | None] | None:
         """Do as `describe`; say also when the object was written (ns since the epoch)."""
-        if self._alias_instead_of(path) is not None:
+        if name_instead_of(path, self._aliases) is not None:
             return None
         key = self._key(path)
         head = self._client.head(key)
@@ -282,7 +289,7 @@ class S3Storage:
     def traces(self, path: Path, versions: Collection[Ulid]) -> Iterator[str]:
         """Name what is left of a document: objects, and what the bucket keeps of its own."""
         keys = [archive_key(self.prefix, version) for version in versions]
-        if self._alias_instead_of(path) is None:
+        if name_instead_of(path, self._aliases) is None:
             keys.append(self._key(path))
         return traces(self._client, self.profile, keys, self._list_all)
 
@@ -318,11 +325,7 @@ class S3Storage:
     ) -> Written:
         if is_reserved(path):
             raise ValueError(f"{path!r} belongs to docferry itself")
-        alias = self._alias_instead_of(path)
-        if alias is not None:
-            raise PermanentError(
-                f"{path} has the key of the object that is kept here as {alias}: rename one of them"
-            )
+        require_own_name(path, self._aliases)
         key = self._key(path)
         if not is_plain(key):
             self._refuse_what_the_store_cannot_hold(key, content.size)
@@ -331,6 +334,8 @@ class S3Storage:
             return writer.write(key, content, attributes, expect, archive)
 
     def delete(self, path: Path, *, expect: Token, archive: Attributes) -> None:
+        if name_instead_of(path, self._aliases) is not None:
+            raise StaleError(f"the object with the key of {path} has another name here by now")
         self._writer.delete(self._key(path), expect, archive)
 
     def copy_within(
@@ -344,7 +349,9 @@ class S3Storage:
 
         Raises:
             StaleError: *source* is not *source_token* any more, or *path* is taken.
+            NameTakenError: The object that it would be goes by another local name.
         """
+        require_own_name(path, self._aliases)
         source_key, key = self._key(source), self._key(path)
         if not is_plain(key):
             raise StaleError(f"{path} has an awkward key: send the content instead")
@@ -414,11 +421,6 @@ class S3Storage:
     @property
     def _writer(self) -> Writer:
         return Writer(self._client, self.prefix, self.profile)
-
-    def _alias_instead_of(self, path: Path) -> Path | None:
-        """Give the local name that the object with this path's key has; None: it is *path*."""
-        alias = self._aliases.get(key_of(path)) if self._aliases else None
-        return None if alias == path else alias
 
     def _key(self, path: Path) -> str:
         return self.prefix + key_of(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from docferry.core.parts import MAX_PART_BYTES
-from docferry.core.paths import is_reserved, key_of, path_of
+from docferry.core.paths import is_reserved, key_of, name_instead_of, path_of
 from docferry.errors import StaleError
 from docferry.model import RESERVED, Attributes, Key, Path, Token
 from docferry.storage.base import Content, check_versions
@@ -180,9 +180,9 @@ class BucketVersions:
         """
         if is_reserved(path):
             raise ValueError(f"{path!r} belongs to docferry itself")
-        key = key_of(path)
-        if self.aliases.get(key, path) != path:
-            raise _AnothersError(f"the object at {key} is kept here as {self.aliases[key]}")
+        key, name = key_of(path), name_instead_of(path, self.aliases)
+        if name is not None:
+            raise _AnothersError(f"the object at {key} is kept here as {name}")
         return self.prefix + key
 
 
