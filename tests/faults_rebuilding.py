@@ -20,6 +20,13 @@ REBUILDING = (
         LEDGER_SNAPSHOTS,
     ),
     Fault(
+        "several parts of a snapshot are in memory at once",
+        "storage/snapshots.py",
+        "part_bytes=_PART_BYTES, at_once=1)\n",
+        "part_bytes=_PART_BYTES, at_once=4)\n",
+        ("contract/test_snapshots.py",),
+    ),
+    Fault(
         "a snapshot may do something when it is opened",
         "ledger/snapshots.py",
         "        check_form(database)\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from docferry.storage.snapshots import (
     SnapshotStore,
 )
 
-SIZES = [0, 1, PART_BYTES, PART_BYTES + 1]
+MIB = 1024 * 1024
+SIZES = [0, 1, 5 * MIB, PART_BYTES + 1]
 
 
 @pytest.fixture(params=["memory", "seaweedfs", "rclone", "moto"])
@@ -88,6 +90,23 @@ def test_a_file_that_is_not_what_was_made_is_not_stored(
         snapshots.write(str(ULID()), file, SnapshotFacts("instance", "0" * 64))
 
     assert snapshots.all() == []
+
+
+def test_a_large_one_is_never_in_memory_as_a_whole(
+    seaweedfs: servers.S3Server, tmp_path: Path
+) -> None:
+    file, snapshots = tmp_path / "file", s3_storage(seaweedfs).snapshots
+    with file.open("wb") as sparse:
+        sparse.truncate(48 * MIB)
+
+    tracemalloc.start()
+    try:
+        snapshots.write(str(ULID()), file, SnapshotFacts("instance", None))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 16 * MIB
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b"])

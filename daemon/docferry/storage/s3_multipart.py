@@ -84,12 +84,21 @@ class MultipartUpload:
         """How much of what `send` was given an earlier try had sent already."""
         return sum(self._had_sizes)
 
-    def send(self, content: Content, moved: Callable[[int], object] = lambda count: None) -> Sha256:
+    def send(
+        self,
+        content: Content,
+        moved: Callable[[int], object] = lambda count: None,
+        *,
+        part_bytes: int = PART_BYTES,
+        at_once: int = PARTS_AT_ONCE,
+    ) -> Sha256:
         """
         Send all parts that the store has not yet, some at once, read in order.
 
         Args:
             moved: Told of the bytes of each part once the store has it.
+            part_bytes: At least 5 MiB; more where there would be too many parts.
+            at_once: So many parts are in memory.
 
         Returns:
             The SHA-256 of what was read: of all parts, also those that are there already.
@@ -98,13 +107,13 @@ class MultipartUpload:
         self._moved = moved
 
         def pieces() -> Iterator[_Piece]:
-            part_bytes = part_bytes_for(content.size, PART_BYTES)
-            for offset in range(0, content.size, part_bytes):
-                size = min(part_bytes, content.size - offset)
+            each = part_bytes_for(content.size, part_bytes)
+            for offset in range(0, content.size, each):
+                size = min(each, content.size - offset)
                 body = _body(content, offset, size, digest.update)
                 yield _Piece(body, size, digest.hexdigest())
 
-        self._in_parallel(pieces(), self._send_part)
+        self._in_parallel(pieces(), self._send_part, at_once)
         return digest.hexdigest()
 
     def copy(
@@ -207,17 +216,22 @@ class MultipartUpload:
         # What came to the store as we were killed was not noted. Some of them tell an MD5.
         return etag if size == piece.size and _md5(piece.body) == etag else None
 
-    def _in_parallel(self, pieces: Iterator[T], request: Callable[[int, T], Token]) -> None:
+    def _in_parallel(
+        self,
+        pieces: Iterator[T],
+        request: Callable[[int, T], Token],
+        at_once: int = PARTS_AT_ONCE,
+    ) -> None:
         """Send a request for each piece, with its part's number. The first failure ends it."""
         under_way: deque[Future[Token]] = deque()
-        pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="part")
+        pool = ThreadPoolExecutor(at_once, thread_name_prefix="part")
         permits = self._client.part_permits
         try:
             for number, piece in enumerate(_permitted(pieces, permits), 1):
                 sent = pool.submit(request, number, piece)
                 sent.add_done_callback(lambda _: permits.release())
                 under_way.append(sent)
-                if len(under_way) == PARTS_AT_ONCE:
+                if len(under_way) == at_once:
                     self._note(under_way.popleft())
             while under_way:
                 self._note(under_way.popleft())

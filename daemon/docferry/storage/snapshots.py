@@ -17,7 +17,7 @@ from typing import Protocol
 
 from docferry.errors import StaleError, TemporaryError
 from docferry.model import RESERVED, Attributes, Sha256, Ulid
-from docferry.storage.base import PART_BYTES, Content, check_versions, is_version
+from docferry.storage.base import Content, check_versions, is_version
 from docferry.storage.listing import Listed
 from docferry.storage.local_content import LocalContent, token_of
 from docferry.storage.memory import BytesContent
@@ -31,6 +31,11 @@ from docferry.storage.s3_versions import remove_versions_of_key
 SNAPSHOT_PREFIX = f"{RESERVED}/ledger/"
 _END = ".sqlite3.gz"
 _SCHEMA, _RELEASE = "docferry-schema", "docferry-release"
+#: One part at a time, for nobody waits for a snapshot: of a million files it would else be by far
+#: the most memory that docferry ever takes.
+#: As small as a part may be, and one at a time: nobody waits for a snapshot, and that of a million
+#: files, sent as a document is, took more memory than all else.
+_PART_BYTES = 5 * 1024 * 1024
 _IS_WORD = re.compile(r"[!-~]{1,64}")
 
 
@@ -130,9 +135,10 @@ class S3Snapshots:
         )
         headers = headers_of(attributes) | {_SCHEMA: facts.schema, _RELEASE: facts.release}
         with _opened(file) as content:
-            if content.size > PART_BYTES:
+            if content.size > _PART_BYTES:
                 with MultipartUpload(self.client, key, headers) as upload:
-                    _refuse_damage(facts, upload.send(content))
+                    sha256 = upload.send(content, part_bytes=_PART_BYTES, at_once=1)
+                    _refuse_damage(facts, sha256)
                     content.confirm()
                     upload.complete(None)
                 return
