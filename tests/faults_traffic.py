@@ -183,4 +183,25 @@ OF_TRAFFIC = (
         "        meter.on_rise = self._ease\n",
         ("system/test_store_traffic.py",),
     ),
+    Fault(
+        "who has carried many small files stays on their processor",
+        "engine/one_processor.py",
+        "        _run_on(set(allowed))\n",
+        "        pass\n",
+        ("unit/test_one_processor.py",),
+    ),
+    Fault(
+        "who carries many small files runs on any processor",
+        "engine/carry.py",
+        "nullcontext() if len(tasks) == 1 else on_one_processor()",
+        "nullcontext()",
+        ("unit/test_carry.py",),
+    ),
+    Fault(
+        "who carries a large file shares a processor with all others",
+        "engine/carry.py",
+        "nullcontext() if len(tasks) == 1 else on_one_processor()",
+        "on_one_processor()",
+        ("unit/test_carry.py",),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -446,3 +447,35 @@ def test_nothing_that_came_of_a_group_is_lost_however_it_is_told(
         f"recorded {path}" for path in paths
     ]
     assert bench.carrier.under_way == 0
+
+
+@pytest.mark.parametrize("size", [SMALL_BYTES, SMALL_BYTES + 1])
+def test_who_carries_many_small_files_shares_a_processor_with_who_writes_them_down(
+    size: int,
+) -> None:
+    bench, anywhere = Located(), os.sched_getaffinity(0)
+    for number in range(MANY):
+        bench.add(f"{number:03}", bytes(size))
+    bench.carrier.collect()
+
+    bench.pool.run()
+    bench.carrier.drain()
+
+    chosen = 1 if size <= SMALL_BYTES else len(anywhere)
+    assert set(map(len, bench.carried_on)) == {chosen}
+    assert set(map(len, bench.written_on)) == {1}
+    assert os.sched_getaffinity(0) == anywhere
+
+
+class Located(Bench):
+    """Notes on which processors its threads may run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.carried_on: list[set[int]] = []
+        self.written_on: list[set[int]] = []
+        self.mirror.remote.step = lambda name: self.carried_on.append(os.sched_getaffinity(0))
+
+    def record(self, done: Sequence[tuple[Task, Outcome]]) -> None:
+        self.written_on.append(os.sched_getaffinity(0))
+        super().record(done)

@@ -11,12 +11,14 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import groupby
 from typing import Protocol, TypeAlias
 
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
+from docferry.engine.one_processor import on_one_processor
 from docferry.engine.task import Learned, Task
 from docferry.engine.timing import MACHINE, Timing
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
@@ -178,7 +180,12 @@ class Carrier:
             self._pool.submit(self._run_all, group)
 
     def _run_all(self, tasks: Sequence[Task]) -> None:
-        """Runs in the pool. The loop is told of several at once: each time wakes its thread."""
+        """Runs in the pool."""
+        with nullcontext() if len(tasks) == 1 else on_one_processor():
+            self._run_each(tasks)
+
+    def _run_each(self, tasks: Sequence[Task]) -> None:
+        """The loop is told of several at once: each time wakes its thread."""
         finished: list[_Finished] = []
         told_s = self._timing.monotonic()
         for batch in _together(tasks):
@@ -275,6 +282,10 @@ class Carrier:
         if not self._outcomes:
             return
         outcomes, self._outcomes = self._outcomes, []
+        with nullcontext() if len(outcomes) < MANY else on_one_processor():
+            self._write_these_down(outcomes)
+
+    def _write_these_down(self, outcomes: Sequence[tuple[Task, Outcome]]) -> None:
         try:
             self._record_busy(outcomes)
         except TemporaryError as error:
