@@ -31,8 +31,6 @@ from docferry.storage.s3_versions import remove_versions_of_key
 SNAPSHOT_PREFIX = f"{RESERVED}/ledger/"
 _END = ".sqlite3.gz"
 _SCHEMA, _RELEASE = "docferry-schema", "docferry-release"
-#: One part at a time, for nobody waits for a snapshot: of a million files it would else be by far
-#: the most memory that docferry ever takes.
 #: As small as a part may be, and one at a time: nobody waits for a snapshot, and that of a million
 #: files, sent as a document is, took more memory than all else.
 _PART_BYTES = 5 * 1024 * 1024
