@@ -18,6 +18,9 @@ _DISCARDED = (
 _RENAMED = f"{_LOOP}::test_renames_to_a_strange_ending_are_held_with_their_deletions_and_come_back"
 _BRAKE = ("unit/test_brake.py",)
 _ALIKE = ("unit/test_alike.py",)
+_ASKED = ("unit/test_asked.py",)
+_EDITED_SINCE = "test_what_somebody_has_edited_since_a_refusal_stays_and_all_else_comes_back"
+_HISTORIES = "simulation/test_simulation.py::test_a_history_that_once_broke_a_promise_keeps_them"
 _PUT_BACK = "unit/test_put_back.py"
 
 BRAKE = (
@@ -94,8 +97,11 @@ BRAKE = (
     Fault(
         "brake: what had travelled before the hold does not come back",
         "ledger/held_changes.py",
-        "    elif now not in (None, version):\n",
-        "    elif now is None:\n",
+        "    yield NewRequest(mirror, row.path, kind, version, row.token, row.displaces, agreed)\n",
+        "    if not row.travelled:\n"
+        "        yield NewRequest(\n"
+        "            mirror, row.path, kind, version, row.token, row.displaces, agreed\n"
+        "        )\n",
         (f"{_DISCARDED}[local]",),
     ),
     Fault(
@@ -161,9 +167,77 @@ BRAKE = (
     Fault(
         "brake: a refused newcomer stays",
         "core/asked.py",
-        "    if base is None and request.kind is RequestKind.REMOVE:\n",
-        "    if base is None and request.kind is RequestKind.RESTORE:\n",
+        "    if request.kind is not RequestKind.REMOVE:\n        return None\n",
+        "    if request.kind is RequestKind.REMOVE:\n        return None\n",
         (_RENAMED,),
+    ),
+    Fault(
+        "brake: a refused newcomer stays as it was before it was spoilt again",
+        "core/asked.py",
+        "    return local if is_refused else None\n",
+        "    return None\n",
+        (
+            *_ASKED,
+            f"{_LOOP}::test_a_newcomer_goes_though_it_was_spoilt_again_after_it_had_travelled",
+        ),
+    ),
+    Fault(
+        "brake: what both sides agreed on since a refusal is undone by it",
+        "core/asked.py",
+        "    if request.displaces is not None:\n        return (\n",
+        "    if request.displaces is not None:\n        return True or (\n",
+        (
+            *_ASKED,
+            f"{_LOOP}::{_EDITED_SINCE}[local]",
+            f"{_LOOP}::{_EDITED_SINCE}[remote]",
+            _HISTORIES,
+        ),
+    ),
+    Fault(
+        "brake: what was on its way as it was refused stays",
+        "core/asked.py",
+        "            or request.expect in (base.local_token, base.remote_token)\n",
+        "",
+        _ASKED,
+    ),
+    Fault(
+        "brake: of what was on its way as it was refused nothing is asked",
+        "ledger/held_changes.py",
+        "    yield NewRequest(mirror, row.path, kind, version, row.token, row.displaces, agreed)\n",
+        "    if not row.travelled or agreed not in (NOTHING, version):\n"
+        "        yield NewRequest(\n"
+        "            mirror, row.path, kind, version, row.token, row.displaces, agreed\n"
+        "        )\n",
+        (f"{_LEDGER}::test_a_refusal_asks_for_what_was_there_before_the_burst_in_one_act",),
+    ),
+    Fault(
+        "brake: what was there before comes beside what somebody has edited since a refusal",
+        "engine/on_request.py",
+        "        if operation.displaces is not None:\n            return self._considered_refused(",
+        "        if expect == operation.refused and operation.displaces is not None:\n"
+        "            return self._considered_refused(",
+        (f"{_LOOP}::test_what_nobody_has_seen_when_a_refusal_is_carried_out_stays[local-local]",),
+    ),
+    Fault(
+        "brake: what was refused here is kept beside what the other side was edited to",
+        "engine/put_back.py",
+        "        is_here = operation.side is Side.REMOTE and state is not None\n",
+        "        is_here = False\n",
+        (f"{_PUT_BACK}::test_what_was_refused_here_gives_way_to_an_edit_of_the_other_side",),
+    ),
+    Fault(
+        "brake: what had come as it was refused passes for somebody's edit",
+        "engine/put_back.py",
+        "        if found == sha256:\n",
+        "        if False:\n",
+        (f"{_PUT_BACK}::test_what_was_on_its_way_as_it_was_refused_goes_on_both_sides",),
+    ),
+    Fault(
+        "brake: what was refused comes with a conflict before it is put back",
+        "engine/brake.py",
+        "    if standing.state is HoldState.DISCARDED:\n",
+        "    if False:\n",
+        ("unit/test_brake_keeps.py",),
     ),
     Fault(
         "brake: what a person has put back stays held",

@@ -23,9 +23,9 @@ RESERVED = ".docferry"
 MARKER_PATH = ".docferry/mirror.json"  # proves that a side is itself
 ARCHIVE_PREFIX = ".docferry/versions/"  # + ULID: where displaced versions live
 
-# In the place of a local token, which always has digits in it:
+# In the place of a token, which always has digits in it:
 NEVER_SEEN: Token = ""  # nobody has seen this content on the local side
-TOKEN_LOST: Token = "?"  # the local side had it, but the note of its token was lost
+TOKEN_LOST: Token = "?"  # a side had it, but the note of its token was lost; or has another by now
 
 
 class Side(StrEnum):
@@ -86,9 +86,14 @@ class SyncedState:
 
     sha256: Sha256
     local_token: Token  #: or NEVER_SEEN or TOKEN_LOST
-    remote_token: Token
+    remote_token: Token  #: or TOKEN_LOST
     version: Ulid
     size: int  #: bytes
+
+    @property
+    def is_to_look_at(self) -> bool:
+        """Whether a side is still to be looked at."""
+        return TOKEN_LOST in (self.local_token, self.remote_token)
 
 
 #: What a walk or a listing yields, in the order of the paths' UTF-8 bytes.
@@ -278,8 +283,9 @@ class Restore:
     """
     Put an older content to *path* on the local side; from there it goes up like any other.
 
-    What somebody has edited there meanwhile stays, and the content comes beside it: unless it
-    is *refused*, the token of what a person refused: it goes to the archive as *displaces*.
+    What somebody has edited there meanwhile stays, and the content comes beside it. Where it
+    was *refused*, by that token, it goes to the archive as *displaces* instead; what that has
+    become since stays, and nothing comes.
     """
 
     path: Path
@@ -312,7 +318,7 @@ class PutBack:
     side: Side
     expect: Token | None  #: None: it is gone, by an earlier try perhaps
     displaces: Ulid
-    is_held: bool  #: *expect* is what was refused; else it may only be what was agreed on
+    refused: Token | None  #: of what was refused; else *expect* may be what was agreed on
     #: With which nothing is left to do but to note what an earlier try may have archived.
     ends: Answer | None = None
 

@@ -11,7 +11,7 @@ import pytest
 
 from docferry.engine.runs import Run
 from docferry.ledger import HoldRow
-from docferry.model import Attributes, HoldState, MirrorHealth, Mode, Side
+from docferry.model import Attributes, HoldState, MirrorHealth, Mode, RequestState, Side
 from docferry.storage.base import Storage
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent
@@ -19,6 +19,7 @@ from looped_mirror import Mirror
 from processes import wait_for
 
 LIMIT = 3
+EDIT = b"What somebody made of it since.\n"
 FILES = {
     f"folder/{number}.txt": b"The minutes of meeting %d.\n" % number * 9 for number in range(9)
 }
@@ -309,6 +310,73 @@ def test_what_was_archived_before_a_crash_is_told_of_by_a_version(
     assert noise <= {row.sha256 for row in rows if row.archived_local or row.archived_remote}
 
 
+@pytest.mark.parametrize("side", Side)
+def test_what_somebody_has_edited_since_a_refusal_stays_and_all_else_comes_back(
+    mirror: Mirror, side: Side
+) -> None:
+    encrypt(mirror, side)
+    mirror.run()
+    changes = mirror.ledger.changes.items(held(mirror, 6).id)
+    path = next(change.path for change in changes if not change.travelled)
+    [hold] = open_holds(mirror)
+    # Nobody tells the loop: the edit travels before it looks at what is asked for.
+    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    edit(mirror, side, path)
+    mirror.loop.mark(path)
+    wait_for(lambda: mirror.ledger.synced.get("docs", [path])[path].sha256 == sha256(EDIT))
+
+    mirror.loop.request(Run.HOLDS)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES | {path: EDIT})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert skipped(mirror) == [path]
+    assert mirror.ledger.holds.all("docs") == []
+
+
+@pytest.mark.parametrize("spoilt", Side)
+@pytest.mark.parametrize("edited", Side)
+def test_what_nobody_has_seen_when_a_refusal_is_carried_out_stays(
+    mirror: Mirror, spoilt: Side, edited: Side
+) -> None:
+    noise = encrypt(mirror, spoilt)
+    mirror.run()
+    changes = mirror.ledger.changes.items(held(mirror, 6).id)
+    path = next(change.path for change in changes if not change.travelled)
+    mirror.stop()
+    decide(mirror, HoldState.DISCARDED)
+    edit(mirror, edited, path)
+    mirror.loop = mirror.new_loop()
+
+    mirror.start()
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES | {path: EDIT})
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert skipped(mirror) == [path]
+    assert spoilt is edited or noise <= archived(mirror)
+
+
+def test_a_newcomer_goes_though_it_was_spoilt_again_after_it_had_travelled(
+    mirror: Mirror,
+) -> None:
+    for path in FILES:
+        write(mirror, f"{path}.locked", os.urandom(500))
+        (mirror.root / path).unlink()
+    mirror.run()
+    changes = mirror.ledger.changes.items(held(mirror, 15).id)
+    again = [change.path for change in changes if change.travelled]
+    assert len(again) == LIMIT
+    for path in again:
+        write(mirror, path, os.urandom(600))
+    mirror.run()
+    held(mirror, 18)
+
+    decide(mirror, HoldState.DISCARDED)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert open_holds(mirror) == []
+
+
 def test_what_is_made_of_each_new_picture_is_not_held(mirror: Mirror) -> None:
     """Noise of no known kind beside files that came just now, and stay."""
     names = [f"photos/{number}" for number in range(2 * LIMIT)]
@@ -341,6 +409,20 @@ def encrypt(mirror: Mirror, side: Side, paths: list[str] | None = None) -> set[s
         else:
             mirror.remote.user_write(path, content)
     return found
+
+
+def edit(mirror: Mirror, side: Side, path: str) -> None:
+    """Let somebody edit a document on one side."""
+    if side is Side.LOCAL:
+        write(mirror, path, EDIT)
+    else:
+        mirror.remote.user_write(path, EDIT)
+
+
+def skipped(mirror: Mirror) -> list[str]:
+    states = (RequestState.SKIPPED,)
+    rows = mirror.ledger.requests.some(["docs"], 99, states=states, newest_first=False)
+    return [row.path for row in rows]
 
 
 def objects(mirror: Mirror) -> dict[str, bytes]:

@@ -71,13 +71,9 @@ def _refuse(world: World, change: HeldChange, held: Held) -> None:
     """What is held there may go from now on; what was there comes back, if all is as it was."""
     path = path_of(key_of(change.path))
     world.truth.asked_away.setdefault(path, set()).add(held.content)
-    if not change.travelled:
-        world.truth.bursts.refused.add(held.content)
-    if change.version is not None and not (change.is_newcomer or change.travelled):
-        row = world.people.versions.get(change.version)
-        if row is not None:
-            world.truth.bursts.restored.add((path, row.sha256))
     there = world.side(OTHER[change.side]).files.get(_at(OTHER[change.side], change.path))
+    if there is not None and change.is_newcomer:  # what it had become had travelled
+        world.truth.asked_away[path].add(there.content)
     agreed = world.people.synced.get(MIRROR, [change.path]).get(change.path)
     if agreed is None:
         is_as_held = there is None and held.token == change.token

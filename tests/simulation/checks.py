@@ -9,7 +9,7 @@ from docferry.core.guards import DELETION_WINDOW
 from docferry.core.paths import conflict_copy_path, key_of, path_of
 from docferry.errors import DocferryError
 from docferry.job import JobState
-from docferry.model import Path, Sha256, Side
+from docferry.model import Path, Sha256, Side, VersionRow
 from docferry.storage.memory import sha256_of
 from simulation.bursts import waiting
 from simulation.daemon import MIRROR
@@ -160,16 +160,13 @@ def _said_of_work(world: World) -> Iterator[str]:
 
 def _said_of_jobs(world: World) -> Iterator[str]:
     jobs = world.all_jobs()
-    calls = (
-        {(row.sha256, row.id) for row in world.all_versions() if row.path.endswith(".doc")}
-        if world.converts
-        else set()
-    )
+    documents = [row for row in world.all_versions() if row.path.endswith(".doc")]
+    # What was refused is kept, and is nothing to make results of, unless both sides agreed on it.
+    rows = [row for row in documents if row.agreed or not _was_refused(world, row)]
+    calls = {(row.sha256, row.id) for row in rows} if world.converts else set()
     told = {job.sha256 for job in jobs}
-    # What was refused before it travelled is kept, and is nothing to make results of.
-    refused = {sha256_of(one) for one in world.truth.bursts.refused - world.truth.done.contents}
     for sha256, version in sorted(calls):
-        if sha256 not in told | refused:
+        if sha256 not in told:
             yield f"version {version} calls for a conversion, and there is no job"
     for job in jobs:
         if job.state in (JobState.QUEUED, JobState.RUNNING):
@@ -178,6 +175,11 @@ def _said_of_jobs(world: World) -> Iterator[str]:
             held = world.truth.held_ever.get((Side.LOCAL, job.result_path or ""), ())
             if job.result_sha256 not in {sha256_of(content) for content in held}:
                 yield f"job {job.id} is said to be done, and {job.result_path} never held that"
+
+
+def _was_refused(world: World, row: VersionRow) -> bool:
+    contents = world.truth.asked_away.get(path_of(key_of(row.path)), ())
+    return row.sha256 in {sha256_of(content) for content in contents}
 
 
 def _left_behind(world: World) -> Iterator[str]:

@@ -41,6 +41,7 @@ ONCE_BROKEN = (
     7919,  # a number of a version given twice: a crash, and a clock that is behind
 )
 ONCE_BROKEN_BY_BURSTS = (
+    506,  # an edit since a refusal gave way to what was asked back
     787,  # a hold that ended by itself: what had travelled before did not count any more
     869,  # what had travelled was in a hold of the other side's changes, and did not count there
 )

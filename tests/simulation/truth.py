@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from docferry.core.brake import CHANGE_WINDOW
 from docferry.core.paths import key_of, path_of
 from docferry.model import Path, Sha256, Side
-from docferry.storage.memory import Held, sha256_of
+from docferry.storage.memory import Held
 
 OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
@@ -27,7 +27,6 @@ class Done:
 
     written: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     deleted: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
-    contents: set[bytes] = field(default_factory=set)  #: that it wrote anywhere
 
 
 @dataclass
@@ -38,9 +37,7 @@ class Bursts:
     let_go: noise that people approved, or that was on its way as they decided.
     spread: when (monotonic) docferry wrote noise over what both sides had, since a decision:
         each side may have as much of it from the other.
-    refused: contents of one side that people were asked about, and did not want on the other.
     come_back: what a path is to hold, as people refused what it holds; None: nothing.
-    restored: contents that refusals ask back: to come they displace what is there by then.
     """
 
     limit: int
@@ -49,9 +46,7 @@ class Bursts:
     noise: set[bytes] = field(default_factory=set)
     let_go: set[bytes] = field(default_factory=set)
     spread: dict[tuple[Side, Path], float] = field(default_factory=dict)
-    refused: set[bytes] = field(default_factory=set)
     come_back: dict[Path, Sha256 | None] = field(default_factory=dict)
-    restored: set[tuple[Path, Sha256]] = field(default_factory=set)
 
     def check(self, side: Side, path: Path, before: Held | None, after: Held, now_s: float) -> None:
         """See that noise neither spreads though it is held, nor to more files than it may."""
@@ -186,7 +181,6 @@ class Truth:
             raise BrokenPromiseError(f"{path} was changed ({side}) though the mirror is paused")
         if after is not None:
             self.done.written[side] += 1
-            self.done.contents.add(after.content)
             self._check_invented(side, path, after.content)
             if after.content in self.bursts.noise:
                 self.bursts.check(side, path, before, after, self.now_s())
@@ -197,16 +191,14 @@ class Truth:
         if after is None or after.content != before.content:
             if before.content not in self.had():
                 raise BrokenPromiseError(f"{before.content!r} is lost: it was at {side} {path}")
-            if self._may_give_way(path, before.content, after):
+            if self._may_give_way(path, before.content):
                 self.standing.discard(before.content)
         if after is None and not is_renamed:  # else the same object has another local name
             self._check_deletion(side, path, before.content)
 
-    def _may_give_way(self, path: Path, content: bytes, after: Held | None) -> bool:
+    def _may_give_way(self, path: Path, content: bytes) -> bool:
         """Say whether a person has asked for what displaces *content*."""
-        if path in self.asked_back or content in self.asked_away.get(path, ()):
-            return True
-        return after is not None and (path, sha256_of(after.content)) in self.bursts.restored
+        return path in self.asked_back or content in self.asked_away.get(path, ())
 
     def _check_invented(self, side: Side, path: Path, content: bytes) -> None:
         if content in self.halves:

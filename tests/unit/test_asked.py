@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from docferry.core.asked import CHANGED_SINCE, NOTHING, Decision, Request, answer
 from docferry.core.merge import Difference
 from docferry.model import (
+    TOKEN_LOST,
     Answer,
     Erase,
     FileState,
     Heal,
+    PutBack,
     Remove,
     RequestKind,
     RequestState,
@@ -133,3 +137,88 @@ def test_what_cannot_be_had_back_is_refused_with_its_reason(wanted: None, why: s
     assert isinstance(found, Answer)
     assert found.state is RequestState.FAILED
     assert why in (found.note or "")
+
+
+# What a person has refused.
+
+HELD = "token of what was refused"
+REFUSED = Request(
+    7, RequestKind.RESTORE, wanted=OLD, expect=HELD, displaces="V-HELD", agreed="V-NOW"
+)
+REFUSED_NEWCOMER = replace(REFUSED, kind=RequestKind.REMOVE, wanted=None, agreed=NOTHING)
+REFUSED_AGAIN = replace(REFUSED_NEWCOMER, agreed="V-NOW")
+SPOILT_HERE, SPOILT_THERE = FileState(HELD, None, 4), FileState(HELD, None, 4)
+#: Both sides agreed on something else since.
+LATER = SyncedState("sha-later", "l3", "r3", "V-LATER", 5)
+#: Both sides agreed on what was refused.
+CAME = SyncedState("sha-held", "l2", HELD, "V-CAME", 4)
+REMOVED = Remove("a", 7, "l2", HELD)
+#: What was refused was called agreed on, as its file here was gone.
+GIVEN_WAY = SyncedState("sha-held", TOKEN_LOST, HELD, "V-HELD", 4)
+
+
+def put_back(side: Side, token: str = HELD) -> PutBack:
+    return PutBack("a", 7, side, token, "V-HELD", HELD)
+
+
+@pytest.mark.parametrize(
+    ("request_", "trees", "expected"),
+    [
+        (REFUSED, seen(SPOILT_HERE, REMOTE, BASE), Restore("a", 7, OLD, HELD, "V-HELD", HELD)),
+        (REFUSED, seen(LOCAL, SPOILT_THERE, BASE), put_back(Side.REMOTE)),
+        (REFUSED, seen(EDITED, SPOILT_THERE, BASE), put_back(Side.REMOTE)),
+        (REFUSED, seen(LOCAL, OVERWRITTEN, BASE), put_back(Side.REMOTE, "r2")),
+        (REFUSED, AS_AGREED, Restore("a", 7, OLD, "l1", "V-HELD", HELD)),
+        # Gone since, or before that and not seen yet: by the burst perhaps.
+        (REFUSED, seen(None, REMOTE, BASE), Restore("a", 7, OLD, None, "V-HELD", HELD)),
+        (REFUSED, seen(), Restore("a", 7, OLD, None, "V-HELD", HELD)),
+        (
+            REFUSED,
+            seen(None, SPOILT_THERE, GIVEN_WAY),
+            Restore("a", 7, OLD, None, "V-HELD", HELD),
+        ),
+        # It was on its way when it was refused.
+        (REFUSED, seen(EDITED, SPOILT_THERE, CAME), Restore("a", 7, OLD, "l2", "V-HELD", HELD)),
+        (REFUSED_NEWCOMER, seen(SPOILT_HERE), put_back(Side.LOCAL)),
+        (REFUSED_NEWCOMER, seen(None, SPOILT_THERE), put_back(Side.REMOTE)),
+        # One that had travelled, and was overwritten by what was refused.
+        (REFUSED_AGAIN, seen(SPOILT_HERE, REMOTE, BASE), put_back(Side.LOCAL)),
+        (REFUSED_AGAIN, seen(LOCAL, SPOILT_THERE, BASE), put_back(Side.REMOTE)),
+        (REFUSED_AGAIN, AS_AGREED, Remove("a", 7, "l1", "r1")),
+        (replace(REFUSED_AGAIN, expect="l1"), AS_AGREED, Remove("a", 7, "l1", "r1")),
+        (replace(REFUSED_AGAIN, expect="r1"), AS_AGREED, Remove("a", 7, "l1", "r1")),
+        (REFUSED_NEWCOMER, seen(FileState("l2", None, 4), SPOILT_THERE), put_back(Side.REMOTE)),
+        (REFUSED_NEWCOMER, seen(SPOILT_HERE, FileState("r2", None, 4)), put_back(Side.LOCAL)),
+        (REFUSED_NEWCOMER, seen(FileState("l2", None, 4), SPOILT_THERE, CAME), REMOVED),
+        (REFUSED_AGAIN, seen(None, REMOTE, BASE), Remove("a", 7, None, "r1")),
+        (REFUSED_AGAIN, seen(EDITED, REMOTE, BASE), SKIPPED),
+        (REFUSED_AGAIN, seen(None, SPOILT_THERE, GIVEN_WAY), Remove("a", 7, None, HELD)),
+    ],
+)
+def test_what_was_refused_makes_room_for_what_was_there(
+    request_: Request, trees: Difference, expected: Decision
+) -> None:
+    assert answer(replace(request_, is_told=True), trees) == expected
+
+
+STATES = st.none() | st.sampled_from([LATER.local_token, LATER.remote_token, "l2", "r2", HELD]).map(
+    lambda token: FileState(token, None, 5)
+)
+
+
+@given(
+    refused=st.sampled_from([REFUSED, REFUSED_NEWCOMER, REFUSED_AGAIN]),
+    is_told=st.booleans(),
+    local=STATES,
+    remote=STATES,
+)
+def test_what_both_sides_agreed_on_since_a_refusal_is_left_as_it_is(
+    refused: Request, *, is_told: bool, local: FileState | None, remote: FileState | None
+) -> None:
+    found = answer(replace(refused, is_told=is_told), seen(local, remote, LATER))
+
+    if not is_told:  # what was archived before a crash is noted all the same
+        assert isinstance(found, PutBack)
+        assert found.expect is None
+        found = found.ends
+    assert found == SKIPPED

@@ -10,7 +10,7 @@ from docferry.core.brake import Change, ChangeLimits
 from docferry.core.merge import Difference
 from docferry.core.plan import decide
 from docferry.engine.brake import MassChangeBrake
-from docferry.model import Download, FileState, HoldState, Side, Token, Upload
+from docferry.model import Download, FileState, HoldState, KeepBoth, Side, Token, Upload
 from docferry.storage.memory import sha256_of
 from ledger_rows import MINUTE, NOW
 from unit.kept import Kept
@@ -50,8 +50,12 @@ def looked_at_again(kept: Kept) -> list[HoldState]:
     brake.run_begins()
     is_kept = brake.keeps(seen, operation)
     brake.run_ended(frozenset)
-    assert not is_kept or isinstance(operation, Upload | Download)
-    return [hold.state for hold in kept.ledger.holds.all("docs")]
+    assert not is_kept or isinstance(operation, Upload | Download | KeepBoth)
+    states = (HoldState.OPEN, HoldState.APPROVED, HoldState.DISCARDED)
+    changes = kept.ledger.changes.held_paths("docs")
+    return [
+        hold.state for hold in kept.ledger.holds.all("docs", states) if hold.id in changes.values()
+    ]
 
 
 def read(kept: Kept, side: Side) -> FileState:
@@ -78,3 +82,16 @@ def test_what_was_edited_on_both_sides_is_a_conflict_and_held_no_more(
     kept.side(OTHER[side]).user_write(PATH, b"other words")
 
     assert looked_at_again(kept) == []
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_was_refused_waits_for_the_refusal_though_the_other_side_was_edited(
+    kept: Kept, side: Side
+) -> None:
+    """A conflict would keep it beside, on both sides."""
+    held(kept, side)
+    [hold] = kept.ledger.holds.all("docs")
+    kept.ledger.holds.decide(hold.id, HoldState.DISCARDED, NOW)
+    kept.side(OTHER[side]).user_write(PATH, b"other words")
+
+    assert looked_at_again(kept) == [HoldState.DISCARDED]

@@ -42,7 +42,9 @@ def hold(ledger: Ledger, *changes: Change) -> HoldRow:
 
 def asked(ledger: Ledger) -> list[tuple[object, ...]]:
     rows = ledger.requests.some(None, None, newest_first=False)
-    return [(row.kind, row.path, row.version, row.expect, row.displaces) for row in rows]
+    return [
+        (row.kind, row.path, row.version, row.expect, row.displaces, row.agreed) for row in rows
+    ]
 
 
 def told(ledger: Ledger) -> list[str]:
@@ -92,7 +94,7 @@ def test_what_travelled_and_is_spoilt_again_much_later_is_had_back_as_it_was_bef
     found = hold(ledger, again)
 
     ledger.holds.decide(found.id, HoldState.DISCARDED, NOW)
-    wanted = (RequestKind.RESTORE, "twice", first.version, "again", ulid_of("twice!"))
+    wanted = (RequestKind.RESTORE, "twice", first.version, "again", ulid_of("twice!"), "")
     assert wanted in asked(ledger)
 
 
@@ -180,10 +182,10 @@ def test_what_travelled_counts_while_it_is_in_a_hold_that_the_other_side_has_bro
 
 
 def test_a_refusal_asks_for_what_was_there_before_the_burst_in_one_act(ledger: Ledger) -> None:
-    names = ["held", "spread", "victim", "untouched"]
+    names = ["held", "spread", "victim", "under way"]
     ledger.record("docs", [uploaded(name) for name in names], at=NOW)
     ledger.changes.travels("docs", edit("spread"), ulid_of("x"), NOW)
-    ledger.changes.travels("docs", edit("untouched"), ulid_of("x"), NOW)
+    ledger.changes.travels("docs", edit("under way"), ulid_of("x"), NOW)
     ledger.record("docs", [uploaded("spread", "noise")], at=NOW)
     found = hold(ledger, edit("held"), newcomer("victim.locked", "victim"))
 
@@ -191,15 +193,31 @@ def test_a_refusal_asks_for_what_was_there_before_the_burst_in_one_act(ledger: L
 
     assert decided.state is HoldState.DISCARDED
     assert asked(ledger) == [
-        (RequestKind.RESTORE, "held", agreed("held").version, "token of held", ulid_of("held!")),
+        (
+            RequestKind.RESTORE,
+            "held",
+            agreed("held").version,
+            "token of held",
+            ulid_of("held!"),
+            agreed("held").version,
+        ),
         (
             RequestKind.RESTORE,
             "spread",
             agreed("spread").version,
+            "token of spread",
+            ulid_of("x"),
             agreed("spread", "noise").version,
-            None,
         ),
-        (RequestKind.REMOVE, "victim.locked", None, "t", ulid_of("victim.locked!")),
+        (
+            RequestKind.RESTORE,
+            "under way",
+            agreed("under way").version,
+            "token of under way",
+            ulid_of("x"),
+            agreed("under way").version,
+        ),
+        (RequestKind.REMOVE, "victim.locked", None, "t", ulid_of("victim.locked!"), ""),
     ]
     assert told(ledger) == ["hold.opened", "hold.discarded"]
     assert [one.path for one in ledger.changes.items(found.id)] == ["held", "victim.locked"]
@@ -210,7 +228,14 @@ def test_a_refusal_brings_back_a_file_whose_deletion_had_travelled(ledger: Ledge
 
     decide(ledger, None, found.id, HoldState.DISCARDED, NOW)
 
-    assert asked(ledger)[1] == (RequestKind.RESTORE, "victim", agreed("victim").version, "", None)
+    assert asked(ledger)[1] == (
+        RequestKind.RESTORE,
+        "victim",
+        agreed("victim").version,
+        "",
+        None,
+        None,
+    )
 
 
 def test_what_was_there_before_a_burst_is_what_comes_back_not_what_it_made_of_it_first(

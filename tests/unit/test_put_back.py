@@ -7,21 +7,24 @@ from dataclasses import replace
 
 import pytest
 
+from docferry.core.asked import NOTHING, Request, answer, left_as_it_is
 from docferry.core.merge import Difference
 from docferry.core.paths import conflict_copy_path
 from docferry.core.plan import decide
 from docferry.engine.on_request import OnRequest
-from docferry.engine.put_back import PutsBack
+from docferry.engine.put_back import PutsBack, archive_of
 from docferry.engine.task import Task
 from docferry.errors import StaleError
 from docferry.model import (
     Attributes,
     DeleteRemote,
+    Download,
     Heal,
     Operation,
     Outcome,
     PutBack,
     Remove,
+    RequestKind,
     RequestState,
     Restore,
     Side,
@@ -30,9 +33,11 @@ from docferry.model import (
     Upload,
     VersionRow,
 )
-from docferry.storage.memory import sha256_of
+from docferry.storage.memory import BytesContent, sha256_of
 from ledger_rows import NOW
 from unit.kept import Kept
+
+OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
 
 def no_heal(operation: Heal, synced: SyncedState) -> Outcome:
@@ -225,7 +230,7 @@ def refuse(kept: Kept) -> tuple[Token, PutBack]:
     """Let somebody spoil the object, and a person refuse that."""
     token = kept.remote.user_write("a", b"spoilt")
     displaces = kept.new_ulid()
-    return token, PutBack("a", 7, Side.REMOTE, token, displaces, is_held=True)
+    return token, PutBack("a", 7, Side.REMOTE, token, displaces, token)
 
 
 @pytest.mark.parametrize("is_touched", [False, True])
@@ -254,8 +259,10 @@ def test_an_edit_made_here_meanwhile_displaces_what_was_refused(kept: Kept) -> N
     token, operation = refuse(kept)
     kept.local.user_write("a", b"mine")
 
-    then = noted_and_planned(kept, carried_out(kept, operation))
+    outcome = carried_out(kept, operation)
+    then = noted_and_planned(kept, outcome)
 
+    assert outcome.answers == left_as_it_is(7)
     assert (kept.local.contents, kept.remote.contents) == ({"a": b"mine"}, {"a": b"spoilt"})
     assert isinstance(then, Upload)
     assert then.expect_remote == token
@@ -269,14 +276,103 @@ def test_a_deletion_made_here_meanwhile_takes_what_was_refused(kept: Kept) -> No
     token, operation = refuse(kept)
     kept.local.user_delete("a")
 
-    then = noted_and_planned(kept, carried_out(kept, operation))
+    outcome = carried_out(kept, operation)
+    then = noted_and_planned(kept, outcome)
 
+    assert outcome.answers is None
     assert then == DeleteRemote("a", expect_remote=token)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_came_in_the_place_of_what_was_refused_stays_and_what_was_archived_is_noted(
+    kept: Kept, old: VersionRow, side: Side
+) -> None:
+    """A crash has lost the note of the first try; then somebody came."""
+    kept.agree("a", b"now")
+    displaces = kept.new_ulid()
+    mine = kept.side(side)
+    refused = mine.user_write("a", b"spoilt")
+    archive = Attributes(version=displaces, path="a")
+    mine.write("a", BytesContent(b"old"), Attributes(), expect=refused, archive=archive)
+    token = mine.user_write("a", b"mine")
+    operation: Restore | PutBack = PutBack("a", 7, side, token, displaces, refused)
+    if side is Side.LOCAL:
+        operation = Restore("a", 7, old, token, displaces, refused)
+
+    outcome = carried_out(kept, operation)
+
+    assert outcome.answers == left_as_it_is(7)
+    assert (mine.contents, kept.side(OTHER[side]).contents) == ({"a": b"mine"}, {"a": b"now"})
+    assert outcome.displaced is not None
+    assert outcome.displaced.sha256 == sha256_of(b"spoilt")
+    assert outcome.archived == (displaces, side)
+
+
+def test_what_was_refused_here_gives_way_to_an_edit_of_the_other_side(kept: Kept) -> None:
+    kept.agree("a", b"now")
+    refused, displaces = kept.local.user_write("a", b"spoilt"), kept.new_ulid()
+    kept.remote.user_write("a", b"first")  # so that the tokens of both sides differ
+    token = kept.remote.user_write("a", b"mine")
+
+    outcome = carried_out(kept, PutBack("a", 7, Side.REMOTE, token, displaces, refused))
+    then = noted_and_planned(kept, outcome)
+
+    assert outcome.answers == left_as_it_is(7)
+    assert (kept.local.contents, kept.remote.contents) == ({"a": b"spoilt"}, {"a": b"mine"})
+    assert isinstance(then, Download)
+    assert then.expect_local == refused
+    assert ("a", refused) in kept.local.made_to_last
+    row = kept.ledger.versions.get(displaces)
+    assert row is not None
+    assert row.sha256 == sha256_of(b"spoilt")
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+@pytest.mark.parametrize("side", Side)
+def test_what_was_on_its_way_as_it_was_refused_goes_on_both_sides(
+    kept: Kept, side: Side, *, is_new: bool
+) -> None:
+    """A crash has lost the note that it had come."""
+    other = kept.side(OTHER[side])
+    other.user_write("b", b"so that the tokens of both sides differ")
+    if not is_new:
+        kept.agree("a", b"now")
+    kind = RequestKind.REMOVE if is_new else RequestKind.RESTORE
+    version = None if is_new else kept.ledger.versions.of("docs", "a")[0]
+    refused, displaces = kept.side(side).user_write("a", b"spoilt"), kept.new_ulid()
+    archive = None if version is None else archive_of(version)
+    expect = None if version is None else other.files["a"].token
+    other.write("a", BytesContent(b"spoilt"), Attributes(), expect=expect, archive=archive)
+    agreed = NOTHING if version is None else version.id
+    request = Request(7, kind, version, refused, displaces=displaces, agreed=agreed)
+
+    first = answer(request, seen_at(kept, "a"))
+    assert isinstance(first, PutBack)
+    kept.ledger.record("docs", [carried_out(kept, first)], at=NOW)
+    then = answer(replace(request, is_told=True), seen_at(kept, "a"))
+
+    assert isinstance(then, Remove if is_new else Restore)
+    kept.ledger.record("docs", [carried_out(kept, then)], at=NOW)
+    assert b"spoilt" not in kept.local.contents.values()
+    archived = kept.side(Side.REMOTE if is_new else Side.LOCAL).archive
+    assert archived[displaces].content == b"spoilt"
+
+
+def test_what_a_newcomer_had_become_goes_and_leaves_the_rest_to_the_request(kept: Kept) -> None:
+    kept.agree("a", b"noise")
+    token, displaces = kept.local.user_write("a", b"noise again"), kept.new_ulid()
+
+    outcome = carried_out(kept, PutBack("a", 7, Side.LOCAL, token, displaces, token))
+
+    assert (kept.local.contents, kept.remote.contents) == ({}, {"a": b"noise"})
+    assert kept.local.archive[displaces].content == b"noise again"
+    assert ("a", token) in kept.local.made_to_last
+    assert outcome.answers is None
+    assert outcome.archived == (displaces, Side.LOCAL)
 
 
 def noted_and_planned(kept: Kept, outcome: Outcome) -> Operation | None:
     """Write *outcome* down, and say what is done next where nothing is asked for."""
-    assert outcome.answers is None
     kept.ledger.record("docs", [outcome], at=NOW)
     seen, held = seen_at(kept, "a"), kept.local.files.get("a")
     local = seen.local

@@ -46,6 +46,7 @@ class Request:
     displaces: as which version that is archived which one side alone holds; then *expect* is
         its token.
     is_told: whether the ledger tells of that version.
+    agreed: with *displaces*: the version that the path held when it was asked; NOTHING: none.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Request:
     barred: str = ""
     displaces: Ulid | None = None
     is_told: bool = False
+    agreed: Ulid = NOTHING
 
 
 #: None: the path is on its way to where it was asked to be.
@@ -74,13 +76,13 @@ def answer(request: Request, seen: Difference) -> Decision:
     if displaces is None or not isinstance(found, Answer):
         return found
     # A crash may have lost the note: then the archive alone knows what was displaced.
-    return PutBack(seen.path, request.id, Side.LOCAL, None, displaces, is_held=False, ends=found)
+    return PutBack(seen.path, request.id, Side.LOCAL, None, displaces, None, ends=found)
 
 
 def _answer(request: Request, seen: Difference) -> Decision:
     if request.barred and request.kind in (RequestKind.RESTORE, RequestKind.REMOVE):
         return Answer(request.id, RequestState.FAILED, request.barred)
-    if request.displaces is not None:
+    if request.displaces is not None and _is_expected(request, seen.synced):
         put_back = _put_back(request, request.displaces, seen)
         if put_back is not None:
             return put_back
@@ -117,8 +119,8 @@ def _restore(request: Request, seen: Difference) -> Decision:
         if local == request.placed:
             return None  # it goes up like any other file
         return Answer(request.id, RequestState.DONE, "it was changed again right after")
-    if request.displaces is None and not _is_expected(request, base):
-        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+    if not _is_expected(request, base):
+        return left_as_it_is(request.id)
     refused = request.expect if request.displaces is not None else None
     return Restore(seen.path, request.id, wanted, local, request.displaces, refused)
 
@@ -127,22 +129,28 @@ def _put_back(request: Request, displaces: Ulid, seen: Difference) -> PutBack | 
     """
     Say what is to be archived of what was refused; None: it is to be restored over it, or is done.
 
-    A refused newcomer goes, on whichever side it is.
+    A refused newcomer goes, on whichever side it is; and what such a one was overwritten with.
     """
-    base = seen.synced
-    if base is None and request.kind is RequestKind.REMOVE:
-        if (seen.local is None) == (seen.remote is None):
-            return None
-        side, state = Side.LOCAL, seen.local
-        if seen.remote is not None:
-            side, state = Side.REMOTE, seen.remote
-    elif base is not None and seen.remote is not None and seen.remote.token != base.remote_token:
-        side, state = Side.REMOTE, seen.remote
-    else:
+    state = _refused(request, seen)
+    if state is None:
         return None
-    assert state is not None
-    is_held = state.token == request.expect
-    return PutBack(seen.path, request.id, side, state.token, displaces, is_held)
+    side = Side.REMOTE if state is seen.remote else Side.LOCAL
+    return PutBack(seen.path, request.id, side, state.token, displaces, request.expect)
+
+
+def _refused(request: Request, seen: Difference) -> FileState | None:
+    """Give what may be that which was refused, unless something is restored over it."""
+    base, local, remote = seen.synced, seen.local, seen.remote
+    if base is not None and remote is not None and remote.token != base.remote_token:
+        return remote
+    if request.kind is not RequestKind.REMOVE:
+        return None
+    if base is None and local is not None and remote is not None:  # one of them, at the most
+        return next((one for one in (local, remote) if one.token == request.expect), None)
+    if base is None:
+        return local or remote
+    is_refused = local is not None and local.token == request.expect != base.local_token
+    return local if is_refused else None
 
 
 def _remove(request: Request, seen: Difference) -> Decision:
@@ -150,12 +158,12 @@ def _remove(request: Request, seen: Difference) -> Decision:
     if base is None:
         if seen.local is None and seen.remote is None:
             return Answer(request.id, RequestState.DONE)
-        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+        return left_as_it_is(request.id)
     is_untouched = _is_gone_or(seen.local, base.local_token) and _is_gone_or(
         seen.remote, base.remote_token
     )
     if not is_untouched or not _is_expected(request, base):
-        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+        return left_as_it_is(request.id)
     return Remove(
         seen.path,
         request.id,
@@ -172,14 +180,32 @@ def _heal(request: Request, seen: Difference, side: Side, state: FileState | Non
     if base is not None and side is Side.REMOTE:
         agreed = base.remote_token
     if base is None or state is None or not is_same:
-        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+        return left_as_it_is(request.id)
     is_edited = state.size != base.size or state.sha256 not in (None, base.sha256)
     if state.token != agreed and is_edited:
-        return Answer(request.id, RequestState.SKIPPED, CHANGED_SINCE)
+        return left_as_it_is(request.id)
     return Heal(seen.path, request.id, side, expect=state.token)
 
 
+def left_as_it_is(request: int) -> Answer:
+    """Answer *request* where somebody has been since it was asked."""
+    return Answer(request, RequestState.SKIPPED, CHANGED_SINCE)
+
+
 def _is_expected(request: Request, base: SyncedState | None) -> bool:
+    """
+    Say whether both sides have agreed on nothing else since it was asked.
+
+    What they agree on may be what was refused itself: it was on its way then. That both have
+    nothing by now does not say who wanted that: it may have been a part of what was refused,
+    and not been seen yet. So what was there comes back all the same.
+    """
+    if request.displaces is not None:
+        return (
+            base is None
+            or base.version in (request.agreed, request.displaces)
+            or request.expect in (base.local_token, base.remote_token)
+        )
     if request.expect is None:
         return True
     return request.expect == (NOTHING if base is None else base.version)

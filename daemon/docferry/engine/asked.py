@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
-from docferry.core.asked import Request, answer
+from docferry.core.asked import NOTHING, Request, answer
 from docferry.core.merge import Difference, Seen, Unseen
 from docferry.core.retry import delay_s
 from docferry.engine.problems import BLOCKED_FOR_GOOD, STALE_AGAIN_S
@@ -229,9 +229,16 @@ class AskedFor:
         found = wanted.get(row.version) if row.version is not None else None
         placed = None if restoring is None else restoring.placed
         barred = hands.barred(row.path)
-        is_told = row.displaces in wanted
         request = Request(
-            row.id, row.kind, found, row.expect, placed, barred, row.displaces, is_told
+            row.id,
+            row.kind,
+            found,
+            row.expect,
+            placed,
+            barred,
+            row.displaces,
+            is_told=row.displaces in wanted,
+            agreed=row.agreed or NOTHING,
         )
         decision = answer(request, seen)
         if isinstance(decision, Answer):

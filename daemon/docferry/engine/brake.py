@@ -36,6 +36,7 @@ from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.task import Task
 from docferry.errors import HeldError
 from docferry.ledger import Ledger
+from docferry.ledger.changes import Standing
 from docferry.logs import get_logger
 from docferry.model import (
     Download,
@@ -293,7 +294,7 @@ class MassChangeBrake(Brake):
         standing = self._ledger.changes.standing(self._mirror, seen.path)
         if standing is None:
             return False
-        if operation is not None and _is_still(seen, standing.side, standing.token):
+        if operation is not None and _is_still(seen, standing):
             self._met.add(seen.path)
             return standing.state is not HoldState.APPROVED
         if not isinstance(operation, Upload | Download | Read):
@@ -319,11 +320,14 @@ class MassChangeBrake(Brake):
             log.info("hold.resolved", mirror=self._mirror, hold=hold.id)
 
 
-def _is_still(seen: Difference, side: Side, token: Token) -> bool:
+def _is_still(seen: Difference, standing: Standing) -> bool:
     """Say whether the one side holds what was held, and the other what was agreed on."""
+    side = standing.side
     mine, other = (seen.local, seen.remote) if side is Side.LOCAL else (seen.remote, seen.local)
-    if mine is None or mine.token != token:
+    if mine is None or mine.token != standing.token:
         return False
+    if standing.state is HoldState.DISCARDED:
+        return True  # what came of the other side is for who carries out the refusal
     if seen.synced is None:
         return other is None
     agreed = seen.synced.remote_token if side is Side.LOCAL else seen.synced.local_token

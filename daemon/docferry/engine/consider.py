@@ -49,7 +49,6 @@ from docferry.job import NewJob
 from docferry.ledger import Ledger
 from docferry.logs import at_once, get_logger
 from docferry.model import (
-    TOKEN_LOST,
     Asked,
     DeleteLocal,
     DeleteRemote,
@@ -428,8 +427,8 @@ class Planner:
             if outcome.conflict_copy is not None:
                 self._dirty.mark(outcome.conflict_copy)
             self._aliasing.recorded(outcome)
-            if outcome.synced is not None and outcome.synced.local_token == TOKEN_LOST:
-                self._dirty.mark(task.seen.path)  # adopted: the local side is still to be read
+            if outcome.synced is not None and outcome.synced.is_to_look_at:
+                self._dirty.mark(task.seen.path)  # as it was adopted, or gave way
             self.origins.pop(task.seen.path, None)
             self._stories.pop(task.seen.path, None)
             self._settling.forget(task.seen.path)

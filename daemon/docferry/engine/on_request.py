@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar, assert_never
 
+from docferry.core.asked import left_as_it_is
 from docferry.engine.beside import put_beside
 from docferry.engine.put_back import PutsBack, archive_of
 from docferry.engine.sides import LocalSide, RemoteSide
@@ -166,14 +167,22 @@ class OnRequest:
             return self._placed_before(task, operation, expect)
         if base is not None and sha256 == base.sha256:  # touched, not edited
             return _Placement(operation, base)
-        if operation.displaces is not None and expect == operation.refused:
-            assert self._puts_back is not None
-            with self._local.read(operation.path, expect) as content:
-                row = self._puts_back.version(
-                    operation.displaces, task, Side.LOCAL, content, sha256
-                )
-            return _Placement(operation, base, row)
+        if operation.displaces is not None:
+            return self._considered_refused(task, operation, operation.displaces, sha256)
         return self._place_beside(operation, operation.version)
+
+    def _considered_refused(
+        self, task: Task, operation: Restore, displaces: Ulid, sha256: Sha256
+    ) -> _Placement | Outcome:
+        """Let what was refused be displaced, unless it is another content by now."""
+        assert self._puts_back is not None
+        expect = operation.expect_local
+        if expect is None or expect != operation.refused:
+            left = left_as_it_is(operation.request)
+            return self._puts_back.ended(task, operation, displaces, left)
+        with self._local.read(operation.path, expect) as content:
+            row = self._puts_back.version(displaces, task, Side.LOCAL, content, sha256)
+        return _Placement(operation, task.seen.synced, row)
 
     def _placed_before(self, task: Task, operation: Restore, placed: Token) -> Outcome:
         """It holds the content already; the note of what that displaced may be lost."""

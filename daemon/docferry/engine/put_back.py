@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from docferry.core.asked import CHANGED_SINCE
+from docferry.core.asked import left_as_it_is
 from docferry.engine.sides import LocalSide, RemoteSide
 from docferry.engine.task import Task
 from docferry.model import (
@@ -19,6 +19,8 @@ from docferry.model import (
     Path,
     PutBack,
     RequestState,
+    Restore,
+    Sha256,
     Side,
     SyncedState,
     Token,
@@ -29,6 +31,7 @@ from docferry.model import (
 from docferry.storage.base import Content
 
 _ORIGINS = {Side.LOCAL: Origin.LOCAL, Side.REMOTE: Origin.STORE}
+_OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 _Side: TypeAlias = LocalSide | RemoteSide
 
 
@@ -49,34 +52,77 @@ class PutsBack:
         """
         base, expect = task.seen.synced, operation.expect
         if expect is None:
-            return self._ended(task, operation)
+            assert operation.ends is not None
+            return self.ended(task, operation, operation.displaces, operation.ends)
         path = operation.path
         with self._mine(operation.side).read(path, expect) as content:
             sha256 = content.sha256()
             if base is not None and sha256 == base.sha256:  # an earlier try, or somebody else's
                 put_back = _with_token(base, operation.side, expect)
                 return self._done(operation, put_back, self.archived_before(task, operation))
-            if not operation.is_held:
-                return _skipped(operation, base)
+            if expect != operation.refused:
+                return self._left(task, operation, sha256)
             if operation.side is Side.LOCAL:
                 self.local.make_last(path, content)
             else:
                 content.confirm()
             row = self.version(operation.displaces, task, operation.side, content, sha256)
-        if base is None:
+        there = self._elsewhere(task, operation.side)
+        if there is not None and there[1] == sha256:
+            return _came(operation, row, {operation.side: expect, _OTHER[operation.side]: there[0]})
+        if there is not None and base is None:
+            return self.ended(task, operation, row.id, left_as_it_is(operation.request))
+        if base is None or operation.side is Side.LOCAL:  # a newcomer
             mine = self._mine(operation.side)
             mine.delete(path, expect=expect, archive=archive_of(row))
-            return self._done(operation, None, row)
+            return self._done(operation, base, row)
         agreed = self._agreed_here(task, base)
         if agreed is None:
-            return _gives_way(operation, expect, row)
+            is_edited = task.seen.local is not None
+            return _gives_way(operation, row, {Side.REMOTE: expect}, is_edited=is_edited)
         written = self._replace(path, agreed, expect, archive_of(row))
         return self._done(operation, _with_token(agreed, Side.REMOTE, written.token), row)
 
-    def _ended(self, task: Task, operation: PutBack) -> Outcome:
-        outcome = Outcome(operation, synced=None, answers=operation.ends)
+    def _elsewhere(self, task: Task, side: Side) -> tuple[Token, Sha256] | None:
+        """Give what is not *side* holds, if it is another file than what was agreed on."""
+        path, base = task.operation.path, task.seen.synced
+        state = task.seen.remote if side is Side.LOCAL else task.seen.local
+        agreed = () if base is None else (base.local_token, base.remote_token)
+        if state is None or state.token in agreed:
+            return None
+        with self._mine(_OTHER[side]).read(path, state.token) as content:
+            sha256 = content.sha256()
+            if side is Side.REMOTE:
+                self.local.make_last(path, content)
+        return state.token, sha256
+
+    def _left(self, task: Task, operation: PutBack, sha256: Sha256) -> Outcome:
+        """
+        Leave what came on one side; what was refused on the other is displaced by it.
+
+        Args:
+            sha256: Of what came. It may be what was refused, on its way as that was refused.
+        """
+        state, expect = task.seen.local, operation.expect
+        is_here = operation.side is Side.REMOTE and state is not None
+        if not is_here or state is None or state.token != operation.refused or expect is None:
+            left = left_as_it_is(operation.request)
+            return self.ended(task, operation, operation.displaces, left)
+        with self.local.read(operation.path, state.token) as content:
+            self.local.make_last(operation.path, content)
+            found = content.sha256()
+            row = self.version(operation.displaces, task, Side.LOCAL, content, found)
+        if found == sha256:
+            return _came(operation, row, {Side.LOCAL: state.token, Side.REMOTE: expect})
+        return _gives_way(operation, row, {Side.LOCAL: state.token}, is_edited=True)
+
+    def ended(
+        self, task: Task, operation: PutBack | Restore, displaces: Ulid, answer: Answer
+    ) -> Outcome:
+        """Change nothing more, and note what an earlier try may have archived."""
+        outcome = Outcome(operation, synced=None, answers=answer)
         for side in Side:
-            row = self.archived_as(operation.displaces, task, side)
+            row = self.archived_as(displaces, task, side)
             if row is not None:
                 return replace(outcome, displaced=row, archived=(row.id, side))
         return outcome
@@ -150,19 +196,25 @@ def archive_of(row: VersionRow) -> Attributes:
     return Attributes(version=row.id, sha256=row.sha256, path=row.path, parent=row.parent)
 
 
-def _gives_way(operation: PutBack, expect: Token, row: VersionRow) -> Outcome:
-    """
-    Call agreed on what was refused: the file here was edited, or deleted, since.
-
-    So it is displaced like any other content, by that edit or by what is restored.
-    """
-    agreed = SyncedState(row.sha256, TOKEN_LOST, expect, row.id, row.size)
+def _came(operation: PutBack, row: VersionRow, tokens: Mapping[Side, Token]) -> Outcome:
+    """Call agreed on what was refused, as both sides have it: the note of that was lost."""
+    agreed = SyncedState(row.sha256, tokens[Side.LOCAL], tokens[Side.REMOTE], row.id, row.size)
     return Outcome(operation, synced=agreed, displaced=row)
 
 
-def _skipped(operation: PutBack, base: SyncedState | None) -> Outcome:
-    answer = Answer(operation.request, RequestState.SKIPPED, CHANGED_SINCE)
-    return Outcome(operation, synced=base, answers=answer)
+def _gives_way(
+    operation: PutBack, row: VersionRow, tokens: Mapping[Side, Token], *, is_edited: bool
+) -> Outcome:
+    """
+    Call agreed on what was refused: the other side's file was edited, or deleted, since.
+
+    So it is displaced like any other content: by that edit, and then nothing is asked any more,
+    or by what is restored.
+    """
+    local, remote = (tokens.get(side, TOKEN_LOST) for side in (Side.LOCAL, Side.REMOTE))
+    agreed = SyncedState(row.sha256, local, remote, row.id, row.size)
+    answers = left_as_it_is(operation.request) if is_edited else None
+    return Outcome(operation, synced=agreed, displaced=row, answers=answers)
 
 
 def _with_token(base: SyncedState, side: Side, token: Token) -> SyncedState:

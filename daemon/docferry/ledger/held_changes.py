@@ -92,13 +92,11 @@ def decide_changes(
 
 
 def _to_put_back(tx: Transaction, mirror: str, row: HeldChange) -> Iterator[NewRequest]:
-    now: Ulid | None = tx.value(_agreed(mirror, row.path))
+    # Of what has travelled as well: it may be just on its way.
+    agreed = tx.value(_agreed(mirror, row.path)) or NOTHING
     kind = RequestKind.REMOVE if row.is_newcomer else RequestKind.RESTORE
     version = None if row.is_newcomer else row.version
-    if not row.travelled:
-        yield NewRequest(mirror, row.path, kind, version, row.token, row.displaces)
-    elif now not in (None, version):
-        yield NewRequest(mirror, row.path, kind, version, now)
+    yield NewRequest(mirror, row.path, kind, version, row.token, row.displaces, agreed)
     if (
         row.is_newcomer
         and row.version is not None

@@ -25,6 +25,7 @@ class NewRequest:
         None: whatever is there.
     displaces: what one side alone holds there goes, and is archived as this version; then
         *expect* is its token. None: only what both sides agreed on goes.
+    agreed: with *displaces*: the version that the path held; NOTHING: none.
     """
 
     mirror: str
@@ -33,6 +34,7 @@ class NewRequest:
     version: Ulid | None = None
     expect: Ulid | Token | None = None
     displaces: Ulid | None = None
+    agreed: Ulid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class RequestRow:
     retry_at: datetime | None = None  #: when it is tried again after that
     begun_at: datetime | None = None  #: of an erasure: a part of it may be done already
     displaces: Ulid | None = None  #: as which version that goes which one side alone holds
+    agreed: Ulid | None = None  #: with *displaces*: what the path held; NOTHING: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,7 @@ def insert_requests(
             "version": one.version,
             "expect": one.expect,
             "displaces": one.displaces,
+            "agreed": one.agreed,
             "hold": hold,
             "state": state,
             "created_at": at,

@@ -262,6 +262,7 @@ request = _table(
     Column("retry_at", Instant),
     Column("begun_at", Instant),
     Column("displaces", Text),
+    Column("agreed", Text),
 )
 
 #: Mirrors that people have told to rest.

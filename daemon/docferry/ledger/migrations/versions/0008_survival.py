@@ -51,3 +51,4 @@ def _changes() -> None:
     op.create_index("change_held", "change", ["hold", "path"])
     op.add_column("hold", sa.Column("changes", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("request", sa.Column("displaces", TEXT))
+    op.add_column("request", sa.Column("agreed", TEXT))
