@@ -19,6 +19,7 @@ _RENAMED = f"{_LOOP}::test_renames_to_a_strange_ending_are_held_with_their_delet
 _BRAKE = ("unit/test_brake.py",)
 _ALIKE = ("unit/test_alike.py",)
 _ASKED = ("unit/test_asked.py",)
+_CAME_SINCE = "test_what_came_in_the_place_of_what_was_refused_stays_and_what_was_archived_is_noted"
 _EDITED_SINCE = "test_what_somebody_has_edited_since_a_refusal_stays_and_all_else_comes_back"
 _HISTORIES = "simulation/test_simulation.py::test_a_history_that_once_broke_a_promise_keeps_them"
 _PUT_BACK = "unit/test_put_back.py"
@@ -153,9 +154,26 @@ BRAKE = (
     Fault(
         "brake: what is held leaves its hold when the other side is touched",
         "engine/brake.py",
-        "(other.token == agreed or other.sha256 == seen.synced.sha256)",
+        "other.token == agreed or other.sha256 == seen.synced.sha256",
         "other.token == agreed",
         ("unit/test_brake_keeps.py",),
+    ),
+    Fault(
+        "brake: what is held travels once the other side has deleted it",
+        "engine/brake.py",
+        "    return other is None or ",
+        "    if other is None:\n        return False\n    return ",
+        ("unit/test_brake_keeps.py",),
+    ),
+    Fault(
+        "brake: what is encrypted where the other side has deleted it does not count",
+        "engine/brake.py",
+        "        if expect is None and why is None:\n",
+        "        if expect is None:\n",
+        (
+            f"{_LOOP}::test_what_is_encrypted_where_the_other_side_has_deleted_it_counts_and"
+            "_is_held[local]",
+        ),
     ),
     Fault(
         "brake: a refusal waits for whoever tells of requests",
@@ -216,7 +234,7 @@ BRAKE = (
         "        if operation.displaces is not None:\n            return self._considered_refused(",
         "        if expect == operation.refused and operation.displaces is not None:\n"
         "            return self._considered_refused(",
-        (f"{_LOOP}::test_what_nobody_has_seen_when_a_refusal_is_carried_out_stays[local-local]",),
+        (f"{_PUT_BACK}::{_CAME_SINCE}[local]",),
     ),
     Fault(
         "brake: what was refused here is kept beside what the other side was edited to",

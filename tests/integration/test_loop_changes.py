@@ -55,6 +55,24 @@ def test_files_that_are_encrypted_are_held_beyond_the_limit_before_they_spread(
 
 
 @pytest.mark.parametrize("side", Side)
+def test_what_is_encrypted_where_the_other_side_has_deleted_it_counts_and_is_held(
+    mirror: Mirror, side: Side
+) -> None:
+    """An edit beats a deletion: so it goes there as well."""
+    encrypt(mirror, side)
+    for path in FILES:
+        if side is Side.LOCAL:
+            mirror.remote.user_delete(path)
+        else:
+            (mirror.root / path).unlink()
+
+    mirror.run()
+
+    held(mirror, 6)
+    assert len(objects(mirror) if side is Side.LOCAL else mirror.files) == LIMIT
+
+
+@pytest.mark.parametrize("side", Side)
 def test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had_travelled(
     mirror: Mirror, side: Side
 ) -> None:

@@ -275,9 +275,7 @@ class World:
             made = self.side(change.side).files.get(at)
             if made is None or (made.token, made.content) != (change.token, after.content):
                 continue
-            if before is None:
-                return change.is_newcomer
-            return self._is_as_agreed(side, path, before)
+            return before is None or self._is_as_agreed(side, path, before)
         return False
 
     def _is_as_agreed(self, side: Side, path: Path, held: Held) -> bool:

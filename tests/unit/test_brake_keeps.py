@@ -58,10 +58,11 @@ def looked_at_again(kept: Kept) -> list[HoldState]:
     ]
 
 
-def read(kept: Kept, side: Side) -> FileState:
-    state, held = kept.side(side).stat(PATH), kept.side(side).files[PATH]
-    assert state is not None
-    return replace(state, sha256=sha256_of(held.content))
+def read(kept: Kept, side: Side) -> FileState | None:
+    state = kept.side(side).stat(PATH)
+    if state is None:
+        return None
+    return replace(state, sha256=sha256_of(kept.side(side).files[PATH].content))
 
 
 @pytest.mark.parametrize("side", Side)
@@ -70,6 +71,17 @@ def test_what_is_held_stays_so_though_what_it_is_to_displace_was_touched(
 ) -> None:
     held(kept, side)
     kept.side(OTHER[side]).user_write(PATH, b"words")
+
+    assert looked_at_again(kept) == [HoldState.OPEN]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_is_held_stays_so_though_what_it_is_to_displace_was_deleted(
+    kept: Kept, side: Side
+) -> None:
+    """It would travel: an edit beats a deletion."""
+    held(kept, side)
+    kept.side(OTHER[side]).user_delete(PATH)
 
     assert looked_at_again(kept) == [HoldState.OPEN]
 

@@ -148,6 +148,11 @@ def is_doubtful(path: Path, new: Sample) -> bool:
     return does_fit is False or (may_be_noise and is_noise(new))
 
 
+def why_unfit(path: Path, new: Sample) -> str | None:
+    """Say in what way *new* is not what *path* names, where nobody has what it held before."""
+    return f"it is no {ending_of(path)} any more" if new.size and fits(path, new) is False else None
+
+
 def why_unlike(path: Path, old: Sample, new: Sample) -> str | None:
     """Say in what way *new* is not what *old* was at *path*; None: it is like it, or may be."""
     if not is_doubtful(path, new) or not new.size:

@@ -19,6 +19,7 @@ from docferry.core.alike import (
     is_noise,
     is_strange,
     places_of,
+    why_unfit,
     why_unlike,
 )
 from docferry.core.brake import (
@@ -137,15 +138,9 @@ class MassChangeBrake(Brake):
         expect = operation.expect_remote
         if task.seen.synced is None and expect is None:
             self._newcomer(task, Side.LOCAL, operation.source.token, content)
-        elif expect is not None:
-            path = operation.path
-            self._edit(
-                task,
-                Side.LOCAL,
-                operation.source.token,
-                content,
-                lambda: self._remote.read(path, expect),
-            )
+        else:
+            token = operation.source.token
+            self._edit(task, Side.LOCAL, token, content, self._remote, expect)
 
     def download(self, task: Task, content: Content) -> None:
         operation = task.operation
@@ -153,15 +148,9 @@ class MassChangeBrake(Brake):
         expect = operation.expect_local
         if task.seen.synced is None and expect is None:
             self._newcomer(task, Side.REMOTE, operation.source.token, content)
-        elif expect is not None:
-            path = operation.path
-            self._edit(
-                task,
-                Side.REMOTE,
-                operation.source.token,
-                content,
-                lambda: self._local.read(path, expect),
-            )
+        else:
+            token = operation.source.token
+            self._edit(task, Side.REMOTE, token, content, self._local, expect)
 
     def looks_at(self, task: Task) -> bool:
         is_new = task.seen.synced is None
@@ -173,16 +162,34 @@ class MassChangeBrake(Brake):
         side: Side,
         token: Token,
         new: Content,
-        open_old: Callable[[], Content],
+        other: LocalSide | RemoteSide,
+        expect: Token | None,
     ) -> None:
+        """
+        Look at an edit.
+
+        Args:
+            other: The side where it goes.
+            expect: What it displaces there; None: that was deleted meanwhile.
+        """
         base, path = task.seen.synced, task.operation.path
         if base is None or task.origin in _OWN:
             return
-        sample, why = _sample_of(new), None
-        if is_doubtful(path, sample):
-            with open_old() as old:
-                why = why_unlike(path, _sample_of(old), sample)
+        sample = _sample_of(new)
+        why = why_unfit(path, sample)
+        if expect is None and why is None:
+            return  # it displaces nothing
+        if expect is not None:
+            why = self._why_edit(path, sample, other, expect)
         self._admit(Change(path, side, token, path, base.version, why))
+
+    def _why_edit(
+        self, path: Path, new: Sample, other: LocalSide | RemoteSide, expect: Token
+    ) -> str | None:
+        if not is_doubtful(path, new):
+            return None
+        with other.read(path, expect) as old:
+            return why_unlike(path, _sample_of(old), new)
 
     def _newcomer(self, task: Task, side: Side, token: Token, new: Content) -> None:
         path = task.operation.path
@@ -331,8 +338,8 @@ def _is_still(seen: Difference, standing: Standing) -> bool:
     if seen.synced is None:
         return other is None
     agreed = seen.synced.remote_token if side is Side.LOCAL else seen.synced.local_token
-    # A touch is no edit: what was held must not leave by it, and travel.
-    return other is not None and (other.token == agreed or other.sha256 == seen.synced.sha256)
+    # Neither a touch nor a deletion is an edit: what was held must not leave by it, and travel.
+    return other is None or other.token == agreed or other.sha256 == seen.synced.sha256
 
 
 def _sample_of(content: Content) -> Sample:
