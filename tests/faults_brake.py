@@ -176,6 +176,20 @@ BRAKE = (
         ),
     ),
     Fault(
+        "brake: a list of files tells nothing of a held change",
+        "ledger/files.py",
+        "                found[mirror, path] = (number, None)\n",
+        "                pass\n",
+        ("unit/test_ledger_files.py",),
+    ),
+    Fault(
+        "brake: what is held is not found by that",
+        "ledger/file_queries.py",
+        "for query in (_held(one, is_part=is_part), _held_changes(one, is_part=is_part))",
+        "for query in (_held(one, is_part=is_part),)",
+        ("unit/test_ledger_files.py",),
+    ),
+    Fault(
         "brake: a refusal waits for whoever tells of requests",
         "engine/loop.py",
         "        self.request(Run.ASKED)  # a refusal asks for what it takes\n",

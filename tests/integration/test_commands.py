@@ -119,11 +119,12 @@ def test_what_is_held_is_not_called_in_step_and_all_else_is_said_to_travel(
 
 def test_a_held_newcomer_takes_nothing_from_what_is_in_step(desk: Desk, ledger: Ledger) -> None:
     ledger.record("docs", [uploaded("a"), uploaded("b")], at=NOW)
-    held_changes(ledger, "a", "b.locked")
+    hold = held_changes(ledger, "a", "b.locked")
 
-    status = desk.asks("status")
+    status, listed = desk.asks("status"), desk.asks("ls", "docs")
 
     assert "1 file in step, 2 held back" in status.words
+    assert listed.words.count(f"changed on one side, and kept from the other by hold {hold}") == 1
 
 
 def test_of_many_files_some_are_listed_and_the_rest_is_counted(desk: Desk, ledger: Ledger) -> None:

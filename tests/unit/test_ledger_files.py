@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from commands import held
+from commands import held, held_changes
 from docferry.core.standing import Order, Standing
 from docferry.errors import UserError
 from docferry.ledger import Ledger
@@ -97,6 +97,19 @@ def test_a_held_deletion_tells_which_side_lacks_the_file(ledger: Ledger) -> None
 
     assert row.standings == (Standing.HELD, Standing.AGREED)
     assert (row.hold, row.lacking) == (hold, Side.LOCAL)
+    assert at(ledger, "b").hold is None
+
+
+def test_a_held_change_is_told_by_its_hold_and_both_sides_have_the_file(ledger: Ledger) -> None:
+    ledger.record("docs", [uploaded("a"), uploaded("b")], at=NOW)
+    hold = held_changes(ledger, "a", "new")
+
+    row = at(ledger, "a")
+
+    assert row.standings == (Standing.HELD, Standing.AGREED)
+    assert (row.hold, row.lacking) == (hold, None)
+    assert at(ledger, "new").standings == (Standing.HELD,)
+    assert paths(ledger, Standing.HELD) == ["a", "new"]
     assert at(ledger, "b").hold is None
 
 

@@ -173,6 +173,7 @@ class FileReport:
     state: SyncedState
     problem: str | None
     hold: int | None  #: that keeps it from being deleted: one side does not have it
+    held_change: int | None = None  #: the hold that keeps what one side has from the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +232,9 @@ def files(ledger: Ledger, mirror: str, below: Path) -> list[FileReport]:
     problems = {row.path: row.message for row in ledger.problems.all(mirror)}
     agreed = [*ledger.synced.scan(mirror), *ledger.synced.scan_odd(mirror)]
     folder = below.rstrip("/") + "/"
-    held = _held(ledger, mirror)
+    held, changed = _held(ledger, mirror), ledger.changes.held_paths(mirror)
     return [
-        FileReport(path, state, problems.get(path), held.get(path))
+        FileReport(path, state, problems.get(path), held.get(path), changed.get(path))
         for path, state in sorted(agreed)
         if not below or path == below or path.startswith(folder)
     ]

@@ -156,7 +156,11 @@ def log(context: Context, path: str, mirror: str | None, most: int, *, is_json: 
 
 
 def _trouble_of(file: FileReport) -> str | None:
-    return _HELD.format(file.hold) if file.hold is not None else file.problem
+    if file.hold is not None:
+        return _HELD.format(file.hold)
+    if file.held_change is not None:
+        return _HELD_CHANGE.format(file.held_change)
+    return file.problem
 
 
 def _result_of(job: JobRow) -> str | None:

@@ -14,7 +14,7 @@ class Standing(StrEnum):
     docferry last looked: that is found out by looking.
     """
 
-    HELD = "held"  # one side lacks it; whether it is deleted on the other, a person decides
+    HELD = "held"  # a deletion or a change of one side: whether it travels, a person decides
     FAILING = "failing"  # the last try to carry or read it failed
     IN_CONFLICT = "in-conflict"  # both sides had changed it, and nobody has settled that yet
     ASKED = "asked"  # a request for its path is open

@@ -22,7 +22,9 @@ from sqlalchemy import (
 )
 
 from docferry.core.standing import Order, Standing
+from docferry.ledger.change_schema import change
 from docferry.ledger.database import Transaction
+from docferry.ledger.held_changes import IS_HELD
 from docferry.ledger.path_parts import Form, has_part
 from docferry.ledger.schema import (
     conflict,
@@ -144,7 +146,11 @@ def _unusual_queries(
 ) -> list[Select[Any]]:
     match standing:
         case Standing.HELD:
-            return [_held(one, is_part=is_part) for one in open_holds(tx, [mirror])]
+            return [
+                query
+                for one in open_holds(tx, [mirror])
+                for query in (_held(one, is_part=is_part), _held_changes(one, is_part=is_part))
+            ]
         case Standing.FAILING:
             return [_paths(problem, problem.c.path, is_part=is_part)]
         case Standing.IN_CONFLICT:
@@ -157,7 +163,7 @@ def _unusual_queries(
 
 
 def open_holds(tx: Transaction, mirrors: Sequence[str]) -> list[int]:
-    """Give the holds of deletions that are not over."""
+    """Give the holds of deletions and changes that are not over."""
     query = select(hold.c.id).where(
         hold.c.mirror.in_(mirrors), hold.c.kind == "deletions", hold.c.state.in_(NOT_OVER)
     )
@@ -175,6 +181,11 @@ def _paths(table: Table, column: ColumnElement[str], *, is_part: bool) -> Select
 def _held(hold_id: int, *, is_part: bool) -> Select[Any]:
     query = select(deletion.c.path).where(deletion.c.hold == hold_id)
     return _in_order(query, deletion.c.path, is_part=is_part)
+
+
+def _held_changes(hold_id: int, *, is_part: bool) -> Select[Any]:
+    query = select(change.c.path).where(change.c.hold == hold_id, IS_HELD)
+    return _in_order(query, change.c.path, is_part=is_part)
 
 
 def _in_order(query: Select[Any], column: ColumnElement[str], *, is_part: bool) -> Select[Any]:

@@ -21,9 +21,11 @@ from sqlalchemy import (
 )
 
 from docferry.core.standing import Order, Standing
+from docferry.ledger.change_schema import change
 from docferry.ledger.database import Database, Transaction
 from docferry.ledger.file_keys import Place, Span, keys_of, named
 from docferry.ledger.file_queries import IS_OPEN, open_holds
+from docferry.ledger.held_changes import IS_HELD
 from docferry.ledger.problems import ProblemRow
 from docferry.ledger.schema import conflict, deletion, problem, request, synced, version
 from docferry.ledger.versions import ROW
@@ -64,7 +66,7 @@ class _Facts:
 
     agreed: dict[Pair, SyncedState]
     problems: dict[Pair, ProblemRow]
-    held: dict[Pair, tuple[int, Side]]
+    held: dict[Pair, tuple[int, Side | None]]
     conflicts: dict[Pair, int]
     requests: dict[Pair, int]
 
@@ -173,12 +175,19 @@ def _facts_of(tx: Transaction, pairs: Sequence[Pair]) -> _Facts:
     )
 
 
-def _held(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, tuple[int, Side]]:
-    """Say of those whose deletion is held by which hold, and on which side they are still."""
-    wanted, found = set(pairs), dict[Pair, tuple[int, Side]]()
+def _held(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, tuple[int, Side | None]]:
+    """
+    Say of those of which something is held by which hold.
+
+    And on which side they are still, where it is their deletion; None: it is a change.
+    """
+    wanted, found = set(pairs), dict[Pair, tuple[int, Side | None]]()
     holds = open_holds(tx, list({mirror for mirror, _ in pairs}))
     if holds:
         paths = list(dict.fromkeys(path for _, path in pairs))
+        for mirror, path, number in tx.tuples(_HELD_CHANGES, holds=holds, paths=paths):
+            if (mirror, path) in wanted:
+                found[mirror, path] = (number, None)
         for mirror, path, number, side in tx.tuples(_HELD, holds=holds, paths=paths):
             if (mirror, path) in wanted:
                 found[mirror, path] = (number, Side(side))
@@ -234,6 +243,11 @@ _REQUESTS = _among(request, request.c.path, request.c.id, request.c.mirror, requ
 _HELD = select(deletion.c.mirror, deletion.c.path, deletion.c.hold, deletion.c.side).where(
     deletion.c.hold.in_(bindparam("holds", expanding=True)),
     deletion.c.path.in_(bindparam("paths", expanding=True)),
+)
+_HELD_CHANGES = select(change.c.mirror, change.c.path, change.c.hold).where(
+    change.c.hold.in_(bindparam("holds", expanding=True)),
+    change.c.path.in_(bindparam("paths", expanding=True)),
+    IS_HELD,
 )
 _BY_ID = ROW.where(version.c.id.in_(bindparam("ids", expanding=True)))
 _NEWEST = (

@@ -74,7 +74,7 @@ class File(_Told):
     sides: list[Side] = Field(description="That have it, as far as is known.")
     problem: str | None = Field(description="Why the last try to carry it failed.")
     retry_at: datetime | None = Field(description="null with a problem: a person must mend it.")
-    hold: int | None = Field(description="That keeps it from being deleted.")
+    hold: int | None = Field(description="That keeps its deletion, or a change, from travelling.")
     conflict: int | None
     request: int | None = Field(description="That is open for its path.")
     is_kept: bool = Field(description="Whether no retention takes this version.")
