@@ -176,6 +176,20 @@ BRAKE = (
         ),
     ),
     Fault(
+        "brake: a conflict with what was encrypted does not count",
+        "engine/execute.py",
+        "            self.brake.conflict(task, content, displaced.id, copy_path)\n",
+        "",
+        (f"{_LOOP}::test_conflicts_with_what_was_encrypted_count_and_are_had_back[local]",),
+    ),
+    Fault(
+        "brake: of a conflict with what was encrypted what was older is had back",
+        "engine/brake.py",
+        "Side.REMOTE, operation.remote.token, path, displaced, why)",
+        "Side.REMOTE, operation.remote.token, path, base.version, why)",
+        (f"{_LOOP}::test_conflicts_with_what_was_encrypted_count_and_are_had_back[remote]",),
+    ),
+    Fault(
         "brake: a list of files tells nothing of a held change",
         "ledger/files.py",
         "                found[mirror, path] = (number, None)\n",

@@ -73,6 +73,30 @@ def test_what_is_encrypted_where_the_other_side_has_deleted_it_counts_and_is_hel
 
 
 @pytest.mark.parametrize("side", Side)
+def test_conflicts_with_what_was_encrypted_count_and_are_had_back(
+    mirror: Mirror, side: Side
+) -> None:
+    other, paths = Side.REMOTE if side is Side.LOCAL else Side.LOCAL, [*FILES]
+    noise = encrypt(mirror, side, paths[:LIMIT])
+    for path in paths[:LIMIT]:
+        edit(mirror, other, path)
+    mirror.run()
+    assert len(objects(mirror)) == len(FILES) + LIMIT
+    noise |= encrypt(mirror, side, paths[LIMIT:])
+    mirror.run()
+    held(mirror, 6)
+
+    decide(mirror, HoldState.DISCARDED)
+
+    as_edited = FILES | dict.fromkeys(paths[:LIMIT], EDIT)
+    wait_for(lambda: {path: mirror.files.get(path) for path in FILES} == as_edited)
+    wait_for(lambda: mirror.files == objects(mirror))
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert not noise & {sha256(content) for content in mirror.files.values()}
+    assert noise <= archived(mirror)
+
+
+@pytest.mark.parametrize("side", Side)
 def test_a_discarded_hold_of_changes_brings_all_contents_back_those_too_that_had_travelled(
     mirror: Mirror, side: Side
 ) -> None:

@@ -42,6 +42,7 @@ from docferry.logs import get_logger
 from docferry.model import (
     Download,
     HoldState,
+    KeepBoth,
     Operation,
     Origin,
     Path,
@@ -72,6 +73,15 @@ class Brake:
 
     def download(self, task: Task, content: Content) -> None:
         """Look at what is about to come down, as `upload` does."""
+
+    def conflict(self, task: Task, content: Content, displaced: Ulid, copy_path: Path) -> None:
+        """
+        Count a conflict of which one side was spoilt: both are kept, so nothing is held.
+
+        Args:
+            content: Of the bucket: it comes to the path.
+            displaced: The version of what was there, which is at *copy_path* by now.
+        """
 
     def looks_at(self, task: Task) -> bool:
         """Say whether the content matters: to fetch it for that alone may cost a request."""
@@ -151,6 +161,23 @@ class MassChangeBrake(Brake):
         else:
             token = operation.source.token
             self._edit(task, Side.REMOTE, token, content, self._local, expect)
+
+    def conflict(self, task: Task, content: Content, displaced: Ulid, copy_path: Path) -> None:
+        operation, base = task.operation, task.seen.synced
+        assert isinstance(operation, KeepBoth)
+        if base is None or task.origin in _OWN:
+            return
+        path, local, there = operation.path, operation.local.token, _sample_of(content)
+        with self._local.read(path, local) as mine:
+            here = _sample_of(mine)
+        if why := why_unlike(path, here, there):
+            change = Change(path, Side.REMOTE, operation.remote.token, path, displaced, why)
+        elif why := why_unlike(path, there, here):
+            change = Change(copy_path, Side.LOCAL, local, path, base.version, why)
+        else:
+            return
+        with self._turn:
+            self._ledger.changes.travels(self._mirror, change, self._new_ulid(), self._now())
 
     def looks_at(self, task: Task) -> bool:
         is_new = task.seen.synced is None

@@ -316,6 +316,7 @@ class Executor:
         # Once the path has changed, nothing but this tells that it was a conflict.
         self._known.begin_conflict(displaced, copy_path)
         with self._remote.read(path, operation.remote.token) as content:
+            self.brake.conflict(task, content, displaced.id, copy_path)
             attributes = content.attributes
             written = self._local.write(
                 path,
