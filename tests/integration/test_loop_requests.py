@@ -315,3 +315,28 @@ def test_what_would_not_travel_is_refused_and_not_waited_for_for_ever(
 
     assert answered(mirror, request).state is RequestState.FAILED
     assert mirror.files == {"a": b"two"}
+
+
+def test_what_comes_to_the_place_of_a_refused_newcomer_is_carried_when_that_is_over(
+    new_mirror: Callable[..., Mirror],
+) -> None:
+    """It waited for the refusal; nobody tells of it once more."""
+    mirror = new_mirror()
+    mirror.suspicious_limit = 0
+    mirror.restart()
+    (mirror.root / "a.txt").write_bytes(b"words")
+    mirror.start()
+    (mirror.root / "a.txt.locked").write_bytes(os.urandom(500))
+    (mirror.root / "a.txt").unlink()
+    mirror.run()
+    wait_for(lambda: mirror.ledger.changes.standing("docs", "a.txt.locked") is not None)
+    mirror.stop()
+    [hold] = mirror.ledger.holds.all("docs", (HoldState.OPEN,))
+    mirror.ledger.holds.decide(hold.id, HoldState.DISCARDED, datetime.now(UTC))
+    mirror.remote.user_write("a.txt.locked", b"other words")
+    mirror.loop = mirror.new_loop()
+
+    mirror.start()
+
+    wait_for(lambda: mirror.files.get("a.txt.locked") == b"other words")
+    wait_for(lambda: mirror.files == mirror.remote.contents)

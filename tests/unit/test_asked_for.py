@@ -15,6 +15,7 @@ from docferry.errors import PermanentError, TemporaryError
 from docferry.ledger import Ledger
 from docferry.ledger.requests import TOO_LATE, NewRequest
 from docferry.model import (
+    Answer,
     Asked,
     HoldState,
     Origin,
@@ -25,7 +26,7 @@ from docferry.model import (
     Restore,
 )
 from events import logged
-from ledger_rows import NOW, fresh_ledger, uploaded
+from ledger_rows import NOW, fresh_ledger, ulid_of, uploaded
 from processes import wait_for
 
 
@@ -139,6 +140,22 @@ def test_the_log_says_of_what_was_asked_which_document_it_is_about(
     [event] = events
     assert event["event"] == ("asked.failed" if is_passing else "asked.answered")
     assert (event["request"], event["kind"], event["path"]) == (request, "restore", "a")
+
+
+@pytest.mark.parametrize("is_displacing", [True, False])
+def test_a_path_that_has_waited_for_its_refusal_is_looked_at_again_when_that_is_over(
+    bench: Bench, *, is_displacing: bool
+) -> None:
+    displaces = ulid_of("refused") if is_displacing else None
+    wanted = NewRequest("docs", "a", RequestKind.REMOVE, None, "token", displaces)
+    bench.ledger.requests.add([wanted], NOW)
+    freed: list[Path] = []
+    bench.asked.freed = freed.append
+    for operation in bench.begin():
+        answers = Answer(operation.request, RequestState.SKIPPED)
+        bench.asked.recorded(Outcome(operation, synced=None, answers=answers))
+
+    assert freed == (["a"] if is_displacing else [])
 
 
 @pytest.mark.parametrize("is_passing", [True, False])

@@ -96,6 +96,8 @@ class AskedFor:
         self._now = now
         self._poke = poke
         self._timing = timing
+        #: Told of a path that has waited for its refusal: it is to be looked at again.
+        self.freed: Callable[[Path], None] = lambda path: None
         self._under_way: set[int] = set()
         self._restoring: dict[Path, _Restoring] = {}
         self._attempts: dict[int, int] = {}
@@ -271,6 +273,7 @@ class AskedFor:
         self._over(found)
 
     def _over(self, found: Answer) -> None:
+        row = self._rows.get(found.request)
         path = self._path_of(found.request)
         restoring = self._restoring.get(path) if path is not None else None
         if path is not None and restoring is not None and restoring.request == found.request:
@@ -281,6 +284,8 @@ class AskedFor:
         self._attempts.pop(found.request, None)
         self._retry_s.pop(found.request, None)
         facts = self._facts(found.request, found.note)
+        if row is not None and row.displaces is not None:
+            self.freed(row.path)
         self._rows.pop(found.request, None)
         tell = log.warning if found.state in _FOR_A_PERSON else log.info
         tell(

@@ -126,7 +126,7 @@ class Planner:
         asked: AskedFor,
     ) -> None:
         self._tools = tools
-        self._asked = asked
+        self._asked, asked.freed = asked, dirty.mark
         self._mirror, self._timing = tools.options.name, tools.timing
         self._filter = Filter(tools.options.include, tools.options.exclude)
         self._dirty = dirty
