@@ -271,6 +271,24 @@ def test_an_edit_made_here_meanwhile_displaces_what_was_refused(kept: Kept) -> N
     assert row.sha256 == sha256_of(b"spoilt")
 
 
+def test_what_was_refused_is_said_to_be_what_its_path_holds_until_something_displaces_it(
+    kept: Kept,
+) -> None:
+    kept.agree("a", b"now")
+    token, operation = refuse(kept)
+    kept.local.user_write("a", b"mine")
+
+    kept.ledger.record("docs", [carried_out(kept, operation)], at=NOW)
+
+    agreed = kept.ledger.synced.get("docs", ["a"])["a"]
+    assert [row.id for row in kept.ledger.versions.of("docs", "a") if row.is_current] == [
+        agreed.version
+    ]
+    gone = Outcome(DeleteRemote("a", expect_remote=token), synced=None)
+    kept.ledger.record("docs", [gone], at=NOW)
+    assert not [row for row in kept.ledger.versions.of("docs", "a") if row.is_current]
+
+
 def test_a_deletion_made_here_meanwhile_takes_what_was_refused(kept: Kept) -> None:
     kept.agree("a", b"now")
     token, operation = refuse(kept)

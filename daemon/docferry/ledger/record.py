@@ -142,7 +142,11 @@ def _record_versions(
     new = [outcome.version for outcome in outcomes if outcome.version is not None]
     # What was displaced before the ledger knew of it was never current there.
     displaced = [
-        replace(outcome.displaced, left_at=outcome.displaced.created_at, agreed=False)
+        replace(
+            outcome.displaced,
+            left_at=None if _is_held_still(outcome) else outcome.displaced.created_at,
+            agreed=False,
+        )
         for outcome in outcomes
         if outcome.displaced is not None
     ]
@@ -158,6 +162,8 @@ def _followed(outcomes: Sequence[Outcome], at: datetime) -> dict[Path, tuple[str
         path = outcome.operation.path
         if outcome.version is not None:
             followed[path] = (outcome.version.id, outcome.version.created_at)
+        elif outcome.displaced is not None and _is_held_still(outcome):
+            followed[path] = (outcome.displaced.id, outcome.displaced.created_at)
         elif outcome.synced is None and _ends_an_agreement(outcome) and not _stays(outcome):
             followed[path] = ("", at)
     return followed
@@ -175,6 +181,12 @@ def _leave_others(tx: Transaction, mirror: str, followed: dict[Path, tuple[str, 
 
 def _ends_an_agreement(outcome: Outcome) -> bool:
     return not isinstance(outcome.operation, ReadLocal | ReadRemote | Restore | PutBack)
+
+
+def _is_held_still(outcome: Outcome) -> bool:
+    """Say whether the path holds what is to be displaced, for as long as nothing has come of it."""
+    displaced, agreed = outcome.displaced, outcome.synced
+    return displaced is not None and agreed is not None and agreed.version == displaced.id
 
 
 def _stays(outcome: Outcome) -> bool:
