@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -9,13 +10,17 @@ import pytest
 from docferry.core.brake import Change, ChangeLimits
 from docferry.core.merge import Difference
 from docferry.core.plan import decide
+from docferry.core.ulids import first_of
 from docferry.engine.brake import MassChangeBrake
-from docferry.model import Download, FileState, HoldState, KeepBoth, Side, Token, Upload
+from docferry.engine.task import Task
+from docferry.errors import HeldError
+from docferry.model import Download, FileState, HoldState, KeepBoth, Outcome, Side, Token, Upload
 from docferry.storage.memory import sha256_of
 from ledger_rows import MINUTE, NOW
 from unit.kept import Kept
 
 PATH = "a.txt"
+LOCKED = "a.txt.locked"
 OTHER = {Side.LOCAL: Side.REMOTE, Side.REMOTE: Side.LOCAL}
 
 
@@ -31,15 +36,7 @@ def held(kept: Kept, side: Side) -> Token:
 def looked_at_again(kept: Kept) -> list[HoldState]:
     """Let a full run, a minute later, look at it, both contents read; give what is held."""
     kept.now = NOW + MINUTE
-    brake = MassChangeBrake(
-        "docs",
-        kept.ledger,
-        kept.local,
-        kept.remote,
-        ChangeLimits(0),
-        new_ulid=kept.new_ulid,
-        now=kept.clock,
-    )
+    brake = brake_of(kept)
     seen = Difference(
         PATH,
         read(kept, Side.LOCAL),
@@ -56,6 +53,18 @@ def looked_at_again(kept: Kept) -> list[HoldState]:
     return [
         hold.state for hold in kept.ledger.holds.all("docs", states) if hold.id in changes.values()
     ]
+
+
+def brake_of(kept: Kept) -> MassChangeBrake:
+    return MassChangeBrake(
+        "docs",
+        kept.ledger,
+        kept.local,
+        kept.remote,
+        ChangeLimits(0),
+        new_ulid=kept.new_ulid,
+        now=kept.clock,
+    )
 
 
 def read(kept: Kept, side: Side) -> FileState | None:
@@ -107,3 +116,45 @@ def test_what_was_refused_waits_for_the_refusal_though_the_other_side_was_edited
     kept.side(OTHER[side]).user_write(PATH, b"other words")
 
     assert looked_at_again(kept) == [HoldState.DISCARDED]
+
+
+def held_newcomer(kept: Kept) -> None:
+    """Let one be held that is named after a file which was had back just now."""
+    state = kept.agree(PATH, b"words")
+    had_back = replace(state, version=first_of(NOW))
+    source = FileState(state.local_token, state.sha256, state.size)
+    kept.ledger.record("docs", [Outcome(Upload(PATH, source, None), had_back)], at=NOW)
+    token = kept.local.user_write(LOCKED, random.Random(1).randbytes(500))
+    change = Change(LOCKED, Side.LOCAL, token, PATH, state.version, "it looks encrypted")
+    kept.ledger.changes.hold("docs", change, kept.new_ulid(), NOW)
+
+
+def goes_up(kept: Kept, content: bytes) -> Token:
+    """Let the brake look at *content* where the newcomer was; give its token."""
+    token = kept.local.user_write(LOCKED, content)
+    state = FileState(token, None, len(content))
+    operation = Upload(LOCKED, state, expect_remote=None)
+    task = Task(operation, Difference(LOCKED, state, None, None), kept.new_ulid())
+    with kept.local.read(LOCKED, token) as opened:
+        brake_of(kept).upload(task, opened)
+    return token
+
+
+def test_a_newcomer_that_is_held_is_held_anew_when_it_is_spoilt_again(kept: Kept) -> None:
+    held_newcomer(kept)
+
+    with pytest.raises(HeldError):
+        goes_up(kept, random.Random(2).randbytes(500))
+
+    standing = kept.ledger.changes.standing("docs", LOCKED)
+    assert standing is not None
+    assert standing.token == kept.local.files[LOCKED].token
+
+
+def test_what_travels_from_where_a_newcomer_was_held_is_held_no_more(kept: Kept) -> None:
+    held_newcomer(kept)
+
+    goes_up(kept, b"words " * 99)
+
+    assert kept.ledger.changes.held_paths("docs") == {}
+    assert kept.ledger.holds.all("docs", (HoldState.OPEN,)) == []

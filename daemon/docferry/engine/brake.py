@@ -205,7 +205,8 @@ class MassChangeBrake(Brake):
         sample = _sample_of(new)
         why = why_unfit(path, sample)
         if expect is None and why is None:
-            return  # it displaces nothing
+            self._passes(path)  # it displaces nothing
+            return
         if expect is not None:
             why = self._why_edit(path, sample, other, expect)
         self._admit(Change(path, side, token, path, base.version, why))
@@ -225,6 +226,7 @@ class MassChangeBrake(Brake):
         victim = self._victim_of(path)
         why = self._why_newcomer(path, side, victim, is_noisy=is_noise(_sample_of(new)))
         if why is None or self._is_known(ending_of(path)):
+            self._passes(path)
             return
         name, version = victim or (path, None)
         self._admit(Change(path, side, token, name, version, why))
@@ -239,11 +241,24 @@ class MassChangeBrake(Brake):
         name, version = victim
         is_there = storage.stat(name) is not None
         # Beside what came just now it is what a camera, or a program, makes of each picture.
-        if is_noisy and not (is_there and version >= first_of(counts_from(self._now()))):
+        # Unless its place is held: then what is named so may have been had back just now.
+        is_beside_new = is_there and version >= first_of(counts_from(self._now()))
+        if is_noisy and not (is_beside_new and self._open_at(path) is None):
             return f"it looks encrypted, and is named after {name}"
         if not is_there:
             return f"it took the place of {name}, and its ending is of no known kind"
         return None
+
+    def _open_at(self, path: Path) -> Standing | None:
+        """Give the change of *path* that a person is asked about; None: there is none."""
+        standing = self._ledger.changes.standing(self._mirror, path) if self.is_holding else None
+        return standing if standing is not None and standing.state is HoldState.OPEN else None
+
+    def _passes(self, path: Path) -> None:
+        """What is not suspicious travels: what was held there before it is held no more."""
+        with self._turn:
+            if self._open_at(path) is not None:
+                self._leave([path])
 
     def _admit(self, change: Change) -> None:
         if change.why is None and self._limits.overwrites is None and not self.is_holding:
