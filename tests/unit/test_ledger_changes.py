@@ -14,8 +14,8 @@ from docferry.app.decisions import decide, held
 from docferry.core.brake import CHANGE_WINDOW, TOO_MANY, Change
 from docferry.errors import ConflictError
 from docferry.ledger import HoldRow, Ledger
-from docferry.model import DeleteRemote, HoldState, Mode, RequestKind, Side
-from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, ulid_of, uploaded
+from docferry.model import DeleteRemote, HoldState, Mode, Outcome, PutBack, RequestKind, Side
+from ledger_rows import MINUTE, NOW, agreed, fresh_ledger, ulid_of, uploaded, version
 
 LONG_AGO = NOW - CHANGE_WINDOW - timedelta(seconds=1)
 
@@ -87,14 +87,16 @@ def test_what_travelled_and_is_spoilt_again_much_later_is_had_back_as_it_was_bef
     ledger: Ledger,
 ) -> None:
     first = edit("twice")
+    ledger.record("docs", [uploaded("twice"), uploaded("twice", "spoilt")], at=NOW)
     ledger.changes.travels("docs", first, ulid_of("x"), NOW - 2 * CHANGE_WINDOW)
     ledger.changes.hold("docs", edit("a"), ulid_of("a!"), NOW - 2 * CHANGE_WINDOW)
-    again = replace(first, token="again", version=ulid_of("spoilt"), why=None)
+    again = replace(first, token="again", version=agreed("twice", "spoilt").version, why=None)
 
     found = hold(ledger, again)
 
     ledger.holds.decide(found.id, HoldState.DISCARDED, NOW)
-    wanted = (RequestKind.RESTORE, "twice", first.version, "again", ulid_of("twice!"), "")
+    spoilt = agreed("twice", "spoilt").version
+    wanted = (RequestKind.RESTORE, "twice", first.version, "again", ulid_of("twice!"), spoilt)
     assert wanted in asked(ledger)
 
 
@@ -241,6 +243,7 @@ def test_a_refusal_brings_back_a_file_whose_deletion_had_travelled(ledger: Ledge
 def test_what_was_there_before_a_burst_is_what_comes_back_not_what_it_made_of_it_first(
     ledger: Ledger,
 ) -> None:
+    ledger.record("docs", [uploaded("a")], at=NOW)
     ledger.changes.travels("docs", edit("a"), ulid_of("x"), NOW)
     again = replace(edit("a"), version=agreed("a", "noise").version)
 
@@ -248,6 +251,37 @@ def test_what_was_there_before_a_burst_is_what_comes_back_not_what_it_made_of_it
 
     [item] = ledger.changes.items(found.id)
     assert (item.version, item.travelled) == (agreed("a").version, False)
+
+
+def test_what_a_conflict_was_to_displace_is_had_back_as_its_last_try_displaced_it(
+    ledger: Ledger,
+) -> None:
+    """The first came to nothing: there is no version of that name."""
+    second = uploaded("a", "displaced")
+    for displaced in (ulid_of("of the first try"), agreed("a", "displaced").version):
+        conflict = replace(edit("a", Side.REMOTE), version=displaced)
+        ledger.changes.travels("docs", conflict, ulid_of("x"), NOW)
+    ledger.record("docs", [second], at=NOW)
+
+    found = hold(ledger, edit("b"))
+
+    [item, _] = ledger.changes.items(found.id)
+    assert (item.path, item.version) == ("a", agreed("a", "displaced").version)
+
+
+def test_what_was_refused_and_is_there_still_is_not_what_comes_back_by_a_second_refusal(
+    ledger: Ledger,
+) -> None:
+    spoilt = agreed("a", "spoilt")
+    row = replace(version("a", "spoilt"), parent=agreed("a").version)
+    ledger.record("docs", [uploaded("a")], at=NOW)
+    gave_way = PutBack("a", 7, Side.REMOTE, spoilt.remote_token, row.id, spoilt.remote_token)
+    ledger.record("docs", [Outcome(gave_way, synced=spoilt, displaced=row)], at=NOW)
+
+    found = hold(ledger, replace(edit("a"), version=spoilt.version))
+
+    [item] = ledger.changes.items(found.id)
+    assert item.version == agreed("a").version
 
 
 def test_an_approval_asks_for_nothing_and_keeps_what_waits_until_it_has_travelled(

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, null, select
+from sqlalchemy import ColumnElement, false, func, literal, null, select
 
 from docferry.core.brake import Change, Lately, counts_from
 from docferry.ledger.change_schema import change
 from docferry.ledger.database import Database, Row, Taken, Transaction
 from docferry.ledger.held_changes import IS_HELD, ROW, HeldChange, leave, tell
 from docferry.ledger.holds import HoldRow, get_hold, leave_decided, open_hold_of
-from docferry.ledger.schema import hold, request, synced
+from docferry.ledger.schema import hold, request, synced, version
 from docferry.model import UNFINISHED, HoldState, Path, Side, Token, Ulid
 
 _SAME_PATH = Taken(("mirror", "path"))
@@ -195,27 +195,39 @@ def _row(
     tx: Transaction, mirror: str, what: Change, displaces: Ulid, at: datetime, hold_id: int | None
 ) -> Row:
     """Give the row of *what*: what its path held before the first of a burst is what counts."""
+    # A conflict names what it is about to displace: if it came to nothing, that is no version.
+    is_one = select(literal(1)).where(version.c.id == change.c.version)
     earlier = select(change.c.version, change.c.victim).where(
         change.c.mirror == mirror,
         change.c.path == what.path,
         (change.c.at >= counts_from(at)) | change.c.hold.is_not(null()),
         _IS_SUSPICIOUS,
+        change.c.version.is_(null()) | is_one.exists(),
     )
     rows = tx.tuples(earlier)
-    version, victim = rows[0] if rows else (what.version, what.victim)
+    before, victim = rows[0] if rows else (_before_refused(tx, mirror, what), what.victim)
     return {
         "mirror": mirror,
         "path": what.path,
         "side": what.side,
         "token": what.token,
         "victim": victim,
-        "version": version,
+        "version": before,
         "displaces": displaces,
         "why": what.why,
         "at": at,
         "travelled": hold_id is None,
         "hold": hold_id,
     }
+
+
+def _before_refused(tx: Transaction, mirror: str, what: Change) -> Ulid | None:
+    """Give the version before *what*: of what was refused, and holds its path still, the parent."""
+    before = select(version.c.parent).join(synced, synced.c.version == version.c.id)
+    is_refused = version.c.agreed.is_(false()), version.c.parent.is_not(null())
+    is_here = synced.c.mirror == mirror, synced.c.path == what.path
+    found = tx.value(before.where(version.c.id == what.version, *is_refused, *is_here))
+    return what.version if found is None else str(found)
 
 
 def _holds_of(tx: Transaction, mirror: str, paths: Sequence[Path]) -> set[int]:
