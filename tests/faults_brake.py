@@ -292,4 +292,50 @@ BRAKE = (
         "        if isinstance(operation, Upload):\n",
         (f"{_LOOP}::test_a_hold_of_changes_ends_by_itself_when_the_files_are_as_they_were",),
     ),
+    Fault(
+        "brake: what has waited for a refusal is not looked at when that is over",
+        "engine/asked.py",
+        "            self.freed(row.path)\n",
+        "            pass\n",
+        (
+            "unit/test_asked_for.py",
+            "integration/test_loop_requests.py::test_what_comes_to_the_place_of_a_refused"
+            "_newcomer_is_carried_when_that_is_over",
+        ),
+    ),
+    Fault(
+        "brake: what was refused and is agreed on is said to have left its path",
+        "ledger/record.py",
+        "left_at=None if _is_held_still(outcome) else outcome",
+        "left_at=outcome",
+        (_PUT_BACK,),
+    ),
+    Fault(
+        "brake: what is spoilt again where a newcomer is held travels",
+        "engine/brake.py",
+        "not (is_beside_new and self._open_at(path) is None)",
+        "not is_beside_new",
+        ("unit/test_brake_keeps.py",),
+    ),
+    Fault(
+        "brake: what travels from where a newcomer was held is told of as held",
+        "engine/brake.py",
+        "                self._leave([path])\n\n    def _admit(",
+        "                pass\n\n    def _admit(",
+        ("unit/test_brake_keeps.py",),
+    ),
+    Fault(
+        "brake: a conflict is had back by the version of its first try",
+        "ledger/changes.py",
+        "        change.c.version.is_(null()) | is_one.exists(),\n",
+        "",
+        (_LEDGER,),
+    ),
+    Fault(
+        "brake: a second refusal has back what the first has refused",
+        "ledger/changes.py",
+        "    return what.version if found is None else str(found)\n",
+        "    return what.version\n",
+        (_LEDGER,),
+    ),
 )

@@ -367,6 +367,8 @@ def test_what_was_on_its_way_as_it_was_refused_goes_on_both_sides(
     first = answer(request, seen_at(kept, "a"))
     assert isinstance(first, PutBack)
     kept.ledger.record("docs", [carried_out(kept, first)], at=NOW)
+    current = [row for row in kept.ledger.versions.of("docs", "a") if row.is_current]
+    assert [(row.id, row.agreed) for row in current] == [(displaces, True)]
     then = answer(replace(request, is_told=True), seen_at(kept, "a"))
 
     assert isinstance(then, Remove if is_new else Restore)

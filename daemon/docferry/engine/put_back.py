@@ -199,7 +199,7 @@ def archive_of(row: VersionRow) -> Attributes:
 def _came(operation: PutBack, row: VersionRow, tokens: Mapping[Side, Token]) -> Outcome:
     """Call agreed on what was refused, as both sides have it: the note of that was lost."""
     agreed = SyncedState(row.sha256, tokens[Side.LOCAL], tokens[Side.REMOTE], row.id, row.size)
-    return Outcome(operation, synced=agreed, displaced=row)
+    return Outcome(operation, synced=agreed, version=row)
 
 
 def _gives_way(
