@@ -173,7 +173,7 @@ def test_nothing_outlives_who_would_end_it(tmp_path: pathlib.Path) -> None:
         os.kill(launcher, signal.SIGKILL)
         ending.result(timeout=20)
 
-    assert is_gone(int(started.read_text()))
+    wait_for(lambda: is_gone(int(started.read_text())))
 
 
 def test_threads_and_processes_can_still_be_had(tmp_path: pathlib.Path) -> None:
