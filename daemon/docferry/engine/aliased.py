@@ -88,17 +88,17 @@ class Aliasing:
 
     def is_over(self, path: Path) -> bool:
         """Say whether the object that had *path* as its second name is agreed on by its own."""
-        home = self._home_of(path)
-        return home is not None and self._agreed(home) is not None
+        own_name = self._own_name_of(path)
+        return own_name is not None and self._agreed(own_name) is not None
 
-    def is_home_awaited(self, path: Path) -> bool:
+    def is_own_name_awaited(self, path: Path) -> bool:
         """Say whether that object is still to come by its own name."""
-        home = self._home_of(path)
-        if home is None or self._agreed(home) is not None:
+        own_name = self._own_name_of(path)
+        if own_name is None or self._agreed(own_name) is not None:
             return False
-        return home in self._dirty or self._is_on_its_way(home)
+        return own_name in self._dirty or self._is_on_its_way(own_name)
 
-    def _home_of(self, path: Path) -> Path | None:
+    def _own_name_of(self, path: Path) -> Path | None:
         """Give the object's own name, where *path* is a second one that it has not any more."""
         return name_instead_of(path, self._aliases) if is_alias(path) else None
 
@@ -145,7 +145,7 @@ class Aliasing:
         return self._ledger.synced.get(self._mirror, [path]).get(path)
 
 
-class Homecoming:
+class ToOwnName:
     """
     Moves what is at an alias that has ended to the name that it stood for, or beside it.
 
@@ -176,14 +176,14 @@ class Homecoming:
             StaleError: The file changed.
         """
         operation, path = task.operation, task.seen.path
-        home = path_of(key_of(path))
-        if not isinstance(operation, Upload) or not is_alias(path) or self._local.blocker(home):
+        own_name = path_of(key_of(path))
+        if not isinstance(operation, Upload) or not is_alias(path) or self._local.blocker(own_name):
             raise error
         token = operation.source.token
         with self._local.read(path, token) as content:
             sha256, mtime_ns = content.sha256(), content.attributes.mtime_ns
             attributes = Attributes(sha256=sha256, mtime_ns=mtime_ns)
-            copy_path = put_at_or_beside(self._local, home, content, attributes)
+            copy_path = put_at_or_beside(self._local, own_name, content, attributes)
         moved = self._version(task, operation, sha256, mtime_ns)
         self._known.begin_conflict(moved, copy_path)
         archive = Attributes(version=moved.id, sha256=sha256, path=path, parent=moved.parent)
@@ -193,7 +193,7 @@ class Homecoming:
             synced=None,
             archived=(moved.id, Side.LOCAL),
             displaced=moved,
-            conflict_copy=None if copy_path == home else copy_path,
+            conflict_copy=None if copy_path == own_name else copy_path,
         )
 
     def _version(

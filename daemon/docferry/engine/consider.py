@@ -391,7 +391,7 @@ class Planner:
             wait_s = self._unrest_s(seen.path, seen.local)
         elif isinstance(operation, DeleteRemote) and not is_snapshot:
             wait_s = self._settling.absence_s(seen.path)
-        elif isinstance(operation, DeleteLocal) and self._aliasing.is_home_awaited(seen.path):
+        elif isinstance(operation, DeleteLocal) and self._aliasing.is_own_name_awaited(seen.path):
             wait_s = STALE_AGAIN_S
         elif isinstance(operation, Download) and self.carrier.is_busy_above(seen.path):
             wait_s = STALE_AGAIN_S  # of `a` and `a/b` the first keeps its name, every time

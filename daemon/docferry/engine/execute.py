@@ -17,7 +17,7 @@ from typing import assert_never
 
 from docferry.core.results import claim_of
 from docferry.engine.absent import require_absent
-from docferry.engine.aliased import Homecoming
+from docferry.engine.aliased import ToOwnName
 from docferry.engine.begun import Begun
 from docferry.engine.beside import put_beside
 from docferry.engine.brake import Brake
@@ -91,7 +91,7 @@ class Executor:
         self._local = local
         self._remote = remote
         self._known = known
-        self._homecoming = Homecoming(mirror, local, known, now=now, new_ulid=new_ulid)
+        self._to_own_name = ToOwnName(mirror, local, known, now=now, new_ulid=new_ulid)
         self._held = Held(mirror, known)
         self._begun = Begun(mirror, known, remote)
         self._describe = Describe(mirror, known, writer)
@@ -109,7 +109,7 @@ class Executor:
         try:
             result = self._execute(task)
         except NameTakenError as error:
-            result = self._homecoming.move(task, error)
+            result = self._to_own_name.move(task, error)
         if isinstance(result, Learned):
             return result
         return replace(result, took_s=time.monotonic() - started)
