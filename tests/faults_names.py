@@ -23,6 +23,13 @@ NAMES = (
         _LOOP,
     ),
     Fault(
+        "a second name lasts though its file is gone",
+        "engine/aliased.py",
+        "            return True\n        agreed",
+        "            return False\n        agreed",
+        _LOOP,
+    ),
+    Fault(
         "a file that is given its own name back counts as deleted under the second one",
         "engine/aliased.py",
         "        if is_taken and self._was_renamed(seen, blocked_by):\n",

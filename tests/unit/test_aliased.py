@@ -66,6 +66,15 @@ def test_a_second_name_stays_while_what_was_edited_there_has_not_gone_up(aliased
     assert aliased.aliases == {"a": ALIAS}
 
 
+def test_a_second_name_ends_where_its_file_is_gone(aliased: Aliased) -> None:
+    aliased.local.user_write("a", b"another file")
+    aliased.local.user_delete(ALIAS)
+
+    aliased.claim()
+
+    assert aliased.aliases == {}
+
+
 def test_a_second_name_stays_while_a_deletion_there_is_under_way(aliased: Aliased) -> None:
     aliased.local.user_write("a", b"another file")
     aliased.local.user_delete(ALIAS)
