@@ -43,8 +43,8 @@ OF_KEEPING = (
     Fault(
         "a conflict copy named after another content",
         "engine/beside.py",
-        "        copy_path = conflict_copy_path(path, sha256[start:])\n",
-        "        copy_path = conflict_copy_path(path, sha256[start + 8 :])\n",
+        "conflict_copy_path(path, attributes.sha256[start:])",
+        "conflict_copy_path(path, attributes.sha256[start + 8 :])",
         HISTORIES,
     ),
     # What people are asked, and ask.
