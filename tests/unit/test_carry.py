@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -456,15 +457,33 @@ def test_who_carries_many_small_files_shares_a_processor_with_who_writes_them_do
     bench, anywhere = Located(), os.sched_getaffinity(0)
     for number in range(MANY):
         bench.add(f"{number:03}", bytes(size))
-    bench.carrier.collect()
 
-    bench.pool.run()
-    bench.carrier.drain()
+    with ThreadPoolExecutor(1) as loop, ThreadPoolExecutor(1) as carry:
+        loop.submit(bench.carrier.collect).result()
+        carry.submit(bench.pool.run).result()
+        loop.submit(bench.carrier.drain).result()
+        afterwards = loop.submit(os.sched_getaffinity, 0).result()
 
     chosen = 1 if size <= SMALL_BYTES else len(anywhere)
     assert set(map(len, bench.carried_on)) == {chosen}
     assert set(map(len, bench.written_on)) == {1}
-    assert os.sched_getaffinity(0) == anywhere
+    assert afterwards == anywhere
+
+
+def test_who_carries_a_file_by_itself_after_many_small_ones_may_run_anywhere() -> None:
+    bench, anywhere = Located(), os.sched_getaffinity(0)
+    for number in range(MANY):
+        bench.add(f"{number:03}", b"small")
+    with ThreadPoolExecutor(1) as loop, ThreadPoolExecutor(1) as carry:
+        loop.submit(bench.carrier.collect).result()
+        carry.submit(bench.pool.run).result()
+        loop.submit(bench.carrier.drain).result()
+        bench.add("alone")
+        loop.submit(bench.carrier.collect).result()
+
+        carry.submit(bench.pool.run).result()
+
+    assert bench.carried_on[-1] == anywhere
 
 
 class Located(Bench):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from docferry.engine.one_processor import on_one_processor
+from docferry.engine.one_processor import (
+    on_one_processor,
+    run_anywhere,
+    run_on_one_processor,
+)
 
 
-@pytest.fixture(autouse=True)
-def allowed() -> Iterator[set[int]]:
-    before = os.sched_getaffinity(0)
-    yield before
-    os.sched_setaffinity(0, before)
+@pytest.fixture
+def allowed() -> set[int]:
+    return os.sched_getaffinity(0)
 
 
 def test_threads_inside_share_a_processor_and_run_anywhere_afterwards(allowed: set[int]) -> None:
@@ -37,18 +39,34 @@ def test_threads_inside_share_a_processor_and_run_anywhere_afterwards(allowed: s
 
 
 def test_what_fails_inside_may_run_anywhere_afterwards(allowed: set[int]) -> None:
-    with pytest.raises(ValueError, match="inside"), on_one_processor():
-        raise ValueError("inside")
+    def fail() -> None:
+        with on_one_processor():
+            raise ValueError("inside")
 
-    assert os.sched_getaffinity(0) == allowed
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="inside"):
+            pool.submit(fail).result()
+        afterwards = pool.submit(os.sched_getaffinity, 0).result()
+
+    assert afterwards == allowed
+
+
+def test_a_thread_stays_on_its_processor_until_it_may_run_anywhere(allowed: set[int]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run_on_one_processor).result()
+        meanwhile = pool.submit(os.sched_getaffinity, 0).result()
+        pool.submit(run_anywhere).result()
+        afterwards = pool.submit(os.sched_getaffinity, 0).result()
+
+    assert len(meanwhile) == 1
+    assert afterwards == allowed
 
 
 def test_a_thread_that_was_started_inside_is_let_go_as_well(allowed: set[int]) -> None:
     found: list[set[int]] = []
 
     def look() -> None:
-        with on_one_processor():
-            pass
+        run_anywhere()
         found.append(os.sched_getaffinity(0))
 
     with ThreadPoolExecutor(1) as pool:
@@ -64,11 +82,26 @@ def start_inside(look: Callable[[], None]) -> None:
         thread.join()
 
 
-def test_where_there_is_one_processor_nothing_is_chosen(allowed: set[int]) -> None:
-    only = {min(allowed)}
-    os.sched_setaffinity(0, only)
-
+def test_the_main_thread_says_where_the_others_may_run_and_is_left_alone(
+    allowed: set[int],
+) -> None:
     with on_one_processor():
         inside = os.sched_getaffinity(0)
 
-    assert inside == os.sched_getaffinity(0) == only
+    assert inside == allowed
+
+
+def test_where_there_is_one_processor_nothing_is_chosen(allowed: set[int]) -> None:
+    def look() -> set[int]:
+        with on_one_processor():
+            return os.sched_getaffinity(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(os.sched_getaffinity, 0).result()  # its thread began while there were more
+        os.sched_setaffinity(0, {min(allowed)})
+        try:
+            inside = pool.submit(look).result()
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+    assert inside == allowed

@@ -18,7 +18,11 @@ from typing import Protocol, TypeAlias
 
 from docferry.engine.execute import Executor
 from docferry.engine.gate import Gate
-from docferry.engine.one_processor import on_one_processor
+from docferry.engine.one_processor import (
+    on_one_processor,
+    run_anywhere,
+    run_on_one_processor,
+)
 from docferry.engine.task import Learned, Task
 from docferry.engine.timing import MACHINE, Timing
 from docferry.errors import DocferryError, StaleError, TemporaryError, ThrottledError
@@ -181,8 +185,11 @@ class Carrier:
 
     def _run_all(self, tasks: Sequence[Task]) -> None:
         """Runs in the pool."""
-        with nullcontext() if len(tasks) == 1 else on_one_processor():
-            self._run_each(tasks)
+        if len(tasks) == 1:
+            run_anywhere()
+        else:  # until a task comes by itself: to change costs as much as half a group
+            run_on_one_processor()
+        self._run_each(tasks)
 
     def _run_each(self, tasks: Sequence[Task]) -> None:
         """The loop is told of several at once: each time wakes its thread."""
