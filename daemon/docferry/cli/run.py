@@ -58,6 +58,7 @@ def run(context: Context, *, once: bool) -> None:
 def _run(context: Context, *, once: bool) -> None:
     from docferry import logs
     from docferry.app.daemon import Daemon
+    from docferry.app.memory import collect_seldom
     from docferry.cli.progress import bars
 
     # A watchdog's SIGABRT, or a crash in a library, says where each thread stood.
@@ -75,6 +76,7 @@ def _run(context: Context, *, once: bool) -> None:
     with Daemon(context.reading, source=None if once else context.source) as daemon:
         _heed_signals(daemon, reloads=not once)
         _tell_stacks_on_signal(config.state_dir)
+        collect_seldom()
         with bars(daemon) if is_watched else nullcontext():
             is_in_step = daemon.run(once=once)
     if daemon.failure is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from docferry.app.api_figures import ApiFigures
 from docferry.app.arrivals import RETRY_S, by_mirror, settle_arrivals
 from docferry.app.faces import ENDS_WITHIN_S, Beat
 from docferry.app.give_way import go_first
+from docferry.app.memory import RARELY, collect_seldom
 from docferry.app.mirrors import LEDGER_NAME
 from docferry.config import Config
 from docferry.ledger import Ledger
@@ -92,23 +92,12 @@ def serve(desk: Desk, config: Config, pipe: Connection, tcp: int, unix: int) -> 
         for server, _ in servers:
             server.should_exit = True
 
-    _collect_seldom()
+    collect_seldom(RARELY)  # else all who ask wait for 11 to 28 ms, each 8 s while a hundred listen
     addresses = [_shown(listening) for _, listening in servers]
     hears = partial(_hear, pipe, desk, lambda: app.figures, end)
     threading.Thread(target=hears, name="daemon", daemon=True).start()
     log.info("faces.started", addresses=addresses)
     asyncio.run(_serve_all(servers))
-
-
-def _collect_seldom() -> None:
-    """
-    Look for rings of what nobody needs when there may be many, and in what is new alone.
-
-    All who ask wait meanwhile: 11 to 28 ms of CPU, each 8 s while a hundred listen, by default.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
 
 
 def _shown(listening: socket.socket) -> str:
