@@ -63,4 +63,11 @@ LISTED_APART = (
         "ledger.synced.scan(mirror)",
         ("integration/test_loop.py",),
     ),
+    Fault(
+        "the answer to another request passes for an empty page",
+        "storage/listing.py",
+        '            response_dict["body"] = b""',
+        "            pass",
+        ("unit/test_listing.py",),
+    ),
 )

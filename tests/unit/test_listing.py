@@ -195,4 +195,17 @@ def test_what_is_no_page_is_left_for_boto3_to_judge(body: bytes) -> None:
 
 
 def test_an_error_is_left_for_boto3_to_judge() -> None:
-    assert lifted(XML % b"", status=503) == ({}, XML % b"")
+    found, rest = lifted(XML % b"", status=503)
+
+    assert not found[LISTED]
+    assert rest == XML % b""
+
+
+@pytest.mark.parametrize("status", [204, 206])
+def test_the_answer_to_another_request_is_no_page(status: int) -> None:
+    """One that a proxy gives twice is read as that to the next request."""
+    found, rest = lifted(XML % b"", status=status)
+
+    assert rest == b""  # which is no page of a store, for whoever reads it
+    with pytest.raises(TemporaryError, match="not one of an S3 store"):
+        keys(lambda _: found)

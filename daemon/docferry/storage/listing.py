@@ -96,12 +96,14 @@ def lift_objects(
 
     For botocore's event `before-parse.s3.ListObjectsV2`.
     """
+    customized_response_dict[DIGEST], customized_response_dict[LISTED] = b"", ()
     if response_dict["status_code"] != 200:
+        if response_dict["status_code"] < 300:  # the answer to another request, given twice
+            response_dict["body"] = b""  # nor is what boto3 would read in it a page
         return
     body = response_dict["body"]
     start, end = body.find(_FIRST), body.rfind(_LAST)
     customized_response_dict[DIGEST] = hashlib.blake2b(body[start:end], digest_size=16).digest()
-    customized_response_dict[LISTED] = ()
     if getattr(_this_thread, "only_glances", False):
         if 0 <= start < end:
             response_dict["body"] = body[:start] + body[end + len(_LAST) :]
