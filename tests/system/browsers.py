@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 PROGRAM = "chromium"
 _ARGUMENTS = [
@@ -24,6 +24,7 @@ _ARGUMENTS = [
 #: Pictures of what a test sees go here, for people to look at.
 PICTURES = os.environ.get("PICTURES")
 WITHIN_MS = 20_000
+expect.set_options(timeout=WITHIN_MS)
 
 DESKTOP = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
