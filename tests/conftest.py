@@ -1,4 +1,4 @@
-"""What holds for every test: how long Hypothesis looks, what may be skipped, whose environment."""
+"""What holds for every test: how long Hypothesis looks, what may be skipped, when, and where."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer
+
+from shares import ByModule, rank
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -24,6 +27,17 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("quick")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    return ByModule(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests are shared out to workers, begin with what takes longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,7 +22,7 @@ def test_one() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Give a project like this one, with one test that needs a program nobody has."""
-    for name in ("pyproject.toml", "tests/conftest.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/shares.py"):
         copy = tmp_path / name
         copy.parent.mkdir(exist_ok=True)
         copy.write_text((ROOT / name).read_text())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from faults import FAULTS, Fault
+from shares import LONGEST, rank, share_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "daemon" / "docferry"
@@ -85,6 +86,32 @@ def test_no_test_sleeps() -> None:
     ]
 
     assert sleeps == []
+
+
+def test_what_takes_longest_is_begun_first() -> None:
+    others = (
+        "system/test_page.py",
+        "contract/test_rot.py",
+        "integration/test_drop.py",
+        "unit/a.py",
+    )
+    wanted = [*LONGEST, *(f"tests/{name}" for name in others)]
+    by_name = sorted(wanted)
+
+    assert sorted(by_name, key=lambda module: rank(f"{module}::test_one")) == wanted
+    assert [name for name in wanted[:-1] if not (ROOT / name).exists()] == []
+
+
+def test_what_builds_packages_goes_to_one_worker_and_any_other_module_by_itself() -> None:
+    building = {
+        str(path.relative_to(ROOT))
+        for path in modules("tests/system")
+        if path.name.startswith("test_")
+        and re.search(r"\bpackages: Packages|\bbuild\(", path.read_text())
+    }
+
+    assert {share_of(f"{module}::test_one") for module in building} == {"packages"}
+    assert share_of("tests/unit/a.py::test_one[b::c]") == "tests/unit/a.py"
 
 
 @pytest.mark.parametrize("name", LOCKS)
