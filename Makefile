@@ -19,7 +19,9 @@ UV    ?= $(BIN)/uv
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
+# Hundreds of daemons are started. Where Python may write no bytecode, each would compile all of docferry.
 test: .venv/.tests ## run the tests; ARGS="-k name -x" goes to pytest, and WORKERS=3 shares them out
+	$(BIN)/python -m compileall -q daemon
 	$(BIN)/pytest --numprocesses=$(WORKERS) $(ARGS)
 
 check: .venv/.checks ## lint, formatting, types, layers
