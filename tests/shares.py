@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-#: They build the packages, in the tree: once for all of them, and no two at the same time.
-_PACKAGES = (
+#: They start docferry as a service, on the port that it has by default, or build the packages in
+#: the tree: no two at the same time.
+_SERVICES = (
     "tests/system/test_packages.py",
+    "tests/system/test_unit.py",
     "tests/system/test_service.py",
     "tests/system/test_newcomer.py",
+    "tests/system/test_reload_unit.py",
 )
 #: What takes longest, longest first: begun late, one of them would keep everybody waiting. It need
 #: not be exact; `make test WORKERS=3 ARGS="--durations=200"` tells.
 LONGEST = (
-    *_PACKAGES,
+    *_SERVICES,
     "tests/system/test_stop_under_load.py",
     "tests/simulation/test_simulation.py",
-    "tests/system/test_unit.py",
     "tests/system/test_reload.py",
     "tests/system/test_conversions.py",
     "tests/system/test_store_trouble.py",
@@ -44,7 +46,7 @@ class ByModule(LoadScopeScheduling):
 def share_of(nodeid: str) -> str:
     """Name what goes to one worker as a whole, and this test with it."""
     module = _module_of(nodeid)
-    return "packages" if module in _PACKAGES else module
+    return "services" if module in _SERVICES else module
 
 
 def rank(nodeid: str) -> int:

@@ -102,15 +102,15 @@ def test_what_takes_longest_is_begun_first() -> None:
     assert [name for name in wanted[:-1] if not (ROOT / name).exists()] == []
 
 
-def test_what_builds_packages_goes_to_one_worker_and_any_other_module_by_itself() -> None:
-    building = {
+def test_what_has_services_goes_to_one_worker_and_any_other_module_by_itself() -> None:
+    having = {
         str(path.relative_to(ROOT))
         for path in modules("tests/system")
         if path.name.startswith("test_")
-        and re.search(r"\bpackages: Packages|\bbuild\(", path.read_text())
+        and re.search(r"\bin_systemd\b|\bpackages: Packages|\bbuild\(", path.read_text())
     }
 
-    assert {share_of(f"{module}::test_one") for module in building} == {"packages"}
+    assert {share_of(f"{module}::test_one") for module in having} == {"services"}
     assert share_of("tests/unit/a.py::test_one[b::c]") == "tests/unit/a.py"
 
 
