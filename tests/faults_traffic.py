@@ -191,13 +191,6 @@ OF_TRAFFIC = (
         ("unit/test_carry.py",),
     ),
     Fault(
-        "what ended is not looked for among what was there at the start",
-        "app/memory.py",
-        "    gc.unfreeze()\n",
-        "",
-        ("unit/test_memory.py",),
-    ),
-    Fault(
         "what is there from the start is looked at again and again",
         "app/memory.py",
         "    gc.collect()\n    gc.freeze()\n    gc.set_threshold",

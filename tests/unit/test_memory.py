@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from docferry.app.memory import SELDOM, collect_all, collect_seldom, give_back
+from docferry.app.memory import SELDOM, collect_seldom, give_back
 
 _MIB = 1 << 20
 _BLOCK_BYTES = 16 * 1024  # the allocator's own: too large for Python's pools, too small for mmap
@@ -44,29 +44,16 @@ class Ring:
 
 
 @pytest.mark.usefixtures("collecting")
-def test_what_is_there_from_the_start_is_not_looked_at_until_all_is() -> None:
-    ring = Ring()
-    seen = weakref.ref(ring)
+def test_rings_are_looked_for_in_what_is_new_alone() -> None:
+    rings = [Ring()]
+    there = weakref.ref(rings[0])
     collect_seldom()
-    del ring
+    rings.append(Ring())
+    new = weakref.ref(rings[1])
+    rings.clear()
 
     gc.collect()
-    is_left_alone = seen() is not None
-    collect_all()
 
-    assert is_left_alone
-    assert seen() is None
+    assert there() is not None
+    assert new() is None
     assert gc.get_threshold() == SELDOM
-
-
-@pytest.mark.usefixtures("collecting")
-def test_after_all_was_looked_at_what_is_there_is_left_alone_again() -> None:
-    collect_seldom()
-    ring = Ring()
-    collect_all()
-    seen = weakref.ref(ring)
-    del ring
-
-    gc.collect()
-
-    assert seen() is not None

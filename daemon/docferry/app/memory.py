@@ -31,11 +31,12 @@ def give_back() -> None:
 
 def collect_seldom(thresholds: tuple[int, int, int] = SELDOM) -> None:
     """
-    Look for rings of what nobody needs when there may be many, and in what is new alone.
+    Look for rings of what nobody needs when there may be many, and not in what is there now.
 
-    Everybody waits meanwhile. By default a first push of small files spent 4 % of its CPU time
-    on that, a first pull 8, most of it on what is there from start to end: modules, and what
-    botocore knows of S3.
+    To be called once all modules are loaded, and before there is anything that ends: a ring of
+    what is there now is never found. Everybody waits while rings are looked for. By default a
+    first push of small files spent 4 % of its CPU time on that, a first pull 8, most of it on
+    what is there from start to end.
 
     Args:
         thresholds: As `gc.set_threshold` takes them.
@@ -43,12 +44,3 @@ def collect_seldom(thresholds: tuple[int, int, int] = SELDOM) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*thresholds)
-
-
-def collect_all() -> None:
-    """Look for rings in everything: what was there at the start may have ended since."""
-    is_seldom = gc.get_freeze_count() > 0
-    gc.unfreeze()
-    gc.collect()
-    if is_seldom:
-        gc.freeze()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from docferry import logs, notify
-from docferry.app.memory import collect_all
 from docferry.app.parts import STOP_WITHIN_S, Parts
 from docferry.app.sides import s3_options
 from docferry.config import Config, Reading, Source
@@ -80,7 +80,7 @@ class Reloads:
             self._tell_refused(str(error), only_secrets=only_secrets)
         else:
             self._take(reading, found, only_secrets=only_secrets)
-            collect_all()  # what has ended holds connections, and refers to itself
+            gc.collect()  # what has ended holds connections, and refers to itself
         if not self._waits(0.0):  # else the end has begun, and is told
             notify.ready(self._status())
 

@@ -73,10 +73,10 @@ def _run(context: Context, *, once: bool) -> None:
     notify.status("starting: opening the ledger and the folders")
     if not once:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until somebody listens: what is read is new
+    collect_seldom()
     with Daemon(context.reading, source=None if once else context.source) as daemon:
         _heed_signals(daemon, reloads=not once)
         _tell_stacks_on_signal(config.state_dir)
-        collect_seldom()
         with bars(daemon) if is_watched else nullcontext():
             is_in_step = daemon.run(once=once)
     if daemon.failure is not None:
