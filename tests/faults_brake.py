@@ -338,4 +338,11 @@ BRAKE = (
         "    return what.version\n",
         (_LEDGER,),
     ),
+    Fault(
+        "a refusal of changes leaves what was deleted beside them to be deleted",
+        "engine/holds.py",
+        "        for side in self._ledger.changes.sides(hold.id):\n",
+        "        for side in list[Side]():\n",
+        ("integration/test_loop_refused.py",),
+    ),
 )

@@ -263,10 +263,9 @@ DECIDING = (
     Fault(
         "a refused deletion leaves its hold before its agreement is forgotten",
         "engine/holds.py",
-        "            self._ledger.record(self._mirror, forgotten, at=self._now())\n",
-        "            paths = [each.path for each in group]\n"
-        "            self._ledger.holds.leave_decided(self._mirror, paths, self._now())\n"
-        "            self._ledger.record(self._mirror, forgotten, at=self._now())\n",
+        "        self._ledger.record(self._mirror, forgotten, at=self._now())\n",
+        "        self._ledger.holds.leave_decided(self._mirror, paths, self._now())\n"
+        "        self._ledger.record(self._mirror, forgotten, at=self._now())\n",
         DECIDED,
     ),
     Fault(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,19 +9,27 @@ from datetime import UTC, datetime
 import pytest
 
 from docferry.engine.runs import Run
-from docferry.ledger import HoldRow
-from docferry.model import Attributes, HoldState, MirrorHealth, Mode, RequestState, Side
+from docferry.model import Attributes, HoldState, MirrorHealth, Mode, Side
 from docferry.storage.base import Storage
 from docferry.storage.local import LocalStorage
 from docferry.storage.memory import BytesContent
 from looped_mirror import Mirror
 from processes import wait_for
-
-LIMIT = 3
-EDIT = b"What somebody made of it since.\n"
-FILES = {
-    f"folder/{number}.txt": b"The minutes of meeting %d.\n" % number * 9 for number in range(9)
-}
+from spoilt_mirror import (
+    EDIT,
+    FILES,
+    LIMIT,
+    archived,
+    decide,
+    edit,
+    encrypt,
+    held,
+    objects,
+    open_holds,
+    sha256,
+    skipped,
+    write,
+)
 
 
 @pytest.fixture
@@ -432,69 +439,3 @@ def test_what_is_made_of_each_new_picture_is_not_held(mirror: Mirror) -> None:
 
     wait_for(lambda: all(f"{name}.rawest" in objects(mirror) for name in names))
     assert open_holds(mirror) == []
-
-
-def write(mirror: Mirror, path: str, content: bytes) -> None:
-    target = mirror.root / path
-    target.parent.mkdir(exist_ok=True)
-    target.write_bytes(content)
-
-
-def encrypt(mirror: Mirror, side: Side, paths: list[str] | None = None) -> set[str]:
-    """Overwrite documents with noise, on one side; give the hashes of that."""
-    found = set()
-    for path in paths or FILES:
-        content = os.urandom(300)
-        found.add(sha256(content))
-        if side is Side.LOCAL:
-            write(mirror, path, content)
-        else:
-            mirror.remote.user_write(path, content)
-    return found
-
-
-def edit(mirror: Mirror, side: Side, path: str) -> None:
-    """Let somebody edit a document on one side."""
-    if side is Side.LOCAL:
-        write(mirror, path, EDIT)
-    else:
-        mirror.remote.user_write(path, EDIT)
-
-
-def skipped(mirror: Mirror) -> list[str]:
-    states = (RequestState.SKIPPED,)
-    rows = mirror.ledger.requests.some(["docs"], 99, states=states, newest_first=False)
-    return [row.path for row in rows]
-
-
-def objects(mirror: Mirror) -> dict[str, bytes]:
-    return {path: held.content for path, held in dict(mirror.remote.files).items()}
-
-
-def archived(mirror: Mirror) -> set[str]:
-    """Give the hashes of what either archive holds."""
-    local = (mirror.root / ".docferry" / "versions").rglob("*")
-    found = {sha256(path.read_bytes()) for path in local if path.is_file()}
-    return found | {sha256(one.content) for one in dict(mirror.remote.archive).values()}
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def open_holds(mirror: Mirror) -> list[HoldRow]:
-    return mirror.ledger.holds.all("docs", (HoldState.OPEN,))
-
-
-def held(mirror: Mirror, count: int) -> HoldRow:
-    """Wait until so many are held."""
-    wait_for(lambda: [one.count for one in open_holds(mirror)] == [count])
-    [hold] = open_holds(mirror)
-    return hold
-
-
-def decide(mirror: Mirror, state: HoldState) -> None:
-    [hold] = open_holds(mirror)
-    mirror.ledger.holds.decide(hold.id, state, datetime.now(UTC))
-    mirror.loop.request(Run.HOLDS)
-    mirror.loop.request(Run.ASKED)

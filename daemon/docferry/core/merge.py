@@ -141,6 +141,28 @@ def changed(
             agreed_path, base = next(agreed, nothing)
 
 
+def gone(
+    side: Side, entries: Iterable[Entry], synced: Iterable[tuple[Path, SyncedState]]
+) -> Iterator[Path]:
+    """
+    Yield the agreed paths at which one side has nothing any more.
+
+    Raises:
+        TemporaryError: A stream came out of order.
+    """
+    found = _in_order(_keyed(entries), f"the {side} side")
+    nothing = (_END, None)
+    path, state = next(found, nothing)
+    unseen: tuple[str, ...] = ()
+    for agreed_path, _ in _in_order(synced, "the ledger"):
+        while path < agreed_path:
+            if isinstance(state, Unknown) and state.below:
+                unseen = (path,)
+            path, state = next(found, nothing)
+        if path != agreed_path and not agreed_path.startswith(unseen):
+            yield agreed_path
+
+
 def _token_on(side: Side, synced: SyncedState) -> str:
     return synced.local_token if side is Side.LOCAL else synced.remote_token
 

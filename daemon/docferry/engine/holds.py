@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from docferry.core.guards import Proven, Refused
 from docferry.engine.consider import Tools
@@ -12,7 +13,7 @@ from docferry.engine.timing import MACHINE
 from docferry.ledger import HoldRow, Ledger
 from docferry.ledger.holds import DECIDED
 from docferry.logs import get_logger
-from docferry.model import Deletion, Forget, HoldState, Mode, Outcome, Path, Ulid
+from docferry.model import Deletion, Forget, HoldState, Mode, Outcome, Path, Side, Ulid
 
 log = get_logger(__name__)
 
@@ -40,7 +41,10 @@ class DecidedHolds:
         return [hold for hold in decided if hold.kind in kinds and hold.id not in self._begun]
 
     def carry_out(
-        self, mark: Callable[[Path], None], carry: Callable[[list[Deletion]], None]
+        self,
+        mark: Callable[[Path], None],
+        carry: Callable[[list[Deletion]], None],
+        gone_from: Callable[[Side], Iterator[Path]],
     ) -> None:
         """
         Do what people decided, once both sides have proven themselves.
@@ -49,7 +53,14 @@ class DecidedHolds:
         that is written down: one that fails is tried again without asking again. Discarded
         ones are forgotten as agreements, so that the file comes back from the side that has it.
         Approved changes are looked at anew, and nothing holds them; what was asked for when
-        they were discarded puts them back.
+        they were discarded puts them back. With them comes back what was deleted beside them:
+        no deletion travels while changes are held, and nobody may have seen it before.
+
+        Args:
+            gone_from: Gives the agreed paths that a side has no more.
+
+        Raises:
+            UnreachableError, TemporaryError: A side could not be looked at.
         """
         for hold in self.waiting():
             _tell(self._mirror, hold)
@@ -57,7 +68,7 @@ class DecidedHolds:
                 self._carry(hold, carry)
                 self._let_go(hold, mark)
             else:
-                self._refuse(hold, mark)
+                self._refuse(hold, mark, gone_from)
             self._begun.add(hold.id)
             self._ledger.holds.leave_decided(self._mirror, [], self._now())  # it was empty
 
@@ -78,23 +89,35 @@ class DecidedHolds:
                 mark(change.path)
             after = group[-1].path
 
-    def _refuse(self, hold: HoldRow, mark: Callable[[Path], None]) -> None:
-        row = self._ledger.mirrors.get(self._mirror)
-        stays = row is not None and row.mode == Mode.TWO_WAY  # else one side goes without it
+    def _refuse(
+        self,
+        hold: HoldRow,
+        mark: Callable[[Path], None],
+        gone_from: Callable[[Side], Iterator[Path]],
+    ) -> None:
         while group := self._ledger.holds.items(hold.id, _AT_ONCE):
             # They leave the hold in the same transaction.
-            forgotten = [
-                Outcome(Forget(deletion.path, stays=stays), synced=None) for deletion in group
-            ]
-            self._ledger.record(self._mirror, forgotten, at=self._now())
-            self._ledger.unagreed.look_again(self._mirror)
-            for deletion in group:
-                mark(deletion.path)
+            self._forget([deletion.path for deletion in group], mark)
+        for side in self._ledger.changes.sides(hold.id):
+            gone = gone_from(side)
+            while paths := [*islice(gone, _AT_ONCE)]:
+                asked = self._ledger.changes.among(hold.id, paths)  # what was there is asked for
+                self._forget([path for path in paths if path not in asked], mark)
         # Taken back by a person, or answered otherwise: nothing would come of them.
         if unasked := self._ledger.changes.unasked(hold.id):
             self._ledger.holds.leave_decided(self._mirror, unasked, self._now())
             for path in unasked:
                 mark(path)
+
+    def _forget(self, paths: Sequence[Path], mark: Callable[[Path], None]) -> None:
+        """Let there be no agreement on *paths*: what one side has is new to the other."""
+        row = self._ledger.mirrors.get(self._mirror)
+        stays = row is not None and row.mode == Mode.TWO_WAY  # else one side goes without it
+        forgotten = [Outcome(Forget(path, stays=stays), synced=None) for path in paths]
+        self._ledger.record(self._mirror, forgotten, at=self._now())
+        self._ledger.unagreed.look_again(self._mirror)
+        for path in paths:
+            mark(path)
 
 
 def prove_or_hold(tools: Tools, places: Places) -> Proven | Refused:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from dataclasses import dataclass
 
-from docferry.core.merge import Difference, Seen, Unseen, changed, merge
+from docferry.core.merge import Difference, Seen, Unseen, changed, gone, merge
 from docferry.core.paths import fault_in_name, first_fault, printable
 from docferry.engine.gate import Gate
 from docferry.engine.identity import Places
@@ -64,6 +64,20 @@ def changed_on(
     storage, synced = places.side(side), ledger.synced
     yield from changed(side, _told(storage.scan(), on_wait), synced.scan(mirror))
     yield from changed(side, storage.scan_odd(), synced.scan_odd(mirror))
+
+
+def gone_from(
+    side: Side, mirror: str, places: Places, ledger: Ledger, on_wait: Callable[[], None]
+) -> Iterator[Path]:
+    """
+    Yield the agreed paths that *side* does not have any more: see `changed_on`.
+
+    Raises:
+        UnreachableError, TemporaryError: The walk or the listing did not finish.
+    """
+    storage, synced = places.side(side), ledger.synced
+    yield from gone(side, _told(storage.scan(), on_wait), synced.scan(mirror))
+    yield from gone(side, storage.scan_odd(), synced.scan_odd(mirror))
 
 
 def changed_after(

@@ -427,7 +427,7 @@ class MirrorLoop:
         if not self._decided.waiting():
             return
         self._forget_plan()  # what is to be deleted beside them is found anew
-        self._decided.carry_out(self.mark, self._carry_deletions)
+        self._decided.carry_out(self.mark, self._carry_deletions, self._one_side.gone_from)
         self.request(Run.ASKED)  # a refusal asks for what it takes
         self._planner.carrier.drain()  # a full run that comes now must not find half of it
         self._one_side.forget()

@@ -12,7 +12,7 @@ from docferry.engine.deletions import Deletions
 from docferry.engine.dirty import DirtyPaths
 from docferry.engine.health import Health
 from docferry.engine.identity import Places
-from docferry.engine.look import changed_after, changed_on
+from docferry.engine.look import changed_after, changed_on, gone_from
 from docferry.engine.runs import Run, seconds_between
 from docferry.logs import get_logger
 from docferry.model import Path, Side, Unknown
@@ -94,6 +94,12 @@ class OneSide:
         took_s = seconds_between(began, self._timing.now())
         log.debug("run.done", mirror=self._health.mirror, run=side, took_s=took_s)
         return True
+
+    def gone_from(self, side: Side) -> Iterator[Path]:
+        """Give the paths of the mirror that were agreed on, and that *side* has no more."""
+        mirror = self._health.mirror
+        found = gone_from(side, mirror, self._places, self._ledger, self._on_wait)
+        return filter(self._planner.takes, found)
 
     def _is_as_agreed(self) -> bool:
         """Say whether the bucket is as the last poll saw it, and nothing was done since."""
