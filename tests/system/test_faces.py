@@ -117,14 +117,17 @@ def test_a_port_that_is_taken_is_told_before_anything_travels(site: Site) -> Non
 def test_a_unix_socket_is_for_the_service_and_its_group(site: Site) -> None:
     path = site.folder / "api.sock"
     site.configure(more=f'[api]\nsocket = "{path}"\n')
-    with site.running():
+    with site.running() as daemon:
         assert path.stat().st_mode & 0o777 == 0o660
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(path))
-            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-            answer = connection.makefile("rb").read()
-    assert b"200 OK" in answer
+        daemon.wait_for(lambda: b"200 OK" in answer_on(path))
     assert not path.exists()
+
+
+def answer_on(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        return connection.makefile("rb").read()
 
 
 def test_a_reload_changes_the_address(site: Site, daemon: Daemon) -> None:
