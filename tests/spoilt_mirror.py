@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from docferry.engine.runs import Run
@@ -17,6 +18,17 @@ EDIT = b"What somebody made of it since.\n"
 FILES = {
     f"folder/{number}.txt": b"The minutes of meeting %d.\n" % number * 9 for number in range(9)
 }
+
+
+def with_documents(new_mirror: Callable[..., Mirror]) -> Mirror:
+    """Give a mirror that is in step, with nine documents."""
+    mirror = new_mirror()
+    mirror.suspicious_limit = LIMIT
+    mirror.restart()
+    for path, content in FILES.items():
+        write(mirror, path, content)
+    mirror.start()
+    return mirror
 
 
 def write(mirror: Mirror, path: str, content: bytes) -> None:

@@ -28,20 +28,14 @@ from spoilt_mirror import (
     open_holds,
     sha256,
     skipped,
+    with_documents,
     write,
 )
 
 
 @pytest.fixture
 def mirror(new_mirror: Callable[..., Mirror]) -> Mirror:
-    """Give a mirror that is in step, with nine documents."""
-    mirror = new_mirror()
-    mirror.suspicious_limit = LIMIT
-    mirror.restart()
-    for path, content in FILES.items():
-        write(mirror, path, content)
-    mirror.start()
-    return mirror
+    return with_documents(new_mirror)
 
 
 @pytest.mark.parametrize("side", Side)

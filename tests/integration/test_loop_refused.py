@@ -10,19 +10,12 @@ import pytest
 from docferry.model import HoldState, MirrorHealth, Side
 from looped_mirror import Mirror
 from processes import wait_for
-from spoilt_mirror import FILES, LIMIT, archived, decide, encrypt, held, objects, write
+from spoilt_mirror import FILES, archived, decide, encrypt, held, objects, with_documents
 
 
 @pytest.fixture
 def mirror(new_mirror: Callable[..., Mirror]) -> Mirror:
-    """Give a mirror that is in step, with nine documents."""
-    mirror = new_mirror()
-    mirror.suspicious_limit = LIMIT
-    mirror.restart()
-    for path, content in FILES.items():
-        write(mirror, path, content)
-    mirror.start()
-    return mirror
+    return with_documents(new_mirror)
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
