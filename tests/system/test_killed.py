@@ -43,7 +43,8 @@ def test_parts_of_a_killed_upload_are_gone_after_the_next_start_and_a_strangers_
     )
     write_large(docs.folder / "large.bin")
     daemon = site.start()
-    daemon.wait_for(lambda: noted_uploads(site) == 1)  # until then it has no parts either
+    # Until it is noted it has no parts either.
+    daemon.wait_for(lambda: "large.bin" in uploads(docs) and noted_uploads(site) == 1)
     daemon.kill()
     assert sorted(uploads(docs)) == ["large.bin", "theirs.bin"]
     assert docs.all_keys() == [".docferry/mirror.json"]
