@@ -46,3 +46,23 @@ def test_what_was_deleted_beside_held_changes_comes_back_though_nobody_saw_it_at
     wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
     assert mirror.ledger.holds.all("docs") == []
     assert noise <= archived(mirror)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_was_spoilt_and_then_deleted_is_as_it_was_before_both(
+    mirror: Mirror, side: Side
+) -> None:
+    encrypt(mirror, side)
+    mirror.run()
+    held(mirror, 6)
+    for path in FILES:  # and nobody tells the loop
+        if side is Side.LOCAL:
+            (mirror.root / path).unlink()
+        else:
+            mirror.remote.user_delete(path)
+
+    decide(mirror, HoldState.DISCARDED)
+
+    wait_for(lambda: mirror.files == objects(mirror) == FILES)
+    wait_for(lambda: mirror.health is MirrorHealth.IN_STEP)
+    assert mirror.ledger.holds.all("docs") == []

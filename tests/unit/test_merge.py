@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
-from docferry.core.merge import Difference, Seen, Unseen, changed, merge
+from docferry.core.merge import Difference, Seen, Unseen, changed, gone, merge
 from docferry.errors import TemporaryError
 from docferry.model import Entry, FileState, Path, Side, SyncedState, Unknown
 
@@ -237,3 +237,16 @@ def test_what_one_side_could_not_see_is_not_gone() -> None:
     found = changed(Side.LOCAL, gaps, agreed("a", "a-b", "a/b", "a/c/d", "a0", "c"))
 
     assert list(found) == ["a", "a-b", gaps[0], "a0", gaps[1], gaps[2]]
+
+
+def test_what_one_side_has_no_more_is_named_and_nothing_that_it_could_not_see() -> None:
+    there: list[Entry] = [
+        *local("a"),
+        Unknown("b", "busy"),
+        Unknown("c", "unreadable", below=True),
+        *local("e", "new"),
+    ]
+
+    found = gone(Side.LOCAL, there, agreed("a", "b", "c/d", "c/e/f", "d", "e", "z"))
+
+    assert list(found) == ["d", "z"]

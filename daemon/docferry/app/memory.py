@@ -8,8 +8,9 @@ import gc
 #: Rarely enough to cost nothing (1 ms, 20 where much is free), soon enough after a peak.
 GIVE_BACK_EVERY_S = 30.0
 
+#: When rings are looked for, as `gc.set_threshold` takes it. By default: 700, 10, 10.
 SELDOM = 5_000, 10, 10
-#: Where others wait for an answer.
+#: The same where others wait for an answer.
 RARELY = 20_000, 20, 100
 
 #: None: not glibc, whose arenas alone keep what is free.

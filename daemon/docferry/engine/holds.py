@@ -101,8 +101,7 @@ class DecidedHolds:
         for side in self._ledger.changes.sides(hold.id):
             gone = gone_from(side)
             while paths := [*islice(gone, _AT_ONCE)]:
-                asked = self._ledger.changes.among(hold.id, paths)  # what was there is asked for
-                self._forget([path for path in paths if path not in asked], mark)
+                self._forget(paths, mark)
         # Taken back by a person, or answered otherwise: nothing would come of them.
         if unasked := self._ledger.changes.unasked(hold.id):
             self._ledger.holds.leave_decided(self._mirror, unasked, self._now())

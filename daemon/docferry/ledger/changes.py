@@ -172,12 +172,6 @@ class Changes:
         with self._database.reading() as tx:
             return sorted(Side(side) for (side,) in tx.tuples(query))
 
-    def among(self, hold_id: int, paths: Sequence[Path]) -> frozenset[Path]:
-        """Give those of *paths* that a hold has a change of, be it one that had travelled."""
-        query = select(change.c.path).where(change.c.hold == hold_id, change.c.path.in_(paths))
-        with self._database.reading() as tx:
-            return frozenset(path for (path,) in tx.tuples(query))
-
     def has_ending(self, mirror: str, ending: str, before: Ulid) -> bool:
         """Say whether a file whose name ends so was agreed on before the version *before*."""
         query = select(synced.c.path).where(
